@@ -1,0 +1,1 @@
+"""The gallery of recipes, shipped inside the package."""

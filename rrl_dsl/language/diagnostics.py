@@ -1,0 +1,148 @@
+"""One diagnostic, built in one place; rendered as text or as JSON.
+
+Everything that is the user's to mend, from a stray comma to a missing data set, is an
+`RRLError` that carries one or more `Diagnostic`s.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rrl_dsl.language.codes import CODES
+from rrl_dsl.language.span import Source, Span
+
+MAX_DIAGNOSTICS = 100
+_EXCERPT_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """What is wrong, where, and how to mend it.
+
+    Attributes:
+        code: A key of `CODES`.
+        message: One sentence that names what was found and what would fit.
+        span: The place in `source`, or None where there is no text to point at.
+        source: The text that `span` refers to.
+        hint: The mend, where one is known.
+        severity: `error` or `warning`.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    source: Source | None = None
+    hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise KeyError(self.code)
+
+    def render(self) -> str:
+        """The diagnostic as a person reads it, with the source line and carets."""
+        lines = [f"{self.severity}[{self.code}]: {printable(self.message)}"]
+        margin = " "
+        if self.span is not None and self.source is not None:
+            line, column = self.source.position(self.span.start)
+            margin = " " * len(str(line))
+            text, carets = _excerpt(self.source.line(line), column - 1, self.span)
+            lines += [
+                f"{margin}--> {printable(self.source.name)}:{line}:{column}",
+                f"{margin} |",
+                f"{line} | {text}",
+                f"{margin} | {carets}",
+            ]
+        elif self.source is not None:
+            lines.append(f"{margin}--> {printable(self.source.name)}")
+        if self.hint is not None:
+            lines.append(f"{margin} = help: {printable(self.hint)}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnostic as plain data; lines and columns are 1-based code points."""
+        record: dict[str, Any] = {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.source.name if self.source else None,
+        }
+        if self.span is not None and self.source is not None:
+            for key, offset in (("start", self.span.start), ("end", self.span.end)):
+                line, column = self.source.position(offset)
+                record[key] = {"line": line, "column": column}
+        return record
+
+
+class RRLError(Exception):
+    """One or more diagnostics that stop what was asked for."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = found
+        super().__init__(found)
+
+    def __str__(self) -> str:
+        return "\n\n".join(diagnostic.render() for diagnostic in self.diagnostics)
+
+    def __reduce__(self) -> tuple[type[RRLError], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
+
+def error(code: str, message: str, *, hint: str | None = None) -> RRLError:
+    """An error that has no place in a text (a value from Python, a missing file)."""
+    return RRLError(Diagnostic(code, message, hint=hint))
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sorted by place, without repeats, cut at `MAX_DIAGNOSTICS` with a note that says so."""
+    unique = dict.fromkeys(diagnostics)
+    ordered = sorted(unique, key=lambda d: d.span.start if d.span else -1)
+    if len(ordered) <= MAX_DIAGNOSTICS:
+        return ordered
+    left = len(ordered) - MAX_DIAGNOSTICS + 1
+    note = Diagnostic("RRL019", f"{left} more errors are not shown", source=ordered[0].source)
+    return [*ordered[: MAX_DIAGNOSTICS - 1], note]
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str | None:
+    """A hint with the known word nearest to `word`, or None where none is near."""
+    nearest = difflib.get_close_matches(word.lower()[:64], known, n=1, cutoff=0.6)
+    return f"did you mean `{nearest[0]}`?" if nearest else None
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names as a phrase: `a`, `b` or `c`."""
+    quoted = [f"`{name}`" for name in names]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped, so that a message cannot move the cursor."""
+    return "".join(
+        char
+        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+        else ascii(char)[1:-1]
+        for char in text
+    )
+
+
+def _excerpt(line: str, column: int, span: Span) -> tuple[str, str]:
+    """The part of a line around a 0-based column, and the carets below it."""
+    width = max(1, min(span.end - span.start, len(line) - column))
+    start = 0
+    if column + width > _EXCERPT_WIDTH:
+        start = max(0, column - _EXCERPT_WIDTH // 3)
+    shown = line[start : start + _EXCERPT_WIDTH]
+    head = "…" if start else ""
+    tail = "…" if start + _EXCERPT_WIDTH < len(line) else ""
+    width = max(1, min(width, start + _EXCERPT_WIDTH - column))
+    flat = "".join(" " if char == "\t" else char if char.isprintable() else "?" for char in shown)
+    return f"{head}{flat}{tail}", " " * (column - start + len(head)) + "^" * width
