@@ -1,0 +1,144 @@
+"""The rows of a batch: which sample, which view, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.language.diagnostics import did_you_mean, error
+
+
+class Nodes:
+    """The rows of a batch, each one view of one sample.
+
+    Two positions with the same (sample, view) are one row: they count as self.
+
+    Attributes:
+        sample: int64 (n,), stable non-negative ids.
+        view: int64 (n,), non-negative view numbers.
+        labels: Label field -> int64 (n,); -1 means unknown.
+        fields: Other fields -> tensor (n,) or (n, d).
+    """
+
+    def __init__(
+        self,
+        sample: Any,
+        view: Any = None,
+        labels: Mapping[str, Any] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        check: bool | None = None,
+    ) -> None:
+        """Takes tensors, NumPy arrays or sequences.
+
+        Args:
+            sample: Integer ids (n,).
+            view: Integer view numbers (n,); all 0 where left out.
+            labels: Label field -> integers (n,).
+            fields: Other fields -> numbers (n,) or (n, d).
+            check: Whether to look at the values. Looking waits for a device, so the default looks
+                only where the rows are on the CPU.
+
+        Raises:
+            RRLError: RRL402 where the columns do not fit together or hold impossible values.
+        """
+        self.sample = _integers("sample", sample)
+        if self.sample.ndim != 1:
+            raise error("RRL402", f"`sample` wants shape (n,), not {tuple(self.sample.shape)}")
+        zeros = torch.zeros_like(self.sample) if view is None else view
+        self.view = self._column("view", zeros)
+        self.labels = {name: self._column(name, value) for name, value in (labels or {}).items()}
+        self.fields = {name: self._field(name, value) for name, value in (fields or {}).items()}
+        if check if check is not None else self.device.type == "cpu":
+            self._check_values()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the columns lie."""
+        return self.sample.device
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def __repr__(self) -> str:
+        labels = ", ".join(self.labels)
+        return f"Nodes({len(self)} rows on {self.device}; labels: {labels or 'none'})"
+
+    def label(self, name: str) -> Tensor:
+        """The label field of that name, int64 (n,).
+
+        Raises:
+            RRLError: RRL401 where the rows do not carry it.
+        """
+        if name not in self.labels:
+            known = list(self.labels)
+            hint = did_you_mean(name, known) or f"they carry {', '.join(known) or 'no labels'}"
+            raise error("RRL401", f"the rows carry no label field `{name}`", hint=hint)
+        return self.labels[name]
+
+    def __getitem__(self, rows: Tensor | slice) -> Nodes:
+        """Some of the rows, in the order asked for."""
+        return Nodes(
+            self.sample[rows],
+            self.view[rows],
+            {name: value[rows] for name, value in self.labels.items()},
+            {name: value[rows] for name, value in self.fields.items()},
+            check=False,
+        )
+
+    def to(self, device: torch.device | str) -> Nodes:
+        """The same rows on another device."""
+        return Nodes(
+            self.sample.to(device),
+            self.view.to(device),
+            {name: value.to(device) for name, value in self.labels.items()},
+            {name: value.to(device) for name, value in self.fields.items()},
+            check=False,
+        )
+
+    def _column(self, name: str, value: Any) -> Tensor:
+        column = _integers(name, value)
+        if column.shape != self.sample.shape:
+            message = (
+                f"`{name}` has shape {tuple(column.shape)}, `sample` {tuple(self.sample.shape)}"
+            )
+            raise error("RRL402", message, hint="give one value for each row")
+        if column.device != self.device:
+            raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
+        return column
+
+    def _field(self, name: str, value: Any) -> Tensor:
+        column = torch.as_tensor(value)
+        if column.ndim not in (1, 2) or len(column) != len(self):
+            message = f"the field `{name}` has shape {tuple(column.shape)} for {len(self)} rows"
+            raise error("RRL402", message, hint="give one number or one vector for each row")
+        if column.device != self.device:
+            raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
+        return column
+
+    def _check_values(self) -> None:
+        for name, column, least in self._integer_columns():
+            if len(column) and int(column.min()) < least:
+                row = int(column.argmin())
+                message = f"`{name}` is {int(column[row])} in row {row}"
+                hint = "unknown labels are -1" if least == -1 else "ids and views start at 0"
+                raise error("RRL402", message, hint=hint)
+        for name, column in self.fields.items():
+            if column.is_floating_point() and bool(torch.isinf(column).any()):
+                raise error("RRL402", f"the field `{name}` has an infinite value")
+
+    def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
+        yield "sample", self.sample, 0
+        yield "view", self.view, 0
+        for name, column in self.labels.items():
+            yield name, column, -1
+
+
+def _integers(name: str, value: Any) -> Tensor:
+    column = torch.as_tensor(value)
+    if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
+        raise error("RRL402", f"`{name}` wants integers, not {column.dtype}".replace("torch.", ""))
+    return column.to(torch.int64)

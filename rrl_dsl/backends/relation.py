@@ -1,0 +1,213 @@
+"""A relation: a graph bound to rows x columns, and the reductions that losses are made of.
+
+All sums run over the pairs of different rows, j != i, unless `with_self` is set. Rows and columns
+are the same row where (sample, view) agree; positions do not matter.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.language.diagnostics import error
+
+
+class Relation(ABC):
+    """What every strategy offers. `q` are the rows' vectors (n, d), `k` the columns' (m, d).
+
+    Attributes:
+        rows: The rows.
+        cols: The columns.
+        seed: The recipe's seed, for losses that draw.
+        step: The optimiser step, for losses that draw anew.
+    """
+
+    def __init__(self, rows: Nodes, cols: Nodes, *, seed: int = 0, step: int = 0) -> None:
+        self.rows = rows
+        self.cols = cols
+        self.seed = seed
+        self.step = step
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, m)."""
+        return len(self.rows), len(self.cols)
+
+    @abstractmethod
+    def degree(self, *, with_self: bool = False) -> Tensor:
+        """sum_j w_ij, (n,)."""
+
+    @abstractmethod
+    def lse(self, q: Tensor, k: Tensor, scale: float = 1.0, *, with_self: bool = False) -> Tensor:
+        """log sum_j exp(scale q_i . k_j) over related or contrasted j, (n,); -inf for none."""
+
+    @abstractmethod
+    def dot(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+        """sum_j w_ij (scale q_i . k_j), (n,)."""
+
+    @abstractmethod
+    def masked_lse(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+        """log sum_{j: w_ij > 0} w_ij exp(scale q_i . k_j), (n,); -inf for no edge."""
+
+    @abstractmethod
+    def sqdist(self, q: Tensor, k: Tensor) -> Tensor:
+        """sum_j w_ij |q_i - k_j|^2, (n,), from differences and not by cancellation."""
+
+    @abstractmethod
+    def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
+        """sum_j w_ij v_j for v (m, d): (n, d)."""
+
+    @abstractmethod
+    def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
+        """Sum over unrelated j in the contrast of (q_i . k_j)^2, (n,)."""
+
+    @abstractmethod
+    def unrelated_count(self) -> Tensor:
+        """How many unrelated j the contrast holds, (n,)."""
+
+    @abstractmethod
+    def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest unrelated j and the distance, both (n,); -1 and +inf where there is none."""
+
+
+class DenseRelation(Relation):
+    """A relation that holds its (n, m) weights."""
+
+    def __init__(
+        self,
+        weights: Tensor,
+        rows: Nodes,
+        cols: Nodes | None = None,
+        *,
+        contrast: Tensor | None = None,
+        seed: int = 0,
+        step: int = 0,
+    ) -> None:
+        """Binds weights to rows and columns.
+
+        Args:
+            weights: (n, m), bool or float, not negative.
+            rows: The n rows.
+            cols: The m columns; the rows themselves where left out.
+            contrast: bool (n, m), which pairs may count as unrelated; all where left out.
+            seed: The recipe's seed.
+            step: The optimiser step.
+        """
+        cols = rows if cols is None else cols
+        super().__init__(rows, cols, seed=seed, step=step)
+        self.weights = weights
+        self.same = (rows.sample[:, None] == cols.sample) & (rows.view[:, None] == cols.view)
+        related = weights > 0
+        allowed = related if contrast is None else related | contrast
+        self._related = related & ~self.same
+        self._unrelated = ~related & ~self.same
+        self._compared = ~self.same if contrast is None else allowed & ~self.same
+        if contrast is not None:
+            self._unrelated &= contrast
+
+    def degree(self, *, with_self: bool = False) -> Tensor:
+        return self._weights(torch.float32, with_self).sum(dim=1)
+
+    def lse(self, q: Tensor, k: Tensor, scale: float = 1.0, *, with_self: bool = False) -> Tensor:
+        compared = self._compared | self.same if with_self else self._compared
+        return _logsumexp(_similarity(q, k) * scale, compared)
+
+    def dot(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+        similarity = _similarity(q, k)
+        return (self._weights(similarity.dtype) * similarity).sum(dim=1) * scale
+
+    def masked_lse(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+        logits = _similarity(q, k) * scale
+        weights = self._weights(logits.dtype).masked_fill(~self._related, 1.0)
+        return _logsumexp(logits + weights.log(), self._related)
+
+    def sqdist(self, q: Tensor, k: Tensor) -> Tensor:
+        with _full_precision(q):
+            q, k = _at_least_float32(q), _at_least_float32(k)
+            distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
+            return (self._weights(q.dtype) * distance.square()).sum(dim=1)
+
+    def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
+        with _full_precision(v):
+            v = _at_least_float32(v)
+            return self._weights(v.dtype, with_self) @ v
+
+    def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
+        return _similarity(q, k).square().masked_fill(~self._unrelated, 0.0).sum(dim=1)
+
+    def unrelated_count(self) -> Tensor:
+        return self._unrelated.sum(dim=1)
+
+    def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        with _full_precision(q):
+            q, k = _at_least_float32(q), _at_least_float32(k)
+            distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest, index = distance.masked_fill(~self._unrelated, torch.inf).min(dim=1)
+        return index.masked_fill(~self._unrelated.any(dim=1), -1), nearest
+
+    def _weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
+        weights = self.weights.to(dtype)
+        return weights if with_self else weights.masked_fill(self.same, 0.0)
+
+
+def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = False) -> Relation:
+    """A user's own matrix as a relation.
+
+    Without columns of their own, position i is row i and the diagonal is self. With them, nothing
+    is self: which columns are related is then for the matrix alone to say.
+
+    Args:
+        weights: (n, m), bool or a real dtype, not negative.
+        view: int64 (n,), the view of each row; the k-th rows of all views are one sample.
+        columns: Whether the columns are other rows than the rows (`keys=` was given).
+
+    Raises:
+        RRLError: RRL406 where the matrix has an impossible shape or dtype.
+    """
+    if weights.ndim != 2:
+        raise error("RRL406", f"a graph has shape (n, m), not {tuple(weights.shape)}")
+    if weights.is_complex():
+        raise error("RRL406", f"a graph holds real weights, not {weights.dtype}")
+    n, m = weights.shape
+    if not columns and n != m:
+        message = f"a graph of shape ({n}, {m}) has columns that are not its rows"
+        raise error("RRL406", message, hint=f"pass the {m} columns' embeddings as `keys=`")
+    device = weights.device
+    view = torch.zeros(n, dtype=torch.int64, device=device) if view is None else view.to(device)
+    rows = Nodes(_occurrence(view), view, check=False)
+    if not columns:
+        return DenseRelation(weights, rows)
+    others = torch.arange(m, device=device) + n  # ids that no row has
+    return DenseRelation(weights, rows, Nodes(others, check=False))
+
+
+def _occurrence(view: Tensor) -> Tensor:
+    """For each row, how many rows of its view stand before it."""
+    earlier = (view[:, None] == view).tril(diagonal=-1)
+    return earlier.sum(dim=1)
+
+
+def _similarity(q: Tensor, k: Tensor) -> Tensor:
+    """q k^T in at least float32, whatever autocast says."""
+    with _full_precision(q):
+        return _at_least_float32(q) @ _at_least_float32(k).T
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def _logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
+    """log sum exp over the masked entries of each row; -inf, without a gradient, for none."""
+    some = mask.any(dim=1)
+    # an all -inf row has a NaN gradient, so such rows are computed unmasked and then replaced
+    kept = mask | ~some[:, None]
+    result = logits.masked_fill(~kept, -torch.inf).logsumexp(dim=1)
+    return result.masked_fill(~some, -torch.inf)

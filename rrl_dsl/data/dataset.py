@@ -1,0 +1,141 @@
+"""What a data set is: two splits of images with stable ids and labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.language.diagnostics import RRLError, error
+
+Shape = tuple[int, int, int]
+"""(C, H, W) of an image."""
+
+
+class Images(Protocol):
+    """A store of images: a uint8 tensor (n, C, H, W), or anything that is indexed like one."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+        ...
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        """The images at int64 (b,) places, uint8 (b, C, H, W)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images with their ids and labels.
+
+    Attributes:
+        images: n images, each uint8 (C, H, W).
+        sample: The stable id of each image, int64 (n,), non-negative and without repeats.
+        labels: Label name -> the class of each image, int64 (n,); -1 is unknown.
+
+    Raises:
+        RRLError: RRL412, if the columns do not fit together.
+    """
+
+    images: Images
+    sample: Tensor
+    labels: Mapping[str, Tensor]
+
+    def __post_init__(self) -> None:
+        if len(self) == 0:
+            raise error("RRL412", "a split of a data set has no images")
+        _check_column("sample", self.sample, len(self))
+        if int(self.sample.min()) < 0:
+            raise error("RRL412", f"sample ids must not be negative: {int(self.sample.min())}")
+        for name, label in self.labels.items():
+            _check_column(f"label `{name}`", label, len(self))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A training and a test split of the same kind of images.
+
+    Attributes:
+        name: What the user calls it.
+        train: What is trained on.
+        test: What is only evaluated on.
+        class_names: Label name -> the names of its classes; the finest label is `label`.
+        shape: (C, H, W) of every image, C 1 or 3.
+        augmentation: The name of the preset of `rrl_dsl.data.views` that suits the images.
+
+    Raises:
+        RRLError: RRL412, if the splits and the names do not fit together.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: Mapping[str, tuple[str, ...]]
+    shape: Shape
+    augmentation: str
+
+    def __post_init__(self) -> None:
+        if "label" not in self.class_names:
+            raise self._malformed("has no label called `label`, the finest of its labels")
+        if self.shape[0] not in (1, 3):
+            raise self._malformed(f"has images of {self.shape[0]} channels; there may be 1 or 3")
+        for part, split in (("train", self.train), ("test", self.test)):
+            self._check_images(part, split)
+            self._check_labels(part, split)
+        repeated = first_repeat(torch.cat([self.train.sample, self.test.sample]))
+        if repeated is not None:
+            raise self._malformed(f"gives the sample id {repeated} to more than one image")
+
+    def _check_images(self, part: str, split: Split) -> None:
+        first = split.images[torch.zeros(1, dtype=torch.int64)]
+        if first.dtype != torch.uint8 or tuple(first.shape) != (1, *self.shape):
+            found = f"{first.dtype} {tuple(first.shape[1:])}"
+            raise self._malformed(f"has {part} images of {found}, not torch.uint8 {self.shape}")
+
+    def _check_labels(self, part: str, split: Split) -> None:
+        if split.labels.keys() != self.class_names.keys():
+            found, named = sorted(split.labels), sorted(self.class_names)
+            raise self._malformed(f"names the classes of {named}, but {part} has labels {found}")
+        for name, label in split.labels.items():
+            classes = len(self.class_names[name])
+            low, high = int(label.min()), int(label.max())
+            if low < -1 or high >= classes:
+                wrong = low if low < -1 else high
+                raise self._malformed(
+                    f"has the value {wrong} in {part} label `{name}`, which has {classes} classes; "
+                    "values are 0, 1, ... or -1 for unknown"
+                )
+
+    def _malformed(self, what: str) -> RRLError:
+        return error("RRL412", f"data set `{self.name}` {what}")
+
+
+def stable_id(text: str) -> int:
+    """A number of 63 bits that depends on the text alone: the head of its SHA-256."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def first_repeat(values: Tensor) -> int | None:
+    """The smallest value that an int64 (n,) column holds more than once, if there is one."""
+    ordered = values.sort().values
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    return int(repeated[0]) if len(repeated) else None
+
+
+def coarsen(label: Tensor, coarse_of: Sequence[int]) -> Tensor:
+    """The coarse class of each known fine class, int64 (n,); `coarse_of` is by fine class."""
+    return torch.tensor(coarse_of, dtype=torch.int64)[label]
+
+
+def _check_column(name: str, column: Tensor, rows: int) -> None:
+    if column.dtype != torch.int64 or tuple(column.shape) != (rows,):
+        found = f"{column.dtype} {tuple(column.shape)}"
+        raise error("RRL412", f"{name} must be torch.int64 ({rows},), not {found}")

@@ -1,0 +1,217 @@
+"""`npz:PATH`: a data set in one NumPy archive.
+
+| array | what it holds |
+|---|---|
+| `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3 |
+| `split` | optional strings (N,), `train` or `test`; without it a hash of the id tests one in 5 |
+| `sample` | optional integers (N,), the ids; without it the place in the archive |
+| NAME | any other integers (N,): a label, -1 where unknown |
+| NAME`_names` | optional strings: the names of the classes of that label |
+
+Without an array `label`, the label of the most classes is `label` too.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, stable_id
+from rrl_dsl.language.diagnostics import RRLError, error
+
+Arrays = dict[str, NDArray[Any]]
+
+_RESERVED = ("images", "split", "sample")
+_NAMES = "_names"
+_ONE_IN = 5
+_MAX_CLASSES = 100_000
+"""A column beyond this is a time or an identity, not a label."""
+_SMALL_SIDE = 64
+
+
+def load(path: Path) -> DataSet:
+    """The data set in an archive; this module says what it must hold.
+
+    Args:
+        path: The `.npz` file.
+
+    Returns:
+        The images as they are, with every label of the archive.
+
+    Raises:
+        RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should.
+    """
+    archive = _Archive(path, _read(path))
+    images = archive.images()
+    labels, class_names = archive.labels()
+    if "label" not in labels:
+        finest = max(class_names, key=lambda name: len(class_names[name]))
+        labels["label"], class_names["label"] = labels[finest], class_names[finest]
+    sample = archive.sample()
+    tested = archive.tested(sample)
+
+    def split(chosen: Tensor) -> Split:
+        columns = {name: label[chosen] for name, label in labels.items()}
+        return Split(images[chosen], sample[chosen], columns)
+
+    channels, height, width = images.shape[1:]
+    return DataSet(
+        name=f"npz:{path}",
+        train=split(~tested),
+        test=split(tested),
+        class_names=class_names,
+        shape=(channels, height, width),
+        augmentation=_augmentation((channels, height, width)),
+    )
+
+
+def _augmentation(shape: Shape) -> str:
+    if shape[0] == 1:
+        # nothing is known of what the images show, and writing must not be mirrored
+        return "digits"
+    return "cifar" if max(shape) <= _SMALL_SIDE else "photo"
+
+
+def _read(path: Path) -> Arrays:
+    if not path.is_file():
+        raise error("RRL410", f"there is no file {path}", hint="give the path of an .npz file")
+    if not zipfile.is_zipfile(path):
+        raise error("RRL412", f"{path} is not an .npz archive", hint="`numpy.savez` writes one")
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: _read_array(path, archive, name) for name in archive.files}
+
+
+def _read_array(path: Path, archive: Any, name: str) -> NDArray[Any]:
+    try:
+        array = archive[name]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as reason:
+        # NumPy's own words would invite the user to unpickle what a stranger wrote
+        what = "holds Python objects, or is damaged"
+        raise error("RRL412", f"array `{name}` of {path} {what}") from reason
+    if not isinstance(array, np.ndarray):
+        raise error("RRL412", f"{path} holds `{name}`, which is not an array")
+    return array
+
+
+class _Archive:
+    """The arrays of a file, checked as they are asked for."""
+
+    def __init__(self, path: Path, arrays: Arrays) -> None:
+        self._path = path
+        self._arrays = arrays
+        if "images" not in arrays:
+            found = ", ".join(arrays) or "nothing"
+            raise self._malformed(f"has no array `images`; it holds {found}")
+        self._rows = len(arrays["images"]) if arrays["images"].ndim else 0
+        if self._rows == 0:
+            raise self._malformed("has no images")
+
+    def images(self) -> Tensor:
+        """uint8 (N, C, H, W)."""
+        images = self._arrays["images"]
+        if images.dtype != np.uint8:
+            raise self._malformed(f"has images of {images.dtype}; they must be uint8, 0 to 255")
+        if images.ndim == 3:
+            return torch.from_numpy(images)[:, None]
+        places = [axis for axis in (1, 3) if images.ndim == 4 and images.shape[axis] in (1, 3)]
+        if len(places) != 1:
+            raise self._malformed(
+                f"has images of shape {images.shape}; "
+                "they must be (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3"
+            )
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, places[0], 1)))
+
+    def labels(self) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+        """The label columns, each int64 (N,), and the names of their classes."""
+        labels, class_names = {}, {}
+        for name in self._arrays:
+            if name in _RESERVED or self._names_classes(name):
+                continue
+            column = self._integers(name, lowest=-1)
+            labels[name], class_names[name] = column, self._class_names(name, column)
+        if not labels:
+            raise self._malformed(
+                "has no label",
+                hint="add an integer array `label` (N,); where nothing is known it is -1",
+            )
+        return labels, class_names
+
+    def sample(self) -> Tensor:
+        """The ids, int64 (N,)."""
+        if "sample" not in self._arrays:
+            return torch.arange(self._rows)
+        sample = self._integers("sample", lowest=0)
+        repeated = first_repeat(sample)
+        if repeated is not None:
+            raise self._malformed(f"gives the id {repeated} to more than one sample")
+        return sample
+
+    def tested(self, sample: Tensor) -> Tensor:
+        """Whether each sample is in the test split, bool (N,)."""
+        if "split" in self._arrays:
+            split = self._strings("split", self._rows)
+            strange = sorted(set(split) - {"train", "test"})
+            if strange:
+                raise self._malformed(f"has the split `{strange[0]}`; there is `train` and `test`")
+            tested = torch.tensor([part == "test" for part in split])
+        else:
+            # each id draws for itself, so that images added later move no other
+            draws = [stable_id(f"split {number}") % _ONE_IN for number in sample.tolist()]
+            tested = torch.tensor(draws) == 0
+        if bool(tested.all()) or not bool(tested.any()):
+            empty = "train" if bool(tested.all()) else "test"
+            hint = "add an array `split` that says `train` or `test` of each image"
+            raise self._malformed(f"leaves nothing in the {empty} split", hint=hint)
+        return tested
+
+    def _names_classes(self, name: str) -> bool:
+        return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays
+
+    def _class_names(self, name: str, label: Tensor) -> tuple[str, ...]:
+        classes = int(label.max()) + 1
+        if classes > _MAX_CLASSES:
+            raise self._malformed(
+                f"has the value {classes - 1} in `{name}`, which is too large for a class",
+                hint="number the classes 0, 1, ..., and leave out what is not a label",
+            )
+        if name + _NAMES not in self._arrays:
+            return tuple(str(number) for number in range(classes))
+        names = self._strings(name + _NAMES, None)
+        if len(names) < classes:
+            raise self._malformed(
+                f"names {len(names)} classes in `{name}{_NAMES}`, but `{name}` has {classes}"
+            )
+        return tuple(names)
+
+    def _integers(self, name: str, lowest: int) -> Tensor:
+        array = self._arrays[name]
+        if array.dtype.kind not in "iu" or array.shape != (self._rows,):
+            raise self._malformed(
+                f"has an array `{name}` of {array.dtype} {array.shape}, "
+                f"which is not an integer for each of the {self._rows} images"
+            )
+        low, high = int(array.min()), int(array.max())
+        if low < lowest or high > torch.iinfo(torch.int64).max:
+            wrong = low if low < lowest else high
+            raise self._malformed(f"has the value {wrong} in `{name}`")
+        return torch.from_numpy(array.astype(np.int64))
+
+    def _strings(self, name: str, rows: int | None) -> list[str]:
+        array = self._arrays[name]
+        if array.dtype.kind != "U" or array.shape != (rows or array.size,):
+            wanted = "" if rows is None else f" for each of the {rows} images"
+            raise self._malformed(
+                f"has an array `{name}` of {array.dtype} {array.shape}, "
+                f"which is not a string{wanted}"
+            )
+        return [str(text) for text in array.astype(np.str_)]
+
+    def _malformed(self, what: str, hint: str | None = None) -> RRLError:
+        return error("RRL412", f"{self._path} {what}", hint=hint)

@@ -1,0 +1,115 @@
+"""Data sets by name: the built-in ones, and those that other packages declare."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+
+if TYPE_CHECKING:
+    from rrl_dsl.data.dataset import DataSet
+
+GROUP: Final = "rrl_dsl.datasets"
+"""Entry points of this group are callables `(root: Path, download: bool) -> DataSet`."""
+
+_BUILT_IN: Final = {
+    "digits": ("digits:load", "1,797 digits of 8 x 8 pixels, which come with scikit-learn"),
+    "fashion-mnist": ("torchvision_sets:fashion_mnist", "70,000 grey images of clothes, 28 x 28"),
+    "cifar10": ("torchvision_sets:cifar10", "60,000 colour images of 10 classes, 32 x 32"),
+    "cifar100": ("torchvision_sets:cifar100", "60,000 of 100 classes in 20 coarse ones, 32 x 32"),
+}
+_FROM_PATH: Final = {
+    "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS",
+    "npz": "images and labels in one NumPy archive",
+}
+
+
+def names() -> dict[str, str]:
+    """What may be loaded, each with one line on what it is; imports no data set."""
+    built_in = {name: text for name, (_, text) in _BUILT_IN.items()}
+    from_path = {f"{kind}:PATH": text for kind, text in _FROM_PATH.items()}
+    declared = {name: f"declared by {point.value}" for name, point in _declared().items()}
+    return {**declared, **built_in, **from_path}
+
+
+def load(spec: str, *, root: Path, download: bool = False, size: int | None = None) -> DataSet:
+    """The data set that a user names.
+
+    Args:
+        spec: A key of `names()`, with a path in the place of `PATH`.
+        root: The folder below which named data sets keep their files.
+        download: Whether a named data set may be fetched where it is not there.
+        size: The side in pixels of the images of an image folder.
+
+    Returns:
+        The data set.
+
+    Raises:
+        RRLError: RRL410, if it is not there; RRL411, if there is none of that name; RRL412, if
+            it is malformed; RRL502, if the size is not positive, or is given to images that
+            have a size of their own.
+    """
+    kind, colon, path = spec.partition(":")
+    if colon or kind in _FROM_PATH:
+        if kind not in _FROM_PATH:
+            raise _unknown(spec)
+        if not path:
+            raise error("RRL411", f"`{spec}` lacks its path", hint=f"write `{kind}:PATH`")
+        if kind == "imagefolder":
+            return _load_folder(Path(path).expanduser(), size)
+    if size is not None:
+        raise error("RRL502", f"`size` is for `imagefolder`; images of `{spec}` have their own")
+    if kind == "npz":
+        from rrl_dsl.data import npz
+
+        return npz.load(Path(path).expanduser())
+    return _load_named(spec, root, download)
+
+
+def _load_folder(path: Path, size: int | None) -> DataSet:
+    from rrl_dsl.data import image_folder
+
+    if size is None:
+        return image_folder.load(path)
+    if size < 1:
+        raise error("RRL502", f"`size` must be at least 1 pixel, not {size}")
+    return image_folder.load(path, size)
+
+
+def _load_named(name: str, root: Path, download: bool) -> DataSet:
+    declared = _declared()
+    if name in _BUILT_IN:
+        built_in = EntryPoint(name, f"rrl_dsl.data.{_BUILT_IN[name][0]}", GROUP)
+        dataset: DataSet = built_in.load()(root, download)
+        return dataset
+    if name not in declared:
+        raise _unknown(name)
+    return _load_declared(declared[name], root, download)
+
+
+def _load_declared(point: EntryPoint, root: Path, download: bool) -> DataSet:
+    from rrl_dsl.data.dataset import DataSet
+
+    try:
+        build = point.load()
+    except (ImportError, AttributeError) as reason:
+        what = f"data set `{point.name}` is declared as {point.value}, which cannot be imported"
+        raise error("RRL412", f"{what}: {reason}") from reason
+    dataset = build(root, download)
+    if not isinstance(dataset, DataSet):
+        found = type(dataset).__name__
+        raise error("RRL412", f"{point.value} gave a {found}, not a DataSet, for `{point.name}`")
+    return dataset
+
+
+def _declared() -> dict[str, EntryPoint]:
+    """What other packages declare; a built-in name stays built in."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _unknown(spec: str) -> Exception:
+    known = tuple(names())
+    hint = did_you_mean(spec, known)
+    return error("RRL411", f"there is no data set `{spec}`; there is {listing(known)}", hint=hint)

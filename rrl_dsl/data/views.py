@@ -1,0 +1,203 @@
+"""Views: what augmentation makes of a batch of images, on the device that holds them.
+
+A preset is a function from the shape of an image to a module that augments a batch, float
+(n, C, H, W) within [0, 1], each image by parameters of its own. To add one, register it here or
+in any module that is imported before training:
+
+    @preset("mirrored", mean=(0.5,), std=(0.25,))
+    def mirrored(shape: Shape) -> nn.Module:
+        return augmentation.RandomHorizontalFlip()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from kornia import augmentation
+from torch import Tensor, nn
+
+from rrl_dsl.data.dataset import Shape
+from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+
+Build = Callable[[Shape], nn.Module]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How to draw views of a kind of image.
+
+    Attributes:
+        build: From the shape of an image to the module that augments a batch.
+        mean: What is subtracted of every channel, scaled to [0, 1]; one value serves any
+            number of channels.
+        std: What the channels are then divided by.
+    """
+
+    build: Build
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+PRESETS: Final[dict[str, Preset]] = {}
+"""Name -> preset."""
+
+
+def preset(
+    name: str, *, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Callable[[Build], Build]:
+    """A decorator that makes a function from a shape to a module a preset called `name`."""
+
+    def register(build: Build) -> Build:
+        PRESETS[name] = Preset(build, mean, std)
+        return build
+
+    return register
+
+
+class Views(nn.Module):
+    """Draws views of whole batches, and normalises."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, shape: Shape) -> None:
+        """Views by a preset.
+
+        Args:
+            name: A key of `PRESETS`.
+            shape: (C, H, W) of the images.
+
+        Raises:
+            RRLError: RRL502, if there is no such preset or it is for another number of channels.
+        """
+        super().__init__()
+        if name not in PRESETS:
+            hint = did_you_mean(name, tuple(PRESETS))
+            known = listing(PRESETS)
+            raise error("RRL502", f"there is no augmentation `{name}`; there is {known}", hint=hint)
+        chosen = PRESETS[name]
+        if len(chosen.mean) not in (1, shape[0]):
+            raise error(
+                "RRL502",
+                f"augmentation `{name}` is for images of {len(chosen.mean)} channels, "
+                f"and these have {shape[0]}",
+            )
+        self.augment = chosen.build(shape)
+        self.register_buffer("mean", torch.tensor(chosen.mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(chosen.std)[:, None, None], persistent=False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, count: int, seed: int) -> Tensor:
+        """Views of a batch; on one kind of device they depend on the arguments alone.
+
+        Args:
+            images: uint8 (b, C, H, W).
+            count: The number of views of each image.
+            seed: What the draws follow from.
+
+        Returns:
+            float32 (count * b, C, H, W), normalised; first the first view of every image, then
+            the second.
+        """
+        with _seeded(seed, images.device), _without_autocast(images.device):
+            return self._normalise(self.augment(_unit(images).repeat(count, 1, 1, 1)))
+
+    @torch.no_grad()
+    def plain(self, images: Tensor) -> Tensor:
+        """The images as they are, normalised.
+
+        Args:
+            images: uint8 (b, C, H, W).
+
+        Returns:
+            float32 (b, C, H, W).
+        """
+        with _without_autocast(images.device):
+            return self._normalise(_unit(images))
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return (images - self.mean.to(images.device)) / self.std.to(images.device)
+
+
+@preset("digits", mean=(0.306,), std=(0.376,))
+def digits(shape: Shape) -> nn.Module:
+    """For writing: moved, turned and slanted a little and with noise; never mirrored."""
+    return nn.Sequential(
+        augmentation.RandomAffine(
+            degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.1), shear=10.0, p=1.0
+        ),
+        augmentation.RandomGaussianNoise(std=0.2, p=1.0),
+    )
+
+
+@preset("small-grey", mean=(0.286,), std=(0.353,))
+def small_grey(shape: Shape) -> nn.Module:
+    """For small grey images of things that may be mirrored, such as clothes."""
+    return nn.Sequential(
+        _crop(shape, least=0.4),
+        augmentation.RandomHorizontalFlip(),
+        augmentation.RandomAffine(degrees=10.0, shear=5.0, p=1.0),
+    )
+
+
+@preset("cifar", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+def cifar(shape: Shape) -> nn.Module:
+    """The "symmetric" augmentation of solo-learn for CIFAR: both views by the same strong one."""
+    return nn.Sequential(*_colour(shape, least=0.08), _blur(kernel=9))
+
+
+@preset("cifar-wmse", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+def cifar_wmse(shape: Shape) -> nn.Module:
+    """For W-MSE on CIFAR, whose whitened views stand less cropping and no blur."""
+    return nn.Sequential(*_colour(shape, least=0.2))
+
+
+@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+def photo(shape: Shape) -> nn.Module:
+    """For photographs: as for CIFAR, with a blur of a tenth of the image as SimCLR's."""
+    return nn.Sequential(
+        *_colour(shape, least=0.08), _blur(kernel=max(9, min(shape[1:]) // 20 * 2 + 1))
+    )
+
+
+def _colour(shape: Shape, least: float) -> list[nn.Module]:
+    return [
+        _crop(shape, least),
+        augmentation.ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
+        augmentation.RandomGrayscale(p=0.2),
+        augmentation.RandomHorizontalFlip(),
+    ]
+
+
+def _crop(shape: Shape, least: float) -> nn.Module:
+    # the other mode cuts the images out one by one
+    return augmentation.RandomResizedCrop(shape[1:], scale=(least, 1.0), cropping_mode="resample")
+
+
+def _blur(kernel: int) -> nn.Module:
+    return augmentation.RandomGaussianBlur((kernel, kernel), sigma=(0.1, 2.0), p=0.5)
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images.to(torch.float32) / 255
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """The processor's and the device's generators set to a seed, and given back as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        # not torch.manual_seed, which would seed every device and restore but this one
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def _without_autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, enabled=False)

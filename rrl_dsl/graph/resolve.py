@@ -1,0 +1,379 @@
+"""Syntax tree -> graph: names are looked up, types are checked, parameters are substituted.
+
+Every independent error of a file is reported. What depends on something already reported becomes
+`POISON`, which nothing complains about twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from rrl_dsl.graph.algebra import (
+    Call,
+    Complement,
+    Graph,
+    Operator,
+    Source,
+    Transform,
+    apply,
+    combine,
+    operand,
+    scale,
+    type_of,
+)
+from rrl_dsl.graph.registry import bind, lookup, signatures
+from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type
+from rrl_dsl.language import syntax
+from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean
+from rrl_dsl.language.span import Source as Text
+from rrl_dsl.language.span import Span
+
+
+class _Poison:
+    """The value of what was already reported."""
+
+
+POISON: Final = _Poison()
+
+Value = Graph | Transform | bool | int | float | str | _Poison
+
+
+def resolve(
+    recipe: syntax.Recipe, params: Mapping[str, Scalar]
+) -> tuple[Graph | None, list[Diagnostic]]:
+    """The graph of a parsed file, or None, and every error of its names, types and values."""
+    resolver = _Resolver(recipe.source, params)
+    return resolver.recipe(recipe), resolver.faults
+
+
+@dataclass
+class _Resolver:
+    source: Text
+    params: Mapping[str, Scalar]
+    faults: list[Diagnostic] = field(default_factory=list)
+    parameters: dict[str, Value] = field(default_factory=dict)
+    names: dict[str, Value] = field(default_factory=dict)
+
+    def recipe(self, recipe: syntax.Recipe) -> Graph | None:
+        """The graph of a whole file, or None where something was reported."""
+        result: Value | None = None
+        graphs = 0
+        for index, statement in enumerate(recipe.statements):
+            match statement:
+                case syntax.Version():
+                    self.version(statement, first=index == 0)
+                case syntax.Param():
+                    self.param(statement, late=graphs > 0)
+                case syntax.Let():
+                    self.let(statement, late=graphs > 0)
+                case syntax.Result():
+                    graphs += 1
+                    result = self.result(statement, again=graphs > 1)
+                case syntax.Broken(name=name):
+                    if name is None:
+                        result = POISON
+                    else:
+                        self.names[name] = POISON
+        self.unknown_params()
+        if result is None:
+            self.missing_result(recipe)
+        return result if isinstance(result, Graph) else None
+
+    # statements
+
+    def version(self, statement: syntax.Version, *, first: bool) -> None:
+        if not first:
+            hint = "move it to the first line"
+            self.report("RRL017", "`rrl` comes first, and once", statement.span, hint)
+        elif statement.number.value not in (1, None):
+            message = f"this release reads version 1 of the language, not {statement.number.value}"
+            self.report("RRL018", message, statement.number.span, "write `rrl 1`")
+
+    def param(self, statement: syntax.Param, *, late: bool) -> None:
+        value: Value = _literal(statement.value)
+        name = statement.name.text
+        if not self.may_define(statement.name, late):
+            return
+        if name in self.params and not isinstance(value, _Poison):
+            value = self.overridden(name, value, statement)
+        self.parameters[name] = self.names[name] = value
+
+    def overridden(self, name: str, value: Value, statement: syntax.Param) -> Value:
+        given = self.params[name]
+        if _sort(given) == _sort(value):
+            return given
+        message = f"the parameter `{name}` is {type_of(value)} and was given {type_of(given)}"
+        self.report("RRL211", message, statement.span)
+        return POISON
+
+    def let(self, statement: syntax.Let, *, late: bool) -> None:
+        value = self.value(statement.value)
+        if self.may_define(statement.name, late):
+            self.names[statement.name.text] = value
+
+    def may_define(self, name: syntax.Name, late: bool) -> bool:
+        if not name.valid:
+            return False
+        if name.text in signatures():
+            message = f"`{name.text}` is a built-in and cannot be defined"
+            self.report("RRL104", message, name.span, f"another name: `{name.text}_`")
+            return False
+        if name.text in self.names:
+            self.report("RRL103", f"`{name.text}` is already defined", name.span)
+            return False
+        if late:
+            message = "the graph comes last, after every definition"
+            self.report("RRL017", message, name.span, "move this above the graph")
+        return True
+
+    def result(self, statement: syntax.Result, *, again: bool) -> Value:
+        value = self.value(statement.value)
+        if again:
+            message = "a recipe has one graph, and this is another"
+            hint = "join the two with `|`, or name the first with `let`"
+            self.report("RRL016", message, statement.span, hint)
+            return POISON
+        if isinstance(value, Transform):
+            message = "a recipe is a graph, and this is a transform"
+            self.report("RRL204", message, statement.span, f"write `ssl(views=2) | {value}`")
+            return POISON
+        if not isinstance(value, Graph | _Poison):
+            message = f"a recipe is a graph, and this is {type_of(value)}"
+            self.report("RRL210", message, statement.span, "the smallest recipe is `ssl(views=2)`")
+            return POISON
+        return value
+
+    def missing_result(self, recipe: syntax.Recipe) -> None:
+        end = recipe.statements[-1].span.end if recipe.statements else 0
+        message = "this recipe has no graph"
+        hint = "end it with an expression, such as `ssl(views=2)`"
+        self.report("RRL015", message, Span(end, end + 1), hint)
+
+    def unknown_params(self) -> None:
+        for name in self.params:
+            if name not in self.parameters and name not in self.names:
+                known = list(self.parameters)
+                hint = did_you_mean(name, known) or (
+                    f"its parameters are {', '.join(known)}"
+                    if known
+                    else "a recipe declares one with `param NAME = VALUE`"
+                )
+                fault = Diagnostic("RRL106", f"the recipe has no parameter `{name}`", hint=hint)
+                self.faults.append(fault)
+
+    # expressions
+
+    def value(self, node: syntax.Expression) -> Value:
+        match node:
+            case syntax.Number() | syntax.String() | syntax.Boolean():
+                return _literal(node)
+            case syntax.Name():
+                return self.name(node)
+            case syntax.Call():
+                return self.call(node)
+            case syntax.Complement():
+                return self.complement(node)
+            case syntax.Chain():
+                return self.chain(node)
+
+    def name(self, node: syntax.Name) -> Value:
+        if node.text in self.names:
+            return self.names[node.text]
+        if not node.valid:
+            return POISON
+        if node.text in signatures():
+            message = f"`{node.text}` is a built-in and needs its parentheses"
+            self.report("RRL108", message, node.span, f"write `{node.text}()`")
+        else:
+            hint = did_you_mean(node.text, [*self.names, *signatures()])
+            self.report("RRL101", f"`{node.text}` is not defined", node.span, hint)
+        return POISON
+
+    def call(self, node: syntax.Call) -> Value:
+        if node.name.text in self.names:
+            message = f"`{node.name.text}` is defined here and is not called"
+            self.report("RRL107", message, node.span, f"write `{node.name.text}`")
+            return POISON
+        if not node.name.valid:
+            return POISON
+        try:
+            signature = lookup(node.name.text)
+        except Refusal as refusal:
+            return self.refused(refusal, node.name.span)
+        positional, named, places = self.arguments(node)
+        wanted = [parameter.type for parameter in signature.parameters if parameter.positional]
+        by_name = {parameter.name: parameter.type for parameter in signature.parameters}
+        values = [
+            self.argument(argument, wanted[index] if index < len(wanted) else None)
+            for index, argument in enumerate(positional)
+        ]
+        keywords = {
+            name: self.argument(argument, by_name.get(name)) for name, argument in named.items()
+        }
+        poisoned = any(isinstance(each, _Poison) for each in (*values, *keywords.values()))
+        arguments, refusals = bind(signature, values, keywords)
+        for each in refusals:
+            if not (poisoned and self.is_poison(each.at, values, keywords)):
+                self.refused(each, places.get(each.at, node.span))
+        if refusals or poisoned:
+            return POISON
+        call = Call(signature, arguments)
+        return Source(call) if signature.kind == "source" else Transform((call,))
+
+    @staticmethod
+    def is_poison(at: int | str | None, values: list[Value], named: dict[str, Value]) -> bool:
+        value = values[at] if isinstance(at, int) else named.get(at) if at else None
+        return isinstance(value, _Poison)
+
+    def arguments(
+        self, node: syntax.Call
+    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], dict[int | str | None, Span]]:
+        """Positional and named arguments, and where each stands."""
+        positional: list[syntax.Argument] = []
+        named: dict[str, syntax.Argument] = {}
+        places: dict[int | str | None, Span] = {}
+        for argument in node.arguments:
+            if argument.name is None:
+                if named:
+                    message = "a positional argument stands after a named one"
+                    hint = "give this one by name as well"
+                    self.report("RRL209", message, argument.span, hint)
+                    continue
+                places[len(positional)] = argument.span
+                positional.append(argument)
+            elif argument.name.text in named:
+                message = f"`{argument.name.text}` is given twice"
+                self.report("RRL207", message, argument.span, "remove one of them")
+            else:
+                unknown = signatures()[node.name.text].parameter(argument.name.text) is None
+                span = argument.name.span if unknown else argument.value.span
+                places[argument.name.text] = span
+                named[argument.name.text] = argument
+        return positional, named, places
+
+    def argument(self, node: syntax.Argument, wanted: Type | None) -> Value:
+        """An argument's value; a bare name may be a word where a field or a choice is wanted."""
+        bare = isinstance(node.value, syntax.Name)
+        if bare and isinstance(wanted, Field | Choice):
+            name = cast(syntax.Name, node.value)
+            return self.parameters.get(name.text, name.text if name.valid else POISON)
+        return self.value(node.value)
+
+    def complement(self, node: syntax.Complement) -> Value:
+        value = self.value(node.operand)
+        if isinstance(value, _Poison):
+            return POISON
+        if not isinstance(value, Graph):
+            message = f"`~` complements a graph, not {type_of(value)}"
+            self.report("RRL201", message, node.operand.span)
+            return POISON
+        try:
+            return Complement(value)
+        except Refusal as refusal:
+            return self.refused(refusal, node.span)
+
+    def chain(self, node: syntax.Chain) -> Value:
+        values = [self.value(operand) for operand in node.operands]
+        if node.operators[0] == "*":
+            return self.product(node, values)
+        left = values[0]
+        if not self.may_lead(node, left, values[1]) or any(map(_is_poison, values)):
+            return POISON
+        run: list[Graph] = []  # operands of one operator, joined in one go to keep chains linear
+        for index, (sign, value) in enumerate(zip(node.operators, values[1:], strict=True)):
+            try:
+                if sign == "|" and isinstance(value, Transform):
+                    left = self.flush(left, node.operators[index - 1], run)
+                    left = left | value if isinstance(left, Transform) else apply(left, value)
+                    continue
+                run.append(operand(cast(Operator, sign), value))
+                if index + 1 == len(node.operators) or node.operators[index + 1] != sign:
+                    left = self.flush(left, sign, run)
+            except Refusal as refusal:
+                return self.refused(refusal, node.operands[index + 1].span)
+        return left
+
+    def flush(self, left: Value, sign: str, run: list[Graph]) -> Graph | Transform:
+        assert isinstance(left, Graph | Transform)
+        if run:
+            assert isinstance(left, Graph)
+            left = combine(cast(Operator, sign), left, *run)
+            run.clear()
+        return left
+
+    def may_lead(self, node: syntax.Chain, left: Value, second: Value) -> bool:
+        """Whether a value may stand at the left end of a chain."""
+        sign, span = node.operators[0], node.operands[0].span
+        if isinstance(left, Graph | _Poison):
+            return True
+        if isinstance(left, Transform):
+            if sign == "|" and isinstance(second, Transform | _Poison):
+                return True
+            first = self.text(span)
+            if sign == "|":
+                message = (
+                    f"`{left.calls[0].signature.name}` is a transform and needs a graph on its left"
+                )
+                self.report(
+                    "RRL203", message, span, f"write `{self.text(node.operands[1].span)} | {first}`"
+                )
+                return False
+        message = f"`{sign}` joins two graphs, not {type_of(left)}"
+        self.report("RRL201", message, span)
+        return False
+
+    def product(self, node: syntax.Chain, values: list[Value]) -> Value:
+        if any(map(_is_poison, values)):
+            return POISON
+        result = values[0]
+        for operand_node, value in zip(node.operands[1:], values[1:], strict=True):
+            try:
+                result = _times(result, value)
+            except Refusal as refusal:
+                number_first = isinstance(value, Graph) and not isinstance(result, Graph)
+                at_fault = node.operands[0] if number_first else operand_node
+                return self.refused(refusal, at_fault.span)
+        return result
+
+    # reports
+
+    def text(self, span: Span) -> str:
+        return self.source.text[span.start : span.end]
+
+    def refused(self, refusal: Refusal, span: Span) -> _Poison:
+        self.report(refusal.code, refusal.message, span, refusal.hint)
+        return POISON
+
+    def report(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
+        self.faults.append(Diagnostic(code, message, span, self.source, hint))
+
+
+def _times(left: Value, right: Value) -> Value:
+    if isinstance(left, Graph) and isinstance(right, Graph):
+        raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
+    if isinstance(left, Graph):
+        return scale(left, right)
+    if isinstance(right, Graph):
+        return scale(right, left)
+    for value in (left, right):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Refusal("RRL201", f"`*` wants a number and a graph, not {type_of(value)}")
+    assert isinstance(left, int | float)
+    assert isinstance(right, int | float)
+    return left * right
+
+
+def _literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | _Poison:
+    return POISON if node.value is None else node.value
+
+
+def _is_poison(value: Value) -> bool:
+    return isinstance(value, _Poison)
+
+
+def _sort(value: object) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return "string" if isinstance(value, str) else "number"

@@ -1,0 +1,178 @@
+"""The scalar types of the language: what a parameter accepts, and what a refusal says."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from dataclasses import dataclass
+from typing import Any, Final
+
+Scalar = bool | int | float | str
+"""A value of a scalar type, as the compiled graph carries it."""
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it becomes)
+    """Why a value does not fit, before anyone knows where it was written.
+
+    Attributes:
+        code: A key of `rrl_dsl.language.codes.CODES`.
+        message: What was found and what would fit.
+        hint: The mend, where one is known.
+        at: The argument at fault: its position, its name, or None for the call as a whole.
+    """
+
+    code: str
+    message: str
+    hint: str | None = None
+    at: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Number:
+    """An integer or real number within bounds.
+
+    Attributes:
+        name: The type's name in messages and signatures.
+        integral: Whether only whole numbers fit.
+        low: The least value that fits; excluded where `open_low`.
+        high: The greatest value that fits.
+        open_low: Whether `low` itself is excluded.
+    """
+
+    name: str
+    integral: bool
+    low: float
+    high: float
+    open_low: bool = False
+
+    @property
+    def annotation(self) -> str:
+        """The type as Python writes it."""
+        return "int" if self.integral else "float"
+
+    def accept(self, value: Any) -> Scalar:
+        """The value, normalised to int or float.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for a value out of range.
+        """
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+        if self.integral and not isinstance(value, numbers.Integral):
+            whole = float(value).is_integer()
+            hint = f"write `{int(float(value))}`" if whole else None
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}", hint)
+        below = value < self.low or (self.open_low and value == self.low)
+        if below or not value <= self.high:
+            raise Refusal("RRL301", f"wants {self.described}, not {_plain(value)}")
+        return (
+            operator.index(value)
+            if isinstance(value, numbers.Integral) and self.integral
+            else float(value)
+        )
+
+    @property
+    def described(self) -> str:
+        """The type in words, with its range."""
+        noun = "a whole number" if self.integral else "a number"
+        if self.high >= _LARGEST:
+            return f"{noun} {'above' if self.open_low else 'of at least'} {_plain(self.low)}"
+        if self.open_low:
+            return f"{noun} above {_plain(self.low)} and at most {_plain(self.high)}"
+        return f"{noun} from {_plain(self.low)} to {_plain(self.high)}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string."""
+
+    name: str = "String"
+    annotation: str = "str"
+    described: str = "a quoted string"
+
+    def accept(self, value: object) -> Scalar:
+        """The string itself.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for an empty string.
+        """
+        if not isinstance(value, str):
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+        if not value:
+            raise Refusal("RRL301", f"wants {self.described} that is not empty")
+        return value
+
+
+@dataclass(frozen=True)
+class Field(Text):
+    """The name of a per-sample column of the data set."""
+
+    name: str = "Field"
+    described: str = "the name of a field"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a fixed set of words."""
+
+    values: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The words, as a signature shows them."""
+        return "|".join(self.values)
+
+    @property
+    def annotation(self) -> str:
+        """The type as Python writes it."""
+        return f"Literal[{', '.join(map(repr, self.values))}]"
+
+    @property
+    def described(self) -> str:
+        """The words, as a message shows them."""
+        return " or ".join(f"`{value}`" for value in self.values)
+
+    def accept(self, value: object) -> Scalar:
+        """The word itself.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for another word.
+        """
+        if not isinstance(value, str):
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+        if value not in self.values:
+            raise Refusal("RRL301", f"wants {self.described}, not `{value}`")
+        return value
+
+
+Type = Number | Text | Choice
+
+_LARGEST: Final = float(2**31 - 1)
+_FLOAT32_MAX: Final = 3.4e38
+
+COUNT: Final = Number("Int", integral=True, low=1, high=_LARGEST)
+INDEX: Final = Number("Int", integral=True, low=0, high=_LARGEST)
+SEED: Final = Number("Int", integral=True, low=0, high=2.0**63 - 1024)
+VIEWS: Final = Number("Int", integral=True, low=1, high=64)
+FRACTION: Final = Number("Fraction", integral=False, low=0, high=1, open_low=True)
+PROBABILITY: Final = Number("Probability", integral=False, low=0, high=1)
+WEIGHT: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX)
+POSITIVE: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX, open_low=True)
+FIELD: Final = Field()
+
+
+def described(value: object) -> str:
+    """A value as a message names it."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, numbers.Real):
+        return f"the number {_plain(value)}"
+    if isinstance(value, str):
+        return f'the string "{value[:40]}"'
+    return f"a {type(value).__name__}"
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:21]}…"

@@ -1,0 +1,61 @@
+"""Text -> tokens. The grammar's terminals are wide; `spelling` checks each token afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from lark import Lark, Token
+
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.span import Source
+from rrl_dsl.language.spelling import span_of
+from rrl_dsl.language.tree import TreeBuilder
+
+if TYPE_CHECKING:
+    from lark.lark import PostLex
+else:
+    PostLex = object
+
+MAX_BYTES: Final = 256 * 1024
+MAX_TOKENS: Final = 20_000
+
+
+class _KeepTrivia(PostLex):
+    """Tells Lark to emit the terminals that no rule mentions."""
+
+    always_accept = ("NEWLINE", "COMMENT", "UNKNOWN", "IMPORT", "AS", "CONTRAST")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+@cache
+def grammar() -> Lark:
+    """The LALR(1) parser of one statement, built once a process."""
+    text = files("rrl_dsl.grammar").joinpath("rrl.lark").read_text(encoding="utf-8")
+    return Lark(
+        text, parser="lalr", lexer="basic", transformer=TreeBuilder(), postlex=_KeepTrivia()
+    )
+
+
+def tokens_of(source: Source) -> list[Token]:
+    """All tokens of a text, line breaks and comments included.
+
+    Raises:
+        RRLError: RRL011 or RRL012 where the text is over the language's limits.
+    """
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        message = f"this text has {size:,} bytes; a recipe has at most {MAX_BYTES:,}"
+        raise RRLError(Diagnostic("RRL011", message, source=source))
+    tokens: list[Token] = []
+    interactive = grammar().parse_interactive(source.text)
+    for token in interactive.lexer_thread.lex(interactive.parser_state):  # type: ignore[no-untyped-call]
+        tokens.append(token)
+        if len(tokens) > MAX_TOKENS:
+            message = f"a recipe has at most {MAX_TOKENS:,} words and signs"
+            raise RRLError(Diagnostic("RRL012", message, span_of(token), source))
+    return tokens

@@ -1,0 +1,175 @@
+"""One page about a recipe: its matrix, its network, its degrees and its tree."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from rrl_dsl.language.diagnostics import error, listing
+from rrl_dsl.show.degrees import densities, draw_degrees
+from rrl_dsl.show.listing import (
+    RECIPE_WIDTH,
+    draw_listing,
+    listing_height,
+    recipe_lines,
+    shortened,
+)
+from rrl_dsl.show.matrix import (
+    STRIP,
+    draw_matrix,
+    draw_scale,
+    legend_entries,
+    names_above,
+    names_beside,
+)
+from rrl_dsl.show.network import draw_network
+from rrl_dsl.show.page import HEIGHT, MARGIN, WIDTH, heading, new_page, panel, remark, write
+from rrl_dsl.show.sample import GraphSample
+from rrl_dsl.show.style import QUIET, fit_text, house_style
+from rrl_dsl.show.text import one_line
+from rrl_dsl.show.tree import Branch, tree_lines
+
+FORMATS = (".png", ".svg")
+
+_HEADER = 1.0
+_LEGEND = 0.65
+_GAP = 0.6
+_RIGHT_COLUMN = 3.3
+_HISTOGRAM = 1.15
+_SCALE = 1.4
+
+
+class _Layout(NamedTuple):
+    """Where things stand on the page, in inches from its lower left corner."""
+
+    left: float
+    bottom: float
+    side: float
+    right: float
+    listings: float
+
+
+def draw(sample: GraphSample, tree: Branch) -> Figure:
+    """Draws the graph as a page in landscape format.
+
+    On the left stands the adjacency matrix with its rows grouped by class, on the right the
+    network of its rows (a stable choice of 80 where there are more) and the histogram of
+    degrees, and below them the recipe and its tree. The same input gives the same picture.
+
+    Args:
+        sample: The graph, in any order of rows.
+        tree: The recipe's tree.
+
+    Returns:
+        A figure that no window and no pyplot state knows of, to be handed to `save`.
+    """
+    sample = sample.by_group()
+    with house_style():
+        recipe, branches = shortened(recipe_lines(sample.recipe)), shortened(tree_lines(tree))
+        count = max(len(recipe), len(branches))
+        layout = _layout(sample, listing_height(count))
+        figure = new_page()
+        _draw_header(figure, sample)
+        _draw_matrix(figure, sample, layout)
+        _draw_network(figure, sample, layout)
+        _draw_degrees(figure, sample, layout)
+        draw_listing(figure, (MARGIN, layout.listings), "Recipe", recipe, count)
+        right = max(layout.right, MARGIN + RECIPE_WIDTH + 0.3)
+        shown = [one_line(line) for line in branches]
+        draw_listing(figure, (right, layout.listings), "Tree", shown, count)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure, whole or not at all, and the same bytes each time.
+
+    Args:
+        figure: What to write.
+        path: A name that ends in `.png` or `.svg`; a file that is there is replaced.
+
+    Raises:
+        RRLError: RRL507, if the suffix is another one or the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        hint = f"give it a name that ends in {listing(FORMATS)}"
+        raise error("RRL507", f"`{path}` does not end like a picture", hint=hint)
+    if not path.parent.is_dir():
+        message = f"`{path}` cannot be written: there is no folder `{path.parent}`"
+        raise error("RRL507", message, hint="make the folder first, or name another")
+    content = io.BytesIO()
+    # Neither a date nor a version, so that the same figure gives the same bytes.
+    metadata: dict[str, Any] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+    }[suffix]
+    with house_style():
+        figure.savefig(content, format=suffix[1:], dpi=figure.dpi, metadata=metadata)
+    _replace(path, content.getvalue())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # In the same folder, since only within one file system is a rename atomic.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    except OSError as reason:
+        message = f"`{path}` cannot be written: {reason.strerror}"
+        raise error("RRL507", message, hint="name a file that you may write") from reason
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _layout(sample: GraphSample, listings: float) -> _Layout:
+    left = MARGIN + names_beside(sample)
+    floor = 0.3 + listings + _LEGEND
+    widest = WIDTH - MARGIN - _RIGHT_COLUMN - _GAP - left
+    # What the names above take depends on the side, and the side on them; the largest wins.
+    above = names_above(sample, min(widest, HEIGHT - _HEADER - STRIP - floor))
+    side = min(widest, HEIGHT - _HEADER - above - floor)
+    bottom = HEIGHT - _HEADER - above - side
+    return _Layout(left, bottom, side, left + side + _GAP, 0.3 + listings)
+
+
+def _draw_header(figure: Figure, sample: GraphSample) -> None:
+    # Bold type is about a tenth wider than the type that is measured.
+    title = fit_text(one_line(sample.title), 14, 0.88 * (WIDTH - 2 * MARGIN))
+    write(figure, MARGIN, HEIGHT - 0.5, title, fontsize=14, fontweight="bold")
+    write(figure, MARGIN, HEIGHT - 0.73, sample.summary, fontsize=8.5, color=QUIET)
+
+
+def _draw_matrix(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
+    axes = panel(figure, layout.left, layout.bottom, layout.side, layout.side)
+    draw_matrix(axes, sample, layout.side)
+    axes.legend(
+        handles=legend_entries(sample), loc="upper left", bbox_to_anchor=(0, -0.06 / layout.side),
+        ncols=3, borderaxespad=0, borderpad=0, handlelength=1, handleheight=1, columnspacing=1.6,
+    )  # fmt: skip
+    if sample.weighted:
+        left = layout.left + layout.side - _SCALE
+        draw_scale(panel(figure, left, layout.bottom - 0.2, _SCALE, 0.12), sample)
+
+
+def _draw_network(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
+    bottom, top = layout.bottom + _HISTOGRAM + 0.95, HEIGHT - _HEADER + 0.05
+    heading(figure, layout.right, top, "Network")
+    width = WIDTH - MARGIN - layout.right
+    caption = draw_network(panel(figure, layout.right, bottom, width, top - 0.1 - bottom), sample)
+    remark(figure, layout.right, bottom - 0.15, caption)
+
+
+def _draw_degrees(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
+    top = layout.bottom + _HISTOGRAM
+    heading(figure, layout.right, top + 0.3, "Degrees")
+    remark(figure, layout.right, top + 0.13, densities(sample))
+    # The ticks stand to the left of the axes, and they too belong right of the column's edge.
+    width = WIDTH - MARGIN - layout.right - 0.35
+    draw_degrees(panel(figure, layout.right + 0.35, layout.bottom, width, _HISTOGRAM), sample)

@@ -1,0 +1,94 @@
+"""What all pictures share: type, colours, and text that fits its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import matplotlib as mpl
+from matplotlib import colormaps, style
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+INK = "#1a1a1a"
+QUIET = "#6b6b6b"
+HAIRLINE = "#b4bac2"
+WEAK = "#d6d6d6"
+UNKNOWN_COLOUR = "#c8c8c8"
+ACCENT = "#e4391d"
+ACCENT_WEAK = "#f7c8bf"
+
+_POINTS_AN_INCH = 72
+# Distinct for readers with colour vision deficiency too, and none of them near the accent.
+_CLASS_COLOURS = (
+    "#0072b2", "#e0a100", "#009e73", "#8f5fae", "#56b4e9",
+    "#7a6a4f", "#a6c34c", "#2f3e83", "#d78fc0", "#00696b",
+)  # fmt: skip
+
+_SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.monospace": ["DejaVu Sans Mono"],
+    "font.size": 8,
+    "text.color": INK,
+    # A class may be called `$x$`.
+    "text.parse_math": False,
+    "axes.edgecolor": HAIRLINE,
+    "axes.labelcolor": QUIET,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": HAIRLINE,
+    "ytick.color": HAIRLINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "rrl-dsl",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Settings for drawing and saving, whatever the user's own matplotlib settings say."""
+    with style.context(["default", _SETTINGS]):
+        yield
+
+
+def class_colours(count: int) -> list[str]:
+    """A colour for each of `count` classes, distinct up to ten of them."""
+    if count <= len(_CLASS_COLOURS):
+        return list(_CLASS_COLOURS[:count])
+    scale = colormaps["viridis"]
+    return [mpl.colors.to_hex(scale(place / (count - 1))) for place in range(count)]
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float) -> float:
+    """The width in inches of a line of sans-serif text of `size` points."""
+    if not text.strip():
+        return 0.0
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"))
+    return float(path.get_extents().x1) / _POINTS_AN_INCH
+
+
+def fit_text(text: str, size: float, room: float) -> str:
+    """The text, cut with an ellipsis where it is wider than `room` inches."""
+    if text_width(text, size) <= room:
+        return text
+    low, high = 0, len(text)
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if text_width(text[:middle].rstrip() + "…", size) <= room:
+            low = middle
+        else:
+            high = middle
+    return text[:low].rstrip() + "…"
