@@ -146,22 +146,21 @@ def small_grey(shape: Shape) -> nn.Module:
 
 @preset("cifar", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 def cifar(shape: Shape) -> nn.Module:
-    """The "symmetric" augmentation of solo-learn for CIFAR: both views by the same strong one."""
-    return nn.Sequential(*_colour(shape, least=0.08), _blur(kernel=9))
+    """The "symmetric" augmentation of solo-learn for CIFAR: every view by the same strong one."""
+    return nn.Sequential(*_colour(shape, least=0.08), _blur(shape, kernel=9))
 
 
 @preset("cifar-wmse", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 def cifar_wmse(shape: Shape) -> nn.Module:
-    """For W-MSE on CIFAR, whose whitened views stand less cropping and no blur."""
+    """For W-MSE on CIFAR: milder crops and no blur."""
     return nn.Sequential(*_colour(shape, least=0.2))
 
 
 @preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 def photo(shape: Shape) -> nn.Module:
-    """For photographs: as for CIFAR, with a blur of a tenth of the image as SimCLR's."""
-    return nn.Sequential(
-        *_colour(shape, least=0.08), _blur(kernel=max(9, min(shape[1:]) // 20 * 2 + 1))
-    )
+    """For photographs: as for CIFAR, with SimCLR's blur over a tenth of the image."""
+    tenth = min(shape[1:]) // 20 * 2 + 1
+    return nn.Sequential(*_colour(shape, least=0.08), _blur(shape, kernel=max(9, tenth)))
 
 
 def _colour(shape: Shape, least: float) -> list[nn.Module]:
@@ -174,12 +173,19 @@ def _colour(shape: Shape, least: float) -> list[nn.Module]:
 
 
 def _crop(shape: Shape, least: float) -> nn.Module:
-    # the other mode cuts the images out one by one
-    return augmentation.RandomResizedCrop(shape[1:], scale=(least, 1.0), cropping_mode="resample")
+    crop: nn.Module = augmentation.RandomResizedCrop(
+        shape[1:],
+        scale=(least, 1.0),
+        cropping_mode="resample",  # the other mode cuts the images out one by one
+    )
+    return crop
 
 
-def _blur(kernel: int) -> nn.Module:
-    return augmentation.RandomGaussianBlur((kernel, kernel), sigma=(0.1, 2.0), p=0.5)
+def _blur(shape: Shape, kernel: int) -> nn.Module:
+    # a kernel wider than the image would reflect more of it than there is
+    side = min(kernel, (min(shape[1:]) - 1) // 2 * 2 + 1)
+    blur: nn.Module = augmentation.RandomGaussianBlur((side, side), sigma=(0.1, 2.0), p=0.5)
+    return blur
 
 
 def _unit(images: Tensor) -> Tensor:
@@ -192,7 +198,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         # not torch.manual_seed, which would seed every device and restore but this one
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)

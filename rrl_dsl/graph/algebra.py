@@ -255,7 +255,8 @@ def scale(graph: Graph, factor: Any) -> Graph:
     """
     if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
         raise Refusal("RRL201", f"`*` wants a number and a graph, not {type_of(factor)}")
-    if not 0 <= float(factor) <= WEIGHT.high:
+    value: Any = factor  # compared as it is: a huge integer has no float
+    if not 0 <= value <= WEIGHT.high:
         message = f"a graph is scaled by {WEIGHT.described}, not {described(factor)}"
         raise Refusal("RRL301", message)
     return Scaled(graph, float(factor))

@@ -24,7 +24,7 @@ from rrl_dsl.graph.algebra import (
     type_of,
 )
 from rrl_dsl.graph.registry import bind, lookup, signatures
-from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type
+from rrl_dsl.graph.types import WEIGHT, Choice, Field, Refusal, Scalar, Type
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean
 from rrl_dsl.language.span import Source as Text
@@ -362,7 +362,10 @@ def _times(left: Value, right: Value) -> Value:
             raise Refusal("RRL201", f"`*` wants a number and a graph, not {type_of(value)}")
     assert isinstance(left, int | float)
     assert isinstance(right, int | float)
-    return left * right
+    product = left * right
+    if not abs(product) <= WEIGHT.high:
+        raise Refusal("RRL301", f"this product is out of range: {product:.6g}")
+    return product
 
 
 def _literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | _Poison:

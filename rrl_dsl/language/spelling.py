@@ -11,6 +11,7 @@ from rrl_dsl.language.span import Source, Span
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_EXACT_DIGITS = 19  # what fits 64 bits; longer ones are far out of every range
 _ESCAPE = re.compile(r"\\(.)")
 
 
@@ -54,7 +55,7 @@ def number_value(text: str) -> int | float | None:
     """The value of an unsigned decimal number, or None where it is malformed or not finite."""
     if not _NUMBER.fullmatch(text) or len(text) > 400:
         return None
-    if text.isdigit():
+    if text.isdigit() and len(text) <= _EXACT_DIGITS:
         return int(text)
     value = float(text)
     return value if value != float("inf") else None
