@@ -109,7 +109,8 @@ class DenseRelation(Relation):
             self._unrelated &= contrast
 
     def degree(self, *, with_self: bool = False) -> Tensor:
-        return self._weights(torch.float32, with_self).sum(dim=1)
+        exact = torch.float64 if self.weights.dtype == torch.float64 else torch.float32
+        return self._weights(exact, with_self).sum(dim=1)
 
     def lse(self, q: Tensor, k: Tensor, scale: float = 1.0, *, with_self: bool = False) -> Tensor:
         compared = self._compared | self.same if with_self else self._compared

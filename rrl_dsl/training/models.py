@@ -8,6 +8,7 @@ of 8 x 8 to 28 x 28 pixels on a processor without an accelerator.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
@@ -68,7 +69,7 @@ class Projector(nn.Sequential):
                 raise error("RRL502", f"the projector's `{name}` must be at least 1, not {size}")
         widths = [width, *[hidden] * (layers - 1)]
         modules: list[nn.Module] = []
-        for wide, narrow in zip(widths, widths[1:], strict=False):
+        for wide, narrow in pairwise(widths):
             # the norm has an offset of its own
             modules.append(nn.Linear(wide, narrow, bias=not norm))
             if norm:

@@ -1,0 +1,183 @@
+"""Batches: images with their ids and labels, fetched a whole batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, get_worker_info
+
+from rrl_dsl.data.dataset import Split
+from rrl_dsl.language.diagnostics import RRLError, error
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some samples of a split.
+
+    Attributes:
+        images: uint8 (b, C, H, W).
+        sample: The stable ids, int64 (b,).
+        labels: Label name -> int64 (b,); -1 is unknown.
+    """
+
+    images: Tensor
+    sample: Tensor
+    labels: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The batch on a device.
+
+        Args:
+            device: Where to.
+            non_blocking: Whether the copy may run behind the caller; safe from pinned memory to
+                an accelerator, and not back.
+        """
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory; the data loader calls this."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        labels = {name: move(label) for name, label in self.labels.items()}
+        return Batch(move(self.images), move(self.sample), labels)
+
+
+class SplitBatches(Dataset[Batch]):
+    """A split as a map-style data set of PyTorch, which fetches whole batches."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def __getitem__(self, place: int) -> Batch:
+        """The batch of one sample."""
+        return self._fetch([place])
+
+    def __getitems__(self, places: Sequence[int]) -> Batch | RRLError:
+        """The batch of the samples at some places.
+
+        Returns:
+            The batch. In a worker process a mistake of the user's, such as a damaged image, is
+            returned, because PyTorch would rebuild what is raised there from its text alone.
+
+        Raises:
+            RRLError: Outside of a worker, as the split's images raise it.
+        """
+        try:
+            return self._fetch(places)
+        except RRLError as mistake:
+            if get_worker_info() is None:
+                raise
+            return mistake
+
+    def _fetch(self, places: Sequence[int]) -> Batch:
+        index = torch.as_tensor(places, dtype=torch.int64)
+        labels = {name: label[index] for name, label in self._split.labels.items()}
+        return Batch(self._split.images[index], self._split.sample[index], labels)
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A data loader that raises what its workers return as mistakes."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        """The batches of an epoch.
+
+        Raises:
+            RRLError: As the split's images raise it.
+        """
+        for batch in super().__iter__():
+            if isinstance(batch, RRLError):
+                raise batch
+            yield batch
+
+
+def loader(
+    split: Split,
+    batch_size: int,
+    *,
+    shuffle: bool,
+    seed: int = 0,
+    world_size: int = 1,
+    rank: int = 0,
+    workers: int = 0,
+    drop_last: bool = False,
+) -> BatchLoader:
+    """A loader over one process's share of a split.
+
+    The order of an epoch depends on `seed` and on the epoch that `loader.sampler.set_epoch` was
+    told, which Lightning does by itself, and on nothing else.
+
+    Args:
+        split: What to load.
+        batch_size: Samples a batch and process.
+        shuffle: Whether each epoch has an order of its own.
+        seed: What the orders follow from.
+        world_size: The number of processes.
+        rank: Which of them this is.
+        workers: The number of processes that fetch ahead; 0 fetches in this one.
+        drop_last: Whether an incomplete batch is left out, as is usual in training. Otherwise
+            a few samples are repeated where the processes' shares would differ in size.
+
+    Returns:
+        The loader.
+
+    Raises:
+        RRLError: RRL502, if the batch size is not positive, or leaves no complete batch where
+            incomplete ones are left out.
+    """
+    share = len(split) // world_size
+    if batch_size < 1:
+        raise error("RRL502", f"the batch size must be at least 1, not {batch_size}")
+    if drop_last and batch_size > share:
+        processes = "" if world_size == 1 else f" for each of {world_size} processes"
+        raise error(
+            "RRL502",
+            f"a batch of {batch_size} is more than the {share} samples there are{processes}",
+            hint=f"set the batch size to {share} or less",
+        )
+    batches = SplitBatches(split)
+    sampler: DistributedSampler[Batch] = DistributedSampler(
+        batches, world_size, rank, shuffle, seed, drop_last
+    )
+    return BatchLoader(
+        batches,
+        batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        pin_memory=torch.cuda.is_available(),
+        drop_last=drop_last,
+        # the loader draws a seed every epoch, which must not move the model's own draws
+        generator=torch.Generator().manual_seed(seed),
+        persistent_workers=workers > 0,
+    )
+
+
+def row_columns(batch: Batch, views: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The sample, view and labels of the rows that views of a batch make.
+
+    Args:
+        batch: b samples.
+        views: How many views are drawn of each.
+
+    Returns:
+        `sample`, `view` and each label, int64 (views * b,), in the order of
+        `rrl_dsl.data.views.Views`: first the first view of every sample, then the second.
+    """
+    view = torch.arange(views, device=batch.sample.device).repeat_interleave(len(batch))
+    labels = {name: label.repeat(views) for name, label in batch.labels.items()}
+    return batch.sample.repeat(views), view, labels
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
