@@ -18,6 +18,8 @@ from rrl_dsl.backends import hashing
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.graph.plan import Column, Constant, Instruction, Plan
 
+_LEAST: Final = torch.finfo(torch.float32).tiny
+
 EdgeFunction = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
@@ -31,10 +33,12 @@ def scalars_of(
     ]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)  # typed: the threshold 0 and the flag False are two tensors
 def _scalar(value: float, real: bool, device: torch.device) -> Tensor:
     """A scalar on a device; filled there, since copying one from the host would wait."""
     dtype = torch.float32 if real else torch.bool if isinstance(value, bool) else torch.int64
+    if real and 0 < value < _LEAST:
+        value = _LEAST  # what is above 0 stays above 0 in float32
     with torch.inference_mode(False):
         return torch.full((), value, dtype=dtype, device=device)
 
@@ -167,4 +171,7 @@ def evaluate(
         [column.unsqueeze(0) for column in col_columns],
         scalars,
     )
-    return weights.expand(len(rows), len(cols))
+    shape = (len(rows), len(cols))
+    if weights.shape != shape:  # a constant: the caller gets memory of their own to write to
+        weights = weights.expand(shape).clone(memory_format=torch.contiguous_format)
+    return weights

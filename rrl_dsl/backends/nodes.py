@@ -111,7 +111,7 @@ class Nodes:
         return column
 
     def _field(self, name: str, value: Any) -> Tensor:
-        column = torch.as_tensor(value)
+        column = _tensor(name, value)
         if column.ndim not in (1, 2) or len(column) != len(self):
             message = f"the field `{name}` has shape {tuple(column.shape)} for {len(self)} rows"
             raise error("RRL402", message, hint="give one number or one vector for each row")
@@ -137,8 +137,15 @@ class Nodes:
             yield name, column, -1
 
 
+def _tensor(name: str, value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as problem:  # text, ragged lists, huge integers
+        raise error("RRL402", f"`{name}` wants an array of numbers: {problem}") from problem
+
+
 def _integers(name: str, value: Any) -> Tensor:
-    column = torch.as_tensor(value)
+    column = _tensor(name, value)
     if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
         raise error("RRL402", f"`{name}` wants integers, not {column.dtype}".replace("torch.", ""))
     return column.to(torch.int64)

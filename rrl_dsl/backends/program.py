@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from rrl_dsl.graph.algebra import Call, Graph, Transform, call_of, type_of, walk
+from rrl_dsl.graph.algebra import Call, Graph, Transform, call_of, walk
 from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.recipe import parse
-from rrl_dsl.graph.types import Scalar
+from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ class Program:
             This program.
 
         Raises:
-            RRLError: RRL401 where the data set lacks a label field.
+            RRLError: RRL401 where the data set lacks a label field, RRL402 where its ids or labels
+                are malformed.
         """
+        from rrl_dsl.backends.nodes import Nodes
         from rrl_dsl.backends.subsets import choose
 
+        rows = Nodes(dataset.sample, labels=dataset.labels, check=True)
         self._subsets = tuple(
-            choose(subset, dataset.sample, dataset.labels, self.seed)
-            for subset in self.plan.subsets
+            choose(subset, rows.sample, rows.labels, self.seed) for subset in self.plan.subsets
         )
         return self
 
@@ -198,6 +201,11 @@ class Program:
         graph.add_weighted_edges_from((i, j, float(weight)) for i, j, weight in entries if i < j)
         return graph
 
+    @property
+    def adds_edges(self) -> bool:
+        """Whether the recipe's noise adds false edges."""
+        return any((call.arguments.get("fpr") or 0.0) != 0.0 for call in _calls(self.graph))
+
     def without_noise(self) -> Program:
         """The same recipe with no edge added by `corrupt`: what its false edges are told by."""
         from rrl_dsl.graph.denoise import without_false_edges
@@ -252,13 +260,14 @@ def compile(  # noqa: A001  (the name users expect)
         hint = f"write `ssl(views=2) | {recipe}`"
         raise error("RRL204", "a recipe is a graph, and this is a transform", hint=hint)
     if not isinstance(recipe, Graph):
-        raise error("RRL210", f"a recipe is a graph, and this is {type_of(recipe)}")
+        raise error("RRL210", f"a recipe is a graph, and this is {described(recipe)}")
     _check_seed(seed)
-    return Program(recipe, seed=seed, fused=fused)
+    return Program(recipe, seed=int(seed), fused=fused)
 
 
 def _check_seed(seed: Any) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**64:
         raise error("RRL301", f"`seed` wants a whole number from 0 to 2^64 - 1, not {seed!r:.40}")
 
 

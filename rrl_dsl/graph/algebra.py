@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.spelling import is_name
 
 MAX_DEPTH: Final = 64
 
@@ -48,6 +49,7 @@ class Transform:
     """Graph -> Graph: one call, or several applied in order."""
 
     calls: tuple[Call, ...]
+    noun = "a transform"
     __array_ufunc__ = None
 
     def __or__(self, other: object) -> Transform:
@@ -68,6 +70,7 @@ class Graph:
     `|`, `&`, `+`, `-`, `*` and `~`.
     """
 
+    noun = "a graph"
     __array_ufunc__ = None  # `np.float32(2) * graph` is ours, not an array of graphs
 
     @property
@@ -229,7 +232,7 @@ def operand(operator: Operator, value: object) -> Graph:
     """
     if not isinstance(value, Graph):
         hint = "write `a | t` to apply a transform" if isinstance(value, Transform) else None
-        raise Refusal("RRL201", f"`{operator}` joins two graphs, not {type_of(value)}", hint)
+        raise Refusal("RRL201", f"`{operator}` joins two graphs, not {described(value)}", hint)
     if operator == "-" and not value.binary:
         message = "`-` takes away the edges of a binary graph, and this one is weighted"
         raise Refusal("RRL205", message, "make it binary with `threshold(0)`")
@@ -253,22 +256,35 @@ def scale(graph: Graph, factor: Any) -> Graph:
     Raises:
         Refusal: RRL201 where the factor is no number, RRL301 where it is negative or too large.
     """
+    if isinstance(factor, Graph):
+        raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
     if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
-        raise Refusal("RRL201", f"`*` wants a number and a graph, not {type_of(factor)}")
-    value: Any = factor  # compared as it is: a huge integer has no float
-    if not 0 <= value <= WEIGHT.high:
-        message = f"a graph is scaled by {WEIGHT.described}, not {described(factor)}"
+        raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(factor)}")
+    if not WEIGHT.contains(factor):  # compared as it is: a huge integer has no float
+        message = f"a graph is scaled by {WEIGHT.fitting(factor)}, not {described(factor)}"
         raise Refusal("RRL301", message)
-    return Scaled(graph, float(factor))
+    return Scaled(graph, float(factor) + 0.0)  # -0.0 is 0.0
 
 
-def type_of(value: object) -> str:
-    """The type of a value of the language, in words."""
-    if isinstance(value, Graph):
-        return "a graph"
-    if isinstance(value, Transform):
-        return "a transform"
-    return described(value)
+def times(left: object, right: object) -> Graph | float:
+    """The product of a number and a graph, or of two numbers.
+
+    Raises:
+        Refusal: RRL201 for anything else, RRL301 where the result is out of range.
+    """
+    if isinstance(left, Graph):
+        return scale(left, right)
+    if isinstance(right, Graph):
+        return scale(right, left)
+    for value in (left, right):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
+    assert isinstance(left, int | float)
+    assert isinstance(right, int | float)
+    product = left * right
+    if not abs(product) <= WEIGHT.high:
+        raise Refusal("RRL301", f"this product is out of range: {product:.6g}")
+    return product
 
 
 def walk(graph: Graph) -> Iterator[Graph]:
@@ -305,4 +321,7 @@ def _from_python(build: Callable[[], Graph]) -> Graph:
 def _literal(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and not is_name(value):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
     return str(value)

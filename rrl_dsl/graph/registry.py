@@ -47,8 +47,13 @@ class Parameter:
     positional: bool = True
     schedulable: bool = False
 
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return isinstance(self.default, _Required)
+
     def __str__(self) -> str:
-        if isinstance(self.default, _Required):
+        if self.required:
             return self.name
         if self.default is None:
             return f"{self.name}="
@@ -125,7 +130,7 @@ def lookup(name: str) -> Signature:
     """
     known = signatures()
     if name not in known:
-        hint = did_you_mean(name, list(known)) or f"built-ins are {listing(known)}"
+        hint = did_you_mean(name, list(known)) or f"choose {listing(known)}"
         raise Refusal("RRL101", f"there is no built-in called `{name}`", hint)
     return known[name]
 
@@ -172,7 +177,7 @@ def _match(
     refusals: list[Refusal] = []
     slots = [parameter for parameter in signature.parameters if parameter.positional]
     if len(positional) > len(slots):
-        message = f"`{signature.name}` takes {_count(len(slots))}, not {len(positional)}"
+        message = f"`{signature.name}` takes {_count(len(slots), len(positional))}"
         hint = f"the signature is `{signature}`"
         refusals.append(Refusal("RRL206", message, hint, len(slots)))
     given: dict[str, tuple[int | str | None, object]] = {
@@ -193,7 +198,7 @@ def _match(
     return given, refusals
 
 
-def _count(number: int) -> str:
+def _count(number: int, given: int) -> str:
     if number == 0:
         return "no positional arguments"
-    return f"{number} positional argument{'s' if number > 1 else ''}"
+    return f"{number} positional argument{'s' if number > 1 else ''}, not {given}"

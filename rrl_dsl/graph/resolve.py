@@ -20,11 +20,10 @@ from rrl_dsl.graph.algebra import (
     apply,
     combine,
     operand,
-    scale,
-    type_of,
+    times,
 )
-from rrl_dsl.graph.registry import bind, lookup, signatures
-from rrl_dsl.graph.types import WEIGHT, Choice, Field, Refusal, Scalar, Type
+from rrl_dsl.graph.registry import REQUIRED, bind, lookup, signatures
+from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type, described
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean
 from rrl_dsl.language.span import Source as Text
@@ -36,6 +35,9 @@ class _Poison:
 
 
 POISON: Final = _Poison()
+
+_OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals that blame what an argument holds
+_LONGEST_QUOTE: Final = 60
 
 Value = Graph | Transform | bool | int | float | str | _Poison
 
@@ -63,7 +65,8 @@ class _Resolver:
         for index, statement in enumerate(recipe.statements):
             match statement:
                 case syntax.Version():
-                    self.version(statement, first=index == 0)
+                    again = isinstance(recipe.statements[0], syntax.Version)
+                    self.version(statement, first=index == 0, again=again)
                 case syntax.Param():
                     self.param(statement, late=graphs > 0)
                 case syntax.Let():
@@ -83,9 +86,9 @@ class _Resolver:
 
     # statements
 
-    def version(self, statement: syntax.Version, *, first: bool) -> None:
+    def version(self, statement: syntax.Version, *, first: bool, again: bool) -> None:
         if not first:
-            hint = "move it to the first line"
+            hint = "remove it" if again else "move it to the first line"
             self.report("RRL017", "`rrl` comes first, and once", statement.span, hint)
         elif statement.number.value not in (1, None):
             message = f"this release reads version 1 of the language, not {statement.number.value}"
@@ -104,7 +107,7 @@ class _Resolver:
         given = self.params[name]
         if _sort(given) == _sort(value):
             return given
-        message = f"the parameter `{name}` is {type_of(value)} and was given {type_of(given)}"
+        message = f"the parameter `{name}` is {described(value)} and was given {described(given)}"
         self.report("RRL211", message, statement.span)
         return POISON
 
@@ -119,6 +122,7 @@ class _Resolver:
         if name.text in signatures():
             message = f"`{name.text}` is a built-in and cannot be defined"
             self.report("RRL104", message, name.span, f"another name: `{name.text}_`")
+            self.names[name.text] = POISON
             return False
         if name.text in self.names:
             self.report("RRL103", f"`{name.text}` is already defined", name.span)
@@ -140,7 +144,7 @@ class _Resolver:
             self.report("RRL204", message, statement.span, f"write `ssl(views=2) | {value}`")
             return POISON
         if not isinstance(value, Graph | _Poison):
-            message = f"a recipe is a graph, and this is {type_of(value)}"
+            message = f"a recipe is a graph, and this is {described(value)}"
             self.report("RRL210", message, statement.span, "the smallest recipe is `ssl(views=2)`")
             return POISON
         return value
@@ -185,24 +189,30 @@ class _Resolver:
             return POISON
         if node.text in signatures():
             message = f"`{node.text}` is a built-in and needs its parentheses"
-            self.report("RRL108", message, node.span, f"write `{node.text}()`")
+            needed = [
+                f"{parameter.name}=…"
+                for parameter in signatures()[node.text].parameters
+                if parameter.default is REQUIRED
+            ]
+            self.report("RRL108", message, node.span, f"write `{node.text}({', '.join(needed)})`")
         else:
             hint = did_you_mean(node.text, [*self.names, *signatures()])
             self.report("RRL101", f"`{node.text}` is not defined", node.span, hint)
         return POISON
 
     def call(self, node: syntax.Call) -> Value:
-        if node.name.text in self.names:
+        known = self.names.get(node.name.text)
+        if known is not None and not _is_poison(known):
             message = f"`{node.name.text}` is defined here and is not called"
             self.report("RRL107", message, node.span, f"write `{node.name.text}`")
             return POISON
-        if not node.name.valid:
+        if not node.name.valid or (known is not None and node.name.text not in signatures()):
             return POISON
         try:
             signature = lookup(node.name.text)
         except Refusal as refusal:
             return self.refused(refusal, node.name.span)
-        positional, named, places = self.arguments(node)
+        positional, named, places, dropped = self.arguments(node)
         wanted = [parameter.type for parameter in signature.parameters if parameter.positional]
         by_name = {parameter.name: parameter.type for parameter in signature.parameters}
         values = [
@@ -215,9 +225,10 @@ class _Resolver:
         poisoned = any(isinstance(each, _Poison) for each in (*values, *keywords.values()))
         arguments, refusals = bind(signature, values, keywords)
         for each in refusals:
-            if not (poisoned and self.is_poison(each.at, values, keywords)):
+            known_fault = each.code in _OF_THE_VALUE and self.is_poison(each.at, values, keywords)
+            if not (known_fault or (dropped and each.code == "RRL208")):
                 self.refused(each, places.get(each.at, node.span))
-        if refusals or poisoned:
+        if refusals or poisoned or dropped:
             return POISON
         call = Call(signature, arguments)
         return Source(call) if signature.kind == "source" else Transform((call,))
@@ -229,20 +240,26 @@ class _Resolver:
 
     def arguments(
         self, node: syntax.Call
-    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], dict[int | str | None, Span]]:
-        """Positional and named arguments, and where each stands."""
+    ) -> tuple[
+        list[syntax.Argument], dict[str, syntax.Argument], dict[int | str | None, Span], bool
+    ]:
+        """Positional and named arguments, where each stands, and whether any was left out."""
         positional: list[syntax.Argument] = []
         named: dict[str, syntax.Argument] = {}
         places: dict[int | str | None, Span] = {}
+        dropped = False
         for argument in node.arguments:
             if argument.name is None:
                 if named:
+                    dropped = True
                     message = "a positional argument stands after a named one"
                     hint = "give this one by name as well"
                     self.report("RRL209", message, argument.span, hint)
                     continue
                 places[len(positional)] = argument.span
                 positional.append(argument)
+            elif not argument.name.valid:
+                dropped = True  # its spelling was reported
             elif argument.name.text in named:
                 message = f"`{argument.name.text}` is given twice"
                 self.report("RRL207", message, argument.span, "remove one of them")
@@ -251,12 +268,15 @@ class _Resolver:
                 span = argument.name.span if unknown else argument.value.span
                 places[argument.name.text] = span
                 named[argument.name.text] = argument
-        return positional, named, places
+        return positional, named, places, dropped
 
     def argument(self, node: syntax.Argument, wanted: Type | None) -> Value:
-        """An argument's value; a bare name may be a word where a field or a choice is wanted."""
+        """An argument's value; a bare name may be a word where a field or a choice is wanted.
+
+        Where nothing is known to be wanted, the argument itself is the error, not the word.
+        """
         bare = isinstance(node.value, syntax.Name)
-        if bare and isinstance(wanted, Field | Choice):
+        if bare and (wanted is None or isinstance(wanted, Field | Choice)):
             name = cast(syntax.Name, node.value)
             return self.parameters.get(name.text, name.text if name.valid else POISON)
         return self.value(node.value)
@@ -266,7 +286,7 @@ class _Resolver:
         if isinstance(value, _Poison):
             return POISON
         if not isinstance(value, Graph):
-            message = f"`~` complements a graph, not {type_of(value)}"
+            message = f"`~` complements a graph, not {described(value)}"
             self.report("RRL201", message, node.operand.span)
             return POISON
         try:
@@ -278,9 +298,9 @@ class _Resolver:
         values = [self.value(operand) for operand in node.operands]
         if node.operators[0] == "*":
             return self.product(node, values)
-        left = values[0]
-        if not self.may_lead(node, left, values[1]) or any(map(_is_poison, values)):
+        if not self.operands_fit(node, values):
             return POISON
+        left = values[0]
         run: list[Graph] = []  # operands of one operator, joined in one go to keep chains linear
         for index, (sign, value) in enumerate(zip(node.operators, values[1:], strict=True)):
             try:
@@ -288,7 +308,7 @@ class _Resolver:
                     left = self.flush(left, node.operators[index - 1], run)
                     left = left | value if isinstance(left, Transform) else apply(left, value)
                     continue
-                run.append(operand(cast(Operator, sign), value))
+                run.append(cast(Graph, value))
                 if index + 1 == len(node.operators) or node.operators[index + 1] != sign:
                     left = self.flush(left, sign, run)
             except Refusal as refusal:
@@ -303,25 +323,35 @@ class _Resolver:
             run.clear()
         return left
 
-    def may_lead(self, node: syntax.Chain, left: Value, second: Value) -> bool:
-        """Whether a value may stand at the left end of a chain."""
-        sign, span = node.operators[0], node.operands[0].span
+    def operands_fit(self, node: syntax.Chain, values: list[Value]) -> bool:
+        """Whether each operand may stand where it does; every one that may not is reported."""
+        fit = self.may_lead(node, values) and not any(map(_is_poison, values))
+        for sign, value, place in zip(node.operators, values[1:], node.operands[1:], strict=True):
+            if isinstance(value, _Poison) or (sign == "|" and isinstance(value, Transform)):
+                continue
+            try:
+                operand(cast(Operator, sign), value)
+            except Refusal as refusal:
+                self.refused(refusal, place.span)
+                fit = False
+        return fit
+
+    def may_lead(self, node: syntax.Chain, values: list[Value]) -> bool:
+        """Whether the first value may stand at the left end of a chain."""
+        left, sign, span = values[0], node.operators[0], node.operands[0].span
         if isinstance(left, Graph | _Poison):
             return True
-        if isinstance(left, Transform):
-            if sign == "|" and isinstance(second, Transform | _Poison):
-                return True
-            first = self.text(span)
-            if sign == "|":
-                message = (
-                    f"`{left.calls[0].signature.name}` is a transform and needs a graph on its left"
-                )
-                self.report(
-                    "RRL203", message, span, f"write `{self.text(node.operands[1].span)} | {first}`"
-                )
-                return False
-        message = f"`{sign}` joins two graphs, not {type_of(left)}"
-        self.report("RRL201", message, span)
+        if isinstance(left, Transform) and sign == "|":
+            graph = next((at for at, value in enumerate(values) if isinstance(value, Graph)), None)
+            if graph is not None:
+                name = left.calls[0].signature.name
+                message = f"`{name}` is a transform and needs a graph on its left"
+                span = span.to(node.operands[graph - 1].span)
+                first = self.quoted(node.operands[graph].span, "graph")
+                hint = f"write `{first} | {self.quoted(span, f'{name}(…)')}`"
+                self.report("RRL203", message, span, hint)
+            return graph is None
+        self.report("RRL201", f"`{sign}` joins two graphs, not {described(left)}", span)
         return False
 
     def product(self, node: syntax.Chain, values: list[Value]) -> Value:
@@ -330,17 +360,20 @@ class _Resolver:
         result = values[0]
         for operand_node, value in zip(node.operands[1:], values[1:], strict=True):
             try:
-                result = _times(result, value)
+                result = times(result, value)
             except Refusal as refusal:
+                left_is_odd = isinstance(result, Transform | bool | str)
                 number_first = isinstance(value, Graph) and not isinstance(result, Graph)
-                at_fault = node.operands[0] if number_first else operand_node
+                at_fault = node.operands[0] if left_is_odd or number_first else operand_node
                 return self.refused(refusal, at_fault.span)
         return result
 
     # reports
 
-    def text(self, span: Span) -> str:
-        return self.source.text[span.start : span.end]
+    def quoted(self, span: Span, otherwise: str) -> str:
+        """What was written, for a hint; something shorter where it would not fit on a line."""
+        text = self.source.text[span.start : span.end]
+        return text if len(text) <= _LONGEST_QUOTE and text.isprintable() else otherwise
 
     def refused(self, refusal: Refusal, span: Span) -> _Poison:
         self.report(refusal.code, refusal.message, span, refusal.hint)
@@ -348,24 +381,6 @@ class _Resolver:
 
     def report(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
         self.faults.append(Diagnostic(code, message, span, self.source, hint))
-
-
-def _times(left: Value, right: Value) -> Value:
-    if isinstance(left, Graph) and isinstance(right, Graph):
-        raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
-    if isinstance(left, Graph):
-        return scale(left, right)
-    if isinstance(right, Graph):
-        return scale(right, left)
-    for value in (left, right):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refusal("RRL201", f"`*` wants a number and a graph, not {type_of(value)}")
-    assert isinstance(left, int | float)
-    assert isinstance(right, int | float)
-    product = left * right
-    if not abs(product) <= WEIGHT.high:
-        raise Refusal("RRL301", f"this product is out of range: {product:.6g}")
-    return product
 
 
 def _literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | _Poison:

@@ -60,17 +60,26 @@ class Number:
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
         if self.integral and not isinstance(value, numbers.Integral):
-            whole = float(value).is_integer()
+            whole = float(value).is_integer() and self.contains(value)
             hint = f"write `{int(float(value))}`" if whole else None
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}", hint)
-        below = value < self.low or (self.open_low and value == self.low)
-        if below or not value <= self.high:
-            raise Refusal("RRL301", f"wants {self.described}, not {_plain(value)}")
-        return (
-            operator.index(value)
-            if isinstance(value, numbers.Integral) and self.integral
-            else float(value)
-        )
+            raise Refusal("RRL202", f"wants {self.fitting(value)}, not {described(value)}", hint)
+        if not self.contains(value):
+            raise Refusal("RRL301", f"wants {self.fitting(value)}, not {_plain(value)}")
+        if isinstance(value, numbers.Integral) and self.integral:
+            return operator.index(value)
+        return float(value) + 0.0  # -0.0 is 0.0
+
+    def contains(self, value: Any) -> bool:
+        """Whether a number is within the bounds; NaN is not."""
+        above = value > self.low if self.open_low else value >= self.low
+        return bool(above and value <= self.high)
+
+    def fitting(self, value: Any) -> str:
+        """The type in words, with the bound that a number breaks."""
+        if self.high >= _LARGEST and value > self.high:
+            noun = "a whole number" if self.integral else "a number"
+            return f"{noun} of at most {_plain(int(self.high) if self.integral else self.high)}"
+        return self.described
 
     @property
     def described(self) -> str:
@@ -170,7 +179,9 @@ def described(value: object) -> str:
         return f"the number {_plain(value)}"
     if isinstance(value, str):
         return f'the string "{value[:40]}"'
-    return f"a {type(value).__name__}"
+    if value is None:
+        return "None"
+    return str(getattr(value, "noun", f"a {type(value).__name__}"))
 
 
 def _plain(value: object) -> str:

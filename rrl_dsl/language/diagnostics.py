@@ -7,9 +7,10 @@ Everything that is the user's to mend, from a stray comma to a missing data set,
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rrl_dsl.language.codes import CODES
@@ -17,6 +18,7 @@ from rrl_dsl.language.span import Source, Span
 
 MAX_DIAGNOSTICS = 100
 _EXCERPT_WIDTH = 100
+_LONG_QUOTE = re.compile(r"`([^`]{60})[^`]{20,}`")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Diagnostic:
 
     def render(self) -> str:
         """The diagnostic as a person reads it, with the source line and carets."""
-        lines = [f"{self.severity}[{self.code}]: {printable(self.message)}"]
+        message = _LONG_QUOTE.sub(r"`\1…`", self.message)
+        lines = [f"{self.severity}[{self.code}]: {printable(message)}"]
         margin = " "
         if self.span is not None and self.source is not None:
             line, column = self.source.position(self.span.start)
@@ -62,6 +65,10 @@ class Diagnostic:
         if self.hint is not None:
             lines.append(f"{margin} = help: {printable(self.hint)}")
         return "\n".join(lines)
+
+    def as_warning(self) -> Diagnostic:
+        """The same, where it does not stop what was asked for."""
+        return replace(self, severity="warning")
 
     def to_dict(self) -> dict[str, Any]:
         """The diagnostic as plain data; lines and columns are 1-based code points."""
@@ -125,12 +132,9 @@ def listing(names: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters escaped, so that a message cannot move the cursor."""
+    """The text with invisible characters escaped: a message shows them and moves no cursor."""
     return "".join(
-        char
-        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
-        else ascii(char)[1:-1]
-        for char in text
+        char if char == "\n" or char.isprintable() else ascii(char)[1:-1] for char in text
     )
 
 
@@ -145,4 +149,14 @@ def _excerpt(line: str, column: int, span: Span) -> tuple[str, str]:
     tail = "…" if start + _EXCERPT_WIDTH < len(line) else ""
     width = max(1, min(width, start + _EXCERPT_WIDTH - column))
     flat = "".join(" " if char == "\t" else char if char.isprintable() else "?" for char in shown)
-    return f"{head}{flat}{tail}", " " * (column - start + len(head)) + "^" * width
+    before, marked = flat[: column - start], flat[column - start : column - start + width]
+    indent = len(head) + _columns(before)
+    return f"{head}{flat}{tail}", " " * indent + "^" * max(1, _columns(marked))
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal gives a text: two for a wide character, none for an accent."""
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )

@@ -47,15 +47,16 @@ def tokens_of(source: Source) -> list[Token]:
     Raises:
         RRLError: RRL011 or RRL012 where the text is over the language's limits.
     """
-    size = len(source.text.encode("utf-8", "surrogatepass"))
-    if size > MAX_BYTES:
-        message = f"this text has {size:,} bytes; a recipe has at most {MAX_BYTES:,}"
+    if len(source.text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        message = f"a recipe has at most {MAX_BYTES:,} bytes, and this text has more"
         raise RRLError(Diagnostic("RRL011", message, source=source))
     tokens: list[Token] = []
+    words = 0
     interactive = grammar().parse_interactive(source.text)
     for token in interactive.lexer_thread.lex(interactive.parser_state):  # type: ignore[no-untyped-call]
         tokens.append(token)
-        if len(tokens) > MAX_TOKENS:
+        words += token.type not in ("NEWLINE", "COMMENT")
+        if words > MAX_TOKENS:
             message = f"a recipe has at most {MAX_TOKENS:,} words and signs"
             raise RRLError(Diagnostic("RRL012", message, span_of(token), source))
     return tokens

@@ -18,7 +18,8 @@ from rrl_dsl.language.syntax import Broken, Recipe, Statement
 _OPERATORS = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
 _OPERAND_STARTS = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "LPAR", "COMPLEMENT"})
 _KEYWORDS = frozenset({"RRL", "PARAM", "LET", "IMPORT", "AS", "CONTRAST", "TRUE", "FALSE"})
-_DEFINES = frozenset({"PARAM", "LET"})
+_DEFINES = frozenset({"param", "let"})
+_LITERALS = frozenset({"NUMBER", "STRING", "TRUE", "FALSE"})
 
 
 def read(path: Path) -> Source:
@@ -30,10 +31,11 @@ def read(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 4)
-        text = data.decode("utf-8-sig")
-    except OSError as problem:
-        message = f"cannot read the recipe `{path}`: {problem.strerror}"
+    except (OSError, ValueError) as problem:  # ValueError: a path with a null character
+        message = f"cannot read the recipe `{path}`: {getattr(problem, 'strerror', problem)}"
         raise RRLError(Diagnostic("RRL021", message)) from problem
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         if len(data) > MAX_BYTES:
             text = data.decode("utf-8", "replace")
@@ -82,9 +84,15 @@ def _parse_line(line: Line, source: Source) -> tuple[Statement, list[Diagnostic]
 
 
 def _broken(line: Line) -> Broken:
-    span = span_of(line.tokens[0]).to(span_of(line.tokens[-1]))
-    defines = line.tokens[0].type in _DEFINES and len(line.tokens) > 1
-    return Broken(span, str(line.tokens[1]) if defines else None)
+    tokens = line.tokens
+    span = span_of(tokens[0]).to(span_of(tokens[-1]))
+    types = [token.type for token in tokens]
+    if types[:2] == ["NAME", "EQUAL"]:  # a forgotten `let`
+        return Broken(span, str(tokens[0]))
+    if types[0] == "IMPORT" and "AS" in types[:-1]:
+        return Broken(span, str(tokens[types.index("AS") + 1]))
+    defines = tokens[0].lower() in _DEFINES and len(tokens) > 1
+    return Broken(span, str(tokens[1]) if defines else None)
 
 
 def _accepted(tokens: list[Token]) -> set[str]:
@@ -100,15 +108,19 @@ def _unexpected(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     accepted = _accepted(tokens[:index])
     if index == len(tokens):
         end = span_of(tokens[-1]).end
-        message = f"this is unfinished: after `{tokens[-1]}` {_wanted(accepted, tokens)}"
+        message = f"this is unfinished: {_wanted(accepted, tokens, index)}"
         return Diagnostic("RRL009", message, Span(end, end + 1), source)
     token, previous = tokens[index], tokens[index - 1] if index else None
     span = span_of(token)
     if token.type in _KEYWORDS and "NAME" in accepted:
         message = f"`{token}` is a reserved word and cannot be a name"
-        return Diagnostic("RRL105", message, span, source, hint=f"another name: `{token}_`")
+        hint = f"another name: `{token.lower()}_`"
+        return Diagnostic("RRL105", message, span, source, hint=hint)
     if previous is not None and "COMMA" in accepted and token.type in _OPERAND_STARTS:
         place = span_of(previous).end
+        if "EQUAL" in accepted and token.type in _LITERALS:
+            message = f"`=` is missing between `{previous}` and `{token}`"
+            return Diagnostic("RRL008", message, Span(place, place + 1), source, hint="add `=`")
         message = f"a comma is missing between `{previous}` and `{token}`"
         return Diagnostic("RRL010", message, Span(place, place + 1), source, hint="add `,`")
     return _misplaced(tokens, index, accepted, source)
@@ -120,38 +132,43 @@ def _misplaced(tokens: list[Token], index: int, accepted: set[str], source: Sour
     hint = None
     if token.type in _OPERAND_STARTS and "UNION" in accepted:
         message = f"an operator is missing before `{token}`"
-        hint = f"join graphs with `|`: write `| {token}`"
-    elif token.type in _OPERATORS and "UNION" not in accepted:
-        message = f"`{token}` has nothing on its left to work on; {_wanted(accepted, tokens)}"
+        hint = "join graphs with `|`, as in `a | b`"
+    elif token.type in _OPERATORS and "LPAR" in accepted and "UNION" not in accepted:
+        message = f"`{token}` has nothing on its left to work on"
         hint = f"remove `{token}`"
     elif token.type == "EQUAL" and index == 1 and tokens[0].type == "NAME":
         message = "a definition starts with `let` or `param`"
         span = span_of(tokens[0]).to(span)
         hint = f"write `let {tokens[0]} = …`"
     else:
-        message = f"`{token}` does not fit here; {_wanted(accepted, tokens)}"
-        if tokens[0].type == "PARAM" and index == 3:
+        message = f"`{token}` does not fit here; {_wanted(accepted, tokens, index)}"
+        if tokens[0].type == "PARAM" and (index == 3 or (index > 3 and token.type in _OPERATORS)):
             hint = f"only `let` names an expression: `let {tokens[1]} = …`"
     return Diagnostic("RRL008", message, span, source, hint=hint)
 
 
-def _wanted(accepted: set[str], tokens: list[Token]) -> str:
-    """What should stand at a place, in the user's words."""
-    first = tokens[0].type
+def _wanted(accepted: set[str], tokens: list[Token], index: int) -> str:
+    """What should stand at `tokens[index]`, in the user's words."""
+    if index == 0:
+        return "a statement starts with a graph, `let` or `param`"
+    return f"after `{tokens[index - 1]}` {_fitting(accepted, tokens[0].type)} should follow"
+
+
+def _fitting(accepted: set[str], first: str) -> str:
     if accepted == {"NAME"}:
-        return "a name should follow"
+        return "a name"
     if accepted == {"EQUAL"}:
-        return "`=` should follow"
+        return "`=`"
     if first == "RRL" and "NUMBER" in accepted:
-        return "the language version should follow, as in `rrl 1`"
+        return "the number of the language version"
     if first == "PARAM" and "LPAR" not in accepted and "STRING" in accepted:
-        return "a number, a string, `true` or `false` should follow"
+        return "a number, a string, `true` or `false`"
     if accepted == {"NUMBER"}:
-        return "a number should follow"
-    if "LPAR" in accepted and "COMPLEMENT" in accepted:
-        return "a graph, a transform or a value should follow"
+        return "a number"
     if "COMMA" in accepted:
-        return "`,` or `)` should follow"
+        return "`,` or `)`"
+    if "LPAR" in accepted and "COMPLEMENT" in accepted:
+        return "a graph, a transform or a value"
     if first in ("RRL", "PARAM"):
-        return "the line should end"
-    return "an operator such as `|` or the end of the line should follow"
+        return "the end of the line"
+    return "an operator such as `|` or the end of the line"

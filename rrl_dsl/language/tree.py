@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lark import Token, Transformer, v_args
 
 from rrl_dsl.language.span import Span
@@ -50,7 +52,7 @@ class TreeBuilder(Transformer[Token, Expression]):
         return Complement(span_of(sign).to(operand.span), operand)
 
     def group(self, left: Token, inner: Expression, right: Token) -> Expression:
-        return inner
+        return replace(inner, span=_cover(left, right))
 
     def call(self, name: Token, left: Token, *rest: Argument | Token | None) -> Call:
         arguments = tuple(part for part in rest if isinstance(part, Argument))

@@ -1,0 +1,135 @@
+"""`builtins` and `losses`: what there is, from the registries."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from rrl_dsl.cli.output import OUTPUT, print_json
+from rrl_dsl.graph.registry import Signature, lookup, signatures
+from rrl_dsl.graph.types import Refusal
+from rrl_dsl.language.diagnostics import error
+
+if TYPE_CHECKING:
+    from rrl_dsl.losses import Loss
+
+Name = Annotated[str | None, typer.Argument(help="Which one to explain.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
+
+
+def builtins(name: Name = None, json: Json = False) -> None:
+    """List the sources and transforms of the language, or explain one.
+
+    Examples: `rrl-dsl builtins`, `rrl-dsl builtins corrupt`, `rrl-dsl builtins --json`
+    """
+    try:
+        chosen = [lookup(name)] if name else list(signatures().values())
+    except Refusal as refusal:
+        raise error(refusal.code, refusal.message, hint=refusal.hint) from None
+    if json:
+        print_json([_signature_record(signature) for signature in chosen])
+    elif name:
+        _explain_signature(chosen[0])
+    else:
+        for kind in ("source", "transform"):
+            rows = [
+                (str(each), each.doc.partition("\n")[0]) for each in chosen if each.kind == kind
+            ]
+            _print_table(f"{kind}s", ("call", "what it does"), rows)
+
+
+def losses(name: Name = None, json: Json = False) -> None:
+    """List the losses, or explain one.
+
+    Examples: `rrl-dsl losses`, `rrl-dsl losses wmse`, `rrl-dsl losses --json`
+    """
+    from rrl_dsl.losses import create, names
+
+    known = names()
+    chosen = {name: type(create(name))} if name else known
+    if json:
+        print_json([_loss_record(each, loss) for each, loss in chosen.items()])
+    elif name:
+        OUTPUT.print(f"[bold]{name}[/bold]\n\n{inspect.getdoc(chosen[name])}\n")
+        rows = [
+            (option["name"], str(option["default"]), option["doc"])
+            for option in _options(chosen[name])
+        ]
+        _print_table("options", ("option", "default", "what it does"), rows)
+    else:
+        rows = [(each, _headline(loss), _option_list(loss)) for each, loss in chosen.items()]
+        _print_table("losses", ("name", "what it is", "options"), rows)
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    OUTPUT.print(table)
+    OUTPUT.print()
+
+
+def _explain_signature(signature: Signature) -> None:
+    OUTPUT.print(f"[bold]{signature}[/bold]  ({signature.kind})\n")
+    OUTPUT.print(f"{signature.doc}\n")
+    rows = [
+        (
+            str(parameter),
+            parameter.type.name + (", schedulable" if parameter.schedulable else ""),
+            parameter.doc,
+        )
+        for parameter in signature.parameters
+    ]
+    if rows:
+        _print_table("parameters", ("parameter", "type", "what it is"), rows)
+
+
+def _signature_record(signature: Signature) -> dict[str, Any]:
+    return {
+        "name": signature.name,
+        "kind": signature.kind,
+        "signature": str(signature),
+        "doc": signature.doc,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type.name,
+                "default": None if parameter.required else parameter.default,
+                "required": parameter.required,
+                "positional": parameter.positional,
+                "schedulable": parameter.schedulable,
+                "doc": parameter.doc,
+            }
+            for parameter in signature.parameters
+        ],
+    }
+
+
+def _loss_record(name: str, loss: type[Loss]) -> dict[str, Any]:
+    return {"name": name, "doc": inspect.getdoc(loss), "options": _options(loss)}
+
+
+def _options(loss: type[Loss]) -> list[dict[str, Any]]:
+    found = loss.__pydantic_fields__  # type: ignore[attr-defined]
+    return [
+        {
+            "name": field.name,
+            "default": found[field.name].default,
+            "doc": found[field.name].description or "",
+        }
+        for field in dataclasses.fields(loss)
+    ]
+
+
+def _option_list(loss: type[Loss]) -> str:
+    return ", ".join(f"{option['name']}={option['default']}" for option in _options(loss))
+
+
+def _headline(loss: type[Loss]) -> str:
+    return (inspect.getdoc(loss) or "").partition("\n")[0]

@@ -1,0 +1,155 @@
+"""`train`: train an encoder on the relation a recipe defines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rrl_dsl.cli.output import OUTPUT, print_diagnostic
+from rrl_dsl.cli.recipes import Parameters, parameters_of, source_of
+
+if TYPE_CHECKING:
+    from rrl_dsl.data.dataset import DataSet
+    from rrl_dsl.graph.algebra import Graph
+    from rrl_dsl.training.config import Config
+    from rrl_dsl.training.run import RunDirectory
+    from rrl_dsl.training.settings import Setting
+
+
+def train(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe file.", show_default=False)
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="The loss: see `rrl-dsl losses`.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, npz:PATH.",
+            show_default="digits",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples a batch.")] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of weights, order, views, draws.")
+    ] = None,
+    param: Parameters = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file of settings.", show_default=False)
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of any setting; repeatable.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a data set that is missing.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's directory.", show_default="runs/NAME-1")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in a directory.", show_default=False)
+    ] = None,
+) -> None:
+    """Train an encoder on a recipe and say what it learned.
+
+    Examples: `rrl-dsl train recipes/semi_supervised.rrl --loss wmse`,
+    `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1`
+    """
+    flags: dict[str, Any] = {
+        "--loss": loss,
+        "--dataset": dataset,
+        "--epochs": epochs,
+        "--batch-size": batch_size,
+        "--devices": devices,
+        "--precision": precision,
+        "--seed": seed,
+        "--data-dir": str(data_dir) if data_dir else None,
+        "--download": download or None,
+    }
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    if resume is not None:
+        if recipe or given or param or config or assignments or out:
+            raise typer.BadParameter("`--resume` goes on as the run was started: nothing beside it")
+        _go_on(resume)
+        return
+    if recipe is None:
+        raise typer.BadParameter("give a recipe file")
+    _start(recipe, _settings(config, assignments, given, param), out)
+
+
+def _settings(
+    config: Path | None,
+    assignments: list[str] | None,
+    flags: dict[str, Any],
+    param: list[str] | None,
+) -> list[Setting]:
+    """What the user set, the weakest first: file, `--set`, flags."""
+    from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml
+
+    settings = from_yaml(config) if config else []
+    settings += [from_assignment(text) for text in assignments or []]
+    settings += [
+        from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
+        for flag, value in flags.items()
+    ]
+    for name, value in parameters_of(param).items():
+        settings.append(from_flag("--param", ("params", name), value))
+    return settings
+
+
+def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
+    from rrl_dsl.cli.recipes import graph_of
+    from rrl_dsl.losses import create as create_loss
+    from rrl_dsl.training import run as runs
+    from rrl_dsl.training.presets import defaults
+    from rrl_dsl.training.settings import resolve
+    from rrl_dsl.training.train import load_data, precision_of, run_name
+
+    source = source_of(recipe, None)
+    wanted = resolve(settings, {})
+    graph = graph_of(source, dict(wanted.params))
+    create_loss(wanted.loss.name, **wanted.loss.options)
+    precision_of(wanted)
+    data = load_data(wanted)
+    config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
+    run = runs.create(out, run_name(recipe, config))
+    run.describe(source.text, graph, config)
+    _run(graph, config, data, run)
+
+
+def _go_on(path: Path) -> None:
+    from rrl_dsl.training import run as runs
+    from rrl_dsl.training.train import load_data
+
+    run, graph, config = runs.reopen(path)
+    _run(graph, config, load_data(config), run)
+
+
+def _run(graph: Graph, config: Config, data: DataSet, run: RunDirectory) -> None:
+    from rrl_dsl.training.summary import page, table, warnings_of
+    from rrl_dsl.training.train import train as fit
+
+    OUTPUT.print(f"run       {run.path}", markup=False)
+    OUTPUT.print(f"identity  {graph.identity}", markup=False)
+    try:
+        outcome = fit(graph, config, data, run, OUTPUT)
+    except KeyboardInterrupt:
+        if run.last.exists():
+            OUTPUT.print(f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False)
+        raise typer.Exit(130) from None
+    if outcome is None:
+        return
+    warnings = warnings_of(outcome, graph, config)
+    run.summarise(outcome.to_dict(), page(run, graph, config, outcome, warnings))
+    OUTPUT.print()
+    OUTPUT.print(table(outcome))
+    for warning in warnings:
+        print_diagnostic(warning)
+    OUTPUT.print(f"summary   {run.path / 'summary.md'}", markup=False)

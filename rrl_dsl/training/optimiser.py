@@ -1,0 +1,55 @@
+"""The optimiser of a run and its learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.lars import LARS
+
+
+def build_optimiser(config: Config, encoder: nn.Module, probes: nn.Module) -> Optimizer:
+    """One optimiser, with groups for weights, for biases and norms, and for the probes.
+
+    Biases and norms get no weight decay and no adaptation under LARS; the probes neither, and a
+    learning rate of their own.
+    """
+    chosen = config.optimiser
+    plain: dict[str, Any] = {"weight_decay": 0.0}
+    if chosen.name == "lars":
+        plain["adapt"] = False
+    groups: list[dict[str, Any]] = [
+        {"params": [each for each in encoder.parameters() if each.ndim > 1]},
+        {"params": [each for each in encoder.parameters() if each.ndim <= 1], **plain},
+        {"params": list(probes.parameters()), "lr": config.probe.lr, **plain},
+    ]
+    return _optimiser(config, groups)
+
+
+def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
+    chosen = config.optimiser
+    common: dict[str, Any] = {"lr": chosen.lr, "weight_decay": chosen.weight_decay}
+    if chosen.name == "adam":
+        return torch.optim.Adam(groups, **common)
+    if chosen.name == "sgd":
+        return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
+    return LARS(groups, momentum=chosen.momentum, trust=chosen.trust, **common)
+
+
+def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaLR:
+    """Linear warm-up over `warmup` steps, then half a cosine down to 0 at step `total`."""
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = (step - warmup) / max(1, total - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return LambdaLR(optimiser, factor)

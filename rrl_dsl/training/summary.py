@@ -1,0 +1,106 @@
+"""What a run came to, for people: a table, a page, warnings, pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.table import Table
+
+from rrl_dsl.backends.program import Program
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.train import Outcome
+
+_ROWS: Final = {
+    "pixels": "raw pixels",
+    "untrained": "untrained encoder",
+    "backbone": "backbone",
+    "projector": "projector",
+}
+_FALSE_SHARE: Final = 0.2
+_BEYOND_VIEWS: Final = 0.05
+_RANK_SHARE: Final = 0.05
+
+
+def table(outcome: Outcome) -> Table:
+    """Test accuracies by kind of features, in per cent."""
+    shown = Table(box=None, pad_edge=False, title="test accuracy, %", title_justify="left")
+    shown.add_column("features")
+    for heading in _headings():
+        shown.add_column(heading, justify="right")
+    for name, cells in _cells(outcome):
+        style = "bold" if name == _ROWS["backbone"] else ""
+        shown.add_row(name, *cells, style=style)
+    return shown
+
+
+def warnings_of(outcome: Outcome, graph: Graph, config: Config) -> list[Diagnostic]:
+    """What a reader of the table should know: false edges, few edges, collapse."""
+    figures = outcome.figures
+    found: list[str] = []
+    rank, width = figures["rank/projector"], config.projector.out
+    ranks = f"the embeddings' effective rank is {rank:.1f} of {width}"
+    false = figures.get("edges/false", 0.0)
+    if false > _FALSE_SHARE:
+        found.append(f"{false:.0%} of a batch's edges are false, added by noise; {ranks}")
+    elif rank < max(2.0, _RANK_SHARE * width):
+        found.append(f"{ranks}: they are close to collapse")
+    beyond = figures["edges/beyond_views"]
+    if Program(graph).requires.labels and beyond < _BEYOND_VIEWS:
+        found.append(
+            f"only {beyond:.1%} of a batch's rows are related to another sample: "
+            "the labels hardly meet in batches of this size"
+        )
+    return [Diagnostic("RRL509", message, severity="warning") for message in found]
+
+
+def page(
+    run: RunDirectory, graph: Graph, config: Config, outcome: Outcome, warnings: list[Diagnostic]
+) -> str:
+    """The summary page of a run, in Markdown."""
+    recipe = run.recipe.read_text(encoding="utf-8").strip()
+    lines = [
+        f"# {run.path.name}",
+        "",
+        f"`{config.loss.name}` on `{config.dataset}`, {config.epochs} epochs in "
+        f"{outcome.seconds:.0f} s, seed {config.seed}.",
+        "",
+        "```",
+        recipe,
+        "```",
+        "",
+        f"Identity `{graph.identity}`.",
+        "",
+        "Test accuracy, %:",
+        "",
+        f"| features | {' | '.join(_headings())} |",
+        f"|---|{'--:|' * len(_headings())}",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(outcome)),
+        "",
+        f"The probe with {PER_CLASS} labels a class is the mean of {DRAWS} draws.",
+        *(f"\n**Warning.** {warning.message}." for warning in warnings),
+        "",
+        "![the graph of a batch](graph.png)",
+        "",
+        "![curves](curves.png)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _headings() -> list[str]:
+    return ["linear probe", f"{PER_CLASS} labels a class", "nearest neighbours"]
+
+
+def _cells(outcome: Outcome) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            label,
+            [f"{100 * value:.1f}" for value in (found.linear, found.few, found.neighbours)],
+        )
+        for name, label in _ROWS.items()
+        if (found := outcome.accuracies.get(name))
+    ]

@@ -1,0 +1,208 @@
+"""A whole run: data, model, fitting, evaluation, summary."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import Tensor, nn
+
+from rrl_dsl.backends.program import compile as compile_recipe
+from rrl_dsl.data import registry
+from rrl_dsl.data.batches import Batch, loader
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.losses import create as create_loss
+from rrl_dsl.training import checks
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels
+from rrl_dsl.training.history import History
+from rrl_dsl.training.models import build_backbone
+from rrl_dsl.training.module import RelationalModule
+from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.run import RunDirectory
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        accuracies: By kind of features: `pixels`, `untrained`, `backbone`, `projector`.
+        figures: The last epoch's metrics.
+        seconds: How long fitting took.
+    """
+
+    accuracies: Mapping[str, Accuracies]
+    figures: Mapping[str, float]
+    seconds: float
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        found = {name: asdict(each) for name, each in self.accuracies.items()}
+        return {"accuracies": found, "metrics": dict(self.figures), "seconds": self.seconds}
+
+
+def load_data(config: Config) -> DataSet:
+    """The data set of a configuration.
+
+    Raises:
+        RRLError: RRL410, RRL411 or RRL412.
+    """
+    return registry.load(
+        config.dataset, root=config.data_dir, download=config.download, size=config.image_size
+    )
+
+
+def train(
+    graph: Graph, config: Config, dataset: DataSet, run: RunDirectory, console: Console
+) -> Outcome | None:
+    """Fits and evaluates; goes on from the last checkpoint where the run has one.
+
+    Args:
+        graph: The recipe.
+        config: The configuration.
+        dataset: The data.
+        run: Where everything is written.
+        console: Where progress is shown.
+
+    Returns:
+        What came out, or None on the ranks of a distributed run that only help.
+
+    Raises:
+        RRLError: Before the first step, where data set, recipe, loss and machine do not go
+            together; RRL409 or RRL508 where training went out of bounds.
+    """
+    _quiet()
+    L.seed_everything(config.seed, verbose=False)
+    program = compile_recipe(graph, seed=config.seed)
+    loss = create_loss(config.loss.name, **config.loss.options)
+    checks.check(program, loss, config, dataset)
+    if program.requires.bound:
+        program.bind(dataset.train)
+    classes = len(dataset.class_names["label"])
+    module = RelationalModule(config, program, loss, shape=dataset.shape, classes=classes)
+    history = History(run.metrics)
+    trainer = _trainer(config, run, [history, LiveProgress(console)])
+    train_loader, test_loader = _loaders(config, dataset, trainer)
+    try:
+        trainer.fit(
+            module, train_loader, test_loader, ckpt_path=run.last if run.last.exists() else None
+        )
+    except SystemExit as stop:  # how Lightning ends a run that the user interrupts
+        raise KeyboardInterrupt from stop
+    if not trainer.is_global_zero:
+        return None
+    figures = history.rows[-1]
+    accuracies = _accuracies(module, config, dataset)
+    return Outcome(accuracies, figures, figures["seconds"], history.rows)
+
+
+def precision_of(config: Config) -> Precision:
+    """The precision of a run: as asked for, else bfloat16 on a GPU that has it.
+
+    Raises:
+        RRLError: RRL506 where a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if config.accelerator == "gpu" and not has_gpu:
+        hint = "use `--set accelerator=cpu`, or install a torch that finds the GPU"
+        raise error("RRL506", "there is no CUDA device on this machine", hint=hint)
+    on_gpu = has_gpu and config.accelerator != "cpu"
+    if on_gpu and config.devices > torch.cuda.device_count():
+        message = f"{config.devices} devices are wanted and there are {torch.cuda.device_count()}"
+        raise error("RRL506", message)
+    if config.precision == "16-mixed" and not on_gpu:
+        message = "16-bit floats need a GPU"
+        raise error("RRL506", message, hint="use `--precision bf16-mixed` or `--precision 32`")
+    if config.precision == "auto":
+        return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return cast(Precision, config.precision.replace("32", "32-true"))
+
+
+def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
+    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    return L.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=config.devices,
+        strategy="ddp" if config.devices > 1 else "auto",
+        sync_batchnorm=on_gpu and config.devices > 1,
+        use_distributed_sampler=False,
+        precision=precision_of(config),
+        max_epochs=config.epochs,
+        callbacks=[
+            *callbacks,
+            ModelCheckpoint(dirpath=run.checkpoints, save_top_k=0, save_last=True),
+        ],
+        logger=TensorBoardLogger(run.path, name="tensorboard", version=""),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _loaders(config: Config, dataset: DataSet, trainer: L.Trainer) -> tuple[Any, Any]:
+    size = config.batch_size // config.devices
+    share = partial(
+        loader,
+        seed=config.seed,
+        world_size=config.devices,
+        rank=trainer.global_rank,
+        workers=config.workers,
+    )
+    return (
+        share(dataset.train, size, shuffle=True, drop_last=True),
+        share(dataset.test, min(512, len(dataset.test)), shuffle=False),
+    )
+
+
+def _accuracies(
+    module: RelationalModule, config: Config, dataset: DataSet
+) -> dict[str, Accuracies]:
+    module.eval()
+    torch.manual_seed(config.seed)
+    untrained = build_backbone(config.backbone, dataset.shape).eval().to(module.device)
+    encoders: dict[str, Encode] = {
+        "pixels": pixels,
+        "untrained": _encoder(module, untrained),
+        "backbone": _encoder(module, module.backbone),
+        "projector": _encoder(module, nn.Sequential(module.backbone, module.projector)),
+    }
+    return {name: evaluate(dataset, encode) for name, encode in encoders.items()}
+
+
+def _encoder(module: RelationalModule, network: nn.Module) -> Encode:
+    def encode(batch: Batch) -> Tensor:
+        features: Tensor = network(module.views.plain(batch.images.to(module.device)))
+        return features
+
+    return encode
+
+
+def _quiet() -> None:
+    """Lightning's own advice is for those who write the loop, not for those who run it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch.optim.lr_scheduler")
+
+
+def run_name(recipe: Path | None, config: Config) -> str:
+    """What a run is called: recipe, loss and data set."""
+    dataset = config.dataset.partition(":")[0]
+    return f"{recipe.stem if recipe else 'recipe'}-{config.loss.name}-{dataset}"
