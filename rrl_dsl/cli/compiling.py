@@ -24,8 +24,6 @@ from rrl_dsl.language.span import Source
 if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
 
-_PICTURE_SAMPLES = 64
-
 
 def compile_recipe(
     recipe: RecipeFile = None,
@@ -68,7 +66,7 @@ def compile_recipe(
     elif figures is not None:
         _print_figures(figures, nodes, batch, program.requires.views)
     if drawn:
-        _draw(source, program, dataset, min(batch, _PICTURE_SAMPLES), seed, show and not json, out)
+        _draw(source, program, dataset, batch, seed, show and not json, out)
 
 
 def _dataset(program: Program, spec: str, data_dir: Path | None) -> DataSet:
@@ -94,16 +92,16 @@ def _draw(
     source: Source,
     program: Program,
     dataset: DataSet,
-    samples: int,
+    batch: int,
     seed: int,
     in_terminal: bool,
     out: Path | None,
 ) -> None:
-    from rrl_dsl.cli.picture import sample_of, tree_of
+    from rrl_dsl.cli.picture import PICTURE_SAMPLES, sample_of, tree_of
     from rrl_dsl.show import figure, terminal
     from rrl_dsl.show.tree import tree_lines
 
-    sample = sample_of(source, program, dataset, samples, seed)
+    sample = sample_of(source, program, dataset, min(batch, PICTURE_SAMPLES), seed)
     tree = tree_of(program.graph)
     if in_terminal:
         OUTPUT.print()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Applied, Combined, Complement, Graph, Scaled, Source
@@ -10,12 +13,16 @@ from rrl_dsl.show.sample import GraphSample
 from rrl_dsl.show.tree import Branch
 from rrl_dsl.training.rows import sample_batches
 
+PICTURE_SAMPLES: Final = 64
+"""Samples in a picture: more rows than a person can tell apart help nobody."""
+
 
 def sample_of(
     source: Text, program: Program, dataset: DataSet, samples: int, seed: int
 ) -> GraphSample:
     """The graph of one batch of a data set, grouped by the recipe's first label field."""
-    nodes = next(sample_batches(dataset, samples, program.requires.views, 1, seed=seed))
+    batch = next(sample_batches(dataset, samples, program.requires.views, 1, seed=seed))
+    nodes = batch[batch.sample.argsort(stable=True)]  # the views of a sample side by side
     field = program.requires.labels[0] if program.requires.labels else "label"
     weights = program(nodes)
     false_edges = None
@@ -26,7 +33,7 @@ def sample_of(
         group=nodes.label(field).numpy(),
         group_names=dataset.class_names[field],
         view=nodes.view.numpy(),
-        title=f"{source.name} on {dataset.name}" if source.name != "-e" else dataset.name,
+        title=f"{Path(source.name).name} on {dataset.name}" if source.name != "-e" else dataset.name,
         recipe=source.text.strip(),
         false_edges=false_edges,
     )

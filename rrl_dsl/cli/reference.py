@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +55,8 @@ def losses(name: Name = None, json: Json = False) -> None:
     if json:
         print_json([_loss_record(each, loss) for each, loss in chosen.items()])
     elif name:
-        OUTPUT.print(f"[bold]{name}[/bold]\n\n{inspect.getdoc(chosen[name])}\n")
+        OUTPUT.print(f"[bold]{name}[/bold]\n")
+        _print_doc(inspect.getdoc(chosen[name]) or "")
         rows = [
             (option["name"], str(option["default"]), option["doc"])
             for option in _options(chosen[name])
@@ -65,7 +67,7 @@ def losses(name: Name = None, json: Json = False) -> None:
         _print_table("losses", ("name", "what it is", "options"), rows)
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -75,9 +77,16 @@ def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...
     OUTPUT.print()
 
 
+def _print_doc(text: str) -> None:
+    """Paragraphs, each wrapped to the terminal's width."""
+    for paragraph in text.split("\n\n"):
+        OUTPUT.print(" ".join(paragraph.split()), markup=False)
+        OUTPUT.print()
+
+
 def _explain_signature(signature: Signature) -> None:
     OUTPUT.print(f"[bold]{signature}[/bold]  ({signature.kind})\n")
-    OUTPUT.print(f"{signature.doc}\n")
+    _print_doc(signature.doc)
     rows = [
         (
             str(parameter),

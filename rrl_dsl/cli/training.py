@@ -13,9 +13,11 @@ from rrl_dsl.cli.recipes import Parameters, parameters_of, source_of
 if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
     from rrl_dsl.graph.algebra import Graph
+    from rrl_dsl.language.span import Source
     from rrl_dsl.training.config import Config
     from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import Setting
+    from rrl_dsl.training.train import Outcome
 
 
 def train(
@@ -121,7 +123,31 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
     run = runs.create(out, run_name(recipe, config))
     run.describe(source.text, graph, config)
+    _draw_graph(source, graph, config, data, run)
     _run(graph, config, data, run)
+
+
+def _draw_graph(
+    source: Source, graph: Graph, config: Config, data: DataSet, run: RunDirectory
+) -> None:
+    from rrl_dsl.backends.program import Program
+    from rrl_dsl.cli.picture import PICTURE_SAMPLES, sample_of, tree_of
+    from rrl_dsl.show.figure import draw, save
+    from rrl_dsl.training.checks import check_labels
+
+    program = Program(graph, seed=config.seed)
+    check_labels(program, data)
+    if program.requires.bound:
+        program.bind(data.train)
+    sample = sample_of(source, program, data, PICTURE_SAMPLES, config.seed)
+    save(draw(sample, tree_of(graph)), run.path / "graph.png")
+
+
+def _draw_curves(outcome: Outcome, run: RunDirectory) -> None:
+    from rrl_dsl.show.curves import draw_curves
+    from rrl_dsl.show.figure import save
+
+    save(draw_curves(outcome.history), run.path / "curves.png")
 
 
 def _go_on(path: Path) -> None:
@@ -147,6 +173,7 @@ def _run(graph: Graph, config: Config, data: DataSet, run: RunDirectory) -> None
     if outcome is None:
         return
     warnings = warnings_of(outcome, graph, config)
+    _draw_curves(outcome, run)
     run.summarise(outcome.to_dict(), page(run, graph, config, outcome, warnings))
     OUTPUT.print()
     OUTPUT.print(table(outcome))

@@ -97,7 +97,8 @@ class BatchLoader(DataLoader[Batch]):
         """
         for batch in super().__iter__():
             if isinstance(batch, RRLError):
-                raise batch
+                # raising `batch` itself would tie this frame, and with it the workers, into a cycle
+                raise RRLError(batch.diagnostics)
             yield batch
 
 

@@ -38,6 +38,7 @@ POISON: Final = _Poison()
 
 _OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals that blame what an argument holds
 _LONGEST_QUOTE: Final = 60
+_DEFINITIONS = (syntax.Param, syntax.Let)
 
 Value = Graph | Transform | bool | int | float | str | _Poison
 
@@ -57,11 +58,14 @@ class _Resolver:
     faults: list[Diagnostic] = field(default_factory=list)
     parameters: dict[str, Value] = field(default_factory=dict)
     names: dict[str, Value] = field(default_factory=dict)
+    defined: set[str] = field(default_factory=set)  # anywhere in the file
 
     def recipe(self, recipe: syntax.Recipe) -> Graph | None:
         """The graph of a whole file, or None where something was reported."""
         result: Value | None = None
         graphs = 0
+        definitions = [each for each in recipe.statements if isinstance(each, _DEFINITIONS)]
+        self.defined = {each.name.text for each in definitions}
         for index, statement in enumerate(recipe.statements):
             match statement:
                 case syntax.Version():
@@ -197,6 +201,8 @@ class _Resolver:
             self.report("RRL108", message, node.span, f"write `{node.text}({', '.join(needed)})`")
         else:
             hint = did_you_mean(node.text, [*self.names, *signatures()])
+            if node.text in self.defined:
+                hint = "its definition comes first"
             self.report("RRL101", f"`{node.text}` is not defined", node.span, hint)
         return POISON
 
@@ -225,18 +231,15 @@ class _Resolver:
         poisoned = any(isinstance(each, _Poison) for each in (*values, *keywords.values()))
         arguments, refusals = bind(signature, values, keywords)
         for each in refusals:
-            known_fault = each.code in _OF_THE_VALUE and self.is_poison(each.at, values, keywords)
+            at = each.at
+            value = values[at] if isinstance(at, int) else keywords.get(at) if at else None
+            known_fault = each.code in _OF_THE_VALUE and isinstance(value, _Poison)
             if not (known_fault or (dropped and each.code == "RRL208")):
                 self.refused(each, places.get(each.at, node.span))
         if refusals or poisoned or dropped:
             return POISON
         call = Call(signature, arguments)
         return Source(call) if signature.kind == "source" else Transform((call,))
-
-    @staticmethod
-    def is_poison(at: int | str | None, values: list[Value], named: dict[str, Value]) -> bool:
-        value = values[at] if isinstance(at, int) else named.get(at) if at else None
-        return isinstance(value, _Poison)
 
     def arguments(
         self, node: syntax.Call

@@ -1,0 +1,143 @@
+"""Whatever is written ends soon, in a graph or in an error with a code of its own."""
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import rrl_dsl as rrl
+
+LIMIT_S = 4.0  # of a machine that does other things too; each takes well below one second
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    assert time.perf_counter() - start < LIMIT_S
+
+
+def codes_of(text: str) -> set[str]:
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.parse(text)
+    assert str(caught.value)
+    return {each.code for each in caught.value.diagnostics}
+
+
+def lets(step: str, count: int) -> str:
+    lines = [f"let a{number + 1} = {step.format(a=f'a{number}')}" for number in range(count)]
+    return "\n".join(["let a0 = ssl() | random(0.1)", *lines, f"a{count}"])
+
+
+@pytest.mark.parametrize("sign", ["|", "&", "+", "-"])
+def test_chain_of_ten_thousand_operands_parses_in_under_two_seconds(sign: str):
+    text = "let a = ssl()\n" + sign.join(["a"] * 9_990)
+    rrl.parse("ssl()")  # the parser itself is built once a process
+    start = time.perf_counter()
+    graph = rrl.parse(text)
+    assert time.perf_counter() - start < 2.0
+    assert len(graph.operands) == 9_990
+    assert graph.depth == 2
+
+
+def test_chain_of_two_operators_in_turn_is_refused_and_not_recursed_into():
+    with soon():
+        assert codes_of("let a = ssl()\n" + "-a+".join(["a"] * 4_000)) == {"RRL302"}
+
+
+@pytest.mark.parametrize("step", ["{a} | {a}", "{a} + {a}", "({a} & {a})", "{a} - {a}"])
+def test_sixty_definitions_that_double_take_no_longer_than_their_text(step: str):
+    with soon():
+        graph = rrl.parse(lets(step, 60))
+        assert len(graph.identity) == 64
+
+
+@pytest.mark.parametrize(
+    "step", ["~({a} & {a})", "({a} | {a}) + {a}", "2 * {a}", "{a} | keep(0.9)"]
+)
+def test_thousand_definitions_on_top_of_each_other_are_too_deep(step: str):
+    with soon():
+        assert codes_of(lets(step, 1_000)) == {"RRL302"}
+
+
+def test_thousand_definitions_that_lengthen_one_chain_are_not_deep():
+    with soon():
+        assert rrl.parse(lets("{a} | self()", 1_000)).depth == 2
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("(", ")"), ("~", ""), ("~(", ")"), ("ssl(views=", ")")]
+)
+def test_sixty_four_levels_of_brackets_and_tildes_parse_and_one_more_does_not(
+    opening: str, closing: str
+):
+    levels = 64 // sum(sign in opening for sign in "(~")
+    text = "let a = self()\n" + opening * levels + "a" + closing * levels
+    if "ssl" in opening:
+        assert "RRL013" not in codes_of(text)  # wrong types, and not too deep
+    else:
+        rrl.parse(text)
+    assert codes_of("let a = self()\n" + f"({opening * levels}a{closing * levels})") == {"RRL013"}
+
+
+def test_brackets_side_by_side_are_not_deep():
+    rrl.parse(" | ".join(["((~ssl()))"] * 200))
+
+
+def test_sixty_four_levels_of_a_graph_are_allowed_and_one_more_is_not():
+    graph: rrl.Graph = rrl.self()
+    for _ in range(63):
+        graph = ~graph
+    assert graph.depth == 64
+    with pytest.raises(rrl.RRLError, match="RRL302"):
+        ~graph
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("(" * 19_000, "RRL006"),
+        (")" * 19_000, "RRL007"),
+        ("~" * 19_000, "RRL013"),
+        ("| " * 10_000, "RRL008"),
+        ("@ " * 19_000, "RRL001"),
+        ("ssl(" * 9_000, "RRL006"),
+        ("slef()\n" * 5_000, "RRL101"),
+        ("let a = (\n" * 4_000, "RRL006"),
+        ("rrl 1\n" * 9_000, "RRL017"),
+        ("ssl()\n" * 6_000, "RRL016"),
+        ("'" * 20_000, "RRL008"),
+        ("'\n" * 15_000, "RRL004"),
+        ("9" * 250_000, "RRL002"),
+        ("ssl(views=" + "9" * 100_000 + ")", "RRL002"),
+        ("let a = ssl()\na" + " * 1" * 9_000, "RRL302"),
+        ("a" * 262_145, "RRL011"),
+        ("\n" * 262_145, "RRL011"),
+        ("a " * 20_001, "RRL012"),
+        ("\\" * 200_000, "RRL001"),
+    ],
+    ids=lambda value: value if value.startswith("RRL") else repr(value[:12]),
+)
+def test_hostile_text_gives_its_code_soon(text: str, code: str):
+    with soon():
+        assert code in codes_of(text)
+
+
+@pytest.mark.parametrize("text", ["\n" * 262_000 + "ssl()", "#\n" * 131_000 + "ssl()"])
+def test_nothing_but_blank_lines_and_comments_counts_no_token(text: str):
+    with soon():
+        assert rrl.parse(text) == rrl.ssl()
+
+
+def test_memory_stays_within_a_few_hundred_bytes_a_byte_of_text():
+    text = "let a = ssl()\n" + "|".join(["a"] * 9_990)
+    rrl.parse("ssl()")
+    tracemalloc.start()
+    try:
+        rrl.parse(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000 * len(text)
