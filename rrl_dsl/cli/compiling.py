@@ -24,6 +24,8 @@ from rrl_dsl.language.span import Source
 if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
 
+_DATASET = "digits"
+
 
 def compile_recipe(
     recipe: RecipeFile = None,
@@ -33,7 +35,7 @@ def compile_recipe(
     out: Annotated[
         Path | None, typer.Option(help="Where the picture goes, .png or .svg.", show_default=False)
     ] = None,
-    nodes: Annotated[str, typer.Option(help="The data set to sample rows from.")] = "digits",
+    nodes: Annotated[str, typer.Option(help="The data set to sample rows from.")] = _DATASET,
     batch: Annotated[int, typer.Option(min=2, help="Samples a batch.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="The recipe's seed.")] = 0,
     data_dir: Annotated[
@@ -54,7 +56,7 @@ def compile_recipe(
     try:
         dataset = _dataset(program, nodes, data_dir)
     except RRLError as problem:
-        if drawn:
+        if drawn or nodes != _DATASET:
             raise
         for diagnostic in problem.diagnostics:
             print_diagnostic(diagnostic.as_warning())

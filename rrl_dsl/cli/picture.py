@@ -33,7 +33,9 @@ def sample_of(
         group=nodes.label(field).numpy(),
         group_names=dataset.class_names[field],
         view=nodes.view.numpy(),
-        title=f"{Path(source.name).name} on {dataset.name}" if source.name != "-e" else dataset.name,
+        title=f"{Path(source.name).name} on {dataset.name}"
+        if source.name != "-e"
+        else dataset.name,
         recipe=source.text.strip(),
         false_edges=false_edges,
     )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rrl_dsl.cli.output import OUTPUT, print_diagnostic
-from rrl_dsl.cli.recipes import Parameters, parameters_of, source_of
+from rrl_dsl.cli.recipes import Parameters, graph_of, parameters_of, source_of
 
 if TYPE_CHECKING:
+    from rrl_dsl.backends.program import Program
     from rrl_dsl.data.dataset import DataSet
-    from rrl_dsl.graph.algebra import Graph
     from rrl_dsl.language.span import Source
-    from rrl_dsl.training.config import Config
+    from rrl_dsl.training.module import RelationalModule
     from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
@@ -107,40 +107,64 @@ def _settings(
 
 
 def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
-    from rrl_dsl.cli.recipes import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.presets import defaults
     from rrl_dsl.training.settings import resolve
-    from rrl_dsl.training.train import load_data, precision_of, run_name
+    from rrl_dsl.training.train import build, load_data, run_name
 
     source = source_of(recipe, None)
     wanted = resolve(settings, {})
     graph = graph_of(source, dict(wanted.params))
     create_loss(wanted.loss.name, **wanted.loss.options)
-    precision_of(wanted)
     data = load_data(wanted)
     config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
+    module = build(graph, config, data)
     run = runs.create(out, run_name(recipe, config))
     run.describe(source.text, graph, config)
-    _draw_graph(source, graph, config, data, run)
-    _run(graph, config, data, run)
+    _draw_graph(source, module.program, data, run)
+    _run(module, data, run)
 
 
-def _draw_graph(
-    source: Source, graph: Graph, config: Config, data: DataSet, run: RunDirectory
-) -> None:
-    from rrl_dsl.backends.program import Program
+def _go_on(path: Path) -> None:
+    from rrl_dsl.training import run as runs
+    from rrl_dsl.training.train import build, load_data
+
+    run, graph, config = runs.reopen(path)
+    data = load_data(config)
+    _run(build(graph, config, data), data, run)
+
+
+def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
+    from rrl_dsl.training.summary import page, table, warnings_of
+    from rrl_dsl.training.train import train as fit
+
+    OUTPUT.print(f"run       {run.path}", markup=False)
+    OUTPUT.print(f"identity  {module.program.identity}", markup=False)
+    try:
+        outcome = fit(module, data, run, OUTPUT)
+    except KeyboardInterrupt:
+        if run.last.exists():
+            OUTPUT.print(f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False)
+        raise typer.Exit(130) from None
+    if outcome is None:
+        return
+    warnings = warnings_of(outcome, module.program, module.config)
+    _draw_curves(outcome, run)
+    run.summarise(outcome.to_dict(), page(run, module.program, module.config, outcome, warnings))
+    OUTPUT.print()
+    OUTPUT.print(table(outcome))
+    for warning in warnings:
+        print_diagnostic(warning)
+    OUTPUT.print(f"summary   {run.path / 'summary.md'}", markup=False)
+
+
+def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.cli.picture import PICTURE_SAMPLES, sample_of, tree_of
     from rrl_dsl.show.figure import draw, save
-    from rrl_dsl.training.checks import check_labels
 
-    program = Program(graph, seed=config.seed)
-    check_labels(program, data)
-    if program.requires.bound:
-        program.bind(data.train)
-    sample = sample_of(source, program, data, PICTURE_SAMPLES, config.seed)
-    save(draw(sample, tree_of(graph)), run.path / "graph.png")
+    sample = sample_of(source, program, data, PICTURE_SAMPLES, program.seed)
+    save(draw(sample, tree_of(program.graph)), run.path / "graph.png")
 
 
 def _draw_curves(outcome: Outcome, run: RunDirectory) -> None:
@@ -148,35 +172,3 @@ def _draw_curves(outcome: Outcome, run: RunDirectory) -> None:
     from rrl_dsl.show.figure import save
 
     save(draw_curves(outcome.history), run.path / "curves.png")
-
-
-def _go_on(path: Path) -> None:
-    from rrl_dsl.training import run as runs
-    from rrl_dsl.training.train import load_data
-
-    run, graph, config = runs.reopen(path)
-    _run(graph, config, load_data(config), run)
-
-
-def _run(graph: Graph, config: Config, data: DataSet, run: RunDirectory) -> None:
-    from rrl_dsl.training.summary import page, table, warnings_of
-    from rrl_dsl.training.train import train as fit
-
-    OUTPUT.print(f"run       {run.path}", markup=False)
-    OUTPUT.print(f"identity  {graph.identity}", markup=False)
-    try:
-        outcome = fit(graph, config, data, run, OUTPUT)
-    except KeyboardInterrupt:
-        if run.last.exists():
-            OUTPUT.print(f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False)
-        raise typer.Exit(130) from None
-    if outcome is None:
-        return
-    warnings = warnings_of(outcome, graph, config)
-    _draw_curves(outcome, run)
-    run.summarise(outcome.to_dict(), page(run, graph, config, outcome, warnings))
-    OUTPUT.print()
-    OUTPUT.print(table(outcome))
-    for warning in warnings:
-        print_diagnostic(warning)
-    OUTPUT.print(f"summary   {run.path / 'summary.md'}", markup=False)

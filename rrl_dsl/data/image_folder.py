@@ -21,6 +21,7 @@ DEFAULT_SIZE = 224
 _SMALL_SIDE = 64
 _UNDECODABLE = (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises on a damaged image; a broken PNG is a `SyntaxError` to it."""
+_EIGHT_BITS = "convert the images to 8 bits, on the scale that suits them"
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,6 @@ class ImageFiles:
         pixels = functional.resize(functional.pil_to_tensor(upright), [self.size], antialias=True)
         square: Tensor = functional.center_crop(pixels, [self.size, self.size])
         return square
-
-
-_EIGHT_BITS = "convert the images to 8 bits, on the scale that suits them"
 
 
 def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:

@@ -1,15 +1,16 @@
 """The canonical form of a recipe and its SHA-256.
 
 Two recipes with the same canonical form define the same graph over every data set: arguments equal
-to their defaults are left out, streams are included, commutative operands are ordered, and equal
-nodes stand once and are referred to by position.
+to their defaults are left out, streams are included, the operands of a commutative chain are
+ordered however it is bracketed, and equal nodes stand once and are referred to by position.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rrl_dsl.graph.algebra import Call, Combined, Complement, Graph, Scaled, call_of, walk
@@ -19,16 +20,38 @@ LANGUAGE_VERSION: Final = 1
 
 _COMMUTATIVE = frozenset("|&+")
 
+_Entry = tuple[dict[str, Any], list[str]]  # a node's content, and the digests of its operands
+
 
 def canonical(graph: Graph) -> str:
     """The canonical form as compact JSON; the last node is the recipe's graph."""
     streams = streams_of(graph)
-    digests: dict[int, str] = {}  # id(node) -> digest of its content, for ordering
+    digests: dict[int, str] = {}  # id(node) -> digest of its content
+    chains: dict[int, Counter[str]] = {}  # id(commutative node) -> its operands, and how often
+    entries: dict[str, _Entry] = {}
     for node in walk(graph):
         content = _content(node, streams)
-        content["of"] = _ordered(node, [digests[id(operand)] for operand in node.operands])
-        digests[id(node)] = hashlib.sha256(_json(content).encode()).hexdigest()
-    return _json({"language": LANGUAGE_VERSION, "nodes": _table(graph, digests, streams)})
+        operands = [digests[id(operand)] for operand in node.operands]
+        if isinstance(node, Combined) and node.operator in _COMMUTATIVE:
+            chains[id(node)] = counted = _chain(node, operands, chains)
+            operands = sorted(counted)
+            if len(operands) < counted.total():
+                content["times"] = [counted[operand] for operand in operands]
+        digest = hashlib.sha256(_json({**content, "of": operands}).encode()).hexdigest()
+        digests[id(node)] = digest
+        entries[digest] = content, operands
+    return _json({"language": LANGUAGE_VERSION, "nodes": _table(digests[id(graph)], entries)})
+
+
+def _chain(
+    node: Combined, operands: Sequence[str], chains: Mapping[int, Counter[str]]
+) -> Counter[str]:
+    """The operands of `a | (b | c)`, which are those of `(b | c) | a`."""
+    counted: Counter[str] = Counter()
+    for part, digest in zip(node.parts, operands, strict=True):
+        nested = isinstance(part, Combined) and part.operator == node.operator
+        counted.update(chains[id(part)] if nested else (digest,))
+    return counted
 
 
 def identity(graph: Graph) -> str:
@@ -36,26 +59,20 @@ def identity(graph: Graph) -> str:
     return hashlib.sha256(canonical(graph).encode()).hexdigest()
 
 
-def _table(
-    graph: Graph, digests: Mapping[int, str], streams: Mapping[Call, int]
-) -> list[dict[str, Any]]:
+def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
     """Each distinct node once, operands first, in the order in which a digest is first needed."""
-    by_digest = {digests[id(node)]: node for node in walk(graph)}
     positions: dict[str, int] = {}
     table: list[dict[str, Any]] = []
-    stack = [(digests[id(graph)], False)]
+    stack = [(root, False)]
     while stack:
         digest, expanded = stack.pop()
         if digest in positions:
             continue
-        node = by_digest[digest]
-        operands = _ordered(node, [digests[id(operand)] for operand in node.operands])
+        content, operands = entries[digest]
         if expanded:
-            content = _content(node, streams)
-            if operands:
-                content["of"] = [positions[operand] for operand in operands]
             positions[digest] = len(table)
-            table.append(content)
+            of = {"of": [positions[operand] for operand in operands]} if operands else {}
+            table.append(content | of)
         else:
             stack.append((digest, True))
             stack += [(operand, False) for operand in reversed(operands)]
@@ -83,11 +100,6 @@ def _content(node: Graph, streams: Mapping[Call, int]) -> dict[str, Any]:
         return {"operator": "*", "by": node.factor}
     assert isinstance(node, Complement)
     return {"operator": "~"}
-
-
-def _ordered(node: Graph, operands: list[str]) -> list[str]:
-    commutative = isinstance(node, Combined) and node.operator in _COMMUTATIVE
-    return sorted(operands) if commutative else operands
 
 
 def _json(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rrl_dsl.backends.program import Program
+from rrl_dsl.data.batches import loader
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.losses import Loss
@@ -16,11 +17,9 @@ def check(program: Program, loss: Loss, config: Config, dataset: DataSet) -> Non
     """Looks at everything that can be known before training.
 
     Raises:
-        RRLError: RRL401 for a label the data set lacks, RRL404 for a recipe that relates nothing,
-            RRL405 for batches too small for the loss, RRL502 for a batch size the devices cannot
-            share.
+        RRLError: RRL404 for a recipe that relates nothing, RRL405 for batches too small for the
+            loss, RRL502 for a batch size that the devices or the data set cannot serve.
     """
-    check_labels(program, dataset)
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
@@ -32,8 +31,9 @@ def check(program: Program, loss: Loss, config: Config, dataset: DataSet) -> Non
         )
         hint = f"use `--set batch_size={least}`, or a smaller `projector.out`"
         raise error("RRL405", message, hint=hint)
-    if config.batch_size <= len(dataset.train):
-        _check_relates(program, config, dataset)
+    share = config.batch_size // config.devices
+    loader(dataset.train, share, shuffle=True, world_size=config.devices, drop_last=True)
+    _check_relates(program, config, dataset)
 
 
 def check_labels(program: Program, dataset: DataSet) -> None:
@@ -51,8 +51,6 @@ def check_labels(program: Program, dataset: DataSet) -> None:
 
 
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
-    if program.requires.bound:
-        program.bind(dataset.train)
     views = program.requires.views
     nodes = next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
     different = ~torch.eye(len(nodes), dtype=torch.bool)

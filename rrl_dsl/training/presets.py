@@ -46,7 +46,7 @@ _SMALL_GREY: Final[Settings] = {
     "batch_size": 256,
     "backbone": "small",
     "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 5},
-    "projector": {"hidden": 256, "out": 64, "norm": True},
+    "projector": {"hidden": 256, "out": 32, "norm": True},
     "probe": {"lr": 3e-3},
 }
 

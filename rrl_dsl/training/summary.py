@@ -7,7 +7,6 @@ from typing import Final
 from rich.table import Table
 
 from rrl_dsl.backends.program import Program
-from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
@@ -37,7 +36,7 @@ def table(outcome: Outcome) -> Table:
     return shown
 
 
-def warnings_of(outcome: Outcome, graph: Graph, config: Config) -> list[Diagnostic]:
+def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diagnostic]:
     """What a reader of the table should know: false edges, few edges, collapse."""
     figures = outcome.figures
     found: list[str] = []
@@ -49,7 +48,7 @@ def warnings_of(outcome: Outcome, graph: Graph, config: Config) -> list[Diagnost
     elif rank < max(2.0, _RANK_SHARE * width):
         found.append(f"{ranks}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
-    if Program(graph).requires.labels and beyond < _BEYOND_VIEWS:
+    if program.requires.labels and beyond < _BEYOND_VIEWS:
         found.append(
             f"only {beyond:.1%} of a batch's rows are related to another sample: "
             "the labels hardly meet in batches of this size"
@@ -58,7 +57,11 @@ def warnings_of(outcome: Outcome, graph: Graph, config: Config) -> list[Diagnost
 
 
 def page(
-    run: RunDirectory, graph: Graph, config: Config, outcome: Outcome, warnings: list[Diagnostic]
+    run: RunDirectory,
+    program: Program,
+    config: Config,
+    outcome: Outcome,
+    warnings: list[Diagnostic],
 ) -> str:
     """The summary page of a run, in Markdown."""
     recipe = run.recipe.read_text(encoding="utf-8").strip()
@@ -72,7 +75,7 @@ def page(
         recipe,
         "```",
         "",
-        f"Identity `{graph.identity}`.",
+        f"Identity `{program.identity}`.",
         "",
         "Test accuracy, %:",
         "",

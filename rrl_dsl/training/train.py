@@ -68,14 +68,32 @@ def load_data(config: Config) -> DataSet:
     )
 
 
+def build(graph: Graph, config: Config, dataset: DataSet) -> RelationalModule:
+    """The module of a run with fresh weights, after every check that needs no training.
+
+    Raises:
+        RRLError: Where data set, recipe, loss, model and machine do not go together.
+    """
+    precision_of(config)
+    program = compile_recipe(graph, seed=config.seed)
+    loss = create_loss(config.loss.name, **config.loss.options)
+    checks.check_labels(program, dataset)
+    if program.requires.bound:
+        program.bind(dataset.train)
+    checks.check(program, loss, config, dataset)
+    _quiet()
+    L.seed_everything(config.seed, verbose=False)
+    classes = len(dataset.class_names["label"])
+    return RelationalModule(config, program, loss, shape=dataset.shape, classes=classes)
+
+
 def train(
-    graph: Graph, config: Config, dataset: DataSet, run: RunDirectory, console: Console
+    module: RelationalModule, dataset: DataSet, run: RunDirectory, console: Console
 ) -> Outcome | None:
     """Fits and evaluates; goes on from the last checkpoint where the run has one.
 
     Args:
-        graph: The recipe.
-        config: The configuration.
+        module: What `build` made.
         dataset: The data.
         run: Where everything is written.
         console: Where progress is shown.
@@ -84,25 +102,16 @@ def train(
         What came out, or None on the ranks of a distributed run that only help.
 
     Raises:
-        RRLError: Before the first step, where data set, recipe, loss and machine do not go
-            together; RRL409 or RRL508 where training went out of bounds.
+        RRLError: RRL409 or RRL508 where training went out of bounds.
+        KeyboardInterrupt: Where the user interrupted it.
     """
-    _quiet()
-    L.seed_everything(config.seed, verbose=False)
-    program = compile_recipe(graph, seed=config.seed)
-    loss = create_loss(config.loss.name, **config.loss.options)
-    checks.check(program, loss, config, dataset)
-    if program.requires.bound:
-        program.bind(dataset.train)
-    classes = len(dataset.class_names["label"])
-    module = RelationalModule(config, program, loss, shape=dataset.shape, classes=classes)
+    config = module.config
     history = History(run.metrics)
     trainer = _trainer(config, run, [history, LiveProgress(console)])
     train_loader, test_loader = _loaders(config, dataset, trainer)
+    checkpoint = run.last if run.last.exists() else None
     try:
-        trainer.fit(
-            module, train_loader, test_loader, ckpt_path=run.last if run.last.exists() else None
-        )
+        trainer.fit(module, train_loader, test_loader, ckpt_path=checkpoint)
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:

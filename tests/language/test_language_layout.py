@@ -12,6 +12,8 @@ from rrl_dsl.language.span import Source
 
 LINE_ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 
+OPERATORS = {"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"}
+
 RECIPE = (
     "let known = supervised(frac=0.3, labels=coarse)\n"
     "ssl(views=2) | (known & ~self()) + 2 * cross_view() - random(0.5) | corrupt(fpr=0.05,)"
@@ -127,12 +129,10 @@ def test_trivia_between_any_two_tokens_where_it_may_stand_changes_nothing(seed: 
     breaks = [*blanks, "\n", "\r\n", "\r", " # note\n", "\n\n  # (\n\t"]
     text, depth, previous = "", 0, None
     for token in tokens_of(Source(RECIPE)):
-        joins = {"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"}
-        loose = (
-            depth > 0 or token.type in joins or (previous and previous.type in {*joins, "EQUAL"})
-        )
+        before = previous.type if previous else ""
+        loose = depth > 0 or token.type in OPERATORS or before in {*OPERATORS, "EQUAL"}
         gap = chance.choice(breaks if loose else blanks)
-        words = previous is not None and previous.type in {"LET", "NAME"} and token.type == "NAME"
+        words = before in {"LET", "NAME"} and token.type == "NAME"
         text += (gap or " " if words else gap) + str(token)
         depth += (token.type == "LPAR") - (token.type == "RPAR")
         previous = token

@@ -10,7 +10,7 @@ from rrl_dsl.language import syntax
 from rrl_dsl.language.parser import parse
 from rrl_dsl.language.span import Source
 
-MODEST = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 SIGNS = {ast.BitOr: "|", ast.BitAnd: "&", ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 

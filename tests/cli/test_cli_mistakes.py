@@ -1,0 +1,96 @@
+"""Malformed recipes and configurations: a code, a place, a mend, and never a traceback."""
+
+import pytest
+
+CONFIGURATIONS = [
+    ("epochs: many", "RRL502", "bad.yaml:1:9"),
+    ("epoch: 3", "RRL501", "did you mean `epochs`"),
+    ("optimiser:\n  lr: -1", "RRL502", "bad.yaml:2:7"),
+    ("optimiser:\n  learning_rate: 1", "RRL501", "bad.yaml:2:3"),
+    ("optimiser: adam", "RRL502", "bad.yaml:1:12"),
+    ("optimiser:\n  name: adamw", "RRL502", "'adam', 'sgd' or 'lars'"),
+    ("loss: simclrr", "RRL407", "did you mean `simclr`"),
+    ("loss:\n  name: simclr\n  temprature: 1", "RRL408", "did you mean `temperature`"),
+    ("loss:\n  name: wmse\n  slice: -3", "RRL408", "greater than or equal to 0"),
+    ("dataset: digit", "RRL411", "digits"),
+    ("dataset: npz:nowhere.npz", "RRL410", "nowhere.npz"),
+    ("backbone: resnet19", "RRL502", "resnet18"),
+    ("batch_size: 100000", "RRL502", "1437"),
+    ("loss: wmse\nbatch_size: 20", "RRL405", "batch_size=64"),
+    ("params:\n  fraction: 0.2", "RRL106", "did you mean `frac`"),
+    ("params:\n  frac: high", "RRL211", "a.rrl"),
+    ("epochs: [1", "RRL503", "bad.yaml:1"),
+    ("- 3", "RRL503", "mapping"),
+    ("epochs: 2\nepochs: 3", "RRL503", "stands twice"),
+    ("precision: 64", "RRL502", "'auto', '32', '16-mixed' or 'bf16-mixed'"),
+    ("accelerator: gpu", "RRL506", "no CUDA device"),
+    ("augmentation: cifr", "RRL502", "cifar"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "words"), CONFIGURATIONS)
+def test_a_bad_configuration_is_explained(cli, tmp_path, monkeypatch, text, code, words):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "a.rrl").write_text("param frac = 0.5\nssl() | supervised(frac=frac)\n")
+    (tmp_path / "bad.yaml").write_text(text)
+    result = cli("train", "a.rrl", "--config", "bad.yaml")
+    assert result.code == 1
+    assert f"[{code}]" in result.err
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("compile", "missing.rrl"), "RRL021"),
+        (("compile", "."), "RRL021"),
+        (("compile", "-e", "sssl()"), "RRL101"),
+        (("compile", "-e", "ssl()", "--param", "x=1"), "RRL106"),
+        (("compile", "-e", "ssl()", "--param", "x"), "RRL106"),
+        (("compile", "-e", "supervised(labels=fine)", "--show"), "RRL401"),
+        (("compile", "-e", "ssl()", "--out", "graph.bmp"), "RRL507"),
+        (("compile", "-e", "ssl()", "--out", "nowhere/graph.png"), "RRL507"),
+        (("compile", "-e", "ssl()", "--nodes", "digts"), "RRL411"),
+        (("train", "a.rrl", "--set", "epochs"), "RRL503"),
+        (("train", "a.rrl", "--set", "epochs=x"), "RRL502"),
+        (("train", "a.rrl", "--set", "projecter.out=3"), "RRL501"),
+        (("train", "a.rrl", "--precision", "12"), "RRL502"),
+        (("train", "fine.rrl"), "RRL401"),
+        (("train", "nothing.rrl"), "RRL404"),
+        (("train", "a.rrl", "--out", "full"), "RRL504"),
+        (("train", "--resume", "full"), "RRL505"),
+        (("losses", "adam"), "RRL407"),
+        (("builtins", "corupt"), "RRL101"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_explained(cli, tmp_path, words, code):
+    (tmp_path / "a.rrl").write_text("ssl()\n")
+    (tmp_path / "fine.rrl").write_text("ssl() | supervised(labels=fine)\n")
+    (tmp_path / "nothing.rrl").write_text("self()\n")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    result = cli(*words)
+    assert result.code == 1
+    assert f"error[{code}]" in result.err or f"warning[{code}]" in result.err
+    assert "Traceback" not in result.err
+    assert (tmp_path / "full" / "thesis.tex").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "words", [("compile",), ("train",), ("compil",), ("train", "a.rrl", "--epochs", "0")]
+)
+def test_wrong_usage_exits_with_2(cli, words):
+    assert cli(*words).code == 2
+
+
+def test_a_failure_of_our_own_is_one_line(cli, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a screw is loose")
+
+    monkeypatch.setattr("rrl_dsl.cli.compiling.source_of", fail)
+    result = cli("compile", "-e", "ssl()")
+    assert result.code == 1
+    assert "a screw is loose" in result.err
+    assert "Traceback" not in result.err

@@ -1,0 +1,81 @@
+"""What the verbs print and write when all is well."""
+
+import json
+from importlib.resources import files
+
+import pytest
+
+RECIPES = sorted(each.name for each in files("rrl_dsl.recipes").iterdir() if each.suffix == ".rrl")
+
+
+def recipe(name):
+    return files("rrl_dsl.recipes").joinpath(name)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_of_the_gallery_compiles(cli, name):
+    result = cli("compile", recipe(name))
+    assert result.code == 0
+    assert "identity" in result.out
+    assert "edges a row" in result.out
+
+
+def test_compile_says_what_the_recipe_is(cli):
+    result = cli("compile", recipe("semi_coarse.rrl"))
+    assert "binary graph, random" in result.out
+    assert "2 views of each sample, the label field `coarse`" in result.out
+    share = float(result.out.split("false     ")[1].split("%")[0])
+    assert 55 < share < 65  # about 60 % of all edges on the digits
+
+
+def test_show_draws_in_the_terminal_and_writes_a_picture(cli, tmp_path):
+    result = cli("compile", recipe("semi_coarse.rrl"), "--show")
+    for words in ("loops", "strokes", "curves", "corrupt(fpr=0.05)\n└─ union", "density"):
+        assert words in result.out
+    assert (tmp_path / "semi_coarse.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_out_writes_a_vector_picture(cli, tmp_path):
+    assert cli("compile", "-e", "ssl(views=3)", "--out", "graph.svg").code == 0
+    assert "<svg" in (tmp_path / "graph.svg").read_text()
+
+
+def test_json_is_for_tools(cli):
+    record = json.loads(cli("compile", "-e", "ssl() | supervised()", "--json").out)
+    assert record["binary"] is True
+    assert record["requires"] == {"views": 2, "labels": ["label"], "bound": False}
+    assert len(record["identity"]) == 64
+    assert record["expected"]["edges/per_row"] > 1
+
+
+def test_a_label_the_default_data_lacks_is_a_warning_without_a_picture(cli):
+    result = cli("compile", "-e", "supervised(labels=fine)")
+    assert result.code == 0
+    assert "warning[RRL401]" in result.err
+
+
+def test_param_changes_a_parameter(cli):
+    loose = cli("compile", recipe("semi_supervised.rrl"), "--param", "frac=0.9", "--json")
+    tight = cli("compile", recipe("semi_supervised.rrl"), "--json")
+    assert json.loads(loose.out)["identity"] != json.loads(tight.out)["identity"]
+
+
+def test_builtins_and_losses_list_the_registries(cli):
+    from rrl_dsl.graph.registry import signatures
+    from rrl_dsl.losses import names
+
+    listed = cli("builtins").out
+    assert all(f"{name}(" in listed for name in signatures())
+    listed = cli("losses").out
+    assert all(name in listed for name in names())
+    assert {each["name"] for each in json.loads(cli("builtins", "--json").out)} == set(signatures())
+    assert {each["name"] for each in json.loads(cli("losses", "--json").out)} >= {"simclr", "wmse"}
+
+
+def test_one_builtin_or_loss_is_explained(cli):
+    assert "The chance that an edge stays." in cli("builtins", "corrupt").out
+    assert "Softmax temperature." in cli("losses", "simclr").out
+
+
+def test_version(cli):
+    assert cli("--version").out.startswith("rrl-dsl 0.")

@@ -1,0 +1,278 @@
+"""Random recipes: one tree that can be written as text, built in Python, and asked by an oracle.
+
+The tree knows nothing of `rrl_dsl`; only `graph_of` builds the library's graph. An object that
+stands twice in a tree is one graph and draws once, as in the language.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+import rrl_dsl as rrl
+
+LABELS = ("fine", "coarse")
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A built-in with the arguments that were written out."""
+
+    name: str
+    arguments: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    call: Call
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    operand: Recipe
+    call: Call
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    sign: str
+    left: Recipe
+    right: Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    factor: float
+    operand: Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Complement:
+    operand: Recipe
+
+
+Recipe = Source | Applied | Joined | Scaled | Complement
+
+
+def operands(recipe: Recipe) -> tuple[Recipe, ...]:
+    match recipe:
+        case Source():
+            return ()
+        case Joined(left=left, right=right):
+            return (left, right)
+        case _:
+            return (recipe.operand,)
+
+
+def walk(recipe: Recipe) -> Iterator[Recipe]:
+    """Every node once, depth first, left to right, operands before what is made of them."""
+    seen: set[int] = set()
+
+    def visit(node: Recipe) -> Iterator[Recipe]:
+        if id(node) not in seen:
+            seen.add(id(node))
+            for operand in operands(node):
+                yield from visit(operand)
+            yield node
+
+    return visit(recipe)
+
+
+def is_binary(recipe: Recipe) -> bool:
+    """Whether the language calls the graph binary."""
+    match recipe:
+        case Source() | Complement():
+            return True
+        case Scaled():
+            return False
+        case Joined(sign="+"):
+            return False
+        case Joined(sign="-", left=left):
+            return is_binary(left)
+        case Joined(left=left, right=right):
+            return is_binary(left) and is_binary(right)
+        case Applied(operand=operand, call=call):
+            if call.name == "threshold":
+                return True
+            shrinks = call.name == "clip" and call.arguments.get("max", 1.0) < 1
+            return is_binary(operand) and not shrinks
+
+
+# to the library
+
+
+def graph_of(recipe: Recipe) -> rrl.Graph:
+    """The recipe as the library's graph, built with Python's operators."""
+    calls: dict[int, rrl.Graph | rrl.Transform] = {}
+    graphs: dict[int, rrl.Graph] = {}
+
+    def made(call: Call) -> rrl.Graph | rrl.Transform:
+        if id(call) not in calls:
+            calls[id(call)] = getattr(rrl, call.name)(**call.arguments)
+        return calls[id(call)]
+
+    joins: dict[str, Callable[[rrl.Graph, rrl.Graph], rrl.Graph]] = {
+        "|": lambda a, b: a | b,
+        "&": lambda a, b: a & b,
+        "+": lambda a, b: a + b,
+        "-": lambda a, b: a - b,
+    }
+    for node in walk(recipe):
+        parts = [graphs[id(operand)] for operand in operands(node)]
+        match node:
+            case Source(call=call):
+                graphs[id(node)] = made(call)
+            case Applied(call=call):
+                graphs[id(node)] = parts[0] | made(call)
+            case Joined(sign=sign):
+                graphs[id(node)] = joins[sign](*parts)
+            case Scaled(factor=factor):
+                graphs[id(node)] = factor * parts[0]
+            case Complement():
+                graphs[id(node)] = ~parts[0]
+    return graphs[id(recipe)]
+
+
+def text_of(recipe: Recipe) -> str:
+    """The recipe as text; what stands more than once gets a `let`."""
+    nodes = list(walk(recipe))
+    uses = Counter(id(operand) for node in nodes for operand in operands(node))
+    call_uses = Counter(id(node.call) for node in nodes if isinstance(node, Source | Applied))
+    lines: list[str] = []
+    written: dict[int, str] = {}
+
+    def named(item: object, text: str, many: bool) -> str:
+        if many:
+            name = f"n{len(lines)}"
+            lines.append(f"let {name} = {text}")
+            text = name
+        written[id(item)] = text
+        return text
+
+    def call_text(call: Call) -> str:
+        inside = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
+        if id(call) in written:
+            return written[id(call)]
+        return named(call, f"{call.name}({inside})", call_uses[id(call)] > 1)
+
+    for node in nodes:
+        parts = [written[id(operand)] for operand in operands(node)]
+        match node:
+            case Source(call=call):
+                text = call_text(call)
+            case Applied(call=call):
+                text = f"({parts[0]} | {call_text(call)})"
+            case Joined(sign=sign):
+                text = f"({parts[0]} {sign} {parts[1]})"
+            case Scaled(factor=factor):
+                text = f"({factor} * {parts[0]})"
+            case Complement():
+                text = f"~{parts[0]}"
+        named(node, text, uses[id(node)] > 1)
+    return "\n".join([*lines, written[id(recipe)]])
+
+
+# strategies
+
+probabilities = st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.9, 1.0])
+fractions = st.sampled_from([0.2, 0.5, 0.8, 1.0])
+seeds = st.sampled_from([0, 7, 2**31, 2**40 + 3])
+factors = st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0, 1.7, 2.0, 3.0])
+
+
+@st.composite
+def sources(draw: st.DrawFn, seeded: bool, per_class: bool) -> Source:
+    kinds = ["ssl", "supervised", "random", "none", "all", "self", "cross_view"]
+    name = draw(st.sampled_from([*kinds, "ssl", "supervised", "random"]))
+    arguments: dict[str, object] = {}
+    if name == "ssl" and draw(st.booleans()):
+        arguments["views"] = draw(st.integers(1, 4))
+    if name == "supervised":
+        arguments["labels"] = draw(st.sampled_from(LABELS))
+        if per_class and draw(st.booleans()):
+            arguments["per_class"] = draw(st.integers(1, 3))
+        elif draw(st.booleans()):
+            arguments["frac"] = draw(fractions)
+    if name == "random":
+        arguments["p"] = draw(probabilities)
+    if name in ("supervised", "random") and (seeded or draw(st.integers(0, 3)) == 0):
+        arguments["seed"] = draw(seeds)
+    return Source(Call(name, arguments))
+
+
+@st.composite
+def transforms(draw: st.DrawFn, seeded: bool) -> Call:
+    kinds = ["corrupt", "keep", "threshold", "clip", "power", "drop_self", "during"]
+    name = draw(st.sampled_from([*kinds, "corrupt", "corrupt", "keep"]))
+    arguments: dict[str, object] = {}
+    if name == "corrupt":
+        for rate in ("tpr", "fpr"):
+            if draw(st.booleans()):
+                arguments[rate] = draw(probabilities)
+    elif name == "keep":
+        arguments["p"] = draw(probabilities)
+    elif name == "threshold":  # beside every sum and product of the factors
+        arguments["at"] = draw(st.sampled_from([0.0, 0.3711, 1.2345]))
+    elif name == "clip" and draw(st.booleans()):
+        arguments["max"] = draw(st.sampled_from([0.0, 0.4, 1.0, 2.0]))
+    elif name == "power":
+        arguments["p"] = draw(st.sampled_from([0.5, 2.0]))
+    elif name == "during":
+        arguments["start"] = draw(st.integers(0, 2))
+        if draw(st.booleans()):
+            arguments["end"] = draw(st.integers(0, 3))
+    if name in ("corrupt", "keep"):
+        if draw(st.booleans()):
+            arguments["unit"] = draw(st.sampled_from(["sample", "row"]))
+        if draw(st.booleans()):
+            arguments["redraw"] = draw(st.sampled_from(["never", "epoch", "step"]))
+        if seeded or draw(st.integers(0, 3)) == 0:
+            arguments["seed"] = draw(seeds)
+    return Call(name, arguments)
+
+
+@st.composite
+def recipes(
+    draw: st.DrawFn,
+    *,
+    size: int = 6,
+    binary: bool = False,
+    seeded: bool = False,
+    per_class: bool = False,
+) -> Recipe:
+    """A random recipe.
+
+    `size` bounds the steps that build it. With `binary` every weight is 0 or 1. With `seeded` each
+    stochastic call has a seed of its own, so that it draws the same wherever it stands.
+    """
+    graphs: list[Recipe] = [draw(sources(seeded, per_class))]
+    calls: list[Call] = []
+    for _ in range(draw(st.integers(0, size))):
+        step = draw(st.sampled_from(["source", "apply", "apply", "join", "join", "scale", "not"]))
+        operand = graphs[-1] if draw(st.booleans()) else draw(st.sampled_from(graphs))
+        made: Recipe
+        if step == "source":
+            made = draw(sources(seeded, per_class))
+        elif step == "apply":
+            again = bool(calls) and draw(st.integers(0, 4)) == 0
+            call = draw(st.sampled_from(calls)) if again else draw(transforms(seeded))
+            calls.append(call)
+            made = Applied(operand, call)
+        elif step == "join":
+            other = draw(st.sampled_from(graphs)) if draw(st.booleans()) else None
+            other = other or draw(sources(seeded, per_class))
+            sign = draw(st.sampled_from("|&-" if binary else "|&+-"))
+            if sign == "-" and not is_binary(other):
+                sign = "|"
+            made = Joined(sign, operand, other)
+        elif step == "scale" and not binary:
+            made = Scaled(draw(factors), operand)
+        else:
+            made = Complement(operand)
+        if binary and not is_binary(made):
+            made = Applied(made, Call("threshold", {"at": 0.0}))
+        graphs.append(made)
+    return graphs[-1]

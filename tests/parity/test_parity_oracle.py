@@ -1,0 +1,129 @@
+"""Every backend gives what the oracle of this folder gives, for random recipes and batches."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parity_oracle import Oracle, Row
+from random_batches import (
+    batches,
+    datasets,
+    nodes_of,
+    reference_rows_of,
+    settings_of_a_run,
+    views_of,
+)
+from random_recipes import Recipe, graph_of, is_binary, recipes, text_of
+
+import rrl_dsl as rrl
+from rrl_dsl.backends import reference
+
+MODEST = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+
+
+def check(
+    recipe: Recipe, rows: list[Row], cols: list[Row] | None, run: dict[str, int], dataset: list[Row]
+) -> None:
+    """Holds the dense and the reference backend to the oracle, over rows x columns."""
+    expected = np.array(Oracle(recipe, **run, dataset=dataset).matrix(rows, cols or rows))
+    graph = graph_of(recipe)
+
+    given_cols = None if cols is None else reference_rows_of(cols)
+    found = reference.evaluate(
+        graph, reference_rows_of(rows), given_cols, **run, dataset=reference_rows_of(dataset)
+    )
+    np.testing.assert_array_equal(found, expected, err_msg="the reference backend")
+
+    program = rrl.compile(graph, seed=run["seed"]).bind(nodes_of(dataset))
+    times = {"epoch": run["epoch"], "step": run["step"]}
+    if cols is None:
+        dense = program(nodes_of(rows), **times)
+    else:
+        dense = program.relate(nodes_of(rows), nodes_of(cols), **times).weights
+    assert dense.shape == expected.shape
+    assert program.binary == is_binary(recipe)
+    if is_binary(recipe):
+        assert dense.dtype == torch.bool
+        np.testing.assert_array_equal(dense.numpy(), expected == 1.0, err_msg=text_of(recipe))
+    else:
+        assert dense.dtype == torch.float32
+        np.testing.assert_allclose(
+            dense.numpy(), expected, rtol=1e-6, atol=1e-6, err_msg=text_of(recipe)
+        )
+
+
+@MODEST
+@given(st.data(), recipes(), datasets(), settings_of_a_run)
+def test_square_batch(data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]):
+    check(recipe, data.draw(batches(dataset)), None, run, dataset)
+
+
+@MODEST
+@given(st.data(), recipes(), datasets(), settings_of_a_run)
+def test_rows_by_other_columns(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    rows, cols = data.draw(batches(dataset)), data.draw(batches(dataset))
+    check(recipe, rows, cols, run, dataset)
+
+
+@MODEST
+@given(st.data(), recipes(binary=True), datasets(), settings_of_a_run)
+def test_binary_recipe_bit_for_bit(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    rows = data.draw(batches(dataset))
+    check(recipe, rows, data.draw(st.permutations(rows)), run, dataset)
+
+
+@MODEST
+@given(st.data(), recipes(per_class=True, size=3), datasets(), settings_of_a_run)
+def test_recipe_that_chooses_among_the_whole_data_set(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    part = data.draw(st.lists(st.sampled_from(dataset), min_size=1))
+    check(recipe, data.draw(batches(part)), None, run, dataset)
+
+
+@MODEST
+@given(recipes(), datasets(), settings_of_a_run)
+def test_whole_data_set_at_once(recipe: Recipe, dataset: list[Row], run: dict[str, int]):
+    check(recipe, views_of(dataset), None, run, dataset)
+
+
+@pytest.mark.parametrize("redraw", ["never", "epoch", "step"])
+@pytest.mark.parametrize("unit", ["sample", "row"])
+def test_noise_over_every_time_and_unit(unit: str, redraw: str):
+    from random_recipes import Applied, Call, Source
+
+    noise = Call("corrupt", {"tpr": 0.6, "fpr": 0.4, "unit": unit, "redraw": redraw})
+    recipe = Applied(Source(Call("supervised", {"labels": "fine"})), noise)
+    dataset = [Row(sample * 2**31, 0, {"fine": sample % 2, "coarse": 0}) for sample in range(6)]
+    for epoch, step in ((0, 0), (1, 0), (0, 1), (7, 2**32 - 1)):
+        run = {"seed": 2**40 + 9, "epoch": epoch, "step": step}
+        check(recipe, views_of(dataset), None, run, dataset)
+
+
+def test_epoch_and_step_move_only_what_redraws_by_them():
+    rows = nodes_of(
+        views_of([Row(sample, 0, {"fine": 0, "coarse": 0}) for sample in range(8)], views=1)
+    )
+    drawn = {
+        redraw: {
+            (epoch, step): rrl.compile(rrl.none() | rrl.corrupt(fpr=0.5, redraw=redraw))(
+                rows, epoch=epoch, step=step
+            )
+            .numpy()
+            .tobytes()
+            for epoch in (0, 1)
+            for step in (0, 1)
+        }
+        for redraw in ("never", "epoch", "step")
+    }
+    assert len(set(drawn["never"].values())) == 1
+    by_epoch = drawn["epoch"]
+    assert by_epoch[0, 0] == by_epoch[0, 1] != by_epoch[1, 0] == by_epoch[1, 1]
+    by_step = drawn["step"]
+    assert by_step[0, 0] == by_step[1, 0] != by_step[0, 1] == by_step[1, 1]
+    assert by_epoch[1, 0] == by_step[0, 1], "the same stream at the same time"

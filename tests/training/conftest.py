@@ -1,0 +1,42 @@
+import pytest
+import torch
+from rich.console import Console
+
+import rrl_dsl as rrl
+from rrl_dsl.data import registry
+from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import resolve
+from rrl_dsl.training.train import build, train
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    return registry.load("digits", root=tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def make_module(digits):
+    """A module for digits, by recipe and loss, with some settings changed."""
+
+    def make(recipe="ssl(views=2) | supervised(frac=0.3)", loss="simclr", **settings):
+        settings = {**defaults(loss, digits.shape, digits.augmentation), "loss": loss, **settings}
+        return build(rrl.parse(recipe), resolve([], settings), digits)
+
+    return make
+
+
+@pytest.fixture
+def fit(digits):
+    """Trains a module in a directory."""
+
+    def run(module, path):
+        (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        return train(module, digits, RunDirectory(path), Console(quiet=True))
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    torch.set_num_threads(2)

@@ -1,0 +1,109 @@
+"""The module: who gets which gradient, and what a batch's graph is like."""
+
+import pytest
+import torch
+
+import rrl_dsl as rrl
+from rrl_dsl.data.batches import loader
+from rrl_dsl.training.lars import LARS
+from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
+from rrl_dsl.training.statistics import edge_statistics
+
+
+@pytest.fixture
+def batch(digits):
+    return next(iter(loader(digits.train, 64, shuffle=True)))
+
+
+def test_probes_learn_and_the_encoder_does_not_learn_from_them(make_module, batch):
+    module = make_module()
+    features = module.backbone(module.views.plain(batch.images))
+    embeddings = module.projector(features)
+    module._probe_loss(features, embeddings, batch.labels["label"]).backward()
+    for part in (module.backbone, module.projector):
+        assert all(weight.grad is None for weight in part.parameters())
+    assert all(weight.grad.abs().sum() > 0 for weight in module.probes.parameters())
+
+
+def test_samples_of_unknown_label_teach_the_probes_nothing(make_module, batch):
+    module = make_module()
+    features = module.backbone(module.views.plain(batch.images))
+    embeddings = module.projector(features)
+    unknown = torch.full_like(batch.labels["label"], -1)
+    assert float(module._probe_loss(features, embeddings, unknown)) == 0
+
+
+def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypatch):
+    module = make_module("ssl(views=3)")
+    assert module.program.requires.views == 3
+    assert module.views(batch.images, 3, 0).shape[0] == 3 * len(batch)
+
+
+def test_the_encoder_has_no_decay_on_biases_and_norms(make_module):
+    module = make_module(optimiser={"name": "lars", "lr": 0.1, "weight_decay": 0.5})
+    encoder = torch.nn.ModuleList([module.backbone, module.projector])
+    weights, plain, probes = build_optimiser(module.config, encoder, module.probes).param_groups
+    assert {weight.ndim for weight in plain["params"]} == {1}
+    assert min(weight.ndim for weight in weights["params"]) > 1
+    assert (weights["weight_decay"], plain["weight_decay"], probes["weight_decay"]) == (0.5, 0, 0)
+    assert (weights["adapt"], plain["adapt"], probes["adapt"]) == (True, False, False)
+    assert probes["lr"] == module.config.probe.lr
+
+
+def test_lars_takes_the_step_of_its_paper():
+    weight = torch.tensor([3.0, 4.0], requires_grad=True)
+    optimiser = LARS([weight], lr=0.1, momentum=0.9, weight_decay=0.01, trust=0.02)
+    expected, velocity = torch.tensor([3.0, 4.0]), torch.zeros(2)
+    for gradient in (torch.tensor([6.0, 8.0]), torch.tensor([-1.0, 2.0])):
+        weight.grad = gradient.clone()
+        norm = expected.norm()
+        local = 0.02 * norm / (gradient.norm() + 0.01 * norm)
+        scale = min(float(local / 0.1), 1.0)  # LARC's clipping
+        velocity = 0.9 * velocity + scale * (gradient + 0.01 * expected)
+        expected = expected - 0.1 * velocity
+        optimiser.step()
+        torch.testing.assert_close(weight.detach(), expected)
+
+
+def test_lars_without_adapting_is_sgd():
+    ours = torch.tensor([1.0, -2.0], requires_grad=True)
+    theirs = ours.detach().clone().requires_grad_()
+    lars = LARS([{"params": [ours], "adapt": False}], 0.1, momentum=0.9, weight_decay=0, trust=1)
+    sgd = torch.optim.SGD([theirs], 0.1, momentum=0.9)
+    for step in range(3):
+        ours.grad = theirs.grad = torch.tensor([1.0, float(step)])
+        lars.step()
+        sgd.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_the_schedule_warms_up_and_ends_at_zero():
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
+    schedule = cosine_schedule(optimiser, warmup=4, total=20)
+    rates = []
+    for _ in range(20):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
+    assert max(rates) == 2.0
+    assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-9)
+
+
+def test_edge_statistics_of_a_graph_counted_by_hand():
+    nodes = rrl.Nodes(
+        sample=torch.tensor([0, 1, 2, 0, 1, 2]),
+        view=torch.tensor([0, 0, 0, 1, 1, 1]),
+        labels={"label": torch.tensor([0, 0, 1, 0, 0, 1])},
+    )
+    clean = rrl.compile("ssl()")
+    noisy = rrl.compile("ssl() | (all() - ssl() - supervised())")
+    figures = edge_statistics(noisy, clean, nodes)
+    # rows of samples 0 and 1 have their other view and both rows of sample 2; those of sample 2
+    # their other view and all four others
+    assert float(figures["edges/per_row"]) == pytest.approx((4 * 3 + 2 * 5) / 6)
+    assert float(figures["edges/density"]) == pytest.approx(22 / 30)
+    assert float(figures["edges/false"]) == pytest.approx(16 / 22)
+    assert float(figures["edges/agree_label"]) == pytest.approx(6 / 22)
+    assert float(figures["edges/beyond_views"]) == 1
+    assert float(figures["edges/isolated"]) == 0

@@ -1,0 +1,130 @@
+"""Whole runs on the embedded digits, short ones."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+import rrl_dsl as rrl
+from rrl_dsl.training import run as runs
+from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.summary import table, warnings_of
+
+
+def rows_of(path):
+    with (path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("loss", ["simclr", "supcon", "suncet", "wmse"])
+def test_every_loss_trains_on_the_noisy_recipe(make_module, fit, tmp_path, loss):
+    recipe = "ssl(views=2) | supervised(frac=0.3, labels=coarse) | corrupt(fpr=0.05)"
+    module = make_module(recipe, loss, epochs=2)
+    outcome = fit(module, tmp_path)
+    assert set(outcome.accuracies) == {"pixels", "untrained", "backbone", "projector"}
+    assert outcome.accuracies["pixels"].linear == pytest.approx(0.964, abs=0.01)
+    assert 0.5 < outcome.figures["edges/false"] < 0.65
+    warnings = [each.render() for each in warnings_of(outcome, module.program, module.config)]
+    assert len(warnings) == 1
+    assert "edges are false" in warnings[0]
+    assert "effective rank" in warnings[0]
+
+
+def test_training_learns_more_than_pixels_and_the_untrained_encoder_know(
+    make_module, fit, tmp_path
+):
+    outcome = fit(make_module(epochs=15), tmp_path)
+    learned = outcome.accuracies["backbone"]
+    for other in ("pixels", "untrained"):
+        assert learned.linear > outcome.accuracies[other].linear + 0.01
+        assert learned.few > outcome.accuracies[other].few + 0.04
+
+
+def test_an_interrupted_run_goes_on_to_the_same_numbers(make_module, fit, tmp_path, monkeypatch):
+    settings = {"epochs": 4, "loss": {"name": "wmse", "slice": 64}}
+    recipe = "ssl(views=2) | supervised(frac=0.3) | corrupt(fpr=0.01, redraw=step)"
+    straight = fit(make_module(recipe, **settings), tmp_path / "straight")
+
+    def interrupt(self, trainer, *_):
+        if trainer.current_epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(LiveProgress, "on_train_batch_end", interrupt)
+        fit(make_module(recipe, **settings), tmp_path / "resumed")
+    assert len(rows_of(tmp_path / "resumed")) == 2
+
+    resumed = fit(make_module(recipe, **settings), tmp_path / "resumed")
+    assert rows_of(tmp_path / "resumed") == rows_of(tmp_path / "straight")
+    assert resumed.accuracies == straight.accuracies
+
+
+def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys):
+    from rrl_dsl.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(runs._ENVIRONMENT, raising=False)
+    (tmp_path / "mine.rrl").write_text("# hello\nparam frac = 0.3\nssl() | supervised(frac=frac)\n")
+    words = ["mine.rrl", "--loss", "supcon", "--epochs", "1", "--param", "frac=0.5"]
+    monkeypatch.setattr("sys.argv", ["rrl-dsl", "train", *words, "--set", "probe.lr=0.01"])
+    with pytest.raises(SystemExit) as stop:
+        main.run()
+    assert not stop.value.code
+    printed = capsys.readouterr().out
+    for words in ("raw pixels", "untrained encoder", "backbone", "projector", "linear probe"):
+        assert words in printed
+    run = tmp_path / "runs" / "mine-supcon-digits-1"
+    monkeypatch.delenv(runs._ENVIRONMENT)
+    assert (run / "recipe.rrl").read_text().startswith("# hello")
+    graph = rrl.parse("ssl() | supervised(frac=0.5)")
+    assert json.loads((run / "recipe.json").read_text())["identity"] == graph.identity
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["params"] == {"frac": 0.5}
+    assert config["probe"]["lr"] == 0.01
+    assert "torch" in json.loads((run / "versions.json").read_text())
+    assert "raw pixels" in (run / "summary.md").read_text()
+    for picture in ("graph.png", "curves.png"):
+        assert (run / picture).read_bytes().startswith(b"\x89PNG")
+    assert list((run / "tensorboard").rglob("events*"))
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert runs.reopen(run)[1] == graph
+
+
+def test_a_run_whose_recipe_was_changed_is_not_resumed(make_module, fit, tmp_path):
+    graph = rrl.parse("ssl()")
+    module = make_module("ssl()", epochs=1)
+    directory = runs.RunDirectory(tmp_path)
+    directory.describe("ssl()", graph, module.config)
+    with pytest.raises(rrl.RRLError, match="no checkpoint"):
+        runs.reopen(tmp_path)
+    fit(module, tmp_path)
+    assert runs.reopen(tmp_path)[1] == graph
+    directory.recipe.write_text("ssl(views=3)")
+    with pytest.raises(rrl.RRLError, match="no longer the recipe") as problem:
+        runs.reopen(tmp_path)
+    assert problem.value.diagnostics[0].code == "RRL505"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(make_module, fit, tmp_path):
+    settings = {"optimiser": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
+    with pytest.raises(rrl.RRLError) as problem:
+        fit(make_module(epochs=3, **settings), tmp_path)
+    assert problem.value.diagnostics[0].code in ("RRL508", "RRL409")
+
+
+def test_a_collapse_names_the_share_of_false_edges(make_module, fit, tmp_path):
+    settings = {"optimiser": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
+    recipe = "ssl() | corrupt(fpr=0.05)"
+    with pytest.raises(rrl.RRLError, match="of the batch's edges are false") as problem:
+        fit(make_module(recipe, "wmse", epochs=3, **settings), tmp_path)
+    assert problem.value.diagnostics[0].code == "RRL409"
+
+
+def test_the_table_sets_the_result_beside_pixels_and_the_untrained_encoder(
+    make_module, fit, tmp_path
+):
+    outcome = fit(make_module(epochs=1), tmp_path)
+    names = list(table(outcome).columns[0].cells)
+    assert names == ["raw pixels", "untrained encoder", "backbone", "projector"]
