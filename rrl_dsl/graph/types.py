@@ -71,8 +71,9 @@ class Number:
 
     def contains(self, value: Any) -> bool:
         """Whether a number is within the bounds; NaN is not."""
-        above = value > self.low if self.open_low else value >= self.low
-        return bool(above and value <= self.high)
+        number = float(value) if hasattr(value, "dtype") else value  # float16 ends below `high`
+        above = number > self.low if self.open_low else number >= self.low
+        return bool(above and number <= self.high)
 
     def fitting(self, value: Any) -> str:
         """The type in words, with the bound that a number breaks."""

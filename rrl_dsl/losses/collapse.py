@@ -10,15 +10,17 @@ def effective_rank(z: Tensor) -> Tensor:
     """The exponential of the entropy of the normalised singular values, a scalar.
 
     Roy and Vetterli (2007), as RankMe (Garrido et al. 2023) uses it; centred first, so that a
-    constant embedding has rank 0 and not 1. Between 0 and the width.
+    constant embedding has rank 0 and not 1. Between 0 and the width; NaN where an embedding is
+    not finite.
 
     Args:
         z: Embeddings (n, d).
     """
     centred = z.detach().double()
     centred = centred - centred.mean(dim=0)
-    values = torch.linalg.svdvals(centred)
+    finite = torch.isfinite(centred).all()
+    values = torch.linalg.svdvals(centred.nan_to_num())
     largest = values.max()
     shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
     rank = torch.exp(-torch.special.xlogy(shares, shares).sum())
-    return rank.masked_fill(largest <= 1e-12, 0.0)
+    return rank.masked_fill(largest <= 1e-12, 0.0).masked_fill(~finite, torch.nan)

@@ -20,6 +20,11 @@ def test_a_constant_embedding_has_rank_zero():
     assert float(effective_rank(torch.ones(20, 3))) == 0
 
 
+def test_embeddings_that_are_not_finite_have_no_rank():
+    z = torch.tensor([[1.0, 2.0], [float("inf"), 0.0]])
+    assert torch.isnan(effective_rank(z))
+
+
 def test_it_is_the_exponential_of_the_entropy():
     z = torch.diag(torch.tensor([3.0, 1.0]))
     z = torch.cat([z, -z])

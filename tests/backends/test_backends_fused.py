@@ -1,0 +1,61 @@
+"""The fused kernel: compiled once, and the same edges as the eager function."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+import rrl_dsl as rrl
+
+TEXT = """
+param frac = 0.3
+param noise = 0.1
+let known = supervised(frac=frac, labels=fine)
+(ssl() + 0.5 * known) | corrupt(tpr=0.9, fpr=noise, unit=row, redraw=epoch) | clip(max=1.2)
+"""
+
+
+@pytest.fixture(scope="module")
+def fused() -> Iterator[rrl.Program]:
+    torch.compiler.reset()
+    counters.clear()
+    program = rrl.compile(TEXT, fused=True)
+    program(batch(0))
+    yield program
+    torch.compiler.reset()
+
+
+def batch(first: int, rows: int = 48) -> rrl.Nodes:
+    sample = (torch.arange(rows) % (rows // 2)) * 2**31 + first
+    fine = (sample >> 31) % 5 - 1
+    return rrl.Nodes(sample, torch.arange(rows) // (rows // 2), {"fine": fine})
+
+
+def graphs_compiled() -> int:
+    return counters["stats"]["unique_graphs"]
+
+
+def test_nothing_compiles_again_for_a_new_batch_epoch_seed_or_parameter(fused: rrl.Program):
+    assert graphs_compiled() == 1
+    others = [
+        (fused, batch(10**12), 0),
+        (fused, batch(3), 7),
+        (rrl.compile(TEXT, fused=True, seed=2**63), batch(0), 0),
+        (rrl.compile(TEXT, fused=True, params={"frac": 0.8, "noise": 0.01}), batch(5), 2),
+        (rrl.compile(TEXT.replace("0.5", "0.75").replace("1.2", "0.9"), fused=True), batch(1), 1),
+    ]
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for program, nodes, epoch in others:
+            found = program(nodes, epoch=epoch)
+            eager = rrl.Program(program.graph, seed=program.seed, fused=False)
+            torch.testing.assert_close(found, eager(nodes, epoch=epoch), rtol=0, atol=1e-6)
+            assert found.dtype == torch.float32
+    assert graphs_compiled() == 1
+
+
+def test_another_size_gives_the_eager_edges_too(fused: rrl.Program):
+    eager = rrl.Program(fused.graph, seed=fused.seed, fused=False)
+    nodes = batch(0, rows=130)
+    torch.testing.assert_close(fused(nodes), eager(nodes), rtol=0, atol=1e-6)
+    assert graphs_compiled() == 1

@@ -1,0 +1,274 @@
+"""Recipes built in Python: operators, numbers of any kind, transforms, and what is refused."""
+
+import copy
+import fractions
+import pickle
+
+import numpy as np
+import pytest
+
+import rrl_dsl as rrl
+
+
+def refusal(build: object) -> tuple[str, str]:
+    """The code and the message of the one error."""
+    with pytest.raises(rrl.RRLError) as caught:
+        build()
+    (only,) = caught.value.diagnostics
+    assert only.span is None
+    return only.code, only.message
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    "two",
+    [
+        2,
+        2.0,
+        np.float32(2),
+        np.float64(2),
+        np.int64(2),
+        np.uint8(2),
+        np.float16(2),
+        fractions.Fraction(2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_number_of_any_kind_scales_from_either_side(two: object):
+    graph = rrl.ssl()
+    assert two * graph == graph * two == rrl.parse("2 * ssl()")
+    assert isinstance(two * graph, rrl.Graph)
+
+
+def test_numpy_scalars_are_arguments():
+    assert rrl.ssl(np.int64(3)) == rrl.ssl(3)
+    assert rrl.random(np.float64(0.5), seed=np.uint32(4)) == rrl.random(0.5, seed=4)
+    assert rrl.ssl() | rrl.threshold(np.int8(0)) == rrl.ssl() | rrl.threshold(0)
+    assert rrl.compile("ssl()", seed=np.uint64(2**64 - 1)).seed == 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "code"),
+    [
+        (-1, "RRL301"),
+        (float("nan"), "RRL301"),
+        (float("inf"), "RRL301"),
+        (10**400, "RRL301"),
+        (True, "RRL201"),
+        (np.True_, "RRL201"),
+        ("2", "RRL201"),
+        (None, "RRL201"),
+        (2j, "RRL201"),
+    ],
+)
+def test_other_factors_are_refused(factor: object, code: str):
+    assert refusal(lambda: rrl.ssl() * factor)[0] == code
+    assert refusal(lambda: rrl.ssl().__rmul__(factor))[0] == code
+
+
+def test_two_graphs_have_no_product():
+    code, message = refusal(lambda: rrl.ssl() * rrl.self())
+    assert (code, message) == ("RRL201", "`*` wants a number and a graph, not two graphs")
+
+
+@pytest.mark.parametrize("sign", ["__or__", "__and__", "__add__", "__sub__"])
+@pytest.mark.parametrize("other", [3, "ssl", None, [], np.zeros((2, 2))], ids=repr)
+def test_only_graphs_are_joined(sign: str, other: object):
+    code, message = refusal(lambda: getattr(rrl.ssl(), sign)(other))
+    assert code == "RRL201"
+    assert "joins two graphs" in message
+
+
+def test_array_on_the_left_does_not_become_an_array_of_graphs():
+    with pytest.raises((TypeError, rrl.RRLError)):
+        np.arange(3) * rrl.ssl()
+    with pytest.raises((TypeError, rrl.RRLError)):
+        np.arange(3) | rrl.keep(0.5)
+
+
+# transforms
+
+
+def test_composed_transforms_are_a_transform_and_compose_again():
+    noise = rrl.keep(0.9) | rrl.drop_self() | rrl.clip(0.5)
+    assert isinstance(noise, rrl.Transform)
+    text = "let noise = keep(.9) | drop_self() | clip(.5)\nssl() | noise"
+    assert rrl.ssl() | noise == rrl.parse(text)
+    assert str(noise) == "keep(p=0.9) | drop_self() | clip(max=0.5)"
+
+
+def test_transform_reaches_everything_on_its_left():
+    a, b = rrl.ssl(), rrl.supervised()
+    assert a | b | rrl.drop_self() == (a | b) | rrl.drop_self()
+    assert a | (b | rrl.drop_self()) != a | b | rrl.drop_self()
+
+
+def test_transform_before_a_graph_is_refused():
+    code, message = refusal(lambda: rrl.keep(0.9) | rrl.ssl())
+    assert (code, message) == ("RRL203", "`keep` is a transform and needs a graph on its left")
+
+
+@pytest.mark.parametrize("sign", ["__and__", "__add__", "__sub__"])
+def test_transform_is_no_operand_of_other_operators(sign: str):
+    assert refusal(lambda: getattr(rrl.ssl(), sign)(rrl.keep(0.9)))[0] == "RRL201"
+
+
+def test_transform_alone_is_no_recipe():
+    code, _ = refusal(lambda: rrl.compile(rrl.keep(0.9)))
+    assert code == "RRL204"
+
+
+def test_weighted_graph_is_not_taken_away():
+    assert refusal(lambda: rrl.all() - 2 * rrl.ssl())[0] == "RRL205"
+    assert refusal(lambda: rrl.all() - (rrl.ssl() | rrl.clip(0.5)))[0] == "RRL205"
+    assert (rrl.all() - (2 * rrl.ssl() | rrl.threshold(0))).binary
+
+
+@pytest.mark.parametrize(
+    ("text", "binary"),
+    [
+        ("ssl()", True),
+        ("ssl() | self()", True),
+        ("ssl() & self()", True),
+        ("ssl() - self()", True),
+        ("ssl() + self()", False),
+        ("1 * ssl()", False),
+        ("~(2 * ssl())", True),
+        ("2 * ssl() | self()", False),
+        ("2 * ssl() - self()", False),
+        ("2 * ssl() | threshold(1)", True),
+        ("2 * ssl() | keep(.5)", False),
+        ("ssl() | corrupt(fpr=.5)", True),
+        ("ssl() | clip(1)", True),
+        ("ssl() | clip(2)", True),
+        ("ssl() | clip(.5)", False),
+        ("2 * ssl() | clip(1)", False),
+        ("ssl() | power(3) | drop_self() | during(1)", True),
+    ],
+)
+def test_which_graphs_are_binary(text: str, binary: bool):
+    assert rrl.parse(text).binary is binary
+    assert rrl.compile(text).binary is binary
+
+
+# calls from Python
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda: rrl.ssl(views=0), "RRL301"),
+        (lambda: rrl.ssl(views=2.5), "RRL202"),
+        (lambda: rrl.ssl(views="2"), "RRL202"),
+        (lambda: rrl.ssl(vews=2), "RRL102"),
+        (lambda: rrl.ssl(2, 3), "RRL206"),
+        (lambda: rrl.ssl(2, views=3), "RRL207"),
+        (lambda: rrl.random(), "RRL208"),
+        (lambda: rrl.supervised(frac=0.3, per_class=5), "RRL303"),
+        (lambda: rrl.supervised(frac=None), "RRL202"),
+        (lambda: rrl.supervised(frac=float("nan")), "RRL301"),
+        (lambda: rrl.supervised(labels=["a"]), "RRL202"),
+        (lambda: rrl.supervised(labels=rrl.ssl()), "RRL202"),
+        (lambda: rrl.corrupt(unit="rows"), "RRL301"),
+        (lambda: rrl.random(0.5, seed=2**63), "RRL301"),
+        (lambda: rrl.random(0.5, seed=-1), "RRL301"),
+    ],
+)
+def test_wrong_arguments_are_refused_as_in_a_recipe(call: object, code: str):
+    assert refusal(call)[0] == code
+
+
+def test_every_wrong_argument_of_a_call_is_reported():
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.supervised(frac=2, labels=3, colour="red")
+    assert {each.code for each in caught.value.diagnostics} == {"RRL301", "RRL202", "RRL102"}
+
+
+def test_functions_carry_their_reference():
+    assert rrl.corrupt.__name__ == "corrupt"
+    assert "`fpr` is the chance of an absent pair" in rrl.corrupt.__doc__.replace("\n", " ")
+    assert "`random(p, seed=)`" in rrl.random.__doc__
+
+
+@pytest.mark.parametrize("recipe", [3, None, b"ssl()", ["ssl()"]], ids=repr)
+def test_what_is_no_recipe_is_not_compiled(recipe: object):
+    assert refusal(lambda: rrl.compile(recipe))[0] == "RRL210"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "1", None, True])
+def test_seed_beyond_sixty_four_bits_is_refused(seed: object):
+    assert refusal(lambda: rrl.compile("ssl()", seed=seed))[0] == "RRL301"
+
+
+# parameters
+
+
+def test_parameters_take_their_written_value_or_the_one_given():
+    text = "param frac = 0.3\nparam which = 'coarse'\nssl() | supervised(frac, which)"
+    assert rrl.parse(text) == rrl.ssl() | rrl.supervised(0.3, "coarse")
+    given = {"frac": np.float64(0.5), "which": "fine"}
+    assert rrl.parse(text, params=given) == rrl.ssl() | rrl.supervised(0.5, "fine")
+    assert rrl.compile(text, params=given).identity == rrl.parse(text, params=given).identity
+
+
+def test_whole_number_may_take_the_place_of_a_real_one_and_the_argument_decides():
+    assert rrl.parse("param f = 0.3\nsupervised(frac=f)", params={"f": 1}) == rrl.supervised()
+    with pytest.raises(rrl.RRLError, match="RRL202"):
+        rrl.parse("param v = 2\nssl(v)", params={"v": 2.5})
+
+
+def test_bare_word_is_a_parameter_before_it_is_a_field_and_a_quoted_one_never():
+    text = "param coarse = 'fine'\nsupervised(labels={})"
+    assert rrl.parse(text.format("coarse")) == rrl.supervised(labels="fine")
+    assert rrl.parse(text.format("'coarse'")) == rrl.supervised(labels="coarse")
+
+
+def test_bare_word_is_a_parameter_before_it_is_a_choice():
+    text = "param row = 'sample'\nssl() | keep(.5, unit=row)"
+    assert rrl.parse(text) == rrl.ssl() | rrl.keep(0.5, unit="sample")
+
+
+def test_graph_from_python_has_no_parameters():
+    with pytest.raises(rrl.RRLError, match="RRL106"):
+        rrl.compile(rrl.ssl(), params={"frac": 0.5})
+
+
+def test_unknown_parameter_names_those_there_are():
+    with pytest.raises(rrl.RRLError, match="its parameters are frac, views"):
+        rrl.parse("param frac = .3\nparam views = 2\nssl(views)", params={"zzz": 1})
+
+
+# graphs as values
+
+
+def test_graphs_are_values():
+    a, b = rrl.ssl() | rrl.self(), rrl.self() | rrl.ssl()
+    assert a == b
+    assert {a: 1}[b] == 1
+    assert a != rrl.ssl()
+    assert a != "ssl() | self()"
+    assert repr(a) == f"<binary graph {a.identity[:12]}>"
+    assert repr(2 * a).startswith("<weighted graph ")
+
+
+def test_graph_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        rrl.ssl().call = None
+    with pytest.raises(AttributeError):
+        (2 * rrl.ssl()).factor = 3.0
+
+
+def test_error_survives_a_copy_and_a_process_border():
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.parse("slef()", name="recipe.rrl")
+    for again in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
+        assert str(again) == str(caught.value)
+        assert again.diagnostics == caught.value.diagnostics
+
+
+def test_call_shows_as_it_would_be_written():
+    for text in ("supervised(labels=coarse)", 'supervised(labels="two \\"words\\"", seed=3)'):
+        assert str(rrl.parse(text).call) == text
+        assert rrl.parse(str(rrl.parse(text).call)) == rrl.parse(text)

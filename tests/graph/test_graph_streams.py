@@ -1,0 +1,163 @@
+"""Which calls draw from which stream, and what shares a draw."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_recipes import Recipe, graph_of, recipes
+
+import rrl_dsl as rrl
+from rrl_dsl.graph.denoise import without_false_edges
+from rrl_dsl.graph.streams import seed_word, stream_word, streams_of
+
+MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+ROWS = {"sample": np.arange(60), "labels": {"label": np.arange(60) % 3}}
+
+
+def edges(recipe: rrl.Graph | str, seed: int = 0) -> np.ndarray:
+    return rrl.compile(recipe, seed=seed)(rrl.Nodes(**ROWS)).numpy()
+
+
+def words(text: str) -> list[tuple[str, int]]:
+    """The stream of each call, in the order in which they are visited."""
+    found = streams_of(rrl.parse(text))
+    return [(call.signature.name, word) for call, word in found.items()]
+
+
+# what shares a draw
+
+
+def test_object_used_twice_draws_once():
+    a = rrl.random(0.5)
+    assert (edges(a & a) == edges(a)).all()
+    assert not edges(a - a).any()
+
+
+def test_definition_used_twice_draws_once():
+    assert (edges("let a = random(.5)\na & a") == edges("random(.5)")).all()
+
+
+def test_two_calls_that_look_alike_draw_apart():
+    assert edges("random(.5) & random(.5)").sum() < edges("random(.5)").sum()
+    assert (edges(rrl.random(0.5) & rrl.random(0.5)) == edges("random(.5) & random(.5)")).all()
+
+
+def test_the_same_seed_gives_the_same_draws():
+    assert (edges("random(.5, seed=3) & random(.5, seed=3)") == edges("random(.5, seed=3)")).all()
+    assert (edges("random(.5, seed=3)") != edges("random(.5, seed=4)")).any()
+
+
+def test_the_same_seed_gives_the_same_draws_across_built_ins():
+    kept = edges("all() | drop_self() | keep(.5, seed=3)")
+    made = edges("none() | corrupt(fpr=.5, seed=3)")
+    assert (kept == made).all()
+
+
+def test_transform_used_twice_draws_once():
+    noise = rrl.corrupt(fpr=0.5)
+    assert (edges((rrl.none() | noise) & (rrl.self() | noise)) == edges(rrl.none() | noise)).all()
+    apart = (rrl.none() | rrl.corrupt(fpr=0.5)) & (rrl.none() | rrl.corrupt(fpr=0.5))
+    assert edges(apart).sum() < edges(rrl.none() | noise).sum()
+
+
+def test_definition_of_a_transform_used_twice_draws_once():
+    text = "let noise = corrupt(fpr=.5)\n(none() | noise) & (none() | noise)"
+    assert (edges(text) == edges("none() | corrupt(fpr=.5)")).all()
+
+
+# which stream
+
+
+def test_ordinals_count_calls_of_a_name_from_left_to_right_and_inside_out():
+    text = "(random(.1) | keep(.2)) & random(.3) | keep(.4) | random(.5)"
+    assert words(text) == [
+        ("random", stream_word("random", 0)),
+        ("keep", stream_word("keep", 0)),
+        ("random", stream_word("random", 1)),
+        ("keep", stream_word("keep", 1)),
+        ("random", stream_word("random", 2)),
+    ]
+
+
+def test_order_of_definitions_does_not_matter():
+    text = "let b = random(.2)\nlet a = random(.1)\na | b"
+    assert rrl.parse(text) == rrl.parse("random(.1) | random(.2)")
+
+
+def test_explicit_seed_names_the_stream():
+    assert words("random(.5, seed=9)") == [("random", seed_word(9))]
+    assert words("random(.5, seed=9) | random(.5)")[1] == ("random", stream_word("random", 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "random(.5)",
+        "supervised(frac=.5) | keep(.9)",
+        "let a = random(.3)\n(a | random(.4)) & ~a | corrupt(fpr=.1)",
+    ],
+)
+@pytest.mark.parametrize("stranger", ["ssl()", "self()", "cross_view()", "none()", "all()"])
+def test_call_of_another_name_changes_no_stream(text: str, stranger: str):
+    *lets, last = text.splitlines()
+    longer = "\n".join([*lets, f"{stranger} | ({last})"])
+    assert [each for each in words(longer) if each in words(text)] == words(text)
+
+
+def test_stochastic_call_of_another_name_changes_no_draw():
+    alone = edges("all() | keep(.5)")
+    beside = edges("(all() | keep(.5)) - (random(.5) & none())")
+    assert (alone == beside).all()
+
+
+def test_seed_of_the_recipe_moves_every_draw():
+    for text in ("random(.5)", "supervised(frac=.5)", "all() | keep(.5, seed=2)"):
+        assert (edges(text, seed=0) != edges(text, seed=1)).any()
+        assert (edges(text, seed=2**63) == edges(text, seed=2**63)).all()
+
+
+@MODEST
+@given(recipes(size=8), st.sampled_from(["ssl", "none", "all", "self", "cross_view"]))
+def test_random_recipe_keeps_its_streams_beside_a_call_that_draws_nothing(
+    recipe: Recipe, stranger: str
+):
+    graph = graph_of(recipe)
+    longer = getattr(rrl, stranger)() & (graph | rrl.drop_self())
+    before, after = streams_of(graph), streams_of(longer)
+    drawn = [call for call in before if call.draws]
+    assert [after[call] for call in drawn] == [before[call] for call in drawn]
+
+
+@MODEST
+@given(recipes(size=8))
+def test_every_call_has_one_stream(recipe: Recipe):
+    found = streams_of(graph_of(recipe))
+    unseeded = [word for call, word in found.items() if call.arguments.get("seed") is None]
+    assert len(set(unseeded)) == len(unseeded)
+    assert all(0 <= word < 2**32 for word in found.values())
+
+
+# a recipe without its noise
+
+
+@MODEST
+@given(recipes(size=8))
+def test_graph_without_false_edges_keeps_every_stream_and_argument_but_fpr(recipe: Recipe):
+    graph = graph_of(recipe)
+    before, after = streams_of(graph), streams_of(without_false_edges(graph))
+    assert list(before.values()) == list(after.values())
+    for old, new in zip(before, after, strict=True):
+        assert old.signature is new.signature
+        assert {**old.arguments, "fpr": 0} == {**new.arguments, "fpr": 0}
+        assert not new.arguments.get("fpr")
+
+
+def test_program_without_noise_has_the_true_edges_that_were_kept():
+    program = rrl.compile("supervised() | corrupt(tpr=.7, fpr=.2)", seed=5)
+    nodes = rrl.Nodes(**ROWS)
+    label = ROWS["labels"]["label"]
+    true = label[:, None] == label
+    clean = program.without_noise()(nodes).numpy()
+    assert (clean == (program(nodes).numpy() & true)).all()
+    assert clean.sum() < true.sum()
