@@ -83,8 +83,10 @@ def log_total_exp(terms: list[Tensor], like: Tensor) -> Tensor:
 
 def degree(s: Scene, with_self: bool) -> Tensor:
     return s.by_row(
-        lambda i: torch.tensor(sum(s.weight(i, j, with_self) for j in range(len(s.cols))))
-    ).double()
+        lambda i: torch.tensor(
+            sum(s.weight(i, j, with_self) for j in range(len(s.cols))), dtype=torch.float64
+        )
+    )
 
 
 def lse(s: Scene, scale: float, with_self: bool) -> Tensor:
@@ -203,7 +205,7 @@ def test_counts_and_nearest(seed: int):
         torch.testing.assert_close(found, degree(here, with_self))
     unrelated = [here.unrelated(i) for i in range(len(here.rows))]
     assert here.relation.unrelated_count().tolist() == [len(each) for each in unrelated]
-    index, distance = here.relation.nearest_unrelated(here.q, here.k)
+    index, distance = here.relation.nearest_unrelated(here.q.detach(), here.k.detach())
     for i, others in enumerate(unrelated):
         distances = {j: (here.q[i] - here.k[j]).norm().item() for j in others}
         if not distances:

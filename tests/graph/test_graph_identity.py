@@ -10,7 +10,7 @@ from random_recipes import Recipe, graph_of, recipes, text_of
 import rrl_dsl as rrl
 from rrl_dsl.graph.identity import canonical
 
-MODEST = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 GOLDEN = {
     "ssl(views=2)": "06f498aa71f850715192323d7af6daafcf31602baf4c7f689b17ae5884581d38",

@@ -16,7 +16,7 @@ from random_recipes import graph_of, recipes
 
 import rrl_dsl as rrl
 
-MODEST = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
 graphs = recipes(size=4, seeded=True).map(graph_of)
 binary_graphs = recipes(size=4, seeded=True, binary=True).map(graph_of)

@@ -13,7 +13,7 @@ from random_recipes import Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
 
-MODEST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=50, deadline=None, derandomize=True, database=None)
 
 
 @st.composite

@@ -10,7 +10,7 @@ from random_recipes import graph_of, recipes
 
 import rrl_dsl as rrl
 
-MODEST = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 graphs = recipes(size=3, seeded=True).map(graph_of)
 rates = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)

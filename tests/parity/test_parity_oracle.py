@@ -19,7 +19,7 @@ from random_recipes import Recipe, graph_of, is_binary, recipes, text_of
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
 
-MODEST = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
 
 def check(
