@@ -80,7 +80,7 @@ def _prepare_column(
             known = hashing.within(drawn, scalars[column.scalars[0]])
         case "chosen_label":
             label = columns[column.inputs[0]]
-            known = _contains(subsets[cast(int, column.subset)].to(nodes.device), nodes.sample)
+            known = _contains(subsets[cast(int, column.subset)], nodes.sample)
     return torch.where(known, label, -1)
 
 

@@ -21,6 +21,7 @@ from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 if TYPE_CHECKING:
     import networkx as nx
     import scipy.sparse as sp
+    import torch
     from torch import Tensor
 
     from rrl_dsl.backends.nodes import Nodes
@@ -73,6 +74,7 @@ class Program:
         self.fused = fused
         self.plan: Plan = lower(graph)
         self._subsets: tuple[Tensor, ...] | None = None if self.plan.subsets else ()
+        self._subsets_on: dict[torch.device, tuple[Tensor, ...]] = {}
 
     @property
     def identity(self) -> str:
@@ -119,6 +121,7 @@ class Program:
         self._subsets = tuple(
             choose(subset, rows.sample, rows.labels, self.seed) for subset in self.plan.subsets
         )
+        self._subsets_on.clear()
         return self
 
     def __call__(self, nodes: Nodes, *, epoch: int = 0, step: int = 0) -> Tensor:
@@ -226,8 +229,11 @@ class Program:
             raise error("RRL403", message, hint="call `program.bind(dataset)` first")
         device = rows.device
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
+        if device not in self._subsets_on:  # once a device: copying waits
+            self._subsets_on[device] = tuple(each.to(device) for each in self._subsets)
+        subsets = self._subsets_on[device]
         fused = device.type == "cuda" if self.fused is None else self.fused
-        return dense.evaluate(self.plan, rows, cols, scalars, self._subsets, fused=fused)
+        return dense.evaluate(self.plan, rows, cols, scalars, subsets, fused=fused)
 
 
 def compile(  # noqa: A001  (the name users expect)

@@ -121,8 +121,9 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
     module = build(graph, config, data)
     run = runs.create(out, run_name(recipe, config))
-    run.describe(source.text, graph, config)
-    _draw_graph(source, module.program, data, run)
+    if runs.leads():
+        run.describe(source.text, graph, config)
+        _draw_graph(source, module.program, data, run)
     _run(module, data, run)
 
 
@@ -136,11 +137,13 @@ def _go_on(path: Path) -> None:
 
 
 def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
+    from rrl_dsl.training.run import leads
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
 
-    OUTPUT.print(f"run       {run.path}", markup=False)
-    OUTPUT.print(f"identity  {module.program.identity}", markup=False)
+    if leads():
+        OUTPUT.print(f"run       {run.path}", markup=False)
+        OUTPUT.print(f"identity  {module.program.identity}", markup=False)
     try:
         outcome = fit(module, data, run, OUTPUT)
     except KeyboardInterrupt:

@@ -23,6 +23,7 @@ from rrl_dsl.training.settings import from_yaml, resolve
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
 _ENVIRONMENT: Final = "RRL_DSL_RUN_DIRECTORY"
+"""Tells the further processes of a distributed run, which repeat its command, where it writes."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
     Raises:
         RRLError: RRL504 where it holds something already or cannot be made.
     """
-    if _ENVIRONMENT in os.environ:  # another rank of the same run
+    if not leads():
         return RunDirectory(Path(os.environ[_ENVIRONMENT]))
     path = wanted or _next_free(name)
     try:
@@ -103,6 +104,11 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
         raise error("RRL504", f"cannot make `{path}`: {problem.strerror}") from None
     os.environ[_ENVIRONMENT] = str(path.resolve())
     return RunDirectory(path)
+
+
+def leads() -> bool:
+    """Whether this process writes and prints: the first of a distributed run, or the only one."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" or _ENVIRONMENT not in os.environ
 
 
 def reopen(path: Path) -> tuple[RunDirectory, Graph, Config]:

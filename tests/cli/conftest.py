@@ -4,7 +4,6 @@ from dataclasses import dataclass
 import pytest
 
 from rrl_dsl.cli import main
-from rrl_dsl.training import run
 
 
 @dataclass
@@ -21,14 +20,12 @@ def cli(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*words):
-        monkeypatch.delenv(run._ENVIRONMENT, raising=False)
         monkeypatch.setattr(sys, "argv", ["rrl-dsl", *map(str, words)])
         try:
             main.run()
             code = 0
         except SystemExit as stop:
             code = stop.code or 0
-        monkeypatch.delenv(run._ENVIRONMENT, raising=False)
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
 

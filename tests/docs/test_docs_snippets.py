@@ -22,12 +22,10 @@ def blocks(page, *languages):
 def run(tmp_path, monkeypatch, capsys):
     """Runs a line of shell that calls `rrl-dsl`, in an empty folder; gives what it printed."""
     from rrl_dsl.cli import main
-    from rrl_dsl.training import run as runs
 
     monkeypatch.chdir(tmp_path)
 
     def line(text):
-        monkeypatch.delenv(runs._ENVIRONMENT, raising=False)
         monkeypatch.setattr("sys.argv", shlex.split(text))
         code = 0
         try:
@@ -37,8 +35,7 @@ def run(tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         return code, captured.out + captured.err
 
-    yield line
-    monkeypatch.delenv(runs._ENVIRONMENT, raising=False)
+    return line
 
 
 def test_the_tour_of_the_readme_runs(run, tmp_path):

@@ -74,7 +74,6 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
     from rrl_dsl.cli import main
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(runs._ENVIRONMENT, raising=False)
     (tmp_path / "mine.rrl").write_text("# hello\nparam frac = 0.3\nssl() | supervised(frac=frac)\n")
     words = ["mine.rrl", "--loss", "supcon", "--epochs", "1", "--param", "frac=0.5"]
     monkeypatch.setattr("sys.argv", ["rrl-dsl", "train", *words, "--set", "probe.lr=0.01"])
@@ -85,7 +84,6 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
     for words in ("raw pixels", "untrained encoder", "backbone", "projector", "linear probe"):
         assert words in printed
     run = tmp_path / "runs" / "mine-supcon-digits-1"
-    monkeypatch.delenv(runs._ENVIRONMENT)
     assert (run / "recipe.rrl").read_text().startswith("# hello")
     graph = rrl.parse("ssl() | supervised(frac=0.5)")
     assert json.loads((run / "recipe.json").read_text())["identity"] == graph.identity
