@@ -11,7 +11,7 @@ import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
@@ -21,6 +21,8 @@ from rrl_dsl.language.spelling import is_name
 MAX_DEPTH: Final = 64
 
 Operator = Literal["|", "&", "+", "-"]
+
+_Node = TypeVar("_Node", "Graph", "Transform")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class Transform:
 
     def __or__(self, other: object) -> Transform:
         if isinstance(other, Transform):
-            return Transform(self.calls + other.calls)
+            return _from_python(lambda: compose(self, other))
         name = self.calls[0].signature.name
         message = f"`{name}` is a transform and needs a graph on its left"
         raise error("RRL203", message, hint=f"write `graph | {name}(…)`")
@@ -224,6 +226,19 @@ def apply(graph: Graph, transform: Transform) -> Graph:
     return graph
 
 
+def compose(first: Transform, second: Transform) -> Transform:
+    """Both transforms, one after the other.
+
+    Raises:
+        Refusal: RRL302 where no graph could have that many levels.
+    """
+    calls = first.calls + second.calls
+    if len(calls) >= MAX_DEPTH:
+        message = f"this transform has {MAX_DEPTH} steps or more, and a graph {MAX_DEPTH} levels"
+        raise Refusal("RRL302", message, "leave some out")
+    return Transform(calls)
+
+
 def operand(operator: Operator, value: object) -> Graph:
     """The value as the right operand of an operator.
 
@@ -310,7 +325,7 @@ def _joined(operator: Operator, left: Graph, right: object) -> Graph:
     return _from_python(lambda: combine(operator, left, operand(operator, right)))
 
 
-def _from_python(build: Callable[[], Graph]) -> Graph:
+def _from_python(build: Callable[[], _Node]) -> _Node:
     """Builds a node from Python, where a refusal has no place in a text."""
     try:
         return build()

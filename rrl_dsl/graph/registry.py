@@ -122,15 +122,16 @@ def signatures() -> Mapping[str, Signature]:
     return _SIGNATURES
 
 
-def lookup(name: str) -> Signature:
+def lookup(name: str, *, suggest: bool = True) -> Signature:
     """The built-in of that name.
 
     Raises:
-        Refusal: RRL101, with the nearest name as a hint.
+        Refusal: RRL101, with the nearest name as a hint where one is to be looked for.
     """
     known = signatures()
     if name not in known:
-        hint = did_you_mean(name, list(known)) or f"choose {listing(known)}"
+        nearest = did_you_mean(name, list(known)) if suggest else None
+        hint = nearest or f"choose {listing(known)}"
         raise Refusal("RRL101", f"there is no built-in called `{name}`", hint)
     return known[name]
 

@@ -19,13 +19,14 @@ from rrl_dsl.graph.algebra import (
     Transform,
     apply,
     combine,
+    compose,
     operand,
     times,
 )
 from rrl_dsl.graph.registry import REQUIRED, bind, lookup, signatures
 from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type, described
 from rrl_dsl.language import syntax
-from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean
+from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, did_you_mean
 from rrl_dsl.language.span import Source as Text
 from rrl_dsl.language.span import Span
 
@@ -64,7 +65,7 @@ class _Resolver:
         """The graph of a whole file, or None where something was reported."""
         result: Value | None = None
         graphs = 0
-        definitions = [each for each in recipe.statements if isinstance(each, _DEFINITIONS)]
+        definitions = (each for each in recipe.statements if isinstance(each, _DEFINITIONS))
         self.defined = {each.name.text for each in definitions}
         for index, statement in enumerate(recipe.statements):
             match statement:
@@ -145,7 +146,9 @@ class _Resolver:
             return POISON
         if isinstance(value, Transform):
             message = "a recipe is a graph, and this is a transform"
-            self.report("RRL204", message, statement.span, f"write `ssl(views=2) | {value}`")
+            first = f"{value.calls[0].signature.name}(…)"
+            hint = f"write `ssl(views=2) | {value if len(value.calls) < 4 else first}`"
+            self.report("RRL204", message, statement.span, hint)
             return POISON
         if not isinstance(value, Graph | _Poison):
             message = f"a recipe is a graph, and this is {described(value)}"
@@ -200,9 +203,11 @@ class _Resolver:
             ]
             self.report("RRL108", message, node.span, f"write `{node.text}({', '.join(needed)})`")
         else:
-            hint = did_you_mean(node.text, [*self.names, *signatures()])
+            hint = None
             if node.text in self.defined:
                 hint = "its definition comes first"
+            elif len(self.faults) < MAX_DIAGNOSTICS:  # later ones are not shown
+                hint = did_you_mean(node.text, [*signatures(), *self.names])
             self.report("RRL101", f"`{node.text}` is not defined", node.span, hint)
         return POISON
 
@@ -215,7 +220,7 @@ class _Resolver:
         if not node.name.valid or (known is not None and node.name.text not in signatures()):
             return POISON
         try:
-            signature = lookup(node.name.text)
+            signature = lookup(node.name.text, suggest=len(self.faults) < MAX_DIAGNOSTICS)
         except Refusal as refusal:
             return self.refused(refusal, node.name.span)
         positional, named, places, dropped = self.arguments(node)
@@ -309,7 +314,7 @@ class _Resolver:
             try:
                 if sign == "|" and isinstance(value, Transform):
                     left = self.flush(left, node.operators[index - 1], run)
-                    left = left | value if isinstance(left, Transform) else apply(left, value)
+                    left = (compose if isinstance(left, Transform) else apply)(left, value)
                     continue
                 run.append(cast(Graph, value))
                 if index + 1 == len(node.operators) or node.operators[index + 1] != sign:

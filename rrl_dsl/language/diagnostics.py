@@ -18,6 +18,7 @@ from rrl_dsl.language.span import Source, Span
 
 MAX_DIAGNOSTICS = 100
 _EXCERPT_WIDTH = 100
+_CANDIDATES = 500
 _LONG_QUOTE = re.compile(r"`([^`]{60})[^`]{20,}`")
 
 
@@ -119,7 +120,8 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     """A hint with the known word nearest to `word`, or None where none is near."""
-    nearest = difflib.get_close_matches(word.lower()[:64], known, n=1, cutoff=0.6)
+    candidates = known[:_CANDIDATES]  # comparing with thousands would take seconds
+    nearest = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=0.6)
     return f"did you mean `{nearest[0]}`?" if nearest else None
 
 
