@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from rrl_dsl.language.diagnostics import error, listing
+from rrl_dsl.language.files import write_bytes
 from rrl_dsl.show.degrees import densities, draw_degrees
 from rrl_dsl.show.listing import (
     RECIPE_WIDTH,
@@ -111,21 +109,7 @@ def save(figure: Figure, path: Path) -> None:
     }[suffix]
     with house_style():
         figure.savefig(content, format=suffix[1:], dpi=figure.dpi, metadata=metadata)
-    _replace(path, content.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, since only within one file system is a rename atomic.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    except OSError as reason:
-        message = f"`{path}` cannot be written: {reason.strerror}"
-        raise error("RRL507", message, hint="name a file that you may write") from reason
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    write_bytes(path, content.getvalue())
 
 
 def _layout(sample: GraphSample, listings: float) -> _Layout:

@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from rrl_dsl.training.files import write_text
+from rrl_dsl.language.files import write_text
 
 
 class History(Callback):

@@ -17,8 +17,8 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.files import write_text
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.files import write_text
 from rrl_dsl.training.settings import from_yaml, resolve
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")

@@ -166,7 +166,7 @@ def test_a_refused_write_leaves_nothing_behind(
     def refuse(source: object, target: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("rrl_dsl.show.figure.os.replace", refuse)
+    monkeypatch.setattr("rrl_dsl.language.files.os.replace", refuse)
     with pytest.raises(RRLError, match=r"RRL507.*Permission denied"):
         save(draw(small, TREE), tmp_path / "graph.png")
     assert [path.name for path in tmp_path.iterdir()] == ["graph.png"]
