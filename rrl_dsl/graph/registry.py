@@ -95,6 +95,12 @@ class Signature:
             shown.append(str(parameter))
         return f"{self.name}({', '.join(shown)})"
 
+    @property
+    def shortest(self) -> str:
+        """The shortest call, with a gap for each argument that must be given: `keep(p=…)`."""
+        needed = [f"{each.name}=…" for each in self.parameters if each.default is REQUIRED]
+        return f"{self.name}({', '.join(needed)})"
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""
         return next((each for each in self.parameters if each.name == name), None)

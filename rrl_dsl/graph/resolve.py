@@ -23,7 +23,7 @@ from rrl_dsl.graph.algebra import (
     operand,
     times,
 )
-from rrl_dsl.graph.registry import REQUIRED, bind, lookup, signatures
+from rrl_dsl.graph.registry import bind, lookup, signatures
 from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type, described
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, did_you_mean
@@ -38,9 +38,8 @@ class _Poison:
 POISON: Final = _Poison()
 
 _OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals that blame what an argument holds
-_LONGEST_QUOTE: Final = 60
-_DEFINITIONS = (syntax.Param, syntax.Let)
 
+_Places = dict[int | str | None, Span]
 Value = Graph | Transform | bool | int | float | str | _Poison
 
 
@@ -65,8 +64,8 @@ class _Resolver:
         """The graph of a whole file, or None where something was reported."""
         result: Value | None = None
         graphs = 0
-        definitions = (each for each in recipe.statements if isinstance(each, _DEFINITIONS))
-        self.defined = {each.name.text for each in definitions}
+        lets = [each for each in recipe.statements if isinstance(each, syntax.Param | syntax.Let)]
+        self.defined = {each.name.text for each in lets}
         for index, statement in enumerate(recipe.statements):
             match statement:
                 case syntax.Version():
@@ -146,9 +145,8 @@ class _Resolver:
             return POISON
         if isinstance(value, Transform):
             message = "a recipe is a graph, and this is a transform"
-            first = f"{value.calls[0].signature.name}(…)"
-            hint = f"write `ssl(views=2) | {value if len(value.calls) < 4 else first}`"
-            self.report("RRL204", message, statement.span, hint)
+            shown = value if len(value.calls) < 4 else "transform"
+            self.report("RRL204", message, statement.span, f"write `ssl(views=2) | {shown}`")
             return POISON
         if not isinstance(value, Graph | _Poison):
             message = f"a recipe is a graph, and this is {described(value)}"
@@ -196,12 +194,8 @@ class _Resolver:
             return POISON
         if node.text in signatures():
             message = f"`{node.text}` is a built-in and needs its parentheses"
-            needed = [
-                f"{parameter.name}=…"
-                for parameter in signatures()[node.text].parameters
-                if parameter.default is REQUIRED
-            ]
-            self.report("RRL108", message, node.span, f"write `{node.text}({', '.join(needed)})`")
+            hint = f"write `{signatures()[node.text].shortest}`"
+            self.report("RRL108", message, node.span, hint)
         else:
             hint = None
             if node.text in self.defined:
@@ -248,13 +242,11 @@ class _Resolver:
 
     def arguments(
         self, node: syntax.Call
-    ) -> tuple[
-        list[syntax.Argument], dict[str, syntax.Argument], dict[int | str | None, Span], bool
-    ]:
+    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Places, bool]:
         """Positional and named arguments, where each stands, and whether any was left out."""
         positional: list[syntax.Argument] = []
         named: dict[str, syntax.Argument] = {}
-        places: dict[int | str | None, Span] = {}
+        places: _Places = {}
         dropped = False
         for argument in node.arguments:
             if argument.name is None:
@@ -314,7 +306,10 @@ class _Resolver:
             try:
                 if sign == "|" and isinstance(value, Transform):
                     left = self.flush(left, node.operators[index - 1], run)
-                    left = (compose if isinstance(left, Transform) else apply)(left, value)
+                    if isinstance(left, Transform):
+                        left = compose(left, value)
+                    else:
+                        left = apply(left, value)
                     continue
                 run.append(cast(Graph, value))
                 if index + 1 == len(node.operators) or node.operators[index + 1] != sign:
@@ -379,9 +374,9 @@ class _Resolver:
     # reports
 
     def quoted(self, span: Span, otherwise: str) -> str:
-        """What was written, for a hint; something shorter where it would not fit on a line."""
+        """What was written, for a hint; something else where it is long or fills several lines."""
         text = self.source.text[span.start : span.end]
-        return text if len(text) <= _LONGEST_QUOTE and text.isprintable() else otherwise
+        return text if len(text) <= 60 and text.isprintable() else otherwise
 
     def refused(self, refusal: Refusal, span: Span) -> _Poison:
         self.report(refusal.code, refusal.message, span, refusal.hint)

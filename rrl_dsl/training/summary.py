@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import Final
 
 from rich.table import Table
@@ -42,9 +43,9 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     found: list[str] = []
     rank, width = figures["rank/projector"], config.projector.out
     ranks = f"the embeddings' effective rank is {rank:.1f} of {width}"
-    false = figures.get("edges/false", 0.0)
+    false = fmean(row.get("edges/false", 0.0) for row in outcome.history)
     if false > _FALSE_SHARE:
-        found.append(f"{false:.0%} of a batch's edges are false, added by noise; {ranks}")
+        found.append(f"{false:.0%} of the edges are false, added by the recipe's noise; {ranks}")
     elif rank < max(2.0, _RANK_SHARE * width):
         found.append(f"{ranks}: they are close to collapse")
     beyond = figures["edges/beyond_views"]

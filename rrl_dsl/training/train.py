@@ -155,7 +155,8 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
         max_epochs=config.epochs,
         callbacks=[
             *callbacks,
-            ModelCheckpoint(dirpath=run.checkpoints, save_top_k=0, save_last=True),
+            # the newest alone, over the one before
+            ModelCheckpoint(run.checkpoints, run.last.stem, enable_version_counter=False),
         ],
         logger=TensorBoardLogger(run.path, name="tensorboard", version=""),
         log_every_n_steps=1,

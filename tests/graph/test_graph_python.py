@@ -105,6 +105,14 @@ def test_transform_reaches_everything_on_its_left():
     assert a | (b | rrl.drop_self()) != a | b | rrl.drop_self()
 
 
+def test_transform_of_more_steps_than_a_graph_has_levels_is_refused():
+    noise: rrl.Transform = rrl.keep(0.9)
+    for _ in range(62):
+        noise = noise | rrl.keep(0.9)
+    assert (rrl.ssl() | noise).depth == 64
+    assert refusal(lambda: noise | rrl.keep(0.9))[0] == "RRL302"
+
+
 def test_transform_before_a_graph_is_refused():
     code, message = refusal(lambda: rrl.keep(0.9) | rrl.ssl())
     assert (code, message) == ("RRL203", "`keep` is a transform and needs a graph on its left")

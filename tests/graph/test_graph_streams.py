@@ -69,6 +69,12 @@ def test_definition_of_a_transform_used_twice_draws_once():
 # which stream
 
 
+def test_stream_words_are_those_of_every_release():
+    assert stream_word("random", 0) == 0x2C5FF964
+    assert stream_word("corrupt", 1) == 0xD2934339
+    assert seed_word(7) == 0xC446B780
+
+
 def test_ordinals_count_calls_of_a_name_from_left_to_right_and_inside_out():
     text = "(random(.1) | keep(.2)) & random(.3) | keep(.4) | random(.5)"
     assert words(text) == [

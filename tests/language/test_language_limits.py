@@ -64,6 +64,20 @@ def test_thousand_definitions_on_top_of_each_other_are_too_deep(step: str):
         assert codes_of(lets(step, 1_000)) == {"RRL302"}
 
 
+def test_transforms_that_double_are_refused_before_they_fill_the_memory():
+    doubling = "\n".join(f"let t{number + 1} = t{number} | t{number}" for number in range(500))
+    with soon():
+        assert codes_of(f"let t0 = keep(0.9)\n{doubling}\nssl() | t500") == {"RRL302"}
+        assert codes_of("ssl() | (" + " | ".join(["keep(0.9)"] * 2_000) + ")") == {"RRL302"}
+
+
+def test_thousands_of_unknown_names_among_thousands_of_known_ones_end_soon():
+    known = "\n".join(f"let known_{number} = all()" for number in range(2_000))
+    unknown = "|".join(f"knwon_{number}" for number in range(2_000))
+    with soon():
+        assert codes_of(f"{known}\n{unknown}") == {"RRL101", "RRL019"}
+
+
 def test_thousand_definitions_that_lengthen_one_chain_are_not_deep():
     with soon():
         assert rrl.parse(lets("{a} | self()", 1_000)).depth == 2

@@ -62,9 +62,13 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(make_module, fit, tmp_pa
         with pytest.raises(KeyboardInterrupt):
             fit(module, tmp_path / "resumed")
     assert len(rows_of(tmp_path / "resumed")) == 2
+    assert [each.name for each in (tmp_path / "resumed" / "checkpoints").iterdir()] == ["last.ckpt"]
 
+    trained = []
     resumed = make_module(recipe, **settings)
+    resumed.on_train_epoch_start = lambda: trained.append(resumed.current_epoch)
     fit(resumed, tmp_path / "resumed")
+    assert trained == [2]
     assert rows_of(tmp_path / "resumed") == rows_of(tmp_path / "straight")
     for name, weight in straight.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
