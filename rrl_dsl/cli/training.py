@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from rrl_dsl.cli.output import OUTPUT, print_diagnostic
 from rrl_dsl.cli.recipes import Parameters, graph_of, parameters_of, source_of
@@ -145,7 +146,7 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
         OUTPUT.print(f"run       {run.path}", markup=False)
         OUTPUT.print(f"identity  {module.program.identity}", markup=False)
     try:
-        outcome = fit(module, data, run, OUTPUT)
+        outcome = fit(module, data, run, OUTPUT if leads() else Console(quiet=True))
     except KeyboardInterrupt:
         if run.last.exists():
             OUTPUT.print(f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False)
