@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numbers
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ Strategy = Literal["auto", "dense"]
 
 _STRATEGIES: Final = ("auto", "dense")
 _TILE: Final = 1024
+_FUSED_PAIRS: Final = 2048 * 2048
 
 
 class LabelledSamples(Protocol):
@@ -232,7 +234,7 @@ class Program:
         if device not in self._subsets_on:  # once a device: copying waits
             self._subsets_on[device] = tuple(each.to(device) for each in self._subsets)
         subsets = self._subsets_on[device]
-        fused = device.type == "cuda" if self.fused is None else self.fused
+        fused = _pays(device, len(rows) * len(cols)) if self.fused is None else self.fused
         return dense.evaluate(self.plan, rows, cols, scalars, subsets, fused=fused)
 
 
@@ -250,8 +252,9 @@ def compile(  # noqa: A001  (the name users expect)
         params: New values for the `param`s of a text.
         seed: The recipe's seed, 0 <= seed < 2^64: other seeds draw other graphs.
         fused: Whether `torch.compile` fuses the edge function into one kernel. Left out, it does
-            on CUDA, where it pays at once, and not on the CPU, where compiling takes longer than
-            it saves in a short run.
+            where that pays (`benchmarks/fused_edges.py`): on CUDA, and on a CPU with a C++
+            compiler for batches of 2048 x 2048 pairs or more, where the seconds of compiling are
+            earned back within some twenty batches.
 
     Raises:
         RRLError: With every error of the text, or where `recipe` is no graph.
@@ -266,9 +269,20 @@ def compile(  # noqa: A001  (the name users expect)
         hint = f"write `ssl(views=2) | {recipe}`"
         raise error("RRL204", "a recipe is a graph, and this is a transform", hint=hint)
     if not isinstance(recipe, Graph):
-        raise error("RRL210", f"a recipe is a graph, and this is {described(recipe)}")
+        raise error(
+            "RRL210",
+            f"a recipe is a graph, and this is {described(recipe)}",
+            hint="`rrl.load(path)` reads a file",
+        )
     _check_seed(seed)
     return Program(recipe, seed=int(seed), fused=fused)
+
+
+def _pays(device: torch.device, pairs: int) -> bool:
+    """Whether compiling the edge function is soon earned back."""
+    if device.type == "cuda":
+        return True
+    return pairs >= _FUSED_PAIRS and any(map(shutil.which, ("g++", "clang++")))
 
 
 def _check_seed(seed: Any) -> None:

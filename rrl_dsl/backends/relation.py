@@ -178,6 +178,8 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         raise error("RRL406", message, hint=f"pass the {m} columns' embeddings as `keys=`")
     device = weights.device
     view = torch.zeros(n, dtype=torch.int64, device=device) if view is None else view.to(device)
+    if tuple(view.shape) != (n,):
+        raise error("RRL406", f"`view` has shape {tuple(view.shape)} for {n} rows")
     rows = Nodes(_occurrence(view), view, check=False)
     if not columns:
         return DenseRelation(weights, rows)

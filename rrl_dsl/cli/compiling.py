@@ -66,7 +66,8 @@ def compile_recipe(
     if json:
         print_json(_record(program, figures))
     elif figures is not None:
-        _print_figures(figures, nodes, batch, program.requires.views)
+        samples = min(batch, len(dataset.train))
+        _print_figures(figures, nodes, samples, program.requires.views)
     if drawn:
         _draw(source, program, dataset, batch, seed, show and not json, out)
 

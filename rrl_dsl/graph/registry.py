@@ -101,6 +101,9 @@ class Signature:
         needed = [f"{each.name}=…" for each in self.parameters if each.default is REQUIRED]
         return f"{self.name}({', '.join(needed)})"
 
+    def __reduce__(self) -> tuple[Callable[[str], Signature], tuple[str]]:
+        return lookup, (self.name,)  # the rules do not pickle, and there is one of each name
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""
         return next((each for each in self.parameters if each.name == name), None)

@@ -7,7 +7,7 @@ an (n, n) matrix itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import ConfigDict
@@ -53,12 +53,17 @@ class Loss(ABC):
         Raises:
             RRLError: RRL406 where the shapes do not fit together; RRL405, RRL409 as the loss says.
         """
-        if isinstance(relation, Tensor):
-            relation = of_matrix(relation, view=view, columns=keys is not None)
-        columns = z if keys is None else keys
-        _check_shapes(relation, z, columns)
+        _check_tensors(z, keys)
+        if not isinstance(relation, Relation):
+            matrix = _as_tensor("the graph", relation)
+            views = None if view is None else _as_tensor("`view`", view)
+            relation = of_matrix(matrix, view=views, columns=keys is not None)
+            if matrix.dtype == torch.float64:  # its small weights are none in float32
+                z, keys = z.double(), None if keys is None else keys.double()
+        _check_shapes(relation, z, z if keys is None else keys)
         with torch.autocast(z.device.type, enabled=False):
-            return self.value(relation, _at_least_float32(z), _at_least_float32(columns))
+            rows = _at_least_float32(z)
+            return self.value(relation, rows, rows if keys is None else _at_least_float32(keys))
 
     @abstractmethod
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
@@ -96,6 +101,20 @@ def mean_over_edges(total: Tensor, degree: Tensor, normalize: Normalize) -> Tens
 def mean_over_rows(values: Tensor, related: Tensor) -> Tensor:
     """The mean of `values` (n,) over the rows that are related, 0 where none is."""
     return values.masked_fill(~related, 0.0).sum() / related.sum().clamp(min=1)
+
+
+def _as_tensor(name: str, value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        message = f"{name} is a relation, a tensor or an array, not a {type(value).__name__}"
+        raise error("RRL406", message, hint="`program(nodes)` or `program.relate(nodes)`") from None
+
+
+def _check_tensors(z: Any, keys: Any) -> None:
+    for each in (z, z if keys is None else keys):
+        if not isinstance(each, Tensor):
+            raise error("RRL406", f"embeddings are tensors, not a {type(each).__name__}")
 
 
 def _check_shapes(relation: Relation, z: Tensor, keys: Tensor) -> None:

@@ -44,8 +44,12 @@ def from_yaml(path: Path) -> list[Setting]:
         message = "the configuration is not UTF-8 text"
         raise RRLError(Diagnostic("RRL503", message, source=Source("", str(path)))) from None
     try:
+        _refuse_aliases(source)
         root = yaml.compose(source.text, Loader=yaml.SafeLoader)
         settings = list(_settings(root, (), source)) if root is not None else []
+    except RecursionError:
+        message = "this configuration nests too deeply"
+        raise RRLError(Diagnostic("RRL503", message, source=source)) from None
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         at = min(mark.index, max(len(source.text) - 1, 0)) if mark else 0
@@ -73,7 +77,7 @@ def from_assignment(text: str) -> Setting:
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
         read = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
     return Setting(place, read, source, Span(0, len(key)), span)
@@ -100,6 +104,16 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
         return Config.model_validate(merged)
     except ValidationError as problems:
         raise RRLError(_diagnostics(problems, given)) from None
+
+
+def _refuse_aliases(source: Source) -> None:
+    """A few lines of aliases to aliases can stand for more than fits in memory."""
+    for event in yaml.parse(source.text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent) and event.start_mark and event.end_mark:
+            span = Span(event.start_mark.index, event.end_mark.index)
+            message = "a configuration has no aliases"
+            hint = "write the value out"
+            raise RRLError(Diagnostic("RRL503", message, span, source, hint))
 
 
 def _settings(node: yaml.Node, place: Place, source: Source) -> Iterator[Setting]:
@@ -134,8 +148,10 @@ def _assign(tree: dict[str, Any], setting: Setting) -> None:
         tree[key] = inner
         tree = inner
     replaced = tree.get(last)
-    if isinstance(replaced, dict) and isinstance(setting.value, str) and "name" in replaced:
-        tree[last] = {"name": setting.value}  # another loss leaves the old one's options behind
+    if isinstance(replaced, dict) and isinstance(setting.value, str):
+        same = replaced.get("name", setting.value) == setting.value
+        # another loss leaves the old one's options behind; the same one keeps them
+        tree[last] = {**(replaced if same else {}), "name": setting.value}
     else:
         tree[last] = setting.value
 

@@ -7,6 +7,7 @@ import torch
 from torch._dynamo.utils import counters
 
 import rrl_dsl as rrl
+from rrl_dsl.backends import dense
 
 TEXT = """
 param frac = 0.3
@@ -59,3 +60,21 @@ def test_another_size_gives_the_eager_edges_too(fused: rrl.Program):
     nodes = batch(0, rows=130)
     torch.testing.assert_close(fused(nodes), eager(nodes), rtol=0, atol=1e-6)
     assert graphs_compiled() == 1
+
+
+def test_only_batches_that_earn_it_back_are_compiled(monkeypatch):
+    asked = []
+    evaluate = dense.evaluate
+
+    def record(*words, fused):
+        asked.append(fused)
+        return evaluate(*words, fused=False)
+
+    monkeypatch.setattr(dense, "evaluate", record)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/" + name)
+    program = rrl.compile("ssl()")
+    for rows in (512, 2047, 2048):
+        program(rrl.Nodes(torch.arange(rows)))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    program(rrl.Nodes(torch.arange(2048)))
+    assert asked == [False, False, True, False]

@@ -280,3 +280,11 @@ def test_call_shows_as_it_would_be_written():
     for text in ("supervised(labels=coarse)", 'supervised(labels="two \\"words\\"", seed=3)'):
         assert str(rrl.parse(text).call) == text
         assert rrl.parse(str(rrl.parse(text).call)) == rrl.parse(text)
+
+
+def test_a_graph_and_its_program_survive_pickling() -> None:
+    import pickle
+
+    graph = rrl.ssl() | rrl.supervised(frac=0.3) | rrl.corrupt(fpr=0.1)
+    assert pickle.loads(pickle.dumps(graph)) == graph
+    assert pickle.loads(pickle.dumps(rrl.compile(graph))).identity == graph.identity

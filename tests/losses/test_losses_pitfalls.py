@@ -158,6 +158,34 @@ def test_shapes_that_do_not_fit_are_refused(graph, z, keys):
     assert code_of(problem) == ["RRL406"]
 
 
+@pytest.mark.parametrize(
+    ("graph", "z", "view"),
+    [
+        (rrl.ssl(), torch.ones(3, 2), None),
+        (torch.ones(3, 3), [[1.0, 2.0]] * 3, None),
+        (torch.ones(3, 3), torch.ones(3, 2), torch.zeros(4, dtype=torch.int64)),
+    ],
+)
+def test_what_is_no_matrix_or_no_embedding_is_refused(graph, z, view):
+    with pytest.raises(rrl.RRLError) as problem:
+        create("simclr")(graph, z, view=view)
+    assert code_of(problem) == ["RRL406"]
+
+
+def test_an_array_is_a_matrix_too(z):
+    graph = torch.ones(10, 10)
+    assert create("simclr")(graph.numpy(), z) == create("simclr")(graph, z)
+
+
+def test_weights_too_small_for_float32_still_count(z):
+    graph = torch.full((10, 10), 1e-50, dtype=torch.float64)
+    for name in ("simclr", "suncet"):
+        assert torch.isfinite(create(name)(graph, z))
+    torch.testing.assert_close(
+        create("simclr")(graph, z), create("simclr")(torch.ones(10, 10).double(), z)
+    )
+
+
 def test_an_unknown_loss_is_told_from_a_known_one():
     with pytest.raises(rrl.RRLError, match="did you mean `simclr`") as problem:
         create("simclrr")
