@@ -96,6 +96,11 @@ def _same(i: Tensor, j: Tensor) -> Tensor:
     return (i == j) & (i >= 0)
 
 
+def _finite(weights: Tensor) -> Tensor:
+    """Weights that outgrow float32 stay at its largest number: infinity times 0 is no number."""
+    return weights.clamp(max=torch.finfo(torch.float32).max)
+
+
 _OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
     "same": _same,
     "draw": hashing.pair_hash,
@@ -108,11 +113,11 @@ _OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
     "number": lambda a: a.to(torch.float32),
     "largest": torch.maximum,
     "smallest": torch.minimum,
-    "total": torch.add,
+    "total": lambda a, b: _finite(a + b),
     "masked": lambda a, mask: torch.where(mask, a, 0.0),
-    "times": torch.mul,
+    "times": lambda a, factor: _finite(a * factor),
     "at_most": torch.minimum,
-    "raised": torch.pow,
+    "raised": lambda a, exponent: _finite(torch.pow(a, exponent)),
     "above": torch.gt,
 }
 

@@ -108,19 +108,29 @@ def _settings(
 
 
 def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
+    from rrl_dsl.data.views import Views
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
+    from rrl_dsl.training.models import build_backbone
     from rrl_dsl.training.presets import defaults
-    from rrl_dsl.training.settings import resolve
+    from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
 
     source = source_of(recipe, None)
     wanted = resolve(settings, {})
-    graph = graph_of(source, dict(wanted.params))
-    create_loss(wanted.loss.name, **wanted.loss.options)
-    data = load_data(wanted)
+    with pointing_at(settings, "params"):
+        graph = graph_of(source, dict(wanted.params))
+    with pointing_at(settings, "loss"):
+        create_loss(wanted.loss.name, **wanted.loss.options)
+    with pointing_at(settings, "dataset"):
+        data = load_data(wanted)
     config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
-    module = build(graph, config, data)
+    with pointing_at(settings, "backbone"):
+        build_backbone(config.backbone, data.shape)
+    with pointing_at(settings, "augmentation"):
+        Views(config.augmentation or data.augmentation, data.shape)
+    with pointing_at(settings, "batch_size"):
+        module = build(graph, config, data)
     run = runs.create(out, run_name(recipe, config))
     if runs.leads():
         run.describe(source.text, graph, config)

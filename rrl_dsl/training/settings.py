@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,24 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
         return Config.model_validate(merged)
     except ValidationError as problems:
         raise RRLError(_diagnostics(problems, given)) from None
+
+
+@contextmanager
+def pointing_at(settings: list[Setting], key: str) -> Iterator[None]:
+    """Shows errors without a place at the setting below `key` that they are about."""
+    try:
+        yield
+    except RRLError as problem:
+        near = [setting for setting in settings if setting.place[0] == key]
+        raise RRLError(_placed(each, near) for each in problem.diagnostics) from None
+
+
+def _placed(diagnostic: Diagnostic, near: list[Setting]) -> Diagnostic:
+    if diagnostic.source is not None or not near:
+        return diagnostic
+    named = [each for each in near if f"`{each.place[-1]}`" in diagnostic.message]
+    setting = (named or near)[-1]
+    return replace(diagnostic, source=setting.source, span=setting.span)
 
 
 def _refuse_aliases(source: Source) -> None:

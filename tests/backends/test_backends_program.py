@@ -273,3 +273,11 @@ def test_program_says_what_it_is():
     program = rrl.compile("ssl()", seed=3)
     assert repr(program) == f"<binary program {program.identity[:12]}, seed 3>"
     assert rrl.compile("2 * ssl()").binary is False
+
+
+@pytest.mark.parametrize(
+    "text", ["0 * (3e38 * (3e38 * ssl()))", "0 * (3e38 * ssl() + 3e38 * ssl())"]
+)
+def test_weights_beyond_float32_are_still_numbers(text: str) -> None:
+    weights = rrl.compile(text)(rrl.Nodes(torch.tensor([0, 0, 1])))
+    assert torch.equal(weights, torch.zeros(3, 3))
