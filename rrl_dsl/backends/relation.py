@@ -127,13 +127,13 @@ class DenseRelation(Relation):
 
     def sqdist(self, q: Tensor, k: Tensor) -> Tensor:
         with _full_precision(q):
-            q, k = _at_least_float32(q), _at_least_float32(k)
+            q, k = at_least_float32(q), at_least_float32(k)
             distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
             return (self._weights(q.dtype) * distance.square()).sum(dim=1)
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
         with _full_precision(v):
-            v = _at_least_float32(v)
+            v = at_least_float32(v)
             return self._weights(v.dtype, with_self) @ v
 
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class DenseRelation(Relation):
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         with _full_precision(q):
-            q, k = _at_least_float32(q), _at_least_float32(k)
+            q, k = at_least_float32(q), at_least_float32(k)
             distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
         nearest, index = distance.masked_fill(~self._unrelated, torch.inf).min(dim=1)
         return index.masked_fill(~self._unrelated.any(dim=1), -1), nearest
@@ -196,14 +196,15 @@ def _occurrence(view: Tensor) -> Tensor:
 def _similarity(q: Tensor, k: Tensor) -> Tensor:
     """q k^T in at least float32, whatever autocast says."""
     with _full_precision(q):
-        return _at_least_float32(q) @ _at_least_float32(k).T
+        return at_least_float32(q) @ at_least_float32(k).T
 
 
 def _full_precision(like: Tensor) -> torch.autocast:
     return torch.autocast(like.device.type, enabled=False)
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 

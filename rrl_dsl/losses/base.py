@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from rrl_dsl.backends.relation import Relation, of_matrix
+from rrl_dsl.backends.relation import Relation, at_least_float32, of_matrix
 from rrl_dsl.language.diagnostics import error
 
 Normalize = Literal["rows", "edges"]
@@ -62,8 +62,8 @@ class Loss(ABC):
                 z, keys = z.double(), None if keys is None else keys.double()
         _check_shapes(relation, z, z if keys is None else keys)
         with torch.autocast(z.device.type, enabled=False):
-            rows = _at_least_float32(z)
-            return self.value(relation, rows, rows if keys is None else _at_least_float32(keys))
+            rows = at_least_float32(z)
+            return self.value(relation, rows, rows if keys is None else at_least_float32(keys))
 
     @abstractmethod
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
@@ -128,7 +128,3 @@ def _check_shapes(relation: Relation, z: Tensor, keys: Tensor) -> None:
         raise error("RRL406", message, hint=hint)
     if not z.is_floating_point() or not keys.is_floating_point():
         raise error("RRL406", f"embeddings are floating-point, not {z.dtype}, {keys.dtype}")
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
