@@ -14,9 +14,11 @@ from importlib import import_module
 from typing import Any
 
 from rrl_dsl.backends.program import Program, compile  # noqa: A004  (rrl.compile)
-from rrl_dsl.graph.algebra import Graph, Transform
-from rrl_dsl.graph.calls import functions
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.call import Transform
+from rrl_dsl.graph.functions import functions
 from rrl_dsl.graph.recipe import load, parse
+from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.language.diagnostics import RRLError
 
 __version__ = "0.1.0"
@@ -49,6 +51,7 @@ __all__ = [
     "Program",
     "RRLError",
     "Relation",
+    "Schedule",
     "Transform",
     "compile",
     "load",

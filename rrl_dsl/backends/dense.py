@@ -1,26 +1,53 @@
-"""The dense backend: all pairs of rows x columns at once, in torch.
-
-`edge_function` writes a plan's instructions out as one Python function over tensors. Eager torch
-runs it as it is; `torch.compile` fuses it into one kernel. Scalars enter as tensors, so neither a
-new batch nor a new epoch nor a new parameter value compiles anything again.
-"""
+"""The dense backend: all pairs of rows x columns at once, in torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from rrl_dsl.backends import hashing
+from rrl_dsl.backends import hashing, ranking
+from rrl_dsl.backends.edge import edge_function
+from rrl_dsl.backends.lookups import Found, place_of
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.graph.plan import Column, Constant, Instruction, Plan
+from rrl_dsl.backends.universe import Universe, universe
+from rrl_dsl.graph.plan import Column, Components, Constant, Heaviest, Nearest, Plan
 
 _LEAST: Final = torch.finfo(torch.float32).tiny
 
-EdgeFunction = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], Tensor]
+
+class Inputs(NamedTuple):
+    """What a call gives the edge function beside its rows."""
+
+    scalars: Sequence[Tensor]
+    lookups: Sequence[Found]
+    fused: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The columns of a call's rows and columns, from which any tile of pairs is evaluated."""
+
+    plan: Plan
+    rows: Sequence[Tensor]
+    cols: Sequence[Tensor]
+    inputs: Inputs
+
+    @torch.no_grad()
+    def weights(self, result: int, rows: slice = slice(None), cols: slice = slice(None)) -> Tensor:
+        """The result of an instruction for all pairs of some rows and columns, (n, m)."""
+        return _evaluate(
+            self.plan,
+            result,
+            [column[rows] for column in self.rows],
+            [column[cols] for column in self.cols],
+            self.inputs,
+        )
 
 
 def scalars_of(
@@ -28,155 +55,137 @@ def scalars_of(
 ) -> list[Tensor]:
     """The plan's scalars for one call, each a tensor of shape () on the device."""
     return [
-        _scalar(scalar.at(seed, epoch, step), isinstance(scalar, Constant), device)
+        _scalar(
+            scalar.at(seed, epoch, step),
+            isinstance(scalar, Constant),
+            isinstance(scalar, Constant) and scalar.exact,
+            device,
+        )
         for scalar in plan.scalars
     ]
 
 
 @lru_cache(maxsize=4096, typed=True)  # typed: the threshold 0 and the flag False are two tensors
-def _scalar(value: float, real: bool, device: torch.device) -> Tensor:
+def _scalar(value: float, real: bool, exact: bool, device: torch.device) -> Tensor:
     """A scalar on a device; filled there, since copying one from the host would wait."""
     dtype = torch.float32 if real else torch.bool if isinstance(value, bool) else torch.int64
-    if real and 0 < value < _LEAST:
+    if exact:
+        dtype = torch.float64
+    elif real and 0 < value < _LEAST:
         value = _LEAST  # what is above 0 stays above 0 in float32
     with torch.inference_mode(False):
         return torch.full((), value, dtype=dtype, device=device)
 
 
+@torch.no_grad()
 def prepare(
-    plan: Plan, nodes: Nodes, scalars: Sequence[Tensor], subsets: Sequence[Tensor]
-) -> list[Tensor]:
-    """The plan's columns for some rows, each int64 (n,).
+    plan: Plan,
+    rows: Nodes,
+    cols: Nodes,
+    spaces: Mapping[str, tuple[Tensor, Tensor]],
+    inputs: Inputs,
+) -> Prepared:
+    """Computes what each row and column of a call needs once.
+
+    Args:
+        plan: The plan.
+        rows: The n rows.
+        cols: The m columns, perhaps the rows themselves.
+        spaces: By space, the vectors of the rows and of the columns.
+        inputs: Scalars and lookups.
 
     Raises:
-        RRLError: RRL401 where the rows lack a label field.
+        RRLError: RRL401 or RRL417 where the rows lack a column that the recipe reads.
     """
+    if plan.staged:
+        whole = universe(rows, cols, spaces)
+        columns = _columns(plan, whole.nodes, inputs, whole)
+        of_rows = [column[whole.of_rows] for column in columns]
+        of_cols = of_rows if cols is rows else [column[whole.of_cols] for column in columns]
+    else:
+        of_rows = _columns(plan, rows, inputs, None)
+        of_cols = of_rows if cols is rows else _columns(plan, cols, inputs, None)
+    return Prepared(plan, of_rows, of_cols, inputs)
+
+
+def _columns(plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None) -> list[Tensor]:
     columns: list[Tensor] = []
     for column in plan.columns:
-        columns.append(_prepare_column(column, nodes, columns, scalars, subsets))
+        if column.stage is None:
+            columns.append(_column(column, nodes, columns, inputs))
+        else:
+            assert whole is not None
+            columns.append(_staged(plan, column, columns, inputs, whole))
     return columns
 
 
-def _prepare_column(
-    column: Column,
-    nodes: Nodes,
-    columns: Sequence[Tensor],
-    scalars: Sequence[Tensor],
-    subsets: Sequence[Tensor],
-) -> Tensor:
+def _column(column: Column, nodes: Nodes, before: Sequence[Tensor], inputs: Inputs) -> Tensor:
+    scalars = [inputs.scalars[each] for each in column.scalars]
+    found = None if column.lookup is None else inputs.lookups[column.lookup]
+    name = cast(str, column.field)
     match column.kind:
         case "sample":
             return nodes.sample
         case "view":
             return nodes.view
         case "label":
-            return nodes.label(cast(str, column.field))
+            return nodes.label(name)
+        case "number":
+            return nodes.number(name)
+        case "vector":
+            return nodes.vector(name)
+        case "direction":
+            return F.normalize(nodes.vector(name), dim=1)
         case "sample_hash":
-            return hashing.row_hash(nodes.sample, None, scalars[column.scalars[0]])
+            return hashing.row_hash(nodes.sample, None, *scalars)
         case "row_hash":
-            return hashing.row_hash(nodes.sample, nodes.view, scalars[column.scalars[0]])
+            return hashing.row_hash(nodes.sample, nodes.view, *scalars)
         case "drawn_label":
-            label, drawn = (columns[index] for index in column.inputs)
-            known = hashing.within(drawn, scalars[column.scalars[0]])
+            label, drawn = (before[index] for index in column.inputs)
+            return torch.where(hashing.within(drawn, *scalars), label, -1)
         case "chosen_label":
-            label = columns[column.inputs[0]]
-            known = _contains(subsets[cast(int, column.subset)], nodes.sample)
-    return torch.where(known, label, -1)
+            assert found is not None
+            return torch.where(place_of(found, nodes.sample) >= 0, before[column.inputs[0]], -1)
+        case "place":
+            assert found is not None
+            return place_of(found, nodes.sample)
+        case "precision":
+            assert found is not None
+            place = place_of(found, nodes.sample)
+            return torch.where(place[:, None] >= 0, found.precision[place], torch.nan)
+        case "row":
+            return torch.arange(len(nodes), device=nodes.device)
+    raise AssertionError(column)
 
 
-def _contains(ids: Tensor, sample: Tensor) -> Tensor:
-    """Whether each sample is among sorted ids."""
-    if not len(ids):
-        return torch.zeros_like(sample, dtype=torch.bool)
-    place = torch.searchsorted(ids, sample).clamp_(max=len(ids) - 1)
-    return ids[place] == sample
-
-
-def _same(i: Tensor, j: Tensor) -> Tensor:
-    return (i == j) & (i >= 0)
-
-
-def _finite(weights: Tensor) -> Tensor:
-    """Weights that outgrow float32 stay at its largest number: infinity times 0 is no number."""
-    return weights.clamp(max=torch.finfo(torch.float32).max)
-
-
-_OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
-    "same": _same,
-    "draw": hashing.pair_hash,
-    "choose": torch.where,
-    "within": hashing.within,
-    "constant": lambda scalar: scalar,
-    "both": torch.logical_and,
-    "either": torch.logical_or,
-    "negated": torch.logical_not,
-    "number": lambda a: a.to(torch.float32),
-    "largest": torch.maximum,
-    "smallest": torch.minimum,
-    "total": lambda a, b: _finite(a + b),
-    "masked": lambda a, mask: torch.where(mask, a, 0.0),
-    "times": lambda a, factor: _finite(a * factor),
-    "at_most": torch.minimum,
-    "raised": lambda a, exponent: _finite(torch.pow(a, exponent)),
-    "above": torch.gt,
-}
-
-
-@lru_cache(maxsize=256)
-def edge_function(instructions: tuple[Instruction, ...], result: int, fused: bool) -> EdgeFunction:
-    """The pointwise function (rows, columns, scalars) -> (n, m) weights, broadcast.
-
-    Args:
-        instructions: Of a plan; plans that differ in scalars alone share one function.
-        result: Which instruction is the weight.
-        fused: Whether `torch.compile` makes one kernel of it.
-    """
-    scope: dict[str, object] = dict(_OPS)
-    exec(compile(source(instructions, result), "<edge function>", "exec"), scope)  # our own text
-    function = cast(EdgeFunction, scope["edge"])
-    return cast(EdgeFunction, torch.compile(function, dynamic=True)) if fused else function
-
-
-def source(instructions: Sequence[Instruction], result: int) -> str:
-    """The edge function as Python text, one line for each instruction."""
-    last_use = {value: at for at, each in enumerate(instructions) for value in each.values}
-    lines = ["def edge(i, j, scalars):"]
-    for position, instruction in enumerate(instructions):
-        arguments = [f"v{value}" for value in instruction.values]
-        if instruction.column is not None:
-            arguments += [f"i[{instruction.column}]", f"j[{instruction.column}]"]
-        arguments += [f"scalars[{scalar}]" for scalar in instruction.scalars]
-        lines.append(f"    v{position} = {instruction.op}({', '.join(arguments)})")
-        # eager torch would hold every (n, m) intermediate to the end otherwise
-        dead = sorted({v for v in instruction.values if last_use[v] == position and v != result})
-        lines += [f"    del {', '.join(f'v{value}' for value in dead)}"] if dead else []
-    return "\n".join([*lines, f"    return v{result}"])
-
-
-@torch.no_grad()
-def evaluate(
-    plan: Plan,
-    rows: Nodes,
-    cols: Nodes,
-    scalars: Sequence[Tensor],
-    subsets: Sequence[Tensor],
-    *,
-    fused: bool,
+def _staged(
+    plan: Plan, column: Column, before: Sequence[Tensor], inputs: Inputs, whole: Universe
 ) -> Tensor:
-    """The weights of all pairs.
+    stage = column.stage
+    if isinstance(stage, Nearest):
+        return ranking.nearest(stage, whole)
+    assert isinstance(stage, Heaviest | Components)
+    inner = stage.inner
 
-    Returns:
-        (n, m) on the rows' device: bool where the plan is binary, else float32.
-    """
-    row_columns = prepare(plan, rows, scalars, subsets)
-    col_columns = row_columns if cols is rows else prepare(plan, cols, scalars, subsets)
-    edge = edge_function(plan.instructions, plan.result, fused)
+    def weights(tile: Tensor) -> Tensor:
+        return _evaluate(plan, inner, [each[tile] for each in before], before, inputs)
+
+    if isinstance(stage, Heaviest):
+        return ranking.heaviest(weights, stage.k, whole)
+    return ranking.components(lambda tile: weights(tile) > 0, whole)
+
+
+def _evaluate(
+    plan: Plan, result: int, rows: Sequence[Tensor], cols: Sequence[Tensor], inputs: Inputs
+) -> Tensor:
+    edge = edge_function(plan, result, inputs.fused)
     weights = edge(
-        [column.unsqueeze(1) for column in row_columns],
-        [column.unsqueeze(0) for column in col_columns],
-        scalars,
+        [column.unsqueeze(1) for column in rows],
+        [column.unsqueeze(0) for column in cols],
+        inputs.scalars,
+        inputs.lookups,
     )
-    shape = (len(rows), len(cols))
+    shape = (len(rows[0]), len(cols[0]))
     if weights.shape != shape:  # a constant: the caller gets memory of their own to write to
         weights = weights.expand(shape).clone(memory_format=torch.contiguous_format)
     return weights

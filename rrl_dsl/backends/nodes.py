@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rrl_dsl.language.diagnostics import did_you_mean, error
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
 
 class Nodes:
@@ -20,7 +20,7 @@ class Nodes:
         sample: int64 (n,), stable non-negative ids.
         view: int64 (n,), non-negative view numbers.
         labels: Label field -> int64 (n,); -1 means unknown.
-        fields: Other fields -> tensor (n,) or (n, d).
+        fields: Other fields -> numbers (n,) or vectors (n, d), integer or floating; NaN is missing.
     """
 
     def __init__(
@@ -64,20 +64,54 @@ class Nodes:
         return len(self.sample)
 
     def __repr__(self) -> str:
-        labels = ", ".join(self.labels)
-        return f"Nodes({len(self)} rows on {self.device}; labels: {labels or 'none'})"
+        columns = ", ".join([*self.labels, *self.fields])
+        return f"Nodes({len(self)} rows on {self.device}; {columns or 'no labels or fields'})"
 
     def label(self, name: str) -> Tensor:
         """The label field of that name, int64 (n,).
 
         Raises:
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is no label.
+        """
+        if name in self.labels:
+            return self.labels[name]
+        if name in self.fields:
+            message = f"`{name}` is a field of numbers, and a label is wanted"
+            raise error("RRL417", message, hint=f"labels: {', '.join(self.labels) or 'none'}")
+        raise _lacking("label field", name, list(self.labels))
+
+    def number(self, name: str) -> Tensor:
+        """The number field of that name, (n,): int64, or float64 with NaN where missing.
+
+        A label may be read as a number; where it is unknown, it is missing.
+
+        Raises:
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector.
+        """
+        column = self._any_field(name)
+        if column.ndim != 1:
+            message = f"`{name}` is a field of vectors of {column.shape[1]}, and numbers are wanted"
+            raise error("RRL417", message, hint="`similarity` and `knn` compare vectors")
+        if name not in self.fields:
+            return column.double().masked_fill(column < 0, torch.nan)
+        return column.double() if column.is_floating_point() else column.to(torch.int64)
+
+    def vector(self, name: str) -> Tensor:
+        """The vector field of that name, float64 (n, d), NaN where missing; numbers have d = 1.
+
+        Raises:
             RRLError: RRL401 where the rows do not carry it.
         """
-        if name not in self.labels:
-            known = list(self.labels)
-            hint = did_you_mean(name, known) or f"they carry {', '.join(known) or 'no labels'}"
-            raise error("RRL401", f"the rows carry no label field `{name}`", hint=hint)
-        return self.labels[name]
+        column = self._any_field(name)
+        if column.ndim == 1:
+            column = self.number(name)[:, None]
+        return column.double()
+
+    def _any_field(self, name: str) -> Tensor:
+        column = self.fields.get(name, self.labels.get(name))
+        if column is None:
+            raise _lacking("field", name, [*self.fields, *self.labels])
+        return column
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
         """Some of the rows, in the order asked for."""
@@ -115,6 +149,8 @@ class Nodes:
         if column.ndim not in (1, 2) or len(column) != len(self):
             message = f"the field `{name}` has shape {tuple(column.shape)} for {len(self)} rows"
             raise error("RRL402", message, hint="give one number or one vector for each row")
+        if column.is_complex() or column.dtype == torch.bool:
+            raise error("RRL402", f"the field `{name}` wants numbers, not {column.dtype}")
         if column.device != self.device:
             raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
         return column
@@ -135,6 +171,11 @@ class Nodes:
         yield "view", self.view, 0
         for name, column in self.labels.items():
             yield name, column, -1
+
+
+def _lacking(what: str, name: str, known: list[str]) -> RRLError:
+    hint = did_you_mean(name, known) or f"they carry {', '.join(known) or 'none'}"
+    return error("RRL401", f"the rows carry no {what} `{name}`", hint=hint)
 
 
 def _tensor(name: str, value: Any) -> Tensor:

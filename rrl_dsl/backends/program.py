@@ -8,14 +8,17 @@ from __future__ import annotations
 import numbers
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from rrl_dsl.graph.algebra import Call, Graph, Transform, call_of, walk
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.lower import lower
-from rrl_dsl.graph.plan import Plan
+from rrl_dsl.graph.plan import Listed, Plan
 from rrl_dsl.graph.recipe import parse
+from rrl_dsl.graph.requires import Requires, requires_of
+from rrl_dsl.graph.rewrite import Step, rewrite
+from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
@@ -25,18 +28,22 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from rrl_dsl.backends.dense import Prepared
+    from rrl_dsl.backends.lookups import Found
     from rrl_dsl.backends.nodes import Nodes
     from rrl_dsl.backends.relation import Relation
 
 Strategy = Literal["auto", "dense"]
+Spaces = Mapping[str, "Tensor | tuple[Tensor, Tensor]"]
+"""By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
 
 _STRATEGIES: Final = ("auto", "dense")
 _TILE: Final = 1024
 _FUSED_PAIRS: Final = 2048 * 2048
 
 
-class LabelledSamples(Protocol):
-    """What `Program.bind` asks of a data set."""
+class Samples(Protocol):
+    """What `Program.bind` asks of a data set: `rrl.Nodes` and the trainer's splits have it."""
 
     @property
     def sample(self) -> Tensor:
@@ -46,24 +53,9 @@ class LabelledSamples(Protocol):
     def labels(self) -> Mapping[str, Tensor]:
         """Label field -> int64 (n,), -1 where unknown."""
 
-
-@dataclass(frozen=True)
-class Requires:
-    """What a recipe needs of the trainer and of the data set.
-
-    Attributes:
-        views: How many views of each sample to draw.
-        labels: The label fields it reads, in order of appearance.
-        bound: Whether it must be bound to the whole data set first.
-        draws: Whether its graph is random.
-        epochs: Whether its graph depends on the epoch or step.
-    """
-
-    views: int
-    labels: tuple[str, ...]
-    bound: bool
-    draws: bool
-    epochs: bool
+    @property
+    def fields(self) -> Mapping[str, Tensor]:
+        """Other fields -> numbers (n,) or vectors (n, d), NaN where missing."""
 
 
 class Program:
@@ -74,9 +66,12 @@ class Program:
         self.graph = graph
         self.seed = seed
         self.fused = fused
-        self.plan: Plan = lower(graph)
-        self._subsets: tuple[Tensor, ...] | None = None if self.plan.subsets else ()
-        self._subsets_on: dict[torch.device, tuple[Tensor, ...]] = {}
+        self.rewritten: Graph
+        self.steps: tuple[Step, ...]
+        self.rewritten, self.steps = rewrite(finished(graph))
+        self.plan: Plan = lower(self.rewritten, binary=graph.binary)
+        self._found: tuple[Found, ...] | None = None
+        self._found_on: dict[torch.device, tuple[Found, ...]] = {}
 
     @property
     def identity(self) -> str:
@@ -91,46 +86,39 @@ class Program:
     @cached_property
     def requires(self) -> Requires:
         """What the recipe needs of the trainer and of the data set."""
-        calls = list(_calls(self.graph))
-        views = [int(call.arguments["views"] or 1) for call in calls if "views" in call.arguments]
-        labels = [name for call in calls for name in call.signature.needs_labels(call.arguments)]
-        redrawn = any(call.arguments.get("redraw", "never") != "never" for call in calls)
-        return Requires(
-            views=max(views, default=1),
-            labels=tuple(dict.fromkeys(labels)),
-            bound=bool(self.plan.subsets),
-            draws=any(call.draws for call in calls),
-            epochs=redrawn or any(call.signature.name == "during" for call in calls),
-        )
+        return requires_of(self.graph)
 
-    def bind(self, dataset: LabelledSamples) -> Program:
-        """Gives the program the whole data set, for calls that choose among all samples.
+    def bind(self, dataset: Samples) -> Program:
+        """Gives the program the whole data set, for calls that look at all samples.
 
         Args:
-            dataset: Its ids and labels, one entry for each sample.
+            dataset: Its ids, labels and fields, one entry for each sample.
 
         Returns:
             This program.
 
         Raises:
-            RRLError: RRL401 where the data set lacks a label field, RRL402 where its ids or labels
-                are malformed.
+            RRLError: RRL401 or RRL417 where the data set lacks a column, RRL402 where its columns
+                are malformed, RRL416 where a file of pairs names a sample that it lacks, RRL420
+                where it has too few samples.
         """
+        from rrl_dsl.backends.lookups import find
         from rrl_dsl.backends.nodes import Nodes
-        from rrl_dsl.backends.subsets import choose
 
-        rows = Nodes(dataset.sample, labels=dataset.labels, check=True)
-        self._subsets = tuple(
-            choose(subset, rows.sample, rows.labels, self.seed) for subset in self.plan.subsets
-        )
-        self._subsets_on.clear()
+        fields = getattr(dataset, "fields", {})
+        rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
+        self._found = tuple(find(each, rows, self.seed) for each in self.plan.lookups)
+        self._found_on.clear()
         return self
 
-    def __call__(self, nodes: Nodes, *, epoch: int = 0, step: int = 0) -> Tensor:
+    def __call__(
+        self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
+    ) -> Tensor:
         """The weights over the rows of a batch.
 
         Args:
             nodes: The n rows.
+            spaces: Embeddings of the rows by space, for calls that look at them.
             epoch: The epoch.
             step: The optimiser step.
 
@@ -138,17 +126,21 @@ class Program:
             (n, n) on the rows' device: bool where the graph is binary, else float32.
 
         Raises:
-            RRLError: RRL401 where the rows lack a label field, RRL403 where the recipe must be
-                bound first.
+            RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the recipe must be
+                bound first, RRL418 where embeddings are missing, RRL419 where the recipe has
+                columns of its own, RRL421 for rows that the bound data set lacks.
         """
-        return self._weights(nodes, nodes, epoch, step)
+        if self.requires.bank:
+            message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
+            raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
+        return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
 
     def relate(
         self,
         rows: Nodes,
         cols: Nodes | None = None,
         *,
-        spaces: Mapping[str, Tensor] | None = None,
+        spaces: Spaces | None = None,
         strategy: Strategy = "auto",
         epoch: int = 0,
         step: int = 0,
@@ -157,8 +149,10 @@ class Program:
 
         Args:
             rows: The n rows.
-            cols: The m columns; the rows themselves where left out.
-            spaces: Embeddings of the rows by space, for calls that look at them; none does yet.
+            cols: The m columns; the rows themselves where left out. A recipe with a bank wants the
+                rows followed by the rows of the bank.
+            spaces: By space, the embeddings of the rows (n, d); where columns are given, the pair
+                of those of the rows (n, d) and of the columns (m, d).
             strategy: How to evaluate.
             epoch: The epoch.
             step: The optimiser step.
@@ -172,32 +166,44 @@ class Program:
             hint = did_you_mean(strategy, _STRATEGIES) or f"choose {listing(_STRATEGIES)}"
             raise error("RRL413", f"there is no strategy called `{strategy}`", hint=hint)
         cols = rows if cols is None else cols
-        weights = self._weights(rows, cols, epoch, step)
-        return DenseRelation(weights, rows, cols, seed=self.seed, step=step)
+        prepared = self._prepare(rows, cols, spaces, epoch, step)
+        contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
+        return DenseRelation(
+            prepared.weights(self.plan.result),
+            rows,
+            cols,
+            contrast=contrast,
+            seed=self.seed,
+            step=step,
+        )
 
-    def to_scipy(self, nodes: Nodes, *, epoch: int = 0, step: int = 0) -> sp.csr_array:
+    def to_scipy(
+        self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
+    ) -> sp.csr_array:
         """The sparse (n, n) graph over rows on the host, built in tiles."""
         import numpy as np
         import scipy.sparse as sp
 
+        prepared = self._prepare(nodes, nodes, spaces, epoch, step)
         rows, cols, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
-        for top in range(0, len(nodes), _TILE):
-            band = nodes[slice(top, top + _TILE)]
-            for left in range(0, len(nodes), _TILE):
-                tile = self._weights(band, nodes[slice(left, left + _TILE)], epoch, step).cpu()
-                at = tile.nonzero(as_tuple=True)
-                rows.append(at[0].numpy() + top)
-                cols.append(at[1].numpy() + left)
-                values.append(tile[at].numpy())
+        for top, left in _tiles(len(nodes)):
+            here, there = slice(top, top + _TILE), slice(left, left + _TILE)
+            tile = prepared.weights(self.plan.result, here, there).cpu()
+            at = tile.nonzero(as_tuple=True)
+            rows.append(at[0].numpy() + top)
+            cols.append(at[1].numpy() + left)
+            values.append(tile[at].numpy())
         entries = np.concatenate(values).astype(np.float32)
         places = (np.concatenate(rows), np.concatenate(cols))
         return sp.csr_array((entries, places), shape=(len(nodes), len(nodes)))
 
-    def to_networkx(self, nodes: Nodes, *, epoch: int = 0, step: int = 0) -> nx.Graph[int]:
+    def to_networkx(
+        self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
+    ) -> nx.Graph[int]:
         """The graph over rows; nodes carry `sample` and `view`, edges `weight`; no self-loops."""
         import networkx as nx
 
-        matrix = self.to_scipy(nodes, epoch=epoch, step=step).tocoo()
+        matrix = self.to_scipy(nodes, spaces=spaces, epoch=epoch, step=step).tocoo()
         graph: nx.Graph[int] = nx.Graph()
         samples, views = nodes.sample.tolist(), nodes.view.tolist()
         for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
@@ -209,33 +215,89 @@ class Program:
     @property
     def adds_edges(self) -> bool:
         """Whether the recipe's noise adds false edges."""
-        return any((call.arguments.get("fpr") or 0.0) != 0.0 for call in _calls(self.graph))
+        from rrl_dsl.graph.denoise import adds_edges
+
+        return adds_edges(self.graph)
 
     def without_noise(self) -> Program:
-        """The same recipe with no edge added by `corrupt`: what its false edges are told by."""
+        """The same recipe with no edge added by noise: what its false edges are told by."""
         from rrl_dsl.graph.denoise import without_false_edges
 
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
-        clean._subsets = self._subsets
+        if self._found is not None:
+            known = dict(zip(self.plan.lookups, self._found, strict=True))
+            clean._found = tuple(known[each] for each in clean.plan.lookups)
         return clean
 
     def __repr__(self) -> str:
         kind = "binary" if self.binary else "weighted"
         return f"<{kind} program {self.identity[:12]}, seed {self.seed}>"
 
-    def _weights(self, rows: Nodes, cols: Nodes, epoch: int, step: int) -> Tensor:
+    def _prepare(
+        self, rows: Nodes, cols: Nodes, spaces: Spaces | None, epoch: int, step: int
+    ) -> Prepared:
         from rrl_dsl.backends import dense
 
-        if self._subsets is None:
-            message = "this recipe chooses among all samples (`per_class`) and knows no data set"
-            raise error("RRL403", message, hint="call `program.bind(dataset)` first")
         device = rows.device
+        lookups = self._lookups(device)
+        if device.type == "cpu":  # on a device, looking would wait
+            self._check_bound(rows, cols, lookups)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
-        if device not in self._subsets_on:  # once a device: copying waits
-            self._subsets_on[device] = tuple(each.to(device) for each in self._subsets)
-        subsets = self._subsets_on[device]
-        fused = _pays(device, len(rows) * len(cols)) if self.fused is None else self.fused
-        return dense.evaluate(self.plan, rows, cols, scalars, subsets, fused=fused)
+        pairs = len(rows) * len(cols)
+        fused = _pays(device, pairs) if self.fused is None else self.fused
+        inputs = dense.Inputs(scalars, lookups, fused)
+        return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
+
+    def _lookups(self, device: torch.device) -> tuple[Found, ...]:
+        """What was found over the data set, on a device."""
+        from rrl_dsl.backends.lookups import listed
+
+        if self._found is None:
+            if self.requires.bound:
+                message = "this recipe looks at the whole data set and knows none"
+                raise error("RRL403", message, hint="call `program.bind(dataset)` first")
+            self._found = tuple(
+                listed(each.links) for each in self.plan.lookups if isinstance(each, Listed)
+            )
+        if device not in self._found_on:  # once a device: copying waits
+            self._found_on[device] = tuple(each.to(device) for each in self._found)
+        return self._found_on[device]
+
+    def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[Found, ...]) -> None:
+        from rrl_dsl.backends.lookups import place_of
+
+        for lookup, found in zip(self.plan.lookups, lookups, strict=True):
+            if not lookup.covers_data_set:
+                continue
+            for nodes in (rows,) if cols is rows else (rows, cols):
+                strange = place_of(found, nodes.sample) < 0
+                if bool(strange.any()):
+                    sample = int(nodes.sample[strange][0])
+                    message = f"the data set that the recipe is bound to has no sample {sample}"
+                    raise error("RRL421", message, hint="bind it to the data set of the rows")
+
+    def _vectors(
+        self, rows: Nodes, cols: Nodes, spaces: Spaces | None
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """The vectors of rows and columns in each space that the recipe looks at."""
+        found: dict[str, tuple[Tensor, Tensor]] = {}
+        for name in self.requires.spaces:
+            given = (spaces or {}).get(name)
+            if given is None:
+                message = f"this recipe compares rows in the space `{name}`, and none is given"
+                hint = f"pass the rows' embeddings as `spaces={{'{name}': z}}`"
+                raise error("RRL418", message, hint=hint)
+            of_rows, of_cols = given if isinstance(given, tuple) else (given, given)
+            for what, vectors, nodes in (("rows", of_rows, rows), ("columns", of_cols, cols)):
+                if vectors.ndim != 2 or len(vectors) != len(nodes):
+                    message = (
+                        f"the space `{name}` has shape {tuple(vectors.shape)} "
+                        f"for {len(nodes)} {what}"
+                    )
+                    hint = f"give `{name}` as the pair (vectors of rows, vectors of columns)"
+                    raise error("RRL418", message, hint=None if cols is rows else hint)
+            found[name] = of_rows.detach(), of_cols.detach()
+        return found
 
 
 def compile(  # noqa: A001  (the name users expect)
@@ -291,5 +353,6 @@ def _check_seed(seed: Any) -> None:
         raise error("RRL301", f"`seed` wants a whole number from 0 to 2^64 - 1, not {seed!r:.40}")
 
 
-def _calls(graph: Graph) -> Iterator[Call]:
-    return (call for node in walk(graph) if (call := call_of(node)) is not None)
+def _tiles(rows: int) -> Iterator[tuple[int, int]]:
+    """The upper left corners of the tiles of a square."""
+    return ((top, left) for top in range(0, rows, _TILE) for left in range(0, rows, _TILE))

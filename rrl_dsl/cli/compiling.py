@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrl_dsl.backends.program import Program, Requires
+from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.program import compile as compile_graph
 from rrl_dsl.cli.output import OUTPUT, print_diagnostic, print_json
 from rrl_dsl.cli.recipes import (
@@ -18,6 +18,7 @@ from rrl_dsl.cli.recipes import (
     parameters_of,
     source_of,
 )
+from rrl_dsl.graph.requires import Requires
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.span import Source
 

@@ -23,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
 def builtins(name: Name = None, json: Json = False) -> None:
-    """List the sources and transforms of the language, or explain one.
+    """List the sources, transforms and schedules of the language, or explain one.
 
     Examples: `rrl-dsl builtins`, `rrl-dsl builtins corrupt`, `rrl-dsl builtins --json`
     """
@@ -36,7 +36,7 @@ def builtins(name: Name = None, json: Json = False) -> None:
     elif name:
         _explain_signature(chosen[0])
     else:
-        for kind in ("source", "transform"):
+        for kind in ("source", "transform", "schedule"):
             rows = [
                 (str(each), each.doc.partition("\n")[0]) for each in chosen if each.kind == kind
             ]

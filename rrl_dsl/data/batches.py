@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,11 +22,13 @@ class Batch:
         images: uint8 (b, C, H, W).
         sample: The stable ids, int64 (b,).
         labels: Label name -> int64 (b,); -1 is unknown.
+        fields: Name of a further column -> numbers (b,) or vectors (b, d); NaN is missing.
     """
 
     images: Tensor
     sample: Tensor
     labels: dict[str, Tensor]
+    fields: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -47,7 +49,8 @@ class Batch:
 
     def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
         labels = {name: move(label) for name, label in self.labels.items()}
-        return Batch(move(self.images), move(self.sample), labels)
+        fields = {name: move(column) for name, column in self.fields.items()}
+        return Batch(move(self.images), move(self.sample), labels, fields)
 
 
 class SplitBatches(Dataset[Batch]):
@@ -83,7 +86,8 @@ class SplitBatches(Dataset[Batch]):
     def _fetch(self, places: Sequence[int]) -> Batch:
         index = torch.as_tensor(places, dtype=torch.int64)
         labels = {name: label[index] for name, label in self._split.labels.items()}
-        return Batch(self._split.images[index], self._split.sample[index], labels)
+        fields = {name: column[index] for name, column in self._split.fields.items()}
+        return Batch(self._split.images[index], self._split.sample[index], labels, fields)
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -164,20 +168,26 @@ def loader(
     )
 
 
-def row_columns(batch: Batch, views: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """The sample, view and labels of the rows that views of a batch make.
+def row_columns(
+    batch: Batch, views: int
+) -> tuple[Tensor, Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """The sample, view, labels and fields of the rows that views of a batch make.
 
     Args:
         batch: b samples.
         views: How many views are drawn of each.
 
     Returns:
-        `sample`, `view` and each label, int64 (views * b,), in the order of
+        `sample`, `view` and each label, int64 (views * b,), and each field, in the order of
         `rrl_dsl.data.views.Views`: first the first view of every sample, then the second.
     """
     view = torch.arange(views, device=batch.sample.device).repeat_interleave(len(batch))
     labels = {name: label.repeat(views) for name, label in batch.labels.items()}
-    return batch.sample.repeat(views), view, labels
+    fields = {
+        name: column.repeat(views, *[1] * (column.ndim - 1))
+        for name, column in batch.fields.items()
+    }
+    return batch.sample.repeat(views), view, labels, fields
 
 
 def _as_it_is(batch: Any) -> Any:

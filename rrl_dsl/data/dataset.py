@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -36,6 +36,8 @@ class Split:
         images: n images, each uint8 (C, H, W).
         sample: The stable id of each image, int64 (n,), non-negative and without repeats.
         labels: Label name -> the class of each image, int64 (n,); -1 is unknown.
+        fields: Name of a further column -> a number (n,) or a vector (n, d) of each image, int64 or
+            floating; NaN is missing.
 
     Raises:
         RRLError: RRL412, if the columns do not fit together.
@@ -44,6 +46,7 @@ class Split:
     images: Images
     sample: Tensor
     labels: Mapping[str, Tensor]
+    fields: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self) == 0:
@@ -53,6 +56,8 @@ class Split:
             raise error("RRL412", f"sample ids must not be negative: {int(self.sample.min())}")
         for name, label in self.labels.items():
             _check_column(f"label `{name}`", label, len(self))
+        for name, column in self.fields.items():
+            _check_field(name, column, len(self))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,6 +94,10 @@ class DataSet:
         for part, split in (("train", self.train), ("test", self.test)):
             self._check_images(part, split)
             self._check_labels(part, split)
+        if _shapes(self.train) != _shapes(self.test):
+            raise self._malformed(
+                f"has the fields {_shapes(self.train)} to train on and {_shapes(self.test)} to test"
+            )
         repeated = first_repeat(torch.cat([self.train.sample, self.test.sample]))
         if repeated is not None:
             raise self._malformed(f"gives the sample id {repeated} to more than one image")
@@ -135,7 +144,22 @@ def coarsen(label: Tensor, coarse_of: Sequence[int]) -> Tensor:
     return torch.tensor(coarse_of, dtype=torch.int64)[label]
 
 
+def _shapes(split: Split) -> dict[str, list[int]]:
+    """The shape of each field's values."""
+    return {name: list(split.fields[name].shape[1:]) for name in sorted(split.fields)}
+
+
 def _check_column(name: str, column: Tensor, rows: int) -> None:
     if column.dtype != torch.int64 or tuple(column.shape) != (rows,):
         found = f"{column.dtype} {tuple(column.shape)}"
         raise error("RRL412", f"{name} must be torch.int64 ({rows},), not {found}")
+
+
+def _check_field(name: str, column: Tensor, rows: int) -> None:
+    numeric = column.is_floating_point() or column.dtype == torch.int64
+    if not numeric or column.ndim not in (1, 2) or len(column) != rows:
+        found = f"{column.dtype} {tuple(column.shape)}"
+        message = f"field `{name}` must be numbers ({rows},) or vectors ({rows}, d), not {found}"
+        raise error("RRL412", message)
+    if column.is_floating_point() and bool(column.isinf().any()):
+        raise error("RRL412", f"field `{name}` has an infinite value", hint="a missing one is NaN")

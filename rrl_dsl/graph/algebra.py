@@ -2,67 +2,25 @@
 
 Nodes are immutable and the same whether they came from text or from Python operators. A node that
 is used twice is one object, and one draw; two calls that look alike are two. `==`, `hash` and
-`identity` therefore look at the finished recipe, after every stochastic call has its stream.
+`identity` therefore look at the finished recipe, after every stochastic call has its stream
+(`rrl_dsl.graph.streams`).
 """
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from rrl_dsl.graph.registry import Arguments, Signature
+from rrl_dsl.graph.call import MAX_DEPTH, Call, Transform, from_python
+from rrl_dsl.graph.registry import Scope
+from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
-from rrl_dsl.language.diagnostics import error
-from rrl_dsl.language.spelling import is_name
-
-MAX_DEPTH: Final = 64
 
 Operator = Literal["|", "&", "+", "-"]
 
-_Node = TypeVar("_Node", "Graph", "Transform")
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """A built-in with its arguments. Its identity as an object is what a draw hangs on."""
-
-    signature: Signature
-    arguments: Arguments
-
-    @property
-    def draws(self) -> bool:
-        """Whether the call is stochastic."""
-        return self.signature.draws(self.arguments)
-
-    def __str__(self) -> str:
-        shown = [
-            f"{parameter.name}={_literal(value)}"
-            for parameter in self.signature.parameters
-            if (value := self.arguments[parameter.name]) != parameter.default
-        ]
-        return f"{self.signature.name}({', '.join(shown)})"
-
-
-@dataclass(frozen=True, eq=False)
-class Transform:
-    """Graph -> Graph: one call, or several applied in order."""
-
-    calls: tuple[Call, ...]
-    noun = "a transform"
-    __array_ufunc__ = None
-
-    def __or__(self, other: object) -> Transform:
-        if isinstance(other, Transform):
-            return _from_python(lambda: compose(self, other))
-        name = self.calls[0].signature.name
-        message = f"`{name}` is a transform and needs a graph on its left"
-        raise error("RRL203", message, hint=f"write `graph | {name}(…)`")
-
-    def __str__(self) -> str:
-        return " | ".join(map(str, self.calls))
+_SCOPES: Final[tuple[Scope, ...]] = ("pair", "data set", "batch")  # each depends on more
 
 
 class Graph:
@@ -73,6 +31,8 @@ class Graph:
     """
 
     noun = "a graph"
+    call: Call | None = None
+    """The built-in call that the node makes, if it makes one."""
     __array_ufunc__ = None  # `np.float32(2) * graph` is ours, not an array of graphs
 
     @property
@@ -84,6 +44,34 @@ class Graph:
     def operands(self) -> tuple[Graph, ...]:
         """The graphs this one is made of."""
         raise NotImplementedError
+
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """The same node over other operands."""
+        raise NotImplementedError
+
+    @cached_property
+    def scope(self) -> Scope:
+        """What an edge depends on beside the two rows."""
+        scopes = [each.scope for each in self.operands]
+        if self.call is not None:
+            scopes.append(self.call.scope)
+        return max(scopes, key=_SCOPES.index)
+
+    @property
+    def contrast(self) -> Graph | None:
+        """Which pairs may serve as unrelated; None for all."""
+        return None
+
+    def with_contrast(self, contrast: Graph) -> Graph:
+        """The graph as a recipe that says which pairs may serve as unrelated.
+
+        Args:
+            contrast: A pair with a weight above 0 may be pushed apart.
+
+        Raises:
+            RRLError: RRL212 where either has a contrast already, RRL201 for what is no graph.
+        """
+        return from_python(lambda: contrasted(self, contrast))
 
     @cached_property
     def depth(self) -> int:
@@ -97,7 +85,7 @@ class Graph:
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):
-            return _from_python(lambda: apply(self, other))
+            return from_python(lambda: apply(self, other))
         return _joined("|", self, other)
 
     def __and__(self, other: object) -> Graph:
@@ -110,12 +98,12 @@ class Graph:
         return _joined("-", self, other)
 
     def __mul__(self, factor: object) -> Graph:
-        return _from_python(lambda: scale(self, factor))
+        return from_python(lambda: scale(self, factor))
 
     __rmul__ = __mul__
 
     def __invert__(self) -> Graph:
-        return _from_python(lambda: Complement(self))
+        return from_python(lambda: Complement(unfinished(self)))
 
     @cached_property
     def identity(self) -> str:
@@ -141,8 +129,16 @@ class Source(Graph):
     """A graph made by one call."""
 
     call: Call
-    binary = True
     operands = ()
+
+    @property
+    def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
+        return self.call.signature.binary(self.call.arguments)
+
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """The same node."""
+        return self
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -165,6 +161,10 @@ class Applied(Graph):
         """The graph that is transformed."""
         return (self.operand,)
 
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """The same call on another graph."""
+        return Applied(operands[0], self.call)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Combined(Graph):
@@ -177,6 +177,10 @@ class Combined(Graph):
     def operands(self) -> tuple[Graph, ...]:
         """The graphs that are joined."""
         return self.parts
+
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """Other graphs, joined by the same operator."""
+        return Combined(self.operator, operands)
 
     @cached_property
     def binary(self) -> bool:
@@ -193,13 +197,17 @@ class Scaled(Graph):
     """A graph whose weights are multiplied by a number."""
 
     operand: Graph
-    factor: float
+    factor: float | Schedule
     binary = False
 
     @property
     def operands(self) -> tuple[Graph, ...]:
         """The graph that is scaled."""
         return (self.operand,)
+
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """Another graph, multiplied by the same number."""
+        return Scaled(operands[0], self.factor)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -214,6 +222,68 @@ class Complement(Graph):
         """The graph that is complemented."""
         return (self.operand,)
 
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """The complement of another graph."""
+        return Complement(operands[0])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Contrasted(Graph):
+    """A finished recipe: a graph, and the pairs that may serve as unrelated.
+
+    It stands at the root alone: no operator takes it.
+    """
+
+    graph: Graph
+    unrelated: Graph
+
+    @property
+    def binary(self) -> bool:
+        """Whether every weight of the graph is 0 or 1."""
+        return self.graph.binary
+
+    @property
+    def operands(self) -> tuple[Graph, ...]:
+        """The graph, then the contrast."""
+        return (self.graph, self.unrelated)
+
+    @property
+    def contrast(self) -> Graph | None:
+        """Which pairs may serve as unrelated."""
+        return self.unrelated
+
+    @cached_property
+    def depth(self) -> int:
+        """Levels of the deeper of the two."""
+        return max(self.graph.depth, self.unrelated.depth)
+
+    def over(self, operands: tuple[Graph, ...]) -> Graph:
+        """Another graph with another contrast."""
+        return Contrasted(*operands)
+
+
+def contrasted(graph: Graph, contrast: object) -> Contrasted:
+    """The graph with a contrast.
+
+    Raises:
+        Refusal: RRL212 where either has a contrast already, RRL201 for what is no graph.
+    """
+    if not isinstance(contrast, Graph):
+        raise Refusal("RRL201", f"a contrast is a graph, not {described(contrast)}")
+    return Contrasted(unfinished(graph), unfinished(contrast))
+
+
+def unfinished(graph: Graph) -> Graph:
+    """The graph itself, where it may become a part of another.
+
+    Raises:
+        Refusal: RRL212 where it has a contrast.
+    """
+    if graph.contrast is not None:
+        message = "a graph with a contrast is finished and becomes no part of another"
+        raise Refusal("RRL212", message, "give the contrast last, to the whole")
+    return graph
+
 
 def apply(graph: Graph, transform: Transform) -> Graph:
     """The graph after each call of the transform in turn.
@@ -221,22 +291,10 @@ def apply(graph: Graph, transform: Transform) -> Graph:
     Raises:
         Refusal: RRL302 where the result is too deep.
     """
+    graph = unfinished(graph)
     for call in transform.calls:
         graph = Applied(graph, call)
     return graph
-
-
-def compose(first: Transform, second: Transform) -> Transform:
-    """Both transforms, one after the other.
-
-    Raises:
-        Refusal: RRL302 where no graph could have that many levels.
-    """
-    calls = first.calls + second.calls
-    if len(calls) >= MAX_DEPTH:
-        message = f"this transform has {MAX_DEPTH} steps or more, and a graph {MAX_DEPTH} levels"
-        raise Refusal("RRL302", message, "leave some out")
-    return Transform(calls)
 
 
 def operand(operator: Operator, value: object) -> Graph:
@@ -246,12 +304,22 @@ def operand(operator: Operator, value: object) -> Graph:
         Refusal: RRL201 where it is no graph, RRL205 where a difference takes away a weighted graph.
     """
     if not isinstance(value, Graph):
-        hint = "write `a | t` to apply a transform" if isinstance(value, Transform) else None
-        raise Refusal("RRL201", f"`{operator}` joins two graphs, not {described(value)}", hint)
+        raise mismatched(operator, value)
+    unfinished(value)
     if operator == "-" and not value.binary:
         message = "`-` takes away the edges of a binary graph, and this one is weighted"
         raise Refusal("RRL205", message, "make it binary with `threshold(0)`")
     return value
+
+
+def mismatched(operator: str, value: object) -> Refusal:
+    """The refusal of what is no graph beside an operator."""
+    hint = None
+    if isinstance(value, Transform):
+        hint = "write `a | t` to apply a transform"
+    elif isinstance(value, Schedule | int | float) and not isinstance(value, bool):
+        hint = "write `k * a` to scale a graph"
+    return Refusal("RRL201", f"`{operator}` joins two graphs, not {described(value)}", hint)
 
 
 def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
@@ -262,7 +330,7 @@ def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
     """
     if isinstance(first, Combined) and first.operator == operator:
         return Combined(operator, first.parts + others)
-    return Combined(operator, (first, *others))
+    return Combined(operator, (unfinished(first), *others))
 
 
 def scale(graph: Graph, factor: Any) -> Graph:
@@ -273,16 +341,22 @@ def scale(graph: Graph, factor: Any) -> Graph:
     """
     if isinstance(factor, Graph):
         raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
+    if isinstance(factor, Schedule):
+        try:
+            return Scaled(unfinished(graph), WEIGHT.accept_schedule(factor))
+        except Refusal as refusal:
+            message = f"what scales a graph {refusal.message}"
+            raise Refusal(refusal.code, message) from None
     if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
         raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(factor)}")
     if not WEIGHT.contains(factor):  # compared as it is: a huge integer has no float
         message = f"a graph is scaled by {WEIGHT.fitting(factor)}, not {described(factor)}"
         raise Refusal("RRL301", message)
-    return Scaled(graph, float(factor) + 0.0)  # -0.0 is 0.0
+    return Scaled(unfinished(graph), float(factor) + 0.0)  # -0.0 is 0.0
 
 
-def times(left: object, right: object) -> Graph | float:
-    """The product of a number and a graph, or of two numbers.
+def times(left: object, right: object) -> Graph | Schedule | float:
+    """The product of a number or schedule and a graph, or of a number and a number or schedule.
 
     Raises:
         Refusal: RRL201 for anything else, RRL301 where the result is out of range.
@@ -292,51 +366,16 @@ def times(left: object, right: object) -> Graph | float:
     if isinstance(right, Graph):
         return scale(right, left)
     for value in (left, right):
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | Schedule):
             raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
-    assert isinstance(left, int | float)
-    assert isinstance(right, int | float)
-    product = left * right
-    if not abs(product) <= WEIGHT.high:
-        raise Refusal("RRL301", f"this product is out of range: {product:.6g}")
-    return product
-
-
-def walk(graph: Graph) -> Iterator[Graph]:
-    """Every node once, operands before the node, left to right."""
-    seen: set[int] = set()
-    stack: list[tuple[Graph, bool]] = [(graph, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack += [(operand, False) for operand in reversed(node.operands)]
-
-
-def call_of(node: Graph) -> Call | None:
-    """The built-in call a node makes, if it makes one."""
-    return node.call if isinstance(node, Source | Applied) else None
+    if isinstance(left, Schedule) and isinstance(right, Schedule):
+        raise Refusal("RRL201", "`*` wants a number and a graph, not two schedules")
+    product: Any = left * right  # type: ignore[operator]
+    for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
+        if not abs(end) <= WEIGHT.high:
+            raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
+    return product  # type: ignore[no-any-return]
 
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:
-    return _from_python(lambda: combine(operator, left, operand(operator, right)))
-
-
-def _from_python(build: Callable[[], _Node]) -> _Node:
-    """Builds a node from Python, where a refusal has no place in a text."""
-    try:
-        return build()
-    except Refusal as refusal:
-        raise error(refusal.code, refusal.message, hint=refusal.hint) from None
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and not is_name(value):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return str(value)
+    return from_python(lambda: combine(operator, left, operand(operator, right)))

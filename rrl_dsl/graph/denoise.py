@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from rrl_dsl.graph.algebra import Applied, Call, Combined, Complement, Graph, Scaled, Source, walk
+from dataclasses import replace
+
+from rrl_dsl.graph.algebra import Applied, Graph
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.traverse import calls_of, rebuilt
+
+
+def adds_edges(graph: Graph) -> bool:
+    """Whether a recipe's noise adds false edges."""
+    return any(_rates(call) for call in calls_of(graph))
 
 
 def without_false_edges(graph: Graph) -> Graph:
-    """The same graph with `fpr=0` in every `corrupt`.
-
-    Streams are given by position, which stays as it is, so every other draw is the same.
-    """
+    """The same graph with every rate at which edges are added set to 0; draws stay the same."""
     calls: dict[Call, Call] = {}
-    nodes: dict[int, Graph] = {}
-    for node in walk(graph):
-        nodes[id(node)] = _rebuilt(node, [nodes[id(each)] for each in node.operands], calls)
-    return nodes[id(graph)]
+
+    def quiet(node: Graph) -> Graph:
+        if node.call is None or not isinstance(node, Applied) or not _rates(node.call):
+            return node
+        none = dict.fromkeys(_rates(node.call), 0.0)
+        silenced = replace(node.call, arguments={**node.call.arguments, **none})
+        return Applied(node.operand, calls.setdefault(node.call, silenced))
+
+    return rebuilt(finished(graph), quiet)
 
 
-def _rebuilt(node: Graph, operands: list[Graph], calls: dict[Call, Call]) -> Graph:
-    if isinstance(node, Source):
-        return node
-    if isinstance(node, Applied):
-        return Applied(operands[0], calls.setdefault(node.call, _quiet(node.call)))
-    if isinstance(node, Combined):
-        return Combined(node.operator, tuple(operands))
-    if isinstance(node, Scaled):
-        return Scaled(operands[0], node.factor)
-    assert isinstance(node, Complement)
-    return Complement(operands[0])
-
-
-def _quiet(call: Call) -> Call:
-    if call.signature.name != "corrupt":
-        return call
-    return Call(call.signature, {**call.arguments, "fpr": 0.0})
+def _rates(call: Call) -> list[str]:
+    """The arguments by which a call adds edges."""
+    return [
+        parameter.name
+        for parameter in call.signature.parameters
+        if parameter.adds_edges and call.arguments[parameter.name] != 0.0
+    ]

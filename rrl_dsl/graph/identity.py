@@ -1,8 +1,9 @@
 """The canonical form of a recipe and its SHA-256.
 
 Two recipes with the same canonical form define the same graph over every data set: arguments equal
-to their defaults are left out, streams are included, the operands of a commutative chain are
-ordered however it is bracketed, and equal nodes stand once and are referred to by position.
+to their defaults are left out, streams are included, files stand by the hash of their content, the
+operands of a commutative chain are ordered however it is bracketed, and equal nodes stand once and
+are referred to by position.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rrl_dsl.graph.algebra import Call, Combined, Complement, Graph, Scaled, call_of, walk
+from rrl_dsl.graph.algebra import Combined, Complement, Contrasted, Graph, Scaled
+from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
+from rrl_dsl.graph.traverse import walk
 
 LANGUAGE_VERSION: Final = 1
 
@@ -30,16 +34,16 @@ def canonical(graph: Graph) -> str:
     chains: dict[int, Counter[str]] = {}  # id(commutative node) -> its operands, and how often
     entries: dict[str, _Entry] = {}
     for node in walk(graph):
-        content = _content(node, streams)
+        found = content(node, streams.get(node.call) if node.call else None)
         operands = [digests[id(operand)] for operand in node.operands]
         if isinstance(node, Combined) and node.operator in _COMMUTATIVE:
             chains[id(node)] = counted = _chain(node, operands, chains)
             operands = sorted(counted)
             if len(operands) < counted.total():
-                content["times"] = [counted[operand] for operand in operands]
-        digest = hashlib.sha256(_json({**content, "of": operands}).encode()).hexdigest()
+                found["times"] = [counted[operand] for operand in operands]
+        digest = hashlib.sha256(_json({**found, "of": operands}).encode()).hexdigest()
         digests[id(node)] = digest
-        entries[digest] = content, operands
+        entries[digest] = found, operands
     return _json({"language": LANGUAGE_VERSION, "nodes": _table(digests[id(graph)], entries)})
 
 
@@ -79,27 +83,41 @@ def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
     return table
 
 
-def _content(node: Graph, streams: Mapping[Call, int]) -> dict[str, Any]:
-    call = call_of(node)
-    if call is not None:
-        content: dict[str, Any] = {"call": call.signature.name}
+def content(node: Graph, stream: int | None) -> dict[str, Any]:
+    """What a node is beside its operands, as plain data.
+
+    Args:
+        node: The node.
+        stream: The stream of the call it makes.
+    """
+    if node.call is not None:
+        found: dict[str, Any] = {"call": node.call.signature.name}
         given = {
-            parameter.name: value
-            for parameter in call.signature.parameters
-            if (value := call.arguments[parameter.name]) != parameter.default
+            parameter.name: _plain(value)
+            for parameter in node.call.signature.parameters
+            if (value := node.call.arguments[parameter.name]) != parameter.default
             and parameter.name != "seed"  # the stream stands for it
         }
         if given:
-            content["with"] = given
-        if call.draws:
-            content["stream"] = streams[call]
-        return content
+            found["with"] = given
+        if node.call.draws:
+            found["stream"] = stream
+        return found
     if isinstance(node, Combined):
         return {"operator": node.operator}
     if isinstance(node, Scaled):
-        return {"operator": "*", "by": node.factor}
+        return {"operator": "*", "by": _plain(node.factor)}
+    if isinstance(node, Contrasted):
+        return {"contrast": True}
     assert isinstance(node, Complement)
     return {"operator": "~"}
+
+
+def _plain(value: object) -> object:
+    """An argument as JSON holds it."""
+    if isinstance(value, Schedule):
+        return {"schedule": value.kind, "ends": [value.start, value.end], "epochs": value.epochs}
+    return {"sha256": value.digest} if isinstance(value, Links) else value
 
 
 def _json(value: object) -> str:

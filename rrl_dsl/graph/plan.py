@@ -1,8 +1,12 @@
 """What a graph lowers to: columns to prepare, scalars to set, instructions to run for each pair.
 
-A plan is data. `columns` are computed once for each row of a batch, `scalars` once for each call on
-the host, and `instructions` are a pure pointwise function of (row i, row j) in static single
-assignment: each backend is a way to evaluate that function over a grid.
+A plan is data. `columns` are computed once for each row of a batch, in order, `scalars` once for
+each call on the host, and `instructions` are a pure pointwise function of (row i, row j) in static
+single assignment: each backend is a way to evaluate that function over a grid.
+
+What an edge needs beyond its two rows is prepared before: `lookups` over the whole data set, when a
+program is bound to it; `stages` over the universe, which is every row and column of a call, each
+once. A stage sees the columns before it, so a stage may rank the edges of an inner graph.
 """
 
 from __future__ import annotations
@@ -11,8 +15,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rrl_dsl.graph import draws
+from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.schedule import Schedule, at_epoch
 
 Redraw = Literal["never", "epoch", "step"]
+Metric = Literal["cosine", "euclidean"]
+
+
+# scalars
 
 
 @dataclass(frozen=True)
@@ -32,22 +42,23 @@ class Key:
 class Threshold:
     """A probability, as the greatest hash that still counts."""
 
-    probability: float
+    probability: float | Schedule
 
     def at(self, seed: int, epoch: int, step: int) -> int:
         """Its value for one call."""
-        return draws.threshold(self.probability)
+        return draws.threshold(at_epoch(self.probability, epoch))
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A number."""
+    """A number: a weight in float32, or where `exact` one that fields are compared with."""
 
-    value: float
+    value: float | Schedule
+    exact: bool = False
 
     def at(self, seed: int, epoch: int, step: int) -> float:
         """Its value for one call."""
-        return self.value
+        return at_epoch(self.value, epoch)
 
 
 @dataclass(frozen=True)
@@ -65,41 +76,129 @@ class Active:
 Scalar = Key | Threshold | Constant | Active
 
 
-@dataclass(frozen=True)
-class Column:
-    """An int64 value for each row.
-
-    | kind | value |
-    |---|---|
-    | `sample`, `view` | as given |
-    | `label` | the label `field`, -1 where unknown |
-    | `sample_hash` | hash of the sample under the key `scalars[0]` |
-    | `row_hash` | hash of sample and view under the key `scalars[0]` |
-    | `drawn_label` | the label in column `inputs[0]` where the hash in column `inputs[1]` is within the threshold `scalars[0]`, else -1 |
-    | `chosen_label` | the label in column `inputs[0]` where the sample is in the subset `subset`, else -1 |
-    """  # noqa: E501
-
-    kind: Literal[
-        "sample", "view", "label", "sample_hash", "row_hash", "drawn_label", "chosen_label"
-    ]
-    field: str | None = None
-    inputs: tuple[int, ...] = ()
-    scalars: tuple[int, ...] = ()
-    subset: int | None = None
+# what is found once over the whole data set
 
 
 @dataclass(frozen=True)
-class Subset:
-    """The samples of each class with the smallest draws; known once the plan meets a data set."""
+class Chosen:
+    """The samples of each class with the smallest draws."""
 
     field: str
     per_class: int
     key: Key
+    covers_data_set = False  # whether every sample of the data set has a place in it
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The pairs of a file; needs no data set."""
+
+    links: Links
+    covers_data_set = False
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The samples among whose k nearest a sample is, or that are among its own."""
+
+    field: str
+    k: int
+    metric: Metric
+    mutual: bool
+    covers_data_set = True
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    """The samples whose shortest path over the k-nearest graph is at most `within`."""
+
+    field: str
+    k: int
+    within: float
+    covers_data_set = True
+
+
+@dataclass(frozen=True)
+class Affinities:
+    """Each sample's precision and log-normaliser of a Gaussian with the given perplexity."""
+
+    field: str
+    perplexity: float
+    covers_data_set = True
+
+
+Lookup = Chosen | Listed | Neighbours | Geodesic | Affinities
+
+
+# what is found over the rows and columns of a call
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The k nearest rows of each in a space, ties to the smaller (sample, view)."""
+
+    space: str
+    k: int
+    metric: Metric
+    of_other_view: bool
+
+
+@dataclass(frozen=True)
+class Heaviest:
+    """The k heaviest edges of each row in the graph of an instruction, ties as for `Nearest`."""
+
+    inner: int
+    k: int
+
+
+@dataclass(frozen=True)
+class Components:
+    """The connected component of each row in the graph of an instruction."""
+
+    inner: int
+
+
+Stage = Nearest | Heaviest | Components
+
+
+@dataclass(frozen=True)
+class Column:
+    """A value for each row.
+
+    | kind | value |
+    |---|---|
+    | `sample`, `view` | int64, as given |
+    | `label` | int64, the label `field`, -1 where unknown |
+    | `sample_hash` | int64, the hash of the sample under the key `scalars[0]` |
+    | `row_hash` | int64, the hash of sample and view under the key `scalars[0]` |
+    | `drawn_label` | int64, the label in column `inputs[0]` where the hash in column `inputs[1]` is within the threshold `scalars[0]`, else -1 |
+    | `chosen_label` | int64, the label in column `inputs[0]` where the sample is in the lookup `lookup`, else -1 |
+    | `number` | the number `field`: int64, or float64 with NaN where missing |
+    | `vector` | float64 (d,), the vector `field`; NaN where missing |
+    | `direction` | float64 (d,), the vector `field` scaled to length 1, or 0 |
+    | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
+    | `precision` | float64 (2,), precision and log-normaliser from the lookup `lookup` |
+    | `row` | int64, where the row stands in the universe |
+    | `list` | int64 (k,), the rows of the universe that the stage `stage` lists, -1 for none |
+    | `component` | int64, the component that the stage `stage` finds |
+    """  # noqa: E501
+
+    kind: Literal[
+        "sample", "view", "label", "sample_hash", "row_hash", "drawn_label", "chosen_label",
+        "number", "vector", "direction", "place", "precision", "row", "list", "component",
+    ]  # fmt: skip
+    field: str | None = None
+    inputs: tuple[int, ...] = ()
+    scalars: tuple[int, ...] = ()
+    lookup: int | None = None
+    stage: Stage | None = None
 
 
 OpName = Literal[
     "same", "draw", "choose", "within", "constant", "both", "either", "negated",
     "number", "largest", "smallest", "total", "masked", "times", "at_most", "raised", "above",
+    "near", "cosine", "dot", "exponential", "gaussian", "affinity",
+    "linked", "linked_weight", "listed", "listed_mutually",
 ]  # fmt: skip
 
 
@@ -109,8 +208,8 @@ class Instruction:
 
     | op | result |
     |---|---|
-    | `same(column)` | bool: both rows hold the same value, and it is not negative |
-    | `draw(column)` | int: the hash of the pair from the rows' hashes |
+    | `same(c)` | bool: both rows hold the same value, and it is not negative |
+    | `draw(c)` | int: the hash of the pair from the rows' hashes |
     | `choose(a, s, t)` | int: scalar s where a, else scalar t |
     | `within(h, t)` | bool: the upper 31 bits of h are at most t, a value or a scalar |
     | `constant(s)` | bool: the scalar, for every pair |
@@ -120,21 +219,62 @@ class Instruction:
     | `masked(a, m)` | float: a where m, else 0 |
     | `times(a, s)`, `at_most(a, s)`, `raised(a, s)` | float |
     | `above(a, s)` | bool: a > s |
+    | `near(c, s)` | bool: the numbers differ by at most s |
+    | `cosine(c, s)` | float: max(0, u . v / s) of directions u, v |
+    | `dot(c, s)` | float: max(0, x . y / s) of vectors x, y |
+    | `exponential(c, s)` | float: exp((u . v - 1) / s) of directions |
+    | `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
+    | `affinity(c, p)` | float: symmetric SNE's joint probability of vectors c with precisions p |
+    | `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
+    | `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
+    | `listed_mutually(r, c)` | bool: each is in the other's list |
+
+    Attributes:
+        op: What is done.
+        values: The instructions whose results it takes, first.
+        columns: The columns it takes of both rows, next.
+        scalars: The scalars it takes, next.
+        lookup: The lookup it takes, last.
     """
 
     op: OpName
     values: tuple[int, ...] = ()
-    column: int | None = None
+    columns: tuple[int, ...] = ()
     scalars: tuple[int, ...] = ()
+    lookup: int | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A lowered graph; instruction `result` is the weight of a pair."""
+    """A lowered graph.
+
+    Attributes:
+        columns: What to prepare for each row, in order.
+        scalars: What to set for each call.
+        lookups: What to find over the whole data set.
+        instructions: What to do for each pair.
+        result: The instruction that is the weight of a pair.
+        contrast: The instruction that says whether a pair may be unrelated; None for all pairs.
+        binary: Whether the weight is bool, else float.
+    """
 
     columns: tuple[Column, ...]
     scalars: tuple[Scalar, ...]
-    subsets: tuple[Subset, ...]
+    lookups: tuple[Lookup, ...]
     instructions: tuple[Instruction, ...]
     result: int
+    contrast: int | None
     binary: bool
+
+    @property
+    def staged(self) -> bool:
+        """Whether something is found over the whole batch before any edge is."""
+        return any(column.stage is not None for column in self.columns)
+
+    def needed(self, result: int) -> list[int]:
+        """The instructions that one of them depends on, itself last, in order."""
+        wanted = {result}
+        for position in range(result, -1, -1):
+            if position in wanted:
+                wanted.update(self.instructions[position].values)
+        return sorted(wanted)

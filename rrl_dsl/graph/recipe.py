@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
+from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError, in_order
@@ -14,23 +16,67 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import number_value
 
 
-def parse(text: str, *, params: Mapping[str, Scalar] | None = None, name: str = "<text>") -> Graph:
+def parse(
+    text: str,
+    *,
+    params: Mapping[str, Scalar] | None = None,
+    name: str = "<text>",
+    directory: str | Path | None = None,
+) -> Graph:
     """The graph that a recipe's text defines.
 
     Args:
         text: The recipe.
         params: New values for the recipe's `param`s.
         name: The name to show in messages, a path for example.
+        directory: What the files that the recipe imports or reads are relative to.
 
     Raises:
         RRLError: With every independent error of the text.
     """
-    return _graph_of(Source(text.removeprefix("\ufeff"), name), params or {})
+    folder = None if directory is None else Path(directory)
+    return graph_of(Source(text.removeprefix("\ufeff"), name, folder), params)
 
 
 def load(path: str | Path, *, params: Mapping[str, Scalar] | None = None) -> Graph:
     """The graph that a recipe file defines; see `parse`."""
-    return _graph_of(parser.read(Path(path)), params or {})
+    return graph_of(parser.read(Path(path)), params)
+
+
+def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:
+    """The graph that a text with its place defines; see `parse`."""
+    found = analyse(source, params)
+    if found.faults:
+        raise RRLError(in_order(found.faults))
+    assert found.graph is not None
+    return found.graph
+
+
+def analyse(
+    source: Source,
+    params: Mapping[str, Scalar] | None = None,
+    library: Library | None = None,
+) -> Resolution:
+    """All that is known of a text, whether or not it has errors.
+
+    Args:
+        source: The recipe.
+        params: New values for the recipe's `param`s.
+        library: Where imported files are found.
+    """
+    library = library or Library()
+    try:
+        recipe, faults = parser.parse(source)
+    except RRLError as problem:  # over a limit of the language
+        return Resolution(faults=list(problem.diagnostics))
+    path = source.directory and (source.directory / Path(source.name).name).resolve()
+    if path is None:
+        found = resolve(recipe, params or {}, library)
+    else:
+        with library.opened(path):
+            found = resolve(recipe, params or {}, library)
+    found.faults[:0] = faults
+    return found
 
 
 def parameter_value(text: str) -> Scalar:
@@ -42,12 +88,3 @@ def parameter_value(text: str) -> Scalar:
     if text in ("true", "false", "True", "False"):
         return text.lower() == "true"
     return text
-
-
-def _graph_of(source: Source, params: Mapping[str, Scalar]) -> Graph:
-    recipe, faults = parser.parse(source)
-    graph, more = resolve(recipe, params)
-    if faults := faults + more:
-        raise RRLError(in_order(faults))
-    assert graph is not None
-    return graph

@@ -1,20 +1,34 @@
 """The one table of typed signatures.
 
-Binding, type checks, did-you-mean, the Python functions with their stub, and `rrl-dsl builtins`
-all read it. `rrl_dsl.graph.builtins` fills it.
+Binding, type checks, did-you-mean, the Python functions with their stub, the editor's completion
+and colours, the reference pages and `rrl-dsl builtins` all read it. The modules of
+`rrl_dsl.graph.builtins` fill it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple
 
-from rrl_dsl.graph.types import Refusal, Scalar, Type
-from rrl_dsl.language.diagnostics import did_you_mean, listing
+from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
+from rrl_dsl.language.diagnostics import nearest
 
-Arguments = Mapping[str, Scalar | None]
-"""Parameter name -> value; None where an optional argument was left out."""
+Arguments = Mapping[str, Any]
+"""Parameter name -> a `Value` of the parameter's type; None where an optional one was left out."""
+
+Kind = Literal["source", "transform", "schedule"]
+Scope = Literal["pair", "data set", "batch"]
+"""What an edge depends on: the two rows; the data set as well; or the whole batch."""
+
+
+class Need(NamedTuple):
+    """A column that a call reads: a label, a number or a vector of the samples, or a space."""
+
+    kind: Literal["label", "number", "vector", "space"]
+    name: str
 
 
 class _Required:
@@ -38,6 +52,8 @@ class Parameter:
         default: Its value when left out; None means "not given", `REQUIRED` that it must be.
         positional: Whether it may be given by position.
         schedulable: Whether a schedule may stand in its place.
+        adds_edges: Whether it adds edges to a graph, as many as it is large; 0 adds none.
+        example: What to suggest for it where it must be given.
     """
 
     name: str
@@ -46,6 +62,8 @@ class Parameter:
     default: Scalar | _Required | None = REQUIRED
     positional: bool = True
     schedulable: bool = False
+    adds_edges: bool = False
+    example: str = ""
 
     @property
     def required(self) -> bool:
@@ -65,27 +83,44 @@ class Parameter:
 class Signature:
     """One built-in: what it is called, takes, yields and needs.
 
+    What depends on the arguments of a call is a function of them.
+
     Attributes:
         name: Its name in recipes and in Python.
-        kind: `source` yields a Graph, `transform` turns a Graph into a Graph.
+        kind: `source` yields a Graph, `transform` turns a Graph into a Graph, `schedule` yields a
+            scalar that depends on the epoch.
         doc: What it does; the first line stands alone.
+        example: A recipe that shows it.
         parameters: In the order of the signature.
-        draws: Whether a call with these arguments is stochastic.
-        stays_binary: For a transform, whether a binary graph stays binary under these arguments.
+        draws: Whether a call is stochastic.
+        binary: For a source, whether its weights are 0 or 1.
+        stays_binary: For a transform, whether a binary graph stays binary.
         makes_binary: For a transform, whether its result is binary whatever it is given.
-        needs_labels: The label fields that a call with these arguments reads.
+        limit: For a source, a bound that no weight exceeds.
+        loopless: Whether the diagonal of a source is 0.
+        scope: What an edge depends on beside the two rows.
+        needs: The columns that a call reads.
+        timed: Whether the graph changes with the epoch though no argument is a schedule.
         excludes: Pairs of arguments that may not both be given.
+        check: What is wrong with arguments that each fit alone; the refusal names the argument.
     """
 
     name: str
-    kind: Literal["source", "transform"]
+    kind: Kind
     doc: str
+    example: str
     parameters: tuple[Parameter, ...] = ()
     draws: Callable[[Arguments], bool] = lambda arguments: False
+    binary: Callable[[Arguments], bool] = lambda arguments: True
     stays_binary: Callable[[Arguments], bool] = lambda arguments: True
     makes_binary: bool = False
-    needs_labels: Callable[[Arguments], tuple[str, ...]] = lambda arguments: ()
+    limit: Callable[[Arguments], float] = lambda arguments: 1.0
+    loopless: bool = False
+    scope: Callable[[Arguments], Scope] = lambda arguments: "pair"
+    needs: Callable[[Arguments], tuple[Need, ...]] = lambda arguments: ()
+    timed: Callable[[Arguments], bool] = lambda arguments: False
     excludes: tuple[tuple[str, str], ...] = ()
+    check: Callable[[Arguments], Refusal | None] = lambda arguments: None
 
     def __str__(self) -> str:
         shown: list[str] = []
@@ -97,9 +132,14 @@ class Signature:
 
     @property
     def shortest(self) -> str:
-        """The shortest call, with a gap for each argument that must be given: `keep(p=…)`."""
-        needed = [f"{each.name}=…" for each in self.parameters if each.default is REQUIRED]
+        """The shortest call, with an example for each argument that must be given."""
+        needed = (f"{each.name}={each.example}" for each in self.parameters if each.required)
         return f"{self.name}({', '.join(needed)})"
+
+    @property
+    def headline(self) -> str:
+        """The first line of the documentation."""
+        return self.doc.partition("\n")[0]
 
     def __reduce__(self) -> tuple[Callable[[str], Signature], tuple[str]]:
         return lookup, (self.name,)  # the rules do not pickle, and there is one of each name
@@ -124,11 +164,13 @@ def register(signature: Signature) -> Signature:
     return signature
 
 
+@cache
 def signatures() -> Mapping[str, Signature]:
-    """Every built-in by name, in the order of registration."""
+    """Every built-in by name: sources, transforms, schedules, each in order of registration."""
     import rrl_dsl.graph.builtins  # noqa: F401  (fills the table)
 
-    return _SIGNATURES
+    kinds: tuple[Kind, ...] = ("source", "transform", "schedule")
+    return {name: each for kind in kinds for name, each in _SIGNATURES.items() if each.kind == kind}
 
 
 def lookup(name: str, *, suggest: bool = True) -> Signature:
@@ -139,40 +181,54 @@ def lookup(name: str, *, suggest: bool = True) -> Signature:
     """
     known = signatures()
     if name not in known:
-        nearest = did_you_mean(name, list(known)) if suggest else None
-        hint = nearest or f"choose {listing(known)}"
-        raise Refusal("RRL101", f"there is no built-in called `{name}`", hint)
+        meant = nearest(name, list(known)) if suggest else None
+        hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
+        raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, instead=meant)
     return known[name]
 
 
 def bind(
     signature: Signature, positional: Sequence[object], named: Mapping[str, object]
-) -> tuple[dict[str, Scalar | None], list[Refusal]]:
+) -> tuple[dict[str, Value | None], list[Refusal]]:
     """Matches arguments to parameters.
 
     Returns:
         A value for every parameter, and the refusals of those that do not fit.
     """
     given, refusals = _match(signature, positional, named)
-    bound: dict[str, Scalar | None] = {}
+    bound: dict[str, Value | None] = {}
     for parameter in signature.parameters:
         at, value = given.get(parameter.name, (None, parameter.default))
         if parameter.name not in given and isinstance(value, _Required):
             message = f"`{signature.name}` needs `{parameter.name}`, {parameter.type.described}"
-            refusals.append(Refusal("RRL208", message, f"the signature is `{signature}`"))
+            missing = f"{parameter.name}={parameter.example}"
+            hint = f"add `{missing}`; the signature is `{signature}`"
+            refusals.append(Refusal("RRL208", message, hint, instead=missing))
         elif parameter.name in given and (value is not None or parameter.default is not None):
             try:
-                bound[parameter.name] = parameter.type.accept(value)
+                bound[parameter.name] = _accept(parameter, value)
             except Refusal as problem:
                 message = f"`{parameter.name}` {problem.message}"
-                refusals.append(Refusal(problem.code, message, problem.hint, at))
+                refusals.append(replace(problem, message=message, at=at))
         else:
             bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):
             message = f"`{one}` and `{other}` exclude each other"
-            refusals.append(Refusal("RRL303", message, f"remove `{one}`", given[other][0]))
+            hint = f"remove `{one}`"
+            refusals.append(Refusal("RRL303", message, hint, given[other][0], instead=one))
+    if not refusals and (clash := signature.check(bound)) is not None:
+        refusals.append(replace(clash, at=given[str(clash.at)][0]))
     return bound, refusals
+
+
+def _accept(parameter: Parameter, value: object) -> Value:
+    if not isinstance(value, Schedule):
+        return parameter.type.accept(value)
+    if not parameter.schedulable or not isinstance(parameter.type, Number):
+        message = f"wants {parameter.type.described}, and no schedule may stand here"
+        raise Refusal("RRL202", message)
+    return parameter.type.accept_schedule(value)
 
 
 def _default(value: object) -> Scalar | None:
@@ -186,23 +242,29 @@ def _match(
     """Parameter name -> (where it was given, value)."""
     refusals: list[Refusal] = []
     slots = [parameter for parameter in signature.parameters if parameter.positional]
-    if len(positional) > len(slots):
-        message = f"`{signature.name}` takes {_count(len(slots), len(positional))}"
-        hint = f"the signature is `{signature}`"
-        refusals.append(Refusal("RRL206", message, hint, len(slots)))
     given: dict[str, tuple[int | str | None, object]] = {
         slot.name: (index, value)
         for index, (slot, value) in enumerate(zip(slots, positional, strict=False))
     }
+    if len(positional) > len(slots):
+        message = f"`{signature.name}` takes {_count(len(slots), len(positional))}"
+        hint = f"the signature is `{signature}`"
+        surplus = len(slots)
+        meant = signature.parameters[surplus].name if surplus < len(signature.parameters) else None
+        if meant is not None and meant not in named:  # the next one, which goes by name
+            given[meant] = surplus, positional[surplus]
+            hint = f"give it by name, `{meant}=`"
+        refusals.append(Refusal("RRL206", message, hint, surplus, instead=meant))
     names = [parameter.name for parameter in signature.parameters]
     for name, value in named.items():
         if name not in names:
-            hint = did_you_mean(name, names) or f"the signature is `{signature}`"
+            meant = nearest(name, names)
+            hint = f"did you mean `{meant}`?" if meant else f"the signature is `{signature}`"
             message = f"`{signature.name}` has no argument `{name}`"
-            refusals.append(Refusal("RRL102", message, hint, name))
+            refusals.append(Refusal("RRL102", message, hint, name, instead=meant))
         elif name in given:
             message = f"`{name}` is given twice, by position and by name"
-            refusals.append(Refusal("RRL207", message, "remove one of them", name))
+            refusals.append(Refusal("RRL207", message, "remove one of them", name, instead=name))
         else:
             given[name] = (name, value)
     return given, refusals

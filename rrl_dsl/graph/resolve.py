@@ -1,4 +1,4 @@
-"""Syntax tree -> graph: names are looked up, types are checked, parameters are substituted.
+"""Syntax tree -> graph: the statements of a file, and the files it imports.
 
 Every independent error of a file is reported. What depends on something already reported becomes
 `POISON`, which nothing complains about twice.
@@ -7,391 +7,294 @@ Every independent error of a file is reported. What depends on something already
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, cast
+from pathlib import Path
 
-from rrl_dsl.graph.algebra import (
-    Call,
-    Complement,
-    Graph,
-    Operator,
-    Source,
-    Transform,
-    apply,
-    combine,
-    compose,
-    operand,
-    times,
-)
-from rrl_dsl.graph.registry import bind, lookup, signatures
-from rrl_dsl.graph.types import Choice, Field, Refusal, Scalar, Type, described
+from rrl_dsl.graph.algebra import Graph, contrasted
+from rrl_dsl.graph.call import Transform
+from rrl_dsl.graph.expressions import Expressions, literal
+from rrl_dsl.graph.imports import Library
+from rrl_dsl.graph.registry import signatures
+from rrl_dsl.graph.reports import replaced
+from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Resolution
+from rrl_dsl.graph.types import Refusal, Scalar, described
 from rrl_dsl.language import syntax
-from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, did_you_mean
-from rrl_dsl.language.span import Source as Text
-from rrl_dsl.language.span import Span
+from rrl_dsl.language.diagnostics import Diagnostic, Edit, RRLError, nearest
+from rrl_dsl.language.span import Source, Span
+
+_EXAMPLE = "ssl(views=2)"
 
 
-class _Poison:
-    """The value of what was already reported."""
+def resolve(recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library) -> Resolution:
+    """What a parsed file means, with every error of its names, types and values.
+
+    Args:
+        recipe: The file.
+        params: New values for its parameters.
+        library: Where imported files are found.
+    """
+    resolver = _Resolver(recipe, params, library)
+    resolver.run()
+    return resolver.found
 
 
-POISON: Final = _Poison()
-
-_OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals that blame what an argument holds
-
-_Places = dict[int | str | None, Span]
-Value = Graph | Transform | bool | int | float | str | _Poison
-
-
-def resolve(
-    recipe: syntax.Recipe, params: Mapping[str, Scalar]
-) -> tuple[Graph | None, list[Diagnostic]]:
-    """The graph of a parsed file, or None, and every error of its names, types and values."""
-    resolver = _Resolver(recipe.source, params)
-    return resolver.recipe(recipe), resolver.faults
-
-
-@dataclass
 class _Resolver:
-    source: Text
-    params: Mapping[str, Scalar]
-    faults: list[Diagnostic] = field(default_factory=list)
-    parameters: dict[str, Value] = field(default_factory=dict)
-    names: dict[str, Value] = field(default_factory=dict)
-    defined: set[str] = field(default_factory=set)  # anywhere in the file
+    def __init__(
+        self, recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library
+    ) -> None:
+        self.recipe = recipe
+        self.params = params
+        self.library = library
+        self.found = Resolution()
+        self.expressions = Expressions(recipe.source, self.found, self.import_with)
+        self.graphs = 0  # statements that parsed as the graph
+        self.result: Meaning | None = None
+        self.contrast: Meaning | None = None
+        self.early: syntax.Contrast | None = None  # a contrast before the graph
 
-    def recipe(self, recipe: syntax.Recipe) -> Graph | None:
-        """The graph of a whole file, or None where something was reported."""
-        result: Value | None = None
-        graphs = 0
-        lets = [each for each in recipe.statements if isinstance(each, syntax.Param | syntax.Let)]
-        self.defined = {each.name.text for each in lets}
-        for index, statement in enumerate(recipe.statements):
+    def run(self) -> None:
+        statements = self.recipe.statements
+        definitions = (syntax.Param, syntax.Let, syntax.Import)
+        named = (each for each in statements if isinstance(each, definitions))
+        self.expressions.defined = {each.name.text for each in named}
+        for index, statement in enumerate(statements):
             match statement:
                 case syntax.Version():
-                    again = isinstance(recipe.statements[0], syntax.Version)
-                    self.version(statement, first=index == 0, again=again)
+                    self.version(statement, first=index == 0)
                 case syntax.Param():
-                    self.param(statement, late=graphs > 0)
+                    self.param(statement)
                 case syntax.Let():
-                    self.let(statement, late=graphs > 0)
+                    self.let(statement)
+                case syntax.Import():
+                    self.imported(statement)
                 case syntax.Result():
-                    graphs += 1
-                    result = self.result(statement, again=graphs > 1)
-                case syntax.Broken(name=name):
-                    if name is None:
-                        result = POISON
-                    else:
-                        self.names[name] = POISON
+                    self.graph(statement)
+                case syntax.Contrast():
+                    self.contrast_with(statement)
+                case syntax.Broken():
+                    self.broken(statement)
         self.unknown_params()
-        if result is None:
-            self.missing_result(recipe)
-        return result if isinstance(result, Graph) else None
+        if self.result is None:
+            self.missing_graph()
+        if isinstance(self.result, Graph):
+            self.found.graph = self.whole(self.result)
 
     # statements
 
-    def version(self, statement: syntax.Version, *, first: bool, again: bool) -> None:
+    def version(self, statement: syntax.Version, *, first: bool) -> None:
         if not first:
+            again = isinstance(self.recipe.statements[0], syntax.Version)
             hint = "remove it" if again else "move it to the first line"
             self.report("RRL017", "`rrl` comes first, and once", statement.span, hint)
         elif statement.number.value not in (1, None):
             message = f"this release reads version 1 of the language, not {statement.number.value}"
-            self.report("RRL018", message, statement.number.span, "write `rrl 1`")
+            span = statement.number.span
+            self.report("RRL018", message, span, "write `rrl 1`", replaced(span, "1"))
 
-    def param(self, statement: syntax.Param, *, late: bool) -> None:
-        value: Value = _literal(statement.value)
+    def param(self, statement: syntax.Param) -> None:
+        default = literal(statement.value)
+        value: Meaning = default
         name = statement.name.text
-        if not self.may_define(statement.name, late):
+        if not self.may_define(statement.name):
             return
-        if name in self.params and not isinstance(value, _Poison):
-            value = self.overridden(name, value, statement)
-        self.parameters[name] = self.names[name] = value
+        if name in self.params and not isinstance(default, Poison):
+            value = self.overridden(name, default, statement.span)
+        written = None if isinstance(default, Poison) else default
+        self.define(Definition(name, "param", *self.at(statement.name), value, default=written))
 
-    def overridden(self, name: str, value: Value, statement: syntax.Param) -> Value:
+    def overridden(self, name: str, default: Scalar, span: Span) -> Scalar | Poison:
         given = self.params[name]
-        if _sort(given) == _sort(value):
+        if _sort(given) == _sort(default):
             return given
-        message = f"the parameter `{name}` is {described(value)} and was given {described(given)}"
-        self.report("RRL211", message, statement.span)
+        message = f"the parameter `{name}` is {described(default)} and was given {described(given)}"
+        self.report("RRL211", message, span)
         return POISON
 
-    def let(self, statement: syntax.Let, *, late: bool) -> None:
-        value = self.value(statement.value)
-        if self.may_define(statement.name, late):
-            self.names[statement.name.text] = value
+    def let(self, statement: syntax.Let) -> None:
+        value = self.expressions.value(statement.value)
+        if self.may_define(statement.name):
+            self.define(Definition(statement.name.text, "let", *self.at(statement.name), value))
 
-    def may_define(self, name: syntax.Name, late: bool) -> bool:
+    def imported(self, statement: syntax.Import) -> None:
+        if not self.may_define(statement.name):
+            return
+        name, written = statement.name.text, statement.file.value
+        meaning: Meaning = POISON
+        target = None
+        if written is not None:
+            try:
+                target = self.library.find(written, self.recipe.source)
+                meaning = self.imported_graph(target, {}, statement.file.span)
+            except Refusal as refusal:
+                self.expressions.refused(refusal, statement.file.span)
+        place = self.at(statement.name)
+        self.define(Definition(name, "import", *place, meaning, target=target))
+
+    def graph(self, statement: syntax.Result) -> None:
+        value = self.expressions.value(statement.value)
+        span = statement.span
+        self.graphs += 1
+        if self.graphs > 1:
+            message = "a recipe has one graph, and this is another"
+            hint = "join the two with `|`, or name the first with `let`"
+            self.report("RRL016", message, span, hint)
+            value = POISON
+        elif self.early is not None:
+            message = "the contrast comes last, after the graph"
+            self.report("RRL017", message, self.early.span, "move this below the graph")
+        elif isinstance(value, Transform):
+            shown = str(value) if len(value.calls) < 4 else "transform"
+            message = "a recipe is a graph, and this is a transform"
+            mended = f"{_EXAMPLE} | {self.expressions.quoted(span, str(value))}"
+            hint = f"write `{_EXAMPLE} | {shown}`"
+            self.report("RRL204", message, span, hint, replaced(span, mended))
+            value = POISON
+        elif not isinstance(value, Graph | Poison):
+            message = f"a recipe is a graph, and this is {described(value)}"
+            hint = f"the smallest recipe is `{_EXAMPLE}`"
+            self.report("RRL210", message, span, hint, replaced(span, _EXAMPLE))
+            value = POISON
+        self.result = value
+
+    def contrast_with(self, statement: syntax.Contrast) -> None:
+        value = self.expressions.value(statement.value)
+        if not self.graphs:
+            self.early = statement
+        if self.contrast is not None:
+            message = "a recipe has one contrast, and this is another"
+            self.report("RRL016", message, statement.span, "join the two with `|` or `&`")
+        elif not isinstance(value, Graph | Poison):
+            message = f"a contrast is a graph, not {described(value)}"
+            self.report("RRL201", message, statement.value.span)
+            value = POISON
+        self.contrast = value
+
+    def broken(self, statement: syntax.Broken) -> None:
+        if statement.name is not None:
+            self.expressions.names[statement.name] = POISON
+        elif statement.contrast:
+            self.contrast = POISON
+        else:
+            self.result = POISON
+
+    def whole(self, graph: Graph) -> Graph | None:
+        """The graph with its contrast."""
+        if self.contrast is None:
+            return graph
+        if isinstance(self.contrast, Poison):
+            return None
+        return contrasted(graph, self.contrast)
+
+    # definitions
+
+    def may_define(self, name: syntax.Name) -> bool:
         if not name.valid:
             return False
+        other = f"{name.text}_"
         if name.text in signatures():
             message = f"`{name.text}` is a built-in and cannot be defined"
-            self.report("RRL104", message, name.span, f"another name: `{name.text}_`")
-            self.names[name.text] = POISON
+            hint = f"another name: `{other}`"
+            self.report("RRL104", message, name.span, hint, replaced(name.span, other))
+            self.expressions.names[name.text] = POISON
             return False
-        if name.text in self.names:
+        if name.text in self.expressions.names:
             self.report("RRL103", f"`{name.text}` is already defined", name.span)
             return False
-        if late:
+        if self.graphs:
             message = "the graph comes last, after every definition"
             self.report("RRL017", message, name.span, "move this above the graph")
         return True
 
-    def result(self, statement: syntax.Result, *, again: bool) -> Value:
-        value = self.value(statement.value)
-        if again:
-            message = "a recipe has one graph, and this is another"
-            hint = "join the two with `|`, or name the first with `let`"
-            self.report("RRL016", message, statement.span, hint)
+    def define(self, definition: Definition) -> None:
+        self.found.definitions[definition.name] = definition
+        self.expressions.names[definition.name] = definition.meaning
+
+    def at(self, name: syntax.Name) -> tuple[Span, Source]:
+        return name.span, self.recipe.source
+
+    # imports
+
+    def imported_graph(self, path: Path, params: Mapping[str, Scalar], span: Span) -> Meaning:
+        """The graph of a file; its own errors are reported as its own."""
+        try:
+            other = self.library.resolve(path, params, resolve)
+        except RRLError as problem:
+            self.expressions.adopt(problem.diagnostics, span)
             return POISON
-        if isinstance(value, Transform):
-            message = "a recipe is a graph, and this is a transform"
-            shown = value if len(value.calls) < 4 else "transform"
-            self.report("RRL204", message, statement.span, f"write `ssl(views=2) | {shown}`")
-            return POISON
-        if not isinstance(value, Graph | _Poison):
-            message = f"a recipe is a graph, and this is {described(value)}"
-            self.report("RRL210", message, statement.span, "the smallest recipe is `ssl(views=2)`")
-            return POISON
-        return value
-
-    def missing_result(self, recipe: syntax.Recipe) -> None:
-        end = recipe.statements[-1].span.end if recipe.statements else 0
-        message = "this recipe has no graph"
-        hint = "end it with an expression, such as `ssl(views=2)`"
-        self.report("RRL015", message, Span(end, end + 1), hint)
-
-    def unknown_params(self) -> None:
-        for name in self.params:
-            if name not in self.parameters and name not in self.names:
-                known = list(self.parameters)
-                hint = did_you_mean(name, known) or (
-                    f"its parameters are {', '.join(known)}"
-                    if known
-                    else "a recipe declares one with `param NAME = VALUE`"
-                )
-                fault = Diagnostic("RRL106", f"the recipe has no parameter `{name}`", hint=hint)
-                self.faults.append(fault)
-
-    # expressions
-
-    def value(self, node: syntax.Expression) -> Value:
-        match node:
-            case syntax.Number() | syntax.String() | syntax.Boolean():
-                return _literal(node)
-            case syntax.Name():
-                return self.name(node)
-            case syntax.Call():
-                return self.call(node)
-            case syntax.Complement():
-                return self.complement(node)
-            case syntax.Chain():
-                return self.chain(node)
-
-    def name(self, node: syntax.Name) -> Value:
-        if node.text in self.names:
-            return self.names[node.text]
-        if not node.valid:
-            return POISON
-        if node.text in signatures():
-            message = f"`{node.text}` is a built-in and needs its parentheses"
-            hint = f"write `{signatures()[node.text].shortest}`"
-            self.report("RRL108", message, node.span, hint)
+        self.found.files |= {path, *other.files}
+        if params and other.faults and not self.library.resolve(path, {}, resolve).faults:
+            first = other.faults[0]  # the file is sound: what it was given here is at fault
+            self.report(first.code, f"{first.message}, in `{path.name}`", span, first.hint)
         else:
-            hint = None
-            if node.text in self.defined:
-                hint = "its definition comes first"
-            elif len(self.faults) < MAX_DIAGNOSTICS:  # later ones are not shown
-                hint = did_you_mean(node.text, [*signatures(), *self.names])
-            self.report("RRL101", f"`{node.text}` is not defined", node.span, hint)
-        return POISON
+            self.found.faults += other.faults
+        return POISON if other.graph is None else other.graph
 
-    def call(self, node: syntax.Call) -> Value:
-        known = self.names.get(node.name.text)
-        if known is not None and not _is_poison(known):
-            message = f"`{node.name.text}` is defined here and is not called"
-            self.report("RRL107", message, node.span, f"write `{node.name.text}`")
+    def import_with(
+        self,
+        definition: Definition,
+        params: Mapping[str, tuple[Scalar, syntax.Argument]],
+        span: Span,
+    ) -> Meaning:
+        if definition.target is None or isinstance(definition.meaning, Poison):
             return POISON
-        if not node.name.valid or (known is not None and node.name.text not in signatures()):
-            return POISON
-        try:
-            signature = lookup(node.name.text, suggest=len(self.faults) < MAX_DIAGNOSTICS)
-        except Refusal as refusal:
-            return self.refused(refusal, node.name.span)
-        positional, named, places, dropped = self.arguments(node)
-        wanted = [parameter.type for parameter in signature.parameters if parameter.positional]
-        by_name = {parameter.name: parameter.type for parameter in signature.parameters}
-        values = [
-            self.argument(argument, wanted[index] if index < len(wanted) else None)
-            for index, argument in enumerate(positional)
-        ]
-        keywords = {
-            name: self.argument(argument, by_name.get(name)) for name, argument in named.items()
-        }
-        poisoned = any(isinstance(each, _Poison) for each in (*values, *keywords.values()))
-        arguments, refusals = bind(signature, values, keywords)
-        for each in refusals:
-            at = each.at
-            value = values[at] if isinstance(at, int) else keywords.get(at) if at else None
-            known_fault = each.code in _OF_THE_VALUE and isinstance(value, _Poison)
-            if not (known_fault or (dropped and each.code == "RRL208")):
-                self.refused(each, places.get(each.at, node.span))
-        if refusals or poisoned or dropped:
-            return POISON
-        call = Call(signature, arguments)
-        return Source(call) if signature.kind == "source" else Transform((call,))
-
-    def arguments(
-        self, node: syntax.Call
-    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Places, bool]:
-        """Positional and named arguments, where each stands, and whether any was left out."""
-        positional: list[syntax.Argument] = []
-        named: dict[str, syntax.Argument] = {}
-        places: _Places = {}
-        dropped = False
-        for argument in node.arguments:
-            if argument.name is None:
-                if named:
-                    dropped = True
-                    message = "a positional argument stands after a named one"
-                    hint = "give this one by name as well"
-                    self.report("RRL209", message, argument.span, hint)
-                    continue
-                places[len(positional)] = argument.span
-                positional.append(argument)
-            elif not argument.name.valid:
-                dropped = True  # its spelling was reported
-            elif argument.name.text in named:
-                message = f"`{argument.name.text}` is given twice"
-                self.report("RRL207", message, argument.span, "remove one of them")
+        known = self.library.resolve(definition.target, {}, resolve).definitions
+        parameters = {each.name: each.default for each in known.values() if each.kind == "param"}
+        given: dict[str, Scalar] = {}
+        for name, (value, argument) in params.items():
+            default = parameters.get(name)
+            if default is None:
+                meant = nearest(name, list(parameters))
+                hint = f"did you mean `{meant}`?" if meant else _declared(parameters)
+                message = f"the recipe `{definition.name}` has no parameter `{name}`"
+                place = argument.name.span if argument.name else argument.span
+                self.report("RRL106", message, place, hint, replaced(place, meant))
+            elif _sort(default) != _sort(value):
+                message = (
+                    f"the parameter `{name}` is {described(default)} and was given "
+                    f"{described(value)}"
+                )
+                self.report("RRL211", message, argument.value.span)
             else:
-                unknown = signatures()[node.name.text].parameter(argument.name.text) is None
-                span = argument.name.span if unknown else argument.value.span
-                places[argument.name.text] = span
-                named[argument.name.text] = argument
-        return positional, named, places, dropped
-
-    def argument(self, node: syntax.Argument, wanted: Type | None) -> Value:
-        """An argument's value; a bare name may be a word where a field or a choice is wanted.
-
-        Where nothing is known to be wanted, the argument itself is the error, not the word.
-        """
-        bare = isinstance(node.value, syntax.Name)
-        if bare and (wanted is None or isinstance(wanted, Field | Choice)):
-            name = cast(syntax.Name, node.value)
-            return self.parameters.get(name.text, name.text if name.valid else POISON)
-        return self.value(node.value)
-
-    def complement(self, node: syntax.Complement) -> Value:
-        value = self.value(node.operand)
-        if isinstance(value, _Poison):
-            return POISON
-        if not isinstance(value, Graph):
-            message = f"`~` complements a graph, not {described(value)}"
-            self.report("RRL201", message, node.operand.span)
+                given[name] = value
+        if len(given) < len(params):
             return POISON
         try:
-            return Complement(value)
+            return self.imported_graph(definition.target, given, span)
         except Refusal as refusal:
-            return self.refused(refusal, node.span)
-
-    def chain(self, node: syntax.Chain) -> Value:
-        values = [self.value(operand) for operand in node.operands]
-        if node.operators[0] == "*":
-            return self.product(node, values)
-        if not self.operands_fit(node, values):
-            return POISON
-        left = values[0]
-        run: list[Graph] = []  # operands of one operator, joined in one go to keep chains linear
-        for index, (sign, value) in enumerate(zip(node.operators, values[1:], strict=True)):
-            try:
-                if sign == "|" and isinstance(value, Transform):
-                    left = self.flush(left, node.operators[index - 1], run)
-                    if isinstance(left, Transform):
-                        left = compose(left, value)
-                    else:
-                        left = apply(left, value)
-                    continue
-                run.append(cast(Graph, value))
-                if index + 1 == len(node.operators) or node.operators[index + 1] != sign:
-                    left = self.flush(left, sign, run)
-            except Refusal as refusal:
-                return self.refused(refusal, node.operands[index + 1].span)
-        return left
-
-    def flush(self, left: Value, sign: str, run: list[Graph]) -> Graph | Transform:
-        assert isinstance(left, Graph | Transform)
-        if run:
-            assert isinstance(left, Graph)
-            left = combine(cast(Operator, sign), left, *run)
-            run.clear()
-        return left
-
-    def operands_fit(self, node: syntax.Chain, values: list[Value]) -> bool:
-        """Whether each operand may stand where it does; every one that may not is reported."""
-        fit = self.may_lead(node, values) and not any(map(_is_poison, values))
-        for sign, value, place in zip(node.operators, values[1:], node.operands[1:], strict=True):
-            if isinstance(value, _Poison) or (sign == "|" and isinstance(value, Transform)):
-                continue
-            try:
-                operand(cast(Operator, sign), value)
-            except Refusal as refusal:
-                self.refused(refusal, place.span)
-                fit = False
-        return fit
-
-    def may_lead(self, node: syntax.Chain, values: list[Value]) -> bool:
-        """Whether the first value may stand at the left end of a chain."""
-        left, sign, span = values[0], node.operators[0], node.operands[0].span
-        if isinstance(left, Graph | _Poison):
-            return True
-        if isinstance(left, Transform) and sign == "|":
-            graph = next((at for at, value in enumerate(values) if isinstance(value, Graph)), None)
-            if graph is not None:
-                name = left.calls[0].signature.name
-                message = f"`{name}` is a transform and needs a graph on its left"
-                span = span.to(node.operands[graph - 1].span)
-                first = self.quoted(node.operands[graph].span, "graph")
-                hint = f"write `{first} | {self.quoted(span, f'{name}(…)')}`"
-                self.report("RRL203", message, span, hint)
-            return graph is None
-        self.report("RRL201", f"`{sign}` joins two graphs, not {described(left)}", span)
-        return False
-
-    def product(self, node: syntax.Chain, values: list[Value]) -> Value:
-        if any(map(_is_poison, values)):
-            return POISON
-        result = values[0]
-        for operand_node, value in zip(node.operands[1:], values[1:], strict=True):
-            try:
-                result = times(result, value)
-            except Refusal as refusal:
-                left_is_odd = isinstance(result, Transform | bool | str)
-                number_first = isinstance(value, Graph) and not isinstance(result, Graph)
-                at_fault = node.operands[0] if left_is_odd or number_first else operand_node
-                return self.refused(refusal, at_fault.span)
-        return result
+            return self.expressions.refused(refusal, span)
 
     # reports
 
-    def quoted(self, span: Span, otherwise: str) -> str:
-        """What was written, for a hint; something else where it is long or fills several lines."""
-        text = self.source.text[span.start : span.end]
-        return text if len(text) <= 60 and text.isprintable() else otherwise
+    def missing_graph(self) -> None:
+        statements = self.recipe.statements
+        end = statements[-1].span.end if statements else 0
+        message = "this recipe has no graph"
+        hint = f"end it with an expression, such as `{_EXAMPLE}`"
+        self.report("RRL015", message, Span(end, end + 1), hint)
 
-    def refused(self, refusal: Refusal, span: Span) -> _Poison:
-        self.report(refusal.code, refusal.message, span, refusal.hint)
-        return POISON
+    def unknown_params(self) -> None:
+        known = [each.name for each in self.found.definitions.values() if each.kind == "param"]
+        for name in self.params:
+            if name not in known and name not in self.expressions.names:
+                meant = nearest(name, known)
+                hint = f"did you mean `{meant}`?" if meant else _declared(known)
+                fault = Diagnostic("RRL106", f"the recipe has no parameter `{name}`", hint=hint)
+                self.found.faults.append(fault)
 
-    def report(self, code: str, message: str, span: Span, hint: str | None = None) -> None:
-        self.faults.append(Diagnostic(code, message, span, self.source, hint))
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        hint: str | None = None,
+        edits: tuple[Edit, ...] = (),
+    ) -> None:
+        self.expressions.report(code, message, span, hint, edits)
 
 
-def _literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | _Poison:
-    return POISON if node.value is None else node.value
-
-
-def _is_poison(value: Value) -> bool:
-    return isinstance(value, _Poison)
+def _declared(parameters: Mapping[str, object] | list[str]) -> str:
+    if parameters:
+        return f"its parameters are {', '.join(parameters)}"
+    return "a recipe declares one with `param NAME = VALUE`"
 
 
 def _sort(value: object) -> str:

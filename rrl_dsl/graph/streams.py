@@ -2,7 +2,8 @@
 
 Streams are given once the recipe is finished, by (name, ordinal among the calls of that name,
 visited depth first, left to right), or by the explicit seed. A call that is reached twice is
-visited once.
+visited once. A call that has its stream already, because it came with an imported recipe, keeps it
+and is not counted: an imported recipe draws as it does alone.
 """
 
 from __future__ import annotations
@@ -11,22 +12,41 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
-from rrl_dsl.graph.algebra import Call, Graph, call_of, walk
+from rrl_dsl.graph.algebra import Applied, Graph, Source
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.traverse import calls_of, rebuilt
 
 
 def streams_of(graph: Graph) -> Mapping[Call, int]:
     """The 32-bit stream word of every call of a recipe."""
     words: dict[Call, int] = {}
     ordinals: Counter[str] = Counter()
-    for node in walk(graph):
-        call = call_of(node)
-        if call is None or call in words:
+    for call in calls_of(graph):
+        if call in words:
+            continue
+        if call.stream is not None:
+            words[call] = call.stream
             continue
         name, seed = call.signature.name, call.arguments.get("seed")
         words[call] = stream_word(name, ordinals[name]) if seed is None else seed_word(seed)
         ordinals[name] += 1
     return words
+
+
+def finished(graph: Graph) -> Graph:
+    """The graph with every call's stream set, so that no later change moves a draw."""
+    words = streams_of(graph)
+    calls: dict[Call, Call] = {}
+
+    def with_stream(node: Graph) -> Graph:
+        if node.call is None or node.call.stream is not None:
+            return node
+        call = calls.setdefault(node.call, replace(node.call, stream=words[node.call]))
+        return Source(call) if isinstance(node, Source) else Applied(node.operands[0], call)
+
+    return rebuilt(graph, with_stream)
 
 
 def stream_word(name: str, ordinal: int) -> int:

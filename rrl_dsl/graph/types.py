@@ -1,14 +1,22 @@
-"""The scalar types of the language: what a parameter accepts, and what a refusal says."""
+"""The types of parameters: what each accepts, and what a refusal says."""
 
 from __future__ import annotations
 
 import numbers
 import operator
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from rrl_dsl.graph import links
+from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.language.diagnostics import listing, nearest
+
 Scalar = bool | int | float | str
-"""A value of a scalar type, as the compiled graph carries it."""
+"""What a literal of the language denotes."""
+Value = Scalar | Schedule | links.Links
+"""What an argument holds, as the compiled graph carries it."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +26,16 @@ class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it become
     Attributes:
         code: A key of `rrl_dsl.language.codes.CODES`.
         message: What was found and what would fit.
-        hint: The mend, where one is known.
+        hint: The mend in words, where one is known.
         at: The argument at fault: its position, its name, or None for the call as a whole.
+        instead: What to write in place of what is at fault, where that mends it.
     """
 
     code: str
     message: str
     hint: str | None = None
     at: int | str | None = None
+    instead: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Number:
         low: The least value that fits; excluded where `open_low`.
         high: The greatest value that fits.
         open_low: Whether `low` itself is excluded.
+        from_low: Whether a schedule may begin or end at an excluded `low`.
     """
 
     name: str
@@ -45,6 +56,7 @@ class Number:
     low: float
     high: float
     open_low: bool = False
+    from_low: bool = False
 
     @property
     def annotation(self) -> str:
@@ -61,13 +73,27 @@ class Number:
             raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
         if self.integral and not isinstance(value, numbers.Integral):
             whole = float(value).is_integer() and self.contains(value)
-            hint = f"write `{int(float(value))}`" if whole else None
-            raise Refusal("RRL202", f"wants {self.fitting(value)}, not {described(value)}", hint)
+            instead = str(int(float(value))) if whole else None
+            hint = f"write `{instead}`" if whole else None
+            message = f"wants {self.fitting(value)}, not {described(value)}"
+            raise Refusal("RRL202", message, hint, instead=instead)
         if not self.contains(value):
             raise Refusal("RRL301", f"wants {self.fitting(value)}, not {_plain(value)}")
         if isinstance(value, numbers.Integral) and self.integral:
             return operator.index(value)
         return float(value) + 0.0  # -0.0 is 0.0
+
+    def accept_schedule(self, schedule: Schedule) -> Schedule:
+        """A schedule whose ends are both within the bounds, so that all of it is.
+
+        Raises:
+            Refusal: RRL301.
+        """
+        for end in (schedule.start, schedule.end):
+            if not (self.contains(end) or (self.from_low and end == self.low)):
+                message = f"wants {self.fitting(end)}, and this schedule reaches {_plain(end)}"
+                raise Refusal("RRL301", message)
+        return schedule
 
     def contains(self, value: Any) -> bool:
         """Whether a number is within the bounds; NaN is not."""
@@ -123,6 +149,36 @@ class Field(Text):
 
 
 @dataclass(frozen=True)
+class Space(Field):
+    """A space of the model by one of a few words, or else a field of the data set."""
+
+    name: str = "projection|backbone|teacher|Field"
+    described: str = "`projection`, `backbone`, `teacher` or the name of a field"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of pairs, by its path or as what was read from it."""
+
+    name: str = "File"
+    annotation: str = "str | os.PathLike[str]"
+    described: str = "a file in quotes"
+
+    def accept(self, value: object) -> links.Links:
+        """The pairs of the file.
+
+        Raises:
+            Refusal: RRL202 for another type.
+            RRLError: RRL414 or RRL415 as `rrl_dsl.graph.links.read`.
+        """
+        if isinstance(value, links.Links):
+            return value
+        if not isinstance(value, str | os.PathLike):
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+        return links.read(Path(value))
+
+
+@dataclass(frozen=True)
 class Choice:
     """One of a fixed set of words."""
 
@@ -141,7 +197,7 @@ class Choice:
     @property
     def described(self) -> str:
         """The words, as a message shows them."""
-        return " or ".join(f"`{value}`" for value in self.values)
+        return listing(self.values)
 
     def accept(self, value: object) -> Scalar:
         """The word itself.
@@ -152,11 +208,32 @@ class Choice:
         if not isinstance(value, str):
             raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
         if value not in self.values:
-            raise Refusal("RRL301", f"wants {self.described}, not `{value}`")
+            meant = nearest(value, self.values)
+            hint = f"did you mean `{meant}`?" if meant else None
+            raise Refusal("RRL301", f"wants {self.described}, not `{value}`", hint, instead=meant)
         return value
 
 
-Type = Number | Text | Choice
+@dataclass(frozen=True)
+class Flag:
+    """`true` or `false`."""
+
+    name: str = "Bool"
+    annotation: str = "bool"
+    described: str = "`true` or `false`"
+
+    def accept(self, value: object) -> Scalar:
+        """The flag itself.
+
+        Raises:
+            Refusal: RRL202 for another type.
+        """
+        if not isinstance(value, bool):
+            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+        return value
+
+
+Type = Number | Text | Choice | File | Flag
 
 _LARGEST: Final = float(2**31 - 1)
 _FLOAT32_MAX: Final = 3.4e38
@@ -165,11 +242,18 @@ COUNT: Final = Number("Int", integral=True, low=1, high=_LARGEST)
 INDEX: Final = Number("Int", integral=True, low=0, high=_LARGEST)
 SEED: Final = Number("Int", integral=True, low=0, high=2.0**63 - 1024)
 VIEWS: Final = Number("Int", integral=True, low=1, high=64)
-FRACTION: Final = Number("Fraction", integral=False, low=0, high=1, open_low=True)
+FRACTION: Final = Number("Fraction", integral=False, low=0, high=1, open_low=True, from_low=True)
 PROBABILITY: Final = Number("Probability", integral=False, low=0, high=1)
 WEIGHT: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX)
 POSITIVE: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX, open_low=True)
+REAL: Final = Number("Float", integral=False, low=-_FLOAT32_MAX, high=_FLOAT32_MAX)
 FIELD: Final = Field()
+SPACE: Final = Space()
+FILE: Final = File()
+FLAG: Final = Flag()
+
+MODEL_SPACES: Final = ("projection", "backbone", "teacher")
+"""The spaces of the model; any other name is a field of the data set."""
 
 
 def described(value: object) -> str:

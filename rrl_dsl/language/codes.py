@@ -1,4 +1,7 @@
-"""Every diagnostic code with what it is about. Codes are stable: never reuse one."""
+"""Every diagnostic code with what it is about.
+
+Codes are stable and never reused; RRL020 (a statement not yet supported) is retired.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,11 @@ CODES: Final = MappingProxyType(
         "RRL017": "a statement in the wrong place",
         "RRL018": "a language version this release cannot read",
         "RRL019": "too many errors to show",
-        "RRL020": "a statement this release does not support",
         "RRL021": "a recipe file that cannot be read",
+        "RRL022": "an import that leaves the folder of its file",
+        "RRL023": "imports that go round in a circle",
+        "RRL024": "a file named by a text that lies in no folder",
+        "RRL025": "too many imports",
         # 1xx names
         "RRL101": "an unknown name",
         "RRL102": "an unknown argument",
@@ -50,6 +56,7 @@ CODES: Final = MappingProxyType(
         "RRL209": "a positional argument after a named one",
         "RRL210": "a recipe that is not a graph",
         "RRL211": "a parameter value of another type",
+        "RRL212": "a graph with a contrast as a part of another",
         # 3xx values
         "RRL301": "a value out of range",
         "RRL302": "a graph that is too deep",
@@ -68,6 +75,14 @@ CODES: Final = MappingProxyType(
         "RRL411": "an unknown data set",
         "RRL412": "a malformed data set",
         "RRL413": "an unknown evaluation strategy",
+        "RRL414": "a file of pairs that cannot be read",
+        "RRL415": "a line of a file that is malformed",
+        "RRL416": "a pair with a sample that the data set lacks",
+        "RRL417": "a field of another kind than the recipe reads",
+        "RRL418": "a recipe that needs embeddings",
+        "RRL419": "a recipe that needs columns of its own",
+        "RRL420": "a data set too small for the recipe",
+        "RRL421": "rows that the bound data set lacks",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "a configuration value that does not fit",

@@ -6,12 +6,11 @@ Everything that is the user's to mend, from a stray comma to a missing data set,
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rrl_dsl.language.codes import CODES
 from rrl_dsl.language.span import Source, Span
@@ -20,6 +19,13 @@ MAX_DIAGNOSTICS = 100
 _EXCERPT_WIDTH = 100
 _CANDIDATES = 500
 _LONG_QUOTE = re.compile(r"`([^`]{60})[^`]{20,}`")
+
+
+class Edit(NamedTuple):
+    """A change of a text: what stands at `span` becomes `text`; an empty span inserts."""
+
+    span: Span
+    text: str
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,9 @@ class Diagnostic:
         message: One sentence that names what was found and what would fit.
         span: The place in `source`, or None where there is no text to point at.
         source: The text that `span` refers to.
-        hint: The mend, where one is known.
+        hint: The mend in words, where one is known.
         severity: `error` or `warning`.
+        edits: The mend as changes of `source`, for tools that apply it.
     """
 
     code: str
@@ -41,6 +48,7 @@ class Diagnostic:
     source: Source | None = None
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
+    edits: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
@@ -81,9 +89,11 @@ class Diagnostic:
             "file": self.source.name if self.source else None,
         }
         if self.span is not None and self.source is not None:
-            for key, offset in (("start", self.span.start), ("end", self.span.end)):
-                line, column = self.source.position(offset)
-                record[key] = {"line": line, "column": column}
+            record |= _range(self.source, self.span)
+        if self.edits and self.source is not None:
+            record["fix"] = [
+                {**_range(self.source, edit.span), "text": edit.text} for edit in self.edits
+            ]
         return record
 
 
@@ -108,9 +118,14 @@ def error(code: str, message: str, *, hint: str | None = None) -> RRLError:
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sorted by place, without repeats, cut at `MAX_DIAGNOSTICS` with a note that says so."""
+    """Sorted by place, without repeats, cut at `MAX_DIAGNOSTICS` with a note that says so.
+
+    What is about one file stands together, the files in the order in which they first came up.
+    """
     unique = dict.fromkeys(diagnostics)
-    ordered = sorted(unique, key=lambda d: d.span.start if d.span else -1)
+    files = {source: at for at, source in enumerate(dict.fromkeys(d.source for d in unique))}
+    files[None] = -1  # what has no place comes first
+    ordered = sorted(unique, key=lambda d: (files[d.source], d.span.start if d.span else -1))
     if len(ordered) <= MAX_DIAGNOSTICS:
         return ordered
     left = len(ordered) - MAX_DIAGNOSTICS + 1
@@ -118,11 +133,19 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [*ordered[: MAX_DIAGNOSTICS - 1], note]
 
 
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word nearest to `word`, or None where none is near."""
+    import difflib  # costs more than the rest of this module, and only a mistake needs it
+
+    candidates = known[:_CANDIDATES]  # comparing with thousands would take seconds
+    found = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     """A hint with the known word nearest to `word`, or None where none is near."""
-    candidates = known[:_CANDIDATES]  # comparing with thousands would take seconds
-    nearest = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=0.6)
-    return f"did you mean `{nearest[0]}`?" if nearest else None
+    found = nearest(word, known)
+    return f"did you mean `{found}`?" if found else None
 
 
 def listing(names: Iterable[str]) -> str:
@@ -138,6 +161,15 @@ def printable(text: str) -> str:
     return "".join(
         char if char == "\n" or char.isprintable() else ascii(char)[1:-1] for char in text
     )
+
+
+def _range(source: Source, span: Span) -> dict[str, Any]:
+    """The ends of a span as 1-based lines and columns."""
+    ends: dict[str, Any] = {}
+    for key, offset in (("start", span.start), ("end", span.end)):
+        line, column = source.position(offset)
+        ends[key] = {"line": line, "column": column}
+    return ends
 
 
 def _excerpt(line: str, column: int, span: Span) -> tuple[str, str]:

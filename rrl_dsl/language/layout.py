@@ -13,13 +13,14 @@ from typing import Final
 
 from lark import Token
 
-from rrl_dsl.language.diagnostics import Diagnostic
-from rrl_dsl.language.span import Source
+from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Edit
+from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.spelling import check, span_of
 
 MAX_NESTING: Final = 64
 
 _BINARY = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
+_JOINS_GRAPHS = frozenset({"UNION", "INTERSECTION"})
 _OPENS_STATEMENT = frozenset({"RRL", "PARAM", "LET", "IMPORT", "CONTRAST"})
 
 
@@ -89,6 +90,7 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
                     span_of(token),
                     source,
                     hint="remove it, or open a bracket before it",
+                    edits=(Edit(span_of(token), ""),),
                 )
                 return
             level = outside = opened.pop()[1]
@@ -103,7 +105,36 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
                 hint="name an inner part with `let`",
             )
         deepest = max(deepest, level)
-    for token, _ in opened:
+    for number, (token, _) in enumerate(opened):
+        edits: tuple[Edit, ...] = ()
+        if number < MAX_DIAGNOSTICS:  # later ones are not shown
+            end = _likely_end(tokens, tokens.index(token))
+            edits = (Edit(Span(end, end), ")"),)
         yield Diagnostic(
-            "RRL006", "this `(` is never closed", span_of(token), source, hint="add the `)`"
+            "RRL006",
+            "this `(` is never closed",
+            span_of(token),
+            source,
+            hint="add the `)`",
+            edits=edits,
         )
+
+
+def _likely_end(tokens: list[Token], opening: int) -> int:
+    """Where a missing `)` most likely belongs.
+
+    That is before an operator that follows a call's arguments, or else at the end of the bracket's
+    line, or of the statement where the line was left open to go on below.
+    """
+    bracket = tokens[opening]
+    is_call = opening > 0 and tokens[opening - 1].type == "NAME"
+    last, level = bracket, 0
+    for token in tokens[opening + 1 :]:
+        if token.line != bracket.line:
+            break
+        if is_call and level == 0 and token.type in _JOINS_GRAPHS:
+            return span_of(last).end
+        level += (token.type == "LPAR") - (token.type == "RPAR")
+        last = token
+    goes_on = last.type in _BINARY or last.type in ("LPAR", "COMMA", "EQUAL")
+    return span_of(tokens[-1] if goes_on else last).end

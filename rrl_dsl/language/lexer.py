@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+import lark
 from lark import Lark, Token
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
@@ -26,7 +28,7 @@ MAX_TOKENS: Final = 20_000
 class _KeepTrivia(PostLex):
     """Tells Lark to emit the terminals that no rule mentions."""
 
-    always_accept = ("NEWLINE", "COMMENT", "UNKNOWN", "IMPORT", "AS", "CONTRAST")
+    always_accept = ("NEWLINE", "COMMENT", "UNKNOWN")
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         return stream
@@ -34,11 +36,38 @@ class _KeepTrivia(PostLex):
 
 @cache
 def grammar() -> Lark:
-    """The LALR(1) parser of one statement, built once a process."""
-    text = files("rrl_dsl.grammar").joinpath("rrl.lark").read_text(encoding="utf-8")
+    """The LALR(1) parser of one statement, loaded once a process.
+
+    Building its tables takes longer than everything else that `check` does, so they are kept
+    beside the grammar (`python -m rrl_dsl.generate`). Tables of another grammar, or of another
+    release of Lark, are not used but built anew.
+    """
+    from rrl_dsl.grammar import tables
+
+    text = grammar_text()
+    if made_of(text) != tables.MADE_OF:
+        return build(text)
+    loaded: Lark = Lark._load_from_dict(  # type: ignore[no-untyped-call]
+        tables.DATA, tables.MEMO, transformer=TreeBuilder(), postlex=_KeepTrivia()
+    )
+    return loaded
+
+
+def build(text: str) -> Lark:
+    """The parser of a grammar's text."""
     return Lark(
         text, parser="lalr", lexer="basic", transformer=TreeBuilder(), postlex=_KeepTrivia()
     )
+
+
+def grammar_text() -> str:
+    """The grammar of the language."""
+    return files("rrl_dsl.grammar").joinpath("rrl.lark").read_text(encoding="utf-8")
+
+
+def made_of(text: str) -> dict[str, str]:
+    """What tables depend on: the grammar, and the release of Lark."""
+    return {"lark": lark.__version__, "grammar": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def tokens_of(source: Source) -> list[Token]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -21,10 +22,19 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A text with the name under which messages show it (a path, `<text>`, `--set`)."""
+    """A text with the name under which messages show it (a path, `<text>`, `--set`).
+
+    Attributes:
+        text: The text, or the part of it that messages are about.
+        name: What messages call it.
+        directory: What the files it names are relative to; None where it lies in no folder.
+        first_line: The number of its first line, above 1 where `text` is a part.
+    """
 
     text: str
     name: str = "<text>"
+    directory: Path | None = None
+    first_line: int = 1
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -37,12 +47,23 @@ class Source:
         return starts
 
     def position(self, offset: int) -> tuple[int, int]:
-        """The 1-based line and column, in code points, of an offset."""
+        """The number of the line and the 1-based column, in code points, of an offset."""
         line = bisect_right(self._line_starts, offset)
-        return line, offset - self._line_starts[line - 1] + 1
+        return line + self.first_line - 1, offset - self._line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a 1-based line, without its line break."""
-        start = self._line_starts[number - 1]
-        end = self._line_starts[number] if number < len(self._line_starts) else len(self.text)
+        """The text of the line of that number, without its line break."""
+        place = number - self.first_line
+        start = self._line_starts[place]
+        last = place + 1 == len(self._line_starts)
+        end = len(self.text) if last else self._line_starts[place + 1]
         return self.text[start:end].rstrip("\r\n")
+
+    def line_start(self, number: int) -> int:
+        """The offset at which the line of that number begins."""
+        return self._line_starts[number - self.first_line]
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are; a line break at the end begins one more."""
+        return len(self._line_starts)

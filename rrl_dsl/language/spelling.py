@@ -6,13 +6,15 @@ import re
 
 from lark import Token
 
-from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.span import Source, Span
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _EXACT_DIGITS = 19  # what fits 64 bits; longer ones are far out of every range
 _ESCAPE = re.compile(r"\\(.)")
+_MEANT = {"!": "~", "[": "(", "{": "(", "]": ")", "}": ")", ";": "", ":": "="}
+"""What is written in other languages -> what it is here."""
 
 
 def span_of(token: Token) -> Span:
@@ -27,23 +29,29 @@ def check(token: Token, source: Source) -> Diagnostic | None:
     """What is wrong with the spelling of a token, if anything."""
     span, text = span_of(token), str(token)
     if token.type == "UNKNOWN":
-        return Diagnostic("RRL001", f"`{_short(text)}` is not part of the language", span, source)
+        message = f"`{_short(text)}` is not part of the language"
+        return _misspelt("RRL001", message, span, source, _MEANT.get(text))
     if token.type == "NUMBER" and number_value(text) is None:
-        return Diagnostic(
-            "RRL002",
-            f"`{_short(text)}` is not a number",
-            span,
-            source,
-            hint="numbers are decimal and finite, like `2`, `0.05` or `1e-3`",
-        )
-    if token.type == "NAME" and not _NAME.fullmatch(text):
-        lowered = text.lower()
-        hint = f"write `{lowered}`" if _NAME.fullmatch(lowered) else None
+        message = f"`{_short(text)}` is not a number"
+        plain = text.replace("_", "")
+        if number_value(plain) is not None:
+            return _misspelt("RRL002", message, span, source, plain)
+        hint = "numbers are decimal and finite, like `2`, `0.05` or `1e-3`"
+        return Diagnostic("RRL002", message, span, source, hint)
+    if token.type == "NAME" and not is_name(text):
         message = f"`{_short(text)}` is not a name; names are lower-case ASCII letters, digits, `_`"
-        return Diagnostic("RRL003", message, span, source, hint=hint)
+        lowered = text.lower()
+        return _misspelt("RRL003", message, span, source, lowered if is_name(lowered) else None)
     if token.type == "STRING":
         return _check_string(text, span, source)
     return None
+
+
+def _misspelt(code: str, message: str, span: Span, source: Source, meant: str | None) -> Diagnostic:
+    if meant is None:
+        return Diagnostic(code, message, span, source)
+    hint = f"write `{meant}`" if meant else "remove it"
+    return Diagnostic(code, message, span, source, hint, edits=(Edit(span, meant),))
 
 
 def is_name(text: str) -> bool:
@@ -73,16 +81,24 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
     if _is_unclosed(text):
         quote = text[0]
         message = f"this string has no closing `{quote}` on its line"
-        return Diagnostic("RRL004", message, span, source, hint=f"end it with `{quote}`")
+        body = re.match(r"[^,)|&+~#\s\\]*", text[1:])
+        end = span.start + 1 + (body.end() if body else 0)
+        edit = Edit(Span(end, end), quote)
+        if text[end - span.start :].startswith("\\"):  # it took the quote, or stands for it
+            took_it = text[end - span.start + 1 :].startswith(quote)
+            edit = Edit(Span(end, end + 1), "" if took_it else quote)
+        return Diagnostic("RRL004", message, span, source, f"end it with `{quote}`", edits=(edit,))
     for escape in _ESCAPE.finditer(text[1:-1]):
         if escape[1] not in "\"'\\":
             start = span.start + 1 + escape.start()
+            place = Span(start, start + 2)
             return Diagnostic(
                 "RRL005",
                 f"`{escape[0]}` is not an escape; only quotes and the backslash are escaped",
-                Span(start, start + 2),
+                place,
                 source,
                 hint="write `\\\\` for a backslash",
+                edits=(Edit(place, f"\\\\{escape[1]}"),),
             )
     return None
 

@@ -75,7 +75,15 @@ class Complement:
     operand: Expression
 
 
-Expression = Number | String | Boolean | Name | Call | Chain | Complement
+@dataclass(frozen=True)
+class Group:
+    """`(inner)`."""
+
+    span: Span
+    inner: Expression
+
+
+Expression = Number | String | Boolean | Name | Call | Chain | Complement | Group
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,23 @@ class Let:
 
 
 @dataclass(frozen=True)
+class Import:
+    """`import STRING as NAME`."""
+
+    span: Span
+    file: String
+    name: Name
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """`contrast EXPRESSION`: the pairs that may serve as unrelated."""
+
+    span: Span
+    value: Expression
+
+
+@dataclass(frozen=True)
 class Result:
     """The expression that is the recipe's graph."""
 
@@ -114,13 +139,20 @@ class Result:
 
 @dataclass(frozen=True)
 class Broken:
-    """A statement that did not parse and was reported; `name` is what it meant to define."""
+    """A statement that did not parse and was reported.
+
+    Attributes:
+        span: Where it stands.
+        name: What it meant to define.
+        contrast: Whether it meant to be the contrast.
+    """
 
     span: Span
     name: str | None
+    contrast: bool = False
 
 
-Statement = Version | Param | Let | Result | Broken
+Statement = Version | Param | Let | Import | Contrast | Result | Broken
 
 
 @dataclass(frozen=True)

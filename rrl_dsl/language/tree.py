@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lark import Token, Transformer, v_args
 
 from rrl_dsl.language.span import Span
@@ -14,7 +12,10 @@ from rrl_dsl.language.syntax import (
     Call,
     Chain,
     Complement,
+    Contrast,
     Expression,
+    Group,
+    Import,
     Let,
     Name,
     Number,
@@ -38,6 +39,12 @@ class TreeBuilder(Transformer[Token, Expression]):
     def let(self, keyword: Token, name: Token, value: Expression) -> Let:
         return Let(span_of(keyword).to(value.span), self.name(name), value)
 
+    def imported(self, keyword: Token, file: Token, joint: Token, name: Token) -> Import:
+        return Import(_cover(keyword, name), self.string(file), self.name(name))
+
+    def contrast(self, keyword: Token, value: Expression) -> Contrast:
+        return Contrast(span_of(keyword).to(value.span), value)
+
     def expression(self, value: Expression) -> Result:
         return Result(value.span, value)
 
@@ -51,8 +58,8 @@ class TreeBuilder(Transformer[Token, Expression]):
     def complement(self, sign: Token, operand: Expression) -> Complement:
         return Complement(span_of(sign).to(operand.span), operand)
 
-    def group(self, left: Token, inner: Expression, right: Token) -> Expression:
-        return replace(inner, span=_cover(left, right))
+    def group(self, left: Token, inner: Expression, right: Token) -> Group:
+        return Group(_cover(left, right), inner)
 
     def call(self, name: Token, left: Token, *rest: Argument | Token | None) -> Call:
         arguments = tuple(part for part in rest if isinstance(part, Argument))

@@ -83,13 +83,16 @@ class RelationalModule(L.LightningModule):
         images = self.views(batch.images, count, self._draw_seed())
         features = self.backbone(images)
         embeddings = self.projector(features)
-        sample, view, labels = row_columns(batch, count)
-        nodes = self._gathered(Nodes(sample, view, labels, check=False))
+        sample, view, labels, fields = row_columns(batch, count)
+        read = {need.name for need in self.program.requires.columns}
+        fields = {name: column for name, column in fields.items() if name in read}
+        nodes = self._gathered(Nodes(sample, view, labels, fields, check=False))
         z = self._gathered_embeddings(embeddings)
-        loss = self._loss(nodes, z)
+        spaces = self._spaces(features, z)
+        loss = self._loss(nodes, z, spaces)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         if batch_idx == 0:
-            self._log_edges(nodes)
+            self._log_edges(nodes, spaces)
         return loss + self._probe_loss(features, embeddings, labels["label"])
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -150,19 +153,29 @@ class RelationalModule(L.LightningModule):
         """Moves a batch without waiting for it."""
         return batch.to(device, non_blocking=True)
 
-    def _loss(self, nodes: Nodes, z: Tensor) -> Tensor:
-        relation = self.program.relate(nodes, epoch=self.current_epoch, step=self.global_step)
+    def _spaces(self, features: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """The embeddings that the recipe compares rows by."""
+        wanted = self.program.requires.spaces
+        spaces = {"projection": z} if "projection" in wanted else {}
+        if "backbone" in wanted:
+            spaces["backbone"] = self._gathered_embeddings(features.detach())
+        return spaces
+
+    def _loss(self, nodes: Nodes, z: Tensor, spaces: dict[str, Tensor]) -> Tensor:
+        relation = self.program.relate(
+            nodes, spaces=spaces, epoch=self.current_epoch, step=self.global_step
+        )
         try:
             return self.loss(relation, z)
         except RRLError as problem:
-            raise self._explained(problem, nodes) from None
+            raise self._explained(problem, nodes, spaces) from None
 
-    def _explained(self, problem: RRLError, nodes: Nodes) -> RRLError:
+    def _explained(self, problem: RRLError, nodes: Nodes, spaces: dict[str, Tensor]) -> RRLError:
         """A collapse with the share of false edges that may have led to it."""
         first = problem.diagnostics[0]
         if first.code != "RRL409" or self.clean is None:
             return problem
-        figures = self._edge_statistics(nodes)
+        figures = self._edge_statistics(nodes, spaces)
         message = (
             f"{first.message}; {float(figures['edges/false']):.0%} of the batch's edges are false"
         )
@@ -180,13 +193,18 @@ class RelationalModule(L.LightningModule):
         ]
         return torch.stack(losses).sum()
 
-    def _log_edges(self, nodes: Nodes) -> None:
-        figures = self._edge_statistics(nodes)
+    def _log_edges(self, nodes: Nodes, spaces: dict[str, Tensor]) -> None:
+        figures = self._edge_statistics(nodes, spaces)
         self.log_dict(figures, on_step=False, on_epoch=True, batch_size=1)
 
-    def _edge_statistics(self, nodes: Nodes) -> Mapping[str, Tensor]:
+    def _edge_statistics(self, nodes: Nodes, spaces: dict[str, Tensor]) -> Mapping[str, Tensor]:
         return edge_statistics(
-            self.program, self.clean, nodes, epoch=self.current_epoch, step=self.global_step
+            self.program,
+            self.clean,
+            nodes,
+            spaces=spaces,
+            epoch=self.current_epoch,
+            step=self.global_step,
         )
 
     def _draw_seed(self) -> int:
@@ -213,4 +231,5 @@ class RelationalModule(L.LightningModule):
             return gathered.flatten(0, 1)
 
         labels = {name: gather(column) for name, column in nodes.labels.items()}
-        return Nodes(gather(nodes.sample), gather(nodes.view), labels, check=False)
+        fields = {name: gather(column) for name, column in nodes.fields.items()}
+        return Nodes(gather(nodes.sample), gather(nodes.view), labels, fields, check=False)

@@ -17,7 +17,13 @@ _BATCHES = 5
 
 @torch.no_grad()
 def edge_statistics(
-    program: Program, clean: Program | None, nodes: Nodes, *, epoch: int = 0, step: int = 0
+    program: Program,
+    clean: Program | None,
+    nodes: Nodes,
+    *,
+    spaces: Mapping[str, Tensor] | None = None,
+    epoch: int = 0,
+    step: int = 0,
 ) -> dict[str, Tensor]:
     """Figures of a batch's graph, each a scalar on the batch's device. Self never counts.
 
@@ -32,12 +38,13 @@ def edge_statistics(
         program: The recipe.
         clean: The recipe without the edges its noise adds, where it adds any.
         nodes: The rows.
+        spaces: The rows' embeddings, where the recipe compares rows by them.
         epoch: The epoch.
         step: The optimiser step.
     """
     same_sample = nodes.sample[:, None] == nodes.sample
     different = ~(same_sample & (nodes.view[:, None] == nodes.view))
-    related = (program(nodes, epoch=epoch, step=step) > 0) & different
+    related = (program(nodes, spaces=spaces, epoch=epoch, step=step) > 0) & different
     edges = related.sum()
     figures = {
         "edges/per_row": edges / len(nodes),
@@ -46,7 +53,7 @@ def edge_statistics(
         "edges/beyond_views": (related & ~same_sample).any(dim=1).float().mean(),
     }
     if clean is not None:
-        true = clean(nodes, epoch=epoch, step=step) > 0
+        true = clean(nodes, spaces=spaces, epoch=epoch, step=step) > 0
         figures["edges/false"] = (related & ~true).sum() / edges.clamp(min=1)
     figures.update(_agreement(related, nodes.labels))
     return figures

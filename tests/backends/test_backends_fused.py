@@ -64,13 +64,13 @@ def test_another_size_gives_the_eager_edges_too(fused: rrl.Program):
 
 def test_only_batches_that_earn_it_back_are_compiled(monkeypatch):
     asked = []
-    evaluate = dense.evaluate
+    prepare = dense.prepare
 
-    def record(*words, fused):
-        asked.append(fused)
-        return evaluate(*words, fused=False)
+    def record(plan, rows, cols, spaces, inputs):
+        asked.append(inputs.fused)
+        return prepare(plan, rows, cols, spaces, inputs._replace(fused=False))
 
-    monkeypatch.setattr(dense, "evaluate", record)
+    monkeypatch.setattr(dense, "prepare", record)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/" + name)
     program = rrl.compile("ssl()")
     for rows in (512, 2047, 2048):

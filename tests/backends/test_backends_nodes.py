@@ -157,5 +157,5 @@ def test_missing_label_field_is_rrl401_with_what_there_is(name: str, hint: str):
 
 
 def test_rows_say_what_they_are():
-    assert repr(rrl.Nodes([0, 1], labels={"fine": [0, 1]})) == "Nodes(2 rows on cpu; labels: fine)"
-    assert repr(rrl.Nodes([0])) == "Nodes(1 rows on cpu; labels: none)"
+    assert repr(rrl.Nodes([0, 1], labels={"fine": [0, 1]})) == "Nodes(2 rows on cpu; fine)"
+    assert repr(rrl.Nodes([0])) == "Nodes(1 rows on cpu; no labels or fields)"

@@ -155,7 +155,7 @@ def test_columns_without_the_label_field_are_rrl401_too():
     bare = rrl.Nodes([1, 2])
     only = error_of(lambda: rrl.compile("supervised(labels=fine)").relate(NODES, bare))
     assert only.code == "RRL401"
-    assert only.hint == "they carry no labels"
+    assert only.hint == "they carry none"
 
 
 # the whole data set

@@ -128,7 +128,7 @@ def test_lightning_moves_a_batch() -> None:
 
 def test_row_columns_are_view_major() -> None:
     batch = next(iter(loader(split(4), 2, shuffle=False)))
-    sample, view, labels = row_columns(batch, 3)
+    sample, view, labels, _ = row_columns(batch, 3)
     assert sample.tolist() == [0, 10, 0, 10, 0, 10]
     assert view.tolist() == [0, 0, 1, 1, 2, 2]
     assert labels["label"].tolist() == [0, 1, 0, 1, 0, 1]

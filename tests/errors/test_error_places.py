@@ -103,6 +103,13 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
         "file": "recipe.rrl",
         "start": {"line": 2, "column": 3},
         "end": {"line": 2, "column": 13},
+        "fix": [
+            {
+                "start": {"line": 2, "column": 3},
+                "end": {"line": 2, "column": 13},
+                "text": "supervised",
+            }
+        ],
     }
 
 

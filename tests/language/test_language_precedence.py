@@ -55,6 +55,8 @@ expressions = st.recursive(names | literals, larger, max_leaves=12)
 
 def ours(node: syntax.Expression) -> object:
     match node:
+        case syntax.Group():
+            return ours(node.inner)
         case syntax.Number() | syntax.String() | syntax.Boolean():
             return ("literal", repr(node.value))
         case syntax.Name():

@@ -1,0 +1,116 @@
+"""Which rows are nearest, which edges heaviest, which rows connected: deterministic, no waiting.
+
+Nothing here looks at a value on the host: loops have a fixed length on a device, so a training
+step never waits. Lists are (u, k) places in the universe, -1 where there are fewer than k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rrl_dsl.backends.universe import Universe
+from rrl_dsl.graph.plan import Metric, Nearest
+
+_TILE: Final = 1024
+_SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
+
+
+def nearest(stage: Nearest, universe: Universe) -> Tensor:
+    """The k nearest rows of each, int64 (u, k); ties go to the smaller (sample, view)."""
+    vectors = universe.spaces[stage.space].double()
+    if stage.metric == "cosine":
+        vectors = F.normalize(vectors, dim=1)
+    there = universe.first & vectors.isfinite().all(dim=1)
+    lists = []
+    for tile in _tiles(len(universe), vectors.device):
+        distance = rank_distance(vectors[tile], vectors, stage.metric)
+        distance = distance.masked_fill(~there | ~there[tile, None], torch.inf)
+        distance.scatter_(1, tile[:, None], torch.inf)  # a row is not its own neighbour
+        lists.append(smallest(distance, stage.k))
+    found = torch.cat(lists)
+    if stage.of_other_view:
+        other = universe.next_view
+        found = torch.where(other[:, None] >= 0, found[other.clamp(min=0)], -1)
+    return found
+
+
+def rank_distance(q: Tensor, k: Tensor, metric: Metric) -> Tensor:
+    """What neighbours are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
+
+    The last bits, in which equal vectors may differ by the order of a sum, are rounded away, so
+    that ties are ties on every device.
+    """
+    if metric == "cosine":
+        distance = 2.0 - q @ k.T
+    else:
+        distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
+    scaled = distance * _SPLIT
+    return scaled - (scaled - distance)
+
+
+def heaviest(weights: Callable[[Tensor], Tensor], k: int, universe: Universe) -> Tensor:
+    """The k heaviest edges of each row, int64 (u, k).
+
+    Args:
+        weights: For some places (t,), their weights to the whole universe (t, u), bool or float.
+        k: How many.
+        universe: The rows.
+    """
+    lists = []
+    for tile in _tiles(len(universe), universe.first.device):
+        weight = weights(tile).float()
+        absent = (weight <= 0) | ~universe.first
+        lists.append(smallest((-weight).masked_fill(absent, torch.inf), k))
+    return torch.cat(lists)
+
+
+def smallest(values: Tensor, k: int) -> Tensor:
+    """The columns of the k smallest finite values of each row, int64 (n, k), -1 where fewer.
+
+    Of equal values the smaller column comes first; `torch.topk` alone leaves that open.
+    """
+    size = values.shape[1]
+    count = min(k, size)
+    last = values.topk(count, dim=1, largest=False).values[:, -1:]
+    chosen = values < last
+    tied = (values == last) & (values < torch.inf)
+    room = count - chosen.sum(dim=1, keepdim=True)
+    chosen |= tied & (tied.cumsum(dim=1) <= room)
+    score = torch.where(chosen, size - torch.arange(size, device=values.device), 0)
+    best = score.topk(count, dim=1).values
+    return F.pad(torch.where(best > 0, size - best, -1), (0, k - count), value=-1)
+
+
+def components(related: Callable[[Tensor], Tensor], universe: Universe) -> Tensor:
+    """The smallest place in the connected component of each row, int64 (u,).
+
+    Each round every tree hooks onto the smallest neighbouring root and is flattened. A tree with a
+    neighbour hooks or is hooked onto within two rounds, so 2 log2(u) rounds are enough (Liu and
+    Tarjan. Simple concurrent labeling algorithms for connected components. 2019).
+
+    Args:
+        related: For some places (t,), whether they are related to each of the universe, (t, u).
+        universe: The rows.
+    """
+    size, device = len(universe), universe.first.device
+    edges = torch.cat([related(tile) & universe.first for tile in _tiles(size, device)])
+    root = torch.arange(size, device=device)
+    levels = max(1, (size - 1).bit_length())
+    for _ in range(2 * levels):
+        smallest_near = torch.where(edges, root, size).amin(dim=1).minimum(root)
+        parent = root.scatter_reduce(0, root, smallest_near, "amin")
+        for _ in range(levels):
+            parent = parent[parent]
+        previous, root = root, parent[root]
+        if device.type == "cpu" and torch.equal(previous, root):
+            break
+    return root
+
+
+def _tiles(size: int, device: torch.device) -> Iterator[Tensor]:
+    return iter(torch.split(torch.arange(size, device=device), _TILE))

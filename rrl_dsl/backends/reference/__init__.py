@@ -1,0 +1,10 @@
+"""The reference backend: plain NumPy over pairs, slow and close to the language's definition.
+
+It evaluates the graph as it was written, not its rewritten plan, so that it can hold rewriting and
+lowering to account. Every other backend is tested against it.
+"""
+
+from rrl_dsl.backends.reference.evaluate import Weights, evaluate
+from rrl_dsl.backends.reference.rows import Rows
+
+__all__ = ["Rows", "Weights", "evaluate"]

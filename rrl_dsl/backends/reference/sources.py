@@ -1,0 +1,224 @@
+"""What each source means: (call, setting) -> weights (u, u) over the universe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rrl_dsl.backends.reference.draws import sample_draws
+from rrl_dsl.backends.reference.rows import Ids, Mask, Setting, Vectors, equal
+from rrl_dsl.graph import draws
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.schedule import Schedule, at_epoch
+from rrl_dsl.graph.types import MODEL_SPACES
+
+
+def rate(value: float | Schedule, setting: Setting) -> int:
+    """A probability as the largest draw that still counts."""
+    return draws.threshold(at_epoch(value, setting.epoch))
+
+
+# labels and draws
+
+
+def _supervised(call: Call, setting: Setting) -> Mask:
+    label = setting.rows.label(call.arguments["labels"])
+    known = (label >= 0) & _labelled(call, setting)
+    return equal(label) & known[:, None] & known[None, :]
+
+
+def _labelled(call: Call, setting: Setting) -> Mask:
+    """(u,): whether the sample's label is known to this call."""
+    sample, per_class = setting.rows.sample, call.arguments["per_class"]
+    if per_class is not None:
+        dataset = setting.known_dataset()
+        label = dataset.label(call.arguments["labels"])
+        chosen = _chosen(dataset.sample, label, per_class, setting.key(call))
+        return np.isin(sample, np.array(sorted(chosen), dtype=np.int64))
+    drawn = sample_draws(sample, setting.key(call)).astype(np.int64)
+    return drawn <= rate(call.arguments["frac"], setting)
+
+
+def _chosen(sample: Ids, label: Ids, per_class: int, key: int) -> set[int]:
+    """The samples of each known class with the smallest draws; ties go to the smaller id."""
+    drawn = sample_draws(sample, key)
+    chosen: set[int] = set()
+    for each in np.unique(label[label >= 0]):
+        members = np.flatnonzero(label == each)
+        order = np.lexsort((sample[members], drawn[members]))
+        chosen.update(sample[members[order[:per_class]]].tolist())
+    return chosen
+
+
+def _random(call: Call, setting: Setting) -> Mask:
+    drawn = setting.pair_draws(call).astype(np.int64)
+    return (drawn <= rate(call.arguments["p"], setting)) | setting.same_row
+
+
+# annotations and fields
+
+
+def _pairs(call: Call, setting: Setting) -> Vectors:
+    links, weight = call.arguments["file"], call.arguments["weight"]
+    default = 1.0 if weight is None else weight
+    weights = [default] * len(links.a) if links.weight is None else links.weight
+    heaviest: dict[tuple[int, int], float] = {}
+    for a, b, w in zip(links.a, links.b, weights, strict=True):
+        for pair in ((a, b), (b, a)):
+            heaviest[pair] = max(w, heaviest.get(pair, 0.0))
+    sample = setting.rows.sample.tolist()
+    found = [[heaviest.get((i, j), 0.0) for j in sample] for i in sample]
+    return np.where(setting.same_row, 1.0, np.array(found).reshape(len(sample), -1))
+
+
+def _near(call: Call, setting: Setting) -> Mask:
+    number = setting.rows.number(call.arguments["field"])
+    if number.dtype.kind != "f":
+        number = number.astype(np.int64)
+    return np.asarray(np.abs(number[:, None] - number[None, :]) <= call.arguments["within"])
+
+
+def _similarity(call: Call, setting: Setting) -> Vectors:
+    arguments = call.arguments
+    if arguments["kernel"] == "sne":
+        return _sne(call, setting)
+    x = setting.rows.vector(arguments["field"])
+    with np.errstate(invalid="ignore"):
+        match arguments["kernel"]:
+            case "cosine":
+                weight = _cosine(x) / arguments["temperature"]
+            case "dot":
+                weight = (x @ x.T) / arguments["temperature"]
+            case "exp":
+                weight = np.exp(np.minimum(_cosine(x) - 1.0, 0.0) / arguments["temperature"])
+            case _:
+                weight = np.exp(-_squared(x, x) / (2 * arguments["bandwidth"] ** 2))
+        return np.where(weight > 0, weight, 0.0)
+
+
+def _sne(call: Call, setting: Setting) -> Vectors:
+    """Joint probabilities over the whole data set, then those of the rows' samples."""
+    dataset = setting.known_dataset()
+    x = dataset.vector(call.arguments["field"])
+    there = np.flatnonzero(np.isfinite(x).all(axis=1))
+    count = len(there)
+    given = np.zeros((len(x), len(x)))  # given[i, j] = p_j|i
+    for i in there:
+        others = there[there != i]
+        distance = _squared(x[[i]], x[others])[0]
+        given[i, others] = _gaussian(distance, call.arguments["perplexity"])
+    joint = (given + given.T) / (2 * count)
+    place = setting.places()
+    return np.where(setting.same_sample, 0.0, joint[np.ix_(place, place)])
+
+
+def _gaussian(distance: Vectors, perplexity: float) -> Vectors:
+    """p_j|i of one sample, its bandwidth found by bisection for the perplexity."""
+    low, high = -745.0, 745.0  # of the logarithm of the precision
+    shifted = distance - distance.min()
+    for _ in range(200):
+        middle = (low + high) / 2
+        p = np.exp(-np.exp(middle) * shifted)
+        p /= p.sum()
+        entropy = -(p * np.log(np.where(p > 0, p, 1.0))).sum()
+        low, high = (middle, high) if entropy > np.log(perplexity) else (low, middle)
+    return np.asarray(p)
+
+
+def _geodesic(call: Call, setting: Setting) -> Mask:
+    dataset = setting.known_dataset()
+    x = dataset.vector(call.arguments["field"])
+    there = np.isfinite(x).all(axis=1)
+    near = _neighbours(x, x, call.arguments["k"], "euclidean")
+    joined = near | near.T
+    path = np.where(joined, np.sqrt(np.maximum(_squared(x, x), 0)), np.inf)
+    np.fill_diagonal(path, np.where(there, 0.0, np.inf))
+    for via in range(len(x)):  # Floyd and Warshall
+        path = np.minimum(path, path[:, [via]] + path[[via], :])
+    place = setting.places()
+    return np.asarray(path <= call.arguments["within"])[np.ix_(place, place)]
+
+
+# neighbours
+
+
+def _knn(call: Call, setting: Setting) -> Mask:
+    arguments = call.arguments
+    if arguments["space"] in MODEL_SPACES:
+        x = setting.rows.spaces[arguments["space"]].astype(np.float64)
+        near = _neighbours(x, x, arguments["k"], arguments["metric"])
+        if arguments["query"] == "other":
+            other = _next_view(setting)
+            near = np.where(other[:, None] >= 0, near[other], False)
+    else:
+        dataset = setting.known_dataset()
+        x = dataset.vector(arguments["space"])
+        place = setting.places()
+        near = _neighbours(x[place], x, arguments["k"], arguments["metric"], place)[:, place]
+    both = near & near.T if arguments["mutual"] else near | near.T
+    return np.asarray(both & ~setting.same_row)
+
+
+def _neighbours(
+    q: Vectors, x: Vectors, k: int, metric: str, place: npt.NDArray[Any] | None = None
+) -> Mask:
+    """(n, m): whether each of x is among the k nearest of each of q, ties to the first.
+
+    `place` says which of x each of q is, which never counts; the same one where left out.
+    """
+    place = np.arange(len(q)) if place is None else place
+    there = np.asarray(np.isfinite(x).all(axis=1))
+    near = np.zeros((len(q), len(x)), dtype=bool)
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    for row in range(len(q)):
+        if not there[place[row]]:
+            continue
+        others = np.flatnonzero(there & (np.arange(len(x)) != place[row]))
+        if metric == "cosine":
+            # equal vectors must have equal distances, whatever the order of a sum
+            distance = np.round(1.0 - (unit[others] * unit[place[row]]).sum(axis=1), 12)
+        else:
+            distance = _squared(x[[place[row]]], x[others])[0]
+        near[row, others[np.argsort(distance, kind="stable")[:k]]] = True
+    return near
+
+
+def _next_view(setting: Setting) -> npt.NDArray[np.int64]:
+    """(u,): the next view of the same sample, the first after the last; -1 for none."""
+    sample, view = setting.rows.sample, setting.rows.view
+    found = np.full(len(sample), -1)
+    for row in range(len(sample)):
+        views = np.flatnonzero(sample == sample[row])
+        later = views[view[views] > view[row]]
+        if len(views) > 1:
+            found[row] = later[0] if len(later) else views[0]
+    return found
+
+
+def _cosine(x: Vectors) -> Vectors:
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return np.asarray(unit @ unit.T)
+
+
+def _squared(a: Vectors, b: Vectors) -> Vectors:
+    """(n, m): squared distances from differences."""
+    return np.array([np.square(row - b).sum(axis=1) for row in a]).reshape(len(a), len(b))
+
+
+SOURCES: Final[Mapping[str, Callable[[Call, Setting], npt.NDArray[Any]]]] = {
+    "ssl": lambda call, setting: setting.same_sample,
+    "supervised": _supervised,
+    "pairs": _pairs,
+    "near": _near,
+    "similarity": _similarity,
+    "geodesic": _geodesic,
+    "knn": _knn,
+    "random": _random,
+    "none": lambda call, setting: np.zeros_like(setting.same_row),
+    "all": lambda call, setting: np.ones_like(setting.same_row),
+    "self": lambda call, setting: setting.same_row,
+    "cross_view": lambda call, setting: ~equal(setting.rows.view),
+}

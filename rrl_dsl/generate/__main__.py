@@ -1,0 +1,58 @@
+"""Renews every generated file of a checkout, or with `--check` says which are stale.
+
+python -m rrl_dsl.generate [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.generate.stub import stub
+from rrl_dsl.generate.tables import tables
+from rrl_dsl.grammar import tables as stored
+from rrl_dsl.language.files import write_text
+from rrl_dsl.language.lexer import grammar_text, made_of
+
+ROOT: Final = Path(__file__).parents[2]
+
+FILES: Final[Mapping[str, Callable[[], str]]] = {
+    "rrl_dsl/__init__.pyi": stub,
+}
+"""Path from the root of a checkout -> what the file must hold."""
+
+
+def stale() -> list[str]:
+    """The generated files that are not what they would be if made now."""
+    found = [name for name, text in FILES.items() if _read(name) != text()]
+    # Lark numbers the states of a parser in any order, so tables tell by what they were made of.
+    if stored.MADE_OF["grammar"] != made_of(grammar_text())["grammar"]:
+        found.append("grammar/tables.py")
+    return found
+
+
+def _read(name: str) -> str | None:
+    path = ROOT / name
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def main() -> int:
+    """Writes or checks; 1 where something was stale and is not mended."""
+    arguments = argparse.ArgumentParser(prog="python -m rrl_dsl.generate", description=__doc__)
+    arguments.add_argument("--check", action="store_true", help="say what is stale, write nothing")
+    check = arguments.parse_args().check
+    names = stale()
+    for name in names:
+        sys.stdout.write(f"{name} {'is stale' if check else 'renewed'}\n")
+        if not check:
+            text = tables() if name == "grammar/tables.py" else FILES[name]()
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+            write_text(ROOT / name, text)
+    return 1 if check and names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

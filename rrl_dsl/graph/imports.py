@@ -1,0 +1,115 @@
+"""Recipe files that other recipes import: found below the importing file, each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.types import Refusal, Scalar
+from rrl_dsl.language import parser
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.span import Source
+from rrl_dsl.language.syntax import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rrl_dsl.graph.symbols import Resolution
+
+MAX_IMPORTS: Final = 256
+"""How often recipes may be imported below one file, counting each set of parameters."""
+
+_Key = tuple[Path, tuple[tuple[str, str, Scalar], ...]]
+Resolve = Callable[[Recipe, Mapping[str, Scalar], "Library"], "Resolution"]
+
+
+@dataclass
+class Library:
+    """The files below one recipe.
+
+    Attributes:
+        overlay: Texts that stand for files, such as what an editor has not yet saved.
+    """
+
+    overlay: Mapping[Path, str] = field(default_factory=dict)
+    _texts: dict[Path, tuple[Recipe | None, list[Diagnostic]]] = field(default_factory=dict)
+    _known: dict[_Key, Resolution] = field(default_factory=dict)
+    _names: dict[Path, str] = field(default_factory=dict)  # what messages call the files
+    _open: list[Path] = field(default_factory=list)  # the files that are being resolved
+
+    def find(self, written: str, source: Source) -> Path:
+        """The file that an import names.
+
+        Raises:
+            Refusal: RRL022 where it is not below the importing file's folder, RRL024 where the
+                importing text lies in no folder.
+        """
+        if source.directory is None:
+            message = f'"{written}" is relative to a file, and this text is in none'
+            raise Refusal("RRL024", message, "save the recipe as a file, or give its directory")
+        try:
+            folder = source.directory.resolve()
+            path = (folder / written).resolve()
+        except (OSError, ValueError, RuntimeError) as problem:  # a null character, a loop of links
+            raise Refusal("RRL021", f'cannot read "{written}": {problem}') from None
+        if not path.is_relative_to(folder):
+            message = f'"{written}" leaves the folder of the recipe that imports it'
+            raise Refusal("RRL022", message, "move it into that folder, or below")
+        self._names.setdefault(path, str(Path(source.name).parent / written))
+        return path
+
+    def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
+        """The recipe in a file, with its calls' streams set as they are when it stands alone.
+
+        Raises:
+            Refusal: RRL023 where the file is importing this one, RRL025 where there are too many.
+            RRLError: Where the file cannot be read.
+        """
+        if path in self._open:
+            round_trip = " -> ".join(f"`{each.name}`" for each in [*self._open, path])
+            raise Refusal("RRL023", f"these recipes import each other: {round_trip}")
+        # `true` and 1 are equal, and two values
+        given = sorted((name, type(value).__name__, value) for name, value in params.items())
+        key = (path, tuple(given))
+        if key not in self._known:
+            if len(self._known) == MAX_IMPORTS:
+                message = f"recipes are imported more than {MAX_IMPORTS} times below this one"
+                raise Refusal("RRL025", message, "import fewer, or with fewer sets of parameters")
+            recipe, faults = self._parsed(path)
+            if recipe is None:
+                raise RRLError(faults)
+            with self.opened(path):
+                found = resolve(recipe, params, self)
+            found.faults[:0] = faults
+            if found.graph is not None:
+                # of a recipe with a contrast, the graph is what is imported
+                graph = found.graph if found.graph.contrast is None else found.graph.operands[0]
+                found.graph = None if found.faults else finished(graph)
+            self._known[key] = found
+        return self._known[key]
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[None]:
+        """Marks a file as being resolved."""
+        self._open.append(path)
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def _parsed(self, path: Path) -> tuple[Recipe | None, list[Diagnostic]]:
+        if path not in self._texts:
+            text = self.overlay.get(path)
+            try:
+                name = self._names[path]
+                source = (
+                    parser.read(path, name) if text is None else Source(text, name, path.parent)
+                )
+                self._texts[path] = parser.parse(source)
+            except RRLError as problem:
+                self._texts[path] = None, list(problem.diagnostics)
+        return self._texts[path]

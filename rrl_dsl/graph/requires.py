@@ -1,0 +1,74 @@
+"""What a recipe needs of the trainer and of the data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rrl_dsl.graph.algebra import Graph, Scaled
+from rrl_dsl.graph.registry import Need
+from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.traverse import calls_of, walk
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What a recipe needs. Names come in order of appearance.
+
+    Attributes:
+        views: How many views of each sample to draw.
+        labels: The label fields it reads.
+        numbers: The number fields it reads.
+        vectors: The vector fields it reads.
+        spaces: The spaces of the model in which it compares rows.
+        bank: How many earlier rows it has as further columns.
+        teacher: Whether it looks at a teacher's embeddings.
+        bound: Whether it must be bound to the whole data set first.
+        draws: Whether its graph is random.
+        epochs: Whether its graph depends on the epoch or step.
+    """
+
+    views: int
+    labels: tuple[str, ...]
+    numbers: tuple[str, ...]
+    vectors: tuple[str, ...]
+    spaces: tuple[str, ...]
+    bank: int
+    teacher: bool
+    bound: bool
+    draws: bool
+    epochs: bool
+
+    @property
+    def columns(self) -> tuple[Need, ...]:
+        """The columns of the data set that it reads."""
+        return (
+            *(Need("label", name) for name in self.labels),
+            *(Need("number", name) for name in self.numbers),
+            *(Need("vector", name) for name in self.vectors),
+        )
+
+
+def requires_of(graph: Graph) -> Requires:
+    """What a recipe needs."""
+    calls = list(calls_of(graph))
+    needs = dict.fromkeys(need for call in calls for need in call.signature.needs(call.arguments))
+
+    def named(kind: str) -> tuple[str, ...]:
+        return tuple(need.name for need in needs if need.kind == kind)
+
+    scaled = (node.factor for node in walk(graph) if isinstance(node, Scaled))
+    scheduled = any(isinstance(factor, Schedule) for factor in scaled) or any(
+        call.schedules for call in calls
+    )
+    return Requires(
+        views=max((call.arguments.get("views", 1) for call in calls), default=1),
+        labels=named("label"),
+        numbers=named("number"),
+        vectors=named("vector"),
+        spaces=named("space"),
+        bank=max((call.arguments.get("bank", 0) for call in calls), default=0),
+        teacher="teacher" in named("space"),
+        bound=any(call.scope == "data set" for call in calls),
+        draws=any(call.draws for call in calls),
+        epochs=scheduled or any(call.signature.timed(call.arguments) for call in calls),
+    )

@@ -1,0 +1,59 @@
+"""Scalars that depend on the epoch."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A scalar that goes from `start` to `end` and stays there.
+
+    | kind | value at epoch e, with t = e / epochs |
+    |---|---|
+    | `linear` | start + (end - start) t |
+    | `cosine` | end + (start - end) (1 + cos(pi t)) / 2 |
+    | `step` | start before the epoch `epochs`, end from it on |
+
+    Attributes:
+        kind: The way it takes.
+        start: Its value at epoch 0.
+        end: Its value from the epoch `epochs` on.
+        epochs: How many epochs it takes.
+    """
+
+    kind: str
+    start: float
+    end: float
+    epochs: int
+    noun = "a schedule"
+
+    def at(self, epoch: int) -> float:
+        """The value at an epoch, counted from 0; always between `start` and `end`."""
+        if epoch >= self.epochs:
+            return self.end
+        share = epoch / self.epochs
+        if self.kind == "linear":
+            return self.start + (self.end - self.start) * share
+        if self.kind == "cosine":
+            return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
+        return self.start
+
+    def __mul__(self, factor: Any) -> Schedule:
+        if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
+            return NotImplemented
+        return replace(self, start=self.start * float(factor), end=self.end * float(factor))
+
+    __rmul__ = __mul__
+
+    def __str__(self) -> str:
+        last = "at" if self.kind == "step" else "epochs"
+        return f"{self.kind}({self.start}, {self.end}, {last}={self.epochs})"
+
+
+def at_epoch(value: float | Schedule, epoch: int) -> float:
+    """The value at an epoch of a number, which stays, or of a schedule."""
+    return value.at(epoch) if isinstance(value, Schedule) else value

@@ -1,0 +1,79 @@
+"""Graph -> the text of a recipe that defines it, for people to read.
+
+What is used more than once gets a name, so that the text is as long as the graph is large.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.traverse import walk
+
+_UNION, _INTERSECTION, _SUM, _PRODUCT, _UNARY, _ATOM = range(6)
+_LEVELS: Final = {"|": _UNION, "&": _INTERSECTION, "+": _SUM, "-": _SUM}
+
+
+def text_of(graph: Graph) -> str:
+    """The recipe, one statement a line."""
+    return _Writer(graph).write()
+
+
+class _Writer:
+    """Texts of nodes, each with how tightly its outermost operator binds."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = list(walk(graph))
+        self.uses = Counter(id(each) for node in self.nodes for each in node.operands)
+        self.call_uses = Counter(node.call for node in self.nodes if isinstance(node, Applied))
+        self.lines: list[str] = []
+        self.texts: dict[int, tuple[str, int]] = {}
+        self.calls: dict[Call, str] = {}
+
+    def write(self) -> str:
+        for node in self.nodes:
+            self.texts[id(node)] = self._named(node, *self._written(node))
+        *_, last = self.nodes
+        return "\n".join([*self.lines, self.texts[id(last)][0]])
+
+    def _named(self, node: Graph, text: str, level: int) -> tuple[str, int]:
+        plain = isinstance(node, Source) and not node.call.draws
+        if self.uses[id(node)] < 2 or plain:
+            return text, level
+        name = f"g{len(self.lines) + 1}"
+        self.lines.append(f"let {name} = {text}")
+        return name, _ATOM
+
+    def _call(self, call: Call) -> str:
+        if self.call_uses[call] < 2:
+            return str(call)
+        if call not in self.calls:
+            self.calls[call] = f"t{len(self.lines) + 1}"
+            self.lines.append(f"let {self.calls[call]} = {call}")
+        return self.calls[call]
+
+    def _written(self, node: Graph) -> tuple[str, int]:
+        if isinstance(node, Source):
+            return str(node.call), _ATOM
+        if isinstance(node, Applied):
+            return f"{self._at(node.operand, _UNION)} | {self._call(node.call)}", _UNION
+        if isinstance(node, Combined):
+            level = _LEVELS[node.operator]
+            first, *others = node.parts
+            shown = [self._at(first, level), *(self._at(each, level + 1) for each in others)]
+            return f" {node.operator} ".join(shown), level
+        if isinstance(node, Scaled):
+            return f"{node.factor} * {self._at(node.operand, _UNARY)}", _PRODUCT
+        if isinstance(node, Contrasted):
+            graph, unrelated = (self._at(each, _UNION) for each in node.operands)
+            return f"{graph}\ncontrast {unrelated}", _UNION
+        assert isinstance(node, Complement)
+        return f"~{self._at(node.operand, _UNARY)}", _UNARY
+
+    def _at(self, node: Graph, level: int) -> str:
+        """A node's text, in brackets where it binds less tightly than its place wants."""
+        text, own = self.texts[id(node)]
+        return text if own >= level else f"({text})"

@@ -1,0 +1,74 @@
+"""A mend that a diagnostic carries as edits does mend: applied, the text has that error no more."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from test_error_cases import HERE, Case, cases, write
+
+import rrl_dsl as rrl
+from rrl_dsl.language.diagnostics import Diagnostic, Edit
+
+
+def faults_of(case: Case, recipe: str) -> tuple[Diagnostic, ...]:
+    with TemporaryDirectory() as name:
+        folder = write(case, Path(name)) or HERE / "files"
+        return faults_in(case, recipe, folder)
+
+
+def faults_in(case: Case, recipe: str, folder: Path) -> tuple[Diagnostic, ...]:
+    try:
+        rrl.parse(recipe, params=case.params, directory=folder)
+    except rrl.RRLError as problem:
+        return problem.diagnostics
+    return ()
+
+
+def applied(text: str, edits: list[Edit]) -> str:
+    """The text after the edits, from the last to the first so that places stay what they were."""
+    for edit in sorted(set(edits), key=lambda each: each.span, reverse=True):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    return text
+
+
+def edits_of(case: Case, recipe: str, fault: Diagnostic) -> list[Edit]:
+    """The edits of a fault that change the recipe itself, and no file that it imports."""
+    here = fault.source is not None and fault.source.text == recipe
+    return list(fault.edits) if here else []
+
+
+MENDED = [case for case in cases() if any(each.edits for each in faults_of(case, case.recipe))]
+
+
+def test_most_mistakes_carry_their_mend():
+    assert len(MENDED) > len(cases()) / 3
+
+
+@pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
+def test_each_mend_alone_takes_its_error_away(case: Case):
+    faults = faults_of(case, case.recipe)
+    for fault in faults:
+        if edits := edits_of(case, case.recipe, fault):
+            mended = applied(case.recipe, edits)
+            after = faults_of(case, mended)
+            same = [(each.code, each.message) for each in after]
+            before = [(each.code, each.message) for each in faults]
+            this = (fault.code, fault.message)
+            assert same.count(this) < before.count(this), mended
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        case
+        for case in MENDED
+        if all(edits_of(case, case.recipe, each) for each in faults_of(case, case.recipe))
+    ],
+    ids=lambda case: case.name,
+)
+def test_all_mends_together_give_a_recipe_that_parses(case: Case):
+    recipe = case.recipe
+    for _ in range(3):  # a mend may uncover the next mistake
+        faults = faults_of(case, recipe)
+        recipe = applied(recipe, [e for each in faults for e in edits_of(case, recipe, each)])
+    assert faults_of(case, recipe) == (), recipe
