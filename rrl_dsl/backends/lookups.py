@@ -55,14 +55,13 @@ def find(lookup: Lookup, dataset: Nodes, seed: int) -> Found:
         seed: The recipe's seed.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the data set lacks the column, RRL416 where the file of
-            pairs names a sample that it lacks, RRL420 where it is too small.
+        RRLError: RRL401 or RRL417 where the data set lacks the column, RRL420 where it is too
+            small.
     """
     match lookup:
         case Chosen():
             return _ids_alone(_choose(lookup, dataset.sample, dataset.labels, seed))
         case Listed(links=links):
-            _check_ids(links, dataset.sample)
             return listed(links)
     ids, first = np.unique(dataset.sample.numpy(), return_index=True)
     vectors = dataset.vector(lookup.field).numpy()[first]
@@ -123,8 +122,16 @@ def _of_graph(ids: np.ndarray[tuple[int], np.dtype[np.int64]], graph: sp.csr_arr
     )
 
 
-def _check_ids(links: Links, sample: Tensor) -> None:
-    """Refuses pairs with samples that the data set lacks, the first few by line."""
+def check_ids(links: Links, sample: Tensor) -> None:
+    """Refuses pairs with samples that a data set lacks, the first few by line.
+
+    Args:
+        links: The pairs.
+        sample: int64 (n,), the ids there are.
+
+    Raises:
+        RRLError: RRL416.
+    """
     known = np.unique(sample.numpy())
     faults = []
     for column in (links.a, links.b):

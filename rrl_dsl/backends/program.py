@@ -88,11 +88,13 @@ class Program:
         """What the recipe needs of the trainer and of the data set."""
         return requires_of(self.graph)
 
-    def bind(self, dataset: Samples) -> Program:
+    def bind(self, dataset: Samples, *, others: Tensor | None = None) -> Program:
         """Gives the program the whole data set, for calls that look at all samples.
 
         Args:
             dataset: Its ids, labels and fields, one entry for each sample.
+            others: Ids of samples that exist beside it, such as those of a test split: files of
+                pairs may name them.
 
         Returns:
             This program.
@@ -102,11 +104,17 @@ class Program:
                 are malformed, RRL416 where a file of pairs names a sample that it lacks, RRL420
                 where it has too few samples.
         """
-        from rrl_dsl.backends.lookups import find
+        import torch
+
+        from rrl_dsl.backends.lookups import check_ids, find
         from rrl_dsl.backends.nodes import Nodes
 
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
+        known = rows.sample if others is None else torch.cat([rows.sample, others.cpu()])
+        for each in self.plan.lookups:
+            if isinstance(each, Listed):
+                check_ids(each.links, known)
         self._found = tuple(find(each, rows, self.seed) for each in self.plan.lookups)
         self._found_on.clear()
         return self

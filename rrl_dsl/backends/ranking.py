@@ -100,7 +100,7 @@ def components(related: Callable[[Tensor], Tensor], universe: Universe) -> Tenso
     size, device = len(universe), universe.first.device
     edges = torch.cat([related(tile) & universe.first for tile in _tiles(size, device)])
     root = torch.arange(size, device=device)
-    levels = max(1, (size - 1).bit_length())
+    levels = max(size - 1, 0).bit_length()
     for _ in range(2 * levels):
         smallest_near = torch.where(edges, root, size).amin(dim=1).minimum(root)
         parent = root.scatter_reduce(0, root, smallest_near, "amin")

@@ -262,15 +262,17 @@ class Contrasted(Graph):
         return Contrasted(*operands)
 
 
-def contrasted(graph: Graph, contrast: object) -> Contrasted:
-    """The graph with a contrast.
+def contrasted(graph: Graph, contrast: object) -> Graph:
+    """The graph with a contrast; the graph itself where that is all pairs, as without one.
 
     Raises:
         Refusal: RRL212 where either has a contrast already, RRL201 for what is no graph.
     """
     if not isinstance(contrast, Graph):
         raise Refusal("RRL201", f"a contrast is a graph, not {described(contrast)}")
-    return Contrasted(unfinished(graph), unfinished(contrast))
+    finished = Contrasted(unfinished(graph), unfinished(contrast))
+    everything = isinstance(contrast, Source) and contrast.call.signature.name == "all"
+    return graph if everything else finished
 
 
 def unfinished(graph: Graph) -> Graph:

@@ -25,7 +25,7 @@ from rrl_dsl.graph.mends import mends_of, without
 from rrl_dsl.graph.registry import Signature, bind, lookup, signatures
 from rrl_dsl.graph.reports import Reports, replaced
 from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Reference
-from rrl_dsl.graph.types import FIELD, Choice, Field, File, Refusal, Scalar, Type, described
+from rrl_dsl.graph.types import Choice, Field, File, Refusal, Scalar, Type, described
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import (
     MAX_DIAGNOSTICS,
@@ -252,7 +252,7 @@ class Expressions(Reports):
                 self.report("RRL206", message, argument.span, hint)
                 known = False
                 continue
-            value = self.argument(argument, FIELD)
+            value = self.parameter(argument.value)
             if argument.name.text in params:
                 message = f"`{argument.name.text}` is given twice"
                 self.report(
@@ -271,6 +271,12 @@ class Expressions(Reports):
                     message = f"a parameter is a number, a string or a flag, not {described(value)}"
                     self.report("RRL202", message, argument.value.span)
         return self.import_with(definition, params, node.span) if known else POISON
+
+    def parameter(self, node: syntax.Expression) -> Meaning:
+        """The value of an imported recipe's parameter; an undefined bare name is a word."""
+        if isinstance(node, syntax.Name) and node.text not in self.names:
+            return self.word(node)
+        return self.value(node)
 
     # operators
 

@@ -76,7 +76,7 @@ class Library:
         given = sorted((name, type(value).__name__, value) for name, value in params.items())
         key = (path, tuple(given))
         if key not in self._known:
-            if len(self._known) == MAX_IMPORTS:
+            if len(self._known) >= MAX_IMPORTS:
                 message = f"recipes are imported more than {MAX_IMPORTS} times below this one"
                 raise Refusal("RRL025", message, "import fewer, or with fewer sets of parameters")
             recipe, faults = self._parsed(path)

@@ -130,7 +130,7 @@ def test_calls_with_seeds_of_their_own_change_places_freely():
 
 
 @MODEST
-@given(recipes(size=8, per_class=True))
+@given(recipes(size=8, bound=True, batch=True))
 def test_text_and_python_give_the_same_graph(recipe: Recipe):
     built, read = graph_of(recipe), rrl.parse(text_of(recipe))
     assert canonical(built) == canonical(read)

@@ -20,7 +20,8 @@ BELOW = {
     "show": {"language"},
     "training": {"language", "graph", "backends", "losses", "data", "show"},
     "cli": {"language", "graph", "backends", "losses", "data", "show", "training"},
-    "generate": {"language", "grammar", "graph"},
+    "editor": {"language", "graph", "backends", "data"},
+    "generate": {"language", "grammar", "graph", "backends", "editor", "show"},
 }
 """What each folder may import beside itself."""
 

@@ -27,7 +27,7 @@ def bound(recipe: Recipe, dataset: list[Row], seed: int) -> rrl.Program:
 
 
 @MODEST
-@given(st.data(), recipes(per_class=True), datasets(), settings_of_a_run)
+@given(st.data(), recipes(bound=True), datasets(), settings_of_a_run)
 def test_batch_is_a_sub_matrix_of_the_graph_over_the_data_set(
     data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
 ):
@@ -41,7 +41,7 @@ def test_batch_is_a_sub_matrix_of_the_graph_over_the_data_set(
 
 
 @MODEST
-@given(st.data(), recipes(per_class=True), datasets(), settings_of_a_run)
+@given(st.data(), recipes(bound=True), datasets(), settings_of_a_run)
 def test_rows_by_other_columns_are_a_sub_matrix_too(
     data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
 ):

@@ -6,12 +6,26 @@ they read, so that the library can be wrong and this still right. It shares no c
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from random_recipes import Applied, Call, Complement, Joined, Recipe, Scaled, Source, operands, walk
+from random_recipes import (
+    Applied,
+    Call,
+    Complement,
+    Joined,
+    Recipe,
+    Scaled,
+    Schedule,
+    Source,
+    operands,
+    walk,
+)
 
 C = 0x1E3779B9
 WORD = 2**32
@@ -19,11 +33,21 @@ WORD = 2**32
 
 @dataclass(frozen=True)
 class Row:
-    """One view of one sample, with what is known of it."""
+    """One view of one sample, with what is known of it.
+
+    A number or a vector that is missing is None. `spaces` are the embeddings of the row.
+    """
 
     sample: int
     view: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    vectors: Mapping[str, tuple[float, ...] | None] = field(default_factory=dict)
+    spaces: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def row(self) -> tuple[int, int]:
+        return (self.sample, self.view)
 
 
 # draws
@@ -83,6 +107,22 @@ def streams_of(recipe: Recipe) -> dict[int, int]:
     return streams
 
 
+# numbers and vectors
+
+
+def cosine(x: Sequence[float], y: Sequence[float]) -> float:
+    lengths = math.hypot(*x) * math.hypot(*y)
+    return math.fsum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
+
+
+def squared_distance(x: Sequence[float], y: Sequence[float]) -> float:
+    return math.fsum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+
+
+def as_float32(x: float) -> float:
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
 # the recipe
 
 
@@ -98,10 +138,34 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.streams = streams_of(self.recipe)
-        self.chosen: dict[int, set[int]] = {}
+        self.found: dict[object, object] = {}  # what is found once a data set, or once a batch
+        self.universe: list[Row] = []
 
     def matrix(self, rows: Sequence[Row], cols: Sequence[Row]) -> list[list[float]]:
+        once = {row.row: row for row in [*cols, *rows]}
+        self.universe = [once[key] for key in sorted(once)]
+        self.found.clear()
         return [[self.weight(self.recipe, i, j, {}) for j in cols] for i in rows]
+
+    def once(self, key: object, find: Callable[[], object]) -> object:
+        if key not in self.found:
+            self.found[key] = find()
+        return self.found[key]
+
+    def value(self, given: object) -> float:
+        """A number, or a schedule at the epoch."""
+        if not isinstance(given, Schedule):
+            return given
+        if self.epoch >= given.epochs:
+            return given.end
+        share = self.epoch / given.epochs
+        match given.kind:
+            case "linear":
+                return given.start + (given.end - given.start) * share
+            case "cosine":
+                turn = (1 + math.cos(math.pi * share)) / 2
+                return given.end + (given.start - given.end) * turn
+        return given.start
 
     def weight(self, node: Recipe, i: Row, j: Row, known: dict[int, float]) -> float:
         if id(node) not in known:
@@ -110,16 +174,16 @@ class Oracle:
         return known[id(node)]
 
     def weight_from(self, node: Recipe, parts: list[float], i: Row, j: Row) -> float:
-        same = (i.sample, i.view) == (j.sample, j.view)
+        same = i.row == j.row
         match node:
             case Source(call=call):
                 return self.source(call, i, j, same)
             case Applied(call=call):
-                return self.transformed(call, parts[0], i, j, same)
+                return self.transformed(node, call, parts[0], i, j, same)
             case Complement():
                 return 1.0 if parts[0] == 0 and not same else 0.0
             case Scaled(factor=factor):
-                return factor * parts[0]
+                return self.value(factor) * parts[0]
             case Joined(sign="|"):
                 return max(parts)
             case Joined(sign="&"):
@@ -130,18 +194,19 @@ class Oracle:
                 return parts[0] if parts[1] == 0 else 0.0
         raise AssertionError(node)
 
-    def source(self, call: Call, i: Row, j: Row, same: bool) -> bool:
+    def source(self, call: Call, i: Row, j: Row, same: bool) -> float:
+        given = call.arguments
         match call.name:
             case "ssl":
                 return i.sample == j.sample
             case "supervised":
-                name = call.arguments.get("labels", "label")
+                name = given.get("labels", "label")
                 labels = (i.labels[name], j.labels[name])
                 known = all(label != -1 for label in labels)
                 chosen = self.is_chosen(call, i) and self.is_chosen(call, j)
                 return known and chosen and labels[0] == labels[1]
             case "random":
-                return same or passes(self.draw(call, i, j), call.arguments["p"])
+                return same or passes(self.draw(call, i, j), self.value(given["p"]))
             case "none":
                 return False
             case "all":
@@ -150,9 +215,21 @@ class Oracle:
                 return same
             case "cross_view":
                 return i.view != j.view
+            case "near":
+                a, b = (row.numbers[given["field"]] for row in (i, j))
+                return a is not None and b is not None and abs(a - b) <= given["within"]
+            case "pairs":
+                return 1.0 if same else self.listed(call).get((i.sample, j.sample), 0.0)
+            case "similarity":
+                return self.similarity(given, i, j)
+            case "knn":
+                return not same and self.are_neighbours(call, i, j)
+            case "geodesic":
+                paths = self.once(id(call), lambda: self.paths(given))
+                return paths[i.sample, j.sample] <= given["within"] + 1e-12
         raise AssertionError(call)
 
-    def transformed(self, call: Call, w: float, i: Row, j: Row, same: bool) -> float:
+    def transformed(self, node: Applied, call: Call, w: float, i: Row, j: Row, same: bool) -> float:
         given = call.arguments
         match call.name:
             case "corrupt" | "keep":
@@ -162,20 +239,154 @@ class Oracle:
                 appears = 0.0 if call.name == "keep" else given.get("fpr", 0.0)
                 h = self.draw(call, i, j)
                 if w > 0:
-                    return w if passes(h, stays) else 0.0
-                return 1.0 if passes(h, appears) else 0.0
+                    return w if passes(h, self.value(stays)) else 0.0
+                return 1.0 if passes(h, self.value(appears)) else 0.0
             case "threshold":
                 return 1.0 if w > given["at"] else 0.0
             case "clip":
                 return min(w, given.get("max", 1.0))
             case "power":
-                return w ** given["p"]
+                return w ** self.value(given["p"])
             case "drop_self":
                 return 0.0 if same else w
             case "during":
                 begun = self.epoch >= given.get("start", 0)
                 return w if begun and not self.epoch >= given.get("end", float("inf")) else 0.0
+            case "topk":
+                among = [self.is_heavy(node, i, j), self.is_heavy(node, j, i)]
+                return w if (all(among) if given.get("mutual") else any(among)) else 0.0
+            case "closure":
+                return 1.0 if j.row in self.component(node, i) else 0.0
         raise AssertionError(call)
+
+    # fields and files
+
+    def similarity(self, given: Mapping[str, object], i: Row, j: Row) -> float:
+        x, y = (row.vectors[given["field"]] for row in (i, j))
+        if x is None or y is None:
+            return 0.0
+        temperature = given.get("temperature", 1.0)
+        match given.get("kernel", "cosine"):
+            case "cosine":
+                return max(0.0, cosine(x, y) / temperature)
+            case "dot":
+                inner = math.fsum(a * b for a, b in zip(x, y, strict=True))
+                return max(0.0, inner / temperature)
+            case "exp":
+                return math.exp((cosine(x, y) - 1) / temperature)
+            case "rbf":
+                return math.exp(-squared_distance(x, y) / (2 * given.get("bandwidth", 1.0) ** 2))
+        raise AssertionError(given)
+
+    def listed(self, call: Call) -> dict[tuple[int, int], float]:
+        def read() -> dict[tuple[int, int], float]:
+            heaviest: dict[tuple[int, int], float] = {}
+            with open(call.arguments["file"], newline="") as file:
+                for line in csv.DictReader(file):
+                    a, b = int(line["a"]), int(line["b"])
+                    w = float(line.get("weight") or call.arguments.get("weight", 1.0))
+                    for pair in ((a, b), (b, a)):
+                        heaviest[pair] = max(w, heaviest.get(pair, 0.0))
+            return heaviest
+
+        return self.once(id(call), read)
+
+    def paths(self, given: Mapping[str, object]) -> dict[tuple[int, int], float]:
+        """The length of the shortest path between any two samples of the data set."""
+        vectors = {row.sample: row.vectors[given["field"]] for row in self.dataset}
+        samples = sorted(vectors)
+        near = {s: self.nearest_samples(s, vectors, given["k"], "euclidean") for s in samples}
+        path = {
+            (a, b): math.sqrt(squared_distance(vectors[a], vectors[b]))
+            if b in near[a] or a in near[b]
+            else math.inf
+            for a in samples
+            for b in samples
+        }
+        for sample in samples:
+            path[sample, sample] = math.inf if vectors[sample] is None else 0.0
+        for via in samples:
+            for a in samples:
+                for b in samples:
+                    path[a, b] = min(path[a, b], path[a, via] + path[via, b])
+        return path
+
+    # neighbours
+
+    def are_neighbours(self, call: Call, i: Row, j: Row) -> bool:
+        given = call.arguments
+        space = given.get("space", "projection")
+        if space in ("projection", "backbone", "teacher"):
+            among = [j.row in self.nearest_rows(call, i), i.row in self.nearest_rows(call, j)]
+        else:
+            lists = self.once(id(call), lambda: self.lists_of_samples(given))
+            among = [j.sample in lists[i.sample], i.sample in lists[j.sample]]
+        return all(among) if given.get("mutual") else any(among)
+
+    def nearest_rows(self, call: Call, row: Row) -> list[tuple[int, int]]:
+        given = call.arguments
+        space, metric = given.get("space", "projection"), given.get("metric", "cosine")
+        if given.get("query") == "other":
+            views = [each for each in self.universe if each.sample == row.sample]
+            if len(views) < 2:
+                return []
+            row = next((each for each in views if each.view > row.view), views[0])
+
+        def find() -> list[tuple[int, int]]:
+            others = [each for each in self.universe if each.row != row.row]
+            far = {o.row: distance(row.spaces[space], o.spaces[space], metric) for o in others}
+            return sorted(far, key=lambda other: (far[other], other))[: given["k"]]
+
+        return self.once((id(call), row.row), find)
+
+    def lists_of_samples(self, given: Mapping[str, object]) -> dict[int, list[int]]:
+        vectors = {row.sample: row.vectors[given["space"]] for row in self.dataset}
+        metric = given.get("metric", "cosine")
+        return {
+            sample: self.nearest_samples(sample, vectors, given["k"], metric) for sample in vectors
+        }
+
+    def nearest_samples(
+        self, sample: int, vectors: Mapping[int, tuple[float, ...] | None], k: int, metric: str
+    ) -> list[int]:
+        x = vectors[sample]
+        if x is None:
+            return []
+        far = {
+            other: distance(x, y, metric)
+            for other, y in vectors.items()
+            if y is not None and other != sample
+        }
+        return sorted(far, key=lambda other: (far[other], other))[:k]
+
+    # the whole batch
+
+    def is_heavy(self, node: Applied, i: Row, j: Row) -> bool:
+        """Whether j is among the k heaviest edges of i, self an edge like any other."""
+
+        def find() -> list[tuple[int, int]]:
+            weights = {
+                each.row: as_float32(self.weight(node.operand, i, each, {}))
+                for each in self.universe
+            }
+            edges = [row for row, w in weights.items() if w > 0]
+            order = sorted(edges, key=lambda row: (-weights[row], row))
+            return order[: node.call.arguments["k"]]
+
+        return j.row in self.once((id(node), "heavy", i.row), find)
+
+    def component(self, node: Applied, i: Row) -> set[tuple[int, int]]:
+        def find() -> set[tuple[int, int]]:
+            reached, waiting = {i.row}, [i]
+            while waiting:
+                here = waiting.pop()
+                for each in self.universe:
+                    if each.row not in reached and self.weight(node.operand, here, each, {}) > 0:
+                        reached.add(each.row)
+                        waiting.append(each)
+            return reached
+
+        return self.once((id(node), "component", i.row), find)
 
     # what is drawn
 
@@ -193,10 +404,9 @@ class Oracle:
     def is_chosen(self, call: Call, row: Row) -> bool:
         k = self.key_of(call)
         if "per_class" not in call.arguments:
-            return passes(row_hash(row.sample, 0, k), call.arguments.get("frac", 1.0))
-        if id(call) not in self.chosen:
-            self.chosen[id(call)] = self.choose(call, k)
-        return row.sample in self.chosen[id(call)]
+            frac = self.value(call.arguments.get("frac", 1.0))
+            return passes(row_hash(row.sample, 0, k), frac)
+        return row.sample in self.once(id(call), lambda: self.choose(call, k))
 
     def choose(self, call: Call, k: int) -> set[int]:
         name = call.arguments.get("labels", "label")
@@ -209,3 +419,10 @@ class Oracle:
             order = sorted(members, key=lambda sample: (row_hash(sample, 0, k) >> 1, sample))
             chosen.update(order[: call.arguments["per_class"]])
         return chosen
+
+
+def distance(x: Sequence[float], y: Sequence[float], metric: str) -> float:
+    """What neighbours are ranked by; equal vectors are equally far whatever the rounding."""
+    if metric == "cosine":
+        return round(-cosine(x, y), 9)
+    return squared_distance(x, y)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
+import torch
 from parity_oracle import Row
-from random_recipes import LABELS
+from random_recipes import LABELS, NUMBERS, VECTORS
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
@@ -18,15 +21,39 @@ SEEDS = (0, 1, 2**32 - 1, 2**32 + 5, 2**63 + 17, 2**64 - 1)
 
 @st.composite
 def datasets(draw: st.DrawFn) -> list[Row]:
-    """One row for each sample of a data set, in any order."""
+    """One row for each sample of a data set, in any order; whole numbers, so that ties are many."""
     ids = draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=6, unique=True))
     label = st.integers(-1, 2)
-    return [Row(sample, 0, {name: draw(label) for name in LABELS}) for sample in ids]
+    number = st.sampled_from([None, -1.0, 0.0, 0.5, 2.0, 2.25])
+    vector = st.sampled_from([None, (0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (-1, 1), (3, -1)])
+    return [
+        Row(
+            sample,
+            0,
+            {name: draw(label) for name in LABELS},
+            {name: draw(number) for name in NUMBERS},
+            {name: draw(vector) for name in VECTORS},
+        )
+        for sample in ids
+    ]
 
 
 def views_of(dataset: Sequence[Row], views: int = 2) -> list[Row]:
-    """Every view of every sample."""
-    return [Row(row.sample, view, row.labels) for row in dataset for view in range(views)]
+    """Every view of every sample, each with embeddings of its own."""
+    return [
+        replace(row, view=view, spaces=embeddings(row.sample, view))
+        for row in dataset
+        for view in range(views)
+    ]
+
+
+def embeddings(sample: int, view: int) -> dict[str, tuple[float, ...]]:
+    """Small whole numbers that hang on the row alone, so that many rows are equally far."""
+    chance = random.Random(f"{sample} {view}")
+    return {
+        space: (chance.randint(-2, 2), chance.randint(-2, 2), chance.randint(0, 1))
+        for space in ("projection", "backbone", "teacher")
+    }
 
 
 def batches(dataset: Sequence[Row], most: int = 7) -> st.SearchStrategy[list[Row]]:
@@ -46,17 +73,34 @@ settings_of_a_run = st.fixed_dictionaries(
 
 def nodes_of(rows: Sequence[Row]) -> rrl.Nodes:
     """The rows as the library takes them."""
-    return rrl.Nodes(
-        sample=np.array([row.sample for row in rows], dtype=np.int64),
-        view=np.array([row.view for row in rows], dtype=np.int64),
-        labels={name: np.array([row.labels[name] for row in rows]) for name in LABELS},
-    )
+    found = reference_rows_of(rows)
+    return rrl.Nodes(found.sample, found.view, found.labels, found.fields)
+
+
+def spaces_of(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+    """The embeddings of the rows as the library takes them."""
+    found = reference_rows_of(rows).spaces
+    return {name: torch.from_numpy(vectors).float() for name, vectors in found.items()}
 
 
 def reference_rows_of(rows: Sequence[Row]) -> reference.Rows:
     """The rows as the reference backend takes them."""
+    missing = (np.nan, np.nan)
+    numbers = {
+        name: np.array([row.numbers.get(name) for row in rows], dtype=np.float64)
+        for name in NUMBERS
+    }
+    vectors = {
+        name: np.array([row.vectors.get(name) or missing for row in rows], dtype=np.float64)
+        for name in VECTORS
+    }
     return reference.Rows(
         np.array([row.sample for row in rows], dtype=np.int64),
         np.array([row.view for row in rows], dtype=np.int64),
         {name: np.array([row.labels[name] for row in rows], dtype=np.int64) for name in LABELS},
+        {**numbers, **vectors},
+        {
+            name: np.array([row.spaces[name] for row in rows], dtype=np.float64)
+            for name in (rows[0].spaces if rows else {})
+        },
     )

@@ -9,12 +9,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hypothesis import strategies as st
 
 import rrl_dsl as rrl
 
 LABELS = ("fine", "coarse")
+NUMBERS = ("time",)
+VECTORS = ("caption",)
+LINKS = Path(__file__).parent / "links"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that depends on the epoch."""
+
+    kind: str
+    start: float
+    end: float
+    epochs: int
+
+    def __str__(self) -> str:
+        last = "at" if self.kind == "step" else "epochs"
+        return f"{self.kind}({self.start}, {self.end}, {last}={self.epochs})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +63,7 @@ class Joined:
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    factor: float
+    factor: float | Schedule
     operand: Recipe
 
 
@@ -84,7 +102,12 @@ def walk(recipe: Recipe) -> Iterator[Recipe]:
 def is_binary(recipe: Recipe) -> bool:
     """Whether the language calls the graph binary."""
     match recipe:
-        case Source() | Complement():
+        case Source(call=call):
+            weighted = call.name == "pairs" and (
+                "weight" in call.arguments or "weighted" in str(call.arguments["file"])
+            )
+            return call.name != "similarity" and not weighted
+        case Complement():
             return True
         case Scaled():
             return False
@@ -95,7 +118,7 @@ def is_binary(recipe: Recipe) -> bool:
         case Joined(left=left, right=right):
             return is_binary(left) and is_binary(right)
         case Applied(operand=operand, call=call):
-            if call.name == "threshold":
+            if call.name in ("threshold", "closure"):
                 return True
             shrinks = call.name == "clip" and call.arguments.get("max", 1.0) < 1
             return is_binary(operand) and not shrinks
@@ -111,8 +134,15 @@ def graph_of(recipe: Recipe) -> rrl.Graph:
 
     def made(call: Call) -> rrl.Graph | rrl.Transform:
         if id(call) not in calls:
-            calls[id(call)] = getattr(rrl, call.name)(**call.arguments)
+            arguments = {name: given(value) for name, value in call.arguments.items()}
+            calls[id(call)] = getattr(rrl, call.name)(**arguments)
         return calls[id(call)]
+
+    def given(value: object) -> object:
+        if not isinstance(value, Schedule):
+            return value
+        last = "at" if value.kind == "step" else "epochs"
+        return getattr(rrl, value.kind)(value.start, value.end, **{last: value.epochs})
 
     joins: dict[str, Callable[[rrl.Graph, rrl.Graph], rrl.Graph]] = {
         "|": lambda a, b: a | b,
@@ -130,7 +160,7 @@ def graph_of(recipe: Recipe) -> rrl.Graph:
             case Joined(sign=sign):
                 graphs[id(node)] = joins[sign](*parts)
             case Scaled(factor=factor):
-                graphs[id(node)] = factor * parts[0]
+                graphs[id(node)] = given(factor) * parts[0]
             case Complement():
                 graphs[id(node)] = ~parts[0]
     return graphs[id(recipe)]
@@ -142,24 +172,29 @@ def text_of(recipe: Recipe) -> str:
     uses = Counter(id(operand) for node in nodes for operand in operands(node))
     call_uses = Counter(id(node.call) for node in nodes if isinstance(node, Source | Applied))
     lines: list[str] = []
-    written: dict[int, str] = {}
+    texts: dict[int, str] = {}
 
     def named(item: object, text: str, many: bool) -> str:
         if many:
             name = f"n{len(lines)}"
             lines.append(f"let {name} = {text}")
             text = name
-        written[id(item)] = text
+        texts[id(item)] = text
         return text
 
+    def written(value: object) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return f'"{value}"' if isinstance(value, Path) else str(value)
+
     def call_text(call: Call) -> str:
-        inside = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
-        if id(call) in written:
-            return written[id(call)]
+        inside = ", ".join(f"{name}={written(value)}" for name, value in call.arguments.items())
+        if id(call) in texts:
+            return texts[id(call)]
         return named(call, f"{call.name}({inside})", call_uses[id(call)] > 1)
 
     for node in nodes:
-        parts = [written[id(operand)] for operand in operands(node)]
+        parts = [texts[id(operand)] for operand in operands(node)]
         match node:
             case Source(call=call):
                 text = call_text(call)
@@ -172,7 +207,7 @@ def text_of(recipe: Recipe) -> str:
             case Complement():
                 text = f"~{parts[0]}"
         named(node, text, uses[id(node)] > 1)
-    return "\n".join([*lines, written[id(recipe)]])
+    return "\n".join([*lines, texts[id(recipe)]])
 
 
 # strategies
@@ -181,45 +216,107 @@ probabilities = st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.9, 1.0])
 fractions = st.sampled_from([0.2, 0.5, 0.8, 1.0])
 seeds = st.sampled_from([0, 7, 2**31, 2**40 + 3])
 factors = st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0, 1.7, 2.0, 3.0])
+spaces = st.sampled_from(["projection", "backbone", "teacher"])
+files = st.sampled_from(["links.csv", "twice.csv", "weighted.csv"]).map(lambda name: LINKS / name)
 
 
 @st.composite
-def sources(draw: st.DrawFn, seeded: bool, per_class: bool) -> Source:
+def scheduled(draw: st.DrawFn, values: st.SearchStrategy[float]) -> float | Schedule:
+    """A number, or now and then a schedule between two."""
+    if draw(st.integers(0, 5)):
+        return draw(values)
+    kind = draw(st.sampled_from(["linear", "cosine", "step"]))
+    return Schedule(kind, draw(values), draw(values), draw(st.integers(1, 4)))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a random recipe may look at beside two rows.
+
+    Attributes:
+        seeded: Whether each stochastic call has a seed of its own, so that it draws the same
+            wherever it stands.
+        bound: Whether it may look at the whole data set.
+        batch: Whether it may look at the whole batch.
+    """
+
+    seeded: bool = False
+    bound: bool = False
+    batch: bool = False
+
+
+@st.composite
+def sources(draw: st.DrawFn, scope: Scope) -> Source:
     kinds = ["ssl", "supervised", "random", "none", "all", "self", "cross_view"]
-    name = draw(st.sampled_from([*kinds, "ssl", "supervised", "random"]))
+    kinds += ["near", "similarity", "similarity", "ssl", "supervised", "random"]
+    kinds += ["pairs"] * (not scope.bound)  # the files name samples that a data set lacks
+    kinds += ["geodesic"] * scope.bound + ["knn"] * (2 * (scope.bound or scope.batch))
+    name = draw(st.sampled_from(kinds))
     arguments: dict[str, object] = {}
-    if name == "ssl" and draw(st.booleans()):
-        arguments["views"] = draw(st.integers(1, 4))
-    if name == "supervised":
-        arguments["labels"] = draw(st.sampled_from(LABELS))
-        if per_class and draw(st.booleans()):
-            arguments["per_class"] = draw(st.integers(1, 3))
-        elif draw(st.booleans()):
-            arguments["frac"] = draw(fractions)
-    if name == "random":
-        arguments["p"] = draw(probabilities)
-    if name in ("supervised", "random") and (seeded or draw(st.integers(0, 3)) == 0):
+    match name:
+        case "ssl" if draw(st.booleans()):
+            arguments["views"] = draw(st.integers(1, 4))
+        case "supervised":
+            arguments["labels"] = draw(st.sampled_from(LABELS))
+            if scope.bound and draw(st.booleans()):
+                arguments["per_class"] = draw(st.integers(1, 3))
+            elif draw(st.booleans()):
+                arguments["frac"] = draw(scheduled(fractions))
+        case "random":
+            arguments["p"] = draw(scheduled(probabilities))
+        case "near":
+            arguments["field"] = draw(st.sampled_from(NUMBERS))
+            arguments["within"] = draw(st.sampled_from([0, 0.5, 1, 2.25]))
+        case "pairs":
+            arguments["file"] = draw(files)
+            if arguments["file"].name != "weighted.csv" and draw(st.booleans()):
+                arguments["weight"] = draw(st.sampled_from([0.5, 2.0]))
+        case "similarity":
+            arguments["field"] = draw(st.sampled_from(VECTORS))
+            kernel = draw(st.sampled_from(["cosine", "dot", "exp", "rbf"]))
+            arguments["kernel"] = kernel
+            if kernel == "rbf":
+                arguments["bandwidth"] = draw(st.sampled_from([0.5, 2.0]))
+            elif draw(st.booleans()):
+                arguments["temperature"] = draw(st.sampled_from([0.5, 2.0]))
+        case "knn":
+            arguments["k"] = draw(st.integers(1, 4))
+            in_model = scope.batch and (not scope.bound or draw(st.booleans()))
+            arguments["space"] = draw(spaces if in_model else st.sampled_from(VECTORS))
+            arguments["metric"] = draw(st.sampled_from(["cosine", "euclidean"]))
+            arguments["mutual"] = draw(st.booleans())
+            if in_model and draw(st.booleans()):
+                arguments["query"] = "other"
+        case "geodesic":
+            arguments["field"] = draw(st.sampled_from(VECTORS))
+            arguments["k"] = draw(st.integers(1, 3))
+            arguments["within"] = draw(st.sampled_from([0, 1.5, 3]))
+    if name in ("supervised", "random") and (scope.seeded or draw(st.integers(0, 3)) == 0):
         arguments["seed"] = draw(seeds)
     return Source(Call(name, arguments))
 
 
 @st.composite
-def transforms(draw: st.DrawFn, seeded: bool) -> Call:
+def transforms(draw: st.DrawFn, scope: Scope) -> Call:
     kinds = ["corrupt", "keep", "threshold", "clip", "power", "drop_self", "during"]
-    name = draw(st.sampled_from([*kinds, "corrupt", "corrupt", "keep"]))
+    kinds += ["corrupt", "corrupt", "keep"] + ["topk", "topk", "closure"] * scope.batch
+    name = draw(st.sampled_from(kinds))
     arguments: dict[str, object] = {}
     if name == "corrupt":
         for rate in ("tpr", "fpr"):
             if draw(st.booleans()):
-                arguments[rate] = draw(probabilities)
+                arguments[rate] = draw(scheduled(probabilities))
     elif name == "keep":
-        arguments["p"] = draw(probabilities)
+        arguments["p"] = draw(scheduled(probabilities))
     elif name == "threshold":  # beside every sum and product of the factors
         arguments["at"] = draw(st.sampled_from([0.0, 0.3711, 1.2345]))
     elif name == "clip" and draw(st.booleans()):
         arguments["max"] = draw(st.sampled_from([0.0, 0.4, 1.0, 2.0]))
     elif name == "power":
-        arguments["p"] = draw(st.sampled_from([0.5, 2.0]))
+        arguments["p"] = draw(scheduled(st.sampled_from([0.5, 2.0])))
+    elif name == "topk":
+        arguments["k"] = draw(st.integers(1, 4))
+        arguments["mutual"] = draw(st.booleans())
     elif name == "during":
         arguments["start"] = draw(st.integers(0, 2))
         if draw(st.booleans()):
@@ -229,7 +326,7 @@ def transforms(draw: st.DrawFn, seeded: bool) -> Call:
             arguments["unit"] = draw(st.sampled_from(["sample", "row"]))
         if draw(st.booleans()):
             arguments["redraw"] = draw(st.sampled_from(["never", "epoch", "step"]))
-        if seeded or draw(st.integers(0, 3)) == 0:
+        if scope.seeded or draw(st.integers(0, 3)) == 0:
             arguments["seed"] = draw(seeds)
     return Call(name, arguments)
 
@@ -241,38 +338,43 @@ def recipes(
     size: int = 6,
     binary: bool = False,
     seeded: bool = False,
-    per_class: bool = False,
+    bound: bool = False,
+    batch: bool = False,
 ) -> Recipe:
     """A random recipe.
 
-    `size` bounds the steps that build it. With `binary` every weight is 0 or 1. With `seeded` each
-    stochastic call has a seed of its own, so that it draws the same wherever it stands.
+    `size` bounds the steps that build it. With `binary` every weight is 0 or 1. The rest is what
+    `Scope` says.
     """
-    graphs: list[Recipe] = [draw(sources(seeded, per_class))]
+    scope = Scope(seeded, bound, batch)
+    graphs: list[Recipe] = [draw(sources(scope))]
     calls: list[Call] = []
     for _ in range(draw(st.integers(0, size))):
         step = draw(st.sampled_from(["source", "apply", "apply", "join", "join", "scale", "not"]))
         operand = graphs[-1] if draw(st.booleans()) else draw(st.sampled_from(graphs))
         made: Recipe
         if step == "source":
-            made = draw(sources(seeded, per_class))
+            made = draw(sources(scope))
         elif step == "apply":
             again = bool(calls) and draw(st.integers(0, 4)) == 0
-            call = draw(st.sampled_from(calls)) if again else draw(transforms(seeded))
+            call = draw(st.sampled_from(calls)) if again else draw(transforms(scope))
             calls.append(call)
             made = Applied(operand, call)
         elif step == "join":
             other = draw(st.sampled_from(graphs)) if draw(st.booleans()) else None
-            other = other or draw(sources(seeded, per_class))
+            other = other or draw(sources(scope))
             sign = draw(st.sampled_from("|&-" if binary else "|&+-"))
             if sign == "-" and not is_binary(other):
                 sign = "|"
             made = Joined(sign, operand, other)
         elif step == "scale" and not binary:
-            made = Scaled(draw(factors), operand)
+            made = Scaled(draw(scheduled(factors)), operand)
         else:
             made = Complement(operand)
         if binary and not is_binary(made):
             made = Applied(made, Call("threshold", {"at": 0.0}))
         graphs.append(made)
-    return graphs[-1]
+    found = graphs[-1]
+    if binary and not is_binary(found):
+        found = Applied(found, Call("threshold", {"at": 0.0}))
+    return found

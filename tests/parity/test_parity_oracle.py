@@ -12,6 +12,7 @@ from random_batches import (
     nodes_of,
     reference_rows_of,
     settings_of_a_run,
+    spaces_of,
     views_of,
 )
 from random_recipes import Recipe, graph_of, is_binary, recipes, text_of
@@ -33,14 +34,17 @@ def check(
     found = reference.evaluate(
         graph, reference_rows_of(rows), given_cols, **run, dataset=reference_rows_of(dataset)
     )
-    np.testing.assert_array_equal(found, expected, err_msg="the reference backend")
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=text_of(recipe))
 
-    program = rrl.compile(graph, seed=run["seed"]).bind(nodes_of(dataset))
+    program = rrl.compile(graph, seed=run["seed"])
+    if program.requires.bound:
+        program.bind(nodes_of(dataset))
     times = {"epoch": run["epoch"], "step": run["step"]}
     if cols is None:
-        dense = program(nodes_of(rows), **times)
+        dense = program(nodes_of(rows), spaces=spaces_of(rows), **times)
     else:
-        dense = program.relate(nodes_of(rows), nodes_of(cols), **times).weights
+        spaces = {name: (z, spaces_of(cols)[name]) for name, z in spaces_of(rows).items()}
+        dense = program.relate(nodes_of(rows), nodes_of(cols), spaces=spaces, **times).weights
     assert dense.shape == expected.shape
     assert program.binary == is_binary(recipe)
     if is_binary(recipe):
@@ -78,12 +82,35 @@ def test_binary_recipe_bit_for_bit(
 
 
 @MODEST
-@given(st.data(), recipes(per_class=True, size=3), datasets(), settings_of_a_run)
-def test_recipe_that_chooses_among_the_whole_data_set(
+@given(st.data(), recipes(bound=True, size=4), datasets(), settings_of_a_run)
+def test_recipe_that_looks_at_the_whole_data_set(
     data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
 ):
     part = data.draw(st.lists(st.sampled_from(dataset), min_size=1))
     check(recipe, data.draw(batches(part)), None, run, dataset)
+
+
+@MODEST
+@given(st.data(), recipes(batch=True), datasets(), settings_of_a_run)
+def test_recipe_that_looks_at_the_whole_batch(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    check(recipe, data.draw(batches(dataset)), None, run, dataset)
+
+
+@MODEST
+@given(st.data(), recipes(batch=True, size=4), datasets(), settings_of_a_run)
+def test_recipe_that_looks_at_rows_and_columns(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    rows, cols = data.draw(batches(dataset)), data.draw(batches(dataset))
+    check(recipe, rows, cols, run, dataset)
+
+
+@MODEST
+@given(recipes(batch=True, bound=True), datasets(), settings_of_a_run)
+def test_recipe_of_every_scope(recipe: Recipe, dataset: list[Row], run: dict[str, int]):
+    check(recipe, views_of(dataset), None, run, dataset)
 
 
 @MODEST

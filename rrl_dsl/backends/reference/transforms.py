@@ -31,9 +31,12 @@ def _noise(
 
 
 def _topk(call: Call, weights: Vectors, setting: Setting) -> Vectors:
-    """Rows stand by (sample, view), so a stable sort gives ties to the smaller one."""
+    """Rows stand by (sample, view), so a stable sort gives ties to the smaller one.
+
+    Weights are ranked as they are given out, in float32.
+    """
     kept = np.zeros(weights.shape, dtype=bool)
-    for row, weight in enumerate(weights):
+    for row, weight in enumerate(weights.astype(np.float32)):
         order = np.argsort(-weight, kind="stable")[: call.arguments["k"]]
         kept[row, order[weight[order] > 0]] = True
     both = kept & kept.T if call.arguments["mutual"] else kept | kept.T

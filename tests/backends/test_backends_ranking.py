@@ -1,0 +1,128 @@
+"""Nearest rows, heaviest edges and components, against slow and plain ways to find them."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch.nn import functional as F
+
+import rrl_dsl as rrl
+from rrl_dsl.backends.ranking import components, rank_distance, smallest
+from rrl_dsl.backends.universe import universe
+
+MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+matrices = hnp.arrays(
+    np.float64,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.sampled_from([0.0, 1.0, 1.0, 2.0, np.inf]),
+)
+
+
+@MODEST
+@given(matrices, st.integers(1, 12))
+def test_smallest_takes_the_first_of_equal_values_and_no_infinite_one(values: np.ndarray, k: int):
+    found = smallest(torch.from_numpy(values), k)
+    assert found.shape == (len(values), k)
+    for row, list_ in zip(values, found.tolist(), strict=True):
+        order = [int(at) for at in np.argsort(row, kind="stable") if np.isfinite(row[at])][:k]
+        assert sorted(order) == sorted(at for at in list_ if at >= 0)
+
+
+def whole(rows: int) -> object:
+    nodes = rrl.Nodes(np.arange(rows))
+    return universe(nodes, nodes, {})
+
+
+def components_of(graph: nx.Graph) -> list[set[int]]:
+    edges = torch.from_numpy(nx.to_numpy_array(graph) > 0)
+    found = components(lambda tile: edges[tile], whole(len(graph)))
+    return [set(np.flatnonzero(found.numpy() == each)) for each in found.unique().tolist()]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 17, 600])
+def test_components_of_paths_however_their_rows_are_numbered(rows: int):
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(rows)
+        path = nx.Graph()
+        path.add_nodes_from(range(rows))
+        path.add_edges_from(itertools.pairwise(order))
+        assert components_of(path) == [set(range(rows))]
+
+
+def test_components_of_a_path_that_joins_one_tree_a_round():
+    # stars whose centres have the largest numbers, hung one on the next by their leaves
+    graph = nx.empty_graph(72)
+    for level in range(8):
+        nx.add_star(graph, [71 - level, *range(level * 8, level * 8 + 8)])
+        graph.add_edge(level * 8, max(0, level * 8 - 1))
+    assert components_of(graph) == [set(range(72))]
+
+
+@MODEST
+@given(st.integers(1, 40), st.floats(0, 0.2), st.integers(0, 1000))
+def test_components_of_random_graphs(rows: int, p: float, seed: int):
+    graph = nx.gnp_random_graph(rows, p, seed=seed)
+    assert components_of(graph) == sorted(map(set, nx.connected_components(graph)), key=min)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_neighbours_of_more_rows_than_a_tile_holds(metric: str):
+    from sklearn.neighbors import NearestNeighbors
+
+    z = np.random.default_rng(0).standard_normal((1500, 8))
+    found = rrl.compile(rrl.knn(4, metric=metric))(
+        rrl.Nodes(np.arange(1500)), spaces={"projection": torch.from_numpy(z)}
+    )
+    near = NearestNeighbors(n_neighbors=5, metric=metric).fit(z).kneighbors(return_distance=False)
+    expected = np.zeros((1500, 1500), dtype=bool)
+    np.put_along_axis(expected, near[:, :4], True, axis=1)
+    np.testing.assert_array_equal(found.numpy(), expected | expected.T)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(("rows", "width"), [(33, 384), (301, 67), (1000, 500)])
+def test_equal_vectors_are_equally_far_whatever_their_place_in_a_product(
+    metric: str, rows: int, width: int
+):
+    chance = np.random.default_rng(1)
+    distinct = F.normalize(torch.from_numpy(chance.standard_normal((3, width))), dim=1)
+    of = torch.from_numpy(chance.integers(0, 3, rows))
+    distance = rank_distance(distinct[of], distinct[of], metric)
+    for i, j in itertools.product(range(3), repeat=2):
+        assert len(distance[of == i][:, of == j].unique()) == 1
+
+
+def test_row_that_stands_twice_fills_one_place_among_the_heaviest():
+    nodes = rrl.Nodes([0, 1, 1, 1, 2], fields={"x": [[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]]})
+    found = rrl.compile("(similarity(x) | drop_self() | topk(2)) | threshold(0)")(nodes)
+    assert found[0].tolist() == [False, True, True, True, False]
+    both = rrl.compile("similarity(x, kernel=exp) | drop_self() | topk(2, mutual=true)")(nodes) > 0
+    assert both[0].tolist() == [False, True, True, True, True], "not one row three times"
+
+
+def test_row_that_stands_twice_fills_one_place_among_the_nearest():
+    nodes = rrl.Nodes([0, 1, 1, 1, 2])
+    z = torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]])
+    found = rrl.compile("knn(2)")(nodes, spaces={"projection": z})
+    assert found[0].tolist() == [False, True, True, True, True]
+
+
+def test_first_of_two_rows_with_one_identity_lends_its_embedding():
+    rows, bank = rrl.Nodes([0, 1]), rrl.Nodes([0, 1, 1, 5])
+    z, old = torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([[1.0, 0], [0, 1], [1, 0], [1, 0.1]])
+    program = rrl.compile("knn(1, bank=2)")
+    relation = program.relate(rows, bank, spaces={"projection": (z, old)})
+    assert relation.weights.tolist() == [[False, False, False, True], [False, False, False, True]]
+
+
+@pytest.mark.parametrize("text", ["knn(3)", "ssl() | topk(2)", "ssl() | closure()"])
+def test_no_rows_give_an_empty_graph(text: str):
+    none = torch.empty(0, 4)
+    found = rrl.compile(text)(rrl.Nodes(np.zeros(0, np.int64)), spaces={"projection": none})
+    assert found.shape == (0, 0)

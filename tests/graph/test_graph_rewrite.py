@@ -1,0 +1,210 @@
+"""Recipes are simplified by the laws: to the same weights and draws, and this far."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parity_oracle import Row
+from random_batches import batches, datasets, reference_rows_of, settings_of_a_run
+from random_recipes import Recipe, graph_of, recipes
+
+import rrl_dsl as rrl
+from rrl_dsl.backends import reference
+from rrl_dsl.graph.bounds import limit, loopless
+from rrl_dsl.graph.rewrite import RULES, rewrite
+from rrl_dsl.graph.streams import finished, streams_of
+from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.traverse import walk
+
+MODEST = settings(max_examples=120, deadline=None, derandomize=True, database=None)
+
+CASES = [
+    # rule, before, after
+    ("associativity", "ssl() | (self() | cross_view())", "ssl() | self() | cross_view()"),
+    ("associativity", "ssl() & (self() & supervised())", "ssl() & self() & supervised()"),
+    ("idempotence", "ssl() | self() | ssl()", "ssl() | self()"),
+    ("idempotence", "ssl() & ssl()", "ssl()"),
+    ("idempotence", "let a = random(.5)\na | a", "random(p=0.5)"),
+    ("idempotence", "all() - self() - self()", "all() - self()"),
+    ("unit", "ssl() | none()", "ssl()"),
+    ("unit", "none() | ssl()", "ssl()"),
+    ("unit", "ssl() + none()", "ssl()"),
+    ("unit", "none() + ssl() + none()", "ssl()"),
+    ("unit", "ssl() - none()", "ssl()"),
+    ("unit", "ssl() & all()", "ssl()"),
+    ("unit", "all() & all() & ssl()", "ssl()"),
+    ("zero", "ssl() & none()", "none()"),
+    ("zero", "ssl() | all()", "all()"),
+    ("zero", "none() - ssl()", "none()"),
+    ("zero", "ssl() - all()", "none()"),
+    ("zero", "let a = random(.5)\na - a", "none()"),
+    ("zero", "2 * ssl() - ssl()", "2.0 * ssl() - ssl()"),
+    ("absorption", "ssl() | (ssl() & random(.5))", "ssl()"),
+    ("absorption", "ssl() & (random(.5) | ssl() | self())", "ssl()"),
+    ("absorption", "2 * ssl() | (2 * ssl() & self())", "2.0 * ssl()"),
+    ("contradiction", "ssl() & ~ssl()", "none()"),
+    ("contradiction", "2 * ssl() & self() & ~(2 * ssl())", "none()"),
+    ("double complement", "~~cross_view()", "cross_view()"),
+    ("double complement", "~~(supervised() | drop_self())", "supervised() | drop_self()"),
+    ("double complement", "~all()", "none()"),
+    ("scaling", "1 * similarity(x)", "similarity(field=x)"),
+    ("scaling", "0 * similarity(x)", "none()"),
+    ("scaling", "2 * (3 * similarity(x))", "6.0 * similarity(field=x)"),
+    ("scaling", "5 * none()", "none()"),
+    ("identity", "ssl() | keep(1)", "ssl()"),
+    ("identity", "ssl() | corrupt()", "ssl()"),
+    ("identity", "ssl() | threshold(0)", "ssl()"),
+    ("identity", "ssl() | threshold(0.7)", "ssl()"),
+    ("identity", "ssl() | clip()", "ssl()"),
+    ("identity", "similarity(x) | clip(1)", "similarity(field=x)"),
+    ("identity", "3 * ssl() | clip(3)", "3.0 * ssl()"),
+    ("identity", "ssl() | power(3)", "ssl()"),
+    ("identity", "similarity(x) | power(1)", "similarity(field=x)"),
+    ("identity", "ssl() | during()", "ssl()"),
+    ("identity", "cross_view() | drop_self()", "cross_view()"),
+    ("identity", "ssl() | drop_self() | drop_self()", "ssl() | drop_self()"),
+    ("identity", "knn(3) | drop_self()", "knn(k=3)"),
+    ("identity", "ssl() | closure() | closure()", "ssl() | closure()"),
+    ("nothing to transform", "none() | keep(0.5) | threshold(0) | topk(3) | during(4)", "none()"),
+    ("threshold out of reach", "ssl() | threshold(1)", "none()"),
+    ("threshold out of reach", "0.5 * ssl() | threshold(0.5)", "none()"),
+    ("certain draw", "random(0)", "self()"),
+    ("certain draw", "random(1)", "all()"),
+    ("certain draw", "supervised() | keep(0)", "supervised() & self()"),
+    ("certain draw", "supervised() | corrupt(tpr=0)", "supervised() & self()"),
+]
+STAY = [
+    "2 * ssl() & all()",  # weights above 1
+    "2 * ssl() | all()",
+    "~~ssl()",  # has a diagonal
+    "~~(2 * cross_view())",  # is not binary
+    "random(.5) | random(.5)",  # two draws
+    "random(.5) & random(.5)",
+    "similarity(x) | threshold(0)",
+    "similarity(x, kernel=dot) | clip(1)",
+    "ssl() | clip(0.5)",
+    "supervised() | drop_self()",
+    "supervised(frac=linear(1, 1, epochs=3))",
+    "random(linear(0, 0, epochs=3))",
+    "none() | closure()",  # makes the diagonal
+    "none() | corrupt(fpr=0.5)",
+    "similarity(x) | keep(0)",
+    "step(1, 1, at=3) * ssl()",
+    "ssl() - self() - cross_view()",
+    "ssl() + ssl()",
+]
+
+
+def simplified(text: str) -> tuple[rrl.Graph, list[str]]:
+    graph, steps = rewrite(finished(rrl.parse(text)))
+    return graph, [step.rule for step in steps]
+
+
+@pytest.mark.parametrize(("rule", "before", "after"), CASES)
+def test_rule(rule: str, before: str, after: str):
+    graph, rules = simplified(before)
+    assert text_of(graph) == after
+    if text_of(rrl.parse(before)) != after:
+        assert rule in rules
+
+
+@pytest.mark.parametrize("text", STAY)
+def test_what_no_law_allows_stays(text: str):
+    graph = finished(rrl.parse(text))
+    after, steps = rewrite(graph)
+    assert after == graph
+    assert steps == ()
+
+
+def test_every_rule_has_a_case():
+    assert {rule for rule, _ in RULES} == {rule for rule, _, _ in CASES}
+
+
+def test_equal_parts_become_one():
+    graph, _ = simplified("(supervised() | drop_self()) + 2 * (supervised() | drop_self())")
+    calls = [node for node in walk(graph) if node.call and node.call.signature.name == "drop_self"]
+    assert len(calls) == 1
+
+
+def test_parts_that_draw_apart_stay_two():
+    graph, _ = simplified("(ssl() | keep(.5)) + (ssl() | keep(.5))")
+    assert len([node for node in walk(graph) if node.call and node.call.draws]) == 2
+    graph, _ = simplified("(ssl() | keep(.5, seed=1)) + (ssl() | keep(.5, seed=1))")
+    assert len([node for node in walk(graph) if node.call and node.call.draws]) == 1
+
+
+def test_contrast_is_simplified_too():
+    graph, rules = simplified("ssl() | none()\ncontrast (all() & ~self()) | none()")
+    assert text_of(graph) == "ssl()\ncontrast ~self()"
+    assert rules
+
+
+def test_program_tells_its_steps():
+    program = rrl.compile("ssl(views=2) | none() | keep(1.0)")
+    assert [str(step) for step in program.steps] == [
+        "unit: ssl() | none()  ->  ssl()",
+        "identity: ssl() | keep(p=1.0)  ->  ssl()",
+    ]
+    assert text_of(program.rewritten) == "ssl()"
+    assert program.identity == program.graph.identity
+
+
+def test_type_of_the_weights_is_the_recipe_s():
+    program = rrl.compile("1 * ssl()")
+    assert not program.binary
+    assert program(rrl.Nodes([0, 1])).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert program(rrl.Nodes([0, 1])).is_floating_point()
+
+
+def test_sixty_four_levels_are_simplified_and_doubling_parts_do_not_multiply():
+    text = "let a0 = random(.5) | none()\n" + "\n".join(
+        f"let a{n + 1} = ~(a{n} & a{n})" for n in range(30)
+    )
+    graph, _ = simplified(f"{text}\na30")
+    assert len(list(walk(graph))) < 40
+
+
+@MODEST
+@given(st.data(), recipes(size=9, batch=True), datasets(), settings_of_a_run)
+def test_simplified_recipe_has_the_weights_of_the_recipe(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    rows = reference_rows_of(data.draw(batches(dataset)))
+    graph = finished(graph_of(recipe))
+    after, _ = rewrite(graph)
+    expected = reference.evaluate(graph, rows, **run)
+    found = reference.evaluate(after, rows, **run)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    assert set(streams_of(after).values()) <= {0, *streams_of(graph).values()}
+    assert len(list(walk(after))) <= len(list(walk(graph))) + 1
+
+
+@MODEST
+@given(recipes(size=9, batch=True))
+def test_simplifying_twice_changes_nothing_more(recipe: Recipe):
+    once, _ = rewrite(finished(graph_of(recipe)))
+    again, steps = rewrite(once)
+    assert again == once
+    assert steps == ()
+
+
+@MODEST
+@given(st.data(), recipes(size=9, batch=True), datasets(), settings_of_a_run)
+def test_no_weight_exceeds_its_limit_and_no_loop_stands_where_none_is_said_to(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
+):
+    rows = reference_rows_of(data.draw(batches(dataset)))
+    graph = graph_of(recipe)
+    weights = reference.evaluate(graph, rows, **run)
+    assert weights.max() <= limit(graph) * (1 + 1e-12)
+    if loopless(graph):
+        assert not np.diagonal(weights).any()
+
+
+@MODEST
+@given(recipes(size=8, batch=True, bound=True))
+def test_text_of_a_graph_defines_it(recipe: Recipe):
+    graph = graph_of(recipe)
+    again = rrl.parse(text_of(graph))
+    assert again == graph
+    assert text_of(again) == text_of(graph)
