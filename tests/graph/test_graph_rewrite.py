@@ -92,6 +92,8 @@ STAY = [
     "step(1, 1, at=3) * ssl()",
     "ssl() - self() - cross_view()",
     "ssl() + ssl()",
+    "(ssl() - self()) | (self() - ssl())",
+    "0.5 * ssl() | corrupt(fpr=0.5) | threshold(0.7)",  # what noise adds has weight 1
 ]
 
 
@@ -199,6 +201,23 @@ def test_no_weight_exceeds_its_limit_and_no_loop_stands_where_none_is_said_to(
     assert weights.max() <= limit(graph) * (1 + 1e-12)
     if loopless(graph):
         assert not np.diagonal(weights).any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "all() - (ssl() - self())",
+        "all() + (ssl() - self())",
+        "all() - (ssl() | self())",
+        "(all() | ssl()) & self()",
+        "ssl() | (self() | keep(p=0.5)) & all()",
+        "~(ssl() & self())",
+        "2.0 * (ssl() + self())",
+        "ssl() | keep(p=0.5) | (self() | keep(p=0.5))",
+    ],
+)
+def test_brackets_stand_where_they_are_needed_and_nowhere_else(text: str):
+    assert text_of(rrl.parse(text)) == text
 
 
 @MODEST

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_oracle import Row
-from random_batches import batches, datasets, nodes_of
+from random_batches import batches, datasets, nodes_of, spaces_of
 from random_recipes import graph_of, recipes
 
 import rrl_dsl as rrl
 
 MODEST = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
-graphs = recipes(size=4, seeded=True).map(graph_of)
-binary_graphs = recipes(size=4, seeded=True, binary=True).map(graph_of)
+graphs = recipes(size=4, seeded=True, batch=True).map(graph_of)
+binary_graphs = recipes(size=4, seeded=True, binary=True, batch=True).map(graph_of)
 loopless_graphs = binary_graphs.map(lambda graph: graph | rrl.drop_self())
 
 Rows = list[Row]
@@ -31,7 +31,8 @@ def some_rows(draw: st.DrawFn) -> Rows:
 
 
 def weights(graph: rrl.Graph, rows: Rows) -> np.ndarray:
-    found = rrl.compile(graph, seed=2**33 + 1)(nodes_of(rows), epoch=1, step=2)
+    program = rrl.compile(graph, seed=2**33 + 1)
+    found = program(nodes_of(rows), spaces=spaces_of(rows), epoch=1, step=2)
     return found.numpy().astype(np.float64)
 
 
@@ -269,7 +270,7 @@ def test_composed_transforms_apply_in_order(a: rrl.Graph, rows: Rows):
 
 
 @MODEST
-@given(recipes(size=8, seeded=False).map(graph_of), some_rows())
+@given(recipes(size=8, batch=True).map(graph_of), some_rows())
 def test_every_result_is_symmetric_and_not_negative(a: rrl.Graph, rows: Rows):
     found = weights(a, rows)
     np.testing.assert_array_equal(found, found.T)
@@ -278,7 +279,7 @@ def test_every_result_is_symmetric_and_not_negative(a: rrl.Graph, rows: Rows):
 
 
 @MODEST
-@given(recipes(size=8, binary=True).map(graph_of), some_rows())
+@given(recipes(size=8, binary=True, batch=True).map(graph_of), some_rows())
 def test_every_weight_of_a_binary_graph_is_nought_or_one(a: rrl.Graph, rows: Rows):
     assert a.binary
     assert np.isin(weights(a | rrl.power(1) | rrl.keep(0.9), rows), (0, 1)).all()
