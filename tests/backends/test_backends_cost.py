@@ -1,0 +1,70 @@
+"""The cost of a recipe is counted from its plan, and is what torch is seen to take."""
+
+from typing import get_args
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+import rrl_dsl as rrl
+from rrl_dsl.backends import cost
+from rrl_dsl.backends.cost import cost_of
+from rrl_dsl.graph.plan import OpName
+
+
+def test_every_instruction_has_its_operations():
+    assert set(cost._OPERATIONS) == set(get_args(OpName))
+    assert set(cost._BYTES) <= set(get_args(OpName))
+
+
+def test_graph_takes_a_byte_a_pair_or_four():
+    assert cost_of(rrl.compile("ssl()").plan, 512).graph == 512**2
+    assert cost_of(rrl.compile("2 * ssl()").plan, 512).graph == 4 * 512**2
+
+
+def test_costs_grow_with_the_square_of_the_rows_and_with_what_is_asked():
+    plan = rrl.compile("ssl() | supervised(frac=.3) | corrupt(fpr=.05)").plan
+    small, large = cost_of(plan, 256), cost_of(plan, 512)
+    assert large.total == 4 * small.total
+    assert large.operations == small.operations
+    assert cost_of(rrl.compile("ssl()").plan, 256).total < small.total
+
+
+def test_rewritten_recipe_costs_what_is_left_of_it():
+    plain, noisy = (rrl.compile(t).plan for t in ("ssl()", "ssl() | none() | keep(1) | ssl()"))
+    assert cost_of(plain, 64) == cost_of(noisy, 64)
+
+
+def test_stages_are_counted_apart():
+    assert cost_of(rrl.compile("ssl()").plan, 64).staged == 0
+    near = cost_of(rrl.compile("knn(5)").plan, 64, width=32)
+    assert near.staged >= 64**2 * 64
+    assert cost_of(rrl.compile("ssl() | topk(3)").plan, 64).staged > 0
+    assert cost_of(rrl.compile("ssl() | closure()").plan, 64).staged > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssl()",
+        "ssl() | supervised()",
+        "ssl() | supervised(frac=.3) | corrupt(fpr=.05)",
+        "2 * ssl() + 3 * supervised() | keep(0.5)",
+    ],
+)
+def test_bytes_alive_at_once_are_within_a_few_of_what_torch_allocates(text: str):
+    n = 512
+    program = rrl.compile(text, fused=False)
+    rows = rrl.Nodes(torch.arange(n), labels={"label": torch.arange(n) % 3})
+    program(rows)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        program(rows)
+    alive = most = 0
+    for event in seen.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            alive += event.nbytes()
+            most = max(most, alive)
+    told = cost_of(program.plan, n).eager
+    # an operation of our own, such as the hash, has intermediate values too
+    assert told <= most * 1.1
+    assert most <= told + 40 * n**2

@@ -1,0 +1,149 @@
+"""What is expected from label counts is what batches show on average, and exact without draws."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from parity_oracle import Row
+from random_recipes import LABELS, Recipe, graph_of, recipes
+
+import rrl_dsl as rrl
+from rrl_dsl.backends import reference
+from rrl_dsl.backends.expectation import Expected, expected, is_expected
+from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.traverse import calls_of
+
+MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+CHANCE = np.random.default_rng(0)
+N = 240
+FINE = CHANCE.integers(-1, 6, N)
+COARSE = np.where(CHANCE.random(N) < 0.2, -1, FINE // 2)
+TABLE = {"fine": FINE, "coarse": COARSE}
+
+
+def measured(graph: rrl.Graph, *, views: int, seed: int = 0, epoch: int = 0) -> tuple[float, ...]:
+    """Degree, edges and density over the whole data set."""
+    rows = reference.Rows(
+        np.repeat(np.arange(N), views),
+        np.tile(np.arange(views), N),
+        {name: np.repeat(label, views) for name, label in TABLE.items()},
+    )
+    weights = reference.evaluate(graph, rows, seed=seed, epoch=epoch)
+    np.fill_diagonal(weights, 0)
+    total = N * views * (N * views - 1)
+    return weights.sum() / len(rows), (weights > 0).sum() / len(rows), (weights > 0).sum() / total
+
+
+def figures(graph: rrl.Graph | str, views: int = 2, samples: int = N, epoch: int = 0) -> Expected:
+    graph = rrl.parse(graph) if isinstance(graph, str) else graph
+    found = expected(graph, TABLE, samples=samples, views=views, epoch=epoch)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssl()",
+        "supervised(labels=fine)",
+        "supervised(labels=coarse) - supervised(labels=fine)",
+        "supervised(labels=fine) & supervised(labels=coarse) | ssl()",
+        "2 * ssl() + supervised(labels=fine) | clip(2)",
+        "~(supervised(labels=fine) | cross_view())",
+        "all() - self()",
+        "none() | during(3)",
+    ],
+)
+def test_without_draws_the_whole_data_set_has_what_is_expected(text: str, views: int):
+    graph = rrl.parse(text)
+    found = figures(graph, views)
+    assert (found.degree, found.edges, found.density) == pytest.approx(measured(graph, views=views))
+
+
+@pytest.mark.parametrize(
+    ("text", "edges"),
+    [
+        ("none() | corrupt(fpr=0.05)", 0.05 * (2 * N - 1)),
+        ("all() | keep(0.3)", 0.3 * (2 * N - 1)),
+        ("all() | keep(0.5) | keep(0.5)", 0.25 * (2 * N - 1)),
+        ("let a = random(.5)\na & a", 0.5 * (2 * N - 1)),
+        ("random(.5) & random(.5)", 0.25 * (2 * N - 1)),
+        ("random(.5, seed=1) & random(.25, seed=1)", 0.25 * (2 * N - 1)),
+        ("random(.5, seed=1) - random(.25, seed=1)", 0.25 * (2 * N - 1)),
+        ("let a = random(.5)\na & ~a", 0),
+        ("ssl() | keep(0.5)", 0.5),
+    ],
+)
+def test_draws_are_multiplied_where_they_are_independent_and_only_there(text: str, edges: float):
+    assert figures(text).edges == pytest.approx(edges)
+
+
+def test_labels_known_of_both_samples_of_a_pair():
+    alone = figures("supervised(labels=fine)", views=1).edges
+    half = figures("supervised(labels=fine, frac=0.5)", views=1).edges
+    assert half == pytest.approx(alone / 4)
+    views = figures("supervised(labels=fine, frac=0.5) & ssl()", views=2)
+    assert views.edges == pytest.approx(0.5 * (FINE >= 0).mean())
+    assert views.beyond == 0
+
+
+def test_share_of_false_edges_on_the_digits_is_what_the_reference_says():
+    # 1,437 digits in three coarse classes, 512 rows: about 60 % false
+    from sklearn.datasets import load_digits
+
+    coarse = np.array([0, 1, 2, 2, 1, 2, 0, 1, 0, 0])[load_digits().target]
+    graph = rrl.parse("ssl() | supervised(frac=.3, labels=coarse) | corrupt(fpr=.05)")
+    found = expected(graph, {"coarse": coarse}, samples=256, views=2)
+    assert found.false == pytest.approx(0.6, abs=0.02)
+    assert figures("ssl() | keep(0.5)").false is None
+
+
+def test_epoch_moves_schedules():
+    text = "all() | keep(linear(0, 1, epochs=10))"
+    assert [figures(text, epoch=epoch).density for epoch in (0, 5, 20)] == pytest.approx(
+        [0, 0.5, 1]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["near(time, 1)", "similarity(x)", "knn(3)", "supervised(per_class=3)", "ssl() | topk(2)"],
+)
+def test_what_depends_on_more_than_labels_is_not_expected(text: str):
+    assert not is_expected(rrl.parse(text))
+
+
+def test_too_many_draws_are_none():
+    text = " | ".join(["random(0.5)"] * 30)
+    assert expected(rrl.parse(text), {}, samples=9, views=1) is None
+
+
+def test_many_labels_cost_no_more_than_their_counts():
+    ids = np.arange(50_000) // 3
+    found = expected(rrl.supervised(labels="patient"), {"patient": ids}, samples=256, views=2)
+    assert found.beyond == pytest.approx(2 * 255 * 2 / 49_999, rel=1e-3)
+
+
+@MODEST
+@given(recipes(size=5), st.integers(1, 3), st.sampled_from([0, 1, 2]))
+def test_random_recipe_has_on_average_what_is_expected(recipe: Recipe, views: int, epoch: int):
+    graph = graph_of(recipe)
+    assume(is_expected(graph))
+    found = expected(graph, TABLE, samples=N, views=views, epoch=epoch)
+    if found is None:
+        return
+    draws = any(call.draws for call in calls_of(finished(graph)))
+    seeds = range(4) if draws else [0]
+    seen = np.mean([measured(graph, views=views, seed=s, epoch=epoch) for s in seeds], axis=0)
+    # labels draw once a sample: a share of N samples varies by more than one of N^2 pairs
+    slack = 0.15 if draws else 1e-9
+    np.testing.assert_allclose(
+        seen, [found.degree, found.edges, found.density], rtol=slack, atol=slack * views * 6
+    )
+
+
+def test_labels_of_the_tests_are_those_of_the_recipes():
+    assert set(TABLE) == set(LABELS)
+    assert Row(0).labels == {}
