@@ -1,24 +1,26 @@
 """Text -> the same recipe in the one style of the language.
 
-The style, in which only brackets, names and the order of things are the author's:
+The style:
 
-- Lines have at most 88 characters where that is possible (comments are not wrapped), LF ends, no
-  blanks at the end. Blank lines stand between statements only, one at a time.
+- Lines have at most 88 characters where that is possible; comments are neither wrapped nor counted.
+  Line ends are LF, and no line ends in a blank. One blank line may stand between statements and
+  the comments around them, none inside a statement.
 - One space around binary operators, after commas and around the `=` of a statement; none inside
-  brackets, around the `=` of an argument, after `~` and the sign of a number.
-- `true`, not `True`; `0.5` and `5.0`, not `.5` and `5.`; `1e3`, not `1E3`. Strings stand in double
-  quotes unless that needs more escapes.
+  brackets, around the `=` of an argument, after `~` and after the sign of a number.
+- `true`, not `True`; `0.5`, `5.0` and `1e3`, not `.5`, `5.` and `1E3`. Strings stand in double
+  quotes unless that needs more escapes. Brackets stay as they are.
 - A statement that fits on a line stands on one. Else it is broken at its loosest operators, one
-  operand a line, the operator first: below a `let` or `contrast` indented by 4, below the graph of
-  the recipe not indented, and an operand's own operators by 4 more. An operand that still does not
-  fit is broken inside its last brackets, a call with an argument a line and a comma after each. A
-  product whose last factor has brackets is broken in them: `0.5 * (`.
-- A comment at the end of a line stays at the end of that line, two spaces after it; a comment on a
-  line of its own stays before what it stood before, indented like it. Either breaks the line
-  there. Where no line may break, a comment moves up, onto a line of its own: `views=  # note` has
-  it before the argument. A comment after an operator that ends a line stays on that line, though
-  the operator moves to the next. `#` is followed by a space, but for `##`, `#!` and an empty
-  comment; blanks that follow it already are kept.
+  operand a line, the operator first: not indented in the graph of the recipe, by 4 in a `let` or
+  `contrast`, and by 4 more for the operators of an operand. The value of a `let` whose first
+  operand does not fit begins below its name.
+- Where there is no operator, the content of the last brackets stands on lines of its own, indented
+  by 4; that of a call with an argument a line and a comma after each. A product is broken so too,
+  where its last factor has brackets: `0.5 * (`.
+- A comment at the end of a line stays at the end of that line, two spaces after it. A comment on a
+  line of its own stays before what it stood before. Either breaks the line there. A comment after
+  an operator that ends a line stays on the line, though the operator moves to the next. From where
+  no line may break, a comment moves up to a line of its own: after `views=`, before the argument.
+- `#` is followed by a space, but for `##`, `#!` and `#` alone; more blanks than one are kept.
 
 The tokens of a statement and its comments are written one after the other, each once, so that
 nothing can be lost.

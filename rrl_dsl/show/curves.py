@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from rrl_dsl.show.colours import ACCENT, INK, QUIET
 from rrl_dsl.show.sample import percent
-from rrl_dsl.show.style import ACCENT, INK, QUIET, house_style
+from rrl_dsl.show.style import house_style
 
 _PANEL = (3.5, 2.4)
 _DOTS_PER_INCH = 150

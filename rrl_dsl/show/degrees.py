@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from rrl_dsl.show.colours import INK
 from rrl_dsl.show.sample import GraphSample, percent
-from rrl_dsl.show.style import INK
 
 _FEWEST_BARS, _MOST_BARS = 5, 40
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.files import write_bytes
+from rrl_dsl.show.colours import QUIET
 from rrl_dsl.show.degrees import densities, draw_degrees
 from rrl_dsl.show.listing import (
     RECIPE_WIDTH,
@@ -29,7 +30,7 @@ from rrl_dsl.show.matrix import (
 from rrl_dsl.show.network import draw_network
 from rrl_dsl.show.page import HEIGHT, MARGIN, WIDTH, heading, new_page, panel, remark, write
 from rrl_dsl.show.sample import GraphSample
-from rrl_dsl.show.style import QUIET, fit_text, house_style
+from rrl_dsl.show.style import fit_text, house_style
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tree import Branch, tree_lines
 

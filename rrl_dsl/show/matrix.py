@@ -13,18 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
+from rrl_dsl.show.colours import ACCENT, ACCENT_WEAK, HAIRLINE, INK, UNKNOWN_COLOUR, WEAK
 from rrl_dsl.show.sample import UNKNOWN, GraphSample, Run
-from rrl_dsl.show.style import (
-    ACCENT,
-    ACCENT_WEAK,
-    HAIRLINE,
-    INK,
-    UNKNOWN_COLOUR,
-    WEAK,
-    class_colours,
-    fit_text,
-    text_width,
-)
+from rrl_dsl.show.style import class_colours, fit_text, text_width
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tiles import mostly_false, tiles
 

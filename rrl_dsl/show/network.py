@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
+from rrl_dsl.show.colours import ACCENT, QUIET
 from rrl_dsl.show.matrix import group_colours
 from rrl_dsl.show.sample import GraphSample
-from rrl_dsl.show.style import ACCENT, QUIET
 
 MAX_NODES = 80
 _LAYOUT_SEED = 7

@@ -11,20 +11,9 @@ from matplotlib import colormaps, style
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-INK = "#1a1a1a"
-QUIET = "#6b6b6b"
-HAIRLINE = "#b4bac2"
-WEAK = "#d6d6d6"
-UNKNOWN_COLOUR = "#c8c8c8"
-ACCENT = "#e4391d"
-ACCENT_WEAK = "#f7c8bf"
+from rrl_dsl.show.colours import CLASS_COLOURS, HAIRLINE, INK, QUIET
 
 _POINTS_AN_INCH = 72
-# Distinct for readers with colour vision deficiency too, and none of them near the accent.
-_CLASS_COLOURS = (
-    "#0072b2", "#e0a100", "#009e73", "#8f5fae", "#56b4e9",
-    "#7a6a4f", "#a6c34c", "#2f3e83", "#d78fc0", "#00696b",
-)  # fmt: skip
 
 _SETTINGS = {
     "font.family": "sans-serif",
@@ -65,8 +54,8 @@ def house_style() -> Iterator[None]:
 
 def class_colours(count: int) -> list[str]:
     """A colour for each of `count` classes, distinct up to ten of them."""
-    if count <= len(_CLASS_COLOURS):
-        return list(_CLASS_COLOURS[:count])
+    if count <= len(CLASS_COLOURS):
+        return list(CLASS_COLOURS[:count])
     scale = colormaps["viridis"]
     return [mpl.colors.to_hex(scale(place / (count - 1))) for place in range(count)]
 

@@ -119,7 +119,7 @@ def _gaussian(distance: Vectors, perplexity: float) -> Vectors:
     """p_j|i of one sample, its bandwidth found by bisection for the perplexity."""
     low, high = -745.0, 745.0  # of the logarithm of the precision
     shifted = distance - distance.min()
-    for _ in range(200):
+    for _ in range(80):
         middle = (low + high) / 2
         p = np.exp(-np.exp(middle) * shifted)
         p /= p.sum()
@@ -129,17 +129,21 @@ def _gaussian(distance: Vectors, perplexity: float) -> Vectors:
 
 
 def _geodesic(call: Call, setting: Setting) -> Mask:
-    dataset = setting.known_dataset()
+    """Shortest paths from each row's sample by relaxing every step until none is shortened."""
+    dataset, place = setting.known_dataset(), setting.places()
     x = dataset.vector(call.arguments["field"])
-    there = np.isfinite(x).all(axis=1)
+    there = np.asarray(np.isfinite(x).all(axis=1))
     near = _neighbours(x, x, call.arguments["k"], "euclidean")
-    joined = near | near.T
-    path = np.where(joined, np.sqrt(np.maximum(_squared(x, x), 0)), np.inf)
-    np.fill_diagonal(path, np.where(there, 0.0, np.inf))
-    for via in range(len(x)):  # Floyd and Warshall
-        path = np.minimum(path, path[:, [via]] + path[[via], :])
-    place = setting.places()
-    return np.asarray(path <= call.arguments["within"])[np.ix_(place, place)]
+    start, end = np.nonzero(near | near.T)
+    length = np.sqrt(np.square(x[start] - x[end]).sum(axis=1))
+    path = np.full((len(place), len(x)), np.inf)
+    path[np.arange(len(place)), place] = np.where(there[place], 0.0, np.inf)
+    while True:
+        shorter = path.copy()
+        np.minimum.at(shorter.T, end, (path[:, start] + length).T)
+        if np.array_equal(shorter, path):
+            return np.asarray(path <= call.arguments["within"])[:, place]
+        path = shorter
 
 
 # neighbours

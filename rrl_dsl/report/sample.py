@@ -1,0 +1,155 @@
+"""The graph of one batch of a data set, by the reference backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rrl_dsl.backends.reference import Rows, evaluate
+from rrl_dsl.data.table import Columns
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.denoise import adds_edges, without_false_edges
+from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.streams import finished
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.show.sample import GraphSample
+
+STAND_IN: Final = "pixels"
+"""The field that stands in for embeddings where there is no model."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some rows of a data set and the graph over them.
+
+    Attributes:
+        columns: The data set.
+        rows: The n rows, the views of a sample side by side.
+        weights: float64 (n, n).
+        false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
+        stand_in: The field that stands in for the model's embeddings; None where none is looked at.
+    """
+
+    columns: Columns
+    rows: Rows
+    weights: npt.NDArray[np.float64]
+    false: npt.NDArray[np.bool_] | None
+    stand_in: str | None
+
+    @cached_property
+    def related(self) -> npt.NDArray[np.bool_]:
+        """bool (n, n): the edges between different rows."""
+        return np.asarray((self.weights > 0) & ~np.eye(len(self.rows), dtype=bool))
+
+    @property
+    def edges(self) -> float:
+        """Edges of a row, on average."""
+        return float(self.related.sum(axis=1).mean())
+
+    @property
+    def degree(self) -> float:
+        """Weight of a row's edges, on average."""
+        return float(np.where(self.related, self.weights, 0.0).sum(axis=1).mean())
+
+    @property
+    def density(self) -> float:
+        """The share of pairs of different rows that are edges."""
+        return self.edges / max(len(self.rows) - 1, 1)
+
+    @property
+    def beyond(self) -> float:
+        """The share of rows with an edge to another sample."""
+        sample = self.rows.sample
+        return float((self.related & (sample[:, None] != sample)).any(axis=1).mean())
+
+    @property
+    def isolated(self) -> float:
+        """The share of rows without an edge."""
+        return float((~self.related.any(axis=1)).mean())
+
+    @property
+    def false_share(self) -> float | None:
+        """The share of edges that the recipe's noise adds."""
+        if self.false is None:
+            return None
+        return float((self.false & self.related).sum() / max(self.related.sum(), 1))
+
+    def picture(self, title: str, recipe: str, by: str) -> GraphSample:
+        """What pictures are drawn from.
+
+        Args:
+            title: The picture's title.
+            recipe: The recipe's text.
+            by: The label field that the rows are grouped by.
+        """
+        return GraphSample(
+            weights=self.weights,
+            group=self.rows.label(by),
+            group_names=self.columns.class_names[by],
+            view=self.rows.view,
+            title=title,
+            recipe=recipe,
+            false_edges=self.false,
+        )
+
+
+def sample_of(
+    graph: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
+) -> Sample:
+    """The graph over a batch of samples, drawn at random.
+
+    Args:
+        graph: The recipe.
+        columns: The data set; it must have the columns that the recipe reads.
+        samples: Samples; all of them where there are fewer.
+        seed: The recipe's seed, from which the choice of samples follows too.
+        epoch: The epoch, for schedules.
+
+    Raises:
+        RRLError: RRL418 where the recipe compares rows by embeddings and nothing stands in for
+            them, RRL420 where the data set is too small for it.
+    """
+    requires = requires_of(graph)
+    dataset = rows_of(columns)
+    chosen = np.random.default_rng(seed).permutation(len(dataset))[:samples]
+    views = requires.views
+    rows = dataset[np.sort(chosen).repeat(views)]
+    stand_in = None
+    spaces: dict[str, npt.NDArray[np.float64]] = {}
+    if requires.spaces:
+        stand_in = STAND_IN
+        spaces = _embeddings(columns, rows, requires.spaces, views)
+    rows = Rows(
+        rows.sample, np.tile(np.arange(views), len(chosen)), rows.labels, rows.fields, spaces
+    )
+    graph = finished(graph)
+    weights = evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset)
+    false = None
+    if adds_edges(graph):
+        clean = evaluate(without_false_edges(graph), rows, seed=seed, epoch=epoch, dataset=dataset)
+        false = np.asarray((weights > 0) & ~(clean > 0))
+    return Sample(columns, rows, weights, false, stand_in)
+
+
+def rows_of(columns: Columns) -> Rows:
+    """One row for each sample of a data set."""
+    view = np.zeros_like(columns.sample)
+    return Rows(columns.sample, view, columns.labels, columns.fields)
+
+
+def _embeddings(
+    columns: Columns, rows: Rows, spaces: tuple[str, ...], views: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Raw pixels in the place of embeddings, a little different in each view."""
+    if STAND_IN not in columns.fields:
+        message = f"this recipe compares rows in the space `{spaces[0]}`, and there is no model yet"
+        hint = f"`digits` has the field `{STAND_IN}`, which stands in for it"
+        raise error("RRL418", message, hint=hint)
+    pixels = rows.vector(STAND_IN)
+    noise = np.random.default_rng(0).standard_normal(pixels.shape) * 0.02
+    moved = pixels + noise * (views > 1)
+    return {space: moved for space in spaces}

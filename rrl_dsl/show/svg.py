@@ -1,0 +1,117 @@
+"""The adjacency matrix as a small SVG, the same text on every machine.
+
+For pages and notebooks; the page with everything on it is `rrl_dsl.show.figure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from rrl_dsl.show.colours import (
+    ACCENT,
+    CLASS_COLOURS,
+    HAIRLINE,
+    INK,
+    QUIET,
+    UNKNOWN_COLOUR,
+    WEAK,
+)
+from rrl_dsl.show.sample import UNKNOWN, GraphSample
+from rrl_dsl.show.text import one_line
+
+_SIDE: Final = 264
+_STRIP: Final = 5
+_NAMES: Final = 64
+_MARGIN: Final = 8
+_SHADES: Final = 8  # few, so that the last bits of a weight change no picture
+_FONT: Final = "font-family='DejaVu Sans, Verdana, sans-serif'"
+
+
+def matrix_svg(sample: GraphSample) -> str:
+    """Draws the matrix with its class names and its statistics.
+
+    Args:
+        sample: The graph; its rows are drawn by group.
+
+    Returns:
+        An SVG document: white without an edge, else from grey to black by weight, false edges in
+        the accent colour, the diagonal as a hairline where the row is not related to itself.
+    """
+    sample = sample.by_group()
+    cell = max(1, _SIDE // len(sample.group))
+    side = cell * len(sample.group)
+    left, top = _MARGIN + _NAMES + 2 * _STRIP, _MARGIN
+    width, height = left + side + _MARGIN, top + side + 2 * _MARGIN + 8
+    parts = [
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' "
+        f"width='{width}' height='{height}' role='img'>",
+        f"<title>{_text(sample.title)}</title>",
+        f"<rect width='{width}' height='{height}' fill='white'/>",
+        *_cells(sample, left, top, cell),
+        *_classes(sample, left, top, cell),
+        f"<rect x='{left}' y='{top}' width='{side}' height='{side}' fill='none' "
+        f"stroke='{HAIRLINE}'/>",
+        f"<text x='{left}' y='{top + side + 14}' {_FONT} font-size='8' fill='{QUIET}'>"
+        f"{_text(sample.summary)}</text>",
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]:
+    """Runs of equal cells in each row, as rectangles."""
+    weights = sample.weights.astype(np.float64)
+    largest = float(weights.max()) or 1.0
+    shade = np.ceil(weights / largest * _SHADES - 1e-9).astype(int)
+    shade[sample.false_relations] = -1
+    for row, shades in enumerate(shade):
+        starts = [0, *(np.flatnonzero(np.diff(shades)) + 1).tolist(), len(shades)]
+        for start, stop in pairwise(starts):
+            if shades[start]:
+                x, y = left + start * cell, top + row * cell
+                yield (
+                    f"<rect x='{x}' y='{y}' width='{(stop - start) * cell}' height='{cell}' "
+                    f"fill='{_colour(int(shades[start]))}'/>"
+                )
+    for row in np.flatnonzero(np.diagonal(shade) == 0).tolist():
+        x, y = left + row * cell, top + row * cell
+        yield (
+            f"<path d='M{x} {y}l{cell} {cell}' stroke='{HAIRLINE}' stroke-width='0.7' fill='none'/>"
+        )
+
+
+def _colour(shade: int) -> str:
+    if shade < 0:
+        return ACCENT
+    light = int(WEAK[1:3], 16)
+    dark = int(INK[1:3], 16)
+    tone = round(light + (dark - light) * shade / _SHADES)
+    return f"#{tone:02x}{tone:02x}{tone:02x}"
+
+
+def _classes(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]:
+    present = sorted({run.group for run in sample.runs()} - {UNKNOWN})
+    colours = {group: CLASS_COLOURS[at % len(CLASS_COLOURS)] for at, group in enumerate(present)}
+    colours[UNKNOWN] = UNKNOWN_COLOUR
+    for run in sample.runs():
+        y, height = top + run.start * cell, (run.stop - run.start) * cell
+        yield (
+            f"<rect x='{left - 2 * _STRIP}' y='{y}' width='{_STRIP}' height='{height}' "
+            f"fill='{colours[run.group]}'/>"
+        )
+        if height >= 8:
+            name = one_line(sample.name_of(run.group))
+            shown = name if len(name) <= 12 else name[:11] + "…"
+            yield (
+                f"<text x='{left - 3 * _STRIP}' y='{y + height // 2 + 3}' {_FONT} font-size='9' "
+                f"fill='{INK}' text-anchor='end'>{_text(shown)}</text>"
+            )
+
+
+def _text(text: str) -> str:
+    return escape(one_line(text), {"'": "&apos;"})
