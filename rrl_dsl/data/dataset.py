@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from rrl_dsl.data.table import Columns
 from rrl_dsl.language.diagnostics import RRLError, error
 
 Shape = tuple[int, int, int]
@@ -126,10 +127,21 @@ class DataSet:
         return error("RRL412", f"data set `{self.name}` {what}")
 
 
-def stable_id(text: str) -> int:
-    """A number of 63 bits that depends on the text alone: the head of its SHA-256."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+def tensors(columns: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """NumPy columns as tensors."""
+    return {name: torch.from_numpy(column) for name, column in columns.items()}
+
+
+def columns_of(dataset: DataSet) -> Columns:
+    """The columns of what a data set trains on."""
+    train = dataset.train
+    return Columns(
+        name=dataset.name,
+        sample=train.sample.numpy(),
+        labels={name: label.numpy() for name, label in train.labels.items()},
+        class_names=dataset.class_names,
+        fields={name: field.numpy() for name, field in train.fields.items()},
+    )
 
 
 def first_repeat(values: Tensor) -> int | None:

@@ -2,49 +2,86 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 
-from rrl_dsl.data.dataset import DataSet, Split, coarsen
+from rrl_dsl.data.table import Columns
 
-COARSE = ("loops", "strokes", "curves")
-_COARSE_OF_DIGIT = (0, 1, 2, 2, 1, 2, 0, 1, 0, 0)
+if TYPE_CHECKING:
+    from rrl_dsl.data.dataset import DataSet, Split
+
+COARSE: Final = ("loops", "strokes", "curves")
+_COARSE_OF_DIGIT: Final = (0, 1, 2, 2, 1, 2, 0, 1, 0, 0)
+_INK: Final = 16
+"""scikit-learn counts the ink of 4 x 4 cells."""
+
+
+def columns(part: Literal["train", "test"] = "train") -> Columns:
+    """The columns of 1,437 digits to train on, or of 360 to test on; needs no torch.
+
+    Args:
+        part: Which; they are always the same ones.
+
+    Returns:
+        `label` (the digit), `coarse` (loops 0 6 8 9, strokes 1 4 7, curves 2 3 5) and the field
+        `pixels`, float32 (n, 64) from 0 to 1. A sample's id is its place in scikit-learn's array.
+    """
+    digit = _source().target.astype(np.int64)
+    # every fifth of each digit in the order of the array: stratified by class, and spread over
+    # the writers, whose digits stand together
+    tested = np.zeros(len(digit), dtype=bool)
+    tested[digit.argsort(kind="stable")[1::5]] = True
+    sample = np.flatnonzero(tested if part == "test" else ~tested)
+    return Columns(
+        name="digits",
+        sample=sample,
+        labels={
+            "label": digit[sample],
+            "coarse": np.array(_COARSE_OF_DIGIT, dtype=np.int64)[digit[sample]],
+        },
+        class_names={"label": tuple("0123456789"), "coarse": COARSE},
+        fields={"pixels": (_source().data[sample] / _INK).astype(np.float32)},
+    )
 
 
 def load(root: Path, download: bool = False) -> DataSet:
-    """The digits: 1,437 to train on and 360 to test on, always the same ones.
+    """The digits with their images.
 
     Args:
         root: Not used; the images come with scikit-learn.
         download: Not used.
 
     Returns:
-        uint8 (1, 8, 8) images, `label` (the digit) and `coarse` (loops 0 6 8 9, strokes 1 4 7,
-        curves 2 3 5). A sample's id is its place in scikit-learn's array.
+        uint8 (1, 8, 8) images, and the columns of `columns`.
     """
-    source = load_digits()
-    # scikit-learn counts the ink of 4 x 4 cells: 0 to 16
-    images = torch.from_numpy(np.round(source.images * (255 / 16)).astype(np.uint8))[:, None]
-    label = torch.from_numpy(source.target.astype(np.int64))
-    # every fifth of each digit in the order of the array: stratified by class, and spread over
-    # the writers, whose digits stand together
-    by_class = label.argsort(stable=True)
-    tested = torch.zeros(len(label), dtype=torch.bool)
-    tested[by_class[1::5]] = True
+    from rrl_dsl.data.dataset import DataSet
 
-    def split(chosen: torch.Tensor) -> Split:
-        digit = label[chosen]
-        labels = {"label": digit, "coarse": coarsen(digit, _COARSE_OF_DIGIT)}
-        return Split(images[chosen], chosen.nonzero().flatten(), labels)
-
+    train, test = columns("train"), columns("test")
     return DataSet(
-        name="digits",
-        train=split(~tested),
-        test=split(tested),
-        class_names={"label": tuple("0123456789"), "coarse": COARSE},
+        name=train.name,
+        train=_split(train),
+        test=_split(test),
+        class_names=train.class_names,
         shape=(1, 8, 8),
         augmentation="digits",
     )
+
+
+def _split(chosen: Columns) -> Split:
+    import torch
+
+    from rrl_dsl.data.dataset import Split, tensors
+
+    ink = _source().images[chosen.sample]
+    images = torch.from_numpy(np.round(ink * (255 / _INK)).astype(np.uint8))[:, None]
+    sample = torch.from_numpy(chosen.sample)
+    return Split(images, sample, tensors(chosen.labels), tensors(chosen.fields))
+
+
+@cache
+def _source() -> Any:
+    return load_digits()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
@@ -14,8 +14,10 @@ from torch import Tensor
 from torchvision.datasets.folder import is_image_file
 from torchvision.transforms.v2 import functional
 
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, stable_id
+from rrl_dsl.data import columns
+from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+from rrl_dsl.language.digest import stable_id
 
 DEFAULT_SIZE = 224
 _SMALL_SIDE = 64
@@ -68,7 +70,8 @@ def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:
 
     Each holds one folder a class, whose images may lie in further folders. The classes are those
     of `train`, sorted by name. `path/hierarchy.yaml`, where there is one, names the coarse class
-    of each class. A sample's id is a hash of its path below `path`.
+    of each class, and `rrl_dsl.data.columns` says what a table of further columns holds. A sample's
+    id is a hash of its path below `path`.
 
     Args:
         path: The folder.
@@ -76,7 +79,8 @@ def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:
             middle is cut out.
 
     Returns:
-        uint8 (3, size, size) images, `label`, and `coarse` where there is a hierarchy.
+        uint8 (3, size, size) images, `label`, `coarse` where there is a hierarchy, and the labels
+        and fields of the table where there is one.
 
     Raises:
         RRLError: RRL410, if a folder is not there; RRL412, if it does not hold what it should.
@@ -90,18 +94,35 @@ def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:
                 f"{folder} is a class that {train} lacks",
                 hint=did_you_mean(folder.name, classes),
             )
-    class_names = {"label": classes}
-    coarse_of: tuple[int, ...] | None = None
+    found = [[*_labelled_files(part, classes)] for part in (train, test)]
+    files = [file for part in found for file, _ in part]
+    labels = {"label": torch.tensor([number for part in found for _, number in part])}
+    class_names: dict[str, tuple[str, ...]] = {"label": classes}
     hierarchy = path / "hierarchy.yaml"
     if hierarchy.exists():
-        coarse_names = _read_hierarchy(hierarchy, classes)
-        class_names["coarse"] = tuple(sorted(set(coarse_names)))
-        coarse_of = tuple(class_names["coarse"].index(name) for name in coarse_names)
+        coarse = _read_hierarchy(hierarchy, classes)
+        class_names["coarse"] = tuple(sorted(set(coarse)))
+        coarse_of = [class_names["coarse"].index(name) for name in coarse]
+        labels["coarse"] = coarsen(labels["label"], coarse_of)
+    below = [file.relative_to(path).as_posix() for file in files]
+    table = columns.read(path, below, taken=class_names)
+    labels |= tensors(table.labels)
+    fields = tensors(table.fields)
+    sample = torch.tensor([stable_id(name) for name in below])
+
+    def split(rows: slice) -> Split:
+        return Split(
+            ImageFiles(tuple(files[rows]), size),
+            sample[rows],
+            {name: label[rows] for name, label in labels.items()},
+            {name: field[rows] for name, field in fields.items()},
+        )
+
     return DataSet(
         name=f"imagefolder:{path}",
-        train=_split(path, train, classes, coarse_of, size),
-        test=_split(path, test, classes, coarse_of, size),
-        class_names=class_names,
+        train=split(slice(len(found[0]))),
+        test=split(slice(len(found[0]), None)),
+        class_names=class_names | table.class_names,
         shape=(3, size, size),
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
     )
@@ -127,20 +148,11 @@ def _class_folders(part: Path) -> list[Path]:
     return folders
 
 
-def _split(
-    path: Path, part: Path, classes: Sequence[str], coarse_of: Sequence[int] | None, size: int
-) -> Split:
-    files: list[Path] = []
-    label: list[int] = []
+def _labelled_files(part: Path, classes: Sequence[str]) -> Iterator[tuple[Path, int]]:
+    """The images of a part, each with the number of its class."""
     for folder in _class_folders(part):
-        images = _images_in(folder)
-        files += images
-        label += [classes.index(folder.name)] * len(images)
-    labels = {"label": torch.tensor(label, dtype=torch.int64)}
-    if coarse_of is not None:
-        labels["coarse"] = coarsen(labels["label"], coarse_of)
-    ids = [stable_id(file.relative_to(path).as_posix()) for file in files]
-    return Split(ImageFiles(tuple(files), size), torch.tensor(ids, dtype=torch.int64), labels)
+        number = classes.index(folder.name)
+        yield from ((file, number) for file in _images_in(folder))
 
 
 def _images_in(folder: Path) -> list[Path]:

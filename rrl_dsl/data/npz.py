@@ -5,10 +5,11 @@
 | `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3 |
 | `split` | optional strings (N,), `train` or `test`; without it a hash of the id tests one in 5 |
 | `sample` | optional integers (N,), the ids; without it the place in the archive |
-| NAME | any other integers (N,): a label, -1 where unknown |
+| NAME | class numbers: integers (N,) from -1, unknown, to 99,999: a label |
 | NAME`_names` | optional strings: the names of the classes of that label |
+| NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.cells` reads by its values |
 
-Without an array `label`, the label of the most classes is `label` too.
+Without an array `label`, the label of class numbers that has the most classes is `label` too.
 """
 
 from __future__ import annotations
@@ -23,16 +24,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, stable_id
+from rrl_dsl.data import cells
+from rrl_dsl.data.columns import Further, check_names, further
+from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, tensors
+from rrl_dsl.data.faults import Faults
+from rrl_dsl.data.table import Array
 from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.digest import stable_id
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Array]
 
 _RESERVED = ("images", "split", "sample")
 _NAMES = "_names"
 _ONE_IN = 5
 _MAX_CLASSES = 100_000
-"""A column beyond this is a time or an identity, not a label."""
+"""Integers beyond this are times or identities, not class numbers."""
 _SMALL_SIDE = 64
 
 
@@ -43,30 +49,32 @@ def load(path: Path) -> DataSet:
         path: The `.npz` file.
 
     Returns:
-        The images as they are, with every label of the archive.
+        The images as they are, with every label and field of the archive.
 
     Raises:
         RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should.
     """
     archive = _Archive(path, _read(path))
     images = archive.images()
-    labels, class_names = archive.labels()
-    if "label" not in labels:
-        finest = max(class_names, key=lambda name: len(class_names[name]))
-        labels["label"], class_names["label"] = labels[finest], class_names[finest]
+    found = archive.columns()
+    labels, fields = tensors(found.labels), tensors(found.fields)
     sample = archive.sample()
     tested = archive.tested(sample)
 
     def split(chosen: Tensor) -> Split:
-        columns = {name: label[chosen] for name, label in labels.items()}
-        return Split(images[chosen], sample[chosen], columns)
+        return Split(
+            images[chosen],
+            sample[chosen],
+            {name: label[chosen] for name, label in labels.items()},
+            {name: field[chosen] for name, field in fields.items()},
+        )
 
     channels, height, width = images.shape[1:]
     return DataSet(
         name=f"npz:{path}",
         train=split(~tested),
         test=split(tested),
-        class_names=class_names,
+        class_names=found.class_names,
         shape=(channels, height, width),
         augmentation=_augmentation((channels, height, width)),
     )
@@ -88,7 +96,7 @@ def _read(path: Path) -> Arrays:
         return {name: _read_array(path, archive, name) for name in archive.files}
 
 
-def _read_array(path: Path, archive: Any, name: str) -> NDArray[Any]:
+def _read_array(path: Path, archive: Any, name: str) -> Array:
     try:
         array = archive[name]
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as reason:
@@ -98,6 +106,12 @@ def _read_array(path: Path, archive: Any, name: str) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise error("RRL412", f"{path} holds `{name}`, which is not an array")
     return array
+
+
+def _cells(name: str, array: Array) -> cells.Cells:
+    if array.dtype.kind == "U" and array.ndim == 1:
+        return cells.of_text(name, 0, [text.strip() for text in array.tolist()])
+    return cells.of_array(name, 0, array)
 
 
 class _Archive:
@@ -128,26 +142,35 @@ class _Archive:
             )
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, places[0], 1)))
 
-    def labels(self) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-        """The label columns, each int64 (N,), and the names of their classes."""
-        labels, class_names = {}, {}
-        for name in self._arrays:
-            if name in _RESERVED or self._names_classes(name):
-                continue
-            column = self._integers(name, lowest=-1)
-            labels[name], class_names[name] = column, self._class_names(name, column)
-        if not labels:
-            raise self._malformed(
-                "has no label",
-                hint="add an integer array `label` (N,); where nothing is known it is -1",
-            )
-        return labels, class_names
+    def columns(self) -> Further:
+        """The labels and fields, `label` among them."""
+        arrays = {
+            name: self._of_each_image(name)
+            for name in self._arrays
+            if name not in _RESERVED and not self._names_classes(name)
+        }
+        numbered = [name for name, array in arrays.items() if self._numbers_classes(name, array)]
+        others = [_cells(name, array) for name, array in arrays.items() if name not in numbered]
+        faults = Faults(str(self._path))
+        check_names([(name, 0) for name in numbered], (), faults)
+        found = further(others, (), faults)
+        if "label" in found.fields and "label" not in found.labels:
+            raise self._malformed("holds no classes in `label`")
+        labels = {name: self._integers(name, lowest=-1) for name in numbered}
+        class_names = {name: self._class_names(name, labels[name]) for name in numbered}
+        if "label" not in labels | found.labels:
+            if not numbered:
+                hint = "add an integer array `label` (N,); where nothing is known it is -1"
+                raise self._malformed("has no label", hint)
+            finest = max(numbered, key=lambda name: len(class_names[name]))
+            labels["label"], class_names["label"] = labels[finest], class_names[finest]
+        return Further(labels | found.labels, class_names | found.class_names, found.fields)
 
     def sample(self) -> Tensor:
         """The ids, int64 (N,)."""
         if "sample" not in self._arrays:
             return torch.arange(self._rows)
-        sample = self._integers("sample", lowest=0)
+        sample = torch.from_numpy(self._integers("sample", lowest=0))
         repeated = first_repeat(sample)
         if repeated is not None:
             raise self._malformed(f"gives the id {repeated} to more than one sample")
@@ -174,7 +197,24 @@ class _Archive:
     def _names_classes(self, name: str) -> bool:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays
 
-    def _class_names(self, name: str, label: Tensor) -> tuple[str, ...]:
+    def _numbers_classes(self, name: str, array: Array) -> bool:
+        """Whether an array holds the numbers of classes, and no times or identities."""
+        if name + _NAMES in self._arrays:
+            return True
+        if array.dtype.kind not in "iu" or array.ndim != 1:
+            return False
+        return name == "label" or bool(array.min() >= -1 and array.max() < _MAX_CLASSES)
+
+    def _of_each_image(self, name: str) -> Array:
+        array = self._arrays[name]
+        if array.shape[:1] != (self._rows,):
+            raise self._malformed(
+                f"has an array `{name}` of {array.dtype} {array.shape}, "
+                f"which does not say something of each of the {self._rows} images"
+            )
+        return array
+
+    def _class_names(self, name: str, label: NDArray[np.int64]) -> tuple[str, ...]:
         classes = int(label.max()) + 1
         if classes > _MAX_CLASSES:
             raise self._malformed(
@@ -190,7 +230,7 @@ class _Archive:
             )
         return tuple(names)
 
-    def _integers(self, name: str, lowest: int) -> Tensor:
+    def _integers(self, name: str, lowest: int) -> NDArray[np.int64]:
         array = self._arrays[name]
         if array.dtype.kind not in "iu" or array.shape != (self._rows,):
             raise self._malformed(
@@ -198,10 +238,10 @@ class _Archive:
                 f"which is not an integer for each of the {self._rows} images"
             )
         low, high = int(array.min()), int(array.max())
-        if low < lowest or high > torch.iinfo(torch.int64).max:
+        if low < lowest or high > np.iinfo(np.int64).max:
             wrong = low if low < lowest else high
             raise self._malformed(f"has the value {wrong} in `{name}`")
-        return torch.from_numpy(array.astype(np.int64))
+        return array.astype(np.int64)
 
     def _strings(self, name: str, rows: int | None) -> list[str]:
         array = self._arrays[name]

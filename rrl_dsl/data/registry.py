@@ -10,9 +10,13 @@ from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
+    from rrl_dsl.data.table import Columns
 
 GROUP: Final = "rrl_dsl.datasets"
 """Entry points of this group are callables `(root: Path, download: bool) -> DataSet`."""
+
+DEFAULT_ROOT: Final = Path.home() / ".cache" / "rrl-dsl"
+"""Where named data sets are looked for."""
 
 _BUILT_IN: Final = {
     "digits": ("digits:load", "1,797 digits of 8 x 8 pixels, which come with scikit-learn"),
@@ -21,8 +25,8 @@ _BUILT_IN: Final = {
     "cifar100": ("torchvision_sets:cifar100", "60,000 of 100 classes in 20 coarse ones, 32 x 32"),
 }
 _FROM_PATH: Final = {
-    "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS",
-    "npz": "images and labels in one NumPy archive",
+    "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, and columns in a table",
+    "npz": "images, labels and other columns in one NumPy archive",
 }
 
 
@@ -66,6 +70,26 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
 
         return npz.load(Path(path).expanduser())
     return _load_named(spec, root, download)
+
+
+def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
+    """The columns of what a data set trains on, without its images; `digits` needs no torch.
+
+    Args:
+        spec: As for `load`.
+        root: As for `load`.
+        download: As for `load`.
+
+    Raises:
+        RRLError: As `load`.
+    """
+    if spec == "digits":
+        from rrl_dsl.data import digits
+
+        return digits.columns()
+    from rrl_dsl.data.dataset import columns_of
+
+    return columns_of(load(spec, root=root, download=download))
 
 
 def _load_folder(path: Path, size: int | None) -> DataSet:

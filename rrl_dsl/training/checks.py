@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import loader
-from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.data.dataset import DataSet, columns_of
+from rrl_dsl.graph.registry import Need
+from rrl_dsl.graph.traverse import calls_of
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.rows import sample_batches
@@ -17,9 +20,11 @@ def check(program: Program, loss: Loss, config: Config, dataset: DataSet) -> Non
     """Looks at everything that can be known before training.
 
     Raises:
-        RRLError: RRL404 for a recipe that relates nothing, RRL405 for batches too small for the
-            loss, RRL502 for a batch size that the devices or the data set cannot serve.
+        RRLError: RRL404 for a recipe that relates nothing, or that looks at a teacher or a bank,
+            RRL405 for batches too small for the loss, RRL502 for a batch size that the devices or
+            the data set cannot serve.
     """
+    _check_served(program)
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
@@ -36,25 +41,56 @@ def check(program: Program, loss: Loss, config: Config, dataset: DataSet) -> Non
     _check_relates(program, config, dataset)
 
 
-def check_labels(program: Program, dataset: DataSet) -> None:
-    """Refuses a recipe that reads labels the data set lacks.
+def check_columns(program: Program, dataset: DataSet) -> None:
+    """Refuses a recipe that reads columns the data set lacks or has of another kind.
 
     Raises:
-        RRLError: RRL401.
+        RRLError: RRL401 or RRL417, for every such column.
     """
-    known = list(dataset.class_names)
-    for name in program.requires.labels:
-        if name not in known:
-            message = f"the data set `{dataset.name}` has no label field `{name}`"
-            hint = did_you_mean(name, known) or f"its label fields are {listing(known)}"
-            raise error("RRL401", message, hint=hint)
+    if faults := columns_of(dataset).faults(program.requires.columns):
+        raise RRLError(faults)
+
+
+def bind(program: Program, dataset: DataSet) -> None:
+    """Binds a program that looks at the whole data set, or lists pairs of it.
+
+    Raises:
+        RRLError: As `Program.bind`: RRL416 for a pair with a sample that the data set lacks.
+    """
+    if program.requires.bound or program.plan.lookups:
+        program.bind(dataset.train, others=dataset.test.sample)
+
+
+def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Tensor]:
+    """Random embeddings of rows, float32 (rows, 8), in every space that a recipe looks at.
+
+    They tell what a relation is like before there is a model.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    spaces = program.requires.spaces
+    return {name: torch.randn(rows, 8, generator=generator) for name in spaces}
+
+
+def _check_served(program: Program) -> None:
+    """Refuses what the trainer has not."""
+    faults = []
+    for call in calls_of(program.graph):
+        if Need("space", "teacher") in call.signature.needs(call.arguments):
+            message = f"`{call}` compares rows by a teacher, and the trainer has none"
+            faults.append(Diagnostic("RRL404", message, hint="write `space=projection`"))
+        if call.arguments.get("bank"):
+            message = f"`{call}` looks at earlier rows, and the trainer keeps none"
+            faults.append(Diagnostic("RRL404", message, hint="write `bank=0`"))
+    if faults:
+        raise RRLError(faults)
 
 
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     views = program.requires.views
     nodes = next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
+    spaces = stand_in_spaces(program, len(nodes), config.seed)
     different = ~torch.eye(len(nodes), dtype=torch.bool)
-    related = bool(((program(nodes) > 0) & different).any())
+    related = bool(((program(nodes, spaces=spaces) > 0) & different).any())
     if not related and not program.requires.epochs:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
         hint = "relate the views of a sample with `ssl(views=2)`, or use larger batches"

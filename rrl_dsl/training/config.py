@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from rrl_dsl.data.registry import DEFAULT_ROOT
+
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values do not change afterwards."""
@@ -62,7 +64,7 @@ class Config(Section):
 
     dataset: str = "digits"
     data_dir: Path = Field(
-        default_factory=lambda: Path.home() / ".cache" / "rrl-dsl",
+        default=DEFAULT_ROOT,
         description="Where data sets are looked for.",
     )
     download: bool = Field(

@@ -9,10 +9,6 @@ from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
-from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.training.rows import sample_batches
-
-_BATCHES = 5
 
 
 @torch.no_grad()
@@ -57,28 +53,6 @@ def edge_statistics(
         figures["edges/false"] = (related & ~true).sum() / edges.clamp(min=1)
     figures.update(_agreement(related, nodes.labels))
     return figures
-
-
-def expected_figures(
-    program: Program, dataset: DataSet, samples: int, *, seed: int = 0
-) -> dict[str, float]:
-    """The figures to expect of a batch: the mean over several batches of a data set.
-
-    Args:
-        program: The recipe, bound where it must be.
-        dataset: Where the rows come from.
-        samples: Samples a batch.
-        seed: What the order of the samples follows from.
-    """
-    clean = program.without_noise() if program.adds_edges else None
-    found = [
-        edge_statistics(program, clean, rows)
-        for rows in sample_batches(dataset, samples, program.requires.views, _BATCHES, seed=seed)
-    ]
-    return {
-        name: float(torch.stack([each[name].double() for each in found]).mean())
-        for name in found[0]
-    }
 
 
 def _agreement(related: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:

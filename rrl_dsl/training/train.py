@@ -77,9 +77,8 @@ def build(graph: Graph, config: Config, dataset: DataSet) -> RelationalModule:
     precision_of(config)
     program = compile_recipe(graph, seed=config.seed)
     loss = create_loss(config.loss.name, **config.loss.options)
-    checks.check_labels(program, dataset)
-    if program.requires.bound:
-        program.bind(dataset.train)
+    checks.check_columns(program, dataset)
+    checks.bind(program, dataset)
     checks.check(program, loss, config, dataset)
     _quiet()
     L.seed_everything(config.seed, verbose=False)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, first_repeat, stable_id
+from rrl_dsl.data.dataset import DataSet, Split, coarsen, first_repeat
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.digest import stable_id
 
 
 def split(ids: list[int], label: list[int] | None = None, side: int = 4) -> Split:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.digits import load
+from rrl_dsl.data.digits import columns, load
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +54,24 @@ def test_coarse_classes_are_loops_strokes_and_curves(digits: DataSet) -> None:
     }
     expected = {"loops": (0, 6, 8, 9), "strokes": (1, 4, 7), "curves": (2, 3, 5)}
     assert found == {(digit, name) for name, members in expected.items() for digit in members}
+
+
+def test_pixels_are_the_raw_image(digits: DataSet) -> None:
+    source = load_digits().data
+    for part in (digits.train, digits.test):
+        pixels = part.fields["pixels"]
+        assert pixels.dtype == torch.float32
+        assert (pixels.double() * 16).numpy().tolist() == source[part.sample.numpy()].tolist()
+    assert float(digits.train.fields["pixels"].max()) == 1
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_the_columns_are_those_of_the_data_set(digits: DataSet, part: Literal["train"]) -> None:
+    found, split = columns(part), getattr(digits, part)
+    assert found.name == "digits"
+    assert found.sample.tolist() == split.sample.tolist()
+    assert found.class_names == digits.class_names
+    for name, label in split.labels.items():
+        assert found.labels[name].dtype == np.int64
+        assert found.labels[name].tolist() == label.tolist()
+    assert found.fields["pixels"].tolist() == split.fields["pixels"].tolist()

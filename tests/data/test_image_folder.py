@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from rrl_dsl.data.dataset import DataSet, stable_id
+from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.digest import stable_id
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

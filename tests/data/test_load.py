@@ -10,7 +10,7 @@ import pytest
 from rrl_dsl.data import registry
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.digits import load as load_digits
-from rrl_dsl.data.registry import load, names
+from rrl_dsl.data.registry import columns, load, names
 from rrl_dsl.language.diagnostics import RRLError
 
 
@@ -88,3 +88,24 @@ def test_naming_data_sets_imports_no_torch() -> None:
     code = "import sys, rrl_dsl.data.registry as r; r.names(); print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_the_columns_of_digits_need_no_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from rrl_dsl.data.registry import columns\n"
+        "found = columns('digits', root=Path('nowhere'))\n"
+        "print(len(found.sample), *found.labels, *found.fields, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1437", "label", "coarse", "pixels", "False"]
+
+
+@pytest.mark.usefixtures("declared")
+def test_the_columns_of_any_data_set_are_those_it_trains_on() -> None:
+    found = columns("toy", root=Path("here"), download=True)
+    split = load_digits(Path("nowhere")).train
+    assert found.sample.tolist() == split.sample.tolist()
+    assert found.labels["coarse"].tolist() == split.labels["coarse"].tolist()
+    assert found.fields["pixels"].shape == (1437, 64)
+    with pytest.raises(RRLError, match="RRL411"):
+        columns("toyy", root=Path("here"))

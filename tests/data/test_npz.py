@@ -65,6 +65,69 @@ def test_the_finest_label_becomes_label(tmp_path: Path) -> None:
     assert data.train.labels["label"].tolist() == [0, 2, -1, 1]
 
 
+def test_integers_up_to_a_limit_are_class_numbers(tmp_path: Path) -> None:
+    arrays = {"label": KIND, "small": KIND + 99_997, "large": KIND + 99_998}
+    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, **arrays))
+    assert len(data.class_names["small"]) == 100_000
+    assert data.train.labels["small"].tolist() == [99_997, 99_999, 99_996, 99_998]
+    assert data.class_names["large"] == ("99997", "99998", "99999", "100000")
+    assert data.train.labels["large"].tolist() == [1, 3, 0, 2]
+    assert data.train.fields["large"].tolist() == [99_998, 100_000, 99_997, 99_999]
+    assert data.train.fields["large"].dtype == torch.int64
+    assert data.train.fields.keys() == {"large"}
+
+
+def test_integers_below_minus_one_are_numbers(tmp_path: Path) -> None:
+    cold = np.array([-5, -1, 3, 0, -5, 1])
+    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, label=KIND, cold=cold))
+    assert data.class_names["cold"] == ("-5", "0", "1", "3")
+    assert data.train.labels["cold"].tolist() == [0, 3, 1, 2]
+    assert data.test.labels["cold"].tolist() == [-1, 0]
+    assert data.test.fields["cold"].tolist() == [-1, -5]
+
+
+def test_other_arrays_are_columns_by_their_values(tmp_path: Path) -> None:
+    data = open_npz(
+        save(
+            tmp_path,
+            images=GREY,
+            split=SPLIT,
+            label=np.array(["b", "a", "", "b", "c", "a"]),
+            time=np.array(
+                ["1970-01-02", "NaT", "1969-12-31T23:59", "2000", "2000", "2000"], "M8[m]"
+            ),
+            height=np.arange(6, dtype=np.float16),
+            caption=np.arange(12, dtype=np.float32).reshape(6, 2),
+            pair=np.arange(12).reshape(6, 2),
+            seen=np.array([True, False, False, True, True, True]),
+        )
+    )
+    assert data.class_names["label"] == ("a", "b", "c")
+    assert data.train.labels["label"].tolist() == [1, -1, 1, 0]
+    assert data.class_names["seen"] == ("false", "true")
+    assert data.train.fields["time"].tolist() == [86400, -60, 946684800, 946684800]
+    assert data.test.fields["time"].isnan().tolist() == [True, False]
+    assert data.train.fields["height"].dtype == torch.float64
+    assert data.train.fields["caption"].tolist() == [[0, 1], [4, 5], [6, 7], [10, 11]]
+    assert data.train.fields["caption"].dtype == torch.float32
+    assert data.train.fields["pair"].dtype == torch.float64
+
+
+def test_the_order_of_bytes_does_not_count(tmp_path: Path) -> None:
+    swapped = {"caption": np.ones((6, 2), ">f4"), "height": np.ones(6, ">f8"), "label": KIND}
+    swapped["stamp"] = (np.arange(6) + 1_700_000_000).astype(">i8")
+    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, **swapped))
+    kinds = {name: field.dtype for name, field in data.train.fields.items()}
+    assert kinds == {"caption": torch.float32, "height": torch.float64, "stamp": torch.int64}
+    assert data.train.fields["stamp"].tolist()[0] == 1_700_000_000
+
+
+def test_a_time_is_never_the_finest_label(tmp_path: Path) -> None:
+    stamp = np.arange(6) + 1_700_000_000
+    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, stamp=stamp, kind=KIND))
+    assert data.class_names["label"] == data.class_names["kind"]
+
+
 def test_without_a_split_a_hash_of_the_id_decides(tmp_path: Path) -> None:
     count = 1000
     images, label = np.zeros((count, 4, 4), np.uint8), np.zeros(count, np.int64)
@@ -93,11 +156,42 @@ SOUND = {"images": GREY, "label": KIND, "split": SPLIT}
         ({"images": np.zeros((0, 4, 4), np.uint8)}, "no images"),
         ({"images": np.uint8(3)}, "no images"),
         ({"label": None}, "no label | add an integer array `label`"),
-        ({"label": KIND[:4]}, "`label` of int64 (4,), which is not an integer for each of the 6"),
+        ({"label": KIND[:4]}, "`label` of int64 (4,), which does not say something of each of the"),
+        ({"label": KIND + 0.5}, "holds no classes in `label`"),
+        ({"label": np.zeros((6, 2))}, "holds no classes in `label`"),
+        ({"label": None, "kind": SPLIT}, "no label | add an integer array `label`"),
         ({"label": KIND - 1}, "the value -2 in `label`"),
-        ({"height": np.zeros(6)}, "`height` of float64 (6,)"),
-        ({"time": KIND + 1_700_000_000}, "1700000002 in `time`, which is too large for a class"),
+        ({"label": KIND + 100_000}, "the value 100002 in `label`, which is too large for a class"),
+        ({"height": np.zeros(5)}, "`height` of float64 (5,), which does not say something of each"),
+        ({"height": np.float64(3)}, "`height` of float64 (), which does not say something of each"),
+        ({"height": np.full(6, np.nan)}, ": `height` has no value | fill it in"),
+        (
+            {"height": np.array([1, 2, 3, np.inf, 5, 6])},
+            ", place 3: `height` has an infinite value",
+        ),
+        ({"age": np.array([*"12x45", ""])}, ", place 2: `x` in `age` is no number, though 4"),
+        (
+            {"age": np.array([2**63] + [1] * 5, np.uint64)},
+            "`9223372036854775808` in `age` does not",
+        ),
+        ({"part": np.zeros((6, 2, 2))}, ": `part` holds float64 (6, 2, 2), which is not read"),
+        ({"part": np.zeros((6, 0))}, ": `part` holds float64 (6, 0), which is not read"),
+        ({"part": np.zeros((6, 2), bool)}, ": `part` holds bool (6, 2), which is not read"),
+        ({"part": np.zeros(6, complex)}, ": `part` holds complex128 (6,), which is not read"),
+        ({"part": np.zeros(6, "S2")}, ": `part` holds |S2 (6,), which is not read"),
+        ({"part": np.zeros(6, "m8[s]")}, ": `part` holds timedelta64[s] (6,), which is not read"),
+        (
+            {"day": np.array([10**6, *[0] * 5], "M8[Y]")},
+            "the year 1001970 in `day` is not from 1 to 9999",
+        ),
+        ({"Day": np.zeros(6)}, ": `Day` is no name; names are lower-case"),
+        ({"Day": KIND}, ": `Day` is no name; names are lower-case"),
+        ({"view": np.zeros(6)}, ": a column cannot be called `view`"),
         ({"label_names": np.array(["a", "b"])}, "names 2 classes in `label_names`"),
+        (
+            {"size": KIND / 2, "size_names": KIND},
+            "an array `size` of float64 (6,), which is not an",
+        ),
         ({"label_names": np.array([1, 2, 3])}, "`label_names` of int64 (3,)"),
         ({"split": np.array(["train"] * 5 + ["valid"])}, "the split `valid`"),
         ({"split": SPLIT[:3]}, "`split` of <U5 (3,)"),

@@ -1,0 +1,231 @@
+"""Recipes that read further columns: what is refused before training, and whole runs."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import test_training_ranks as ranks
+import torch
+from PIL import Image
+from rich.console import Console
+
+import rrl_dsl as rrl
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.program import compile as compile_recipe
+from rrl_dsl.data import registry
+from rrl_dsl.data.batches import loader, row_columns
+from rrl_dsl.data.dataset import Split
+from rrl_dsl.training import checks
+from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import resolve
+from rrl_dsl.training.train import build, train
+
+CLASSES, TRAIN, TEST = ("cat", "dog"), 12, 3
+PATIENTS = 4
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory):
+    """Twelve images of each of two classes, each with a time, a patient and a caption's vector."""
+    folder = tmp_path_factory.mktemp("zoo")
+    draws = torch.Generator().manual_seed(0)
+    with (folder / "columns.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "time", "patient", "year", "caption_0", "caption_1"])
+        for part, count in (("train", TRAIN), ("test", TEST)):
+            for place in range(len(CLASSES) * count):
+                name = f"{part}/{CLASSES[place % 2]}/{place}.png"
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = torch.randint(0, 256, (12, 12, 3), generator=draws, dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(path)
+                time = f"2024-05-01T10:{place:02d}:30Z" if place else ""
+                caption = torch.randn(2, generator=draws).tolist()
+                row = [time, f"P{place % PATIENTS}", 2000 + place % 3, *caption]
+                table.writerow([name, *row])
+    return registry.load(f"imagefolder:{folder}", root=folder, size=12)
+
+
+def build_on(dataset, recipe, **settings):
+    settings = {
+        **defaults("simclr", dataset.shape, dataset.augmentation),
+        "backbone": "small",
+        "projector": {"hidden": 32, "out": 16, "norm": True},
+        "optimiser": {"name": "adam", "lr": 1e-3, "weight_decay": 0, "warmup": 1},
+        "loss": "simclr",
+        "accelerator": "cpu",
+        **settings,
+    }
+    return build(rrl.parse(recipe), resolve([], settings), dataset)
+
+
+def refused(dataset, recipe, **settings):
+    with pytest.raises(rrl.RRLError) as caught:
+        build_on(dataset, recipe, **settings)
+    return [f"{each.code} {each.message} | {each.hint}" for each in caught.value.diagnostics]
+
+
+def trained(dataset, module, path):
+    (path / "checkpoints").mkdir(parents=True)
+    return train(module, dataset, RunDirectory(path), Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (
+            "ssl() | supervised(labels=corse)",
+            "RRL401 the data set `digits` has no label field `corse` | did you mean `coarse`?",
+        ),
+        (
+            "ssl() | supervised(labels=patient)",
+            "RRL401 the data set `digits` has no label field `patient` | "
+            "its label fields are `label` or `coarse`",
+        ),
+        (
+            "ssl() | near(time, 5)",
+            "RRL401 the data set `digits` has no field `time` | "
+            "its fields are `label`, `coarse` or `pixels`",
+        ),
+        (
+            "ssl() | knn(5, space=pixel)",
+            "RRL401 the data set `digits` has no field `pixel` | did you mean `pixels`?",
+        ),
+        (
+            "ssl() | supervised(labels=pixels)",
+            "RRL417 `pixels` of the data set `digits` is no label, and one is wanted | "
+            "its label fields are `label` or `coarse`",
+        ),
+        (
+            "ssl() | near(pixels, 5)",
+            "RRL417 `pixels` of the data set `digits` holds vectors, not numbers | "
+            "`similarity` and `knn` compare vectors",
+        ),
+        (
+            "ssl() | knn(5, space=teacher)",
+            "RRL404 `knn(k=5, space=teacher)` compares rows by a teacher, and the trainer has none "
+            "| write `space=projection`",
+        ),
+        (
+            "ssl() | knn(5, bank=64)",
+            "RRL404 `knn(k=5, bank=64)` looks at earlier rows, and the trainer keeps none | "
+            "write `bank=0`",
+        ),
+    ],
+)
+def test_what_the_data_set_or_the_trainer_lacks_is_refused(digits, recipe, expected):
+    assert refused(digits, recipe) == [expected]
+
+
+def test_every_missing_column_is_named(digits):
+    found = refused(digits, "supervised(labels=patient) | near(time, 5) | near(pixels, 1)")
+    assert [each[:6] for each in found] == ["RRL401", "RRL401", "RRL417"]
+
+
+def test_columns_may_be_read_as_what_they_can_be(zoo):
+    readable = (
+        "supervised(labels=year) & near(year, 1) & near(patient, 0) & near(time, 60) "
+        "& similarity(caption) & similarity(time) & similarity(label)"
+    )
+    checks.check_columns(compile_recipe(readable), zoo)
+    for strange in ("supervised(labels=time)", "near(caption, 1)", "similarity(captions)"):
+        with pytest.raises(rrl.RRLError):
+            checks.check_columns(compile_recipe(strange), zoo)
+
+
+def test_a_pair_that_the_data_set_lacks_is_found_before_training(digits, tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("a,b\n0,1\n5,1796\n7,1797\n")
+    with pytest.raises(rrl.RRLError) as caught:
+        build_on(digits, f'ssl() | pairs("{pairs}")')
+    (found,) = caught.value.diagnostics
+    assert found.code == "RRL416"
+    assert "no sample 1797" in found.message
+    assert found.source.name == str(pairs)
+    assert found.source.position(found.span.start)[0] == 4
+    pairs.write_text("a,b\n0,1\n5,1796\n")  # 5 is in the test split
+    build_on(digits, f'ssl() | pairs("{pairs}")')
+
+
+def test_a_recipe_that_relates_nothing_is_still_refused(digits):
+    (found,) = refused(digits, "near(label, 0) & (knn(3) - all())")
+    assert found.startswith("RRL404 this recipe relates no two rows")
+
+
+def test_a_run_on_an_image_folder_with_a_table(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    recipe = "ssl(views=2) | supervised(labels=patient) | near(time, 60) | knn(2, space=caption)"
+    module = build_on(zoo, recipe, epochs=2, batch_size=8)
+    seen = []
+    relate = module.program.relate
+    monkeypatch.setattr(
+        module.program,
+        "relate",
+        lambda nodes, **given: seen.append(nodes) or relate(nodes, **given),
+    )
+    outcome = trained(zoo, module, tmp_path / "run")
+    assert len(outcome.history) == 2
+    assert len(seen) == 2 * 3
+    for nodes in seen:
+        assert nodes.fields.keys() == {"time", "caption"}
+        edges = expected_edges(zoo, nodes)
+        assert torch.equal(module.program(nodes), torch.stack([*edges.values()]).any(dim=0))
+        for name in ("supervised", "near", "knn"):
+            assert bool((edges[name] & ~edges["ssl"]).any()), name
+
+
+def expected_edges(dataset, nodes):
+    """By call of the recipe, its edges over the rows of a batch, from the columns as they are."""
+    whole = dataset.train
+    place = [whole.sample.tolist().index(sample) for sample in nodes.sample.tolist()]
+    patient, time = whole.labels["patient"][place], whole.fields["time"][place]
+    caption = torch.nn.functional.normalize(whole.fields["caption"])
+    closeness = (caption @ caption.T).fill_diagonal_(-2)
+    nearest = torch.zeros_like(closeness, dtype=torch.bool)
+    nearest.scatter_(1, closeness.topk(2, dim=1).indices, True)
+    return {
+        "ssl": nodes.sample[:, None] == nodes.sample,
+        "supervised": patient[:, None] == patient,
+        "near": (time[:, None] - time).abs() <= 60,
+        "knn": (nearest | nearest.T)[place][:, place],
+    }
+
+
+@pytest.mark.parametrize("recipe", ["ssl() | knn(5, space=pixels)", "ssl() | knn(3)"])
+def test_a_run_on_digits_with_neighbours(digits, tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    few = replace(digits, train=first(digits.train, 256), test=first(digits.test, 64))
+    outcome = trained(few, build_on(few, recipe, epochs=2, batch_size=128), tmp_path / "run")
+    assert len(outcome.history) == 2
+    for figures in outcome.history:
+        assert figures["loss"] > 0
+        assert figures["edges/beyond_views"] > 0.5
+
+
+def first(split, count):
+    labels = {name: label[:count] for name, label in split.labels.items()}
+    fields = {name: field[:count] for name, field in split.fields.items()}
+    return Split(split.images[:count], split.sample[:count], labels, fields)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_process_loads_the_fields_of_its_share(zoo, rank):
+    share = loader(zoo.train, 4, shuffle=True, world_size=2, rank=rank, drop_last=True)
+    seen = [Nodes(*row_columns(batch, 2)) for batch in share]
+    assert sum(len(nodes) for nodes in seen) == 2 * TRAIN * len(CLASSES) // 2
+    known = zoo.train.sample.tolist()
+    for nodes in seen:
+        place = [known.index(sample) for sample in nodes.sample.tolist()]
+        for name, field in zoo.train.fields.items():
+            torch.testing.assert_close(nodes.fields[name], field[place], equal_nan=True)
+
+
+@pytest.mark.slow
+def test_two_ranks_relate_by_fields_as_one_process_does(tmp_path, monkeypatch):
+    recipe = "ssl() | (similarity(pixels) | threshold(0.9)) | knn(2, space=pixels)"
+    script = ranks.SCRIPT.replace("ssl() | supervised(frac=0.3) | corrupt(fpr=0.02)", recipe)
+    assert recipe in script
+    monkeypatch.setattr(ranks, "SCRIPT", script)
+    ranks.test_two_ranks_learn_what_one_process_learns(tmp_path)
