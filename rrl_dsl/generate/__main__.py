@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from rrl_dsl.editor.textmate import textmate
 from rrl_dsl.generate.stub import stub
-from rrl_dsl.generate.tables import tables
+from rrl_dsl.generate.tables import digest, tables
 from rrl_dsl.grammar import tables as stored
 from rrl_dsl.language.files import write_text
-from rrl_dsl.language.lexer import grammar_text, made_of
 
 ROOT: Final = Path(__file__).parents[2]
 
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "rrl_dsl/__init__.pyi": stub,
+    "grammar/vscode/syntaxes/rrl.tmLanguage.json": textmate,
 }
 """Path from the root of a checkout -> what the file must hold."""
 
@@ -29,7 +30,7 @@ def stale() -> list[str]:
     """The generated files that are not what they would be if made now."""
     found = [name for name, text in FILES.items() if _read(name) != text()]
     # Lark numbers the states of a parser in any order, so tables tell by what they were made of.
-    if stored.MADE_OF["grammar"] != made_of(grammar_text())["grammar"]:
+    if digest() != stored.GRAMMAR:
         found.append("grammar/tables.py")
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
+import lark
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-from rrl_dsl.language.lexer import build, grammar_text, made_of
+from rrl_dsl.language.lexer import build, grammar_text
 
 _OBJECTS: Final = ("transformer", "postlex")  # options that are no data; loading gives them anew
 _HEAD: Final = """\
@@ -19,8 +21,13 @@ _HEAD: Final = """\
 
 def tables() -> str:
     """The text of `grammar/tables.py`."""
-    text = grammar_text()
-    data, memo = build(text).memo_serialize([TerminalDef, Rule])
+    data, memo = build(grammar_text()).memo_serialize([TerminalDef, Rule])
     for name in _OBJECTS:
         data["options"].pop(name)
-    return f"{_HEAD}MADE_OF = {made_of(text)!r}\nDATA = {data!r}\nMEMO = {memo!r}\n"
+    release, grammar = lark.__version__, digest()
+    return f"{_HEAD}LARK = {release!r}\nGRAMMAR = {grammar!r}\nDATA = {data!r}\nMEMO = {memo!r}\n"
+
+
+def digest() -> str:
+    """SHA-256 of the grammar that tables are made of."""
+    return hashlib.sha256(grammar_text().encode()).hexdigest()
