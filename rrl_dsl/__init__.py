@@ -5,57 +5,52 @@
     graph = rrl.ssl(views=2) | rrl.supervised(frac=0.3, labels="coarse")
     program = rrl.compile(graph)
 
-Importing this package imports no torch; what needs it is loaded on first use.
+Importing this package imports nothing further; each name is loaded on first use, and torch only by
+what needs it.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
-
-from rrl_dsl.backends.program import Program, compile  # noqa: A004  (rrl.compile)
-from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.call import Transform
-from rrl_dsl.graph.functions import functions
-from rrl_dsl.graph.recipe import load, parse
-from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.language.diagnostics import RRLError
+from typing import Any, Final
 
 __version__ = "0.1.0"
 
-globals().update(functions())
-
-_LAZY = {
+_NAMES: Final = {
+    "Graph": ("rrl_dsl.graph.algebra", "Graph"),
     "Nodes": ("rrl_dsl.backends.nodes", "Nodes"),
+    "Program": ("rrl_dsl.backends.program", "Program"),
+    "RRLError": ("rrl_dsl.language.diagnostics", "RRLError"),
     "Relation": ("rrl_dsl.backends.relation", "Relation"),
+    "Schedule": ("rrl_dsl.graph.schedule", "Schedule"),
+    "Transform": ("rrl_dsl.graph.call", "Transform"),
+    "compile": ("rrl_dsl.backends.program", "compile"),
+    "load": ("rrl_dsl.graph.recipe", "load"),
     "losses": ("rrl_dsl.losses", None),
+    "parse": ("rrl_dsl.graph.recipe", "parse"),
 }
+"""Name -> the module it lies in and its name there, or None for the module itself."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name == "__all__":
+        return [*_NAMES, *_built_ins()]
+    if name in _NAMES:
+        module, attribute = _NAMES[name]
+        found = import_module(module)
+        globals()[name] = getattr(found, attribute) if attribute else found
+        return globals()[name]
+    if name.startswith("_") or name not in (functions := _built_ins()):
         raise AttributeError(f"module `rrl_dsl` has no attribute `{name}`")
-    module, attribute = _LAZY[name]
-    value = import_module(module)
-    globals()[name] = getattr(value, attribute) if attribute else value
-    return globals()[name]
+    globals().update(functions)
+    return functions[name]
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_NAMES, *_built_ins()})
 
 
-__all__ = [
-    "Graph",
-    "Nodes",
-    "Program",
-    "RRLError",
-    "Relation",
-    "Schedule",
-    "Transform",
-    "compile",
-    "load",
-    "losses",
-    "parse",
-    *functions(),
-]
+def _built_ins() -> dict[str, Any]:
+    """The built-ins of the language as Python functions."""
+    functions: dict[str, Any] = import_module("rrl_dsl.graph.functions").functions()
+    return functions

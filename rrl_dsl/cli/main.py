@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from rrl_dsl import __version__
-from rrl_dsl.cli import compiling, reference, training
-from rrl_dsl.cli.output import ERRORS, print_error
+from rrl_dsl.cli import checking, compiling, explaining, reference, training
+from rrl_dsl.cli.output import errors, print_error, print_json
 from rrl_dsl.language.diagnostics import RRLError
 
 app = typer.Typer(
@@ -22,6 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("check")(checking.check)
+app.command("fmt")(checking.fmt)
+app.command("explain")(explaining.explain)
+app.command("diff")(explaining.diff)
 app.command("compile")(compiling.compile_recipe)
 app.command("train")(training.train)
 app.command("losses")(reference.losses)
@@ -44,7 +48,10 @@ def run() -> None:
     try:
         app()
     except RRLError as problem:
-        print_error(problem)
+        if "--json" in sys.argv:
+            print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
+        else:
+            print_error(problem)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -52,6 +59,6 @@ def run() -> None:
         if "--debug" in sys.argv[1:2]:
             raise
         name = type(problem).__name__
-        ERRORS.print(f"error: rrl-dsl itself failed: {name}: {problem}", markup=False)
-        ERRORS.print("  = help: `rrl-dsl --debug …` shows where; please report it", markup=False)
+        errors().print(f"error: rrl-dsl itself failed: {name}: {problem}", markup=False)
+        errors().print("  = help: `rrl-dsl --debug …` shows where; please report it", markup=False)
         sys.exit(1)

@@ -1,37 +1,107 @@
-"""Where verbs write, and how errors look there."""
+"""Where verbs write, and how errors look there. Rich is loaded by what prints with it."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 
-OUTPUT = Console(highlight=False)
-ERRORS = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.console import Console
 
-_COLOURS = {"error": "bold red", "warning": "bold yellow"}
+_COLOURS: Final = {"error": "bold red", "warning": "bold yellow"}
+_ESCAPES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+
+
+@cache
+def output() -> Console:
+    """Standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def errors() -> Console:
+    """Standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
 
 
 def print_error(problem: RRLError) -> None:
     """All diagnostics of an error, on standard error."""
     for index, diagnostic in enumerate(problem.diagnostics):
         if index:
-            ERRORS.print()
+            errors().print()
         print_diagnostic(diagnostic)
 
 
 def print_diagnostic(diagnostic: Diagnostic) -> None:
     """One diagnostic, on standard error, with its first words in colour."""
-    text = Text(diagnostic.render())
-    text.stylize(_COLOURS[diagnostic.severity], 0, len(diagnostic.severity))
-    ERRORS.print(text, soft_wrap=True)
+    _print_rendered(diagnostic, errors())
+
+
+def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:
+    """Diagnostics as the result of a verb, on standard output.
+
+    Args:
+        diagnostics: What was found.
+        form: `text`, `json` or `github`.
+    """
+    if form == "json":
+        print_json([diagnostic.to_dict() for diagnostic in diagnostics])
+        return
+    for diagnostic in diagnostics:
+        if form == "github":
+            sys.stdout.write(f"{_annotation(diagnostic)}\n")
+        else:
+            _print_rendered(diagnostic, output())
+            output().print()
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Names and what there is to say of them, one a line, on standard output."""
+    for name, value in facts.items():
+        output().print(f"{name:<10}{value}", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """A value as JSON, on standard output, for tools."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _print_rendered(diagnostic: Diagnostic, console: Console) -> None:
+    from rich.text import Text
+
+    text = Text(diagnostic.render())
+    text.stylize(_COLOURS[diagnostic.severity], 0, len(diagnostic.severity))
+    console.print(text, soft_wrap=True)
+
+
+def _annotation(diagnostic: Diagnostic) -> str:
+    """A diagnostic as a workflow command of GitHub, which shows it in the changed file."""
+    record = diagnostic.to_dict()
+    places = {"file": record["file"]}
+    if "start" in record:
+        places |= {
+            "line": record["start"]["line"],
+            "endLine": record["end"]["line"],
+            "col": record["start"]["column"],
+            "endColumn": record["end"]["column"],
+        }
+    places["title"] = diagnostic.code
+    given = ",".join(
+        f"{key}={_escaped(str(value), ',:')}" for key, value in places.items() if value is not None
+    )
+    help_ = f"\nhelp: {diagnostic.hint}" if diagnostic.hint else ""
+    return f"::{diagnostic.severity} {given}::{_escaped(diagnostic.message + help_)}"
+
+
+def _escaped(text: str, further: str = "") -> str:
+    table = _ESCAPES | {sign: f"%{ord(sign):02X}" for sign in further}
+    return "".join(table.get(sign, sign) for sign in text)

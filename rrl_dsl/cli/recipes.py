@@ -1,18 +1,19 @@
-"""What the verbs that take a recipe share: the recipe and its parameters."""
+"""What the verbs that take a recipe share: the recipe, its parameters, a data set to look at."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.recipe import parameter_value, parse
-from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.span import Source, Span
+
+if TYPE_CHECKING:
+    from rrl_dsl.data.table import Columns
+    from rrl_dsl.graph.types import Scalar
 
 RecipeFile = Annotated[Path | None, typer.Argument(help="A recipe file.", show_default=False)]
 Expression = Annotated[
@@ -21,6 +22,14 @@ Expression = Annotated[
 Parameters = Annotated[
     list[str] | None, typer.Option("--param", help="NAME=VALUE for a `param`; repeatable.")
 ]
+Nodes = Annotated[str, typer.Option(help="The data set to take rows from.")]
+Batch = Annotated[int, typer.Option(min=2, help="Samples a batch.")]
+Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
+Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed.")]
+DataDirectory = Annotated[
+    Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
 def source_of(recipe: Path | None, expression: str | None) -> Source:
@@ -33,7 +42,7 @@ def source_of(recipe: Path | None, expression: str | None) -> Source:
     if (recipe is None) == (expression is None):
         raise typer.BadParameter("give a recipe file, or a recipe with `-e`")
     if expression is not None:
-        return Source(expression, "-e")
+        return Source(expression, "-e", Path())
     assert recipe is not None
     return parser.read(recipe)
 
@@ -44,6 +53,8 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
     Raises:
         RRLError: RRL106 for what is no assignment.
     """
+    from rrl_dsl.graph.recipe import parameter_value
+
     values: dict[str, Scalar] = {}
     for text in assignments or []:
         name, equals, value = text.partition("=")
@@ -56,10 +67,12 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
     return values
 
 
-def graph_of(source: Source, params: dict[str, Scalar]) -> Graph:
-    """The graph of a recipe's text.
+def columns_of(spec: str, data_dir: Path | None) -> Columns:
+    """The columns of a data set that the user names.
 
     Raises:
-        RRLError: With every error of the text.
+        RRLError: RRL410, RRL411 or RRL412 where it cannot be had.
     """
-    return parse(source.text, params=params, name=source.name)
+    from rrl_dsl.data import registry
+
+    return registry.columns(spec, root=data_dir or registry.DEFAULT_ROOT)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rrl_dsl.cli.output import OUTPUT, print_json
+from rrl_dsl.cli.output import output, print_json
 from rrl_dsl.graph.registry import Signature, lookup, signatures
 from rrl_dsl.graph.types import Refusal
 from rrl_dsl.language.diagnostics import error
@@ -55,7 +55,7 @@ def losses(name: Name = None, json: Json = False) -> None:
     if json:
         print_json([_loss_record(each, loss) for each, loss in chosen.items()])
     elif name:
-        OUTPUT.print(f"[bold]{name}[/bold]\n")
+        output().print(f"[bold]{name}[/bold]\n")
         _print_doc(inspect.getdoc(chosen[name]) or "")
         rows = [
             (option["name"], str(option["default"]), option["doc"])
@@ -73,19 +73,19 @@ def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str,
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    OUTPUT.print(table)
-    OUTPUT.print()
+    output().print(table)
+    output().print()
 
 
 def _print_doc(text: str) -> None:
     """Paragraphs, each wrapped to the terminal's width."""
     for paragraph in text.split("\n\n"):
-        OUTPUT.print(" ".join(paragraph.split()), markup=False)
-        OUTPUT.print()
+        output().print(" ".join(paragraph.split()), markup=False)
+        output().print()
 
 
 def _explain_signature(signature: Signature) -> None:
-    OUTPUT.print(f"[bold]{signature}[/bold]  ({signature.kind})\n")
+    output().print(f"[bold]{signature}[/bold]  ({signature.kind})\n")
     _print_doc(signature.doc)
     rows = [
         (

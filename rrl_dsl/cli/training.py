@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from rrl_dsl.cli.output import OUTPUT, print_diagnostic
-from rrl_dsl.cli.recipes import Parameters, graph_of, parameters_of, source_of
+from rrl_dsl.cli.output import output, print_diagnostic
+from rrl_dsl.cli.recipes import Parameters, parameters_of, source_of
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.program import Program
@@ -109,6 +109,7 @@ def _settings(
 
 def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.data.views import Views
+    from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.models import build_backbone
@@ -153,31 +154,42 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.train import train as fit
 
     if leads():
-        OUTPUT.print(f"run       {run.path}", markup=False)
-        OUTPUT.print(f"identity  {module.program.identity}", markup=False)
+        output().print(f"run       {run.path}", markup=False)
+        output().print(f"identity  {module.program.identity}", markup=False)
     try:
-        outcome = fit(module, data, run, OUTPUT if leads() else Console(quiet=True))
+        outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
     except KeyboardInterrupt:
         if run.last.exists():
-            OUTPUT.print(f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False)
+            output().print(
+                f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False
+            )
         raise typer.Exit(130) from None
     if outcome is None:
         return
     warnings = warnings_of(outcome, module.program, module.config)
     _draw_curves(outcome, run)
     run.summarise(outcome.to_dict(), page(run, module.program, module.config, outcome, warnings))
-    OUTPUT.print()
-    OUTPUT.print(table(outcome))
+    output().print()
+    output().print(table(outcome))
     for warning in warnings:
         print_diagnostic(warning)
-    OUTPUT.print(f"summary   {run.path / 'summary.md'}", markup=False)
+    output().print(f"summary   {run.path / 'summary.md'}", markup=False)
 
 
 def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirectory) -> None:
-    from rrl_dsl.cli.picture import PICTURE_SAMPLES, sample_of, tree_of
+    import torch
+
+    from rrl_dsl.cli.compiling import PICTURE_SAMPLES, picture_of
+    from rrl_dsl.data.dataset import columns_of
+    from rrl_dsl.report.tree import tree_of
     from rrl_dsl.show.figure import draw, save
 
-    sample = sample_of(source, program, data, PICTURE_SAMPLES, program.seed)
+    def pixels(places: Any) -> Any:
+        images = data.train.images[torch.from_numpy(places)]
+        return images.flatten(1).double().numpy() / 255
+
+    columns, seed = columns_of(data), program.seed
+    sample = picture_of(source, program.graph, columns, PICTURE_SAMPLES, seed, pixels)
     save(draw(sample, tree_of(program.graph)), run.path / "graph.png")
 
 

@@ -7,8 +7,6 @@ is read line by line with the standard library, so that checking a recipe loads 
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import math
 from array import array
 from collections.abc import Iterator, Sequence
@@ -94,6 +92,8 @@ _Columns = tuple[str, "array[int]", "array[int]", "array[int]", "array[float] | 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, name: str, changed: int, size: int) -> _Columns:
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -139,6 +139,8 @@ class _Pairs:
 
     def rows(self, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Each row with the number of its line."""
+        import csv
+
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             while True:

@@ -8,8 +8,6 @@ and is not counted: an imported recipe draws as it does alone.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -60,5 +58,8 @@ def seed_word(seed: object) -> int:
 
 
 def _word(key: list[object]) -> int:
+    import hashlib  # only what draws or is identified needs these
+    import json
+
     text = json.dumps(key, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

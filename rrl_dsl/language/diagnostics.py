@@ -18,7 +18,7 @@ from rrl_dsl.language.span import Source, Span
 MAX_DIAGNOSTICS = 100
 _EXCERPT_WIDTH = 100
 _CANDIDATES = 500
-_LONG_QUOTE = re.compile(r"`([^`]{60})[^`]{20,}`")
+_LONG_QUOTE = re.compile(r"`([^`]{120})[^`]{20,}?([^`]{40})`")  # paths stay whole
 
 
 class Edit(NamedTuple):
@@ -56,7 +56,7 @@ class Diagnostic:
 
     def render(self) -> str:
         """The diagnostic as a person reads it, with the source line and carets."""
-        message = _LONG_QUOTE.sub(r"`\1…`", self.message)
+        message = _LONG_QUOTE.sub(r"`\1…\2`", self.message)
         lines = [f"{self.severity}[{self.code}]: {printable(message)}"]
         margin = " "
         if self.span is not None and self.source is not None:

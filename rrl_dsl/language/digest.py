@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 
 def stable_id(text: str) -> int:
     """A number of 63 bits that depends on the text alone: the head of its SHA-256."""
+    import hashlib
+
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,16 +12,19 @@ from rrl_dsl.language.diagnostics import error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Puts a file in place at once, over what stood there.
+    """Puts a file in place at once, over what stood there, whose permissions it keeps.
 
     Raises:
         RRLError: RRL507 where it cannot be written.
     """
+    target = Path(os.path.realpath(path))  # a link stays a link
     # In the same folder, since only within one file system is a rename atomic.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         draft.write_bytes(content)
-        os.replace(draft, path)
+        if target.exists():
+            draft.chmod(stat.S_IMODE(target.stat().st_mode))
+        os.replace(draft, target)
     except OSError as reason:
         message = f"`{path}` cannot be written: {reason.strerror}"
         raise error("RRL507", message, hint="name a file that you may write") from reason

@@ -9,7 +9,8 @@ from lark.exceptions import UnexpectedToken
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.layout import Line, lines_of
-from rrl_dsl.language.lexer import MAX_BYTES, grammar, tokens_of
+from rrl_dsl.language.lexer import MAX_BYTES as MAX_BYTES
+from rrl_dsl.language.lexer import grammar, tokens_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import span_of
 from rrl_dsl.language.syntax import Broken, Recipe, Statement
@@ -35,6 +36,15 @@ def read(path: Path, name: str | None = None) -> Source:
     except (OSError, ValueError) as problem:  # ValueError: a path with a null character
         message = f"cannot read the recipe `{name}`: {getattr(problem, 'strerror', problem)}"
         raise RRLError(Diagnostic("RRL021", message)) from problem
+    return decode(data, name, path.parent)
+
+
+def decode(data: bytes, name: str, directory: Path | None) -> Source:
+    """A recipe's text from its first `MAX_BYTES` + 4 bytes; a byte order mark is left out.
+
+    Raises:
+        RRLError: RRL014 where they are not UTF-8 text.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -45,7 +55,7 @@ def read(path: Path, name: str | None = None) -> Source:
             hint = "save the file as UTF-8"
             where = Source("", name)
             raise RRLError(Diagnostic("RRL014", message, source=where, hint=hint)) from problem
-    return Source(text, name, path.parent)
+    return Source(text, name, directory)
 
 
 def parse(source: Source) -> tuple[Recipe, list[Diagnostic]]:

@@ -72,3 +72,17 @@ def figures_of(
         density=density,
         false=false,
     )
+
+
+def in_words(figures: Figures) -> list[str]:
+    """The figures, one line each."""
+    how = "expected from the label counts" if figures.exact else "measured on one batch"
+    lines = [
+        f"on {figures.dataset}, {figures.samples} samples x {figures.views} views a batch, {how}:",
+        f"{figures.edges:.4g} edges a row, {figures.density:.3%} of all pairs",
+    ]
+    if abs(figures.degree - figures.edges) > 1e-9:
+        lines.append(f"degree {figures.degree:.4g}, the weight of a row's edges")
+    if figures.false is not None:
+        lines.append(f"{figures.false:.1%} of the edges are added by noise")
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -18,8 +19,12 @@ from rrl_dsl.graph.streams import finished
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.show.sample import GraphSample
 
-STAND_IN: Final = "pixels"
-"""The field that stands in for embeddings where there is no model."""
+Vectors = npt.NDArray[np.float64]
+Pixels = Callable[[npt.NDArray[np.int64]], Vectors]
+"""The vectors of the samples at some places of a data set."""
+
+_FIELD: Final = "pixels"
+_NOISE: Final = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +36,14 @@ class Sample:
         rows: The n rows, the views of a sample side by side.
         weights: float64 (n, n).
         false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
-        stand_in: The field that stands in for the model's embeddings; None where none is looked at.
+        stands_in: Whether raw pixels stand in for a model's embeddings.
     """
 
     columns: Columns
     rows: Rows
     weights: npt.NDArray[np.float64]
     false: npt.NDArray[np.bool_] | None
-    stand_in: str | None
+    stands_in: bool
 
     @cached_property
     def related(self) -> npt.NDArray[np.bool_]:
@@ -98,7 +103,14 @@ class Sample:
 
 
 def sample_of(
-    graph: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
+    graph: Graph,
+    columns: Columns,
+    *,
+    samples: int,
+    views: int | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    pixels: Pixels | None = None,
 ) -> Sample:
     """The graph over a batch of samples, drawn at random.
 
@@ -106,8 +118,11 @@ def sample_of(
         graph: The recipe.
         columns: The data set; it must have the columns that the recipe reads.
         samples: Samples; all of them where there are fewer.
+        views: Views of each; as many as the recipe asks for where left out.
         seed: The recipe's seed, from which the choice of samples follows too.
         epoch: The epoch, for schedules.
+        pixels: What stands in for embeddings where there is no model; the field of that name of the
+            data set where left out.
 
     Raises:
         RRLError: RRL418 where the recipe compares rows by embeddings and nothing stands in for
@@ -116,13 +131,15 @@ def sample_of(
     requires = requires_of(graph)
     dataset = rows_of(columns)
     chosen = np.random.default_rng(seed).permutation(len(dataset))[:samples]
-    views = requires.views
-    rows = dataset[np.sort(chosen).repeat(views)]
-    stand_in = None
-    spaces: dict[str, npt.NDArray[np.float64]] = {}
+    views = requires.views if views is None else views
+    places = np.sort(chosen).repeat(views)
+    rows = dataset[places]
+    spaces: dict[str, Vectors] = {}
     if requires.spaces:
-        stand_in = STAND_IN
-        spaces = _embeddings(columns, rows, requires.spaces, views)
+        vectors = (pixels or _pixels_of(columns, requires.spaces[0]))(places)
+        # a little different in each view, as embeddings would be
+        noise = np.random.default_rng(0).standard_normal(vectors.shape) * _NOISE * (views > 1)
+        spaces = dict.fromkeys(requires.spaces, vectors + noise)
     rows = Rows(
         rows.sample, np.tile(np.arange(views), len(chosen)), rows.labels, rows.fields, spaces
     )
@@ -132,7 +149,7 @@ def sample_of(
     if adds_edges(graph):
         clean = evaluate(without_false_edges(graph), rows, seed=seed, epoch=epoch, dataset=dataset)
         false = np.asarray((weights > 0) & ~(clean > 0))
-    return Sample(columns, rows, weights, false, stand_in)
+    return Sample(columns, rows, weights, false, stands_in=bool(spaces))
 
 
 def rows_of(columns: Columns) -> Rows:
@@ -141,15 +158,9 @@ def rows_of(columns: Columns) -> Rows:
     return Rows(columns.sample, view, columns.labels, columns.fields)
 
 
-def _embeddings(
-    columns: Columns, rows: Rows, spaces: tuple[str, ...], views: int
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Raw pixels in the place of embeddings, a little different in each view."""
-    if STAND_IN not in columns.fields:
-        message = f"this recipe compares rows in the space `{spaces[0]}`, and there is no model yet"
-        hint = f"`digits` has the field `{STAND_IN}`, which stands in for it"
+def _pixels_of(columns: Columns, space: str) -> Pixels:
+    if _FIELD not in columns.fields:
+        message = f"this recipe compares rows in the space `{space}`, and there is no model yet"
+        hint = f"`digits` has the field `{_FIELD}`, which stands in for it"
         raise error("RRL418", message, hint=hint)
-    pixels = rows.vector(STAND_IN)
-    noise = np.random.default_rng(0).standard_normal(pixels.shape) * 0.02
-    moved = pixels + noise * (views > 1)
-    return {space: moved for space in spaces}
+    return lambda places: columns.fields[_FIELD][places].astype(np.float64)

@@ -24,8 +24,8 @@ def test_compile_says_what_the_recipe_is(cli):
     result = cli("compile", recipe("semi_coarse.rrl"))
     assert "binary graph, random" in result.out
     assert "2 views of each sample, the label field `coarse`" in result.out
-    share = float(result.out.split("false     ")[1].split("%")[0])
-    assert 55 < share < 65  # about 60 % of all edges on the digits
+    assert "an edge depends on its two rows alone" in result.out
+    assert "59.9% of the edges are added by noise" in result.out
 
 
 def test_show_draws_in_the_terminal_and_writes_a_picture(cli, tmp_path):
@@ -43,9 +43,12 @@ def test_out_writes_a_vector_picture(cli, tmp_path):
 def test_json_is_for_tools(cli):
     record = json.loads(cli("compile", "-e", "ssl() | supervised()", "--json").out)
     assert record["binary"] is True
-    assert record["requires"] == {"views": 2, "labels": ["label"], "bound": False}
+    assert record["requires"]["views"] == 2
+    assert record["requires"]["labels"] == ["label"]
+    assert record["requires"]["spaces"] == []
     assert len(record["identity"]) == 64
-    assert record["expected"]["edges/per_row"] > 1
+    assert record["figures"]["exact"] is True
+    assert record["figures"]["edges"] == pytest.approx(2 * 256 / 10, rel=0.02)
 
 
 def test_a_label_the_default_data_lacks_is_a_warning_without_a_picture(cli):

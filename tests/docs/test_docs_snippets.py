@@ -94,7 +94,9 @@ def test_every_recipe_of_the_gallery_says_what_it_is():
     for recipe in files("rrl_dsl.recipes").iterdir():
         if recipe.name.endswith(".rrl"):
             header = recipe.read_text(encoding="utf-8").split("\n\n")[0]
-            name = re.search(r"^# loss: (\w+)$", header, re.MULTILINE)
-            assert name is not None, recipe.name
-            assert name[1] in rrl.losses.names()
             assert len(header.splitlines()) >= 4
+            # the losses of some published methods are not in this release
+            name = re.search(r"^# loss: (\w+)$", header, re.MULTILINE)
+            without = re.search(r"^# its loss is .+$", header, re.MULTILINE)
+            assert (name is None) == (without is not None), recipe.name
+            assert name is None or name[1] in rrl.losses.names()

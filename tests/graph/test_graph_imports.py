@@ -19,9 +19,20 @@ BELOW = {
     "data": {"language", "backends.nodes"},
     "show": {"language"},
     "training": {"language", "graph", "backends", "losses", "data", "show"},
-    "cli": {"language", "graph", "backends", "losses", "data", "show", "training"},
-    "editor": {"language", "graph", "backends", "data"},
-    "generate": {"language", "grammar", "graph", "backends", "editor", "show"},
+    "report": {"language", "graph", "backends", "data", "show"},
+    "cli": {
+        "language",
+        "graph",
+        "backends",
+        "losses",
+        "data",
+        "show",
+        "report",
+        "training",
+        "editor",
+    },
+    "editor": {"language", "graph", "backends", "data", "report"},
+    "generate": {"language", "grammar", "graph", "backends", "data", "show", "report", "editor"},
 }
 """What each folder may import beside itself."""
 

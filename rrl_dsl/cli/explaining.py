@@ -1,0 +1,270 @@
+"""`explain` and `diff`: what a code, a built-in or a recipe is, and how two recipes differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from rrl_dsl.cli.output import output, print_facts, print_json
+from rrl_dsl.cli.recipes import (
+    Batch,
+    DataDirectory,
+    Epoch,
+    Expression,
+    Json,
+    Nodes,
+    Parameters,
+    Seed,
+    columns_of,
+    parameters_of,
+    source_of,
+)
+from rrl_dsl.language.diagnostics import Diagnostic, error, nearest
+
+if TYPE_CHECKING:
+    from rrl_dsl.backends.cost import Cost
+    from rrl_dsl.report.recipe import Explanation
+
+_CODE: Final = re.compile(r"(?i:rrl)\d+")
+
+
+def explain(
+    what: Annotated[
+        str | None,
+        typer.Argument(help="A code, a built-in, or a recipe file.", show_default=False),
+    ] = None,
+    expression: Expression = None,
+    param: Parameters = None,
+    nodes: Nodes = "digits",
+    batch: Batch = 256,
+    epoch: Epoch = 0,
+    seed: Seed = 0,
+    data_dir: DataDirectory = None,
+    json: Json = False,
+) -> None:
+    """Explain an error code, a built-in of the language, or a recipe.
+
+    Of a recipe: its type and scope, what it needs, what rewriting leaves of it, how dense its graph
+    is on a data set, and what it costs.
+
+    Examples: `rrl-dsl explain RRL203`, `rrl-dsl explain corrupt`,
+    `rrl-dsl explain recipes/semi_coarse.rrl`, `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
+    """
+    from rrl_dsl.graph.registry import signatures
+
+    if what is not None and expression is None:
+        if _CODE.fullmatch(what):
+            _explain_code(what.upper(), json)
+            return
+        if what in signatures():
+            from rrl_dsl.cli.reference import builtins
+
+            builtins(what, json)
+            return
+    path = None if what is None else Path(what)
+    if path is not None and not path.suffix and not path.exists():
+        meant = nearest(what or "", list(signatures()))
+        hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
+        raise error("RRL101", f"`{what}` is no code, no built-in and no file", hint=hint)
+    _explain_recipe(path, expression, param, nodes, batch, epoch, seed, data_dir, json)
+
+
+def diff(
+    one: Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)],
+    other: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+    param: Parameters = None,
+    nodes: Nodes = "digits",
+    batch: Batch = 256,
+    epoch: Epoch = 0,
+    seed: Seed = 0,
+    data_dir: DataDirectory = None,
+    json: Json = False,
+) -> None:
+    """Compare two recipes: by their structure, and by the edges of a batch.
+
+    Example: `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
+    """
+    from rrl_dsl.graph.recipe import graph_of
+    from rrl_dsl.graph.requires import requires_of
+    from rrl_dsl.report.difference import edge_changes, tree_difference
+
+    params = parameters_of(param)
+    before, after = (graph_of(source_of(path, None), params) for path in (one, other))
+    lines = tree_difference(before, after)
+    columns = columns_of(nodes, data_dir)
+    needs = [need for graph in (before, after) for need in requires_of(graph).columns]
+    faults = columns.faults(dict.fromkeys(needs))
+    changes = None
+    if not faults:
+        changes = edge_changes(before, after, columns, samples=batch, seed=seed, epoch=epoch)
+    if json:
+        print_json(
+            {
+                "equal": not lines,
+                "identities": [before.identity, after.identity],
+                "tree": lines,
+                "edges": None if changes is None else asdict(changes),
+                "faults": [fault.to_dict() for fault in faults],
+            }
+        )
+        return
+    for line in lines or ["the two recipes define the same graph"]:
+        style = {"-": "red", "+": "green"}.get(line[:1], "")
+        output().print(line, style=style, markup=False)
+    output().print()
+    if changes is None:
+        _print_faults(faults)
+        return
+    output().print(f"on {changes.rows} rows of {nodes}:", markup=False)
+    print_facts(
+        {
+            "both": f"{changes.both:,} edges stay",
+            "removed": f"{changes.removed:,} edges go",
+            "added": f"{changes.added:,} edges come",
+            "weights": f"{changes.reweighted:,} edges stay with another weight",
+        }
+    )
+
+
+def _explain_code(code: str, json: bool) -> None:
+    from rrl_dsl.language.codes import CODES
+    from rrl_dsl.language.explanations import EXPLANATIONS
+
+    if code not in EXPLANATIONS:
+        meant = nearest(code.lower(), [each.lower() for each in EXPLANATIONS])
+        hint = f"did you mean `{meant.upper()}`?" if meant else None
+        raise error("RRL101", f"there is no code `{code}`", hint=hint)
+    found = EXPLANATIONS[code]
+    if json:
+        print_json({"code": code, "title": CODES[code], **asdict(found)})
+        return
+    output().print(f"[bold]{code}[/bold]  {CODES[code]}\n")
+    output().print(found.text, markup=False)
+    for title, recipe in (("wrong", found.wrong), ("right", found.right)):
+        if recipe is not None:
+            output().print(f"\n{title}:", style="bold")
+            for line in recipe.splitlines():
+                output().print(f"    {line}", markup=False, soft_wrap=True)
+
+
+def _explain_recipe(
+    path: Path | None,
+    expression: str | None,
+    param: list[str] | None,
+    nodes: str,
+    batch: int,
+    epoch: int,
+    seed: int,
+    data_dir: Path | None,
+    json: bool,
+) -> None:
+    from rrl_dsl.backends.program import compile as compile_graph
+    from rrl_dsl.graph.recipe import graph_of
+    from rrl_dsl.report.recipe import explain as explain_program
+
+    source = source_of(path, expression)
+    program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
+    columns = columns_of(nodes, data_dir)
+    found = explain_program(program, columns, samples=batch, epoch=epoch)
+    if json:
+        print_json(_record(found))
+        return
+    print_facts(
+        {
+            "recipe": source.name,
+            "type": found.kind,
+            "scope": found.scope,
+            "needs": ", ".join(found.needs),
+            "identity": program.identity,
+        }
+    )
+    _print_calls(found)
+    _print_rewriting(found)
+    _print_figures(found)
+    _print_cost(found.cost)
+
+
+def _print_calls(found: Explanation) -> None:
+    _print_heading("calls")
+    for call, facts in found.calls:
+        output().print(f"  {call}", markup=False, soft_wrap=True)
+        output().print(f"      {facts}", style="dim", markup=False)
+
+
+def _print_rewriting(found: Explanation) -> None:
+    _print_heading("rewriting")
+    if not found.steps:
+        output().print("  nothing to simplify")
+        return
+    _print_text("before", found.before)
+    for step in found.steps:
+        output().print(f"  {step}", style="dim", markup=False, soft_wrap=True)
+    _print_text("after", found.after)
+
+
+def _print_text(title: str, text: str) -> None:
+    first, *others = text.splitlines()
+    output().print(f"  {title:<8}{first}", markup=False, soft_wrap=True)
+    for line in others:
+        output().print(f"          {line}", markup=False, soft_wrap=True)
+
+
+def _print_figures(found: Explanation) -> None:
+    _print_heading("graph")
+    if found.figures is None:
+        _print_faults(found.faults)
+        return
+    from rrl_dsl.report.figures import in_words
+
+    for line in in_words(found.figures):
+        output().print(f"  {line}", markup=False)
+
+
+def _print_faults(faults: Sequence[Diagnostic]) -> None:
+    for fault in faults:
+        output().print(f"  not known: {fault.message}", markup=False, soft_wrap=True)
+
+
+def _print_cost(cost: Cost) -> None:
+    _print_heading("cost")
+    lines = [
+        f"{cost.rows} rows: {cost.total:.3g} operations, {cost.operations} for each pair",
+        f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns",
+        f"{_bytes(cost.eager)} at once where torch runs op by op",
+    ]
+    if cost.staged:
+        lines.append(f"{cost.staged:.3g} of the operations are stages over the whole batch")
+    for line in lines:
+        output().print(f"  {line}", markup=False)
+
+
+def _bytes(count: int) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.3g} {unit}"
+        count = count / 1024  # type: ignore[assignment]
+    raise AssertionError(count)
+
+
+def _print_heading(title: str) -> None:
+    output().print(f"\n{title}", style="bold")
+
+
+def _record(found: Explanation) -> dict[str, Any]:
+    program = found.program
+    return {
+        "identity": program.identity,
+        "binary": program.binary,
+        "scope": program.graph.scope,
+        "requires": asdict(program.requires),
+        "calls": [{"call": call, "facts": facts} for call, facts in found.calls],
+        "rewriting": {"before": found.before, "steps": found.steps, "after": found.after},
+        "figures": None if found.figures is None else asdict(found.figures),
+        "faults": [fault.to_dict() for fault in found.faults],
+        "cost": asdict(found.cost) | {"total": found.cost.total},
+    }

@@ -1,0 +1,79 @@
+"""How two recipes differ: line by line of their trees, and edge by edge on a sample."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rrl_dsl.data.table import Columns
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.report.sample import sample_of
+from rrl_dsl.report.tree import tree_of
+from rrl_dsl.show.tree import indented_lines
+
+
+@dataclass(frozen=True)
+class EdgeChanges:
+    """Over one batch, in unordered pairs of different rows.
+
+    Attributes:
+        rows: Rows of the batch.
+        both: Edges of both recipes.
+        removed: Edges of the first alone.
+        added: Edges of the second alone.
+        reweighted: Edges of both whose weights differ by more than 1e-6.
+    """
+
+    rows: int
+    both: int
+    removed: int
+    added: int
+    reweighted: int
+
+
+def tree_difference(one: Graph, other: Graph) -> list[str]:
+    """The lines of the two trees, marked ` `, `-` or `+`; none where the recipes are equal."""
+    if one == other:
+        return []
+    before, after = indented_lines(tree_of(one)), indented_lines(tree_of(other))
+    lines = difflib.ndiff(before, after)
+    return [line for line in lines if not line.startswith("?")]
+
+
+def edge_changes(
+    one: Graph, other: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
+) -> EdgeChanges:
+    """How the graph over a batch changes from one recipe to another.
+
+    Args:
+        one: The first recipe.
+        other: The second.
+        columns: The data set; it must have the columns that both read.
+        samples: Samples a batch; each has as many views as the recipe with more asks for.
+        seed: The seed of both recipes.
+        epoch: The epoch, for schedules.
+
+    Raises:
+        RRLError: As `rrl_dsl.report.sample.sample_of`.
+    """
+    views = max(requires_of(graph).views for graph in (one, other))
+    before, after = (
+        sample_of(graph, columns, samples=samples, views=views, seed=seed, epoch=epoch)
+        for graph in (one, other)
+    )
+    apart = np.abs(before.weights - after.weights) > 1e-6
+
+    def pairs(edges: npt.NDArray[np.bool_]) -> int:
+        return int(np.count_nonzero(edges)) // 2
+
+    return EdgeChanges(
+        rows=len(before.rows),
+        both=pairs(before.related & after.related),
+        removed=pairs(before.related & ~after.related),
+        added=pairs(after.related & ~before.related),
+        reweighted=pairs(before.related & after.related & apart),
+    )

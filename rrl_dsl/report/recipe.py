@@ -1,0 +1,136 @@
+"""What a recipe is: its type and needs, what rewriting leaves of it, how dense it is, its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rrl_dsl.backends.cost import Cost, cost_of
+from rrl_dsl.backends.program import Program
+from rrl_dsl.data.table import Columns
+from rrl_dsl.graph.algebra import Contrasted
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.requires import Requires
+from rrl_dsl.graph.streams import streams_of
+from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.traverse import calls_of
+from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.report.figures import Figures, figures_of
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything that is known of a recipe before training.
+
+    Attributes:
+        program: The compiled recipe.
+        kind: Its type, in words.
+        scope: What an edge depends on beside the two rows.
+        needs: What it needs of the trainer and of the data set, in words.
+        calls: Each call with what holds of it.
+        before: The recipe as it was written, with parameters substituted.
+        after: What rewriting leaves of it.
+        steps: The rules that led there.
+        figures: How dense it is on a data set; None where that lacks a column.
+        faults: What the data set lacks.
+        cost: What one evaluation takes.
+    """
+
+    program: Program
+    kind: str
+    scope: str
+    needs: tuple[str, ...]
+    calls: tuple[tuple[str, str], ...]
+    before: str
+    after: str
+    steps: tuple[str, ...]
+    figures: Figures | None
+    faults: tuple[Diagnostic, ...]
+    cost: Cost
+
+
+def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0) -> Explanation:
+    """Explains a recipe.
+
+    Args:
+        program: The compiled recipe.
+        columns: The data set whose batches it is looked at on.
+        samples: Samples a batch.
+        epoch: The epoch, for schedules.
+
+    Raises:
+        RRLError: RRL418 or RRL420 where the data set cannot show the recipe.
+    """
+    graph, requires = program.graph, program.requires
+    faults = columns.faults(requires.columns)
+    figures = None
+    if not faults:
+        figures = figures_of(graph, columns, samples=samples, seed=program.seed, epoch=epoch)
+    rows = min(samples, len(columns.sample)) * requires.views
+    return Explanation(
+        program=program,
+        kind=kind_of(program),
+        scope=scope_in_words(graph.scope),
+        needs=tuple(needs_in_words(requires)),
+        calls=tuple(_calls(program)),
+        before=text_of(graph),
+        after=text_of(program.rewritten),
+        steps=tuple(map(str, program.steps)),
+        figures=figures,
+        faults=tuple(faults),
+        cost=cost_of(program.plan, rows),
+    )
+
+
+def kind_of(program: Program) -> str:
+    """The type of a recipe's graph, in words."""
+    requires = program.requires
+    parts = ["binary graph" if program.binary else "weighted graph"]
+    if requires.draws:
+        parts.append("random")
+    if requires.epochs:
+        parts.append("changes with the epoch or step")
+    if isinstance(program.graph, Contrasted):
+        parts.append("with a contrast")
+    return ", ".join(parts)
+
+
+def scope_in_words(scope: str) -> str:
+    """What an edge depends on beside the two rows, in words."""
+    return {
+        "pair": "an edge depends on its two rows alone",
+        "data set": "an edge depends on its two rows and on the whole data set",
+        "batch": "an edge depends on the whole batch",
+    }[scope]
+
+
+def needs_in_words(requires: Requires) -> Iterator[str]:
+    """What a recipe needs of the trainer and of the data set."""
+    yield f"{requires.views} view{'s' if requires.views > 1 else ''} of each sample"
+    for need in requires.columns:
+        kind = {"label": "label field", "number": "number field", "vector": "vector field"}
+        yield f"the {kind[need.kind]} `{need.name}`"
+    for space in requires.spaces:
+        yield f"the rows' embeddings in the space `{space}`"
+    if requires.teacher:
+        yield "a teacher"
+    if requires.bank:
+        yield f"a bank of the last {requires.bank:,} rows"
+    if requires.bound:
+        yield "the whole data set, once (`program.bind`)"
+
+
+def _calls(program: Program) -> Iterator[tuple[str, str]]:
+    """Each call of the recipe with its scope and its stream."""
+    streams = streams_of(program.graph)
+    for call in dict.fromkeys(calls_of(program.graph)):
+        yield str(call), ", ".join(_facts(call, streams[call]))
+
+
+def _facts(call: Call, stream: int) -> Iterator[str]:
+    yield call.signature.kind
+    yield f"scope {call.scope}"
+    if call.draws:
+        yield f"draws from stream {stream:08x}"
+    if call.schedules:
+        yield "scheduled"

@@ -1,0 +1,43 @@
+"""A recipe as a tree of operators and calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
+from rrl_dsl.graph.traverse import walk
+from rrl_dsl.show.tree import Branch
+
+
+def tree_of(graph: Graph) -> Branch:
+    """The recipe's tree.
+
+    A part that is used more than once gets a number and stands once; its further places refer to
+    it, so the tree is as large as the graph.
+    """
+    uses = Counter(id(operand) for node in walk(graph) for operand in node.operands)
+    numbers: dict[int, int] = {}
+
+    def branch(node: Graph) -> Branch:  # a graph has at most 64 levels
+        if id(node) in numbers:
+            return Branch(f"#{numbers[id(node)]}, as above")
+        label = _label(node)
+        if uses[id(node)] > 1 and node.operands:
+            numbers[id(node)] = len(numbers) + 1
+            label = f"#{len(numbers)} {label}"
+        return Branch(label, tuple(branch(operand) for operand in node.operands))
+
+    return branch(graph)
+
+
+def _label(node: Graph) -> str:
+    if isinstance(node, Source | Applied):
+        return str(node.call)
+    if isinstance(node, Combined):
+        return {"|": "union", "&": "intersection", "+": "sum", "-": "difference"}[node.operator]
+    if isinstance(node, Scaled):
+        return f"times {node.factor}"
+    if isinstance(node, Contrasted):
+        return "graph and contrast"
+    assert isinstance(node, Complement)
+    return "complement"
