@@ -134,7 +134,7 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
         module = build(graph, config, data)
     run = runs.create(out, run_name(recipe, config))
     if runs.leads():
-        run.describe(source.text, graph, config)
+        run.describe(source, graph, config)
         _draw_graph(source, module.program, data, run)
     _run(module, data, run)
 

@@ -15,9 +15,10 @@ import yaml
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
-from rrl_dsl.graph.recipe import parse
+from rrl_dsl.graph.recipe import graph_of
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import write_text
+from rrl_dsl.language.span import Source
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.settings import from_yaml, resolve
 
@@ -66,10 +67,19 @@ class RunDirectory:
         """The newest checkpoint."""
         return self.checkpoints / "last.ckpt"
 
-    def describe(self, text: str, graph: Graph, config: Config) -> None:
-        """Writes down what the run is made from."""
-        write_text(self.recipe, text)
-        form = {"identity": graph.identity, "canonical": json.loads(canonical(graph))}
+    def describe(self, source: Source, graph: Graph, config: Config) -> None:
+        """Writes down what the run is made from.
+
+        Files that the recipe imports or reads stay where they are: their folder is kept, and their
+        content is a part of the identity.
+        """
+        write_text(self.recipe, source.text)
+        directory = None if source.directory is None else str(source.directory.resolve())
+        form = {
+            "identity": graph.identity,
+            "directory": directory,
+            "canonical": json.loads(canonical(graph)),
+        }
         write_text(self.canonical, _json(form))
         write_text(self.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         versions = {"python": platform.python_version(), **dict(_versions())}
@@ -115,7 +125,8 @@ def reopen(path: Path) -> tuple[RunDirectory, Graph, Config]:
     """The directory, recipe and configuration of a run that is to go on.
 
     Raises:
-        RRLError: RRL505 where it holds no run, or its recipe is no longer the one it was.
+        RRLError: RRL505 where it holds no run, or its recipe or a file that this reads is no longer
+            what it was; as `rrl_dsl.graph.recipe.parse` where such a file is gone.
     """
     run = RunDirectory(path)
     for needed in (run.recipe, run.canonical, run.config):
@@ -126,11 +137,12 @@ def reopen(path: Path) -> tuple[RunDirectory, Graph, Config]:
         message = f"`{path}` has no checkpoint: it stopped in its first epoch"
         raise error("RRL505", message, hint="start it anew")
     config = resolve(from_yaml(run.config), {})
-    text = run.recipe.read_text(encoding="utf-8")
-    graph = parse(text, params=config.params, name=str(run.recipe))
-    identity = json.loads(run.canonical.read_text(encoding="utf-8"))["identity"]
-    if graph.identity != identity:
-        message = f"`{run.recipe}` is no longer the recipe this run was started with"
+    form = json.loads(run.canonical.read_text(encoding="utf-8"))
+    directory = None if form["directory"] is None else Path(form["directory"])
+    source = Source(run.recipe.read_text(encoding="utf-8"), str(run.recipe), directory)
+    graph = graph_of(source, config.params)
+    if graph.identity != form["identity"]:
+        message = f"`{run.recipe}` and what it reads are not what this run was started with"
         raise error("RRL505", message, hint="undo the change, or start a new run")
     return run, graph, config
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import strategies as st
 import torch
+from hypothesis import strategies as st
 from parity_oracle import Row
 from random_recipes import LABELS, NUMBERS, VECTORS
 
