@@ -9,6 +9,7 @@ import numbers
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from rrl_dsl.graph.algebra import Graph
@@ -240,6 +241,10 @@ class Program:
     def __repr__(self) -> str:
         kind = "binary" if self.binary else "weighted"
         return f"<{kind} program {self.identity[:12]}, seed {self.seed}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture of the recipe's graph, with this seed."""
+        return str(import_module("rrl_dsl.report.notebook").html_of(self.graph, self.seed))
 
     def _prepare(
         self, rows: Nodes, cols: Nodes, spaces: Spaces | None, epoch: int, step: int

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
+from rrl_dsl.generate import pages, toy
 from rrl_dsl.generate.stub import stub
 from rrl_dsl.generate.tables import digest, tables
 from rrl_dsl.grammar import tables as stored
+from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.files import write_text
 
 ROOT: Final = Path(__file__).parents[2]
@@ -22,6 +25,21 @@ ROOT: Final = Path(__file__).parents[2]
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "rrl_dsl/__init__.pyi": stub,
     "grammar/vscode/syntaxes/rrl.tmLanguage.json": textmate,
+    "docs/gallery.md": pages.gallery,
+    "docs/reference/README.md": pages.index,
+    "docs/reference/errors.md": pages.errors,
+    **{
+        f"docs/reference/{name}.md": partial(pages.page, signature)
+        for name, signature in signatures().items()
+    },
+    **{
+        f"docs/reference/images/{name}.svg": partial(toy.picture_of, signature)
+        for name, signature in signatures().items()
+    },
+    **{
+        f"docs/images/gallery/{name}.svg": partial(pages.gallery_picture, name)
+        for name in pages.recipes()
+    },
 }
 """Path from the root of a checkout -> what the file must hold."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numbers
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Final, Literal
 
 from rrl_dsl.graph.call import MAX_DEPTH, Call, Transform, from_python
@@ -122,6 +123,11 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<{'binary' if self.binary else 'weighted'} graph {self.identity[:12]}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the graph's picture on the digits, with its statistics."""
+        # pictures stand above graphs in the order of imports; only a notebook asks for one
+        return str(import_module("rrl_dsl.report.notebook").html_of(self))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -193,7 +193,9 @@ class _Resolver:
         if name.text in signatures():
             message = f"`{name.text}` is a built-in and cannot be defined"
             hint = f"another name: `{other}`"
-            self.report("RRL104", message, name.span, hint, replaced(name.span, other))
+            uses = (each.span for each in syntax.names_in(self.recipe) if each.text == name.text)
+            edits = tuple(Edit(span, other) for span in (name.span, *uses))
+            self.report("RRL104", message, name.span, hint, edits)
             self.expressions.names[name.text] = POISON
             return False
         if name.text in self.expressions.names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rrl_dsl.language.span import Source, Span
@@ -161,3 +162,22 @@ class Recipe:
 
     source: Source
     statements: tuple[Statement, ...]
+
+
+def names_in(recipe: Recipe) -> Iterator[Name]:
+    """Every bare name in a file's expressions, in order; what is called is none."""
+    waiting: list[Expression] = [
+        statement.value
+        for statement in reversed(recipe.statements)
+        if isinstance(statement, Let | Result | Contrast)
+    ]
+    while waiting:
+        match waiting.pop():
+            case Name() as name:
+                yield name
+            case Call(arguments=arguments):
+                waiting += [argument.value for argument in reversed(arguments)]
+            case Chain(operands=operands):
+                waiting += reversed(operands)
+            case Complement(operand=inner) | Group(inner=inner):
+                waiting.append(inner)

@@ -78,7 +78,8 @@ def in_words(figures: Figures) -> list[str]:
     """The figures, one line each."""
     how = "expected from the label counts" if figures.exact else "measured on one batch"
     lines = [
-        f"on {figures.dataset}, {figures.samples} samples x {figures.views} views a batch, {how}:",
+        f"on {figures.dataset}, {figures.samples} samples x {figures.views} "
+        f"view{'s' if figures.views > 1 else ''} a batch, {how}:",
         f"{figures.edges:.4g} edges a row, {figures.density:.3%} of all pairs",
     ]
     if abs(figures.degree - figures.edges) > 1e-9:

@@ -19,7 +19,6 @@ from rrl_dsl.show.colours import (
     INK,
     QUIET,
     UNKNOWN_COLOUR,
-    WEAK,
 )
 from rrl_dsl.show.sample import UNKNOWN, GraphSample
 from rrl_dsl.show.text import one_line
@@ -28,6 +27,7 @@ _SIDE: Final = 264
 _STRIP: Final = 5
 _NAMES: Final = 64
 _MARGIN: Final = 8
+_LIGHT: Final = 0xF8
 _SHADES: Final = 8  # few, so that the last bits of a weight change no picture
 _FONT: Final = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
@@ -39,14 +39,15 @@ def matrix_svg(sample: GraphSample) -> str:
         sample: The graph; its rows are drawn by group.
 
     Returns:
-        An SVG document: white without an edge, else from grey to black by weight, false edges in
-        the accent colour, the diagonal as a hairline where the row is not related to itself.
+        An SVG document: white without an edge, else from grey to black by the square root of the
+        weight, false edges in the accent colour, the diagonal as a hairline where the row is not
+        related to itself.
     """
     sample = sample.by_group()
     cell = max(1, _SIDE // len(sample.group))
     side = cell * len(sample.group)
     left, top = _MARGIN + _NAMES + 2 * _STRIP, _MARGIN
-    width, height = left + side + _MARGIN, top + side + 2 * _MARGIN + 8
+    width, height = left + side + _MARGIN, top + side + _MARGIN + 10 * len(_captions(sample))
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' "
         f"width='{width}' height='{height}' role='img'>",
@@ -56,8 +57,11 @@ def matrix_svg(sample: GraphSample) -> str:
         *_classes(sample, left, top, cell),
         f"<rect x='{left}' y='{top}' width='{side}' height='{side}' fill='none' "
         f"stroke='{HAIRLINE}'/>",
-        f"<text x='{left}' y='{top + side + 14}' {_FONT} font-size='8' fill='{QUIET}'>"
-        f"{_text(sample.summary)}</text>",
+        *(
+            f"<text x='{left}' y='{top + side + 10 * number + 2}' {_FONT} font-size='8' "
+            f"fill='{QUIET}'>{_text(line)}</text>"
+            for number, line in enumerate(_captions(sample), start=1)
+        ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -67,7 +71,7 @@ def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]
     """Runs of equal cells in each row, as rectangles."""
     weights = sample.weights.astype(np.float64)
     largest = float(weights.max()) or 1.0
-    shade = np.ceil(weights / largest * _SHADES - 1e-9).astype(int)
+    shade = np.ceil(np.sqrt(weights / largest) * _SHADES - 1e-9).astype(int)
     shade[sample.false_relations] = -1
     for row, shades in enumerate(shade):
         starts = [0, *(np.flatnonzero(np.diff(shades)) + 1).tolist(), len(shades)]
@@ -88,9 +92,8 @@ def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]
 def _colour(shade: int) -> str:
     if shade < 0:
         return ACCENT
-    light = int(WEAK[1:3], 16)
     dark = int(INK[1:3], 16)
-    tone = round(light + (dark - light) * shade / _SHADES)
+    tone = round(_LIGHT + (dark - _LIGHT) * shade / _SHADES)
     return f"#{tone:02x}{tone:02x}{tone:02x}"
 
 
@@ -111,6 +114,12 @@ def _classes(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[st
                 f"<text x='{left - 3 * _STRIP}' y='{y + height // 2 + 3}' {_FONT} font-size='9' "
                 f"fill='{INK}' text-anchor='end'>{_text(shown)}</text>"
             )
+
+
+def _captions(sample: GraphSample) -> list[str]:
+    """The statistics, two to a line and three to the first."""
+    parts = sample.summary.split(" · ")
+    return [" · ".join(parts[:3]), " · ".join(parts[3:])]
 
 
 def _text(text: str) -> str:

@@ -43,7 +43,7 @@ register(
         "schedule",
         "Goes from start to end at one epoch.\n\n"
         "The value is start before the epoch `at`, and end from it on.",
-        "ssl() | step(0, 1, at=50) * supervised()",
+        "ssl() | step(0.2, 1, at=20) * supervised()",
         (
             *_ENDS,
             Parameter("at", INDEX, "The first epoch of `end`.", positional=False, example="50"),

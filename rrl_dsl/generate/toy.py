@@ -1,0 +1,58 @@
+"""A dozen samples with every kind of field, on which the pictures of the built-ins are drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from rrl_dsl.data.table import Columns
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.recipe import parse
+from rrl_dsl.graph.registry import Signature
+from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.report.sample import sample_of
+from rrl_dsl.show.svg import matrix_svg
+
+LINKS: Final = "a,b\n0,1\n1,2\n4,7\n8,9\n9,10\n10,11\n"
+"""What `links.csv` of the examples holds."""
+
+EPOCH: Final = 25
+"""The epoch at which schedules are drawn."""
+
+_CLASSES: Final = ("cat", "bus", "fruit")
+
+
+def columns() -> Columns:
+    """Four samples of each of three classes; captions of a class lie close together."""
+    label = np.repeat([0, 1, 2], 4)
+    angle = np.array([0, 8, 22, 40, 95, 104, 118, 128, 190, 205, 214, 236]) * np.pi / 180
+    caption = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return Columns(
+        name="twelve samples",
+        sample=np.arange(12),
+        labels={"label": label, "coarse": np.where(label == 1, 1, 0)},
+        class_names={"label": _CLASSES, "coarse": ("living", "made")},
+        fields={
+            "time": np.array([0.0, 2, 4, 30, 33, 60, 62, 64, 66, 90, 120, 122]),
+            "caption": caption,
+            "pixels": caption,
+        },
+    )
+
+
+def example_of(signature: Signature) -> Graph:
+    """The example of a built-in, with the file of pairs that it may read."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "links.csv").write_text(LINKS)
+        return parse(signature.example, directory=folder)
+
+
+def picture_of(signature: Signature) -> str:
+    """The graph of a built-in's example, as SVG."""
+    graph = example_of(signature)
+    views = requires_of(graph).views
+    sample = sample_of(graph, columns(), samples=12, views=max(views, 2), seed=1, epoch=EPOCH)
+    return matrix_svg(sample.picture(signature.example, signature.example, "label"))

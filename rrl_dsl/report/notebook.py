@@ -1,0 +1,75 @@
+"""How graphs and programs show themselves in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+from rrl_dsl.backends.program import Program
+from rrl_dsl.data import digits
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.text import text_of
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.format import format_text
+from rrl_dsl.language.span import Source
+from rrl_dsl.report.figures import figures_of, in_words
+from rrl_dsl.report.recipe import kind_of, needs_in_words, scope_in_words
+from rrl_dsl.report.sample import sample_of
+from rrl_dsl.show.svg import matrix_svg
+
+_ROWS: Final = 64
+_BATCH: Final = 256
+
+
+def html_of(graph: Graph, seed: int = 0) -> str:
+    """A recipe's text, type and needs, and its picture and figures on the digits.
+
+    Args:
+        graph: The recipe.
+        seed: The recipe's seed.
+
+    Returns:
+        HTML without scripts. Where the digits lack what the recipe reads, what is lacking stands in
+        the place of the picture.
+    """
+    facts = {
+        "type": kind_of(Program(graph, seed=seed)),
+        "scope": scope_in_words(graph.scope),
+        "needs": ", ".join(needs_in_words(requires_of(graph))),
+        "identity": graph.identity[:12],
+    }
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th>"
+        f"<td style='text-align:left'>{escape(text)}</td></tr>"
+        for name, text in facts.items()
+    )
+    return (
+        "<div style='display:flex;gap:1.5em;flex-wrap:wrap;align-items:flex-start'>"
+        f"<div>{_picture(graph, seed)}</div>"
+        f"<div><pre>{escape(format_text(Source(text_of(graph))))}</pre><table>{rows}</table>"
+        f"{''.join(_figures(graph, seed))}</div></div>"
+    )
+
+
+def _picture(graph: Graph, seed: int) -> str:
+    columns, requires = digits.columns(), requires_of(graph)
+    if columns.faults(requires.columns):
+        return ""
+    try:
+        sample = sample_of(graph, columns, samples=_ROWS // requires.views, seed=seed)
+    except RRLError as problem:
+        return f"<pre>{escape(str(problem))}</pre>"
+    title = "raw pixels in place of embeddings" if sample.stands_in else "on the digits"
+    return matrix_svg(sample.picture(title, "", (*requires.labels, "label")[0]))
+
+
+def _figures(graph: Graph, seed: int) -> Iterator[str]:
+    columns = digits.columns()
+    faults = columns.faults(requires_of(graph).columns)
+    for fault in faults:
+        yield f"<p>No picture: {escape(fault.message)}.</p>"
+    if not faults:
+        for line in in_words(figures_of(graph, columns, samples=_BATCH, seed=seed)):
+            yield f"<div>{escape(line)}</div>"

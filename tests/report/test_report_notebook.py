@@ -1,0 +1,60 @@
+"""A Graph and a Program show themselves in a notebook as a picture with statistics."""
+
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+import rrl_dsl as rrl
+
+
+def svg_of(html: str) -> ElementTree.Element:
+    return ElementTree.fromstring(re.search(r"<svg.*</svg>", html, re.DOTALL)[0])
+
+
+def test_graph_shows_its_matrix_and_figures():
+    html = rrl.parse("ssl(views=2) | supervised(labels=coarse)")._repr_html_()
+    cells = [each for each in svg_of(html).iter() if each.get("fill") == "#1a1a1a"]
+    assert len(cells) > 32
+    for words in ("binary graph", "the label field `coarse`", "edges a row", "loops", "strokes"):
+        assert words in html
+
+
+def test_program_shows_its_seed_and_its_noise_in_the_accent_colour():
+    graph = rrl.parse("ssl(views=2) | corrupt(fpr=0.05)")
+    one, other = (rrl.compile(graph, seed=seed)._repr_html_() for seed in (0, 1))
+    assert "#e4391d" in one
+    assert one != other
+    assert "of the edges are added by noise" in one
+
+
+def test_what_the_digits_lack_stands_in_the_place_of_the_picture():
+    html = rrl.parse("near(time, 5)")._repr_html_()
+    assert "<svg" not in html
+    assert "No picture: the data set `digits` has no field `time`." in html
+
+
+def test_embeddings_are_stood_in_for_and_it_says_so():
+    assert "raw pixels in place of embeddings" in rrl.knn(3)._repr_html_()
+
+
+def test_text_is_escaped():
+    html = rrl.parse('supervised(labels="<script>")')._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("text", ["none()", "all()", "similarity(pixels, kernel=dot)", "self()"])
+def test_every_picture_is_well_formed(text: str):
+    svg_of(rrl.parse(text)._repr_html_())
+
+
+def test_notebooks_need_no_torch():
+    code = (
+        "import sys, rrl_dsl as rrl\n"
+        "assert rrl.compile('ssl() | supervised()')._repr_html_()\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
