@@ -1,19 +1,13 @@
-"""The command line: `rrl-dsl VERB`. Exit 0 done, 1 the input is at fault, 2 usage, 130 interrupted.
-
-One file for each group of verbs; this one puts them together and turns errors into text.
-"""
+"""The command line: `rrl-dsl VERB`. One file for each group of verbs; this puts them together."""
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from rrl_dsl import __version__
 from rrl_dsl.cli import checking, compiling, explaining, reference, training
-from rrl_dsl.cli.output import errors, print_error, print_json
-from rrl_dsl.language.diagnostics import RRLError
 
 app = typer.Typer(
     name="rrl-dsl",
@@ -41,24 +35,3 @@ def options(
     if version:
         typer.echo(f"rrl-dsl {__version__}")
         raise typer.Exit
-
-
-def run() -> None:
-    """The console script."""
-    try:
-        app()
-    except RRLError as problem:
-        if "--json" in sys.argv:
-            print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
-        else:
-            print_error(problem)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as problem:
-        if "--debug" in sys.argv[1:2]:
-            raise
-        name = type(problem).__name__
-        errors().print(f"error: rrl-dsl itself failed: {name}: {problem}", markup=False)
-        errors().print("  = help: `rrl-dsl --debug …` shows where; please report it", markup=False)
-        sys.exit(1)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rrl_dsl.cli import main
+from rrl_dsl.cli import start
 
 
 @dataclass
@@ -22,7 +22,7 @@ def cli(monkeypatch, capsys, tmp_path):
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["rrl-dsl", *map(str, words)])
         try:
-            main.run()
+            start.run()
             code = 0
         except SystemExit as stop:
             code = stop.code or 0

@@ -7,6 +7,8 @@ import stat
 
 import pytest
 
+from rrl_dsl.cli.start import run_at_once
+
 GOOD = "ssl(views=2) | supervised()\n"
 BAD = "ssl(vews=2)\n| corupt(fpr=0.1)\n"
 UGLY = "ssl( views=2 )|supervised()  # labels\r\n"
@@ -78,7 +80,9 @@ def test_what_is_not_there_is_an_error_and_the_rest_is_done(cli, files, verb):
     assert result.code == 1
     assert "RRL021" in result.out + result.err
     (files / "empty").mkdir()
-    assert "the folder `empty` holds no recipe" in cli(verb, "empty").err
+    result = cli(verb, "empty")
+    assert result.code == 1
+    assert "the folder `empty` holds no recipe" in result.out + result.err
 
 
 def test_fmt_writes_what_changes_and_nothing_else(cli, files):
@@ -141,3 +145,51 @@ def test_the_gallery_is_right_and_in_style(cli):
     gallery = str(Path(__file__).parents[2] / "recipes")
     assert cli("check", gallery).code == 0
     assert cli("fmt", gallery, "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check good.rrl",
+        "check .",
+        "check sub/bad.rrl --format json",
+        "check --format=github sub/bad.rrl good.rrl",
+        "check empty --format json",
+        "check missing.rrl",
+        "fmt --check .",
+        "fmt --diff good.rrl sub/ugly.rrl",
+        "fmt sub/bad.rrl empty sub/ugly.rrl",
+    ],
+)
+def test_plain_command_lines_do_the_same_without_the_library(cli, files, line, monkeypatch):
+    (files / "empty").mkdir()
+    texts = {path: path.read_bytes() for path in files.rglob("*.rrl")}
+
+    def outcome():
+        for path, text in texts.items():
+            path.write_bytes(text)
+        return cli(*line.split()), [path.read_bytes() for path in texts]
+
+    def never(*_, **__):
+        pytest.fail("read by the library")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rrl_dsl.cli.main.app", never)
+        at_once = outcome()
+    monkeypatch.setattr("rrl_dsl.cli.start.run_at_once", lambda _: None)
+    assert outcome() == at_once
+
+
+@pytest.mark.parametrize(
+    "line", ["", "check", "check --help", "check a --form json", "fmt a --format b", "explain a"]
+)
+def test_other_command_lines_are_left_to_the_library(line):
+    assert run_at_once(line.split()) is None
+
+
+def test_a_folder_without_recipes_spoils_nothing_else(cli, files):
+    (files / "empty").mkdir()
+    result = cli("fmt", "empty", "sub/bad.rrl", "sub/ugly.rrl")
+    assert result.code == 1
+    assert "the folder `empty` holds no recipe" in result.err
+    assert "sub/ugly.rrl formatted" in result.out

@@ -21,7 +21,7 @@ def blocks(page, *languages):
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Runs a line of shell that calls `rrl-dsl`, in an empty folder; gives what it printed."""
-    from rrl_dsl.cli import main
+    from rrl_dsl.cli import start
 
     monkeypatch.chdir(tmp_path)
 
@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr("sys.argv", shlex.split(text))
         code = 0
         try:
-            main.run()
+            start.run()
         except SystemExit as stop:
             code = stop.code or 0
         captured = capsys.readouterr()

@@ -79,14 +79,14 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(make_module, fit, tmp_pa
 
 
 def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys):
-    from rrl_dsl.cli import main
+    from rrl_dsl.cli import start
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.rrl").write_text("# hello\nparam frac = 0.3\nssl() | supervised(frac=frac)\n")
     words = ["mine.rrl", "--loss", "supcon", "--epochs", "1", "--param", "frac=0.5"]
     monkeypatch.setattr("sys.argv", ["rrl-dsl", "train", *words, "--set", "probe.lr=0.01"])
     with pytest.raises(SystemExit) as stop:
-        main.run()
+        start.run()
     assert not stop.value.code
     printed = capsys.readouterr().out
     for words in ("raw pixels", "untrained encoder", "backbone", "projector", "linear probe"):

@@ -1,0 +1,78 @@
+"""Where `rrl-dsl` starts. Exit 0 done, 1 the input is at fault, 2 usage, 130 interrupted.
+
+`check` and `fmt` run at every save of an editor, and loading the command line's library would take
+most of their time. Command lines of theirs that are plainly right are therefore read here; all
+others, and with them every usage error and every help, are for `main`.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentError, ArgumentParser
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from rrl_dsl.cli.output import errors, print_error, print_json
+from rrl_dsl.cli.texts import FORMATS, check_texts, format_texts
+from rrl_dsl.language.diagnostics import RRLError
+
+_INTERRUPTED: Final = 130
+
+
+def run() -> None:
+    """The console script."""
+    try:
+        well = run_at_once(sys.argv[1:])
+        if well is not None:
+            sys.exit(0 if well else 1)
+        from rrl_dsl.cli.main import app
+
+        app(prog_name="rrl-dsl")
+    except RRLError as problem:
+        if "--json" in sys.argv:
+            print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
+        else:
+            print_error(problem)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except Exception as problem:
+        if "--debug" in sys.argv[1:2]:
+            raise
+        name = type(problem).__name__
+        errors().print(f"error: rrl-dsl itself failed: {name}: {problem}", markup=False)
+        errors().print("  = help: `rrl-dsl --debug …` shows where; please report it", markup=False)
+        sys.exit(1)
+
+
+def run_at_once(arguments: Sequence[str]) -> bool | None:
+    """Runs a plain command line of `check` or `fmt`; whether all was well.
+
+    Returns:
+        None, with nothing done, where the command line is for another verb, or is not plain.
+
+    Raises:
+        RRLError: As the verb.
+    """
+    verb, given = arguments[:1], _Plain(add_help=False, allow_abbrev=False)
+    given.add_argument("paths", nargs="+")
+    try:
+        if verb == ["check"]:
+            given.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+            read = given.parse_args(arguments[1:])
+            return check_texts(read.paths, read.format)
+        if verb == ["fmt"]:
+            given.add_argument("--check", action="store_true")
+            given.add_argument("--diff", action="store_true")
+            read = given.parse_args(arguments[1:])
+            return format_texts(read.paths, check=read.check, diff=read.diff)
+    except ArgumentError:
+        return None
+    return None
+
+
+class _Plain(ArgumentParser):
+    """Leaves saying what is wrong with a command line to someone else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ArgumentError(None, message)

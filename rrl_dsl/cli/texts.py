@@ -1,0 +1,135 @@
+"""The work of `check` and `fmt`: recipes as texts, many at a time.
+
+Editors and commit hooks run these at every save, so nothing here imports what another verb needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.cli.output import print_diagnostics, print_error
+from rrl_dsl.language import parser
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order
+from rrl_dsl.language.span import Source
+
+FORMATS: Final = ("text", "json", "github")
+"""How diagnostics are printed: for people, for tools, for the annotations of GitHub."""
+
+_STDIN: Final = "-"
+
+
+def check_texts(paths: Sequence[str], form: str) -> bool:
+    """Prints what is wrong with recipes; whether nothing is.
+
+    Args:
+        paths: Files, folders of them, or `-` for standard input.
+        form: One of `FORMATS`.
+    """
+    files, faults = _files_of(paths)
+    found = [_faults_of(file) for file in files]
+    faults += chain.from_iterable(found)
+    print_diagnostics(faults, form)
+    if form == FORMATS[0]:
+        sys.stdout.write(_verdict(len(files), sum(map(bool, found)), len(faults)))
+    return not faults
+
+
+def format_texts(paths: Sequence[str], *, check: bool, diff: bool) -> bool:
+    """Writes recipes in the style of the language; whether all went well.
+
+    Args:
+        paths: Files, folders of them, or `-` for standard input to standard output.
+        check: Write nothing; a text that would change is a failure.
+        diff: As `check`, and print what would change.
+    """
+    files, faults = _files_of(paths)
+    changed = 0
+    for file in files:
+        try:
+            changed += _format_file(file, check=check, diff=diff)
+        except RRLError as problem:
+            faults += problem.diagnostics
+    if faults:
+        print_error(RRLError(faults))
+    return not (faults or ((check or diff) and changed))
+
+
+def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
+    """Named files and the recipes of named folders in order of their paths; and what is wrong.
+
+    A folder that holds no recipe is RRL021.
+    """
+    files, faults = list[str](), list[Diagnostic]()
+    for path in paths:
+        if path == _STDIN or not Path(path).is_dir():
+            files.append(path)
+            continue
+        inside = sorted(str(each) for each in Path(path).rglob("*.rrl"))
+        files += inside
+        if not inside:
+            nothing = f"the folder `{path}` holds no recipe"
+            faults.append(Diagnostic("RRL021", nothing, hint="their names end in `.rrl`"))
+    return files, faults
+
+
+def _source_of(file: str) -> Source:
+    if file == _STDIN:
+        return parser.decode(sys.stdin.buffer.read(parser.MAX_BYTES + 4), "<stdin>", Path())
+    return parser.read(Path(file))
+
+
+def _faults_of(file: str) -> list[Diagnostic]:
+    from rrl_dsl.graph.recipe import analyse
+
+    try:
+        return in_order(analyse(_source_of(file)).faults)
+    except RRLError as problem:
+        return list(problem.diagnostics)
+
+
+def _verdict(files: int, wrong: int, faults: int) -> str:
+    recipes = f"{files} recipe{'s' if files != 1 else ''}"
+    if not faults:
+        return f"{recipes} checked, nothing wrong\n"
+    errors = f"{faults} error{'s' if faults != 1 else ''}"
+    where = f" in {wrong}" if wrong else ""
+    return f"{recipes} checked, {errors}{where}\n"
+
+
+def _format_file(file: str, *, check: bool, diff: bool) -> bool:
+    """Formats a file, or says that it would change; whether it did or would.
+
+    Raises:
+        RRLError: With every syntax error of the text; RRL507 where it cannot be written.
+    """
+    from rrl_dsl.language.files import write_text
+    from rrl_dsl.language.format import format_text
+
+    source = _source_of(file)
+    formatted = format_text(source)
+    # a byte order mark is not a part of the text, and not of the style either
+    written = source.text if file == _STDIN else Path(file).read_bytes().decode("utf-8")
+    changes = formatted != written
+    if diff and changes:
+        sys.stdout.write(_difference(written, formatted, source.name))
+    elif file == _STDIN and not check and not diff:
+        sys.stdout.write(formatted)
+    elif check and changes:
+        sys.stdout.write(f"{source.name} would change\n")
+    elif changes and not diff:
+        write_text(Path(file), formatted)
+        sys.stdout.write(f"{source.name} formatted\n")
+    return changes
+
+
+def _difference(before: str, after: str, name: str) -> str:
+    import difflib
+
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (fmt)"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ no line end\n" for line in lines)
