@@ -40,10 +40,11 @@ def supervised(
 def pairs(file: str | os.PathLike[str], weight: float | None = None) -> Graph:
     """Relates the pairs of samples that a file lists.
 
-    The file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, one pair a
-    line, in either order: must-links from annotators. An id is the number of a sample, or the
-    path of an image below its image folder. A pair that stands twice has its larger weight. The
-    diagonal is 1. The path is relative to the recipe's folder.
+    An edge where the file lists the two samples, in either order: must-links from annotators. The
+    file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, one pair a line,
+    and its path is relative to the recipe's folder. An id is the number of a sample, or the path
+    of an image below its image folder. A pair that stands twice has its larger weight. The
+    diagonal is 1.
     """
 
 def near(field: str, within: float) -> Graph:
@@ -62,12 +63,12 @@ def similarity(
 ) -> Graph:
     """Weighs pairs by the similarity of their vectors.
 
-    `cosine` and `dot` give the cosine or the inner product over `temperature`, 0 where it is
-    negative. `exp` gives exp((cosine - 1) / temperature), which a row normalises to the softmax
-    of X-Sample contrastive learning. `rbf` gives exp(-d^2 / (2 bandwidth^2)) of the distance d.
-    `sne` gives the joint probabilities of symmetric SNE over the data set: each sample's
-    bandwidth is chosen for the perplexity, and p_ij = (p_j|i + p_i|j) / 2n. A missing vector
-    makes no edge.
+    A weight from the vectors of both rows, as the kernel says. `cosine` and `dot` give the cosine
+    or the inner product over `temperature`, 0 where it is negative. `exp` gives exp((cosine - 1)
+    / temperature), which a row normalises to the softmax of X-Sample contrastive learning. `rbf`
+    gives exp(-d^2 / (2 bandwidth^2)) of the distance d. `sne` gives the joint probabilities of
+    symmetric SNE over the data set: each sample's bandwidth is chosen for the perplexity, and
+    p_ij = (p_j|i + p_i|j) / 2n. A missing vector makes no edge.
     """
 
 def geodesic(field: str, k: int, within: float) -> Graph:

@@ -1,0 +1,91 @@
+"""The tables of `docs/language.md`, whose prose is written by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.graph.registry import Kind, Parameter, Scope, Signature, signatures
+from rrl_dsl.graph.types import MODEL_SPACES, Choice, Space
+
+PATH: Final = Path(__file__).parents[2] / "docs" / "language.md"
+
+_TABLE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_HEADINGS: Final[dict[Kind, str]] = {
+    "source": "| call | relates | scope |\n|---|---|---|",
+    "transform": "| call | effect | scope |\n|---|---|---|",
+    "schedule": "| call | value |\n|---|---|",
+}
+
+
+def language_page() -> str:
+    """The page with its tables as they should be."""
+    text = PATH.read_text(encoding="utf-8")
+    return _TABLE.sub(lambda found: f"{found[1]}{_table(found[2])}\n{found[3]}", text)
+
+
+def _table(name: str) -> str:
+    kind = next((each for each in _HEADINGS if each == name), None)
+    return "\n".join(_types() if kind is None else _calls(kind))
+
+
+def _types() -> Iterator[str]:
+    """Each type that a parameter has, with what it accepts."""
+    yield "| type | accepts |"
+    yield "|---|---|"
+    yield "| Graph | symmetric weights >= 0 over the rows of a batch |"
+    yield "| Transform | Graph -> Graph |"
+    yield "| Schedule | a number that depends on the epoch |"
+    described: dict[str, str] = {}
+    for signature in signatures().values():
+        for parameter in signature.parameters:
+            if "|" not in parameter.type.name:
+                described.setdefault(parameter.type.name, parameter.type.described)
+    for type_, text in described.items():
+        yield f"| {type_} | {_general(type_, text)} |"
+    yield "| a\\|b\\|… | one of these words |"
+
+
+def _general(type_: str, text: str) -> str:
+    """What a type accepts, without the bounds of the parameter it was met at."""
+    return {"Int": "a whole number", "Float": "a number"}.get(type_, text)
+
+
+def _calls(kind: Kind) -> Iterator[str]:
+    yield _HEADINGS[kind]
+    for each in signatures().values():
+        if each.kind != kind:
+            continue
+        call = str(each).replace("|", "\\|")
+        cells = [f"[`{call}`](reference/{each.name}.md)", _what(each.doc)]
+        if kind != "schedule":
+            cells.append(_scopes(each))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _what(doc: str) -> str:
+    """The first sentence of a built-in's explanation, without its full stop."""
+    explanation = doc.partition("\n\n")[2] or doc
+    sentence = re.split(r"(?<=[a-z0-9)`])[.:](?= |$)", explanation)[0]
+    return sentence.replace("|", "\\|")
+
+
+def _scopes(signature: Signature) -> str:
+    """The scopes that calls have, as one argument or another is changed from its default."""
+    defaults = {each.name: None if each.required else each.default for each in signature.parameters}
+    found = {signature.scope(defaults)}
+    for parameter in signature.parameters:
+        for value in _alternatives(parameter):
+            found.add(signature.scope({**defaults, parameter.name: value}))
+    order: tuple[Scope, ...] = ("pair", "data set", "batch")
+    return ", ".join(scope for scope in order if scope in found)
+
+
+def _alternatives(parameter: Parameter) -> tuple[object, ...]:
+    if isinstance(parameter.type, Choice):
+        return parameter.type.values
+    if isinstance(parameter.type, Space):
+        return (*MODEL_SPACES, "a field")
+    return (1,) if parameter.default is None else ()
