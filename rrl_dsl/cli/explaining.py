@@ -91,7 +91,8 @@ def diff(
     """
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.graph.requires import requires_of
-    from rrl_dsl.report.difference import edge_changes, tree_difference
+    from rrl_dsl.report.edge_changes import edge_changes
+    from rrl_dsl.report.tree_difference import tree_difference
 
     params = parameters_of(param)
     before, after = (graph_of(source_of(path, None), params) for path in (one, other))
@@ -107,15 +108,19 @@ def diff(
             {
                 "equal": not lines,
                 "identities": [before.identity, after.identity],
-                "tree": lines,
+                "tree": [str(line) for line in lines],
                 "edges": None if changes is None else asdict(changes),
                 "faults": [fault.to_dict() for fault in faults],
             }
         )
         return
-    for line in lines or ["the two recipes define the same graph"]:
-        style = {"-": "red", "+": "green"}.get(line[:1], "")
-        output().print(line, style=style, markup=False)
+    for line in lines:
+        style = {"-": "red", "+": "green"}.get(line.mark, "")
+        output().print(str(line), style=style, markup=False)
+    if not lines:
+        output().print("the two recipes define the same graph")
+    elif all(line.mark == " " for line in lines):
+        output().print("the two recipes differ only in the order of calls that draw")
     output().print()
     if changes is None:
         _print_faults(faults)

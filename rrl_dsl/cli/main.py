@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rrl_dsl import __version__
-from rrl_dsl.cli import checking, compiling, explaining, reference, training
+from rrl_dsl.cli import checking, compiling, explaining, reference, serving, training
 
 app = typer.Typer(
     name="rrl-dsl",
@@ -24,6 +24,7 @@ app.command("compile")(compiling.compile_recipe)
 app.command("train")(training.train)
 app.command("losses")(reference.losses)
 app.command("builtins")(reference.builtins)
+app.command("lsp")(serving.lsp)
 
 
 @app.callback(invoke_without_command=True)

@@ -37,14 +37,3 @@ def tree_lines(branch: Branch) -> list[str]:
             corner, stem = ("└─ ", "   ") if place == 0 else ("├─ ", "│  ")
             waiting.append((child, below + corner, below + stem))
     return lines
-
-
-def indented_lines(branch: Branch) -> list[str]:
-    """The tree as lines of text, each child indented by two blanks, to compare line by line."""
-    lines = []
-    waiting = [(branch, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        lines.append("  " * depth + node.label)
-        waiting += [(child, depth + 1) for child in reversed(node.children)]
-    return lines

@@ -6,7 +6,6 @@ import pytest
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
 from rrl_dsl.data import digits
-from rrl_dsl.report.difference import tree_difference
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.tree import tree_lines
@@ -45,14 +44,6 @@ def test_contrast_is_a_part_of_the_tree():
         "└─ difference",
         "   ├─ all()",
         "   └─ self()",
-    ]
-
-
-def test_equal_recipes_have_no_difference_however_they_are_written():
-    assert tree_difference(rrl.parse("ssl() | self()"), rrl.parse("self() | ssl()")) == []
-    assert tree_difference(rrl.parse("ssl(2)"), rrl.parse("ssl(3)")) == [
-        "- ssl()",
-        "+ ssl(views=3)",
     ]
 
 

@@ -1,8 +1,7 @@
-"""How two recipes differ: line by line of their trees, and edge by edge on a sample."""
+"""How the graphs of two recipes differ, edge by edge on a sample."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,6 @@ from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.report.sample import sample_of
-from rrl_dsl.report.tree import tree_of
-from rrl_dsl.show.tree import indented_lines
 
 
 @dataclass(frozen=True)
@@ -33,15 +30,6 @@ class EdgeChanges:
     removed: int
     added: int
     reweighted: int
-
-
-def tree_difference(one: Graph, other: Graph) -> list[str]:
-    """The lines of the two trees, marked ` `, `-` or `+`; none where the recipes are equal."""
-    if one == other:
-        return []
-    before, after = indented_lines(tree_of(one)), indented_lines(tree_of(other))
-    lines = difflib.ndiff(before, after)
-    return [line for line in lines if not line.startswith("?")]
 
 
 def edge_changes(

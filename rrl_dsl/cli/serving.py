@@ -1,0 +1,22 @@
+"""`lsp`: the language server, for editors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def lsp(
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="What it does anyway; many editors say it.")
+    ] = True,
+) -> None:
+    """Serve an editor over standard input and output.
+
+    Diagnostics as you type with their mends, completion, hover with a graph's density, go to
+    definition, references, rename, outline, formatting. docs/editors.md shows how editors start it.
+    """
+    from rrl_dsl.editor.server import serve
+
+    serve()
