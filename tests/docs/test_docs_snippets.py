@@ -1,13 +1,19 @@
-"""Every snippet of the README and of the language page runs."""
+"""Every command and snippet of the README and of the pages runs, and every link leads somewhere."""
 
 import re
 import shlex
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 import rrl_dsl as rrl
+from rrl_dsl.cli.main import app
+from rrl_dsl.language.format import format_text
+from rrl_dsl.language.span import Source
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -16,6 +22,16 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def blocks(page, *languages):
     text = (ROOT / page).read_text(encoding="utf-8")
     return [found[2] for found in BLOCK.finditer(text) if found[1] in languages]
+
+
+def after(heading, page):
+    """Each block of a page below a heading: the text before it, its language, and its text."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = text[text.index(heading) :]
+    end = 0
+    for found in BLOCK.finditer(text):
+        yield text[end : found.start()], found[1], found[2]
+        end = found.end()
 
 
 @pytest.fixture
@@ -38,33 +54,27 @@ def run(tmp_path, monkeypatch, capsys):
     return line
 
 
-def test_the_tour_of_the_readme_runs(run, tmp_path):
-    (recipe,) = blocks("README.md", "rrl")
-    (tmp_path / "mine.rrl").write_text(recipe)
-    (expected,) = blocks("README.md", "text")
-    lines = [
-        line
-        for block in blocks("README.md", "sh")
-        for line in block.splitlines()
-        if line.startswith("rrl-dsl ")
-    ]
-    assert len(lines) >= 8
-    for line in lines:
-        code, printed = run(line)
-        if "corrupt(fpr=0.05) | ssl" in line:
-            assert code == 1
-            assert expected.strip() in printed
+def test_the_readme_runs_from_top_to_bottom(run, tmp_path):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    lines, scope = [], {}
+    for before, language, text in after("## Five minutes", "README.md"):
+        if language == "rrl":
+            name = re.findall(r"as\s+`(\w+\.rrl)`", before)[-1]
+            (tmp_path / name).write_text(text)
+        elif language == "python":
+            exec(compile(text, "README.md", "exec"), scope)
+        elif language == "sh":
+            lines += text.splitlines()
+            for line in text.splitlines():
+                code, printed = run(line)
+                assert code == ("corrupt(fpr=0.05) | ssl" in line), printed
         else:
-            assert code == 0, printed
+            assert language == "text"
+            assert text.strip() in printed
+    assert len(lines) >= 14
+    assert scope["value"].ndim == 0
     assert (tmp_path / "mine.png").is_file()
     assert (tmp_path / "runs" / "mine-wmse" / "summary.md").is_file()
-
-
-def test_the_python_of_the_readme_runs():
-    scope = {}
-    for block in blocks("README.md", "python"):
-        exec(compile(block, "README.md", "exec"), scope)
-    assert scope["value"].ndim == 0
 
 
 def test_the_commands_of_the_readme_name_what_is_there():
@@ -73,13 +83,39 @@ def test_the_commands_of_the_readme_name_what_is_there():
     assert recipe is not None
     assert (ROOT / recipe[0]).is_file()
     assert "pytest" in test
-    for link in re.findall(r"\]\(([^)h][^)]*)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/language.md", "docs/gallery.md"])
+def test_recipes_of_the_pages_are_in_the_style_of_the_language(page):
+    for recipe in blocks(page, "rrl"):
+        assert format_text(Source(recipe)) == recipe
 
 
 @pytest.mark.parametrize("recipe", blocks("docs/language.md", "rrl"))
 def test_every_recipe_of_the_language_page_compiles(recipe):
     rrl.compile(recipe)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "reference").glob("*.md")), ids=str)
+def test_every_recipe_of_the_reference_compiles(page):
+    for recipe in blocks(page.relative_to(ROOT), "rrl"):
+        rrl.compile(rrl.parse(recipe, directory=ROOT / "tests" / "parity" / "links"))
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=str)
+def test_every_link_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_what_editors_are_told_to_start_is_there():
+    (settings,) = blocks("docs/editors.md", "toml")
+    server = tomllib.loads(settings)["language-server"]["rrl-dsl"]
+    (hooks,) = blocks("docs/editors.md", "yaml")
+    entries = [each["entry"] for each in yaml.safe_load(hooks)[0]["hooks"]]
+    for words in ([server["command"], *server["args"]], *(each.split() for each in entries)):
+        assert CliRunner().invoke(app, [*words[1:], "--help"]).exit_code == 0
+        assert words[0] == "rrl-dsl"
 
 
 def test_the_language_page_names_every_built_in():
