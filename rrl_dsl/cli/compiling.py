@@ -12,6 +12,7 @@ from rrl_dsl.cli.output import output, print_diagnostic, print_facts, print_json
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
+    Epoch,
     Expression,
     Json,
     Nodes,
@@ -48,6 +49,7 @@ def compile_recipe(
     ] = None,
     nodes: Nodes = _DATASET,
     batch: Batch = 256,
+    epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
     json: Json = False,
@@ -70,7 +72,7 @@ def compile_recipe(
     faults = columns.faults(program.requires.columns)
     if faults and (drawn or nodes != _DATASET):
         raise RRLError(faults)
-    figures = None if faults else _figures(program, columns, batch)
+    figures = None if faults else _figures(program, columns, batch, epoch)
     if json:
         print_json(_record(program, figures))
     else:
@@ -79,7 +81,9 @@ def compile_recipe(
         if figures is not None:
             _print_figures(figures)
     if drawn:
-        _draw(source, program, columns, min(batch, PICTURE_SAMPLES), show and not json, out)
+        samples = min(batch, PICTURE_SAMPLES)
+        sample = picture_of(source, program.graph, columns, samples, seed=seed, epoch=epoch)
+        _draw(source, program.graph, sample, show and not json, out)
 
 
 def picture_of(
@@ -87,40 +91,37 @@ def picture_of(
     graph: Graph,
     columns: Columns,
     samples: int,
+    *,
     seed: int,
+    epoch: int = 0,
     pixels: Pixels | None = None,
 ) -> GraphSample:
     """What the picture of a recipe is drawn from: one batch, by the first label that it reads."""
     from rrl_dsl.graph.requires import requires_of
     from rrl_dsl.report.sample import sample_of
 
-    labels = requires_of(graph).labels
-    found = sample_of(graph, columns, samples=samples, seed=seed, pixels=pixels)
-    name = columns.name if source.name == "-e" else f"{Path(source.name).name} on {columns.name}"
-    title = f"{name}, raw pixels in place of embeddings" if found.stands_in else name
-    return found.picture(title, source.text.strip(), labels[0] if labels else "label")
+    requires = requires_of(graph)
+    found = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch, pixels=pixels)
+    title = columns.name if source.name == "-e" else f"{Path(source.name).name} on {columns.name}"
+    title += f", epoch {epoch}" if requires.epochs else ""
+    title += ", raw pixels in place of embeddings" if found.stands_in else ""
+    return found.picture(title, source.text.strip(), next(iter(requires.labels), "label"))
 
 
-def _figures(program: Program, columns: Columns, batch: int) -> Figures:
+def _figures(program: Program, columns: Columns, batch: int, epoch: int) -> Figures:
     from rrl_dsl.report.figures import figures_of
 
-    return figures_of(program.graph, columns, samples=batch, seed=program.seed)
+    return figures_of(program.graph, columns, samples=batch, seed=program.seed, epoch=epoch)
 
 
 def _draw(
-    source: Source,
-    program: Program,
-    columns: Columns,
-    samples: int,
-    in_terminal: bool,
-    out: Path | None,
+    source: Source, graph: Graph, sample: GraphSample, in_terminal: bool, out: Path | None
 ) -> None:
     from rrl_dsl.report.tree import tree_of
     from rrl_dsl.show import figure, terminal
     from rrl_dsl.show.tree import tree_lines
 
-    sample = picture_of(source, program.graph, columns, samples, program.seed)
-    tree = tree_of(program.graph)
+    tree = tree_of(graph)
     if in_terminal:
         output().print()
         output().print(terminal.matrix_text(sample, width=min(output().width, 120)))

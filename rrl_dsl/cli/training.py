@@ -189,7 +189,7 @@ def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirecto
         return images.flatten(1).double().numpy() / 255
 
     columns, seed = columns_of(data), program.seed
-    sample = picture_of(source, program.graph, columns, PICTURE_SAMPLES, seed, pixels)
+    sample = picture_of(source, program.graph, columns, PICTURE_SAMPLES, seed=seed, pixels=pixels)
     save(draw(sample, tree_of(program.graph)), run.path / "graph.png")
 
 

@@ -19,6 +19,7 @@ class Figures:
         dataset: The data set's name.
         samples: Samples a batch.
         views: Views of each.
+        epoch: The epoch; None where the recipe is the same in all.
         exact: Whether they are expectations over all batches and draws, from the label counts;
             else they are measured on one batch.
         degree: The weight of a row's edges.
@@ -30,6 +31,7 @@ class Figures:
     dataset: str
     samples: int
     views: int
+    epoch: int | None
     exact: bool
     degree: float
     edges: float
@@ -53,7 +55,8 @@ def figures_of(
         RRLError: As `rrl_dsl.report.sample.sample_of`.
     """
     samples = min(samples, len(columns.sample))
-    views = requires_of(graph).views
+    requires = requires_of(graph)
+    views = requires.views
     found = None
     if is_expected(graph):
         found = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
@@ -66,6 +69,7 @@ def figures_of(
         dataset=columns.name,
         samples=samples,
         views=views,
+        epoch=epoch if requires.epochs else None,
         exact=found is not None,
         degree=degree,
         edges=edges,
@@ -77,9 +81,10 @@ def figures_of(
 def in_words(figures: Figures) -> list[str]:
     """The figures, one line each."""
     how = "expected from the label counts" if figures.exact else "measured on one batch"
+    when = "" if figures.epoch is None else f" in epoch {figures.epoch}"
     lines = [
         f"on {figures.dataset}, {figures.samples} samples x {figures.views} "
-        f"view{'s' if figures.views > 1 else ''} a batch, {how}:",
+        f"view{'s' if figures.views > 1 else ''} a batch{when}, {how}:",
         f"{figures.edges:.4g} edges a row, {figures.density:.3%} of all pairs",
     ]
     if abs(figures.degree - figures.edges) > 1e-9:

@@ -156,7 +156,7 @@ class GraphSample:
             _count(len(self.group), "row"),
             _count(self.edges, "edge"),
             f"density {percent(self.density)}",
-            f"mean degree {self.degree.mean():.1f}",
+            f"mean degree {self.degree.mean():.3g}",
             f"isolated {percent(self.isolated)}",
         ]
         if self.false_share is not None:

@@ -82,3 +82,15 @@ def test_one_builtin_or_loss_is_explained(cli):
 
 def test_version(cli):
     assert cli("--version").out.startswith("rrl-dsl 0.")
+
+
+def test_compile_shows_a_schedule_at_an_epoch(cli):
+    curriculum = recipe("curriculum.rrl")
+    early, late = (
+        json.loads(cli("compile", curriculum, "--epoch", epoch, "--json").out)["figures"]
+        for epoch in (0, 20)
+    )
+    assert (early["epoch"], late["epoch"]) == (0, 20)
+    assert early["edges"] == 1
+    assert late["edges"] > 20
+    assert "in epoch 20" in cli("compile", curriculum, "--epoch", 20).out
