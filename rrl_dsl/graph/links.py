@@ -20,7 +20,8 @@ from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.span import Source, Span
 
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
-_SUFFIXES: Final = (*_DELIMITERS, ".parquet")
+SUFFIXES: Final = (*_DELIMITERS, ".parquet")
+"""How such files end."""
 _SHAPES: Final = {2: "`a,b`", 3: "`a,b,weight`"}
 _SHOWN: Final = 10
 _EXCERPT: Final = 300
@@ -75,7 +76,7 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line.
     """
     name = str(path) if name is None else name
-    if path.suffix.lower() not in _SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         hint = "write `a,b` or `a,b,weight` into a file that ends in .csv, .tsv or .parquet"
         raise error("RRL414", f"`{name}` is no file of pairs by its name", hint=hint)
     try:

@@ -72,12 +72,12 @@ def _starts_statement(previous: Token, token: Token, depth: int) -> bool:
 
 
 def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]:
-    opened: list[tuple[Token, int]] = []  # each bracket with the level outside it
+    opened: list[tuple[int, int]] = []  # the place of each bracket, and the level outside it
     level = deepest = 0
     outside = 0  # the level of the operand that is being read, before its own `~`s
-    for token in tokens:
+    for place, token in enumerate(tokens):
         if token.type == "LPAR":
-            opened.append((token, outside))
+            opened.append((place, outside))
             level += 1
             outside = level
         elif token.type == "COMPLEMENT":
@@ -105,15 +105,15 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
                 hint="name an inner part with `let`",
             )
         deepest = max(deepest, level)
-    for number, (token, _) in enumerate(opened):
+    for number, (place, _) in enumerate(opened):
         edits: tuple[Edit, ...] = ()
         if number < MAX_DIAGNOSTICS:  # later ones are not shown
-            end = _likely_end(tokens, tokens.index(token))
+            end = _likely_end(tokens, place)
             edits = (Edit(Span(end, end), ")"),)
         yield Diagnostic(
             "RRL006",
             "this `(` is never closed",
-            span_of(token),
+            span_of(tokens[place]),
             source,
             hint="add the `)`",
             edits=edits,

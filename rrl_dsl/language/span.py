@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+LINE_END: Final = re.compile(r"\r\n|\n|\r")
+"""What ends a line, and nothing else does: no form feed, no U+2028."""
 
 
 class Span(NamedTuple):
@@ -38,13 +42,7 @@ class Source:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        starts = [0]
-        index, text = 0, self.text
-        while index < len(text):
-            if text[index] == "\n" or (text[index] == "\r" and text[index + 1 : index + 2] != "\n"):
-                starts.append(index + 1)
-            index += 1
-        return starts
+        return [0, *(found.end() for found in LINE_END.finditer(self.text))]
 
     def position(self, offset: int) -> tuple[int, int]:
         """The number of the line and the 1-based column, in code points, of an offset."""

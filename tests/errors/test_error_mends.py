@@ -72,3 +72,11 @@ def test_all_mends_together_give_a_recipe_that_parses(case: Case):
         faults = faults_of(case, recipe)
         recipe = applied(recipe, [e for each in faults for e in edits_of(case, recipe, each)])
     assert faults_of(case, recipe) == (), recipe
+
+
+def test_the_mend_of_an_open_bracket_stands_at_the_end_of_its_own_line():
+    text = "(all()) &\n(supervised()\n| keep(0.9)\n"
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.parse(text)
+    (edit,) = caught.value.diagnostics[0].edits
+    assert applied(text, [edit]) == "(all()) &\n(supervised())\n| keep(0.9)\n"

@@ -1,0 +1,97 @@
+"""Mends of errors as code actions: one by one, and all that go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.diagnostics import own_faults, shown
+from rrl_dsl.editor.documents import Document, Documents
+from rrl_dsl.editor.formatting import line_edits
+from rrl_dsl.language.diagnostics import Diagnostic, Edit
+from rrl_dsl.language.span import LINE_END, Source, Span
+
+MAX_ROUNDS: Final = 10
+FIX_ALL: Final = "Mend all that can be mended"
+
+_Kind = types.CodeActionKind
+
+
+def actions_in(
+    documents: Documents, document: Document, span: Span, only: Sequence[str] | None
+) -> list[types.CodeAction]:
+    """The mends of the errors that touch a span.
+
+    Args:
+        documents: The open texts.
+        document: One of them.
+        span: Where mends are asked for.
+        only: The kinds that are wanted, each with those below it; None for all.
+    """
+    found: list[types.CodeAction] = []
+    if _wanted(_Kind.QuickFix, only):
+        found += _quick_fixes(documents, document, span)
+    if _wanted(_Kind.SourceFixAll, only):
+        found += _fix_all(documents, document)
+    return found
+
+
+def _wanted(kind: str, only: Sequence[str] | None) -> bool:
+    return only is None or any(kind == each or kind.startswith(f"{each}.") for each in only)
+
+
+def _quick_fixes(
+    documents: Documents, document: Document, span: Span
+) -> Iterator[types.CodeAction]:
+    analysis = documents.analysed(document)
+    for fault in own_faults(analysis):
+        place = fault.span or Span(0, 0)
+        if fault.edits and place.start <= span.end and span.start <= place.end:
+            hint = fault.hint or fault.message
+            yield types.CodeAction(
+                f"{hint[0].upper()}{hint[1:]}",
+                kind=_Kind.QuickFix,
+                diagnostics=[shown(analysis, fault)],
+                is_preferred=True,
+                edit=_edit(documents, document, fault.edits),
+            )
+
+
+def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAction]:
+    """Every mend, and those of the errors that come to light then, if they leave fewer errors."""
+    first = mended = documents.analysed(document)
+    for _ in range(MAX_ROUNDS):
+        edits = _together(own_faults(mended))
+        if not edits:
+            break
+        source, text = mended.source, mended.source.text
+        for edit in reversed(edits):
+            text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+        source = Source(text, source.name, source.directory)
+        mended = Analysis(source, documents.encoding, documents.texts)
+    if len(own_faults(mended)) < len(own_faults(first)):
+        changes = line_edits(first.source.text, LINE_END.sub("\n", mended.source.text))
+        edit_ = _edit(documents, document, changes)
+        yield types.CodeAction(FIX_ALL, kind=_Kind.SourceFixAll, edit=edit_)
+
+
+def _together(faults: Iterable[Diagnostic]) -> list[Edit]:
+    chosen: list[Edit] = []
+    for fault in faults:
+        if not any(_touch(one, other) for one in fault.edits for other in chosen):
+            chosen += fault.edits
+    return sorted(chosen, key=lambda edit: edit.span)
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    """Whether two changes are of the same place, or of places side by side."""
+    return one.span.start <= other.span.end and other.span.start <= one.span.end
+
+
+def _edit(documents: Documents, document: Document, edits: Iterable[Edit]) -> types.WorkspaceEdit:
+    positions = documents.analysed(document).positions
+    changes = [types.TextEdit(positions.range(each.span), each.text) for each in edits]
+    return documents.edit({document.uri: changes})

@@ -1,0 +1,211 @@
+"""What is known of one text: its tokens and statements, what they mean, what is wrong with them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from lark import Token
+
+from rrl_dsl.editor.positions import Encoding, Positions
+from rrl_dsl.graph.imports import Library
+from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.resolve import resolve
+from rrl_dsl.graph.symbols import Definition, Meaning, Resolution
+from rrl_dsl.graph.types import Refusal
+from rrl_dsl.language import syntax
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.lexer import tokens_of
+from rrl_dsl.language.parser import parse
+from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.spelling import span_of
+
+_BOM = "\ufeff"
+
+
+class Analysis:
+    """One text, and what was found in it and in the files that it reads.
+
+    Attributes:
+        source: The text as the language reads it: a byte order mark is a blank.
+        positions: Its places in the editor's terms.
+        found: What it means.
+        files: The files that it reads or would read, each with its state at that time.
+    """
+
+    def __init__(self, source: Source, encoding: Encoding, texts: Mapping[Path, str]) -> None:
+        """Analyses a text.
+
+        Args:
+            source: The text as the editor has it.
+            encoding: How the editor counts the characters of a line.
+            texts: What stands for files on disk, by resolved path.
+        """
+        self.positions = Positions(source, encoding)
+        self.source = readable(source)
+        overlay = _Asked(texts)
+        self._library = Library(overlay)
+        self.found: Resolution = analyse(self.source, library=self._library)
+        read = overlay.asked | self.found.files | set(self._named())
+        self.files = {path: state_of(path, texts) for path in read}
+
+    @property
+    def path(self) -> Path | None:
+        """Where the text lies; None where it lies in no folder."""
+        folder = self.source.directory
+        return None if folder is None else resolved(folder / self.source.name)
+
+    def is_current(self, texts: Mapping[Path, str]) -> bool:
+        """Whether every file that it reads still is as it was."""
+        return all(state_of(path, texts) == state for path, state in self.files.items())
+
+    # the text
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """Its tokens with line breaks and comments; none where it is over the language's limits."""
+        try:
+            return tokens_of(self.source)
+        except RRLError:
+            return []
+
+    def token_at(self, offset: int) -> Token | None:
+        """The token at an offset; a word also where it ends, before what follows it."""
+        around = [
+            each for each in self.tokens if span_of(each).start <= offset <= span_of(each).end
+        ]
+        words = [each for each in around if each.type == "NAME" or each.isalpha()]
+        covering = [each for each in around if offset < span_of(each).end]
+        return next(iter([*words[::-1], *covering, *around]), None)
+
+    @cached_property
+    def statements(self) -> tuple[syntax.Statement, ...]:
+        """Its statements."""
+        try:
+            return parse(self.source)[0].statements
+        except RRLError:
+            return ()
+
+    def statement_at(self, offset: int) -> syntax.Statement | None:
+        """The statement around an offset."""
+        at = bisect_right(self.statements, offset, key=lambda each: each.span.start)
+        found = self.statements[at - 1] if at else None
+        return found if found is not None and offset < found.span.end else None
+
+    def expressions(self) -> Iterator[syntax.Expression]:
+        """Every expression in it, each before the ones inside it."""
+        return expressions_in(self.statements)
+
+    def strings(self) -> Iterator[syntax.String]:
+        """Every string in it that was read, those of imports too."""
+        for statement in self.statements:
+            if isinstance(statement, syntax.Import):
+                yield statement.file
+        for expression in self.expressions():
+            if isinstance(expression, syntax.String):
+                yield expression
+
+    # what it means
+
+    @cached_property
+    def names(self) -> dict[Span, Definition]:
+        """The definition of the name at each place where one is defined or used."""
+        defined = {each.span: each for each in self.found.definitions.values()}
+        return defined | {each.span: each.definition for each in self.found.references}
+
+    @cached_property
+    def _longest(self) -> dict[int, Span]:
+        longest: dict[int, Span] = {}
+        for span in self.found.meanings:
+            longest[span.start] = max(span, longest.get(span.start, span))
+        return longest
+
+    def meaning_from(self, start: int) -> Meaning | None:
+        """What the longest call or name that starts at an offset denotes."""
+        span = self._longest.get(start)
+        return None if span is None else self.found.meanings[span]
+
+    def imported(self, definition: Definition) -> Resolution | None:
+        """What was found in the file that an import names; None where it cannot be read."""
+        if definition.target is None:
+            return None
+        try:
+            return self._library.resolve(definition.target, {}, resolve)
+        except (RRLError, Refusal):
+            return None
+
+    def parameters_of(self, definition: Definition) -> dict[str, Definition]:
+        """The parameters of the recipe that an import names."""
+        found = self.imported(definition)
+        known = found.definitions if found is not None else {}
+        return {name: each for name, each in known.items() if each.kind == "param"}
+
+    def _named(self) -> Iterator[Path]:
+        """Every file that a string might name."""
+        if self.source.directory is not None:
+            for string in self.strings():
+                if string.value:
+                    yield self.source.directory / string.value
+
+
+class _Asked(dict[Path, str]):
+    """Texts that stand for files, and which of them, or of files on disk, were asked for."""
+
+    def __init__(self, texts: Mapping[Path, str]) -> None:
+        super().__init__(texts)
+        self.asked: set[Path] = set()
+
+    def get(self, path: Path, otherwise: str | None = None) -> str | None:  # type: ignore[override]
+        self.asked.add(path)
+        return super().get(path, otherwise)
+
+
+def expressions_in(statements: Iterable[syntax.Statement]) -> Iterator[syntax.Expression]:
+    """Every expression in some statements, each before the ones inside it."""
+    for statement in statements:
+        if isinstance(statement, syntax.Let | syntax.Contrast | syntax.Result | syntax.Param):
+            yield from _expressions(statement.value)
+
+
+def readable(source: Source) -> Source:
+    """The text as the language reads it: a byte order mark at its start is a blank."""
+    if not source.text.startswith(_BOM):
+        return source
+    return Source(f" {source.text[1:]}", source.name, source.directory)
+
+
+def resolved(path: Path) -> Path:
+    """The path without links; the path itself where that cannot be found out."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a null character, a loop of links
+        return path
+
+
+def state_of(path: Path, texts: Mapping[Path, str]) -> object:
+    """Something that differs once a file, or the text that stands for it, does."""
+    if path in texts:
+        return texts[path]
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # ValueError: a path with a null character
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _expressions(node: syntax.Expression) -> Iterator[syntax.Expression]:
+    yield node
+    inner: tuple[syntax.Expression, ...] = ()
+    match node:
+        case syntax.Call():
+            inner = tuple(each.value for each in node.arguments)
+        case syntax.Chain():
+            inner = node.operands
+        case syntax.Complement():
+            inner = (node.operand,)
+        case syntax.Group():
+            inner = (node.inner,)
+    for each in inner:
+        yield from _expressions(each)

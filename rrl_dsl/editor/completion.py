@@ -1,0 +1,371 @@
+"""Completion: what may be written at a place, the likeliest first.
+
+Each word is tried before it is offered (`rrl_dsl.editor.fitting`), so that none is an error of type
+or value where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.fields import field_words
+from rrl_dsl.editor.fitting import Fitting
+from rrl_dsl.editor.listing import files_below
+from rrl_dsl.editor.place import CallAround, Place, place_at, string_at
+from rrl_dsl.editor.words import kind_of, parameter_in_words, statement_of
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.call import Transform, literal
+from rrl_dsl.graph.links import SUFFIXES
+from rrl_dsl.graph.registry import Parameter, Signature, signatures
+from rrl_dsl.graph.symbols import Definition, Poison
+from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Space
+from rrl_dsl.language import syntax
+from rrl_dsl.language.span import Span
+from rrl_dsl.language.spelling import check, is_name, span_of, string_value
+
+Kind = types.CompletionItemKind
+
+TRIGGERS: Final = ("(", ",", "=", "|", "&", "+", "-", "~", '"', "'", "/", " ")
+
+RECIPES: Final = (".rrl",)
+
+_STATEMENTS: Final = {
+    "rrl": ("The version of the language, first.", "rrl 1"),
+    "param": ("A number, string or flag that can be set anew.", "param ${1:name} = ${2:0.5}"),
+    "let": ("A name for a graph, a transform or a value.", "let ${1:name} = $0"),
+    "import": ("Another recipe, by name.", 'import "$1" as $2'),
+    "contrast": ("Which pairs may serve as unrelated, last.", "contrast $0"),
+}
+_ANY_GRAPH: Final = next(iter(signatures().values())).shortest
+_ARGUMENT, _WORD, _NAME, _SOURCE, _TRANSFORM, _KEYWORD, _SCALAR, _SCHEDULE = "abcdefgh"
+"""Ranks."""
+_RANKS: Final = {"source": _SOURCE, "transform": _TRANSFORM, "schedule": _SCHEDULE}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Something that may be written.
+
+    Attributes:
+        label: What the list shows, and what is compared with what was typed.
+        kind: Its icon.
+        rank: A letter; suggestions of one rank stay in order.
+        detail: One line beside it.
+        doc: Markdown.
+        text: What is inserted; the label where empty.
+        snippet: The same with places to fill in, for editors that have them.
+    """
+
+    label: str
+    kind: types.CompletionItemKind
+    rank: str
+    detail: str = ""
+    doc: str = ""
+    text: str = ""
+    snippet: str = ""
+
+
+def complete(analysis: Analysis, offset: int, *, snippets: bool) -> list[types.CompletionItem]:
+    """What may be written at an offset.
+
+    Args:
+        analysis: The text.
+        offset: Where.
+        snippets: Whether the editor fills in snippets.
+    """
+    string = string_at(analysis, offset)
+    place = place_at(analysis, offset)
+    if string is not None:
+        span = span_of(string)
+        closed = offset < span.end and check(string, analysis.source) is None
+        written = Span(span.start + 1, span.end - 1 if closed else offset)
+        found = _in_string(analysis, span.start, analysis.source.text[written.start : offset])
+        return _items(found, analysis, written, snippets)
+    if place is None:
+        return []
+    return _items(_suggestions(analysis, place), analysis, place.span, snippets)
+
+
+def _items(
+    suggestions: Iterable[Suggestion], analysis: Analysis, span: Span, snippets: bool
+) -> list[types.CompletionItem]:
+    place = analysis.positions.range(span)
+    items: list[types.CompletionItem] = []
+    for index, each in enumerate(sorted(suggestions, key=lambda suggestion: suggestion.rank)):
+        snippet = each.snippet if snippets else ""
+        text = snippet or each.text or each.label
+        doc = types.MarkupContent(types.MarkupKind.Markdown, each.doc)
+        items.append(
+            types.CompletionItem(
+                each.label,
+                kind=each.kind,
+                detail=each.detail or None,
+                documentation=doc if each.doc else None,
+                sort_text=f"{each.rank}{index:04}",
+                insert_text_format=types.InsertTextFormat.Snippet if snippet else None,
+                text_edit=types.TextEdit(place, text),
+            )
+        )
+    return items
+
+
+def _suggestions(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    call = place.call
+    first = place.before[0].type if place.before else None
+    if first is None:
+        yield from _statement(analysis, place)
+    elif first == "PARAM":
+        if place.before[-1].type == "EQUAL":
+            yield from _flags()
+    elif first == "IMPORT":
+        yield from _import(analysis, place)
+    elif call is not None and call.starts:
+        yield from _argument(analysis, place, call)
+    elif place.wants_operand:
+        yield from _operands(analysis, place)
+    elif place.first_in_line and place.opened:
+        yield from _keywords(analysis, place)  # one starts a statement even inside brackets
+
+
+# statements
+
+
+def _statement(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    """What a statement may start with: the graph comes once, after the definitions."""
+    others = (each for each in analysis.statements if each.span.start != place.span.start)
+    if not any(_is_graph(each) for each in others):
+        yield from _operands(analysis, place)
+    yield from _keywords(analysis, place)
+
+
+def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    start = place.span.start
+    others = [each for each in analysis.statements if each.span.start != start]
+    done = any(_is_graph(each) for each in others if each.span.start < start)
+    has_contrast = any(_is_contrast(each) for each in others)
+    for word, (doc, snippet) in _STATEMENTS.items():
+        match word:
+            case "rrl":
+                fits = not any(each.span.start < start for each in others) and not any(
+                    isinstance(each, syntax.Version) for each in others
+                )
+            case "contrast":
+                fits = done and not has_contrast
+            case _:
+                fits = not done
+        if fits:
+            yield Suggestion(
+                word, Kind.Keyword, _KEYWORD, doc=doc, text=f"{word} ", snippet=snippet
+            )
+
+
+def _is_graph(statement: syntax.Statement) -> bool:
+    """Whether a statement is, or seems meant as, the graph."""
+    if isinstance(statement, syntax.Broken):
+        return statement.name is None and not statement.contrast
+    return isinstance(statement, syntax.Result)
+
+
+def _is_contrast(statement: syntax.Statement) -> bool:
+    if isinstance(statement, syntax.Broken):
+        return statement.contrast
+    return isinstance(statement, syntax.Contrast)
+
+
+def _import(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    if len(place.before) == 1:
+        yield from _quoted(analysis, RECIPES)
+    elif len(place.before) == 2 and place.before[-1].type == "STRING":
+        stem = PurePath(string_value(place.before[-1]) or "").stem
+        fits = is_name(stem) and stem not in signatures() and stem not in analysis.found.definitions
+        yield Suggestion(f"as {stem}" if fits else "as", Kind.Keyword, _KEYWORD)
+
+
+# expressions
+
+
+def _operands(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    """Names and built-ins that may stand here as they are, or before a graph that they scale."""
+    names = _names(analysis, place)
+    fitting = Fitting(analysis, place, names)
+    called = bool(place.after) and place.after[0].type == "LPAR"
+    tried: dict[str, bool] = {}  # what is of one kind fits alike
+    for name, definition in names.items():
+        kind = "" if definition is None else kind_of(definition.meaning)
+        if kind not in tried:
+            scales = definition is not None and _may_scale(definition)
+            tried[kind] = fitting.fits(name) or (scales and fitting.fits(f"{name} * {_ANY_GRAPH}"))
+        if tried[kind]:
+            yield _name(analysis, name, definition)
+    for signature in signatures().values():
+        call = _ANY_GRAPH if _reads_file(signature) else signature.shortest
+        scales = signature.kind == "schedule"
+        if fitting.fits_in_kind(call) or (
+            scales and fitting.fits_in_kind(f"{call} * {_ANY_GRAPH}")
+        ):
+            yield _built_in(signature, called=called)
+
+
+def _reads_file(signature: Signature) -> bool:
+    """Whether its shortest call names a file, which may not be there."""
+    return any(each.required and isinstance(each.type, File) for each in signature.parameters)
+
+
+def _may_scale(definition: Definition) -> bool:
+    return not isinstance(definition.meaning, Graph | Transform | Poison)
+
+
+def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
+    """What is defined before a statement; None for a name whose definition does not parse."""
+    found: dict[str, Definition | None] = {}
+    for statement in analysis.statements:
+        if statement.span.end > place.start:
+            break
+        name: str | None = None
+        if isinstance(statement, syntax.Param | syntax.Let | syntax.Import):
+            name = statement.name.text
+        elif isinstance(statement, syntax.Broken):
+            name = statement.name
+        if name is not None and is_name(name) and name not in signatures():
+            found.setdefault(name, analysis.found.definitions.get(name))
+    return found
+
+
+def _name(analysis: Analysis, name: str, definition: Definition | None) -> Suggestion:
+    if definition is None:
+        return Suggestion(name, Kind.Variable, _NAME)
+    kinds = {"param": Kind.Constant, "let": Kind.Variable, "import": Kind.Module}
+    scales = _may_scale(definition) and not isinstance(definition.meaning, Poison)
+    doc = f"```rrl\n{statement_of(analysis, definition)}\n```"
+    rank = _SCALAR if scales else _NAME
+    return Suggestion(name, kinds[definition.kind], rank, kind_of(definition.meaning), doc)
+
+
+def _built_in(signature: Signature, *, called: bool) -> Suggestion:
+    name = signature.name
+    needed = [each for each in signature.parameters if each.required]
+    filled = [f"{each.name}=${{{at}:{each.example}}}" for at, each in enumerate(needed, start=1)]
+    inside = ", ".join(filled) or ("$1" if signature.parameters else "")
+    return Suggestion(
+        name,
+        Kind.Function,
+        _RANKS[signature.kind],
+        str(signature),
+        f"{signature.doc}\n\n```rrl\n{signature.example}\n```",
+        text=name if called else signature.shortest,
+        snippet="" if called else f"{name}({inside})$0",
+    )
+
+
+# arguments
+
+
+def _argument(analysis: Analysis, place: Place, call: CallAround) -> Iterator[Suggestion]:
+    signature = signatures().get(call.name)
+    definition = _names(analysis, place).get(call.name)
+    if signature is not None:
+        parameter = call.parameter(signature)
+        if call.argument.name is None:
+            yield from _argument_names(place, call, signature)
+        if parameter is not None and parameter.name not in call.taken(signature):
+            yield from _values(analysis, place, parameter, signature)
+    elif definition is not None and definition.kind == "import":
+        yield from _imported_argument(analysis, place, call, definition)
+
+
+def _argument_names(place: Place, call: CallAround, signature: Signature) -> Iterator[Suggestion]:
+    taken = call.taken(signature)
+    for parameter in signature.parameters:
+        if parameter.name not in taken:
+            detail = parameter_in_words(parameter)
+            yield _argument_name(place, parameter.name, detail, parameter.doc)
+
+
+def _argument_name(place: Place, name: str, detail: str, doc: str) -> Suggestion:
+    named = bool(place.after) and place.after[0].type == "EQUAL"
+    text = name if named else f"{name}="
+    return Suggestion(f"{name}=", Kind.Property, _ARGUMENT, detail, doc, text=text)
+
+
+def _values(
+    analysis: Analysis, place: Place, parameter: Parameter, signature: Signature
+) -> Iterator[Suggestion]:
+    wanted = parameter.type
+    if isinstance(wanted, Space):
+        for space in MODEL_SPACES:
+            yield Suggestion(space, Kind.EnumMember, _WORD, "space of the model", parameter.doc)
+    if isinstance(wanted, Field):
+        for word in field_words(analysis, place, signature, parameter):
+            yield Suggestion(word, Kind.Field, _WORD, "field", parameter.doc)
+    elif isinstance(wanted, Choice):
+        for word in wanted.values:
+            yield Suggestion(word, Kind.EnumMember, _WORD, parameter.name, parameter.doc)
+    elif isinstance(wanted, Flag):
+        yield from _flags()
+    elif isinstance(wanted, File):
+        yield from _quoted(analysis, SUFFIXES)
+    if isinstance(wanted, Field | Choice):
+        yield from _params(analysis, place)
+    else:
+        yield from _operands(analysis, place)
+
+
+def _params(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    """The parameters that may stand where a word would be taken as it is."""
+    names = _names(analysis, place)
+    fitting = Fitting(analysis, place, names)
+    for name, definition in names.items():
+        if definition is not None and definition.kind == "param" and fitting.fits(name):
+            yield _name(analysis, name, definition)
+
+
+def _flags() -> Iterator[Suggestion]:
+    for value in (True, False):
+        yield Suggestion(literal(value), Kind.Value, _WORD)
+
+
+def _imported_argument(
+    analysis: Analysis, place: Place, call: CallAround, definition: Definition
+) -> Iterator[Suggestion]:
+    parameters = analysis.parameters_of(definition)
+    given = {each.name for each in call.others}
+    if call.argument.name is None:
+        for name, each in parameters.items():
+            if name not in given and each.default is not None:
+                detail = f"{name} = {literal(each.default)}"
+                yield _argument_name(place, name, detail, f"A parameter of `{call.name}`.")
+    elif call.argument.name in parameters:
+        if isinstance(parameters[call.argument.name].default, bool):
+            yield from _flags()
+        yield from _operands(analysis, place)
+
+
+# files
+
+
+def _in_string(analysis: Analysis, start: int, written: str) -> Iterator[Suggestion]:
+    """The files that a string may name which starts at an offset and is written so far."""
+    place = place_at(analysis, start)
+    if place is None:
+        return
+    call = place.call
+    endings: tuple[str, ...] = ()
+    if [each.type for each in place.before] == ["IMPORT"]:
+        endings = RECIPES
+    elif call is not None and call.starts and (signature := signatures().get(call.name)):
+        parameter = call.parameter(signature)
+        if parameter is not None and isinstance(parameter.type, File):
+            endings = SUFFIXES
+    for file in files_below(analysis, endings, written):
+        yield Suggestion(file, Kind.File, _WORD)
+
+
+def _quoted(analysis: Analysis, endings: tuple[str, ...]) -> Iterator[Suggestion]:
+    for file in files_below(analysis, endings, ""):
+        yield Suggestion(f'"{file}"', Kind.File, _WORD)

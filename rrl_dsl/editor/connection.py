@@ -1,0 +1,156 @@
+"""The connection to an editor: the texts that are open, and the diagnostics that are published.
+
+Diagnostics are pushed. They are not offered to be pulled as well: editors that do both show each
+of them twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import typing
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, lsp_method
+
+from rrl_dsl import __version__
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.density import Densities
+from rrl_dsl.editor.diagnostics import diagnostics_of
+from rrl_dsl.editor.documents import Document, Documents
+
+DELAY = 0.2
+"""Seconds without a further change after which diagnostics are published."""
+
+_Steps = Generator[Any, Any, None]
+_log = logging.getLogger(__name__)
+
+
+class Protocol(LanguageServerProtocol):
+    """The protocol without a copy of the open texts.
+
+    The one that pygls keeps takes further characters for line ends (form feeds, U+2028), which an
+    editor and the language do not.
+    """
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
+    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> _Steps:
+        """Passes on a text that was opened."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> _Steps:
+        """Passes on the changes of a text."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
+    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> _Steps:
+        """Passes on that a text was closed."""
+        yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None
+
+
+class _AboutPlace(typing.Protocol):
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+
+
+@dataclass(frozen=True)
+class Question:
+    """A place that a question is about.
+
+    Attributes:
+        document: The text.
+        analysis: What is known of it.
+        offset: Where in it.
+    """
+
+    document: Document
+    analysis: Analysis
+    offset: int
+
+
+class Server(LanguageServer):
+    """The server with the texts that are open.
+
+    Attributes:
+        documents: The open texts.
+        densities: What is known of the density of graphs.
+        snippets: Whether the editor fills in snippets.
+        stopped: Whether the editor has asked the server to shut down.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("rrl-dsl", __version__, protocol_cls=Protocol)
+        self.documents = Documents()
+        self.densities = Densities()
+        self.snippets = False
+        self.stopped = False
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
+
+    def text(self, uri: str) -> Document | None:
+        """An open text; where a file that it reads has changed, its diagnostics are due."""
+        document = self.documents.get(uri)
+        if document is not None and uri not in self._waiting and self._is_outdated(document):
+            self.schedule(document)
+        return document
+
+    def asked(self, params: _AboutPlace) -> Question | None:
+        """The place in an open text that a question is about."""
+        document = self.text(params.text_document.uri)
+        if document is None:
+            return None
+        analysis = self.documents.analysed(document)
+        return Question(document, analysis, analysis.positions.offset(params.position))
+
+    def schedule(self, document: Document, *, at_once: bool = False) -> None:
+        """Publishes the diagnostics of an open text, once nothing happened for a while."""
+        waiting = self._waiting.pop(document.uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        loop = asyncio.get_running_loop()
+        delay = 0 if at_once else DELAY
+        self._waiting[document.uri] = loop.call_later(delay, self.publish, document.uri)
+
+    def schedule_outdated(self) -> None:
+        """Does so for every open text of which something changed, or a file that it reads."""
+        for document in self.documents:
+            if self._is_outdated(document):
+                self.schedule(document)
+
+    def _is_outdated(self, document: Document) -> bool:
+        analysis = document.analysis
+        return analysis is None or not analysis.is_current(self.documents.texts)
+
+    def publish(self, uri: str) -> None:
+        """Publishes the diagnostics of an open text as it is now."""
+        self._waiting.pop(uri, None)
+        document = self.documents.get(uri)
+        if document is None:
+            return
+        try:
+            found = diagnostics_of(self.documents, self.documents.analysed(document))
+        except Exception:
+            self.failed("diagnostics")
+            return
+        self.text_document_publish_diagnostics(
+            types.PublishDiagnosticsParams(uri, found, version=document.version)
+        )
+
+    def forget(self, uri: str) -> None:
+        """Forgets a text and takes back its diagnostics."""
+        waiting = self._waiting.pop(uri, None)
+        if waiting is not None:
+            waiting.cancel()
+        self.documents.close(uri)
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def failed(self, what: str) -> None:
+        """Says that the server itself failed, on standard error and in the editor's log."""
+        _log.exception("%s failed", what)
+        message = f"rrl-dsl itself failed ({what}): {sys.exc_info()[1]!r}"
+        self.window_log_message(types.LogMessageParams(types.MessageType.Error, message))

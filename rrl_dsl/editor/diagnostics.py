@@ -1,0 +1,131 @@
+"""Errors as an editor shows them: those of the text where they are, those of other files summed up.
+
+Errors of a file that the text imports or reads stand in that file's own text, if it is open; in the
+importing text one diagnostic says, where the file is named, how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis, resolved
+from rrl_dsl.editor.documents import Documents
+from rrl_dsl.editor.positions import Positions
+from rrl_dsl.language import syntax
+from rrl_dsl.language.diagnostics import Diagnostic, in_order
+from rrl_dsl.language.span import Source, Span
+
+SOURCE: Final = "rrl-dsl"
+MAX_RELATED: Final = 10
+
+_SEVERITIES: Final = {
+    "error": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+}
+
+
+def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagnostic]:
+    """Everything that is wrong with a text and with the files that it reads."""
+    own = [shown(analysis, each) for each in own_faults(analysis)]
+    return own + [
+        _sum(documents, analysis, span, faults) for span, faults in _foreign(analysis).items()
+    ]
+
+
+def own_faults(analysis: Analysis) -> list[Diagnostic]:
+    """The errors of the text itself, in order."""
+    return in_order(each for each in analysis.found.faults if _is_own(analysis, each))
+
+
+def shown(analysis: Analysis, fault: Diagnostic) -> types.Diagnostic:
+    """One error of the text."""
+    hint = "" if fault.hint is None else f"\nhelp: {fault.hint}"
+    return types.Diagnostic(
+        range=_range(analysis.source, analysis.positions, fault.span),
+        message=fault.message + hint,
+        severity=_SEVERITIES[fault.severity],
+        code=fault.code,
+        source=SOURCE,
+    )
+
+
+def _is_own(analysis: Analysis, fault: Diagnostic) -> bool:
+    return fault.source is None or fault.source is analysis.source
+
+
+def _range(source: Source, positions: Positions, span: Span | None) -> types.Range:
+    """The range of a span; of one at the end of a line, that place and not the next line."""
+    if span is None:
+        return positions.range(Span(0, 0))
+    at_end = source.text[span.start : span.start + 1] in ("", "\r", "\n")
+    return positions.range(Span(span.start, span.start) if at_end else span)
+
+
+def _foreign(analysis: Analysis) -> dict[Span, list[Diagnostic]]:
+    """The errors of other files by where the text names the file that they come by."""
+    faults = [each for each in analysis.found.faults if not _is_own(analysis, each)]
+    found: dict[Span, list[Diagnostic]] = {}
+    for fault in in_order(faults):
+        spans = _where_named(analysis, fault) or [Span(0, 0)]
+        for span in spans:
+            found.setdefault(span, []).append(fault)
+    return found
+
+
+def _where_named(analysis: Analysis, fault: Diagnostic) -> list[Span]:
+    """Where the text names the file of an error, or one that leads to it."""
+    path = _path_of(analysis, fault)
+    found: list[Span] = []
+    for statement in analysis.statements:
+        if isinstance(statement, syntax.Import):
+            definition = analysis.names.get(statement.name.span)
+            other = None if definition is None else analysis.imported(definition)
+            files = set() if definition is None else {definition.target}
+            files |= set() if other is None else other.files
+            if path in files or (other is not None and fault in other.faults):
+                found.append(statement.file.span)
+    named = (each for each in analysis.expressions() if isinstance(each, syntax.String))
+    folder = analysis.source.directory
+    if folder is not None:
+        found += [each.span for each in named if resolved(folder / (each.value or "")) == path]
+    return found
+
+
+def _path_of(analysis: Analysis, fault: Diagnostic) -> Path | None:
+    """The other file that an error is in; messages name it relative to the text."""
+    folder = analysis.source.directory
+    return None if folder is None or fault.source is None else resolved(folder / fault.source.name)
+
+
+def _sum(
+    documents: Documents, analysis: Analysis, span: Span, faults: Sequence[Diagnostic]
+) -> types.Diagnostic:
+    """All the errors that come by one place as one, with the first few beside it."""
+    first = faults[0]
+    assert first.source is not None
+    line = 1 if first.span is None else first.source.position(first.span.start)[0]
+    count = "an error" if len(faults) == 1 else f"{len(faults)} errors, the first"
+    return types.Diagnostic(
+        range=_range(analysis.source, analysis.positions, span),
+        message=f"`{first.source.name}` has {count} in line {line}: {first.message}",
+        severity=types.DiagnosticSeverity.Error,
+        code=first.code,
+        source=SOURCE,
+        related_information=list(_related(documents, analysis, faults[:MAX_RELATED])),
+    )
+
+
+def _related(
+    documents: Documents, analysis: Analysis, faults: Iterable[Diagnostic]
+) -> Iterator[types.DiagnosticRelatedInformation]:
+    for fault in faults:
+        path, source = _path_of(analysis, fault), fault.source
+        if path is not None and source is not None:
+            positions = Positions(source, documents.encoding)
+            range_ = _range(source, positions, fault.span)
+            location = types.Location(documents.uri_of(path), range_)
+            yield types.DiagnosticRelatedInformation(location, fault.message)

@@ -1,0 +1,69 @@
+"""The fields of data sets that a recipe may name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rrl_dsl.editor.analysis import Analysis, expressions_in
+from rrl_dsl.editor.place import Place
+from rrl_dsl.graph.registry import Parameter, Signature, signatures
+from rrl_dsl.graph.types import MODEL_SPACES, Field
+from rrl_dsl.language import syntax
+from rrl_dsl.language.spelling import is_name
+
+_COMMON: Final = {"label": ("label", "coarse"), "vector": ("pixels",)}
+"""What the built-in data sets have."""
+
+_PROBE: Final = "probe"
+
+
+def field_words(
+    analysis: Analysis, place: Place, signature: Signature, parameter: Parameter
+) -> list[str]:
+    """The fields that may stand for a parameter: common ones, and those that the text names.
+
+    Args:
+        analysis: The text.
+        place: Where the field is named; what is written there is not counted.
+        signature: The built-in.
+        parameter: One of its parameters that is a field.
+    """
+    kind = kind_of_field(signature, parameter)
+    words = [*_COMMON.get(kind or "", ()), parameter.example, str(parameter.default)]
+    statements = [each for each in analysis.statements if each.span.start != place.start]
+    written = place.closed(analysis.source, "_")
+    statements += () if written is None else written.statements
+    for expression in expressions_in(statements):
+        if isinstance(expression, syntax.Call):
+            words += (word for word, theirs in _named_in(expression) if theirs == kind)
+    params = {name for name, each in analysis.found.definitions.items() if each.kind == "param"}
+    known = [word for word in dict.fromkeys(words) if is_name(word) and word not in params]
+    return [word for word in known if word not in (*MODEL_SPACES, "_")]
+
+
+def kind_of_field(signature: Signature, parameter: Parameter) -> str | None:
+    """What a built-in reads in the column that a parameter names: a label, a number, a vector."""
+    arguments = {
+        each.name: None if each.required else each.default for each in signature.parameters
+    }
+    needs = signature.needs({**arguments, parameter.name: _PROBE})
+    return next((need.kind for need in needs if need.name == _PROBE), None)
+
+
+def _named_in(call: syntax.Call) -> Iterator[tuple[str, str | None]]:
+    """The fields that the arguments of a call name, each with its kind."""
+    signature = signatures().get(call.name.text)
+    slots = [each for each in signature.parameters if each.positional] if signature else []
+    for index, argument in enumerate(call.arguments):
+        if signature is None:
+            return
+        parameter = slots[index] if argument.name is None and index < len(slots) else None
+        if argument.name is not None:
+            parameter = signature.parameter(argument.name.text)
+        if parameter is not None and isinstance(parameter.type, Field):
+            kind = kind_of_field(signature, parameter)
+            if isinstance(argument.value, syntax.Name):
+                yield argument.value.text, kind
+            elif isinstance(argument.value, syntax.String):
+                yield argument.value.value or "", kind

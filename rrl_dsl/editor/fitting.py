@@ -1,0 +1,100 @@
+"""Whether a word would fit at a place: the statement up to it is read with the word in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.place import Place
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.expressions import Expressions
+from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Resolution
+from rrl_dsl.graph.types import Scalar
+from rrl_dsl.language import syntax
+from rrl_dsl.language.span import Span
+
+MAX_TOKENS: Final = 1000
+"""Statements with more tokens before the place are not read again for each word."""
+
+_UNKNOWN: Final = "_anything_"
+_Faults = set[tuple[str, str]]
+
+
+class Fitting:
+    """A place that words are tried at.
+
+    A word fits where the statement with it has no error of type or value that it lacks with a word
+    of which nothing is known. Where that cannot be told, every word fits.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        place: Place,
+        names: Mapping[str, Definition | None],
+    ) -> None:
+        """Prepares a place.
+
+        Args:
+            analysis: The text.
+            place: The place.
+            names: The names that are defined before it; None for one of which nothing is known.
+        """
+        self._analysis = analysis
+        self._place = place
+        self._names = names
+        self._known: _Faults | None = None
+        if len(place.before) <= MAX_TOKENS:
+            self._known = self._faults(_UNKNOWN)
+
+    def fits(self, text: str) -> bool:
+        """Whether a text may stand at the place, as an operand or as an argument's value."""
+        return not self._misfits(text) & {*"23"}
+
+    def fits_in_kind(self, text: str) -> bool:
+        """The same, where the values in it are yet to be filled in and may be out of range."""
+        return "2" not in self._misfits(text)
+
+    def _misfits(self, text: str) -> set[str]:
+        """The hundreds of the codes of the errors that a text would be."""
+        found = None if self._known is None else self._faults(text)
+        return set() if found is None else {code[3] for code, _ in found - (self._known or set())}
+
+    def _faults(self, text: str) -> _Faults | None:
+        """The errors of the statement with a text at the place; None where it does not parse."""
+        recipe = self._place.closed(self._analysis.source, text)
+        if recipe is None:
+            return None
+        faults: _Faults = set()
+
+        def import_with(
+            definition: Definition, params: Mapping[str, tuple[Scalar, syntax.Argument]], span: Span
+        ) -> Meaning:
+            defaults = self._analysis.parameters_of(definition)
+            for name, (value, _) in params.items():
+                if name in defaults and not _alike(value, defaults[name].default):
+                    faults.add(("RRL211", name))
+            return definition.meaning
+
+        definitions = {name: each for name, each in self._names.items() if each is not None}
+        found = Resolution(definitions=definitions)
+        expressions = Expressions(recipe.source, found, import_with)
+        expressions.names = {
+            name: POISON if each is None else each.meaning for name, each in self._names.items()
+        }
+        expressions.names[_UNKNOWN] = POISON
+        match recipe.statements[0]:
+            case syntax.Let(value=value):
+                expressions.value(value)
+            case syntax.Result(value=value) | syntax.Contrast(value=value):
+                if not isinstance(expressions.value(value), Graph | Poison):
+                    faults.add(("RRL210", "a recipe and a contrast are graphs"))
+            case _:
+                return None
+        return faults | {(each.code, each.message) for each in found.faults}
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether two values are both flags, both words or both numbers."""
+    return all(isinstance(one, sort) == isinstance(other, sort) for sort in (bool, str))

@@ -1,0 +1,71 @@
+"""The files that a recipe may name: those below its folder."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.editor.analysis import Analysis
+
+MAX_FILES: Final = 200
+MAX_LOOKED_AT: Final = 5000
+
+_NOT_PLAIN: Final = {'"', "'", "\\"}
+"""What a string would have to escape."""
+
+
+def files_below(analysis: Analysis, endings: tuple[str, ...], written: str) -> Iterator[str]:
+    """The files with some endings below a recipe's folder, the nearest first.
+
+    At most `MAX_FILES` of them, and those found among the first `MAX_LOOKED_AT` entries; hidden
+    ones and what links lead to are left out, and so is the recipe itself.
+
+    Args:
+        analysis: The recipe.
+        endings: How the files end.
+        written: What is written of the path so far; only the folder it names is looked into.
+    """
+    root = analysis.source.directory
+    inside = written.rpartition("/")[0]
+    if root is None or not endings or "\\" in written or written.startswith("/"):
+        return
+    if ".." in inside.split("/"):
+        return
+    found = 0
+    for path in _walk(root / inside):
+        own = path.parent == root and path.name == analysis.source.name
+        if path.suffix.lower() in endings and not own:
+            name = path.relative_to(root).as_posix()
+            if name.isprintable() and not set(name) & _NOT_PLAIN:
+                yield name
+            found += 1
+            if found == MAX_FILES:
+                return
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files below a folder, level by level."""
+    waiting = deque([folder])
+    looked_at = 0
+    while waiting:
+        for entry in _entries(waiting.popleft()):
+            looked_at += 1
+            if looked_at > MAX_LOOKED_AT:
+                return
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except (OSError, ValueError):  # ValueError: a path with a null character
+        return []

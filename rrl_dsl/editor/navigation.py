@@ -1,0 +1,200 @@
+"""Where names are defined and used, in a recipe and in those that import it; its outline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.documents import Document, Documents
+from rrl_dsl.editor.place import place_of
+from rrl_dsl.editor.words import kind_of
+from rrl_dsl.graph.call import Transform
+from rrl_dsl.graph.symbols import Definition, Meaning
+from rrl_dsl.language import syntax
+from rrl_dsl.language.span import Span
+from rrl_dsl.language.spelling import span_of
+
+_START: Final = types.Range(types.Position(0, 0), types.Position(0, 0))
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name that a recipe defines.
+
+    Attributes:
+        uri: The recipe.
+        analysis: What is known of it.
+        definition: The name.
+    """
+
+    uri: str
+    analysis: Analysis
+    definition: Definition
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A place where a name is defined or used.
+
+    Attributes:
+        uri: The text.
+        analysis: What is known of it.
+        span: The place.
+    """
+
+    uri: str
+    analysis: Analysis
+    span: Span
+
+    @property
+    def location(self) -> types.Location:
+        """The place as an editor reads it."""
+        return types.Location(self.uri, self.analysis.positions.range(self.span))
+
+
+def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol | None:
+    """The name that is defined or used at an offset.
+
+    An argument of an imported recipe is the parameter that the recipe defines.
+    """
+    analysis = documents.analysed(document)
+    token = analysis.token_at(offset)
+    if token is None or token.type != "NAME":
+        return None
+    definition = analysis.names.get(span_of(token))
+    if definition is not None:
+        return Symbol(document.uri, analysis, definition)
+    place = place_of(analysis, token)
+    if place.call is None or not (place.after and place.after[0].type == "EQUAL"):
+        return None
+    recipe = analysis.found.definitions.get(place.call.name)
+    if recipe is None or recipe.target is None:
+        return None
+    other = documents.analysis_of(recipe.target)
+    known = None if other is None else other.found.definitions.get(token)
+    if other is None or known is None or known.kind != "param":
+        return None
+    return Symbol(documents.uri_of(recipe.target), other, known)
+
+
+def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
+    """Every place where a name stands: a parameter also in the calls of recipes that import it."""
+    for span, definition in sorted(symbol.analysis.names.items(), key=lambda each: each[0]):
+        if definition is symbol.definition:
+            yield Occurrence(symbol.uri, symbol.analysis, span)
+    path = symbol.analysis.path
+    if symbol.definition.kind != "param" or path is None:
+        return
+    for importer in documents.may_import(path):
+        analysis = documents.analysis_of(importer)
+        if analysis is not None:
+            for span in _arguments(analysis, symbol):
+                yield Occurrence(documents.uri_of(importer), analysis, span)
+
+
+def definition_at(documents: Documents, document: Document, offset: int) -> types.Location | None:
+    """Where the name at an offset is defined; of an import, the imported file."""
+    analysis = documents.analysed(document)
+    symbol = symbol_at(documents, document, offset)
+    recipe = _import_in(analysis, offset) if symbol is None else symbol.definition
+    target = None if recipe is None else recipe.target
+    if target is not None and (documents.at(target) is not None or target.is_file()):
+        return types.Location(documents.uri_of(target), _START)
+    return None if symbol is None else _defined(symbol).location
+
+
+def declaration_at(documents: Documents, document: Document, offset: int) -> types.Location | None:
+    """Where the name at an offset is defined; of an import, the `import`."""
+    symbol = symbol_at(documents, document, offset)
+    return None if symbol is None else _defined(symbol).location
+
+
+def references_at(
+    documents: Documents, document: Document, offset: int, *, declaration: bool
+) -> list[types.Location] | None:
+    """Where the name at an offset is used, and with `declaration` where it is defined."""
+    symbol = symbol_at(documents, document, offset)
+    if symbol is None:
+        return None
+    defined = _defined(symbol)
+    return [
+        each.location for each in occurrences(documents, symbol) if declaration or each != defined
+    ]
+
+
+def highlights_at(
+    documents: Documents, document: Document, offset: int
+) -> list[types.DocumentHighlight] | None:
+    """Where the name at an offset stands in its text."""
+    symbol = symbol_at(documents, document, offset)
+    if symbol is None:
+        return None
+    found: list[types.DocumentHighlight] = []
+    for each in occurrences(documents, symbol):
+        if each.uri == document.uri:
+            defined = each == _defined(symbol)
+            kind = types.DocumentHighlightKind
+            found.append(
+                types.DocumentHighlight(each.location.range, kind.Write if defined else kind.Read)
+            )
+    return found
+
+
+def outline(analysis: Analysis) -> list[types.DocumentSymbol]:
+    """The statements of a recipe."""
+    return [found for each in analysis.statements if (found := _entry(analysis, each))]
+
+
+def _entry(analysis: Analysis, statement: syntax.Statement) -> types.DocumentSymbol | None:
+    kinds = types.SymbolKind
+    meaning: Meaning | None = None
+    match statement:
+        case syntax.Param() | syntax.Let() | syntax.Import():
+            name, span = statement.name.text, statement.name.span
+            definition = analysis.names.get(span)
+            meaning = None if definition is None else definition.meaning
+            kind = kinds.Function if isinstance(meaning, Transform) else kinds.Variable
+            if isinstance(statement, syntax.Param):
+                kind = kinds.Constant
+            elif isinstance(statement, syntax.Import):
+                kind = kinds.Module
+        case syntax.Result():
+            name, span, kind, meaning = "graph", statement.span, kinds.Object, analysis.found.graph
+        case syntax.Contrast():
+            name, span, kind = "contrast", statement.span, kinds.Object
+        case _:
+            return None
+    return types.DocumentSymbol(
+        name,
+        kind,
+        analysis.positions.range(statement.span),
+        analysis.positions.range(span),
+        detail=None if meaning is None else kind_of(meaning),
+    )
+
+
+def _defined(symbol: Symbol) -> Occurrence:
+    return Occurrence(symbol.uri, symbol.analysis, symbol.definition.span)
+
+
+def _import_in(analysis: Analysis, offset: int) -> Definition | None:
+    """The import whose file is named at an offset."""
+    for each in analysis.statements:
+        if isinstance(each, syntax.Import) and each.file.span.start <= offset <= each.file.span.end:
+            return analysis.names.get(each.name.span)
+    return None
+
+
+def _arguments(analysis: Analysis, symbol: Symbol) -> Iterator[Span]:
+    """Where calls of an imported recipe name one of its parameters."""
+    target = symbol.analysis.path
+    imports = {name for name, each in analysis.found.definitions.items() if each.target == target}
+    for expression in analysis.expressions():
+        if isinstance(expression, syntax.Call) and expression.name.text in imports:
+            for argument in expression.arguments:
+                if argument.name is not None and argument.name.text == symbol.definition.name:
+                    yield argument.name.span

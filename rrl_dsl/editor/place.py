@@ -1,0 +1,232 @@
+"""What stands around a place in a text, however broken: which statement, bracket and argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lark import Token
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.graph.registry import Parameter, Signature
+from rrl_dsl.language import syntax
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.layout import lines_of
+from rrl_dsl.language.parser import parse
+from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.spelling import check, span_of
+
+_OPERATORS: Final = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
+_BEFORE_OPERANDS: Final = _OPERATORS | {"COMPLEMENT", "LPAR", "COMMA", "EQUAL", "CONTRAST"}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument as it is written.
+
+    Attributes:
+        name: Its name; None where it is given by position.
+        index: Its place among the arguments, from 0.
+    """
+
+    name: str | None
+    index: int
+
+
+@dataclass(frozen=True)
+class CallAround:
+    """A call around a place.
+
+    Attributes:
+        name: The token of its name.
+        argument: The argument that the place is in, or where one would be written.
+        starts: Whether nothing of that argument stands before the place.
+        others: The other arguments, before and after it.
+    """
+
+    name: Token
+    argument: Argument
+    starts: bool
+    others: tuple[Argument, ...]
+
+    @property
+    def by_position(self) -> bool:
+        """Whether an argument by position may stand here: none by name stands before."""
+        before = (each for each in self.others if each.index < self.argument.index)
+        return all(each.name is None for each in before)
+
+    def parameter(self, signature: Signature) -> Parameter | None:
+        """The parameter that the argument is for, as it is written."""
+        if self.argument.name is not None:
+            return signature.parameter(self.argument.name)
+        slots = [each for each in signature.parameters if each.positional]
+        index = self.argument.index
+        return slots[index] if index < len(slots) and self.by_position else None
+
+    def taken(self, signature: Signature) -> set[str]:
+        """The parameters that the other arguments are for, and those that they exclude."""
+        slots = [each.name for each in signature.parameters if each.positional]
+        positional = (each.index for each in self.others if each.name is None)
+        given = {each.name for each in self.others if each.name is not None}
+        given |= {slots[index] for index in positional if index < len(slots)}
+        excludes = (pair for pair in signature.excludes if given & {*pair})
+        return given | {name for pair in excludes for name in pair if given & {*pair} - {name}}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place where a word is written, or might be.
+
+    Attributes:
+        span: What is there of the word, up to the place.
+        before: The tokens of the statement before the word, without line breaks and comments.
+        after: Those of the statement after it.
+        first_in_line: Whether the word is the first in its line.
+    """
+
+    span: Span
+    before: tuple[Token, ...]
+    after: tuple[Token, ...]
+    first_in_line: bool
+
+    @property
+    def start(self) -> int:
+        """Where the statement starts."""
+        return span_of(self.before[0]).start if self.before else self.span.start
+
+    @property
+    def wants_operand(self) -> bool:
+        """Whether an expression starts or goes on here, and not with an operator."""
+        if not self.before:
+            return True
+        return self.before[-1].type in _BEFORE_OPERANDS and not self._after_sign
+
+    @property
+    def opened(self) -> list[int]:
+        """Where in `before` the brackets stand that are open here, the outermost first."""
+        found: list[int] = []
+        for index, token in enumerate(self.before):
+            if token.type == "LPAR":
+                found.append(index)
+            elif token.type == "RPAR" and found:
+                found.pop()
+        return found
+
+    def closed(self, whole: Source, word: str) -> syntax.Recipe | None:
+        """The statement as it would be if it ended after some word here; None if that is broken.
+
+        Args:
+            whole: The text.
+            word: What stands at the place.
+        """
+        head = whole.text[self.start : self.span.start]
+        text = f"{head}{word}{')' * len(self.opened)}"
+        try:
+            recipe, faults = parse(Source(text, whole.name, whole.directory))
+        except RRLError:
+            return None
+        return None if faults or len(recipe.statements) != 1 else recipe
+
+    @property
+    def call(self) -> CallAround | None:
+        """The call whose argument stands here; None in a bracket that only groups."""
+        opened = self.opened
+        if not opened or opened[-1] == 0 or self.before[opened[-1] - 1].type != "NAME":
+            return None
+        inside = self.before[opened[-1] + 1 :]
+        before, after = list(_split(inside)), list(_split(self.after))
+        started = before[-1]
+        named = _name_of(started) is not None
+        here = Argument(_name_of(started), len(before) - 1)
+        others = [Argument(_name_of(each), index) for index, each in enumerate(before[:-1])]
+        following = enumerate((each for each in after[1:] if each), start=here.index + 1)
+        others += [Argument(_name_of(each), index) for index, each in following]
+        starts = not started[2 if named else 0 :]
+        return CallAround(self.before[opened[-1] - 1], here, starts, tuple(others))
+
+    @property
+    def _after_sign(self) -> bool:
+        """Whether the last token is the sign of a number."""
+        if self.before[-1].type != "MINUS":
+            return False
+        return len(self.before) == 1 or self.before[-2].type in _BEFORE_OPERANDS
+
+
+def place_at(analysis: Analysis, offset: int) -> Place | None:
+    """What stands around an offset; None inside comments, numbers and strings."""
+    inside = _inside(analysis, offset)
+    if inside is None:
+        return _around(analysis, Span(offset, offset))
+    if inside.type == "NAME" or inside.isalpha():
+        return _around(analysis, Span(span_of(inside).start, offset))
+    return None
+
+
+def place_of(analysis: Analysis, token: Token) -> Place:
+    """What stands around a token, and before and after it."""
+    return _around(analysis, span_of(token))
+
+
+def place_around(analysis: Analysis, offset: int) -> Place | None:
+    """What stands around an offset, inside of a number or string too; None inside comments."""
+    inside = _inside(analysis, offset)
+    if inside is not None and inside.type in ("NUMBER", "STRING"):
+        return place_of(analysis, inside)
+    return place_at(analysis, offset)
+
+
+def string_at(analysis: Analysis, offset: int) -> Token | None:
+    """The string that an offset is inside of."""
+    inside = _inside(analysis, offset)
+    return inside if inside is not None and inside.type == "STRING" else None
+
+
+def _inside(analysis: Analysis, offset: int) -> Token | None:
+    """The token that would grow if something were written at an offset."""
+    for token in analysis.tokens:
+        span = span_of(token)
+        if span.start < offset <= span.end:
+            grows = token.type in ("NAME", "NUMBER", "COMMENT") or token.isalpha()
+            return token if grows or offset < span.end or _is_unclosed(token, analysis) else None
+    return None
+
+
+def _around(analysis: Analysis, word: Span) -> Place:
+    """The statement that a word would be in, if it were a name."""
+    tokens = [each for each in analysis.tokens if each.type != "COMMENT"]
+    before = [each for each in tokens if span_of(each).end <= word.start]
+    after = [each for each in tokens if span_of(each).start >= word.end]
+    name = Token("NAME", "_", start_pos=word.start, end_pos=max(word.end, word.start + 1))
+    first_in_line = not before or before[-1].type == "NEWLINE"
+    for line in lines_of([*before, name, *after], analysis.source):
+        at = next((index for index, token in enumerate(line.tokens) if token is name), None)
+        if at is not None:
+            left, right = line.tokens[:at], line.tokens[at + 1 :]
+            return Place(word, tuple(left), tuple(right), first_in_line)
+    raise AssertionError("the name is in one of the statements")
+
+
+def _is_unclosed(token: Token, analysis: Analysis) -> bool:
+    fault = check(token, analysis.source) if token.type == "STRING" else None
+    return fault is not None and fault.code == "RRL004"
+
+
+def _split(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """The arguments in what follows a bracket, up to where it closes."""
+    level, start = 0, 0
+    for index, token in enumerate(tokens):
+        level += (token.type == "LPAR") - (token.type == "RPAR")
+        if level < 0:
+            tokens = tokens[:index]
+            break
+        if level == 0 and token.type == "COMMA":
+            yield tokens[start:index]
+            start = index + 1
+    yield tokens[start:]
+
+
+def _name_of(argument: tuple[Token, ...]) -> str | None:
+    if len(argument) > 1 and argument[0].type == "NAME" and argument[1].type == "EQUAL":
+        return str(argument[0])
+    return None

@@ -1,0 +1,142 @@
+"""Renaming what a recipe defines, everywhere or not at all.
+
+A `let` or an import is renamed in its file, a parameter also in the calls of the recipes that
+import it: those that are open, and those in its folder and in the ones above it, as far as a folder
+that the editor has open. A rename that would change what a recipe means is refused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lark import Token
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.documents import Document, Documents
+from rrl_dsl.editor.navigation import Occurrence, Symbol, occurrences, symbol_at
+from rrl_dsl.editor.place import place_of
+from rrl_dsl.graph.registry import signatures
+from rrl_dsl.graph.types import Choice, Field
+from rrl_dsl.language.lexer import tokens_of
+from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.spelling import is_name, span_of
+
+
+class Refused(Exception):  # noqa: N818  (an answer, not a failure)
+    """Why something cannot be renamed, for the user to read."""
+
+
+def renamed_at(documents: Documents, document: Document, offset: int) -> tuple[Span, str]:
+    """The name at an offset that may be renamed, and where it stands.
+
+    Raises:
+        Refused: Where nothing stands there that may be renamed.
+    """
+    symbol = _symbol(documents, document, offset)
+    token = documents.analysed(document).token_at(offset)
+    assert token is not None
+    return span_of(token), symbol.definition.name
+
+
+def rename(documents: Documents, document: Document, offset: int, name: str) -> types.WorkspaceEdit:
+    """The changes that give the name at an offset another name.
+
+    Raises:
+        Refused: Where that cannot be done, or would change what a recipe means.
+    """
+    symbol = _symbol(documents, document, offset)
+    if name == symbol.definition.name:
+        return documents.edit({})
+    _check_name(name, symbol)
+    found: dict[str, list[Occurrence]] = defaultdict(list)
+    for each in occurrences(documents, symbol):
+        found[each.uri].append(each)
+    _check_meaning(documents, found, name)
+    return documents.edit(
+        {
+            uri: [types.TextEdit(each.location.range, name) for each in places]
+            for uri, places in found.items()
+        }
+    )
+
+
+def _symbol(documents: Documents, document: Document, offset: int) -> Symbol:
+    token = documents.analysed(document).token_at(offset)
+    symbol = symbol_at(documents, document, offset)
+    if symbol is None:
+        if token is not None and token.type == "NAME" and token in signatures():
+            raise Refused(f"`{token}` is a built-in and keeps its name")
+        if token is not None and token.isalpha() and token.type != "NAME":
+            raise Refused(f"`{token}` is a reserved word and keeps its name")
+        raise Refused("nothing that this recipe defines stands here")
+    hidden = next(_hidden(symbol), None)
+    if hidden is not None:
+        line = symbol.analysis.source.position(span_of(hidden).start)[0]
+        message = f"`{hidden}` also stands in line {line}, where an error hides what it means"
+        raise Refused(f"{message}; mend that first")
+    return symbol
+
+
+def _check_name(name: str, symbol: Symbol) -> None:
+    if not is_name(name):
+        raise Refused(f"`{name}` is not a name; names are lower-case ASCII letters, digits, `_`")
+    if [each.type for each in tokens_of(Source(name))] != ["NAME"]:
+        raise Refused(f"`{name}` is a reserved word and cannot be a name")
+    if name in signatures():
+        raise Refused(f"`{name}` is a built-in and cannot be defined")
+    if name in symbol.analysis.found.definitions:
+        raise Refused(f"`{name}` is already defined")
+
+
+def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], name: str) -> None:
+    """Reads every text again as it would be, and compares."""
+    texts = documents.texts
+    changed: list[tuple[Analysis, Source]] = []
+    for places in found.values():
+        analysis = places[0].analysis
+        source, text = analysis.source, analysis.source.text
+        for each in sorted(places, key=lambda place: place.span, reverse=True):
+            text = text[: each.span.start] + name + text[each.span.end :]
+        changed.append((analysis, Source(text, source.name, source.directory)))
+        if analysis.path is not None:
+            texts[analysis.path] = text
+    for before, source in changed:
+        after = Analysis(source, documents.encoding, texts)
+        if _meaning(after) != _meaning(before):
+            where = f" in `{source.name}`" if len(changed) > 1 else ""
+            raise Refused(f"`{name}` is used{where}, and would then mean something else")
+
+
+def _meaning(analysis: Analysis) -> tuple[object, ...]:
+    """What a recipe means, and which errors it has."""
+    graph = analysis.found.graph
+    codes = sorted(each.code for each in analysis.found.faults)
+    return None if graph is None else graph.identity, codes
+
+
+def _hidden(symbol: Symbol) -> Iterator[Token]:
+    """Where the name stands though nothing is known of what it means there."""
+    analysis = symbol.analysis
+    for token in analysis.tokens:
+        if token.type != "NAME" or token != symbol.definition.name:
+            continue
+        known = analysis.names.get(span_of(token)) is symbol.definition
+        if not known and not _stands_for_itself(analysis, token, symbol):
+            yield token
+
+
+def _stands_for_itself(analysis: Analysis, token: Token, symbol: Symbol) -> bool:
+    """Whether a word is the name of an argument, or a choice or field and no parameter."""
+    place = place_of(analysis, token)
+    call = place.call
+    if call is None or not call.starts:
+        return False
+    if place.after and place.after[0].type == "EQUAL":
+        return call.argument.name is None
+    signature = signatures().get(call.name)
+    parameter = None if signature is None else call.parameter(signature)
+    is_word = parameter is not None and isinstance(parameter.type, Field | Choice)
+    alone = bool(place.after) and place.after[0].type in ("COMMA", "RPAR")
+    return is_word and alone and symbol.definition.kind != "param"

@@ -1,0 +1,291 @@
+"""The language server of recipes, over standard input and output: what answers each message.
+
+Every message is handled when it arrives, in order, so that an answer is about the text after all
+changes that came before the question. Only the density of a graph is found in a thread of its own:
+a hover waits a second for it, comes without it where that is too short, and has it the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from rrl_dsl.editor import completion, navigation, rename, signature_help
+from rrl_dsl.editor.actions import actions_in
+from rrl_dsl.editor.analysis import resolved
+from rrl_dsl.editor.connection import Server
+from rrl_dsl.editor.documents import path_of
+from rrl_dsl.editor.formatting import formatting
+from rrl_dsl.editor.hover import hover_at
+
+PATIENCE: Final = 1.0
+"""Seconds that a hover waits for the density of its graph."""
+WATCHED: Final = "**/*.{rrl,csv,tsv,parquet}"
+
+
+# the life of the server
+
+
+def initialize(ls: Server, params: types.InitializeParams) -> None:
+    """Notes what the editor can do."""
+    ls.documents.encoding = ls.workspace.position_encoding or types.PositionEncodingKind.Utf16
+    folders = [each.uri for each in params.workspace_folders or []] or [params.root_uri or ""]
+    _set_folders(ls, folders)
+    text, workspace = params.capabilities.text_document, params.capabilities.workspace
+    item = text and text.completion and text.completion.completion_item
+    ls.snippets = bool(item and item.snippet_support)
+    edit = workspace and workspace.workspace_edit
+    ls.documents.versioned = bool(edit and edit.document_changes)
+
+
+def initialized(ls: Server, params: types.InitializedParams) -> None:
+    """Asks to be told of files that change, where the editor can do that."""
+    workspace = ls.client_capabilities.workspace
+    watching = workspace and workspace.did_change_watched_files
+    if watching and watching.dynamic_registration:
+        options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher(WATCHED)])
+        registration = types.Registration(
+            "watched", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options
+        )
+        ls.client_register_capability(types.RegistrationParams([registration]))
+
+
+def shutdown(ls: Server, *_: object) -> None:
+    """Notes that the end that follows is a regular one."""
+    ls.stopped = True
+
+
+def _set_folders(ls: Server, uris: list[str]) -> None:
+    paths = (path_of(uri) for uri in uris)
+    ls.documents.folders = tuple(resolved(path) for path in paths if path is not None)
+
+
+def did_change_folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Notes which folders are open."""
+    _set_folders(ls, [each.uri for each in ls.workspace.folders.values()])
+
+
+# texts
+
+
+def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    """Takes in a text."""
+    opened = params.text_document
+    document = ls.documents.open(opened.uri, opened.version, opened.text)
+    ls.schedule_outdated()
+    ls.schedule(document, at_once=True)
+
+
+def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    """Changes a text."""
+    document = ls.documents.get(params.text_document.uri)
+    if document is not None:
+        document.version = params.text_document.version
+        document.change(params.content_changes, ls.documents.encoding)
+        ls.schedule_outdated()
+
+
+def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    """Forgets a text; what reads it reads the file from now on."""
+    ls.forget(params.text_document.uri)
+    ls.schedule_outdated()
+
+
+def did_change_files(ls: Server, params: object) -> None:
+    """Looks at the files again that open texts read."""
+    ls.schedule_outdated()
+
+
+# questions
+
+
+def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList | None:
+    """What may be written."""
+    at = ls.asked(params)
+    if at is None:
+        return None
+    items = completion.complete(at.analysis, at.offset, snippets=ls.snippets)
+    return types.CompletionList(is_incomplete=False, items=items)
+
+
+def help_with_signature(
+    ls: Server, params: types.SignatureHelpParams
+) -> types.SignatureHelp | None:
+    """The call that is being written."""
+    at = ls.asked(params)
+    return None if at is None else signature_help.signature_help(at.analysis, at.offset)
+
+
+async def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
+    """What stands under the pointer, with the density of a graph if that is soon known."""
+    at = ls.asked(params)
+    found = None if at is None else hover_at(at.analysis, at.offset)
+    if at is None or found is None:
+        return None
+    parts = list(found.parts)
+    if found.graph is not None:
+        density = ls.densities.of(found.graph)
+        await asyncio.wait([asyncio.wrap_future(density)], timeout=PATIENCE)
+        known = density.done() and not density.cancelled()
+        parts.append(density.result() if known else "its density is being found; ask again")
+    text = types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(parts))
+    return types.Hover(text, at.analysis.positions.range(found.span))
+
+
+def definition(ls: Server, params: types.DefinitionParams) -> types.Location | None:
+    """Where a name is defined, or the file that an import names."""
+    at = ls.asked(params)
+    return None if at is None else navigation.definition_at(ls.documents, at.document, at.offset)
+
+
+def declaration(ls: Server, params: types.DeclarationParams) -> types.Location | None:
+    """Where a name is defined."""
+    at = ls.asked(params)
+    return None if at is None else navigation.declaration_at(ls.documents, at.document, at.offset)
+
+
+def references(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
+    """Where a name is used."""
+    at = ls.asked(params)
+    if at is None:
+        return None
+    declared = params.context.include_declaration
+    return navigation.references_at(ls.documents, at.document, at.offset, declaration=declared)
+
+
+def highlights(
+    ls: Server, params: types.DocumentHighlightParams
+) -> list[types.DocumentHighlight] | None:
+    """Where a name stands in its text."""
+    at = ls.asked(params)
+    return None if at is None else navigation.highlights_at(ls.documents, at.document, at.offset)
+
+
+def prepare_rename(
+    ls: Server, params: types.PrepareRenameParams
+) -> types.PrepareRenamePlaceholder | None:
+    """The name that would be renamed."""
+    at = ls.asked(params)
+    if at is None:
+        return None
+    span, name = rename.renamed_at(ls.documents, at.document, at.offset)
+    return types.PrepareRenamePlaceholder(at.analysis.positions.range(span), name)
+
+
+def rename_name(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
+    """The changes that rename a name."""
+    at = ls.asked(params)
+    if at is None:
+        return None
+    return rename.rename(ls.documents, at.document, at.offset, params.new_name)
+
+
+def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
+    """The outline of a text."""
+    document = ls.text(params.text_document.uri)
+    return None if document is None else navigation.outline(ls.documents.analysed(document))
+
+
+def format_document(
+    ls: Server, params: types.DocumentFormattingParams
+) -> list[types.TextEdit] | None:
+    """The changes that bring a text into the one style."""
+    document = ls.text(params.text_document.uri)
+    return None if document is None else formatting(ls.documents.analysed(document))
+
+
+def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
+    """The mends of errors."""
+    document = ls.text(params.text_document.uri)
+    if document is None:
+        return None
+    span = ls.documents.analysed(document).positions.span(params.range)
+    return actions_in(ls.documents, document, span, params.context.only)
+
+
+_FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
+    (types.INITIALIZE, initialize, None),
+    (types.INITIALIZED, initialized, None),
+    (types.SHUTDOWN, shutdown, None),
+    (types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, did_change_folders, None),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, did_change_files, None),
+    (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
+    (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
+    (types.TEXT_DOCUMENT_DID_SAVE, did_change_files, None),
+    (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    (
+        types.TEXT_DOCUMENT_COMPLETION,
+        complete,
+        types.CompletionOptions(trigger_characters=completion.TRIGGERS),
+    ),
+    (
+        types.TEXT_DOCUMENT_SIGNATURE_HELP,
+        help_with_signature,
+        types.SignatureHelpOptions(trigger_characters=signature_help.TRIGGERS),
+    ),
+    (types.TEXT_DOCUMENT_HOVER, hover, None),
+    (types.TEXT_DOCUMENT_DEFINITION, definition, None),
+    (types.TEXT_DOCUMENT_DECLARATION, declaration, None),
+    (types.TEXT_DOCUMENT_REFERENCES, references, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, highlights, None),
+    (types.TEXT_DOCUMENT_PREPARE_RENAME, prepare_rename, None),
+    (types.TEXT_DOCUMENT_RENAME, rename_name, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols, None),
+    (types.TEXT_DOCUMENT_FORMATTING, format_document, None),
+    (
+        types.TEXT_DOCUMENT_CODE_ACTION,
+        actions,
+        types.CodeActionOptions([types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll]),
+    ),
+)
+
+
+def create() -> Server:
+    """A server that knows every feature."""
+    server = Server()
+    for method, handler, options in _FEATURES:
+        server.feature(method, options)(_guarded(handler))
+    return server
+
+
+def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, so that whatever fails in it is noted and answered with nothing."""
+
+    async def wait(ls: Server, params: object) -> object:
+        try:
+            return await handler(ls, params)
+        except Exception:
+            ls.failed(handler.__name__)
+            return None
+
+    def answer(ls: Server, *params: object) -> object:
+        try:
+            return handler(ls, *params)
+        except rename.Refused as refusal:
+            raise JsonRpcException(str(refusal), types.LSPErrorCodes.RequestFailed) from None
+        except Exception:
+            ls.failed(handler.__name__)
+            return None
+
+    return functools.wraps(handler)(wait if inspect.iscoroutinefunction(handler) else answer)
+
+
+def serve() -> None:
+    """Serves the editor at standard input and output until it says that it is done.
+
+    Raises:
+        SystemExit: 0 after a regular end, 1 where the editor went away.
+    """
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it logs is answered as well
+    server = create()
+    answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may write among the answers
+    server.start_io(sys.stdin.buffer, answers.buffer)
+    raise SystemExit(0 if server.stopped else 1)

@@ -1,0 +1,66 @@
+"""Signature help: the call that is being written, and which of its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.place import place_around
+from rrl_dsl.editor.words import parameter_in_words
+from rrl_dsl.graph.call import literal
+from rrl_dsl.graph.registry import signatures
+
+TRIGGERS: Final = ("(", ",", "=")
+
+
+def signature_help(analysis: Analysis, offset: int) -> types.SignatureHelp | None:
+    """The signature of the call around an offset."""
+    place = place_around(analysis, offset)
+    call = place.call if place is not None else None
+    if call is None:
+        return None
+    signature = signatures().get(call.name)
+    if signature is not None:
+        parameter = call.parameter(signature)
+        active = None if parameter is None else str(parameter)
+        docs = {
+            str(each): f"{parameter_in_words(each)}. {each.doc}" for each in signature.parameters
+        }
+        return _help(str(signature), signature.headline, docs, active)
+    definition = analysis.found.definitions.get(call.name)
+    if definition is None or definition.kind != "import":
+        return None
+    parameters = analysis.parameters_of(definition)
+    shown = {name: f"{name}={literal(each.default)}" for name, each in parameters.items()}
+    docs = dict.fromkeys(shown.values(), f"A parameter of `{call.name}`.")
+    active = shown.get(call.argument.name or "")
+    return _help(f"{call.name}({', '.join(docs)})", "An imported recipe.", docs, active)
+
+
+def _help(
+    label: str, doc: str, parameters: Mapping[str, str], active: str | None
+) -> types.SignatureHelp:
+    """One signature.
+
+    Args:
+        label: The whole signature.
+        doc: What it is.
+        parameters: What the label shows for each parameter, in order, with its documentation.
+        active: The one that is being written; None where no parameter fits.
+    """
+    found: list[types.ParameterInformation] = []
+    end = label.index("(")
+    for text, about in parameters.items():
+        start = label.index(text, end)
+        end = start + len(text)
+        markdown = types.MarkupContent(types.MarkupKind.Markdown, about)
+        found.append(types.ParameterInformation((start, end), markdown))
+    names = list(parameters)
+    # one beyond the last stands for none
+    at = names.index(active) if active is not None else len(names)
+    markdown = types.MarkupContent(types.MarkupKind.Markdown, doc)
+    information = types.SignatureInformation(label, markdown, found, active_parameter=at)
+    return types.SignatureHelp([information], active_signature=0, active_parameter=at)

@@ -1,0 +1,52 @@
+"""What things are, in words: for hover, completion and the outline."""
+
+from __future__ import annotations
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.call import Transform, literal
+from rrl_dsl.graph.registry import Parameter
+from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.symbols import Definition, Meaning, Poison
+
+_LONGEST = 200
+
+
+def kind_of(meaning: Meaning) -> str:
+    """What an expression denotes: `binary graph`, `transform`, `number 0.3`."""
+    match meaning:
+        case Graph():
+            contrast = ", with a contrast" if meaning.contrast is not None else ""
+            return f"{'binary' if meaning.binary else 'weighted'} graph{contrast}"
+        case Transform():
+            return "transform"
+        case Schedule():
+            return f"schedule {meaning}"
+        case Poison():
+            return meaning.noun
+        case bool():
+            return f"flag {literal(meaning)}"
+        case str():
+            return f"word {literal(meaning)}"
+        case _:
+            return f"number {meaning}"
+
+
+def parameter_in_words(parameter: Parameter) -> str:
+    """The type of an argument and what it is when left out: `Fraction = 1.0, or a schedule`."""
+    value = "" if parameter.required or parameter.default is None else f" = {_default(parameter)}"
+    left_out = ", optional" if parameter.default is None else ""
+    schedule = ", or a schedule" if parameter.schedulable else ""
+    return f"{parameter.type.name}{value}{left_out}{schedule}"
+
+
+def statement_of(analysis: Analysis, definition: Definition) -> str:
+    """The text of the statement that defines a name, cut where it is long."""
+    statement = analysis.statement_at(definition.span.start)
+    span = definition.span if statement is None else statement.span
+    text = analysis.source.text[span.start : span.end]
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _default(parameter: Parameter) -> str:
+    return str(parameter).partition("=")[2]

@@ -1,0 +1,461 @@
+"""What is offered at each kind of place, exactly and in order, and what never is."""
+
+from pathlib import Path
+
+import pytest
+from editor_places import analysed, marked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lsprotocol import types
+from random_recipes import recipes, text_of
+
+from rrl_dsl.editor.completion import complete
+from rrl_dsl.editor.fitting import MAX_TOKENS
+from rrl_dsl.editor.listing import MAX_FILES, files_below
+from rrl_dsl.editor.signature_help import signature_help
+from rrl_dsl.graph.links import read
+from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.registry import signatures
+from rrl_dsl.language.lexer import tokens_of
+from rrl_dsl.language.span import Source
+
+MODEST = settings(deadline=None, derandomize=True, database=None, max_examples=30)
+
+
+def built_in(kind: str) -> list[str]:
+    return [name for name, each in signatures().items() if each.kind == kind]
+
+
+SOURCES, TRANSFORMS, SCHEDULES = built_in("source"), built_in("transform"), built_in("schedule")
+BINARY_SOURCES = [name for name in SOURCES if name != "similarity"]
+DEFINE = ["param", "let", "import"]
+HEAD = """param share = 0.3
+param count = 3
+param field = "coarse"
+param flag = true
+let known = supervised(frac=share)
+let noise = corrupt(fpr=0.01)
+let soft = 0.5 * known
+let ramp = linear(0.1, 1, epochs=10)
+"""
+GRAPHS = ["known", "soft"]
+SCALARS = ["share", "count", "ramp"]
+
+
+def items(text: str, folder: Path | None = None, **how: bool) -> list[types.CompletionItem]:
+    analysis, offset = marked(text, folder)
+    found = complete(analysis, offset, **{"snippets": True, **how})
+    assert [each.sort_text for each in found] == sorted({str(each.sort_text) for each in found})
+    return found
+
+
+def offered(text: str, folder: Path | None = None) -> list[str]:
+    return [each.label for each in items(text, folder)]
+
+
+# expressions
+
+ANY_GRAPH = [*GRAPHS, *SOURCES, *SCALARS, *SCHEDULES]
+AFTER_A_GRAPH = ["known", "noise", "soft", *SOURCES, *TRANSFORMS, *SCALARS, *SCHEDULES]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("ssl() | ^", AFTER_A_GRAPH),
+        ("ssl() |^", AFTER_A_GRAPH),
+        ("ssl() |\n  # a remark\n  ^", AFTER_A_GRAPH),
+        ("ssl() | (^", AFTER_A_GRAPH),
+        ("ssl() | kn^", AFTER_A_GRAPH),
+        ("ssl() | kn^own", AFTER_A_GRAPH),
+        ("ssl() | ^ | keep(0.9)", AFTER_A_GRAPH),
+        ("(^", ANY_GRAPH),
+        ("ssl() & ^", ANY_GRAPH),
+        ("ssl() + ^", ANY_GRAPH),
+        ("contrast ^", ANY_GRAPH),
+        ("ssl()\ncontrast ^", ANY_GRAPH),
+        ("0.5 * ^", ANY_GRAPH),
+        ("ramp * ^", [*GRAPHS, *SOURCES, "share", "count"]),
+        ("known * ^", [*SCALARS, *SCHEDULES]),
+        ("~^", [*GRAPHS, *SOURCES]),
+        ("ssl() - ^", ["known", *BINARY_SOURCES]),
+        ("ssl() - (^", ["known", *BINARY_SOURCES]),
+        ("let mine = keep(0.9) | ^", ["noise", *TRANSFORMS]),
+        ("let mine = noise | ^", ["noise", *TRANSFORMS]),
+        ("ssl() | (keep(0.9) | ^", ["noise", *TRANSFORMS]),
+        ("ssl() ^", []),
+        ("ssl()^", []),
+        ("ssl(views=2^", []),
+        ("ssl(views=-^", []),
+        ("0.3^", []),
+        ("# ^", []),
+        ("ssl() # ss^", []),
+        ("'^", []),
+        ('"known^"', []),
+        ("let ^", []),
+        ("let mine ^", []),
+        ("param ^", []),
+        ("param mine = ^", ["true", "false"]),
+        ("param mine = tr^", ["true", "false"]),
+        ("rrl ^", []),
+    ],
+)
+def test_after_some_definitions(text: str, labels: list[str]):
+    assert offered(HEAD + text) == labels
+
+
+def test_a_let_may_be_anything():
+    names = ["known", "noise", "soft"]
+    scalars = ["share", "count", "field", "flag", "ramp"]
+    expected = [*names, *SOURCES, *TRANSFORMS, *scalars, *SCHEDULES]
+    assert offered(f"{HEAD}let mine = ^") == expected
+
+
+def test_what_has_an_error_may_be_anything():
+    text = "let bad = supervised(frac=2)\nlet worse = )\nssl() - ^"
+    assert offered(text) == ["bad", "worse", *BINARY_SOURCES]
+
+
+def test_only_what_is_defined_before():
+    assert offered("let one = ssl()\nlet two = ^\nlet three = ssl()")[:1] == ["one"]
+    assert "three" not in offered("let one = ssl()\nlet two = ^\nlet three = ssl()")
+
+
+def test_a_definition_is_not_offered_to_itself():
+    assert "mine" not in offered("let mine = m^")
+
+
+def test_a_statement_with_an_error_before_the_place_still_has_offers():
+    assert offered("ssl(views=0) | ^") == [*SOURCES, *TRANSFORMS, *SCHEDULES]
+    assert offered("let a = ) | ^") == [*SOURCES, *TRANSFORMS, *SCHEDULES]
+
+
+def test_a_very_long_statement_is_not_read_again_for_each_word():
+    assert offered(" | ".join(["ssl()"] * (MAX_TOKENS // 4 + 1)) + " - ^")[:4] == SOURCES[:4]
+    assert "similarity" not in offered(" | ".join(["ssl()"] * (MAX_TOKENS // 4 - 1)) + " - ^")
+
+
+# statements
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("^", [*SOURCES, "rrl", *DEFINE, *SCHEDULES]),
+        ("p^", [*SOURCES, "rrl", *DEFINE, *SCHEDULES]),
+        ("# a remark\n^", [*SOURCES, "rrl", *DEFINE, *SCHEDULES]),
+        ("rrl 1\n^", [*SOURCES, *DEFINE, *SCHEDULES]),
+        ("^\nrrl 1", [*SOURCES, *DEFINE, *SCHEDULES]),
+        ("param a = 1\n^", [*SOURCES, *DEFINE, "a", *SCHEDULES]),
+        ("^\nssl()", ["rrl", *DEFINE]),
+        ("let a = ssl()\n^\na", DEFINE),
+        ("ssl()\n^", ["contrast"]),
+        ("ssl()\n^\ncontrast all()", []),
+        ("ssl()\n^\ncontrast )", []),
+        ("ssl()\ncontrast all()\n^", []),
+        ("let a = supervised(frac=0.3\nl^", DEFINE),
+        ("let a = supervised(\nl^", ["frac=", "labels=", "per_class=", "seed=", *SCHEDULES]),
+    ],
+)
+def test_keywords_only_where_a_statement_may_start(text: str, labels: list[str]):
+    assert offered(text) == labels
+
+
+# arguments
+
+VALUES_OF_FRAC = ["share", "ramp", *SCHEDULES]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("supervised(^", ["frac=", "labels=", "per_class=", "seed=", *VALUES_OF_FRAC]),
+        ("supervised(^)", ["frac=", "labels=", "per_class=", "seed=", *VALUES_OF_FRAC]),
+        ("supervised(f^", ["frac=", "labels=", "per_class=", "seed=", *VALUES_OF_FRAC]),
+        ("supervised(^, seed=1)", ["frac=", "labels=", "per_class=", *VALUES_OF_FRAC]),
+        ("supervised(frac=0.3, ^", ["labels=", "seed="]),
+        ("supervised(per_class=3, ^)", ["labels=", "seed="]),
+        ("supervised(0.3, ^", ["labels=", "seed=", "label", "coarse", "field"]),
+        ("supervised(0.3, coarse, ^", ["seed="]),
+        ("supervised(frac=^", VALUES_OF_FRAC),
+        ("supervised(frac= ^, labels=coarse)", VALUES_OF_FRAC),
+        ("supervised(frac=0.5 * ^", VALUES_OF_FRAC),
+        ("supervised(frac=(^", VALUES_OF_FRAC),
+        ("supervised(fr^=0.3)", ["frac=", "labels=", "per_class=", "seed=", *VALUES_OF_FRAC]),
+        ("supervised(labels=^", ["label", "coarse", "field"]),
+        ("supervised(labels=co^", ["label", "coarse", "field"]),
+        ("supervised(labels=shape) | supervised(labels=^", ["label", "coarse", "shape", "field"]),
+        ("supervised(labels=field) | supervised(labels=^", ["label", "coarse", "field"]),
+        ("near(time2, 5) | near(^", ["field=", "within=", "time", "time2", "field"]),
+        (
+            "similarity(v) | knn(3, ^ )",
+            [
+                *["space=", "metric=", "mutual=", "bank=", "query="],
+                *["projection", "backbone", "teacher", "pixels", "v", "field"],
+            ],
+        ),
+        ("knn(3, space=^", ["projection", "backbone", "teacher", "pixels", "field"]),
+        ("knn(^", ["k=", "space=", "metric=", "mutual=", "bank=", "query=", "count"]),
+        ("knn(3, metric=^", ["cosine", "euclidean"]),
+        ("knn(3, mutual=^", ["true", "false", "flag"]),
+        ("corrupt(^", ["tpr=", "fpr=", "unit=", "redraw=", "seed="]),
+        ("ssl() | corrupt(unit=^)", ["sample", "row"]),
+        ("ssl() | keep(^", ["p=", "unit=", "redraw=", "seed=", *VALUES_OF_FRAC]),
+        ("ssl() | power(^", ["p=", *SCALARS, *SCHEDULES]),
+        ("ssl() | topk(^", ["k=", "mutual=", "count"]),
+        ("ssl() | threshold(at=^", ["share", "count"]),
+        ("linear(^", ["start=", "end=", "epochs=", "share", "count"]),
+        ("supervised(frac=linear(0, 1, ^", ["epochs="]),
+        ("supervised(frac=linear(0, 1, epochs=^", ["count"]),
+        ("none(^", []),
+        ("nothing(^", []),
+        ("known(^", []),
+    ],
+)
+def test_in_a_call(text: str, labels: list[str]):
+    assert offered(HEAD + text) == labels
+
+
+def test_arguments_come_with_their_type_and_what_they_are():
+    frac, labels, per_class, _, *_ = items("supervised(^")
+    assert frac.detail == "Fraction = 1.0, or a schedule"
+    assert labels.detail == "Field = label"
+    assert per_class.detail == "Int, optional"
+    assert frac.documentation.value == "Share of the labels known."
+    assert frac.text_edit.new_text == "frac="
+
+
+def test_an_argument_that_has_its_sign_gets_none():
+    assert items("supervised(fr^=0.3)")[0].text_edit.new_text == "frac"
+
+
+# built-ins
+
+
+def inserted(text: str, label: str, **how: bool) -> str:
+    (found,) = (each for each in items(text, **how) if each.label == label)
+    return found.text_edit.new_text
+
+
+def test_a_built_in_is_inserted_as_its_shortest_call():
+    assert inserted("^", "knn") == "knn(k=${1:5})$0"
+    assert inserted("^", "near") == "near(field=${1:time}, within=${2:5})$0"
+    assert inserted("^", "supervised") == "supervised($1)$0"
+    assert inserted("^", "none") == "none()$0"
+    assert inserted("^", "pairs") == 'pairs(file=${1:"links.csv"})$0'
+    assert inserted("^", "near", snippets=False) == "near(field=time, within=5)"
+    assert inserted("^", "let", snippets=False) == "let "
+
+
+def test_a_built_in_that_has_its_brackets_gets_none():
+    assert inserted("ss^(views=2)", "ssl") == "ssl"
+    assert inserted("ss^l(views=2)", "ssl") == "ssl"
+
+
+def test_snippets_are_marked_as_such():
+    found = items("s^")
+    plain = items("s^", snippets=False)
+    assert {each.insert_text_format for each in found if "$" in each.text_edit.new_text} == {
+        types.InsertTextFormat.Snippet
+    }
+    assert {each.insert_text_format for each in plain} == {None}
+    assert not any("$" in each.text_edit.new_text for each in plain)
+
+
+def test_a_built_in_shows_its_signature_and_what_it_does():
+    ssl = next(each for each in items("^") if each.label == "ssl")
+    assert ssl.detail == "ssl(views=2)"
+    assert ssl.documentation.kind is types.MarkupKind.Markdown
+    assert ssl.documentation.value.startswith("Relates the views of one sample.")
+
+
+def test_a_name_shows_its_kind_and_its_definition():
+    known = items(f"{HEAD}ssl() | ^")[0]
+    assert known.detail == "binary graph"
+    assert known.documentation.value == "```rrl\nlet known = supervised(frac=share)\n```"
+
+
+def test_the_word_is_replaced_up_to_the_cursor():
+    edit = items("# 😀\nssl() | kn^own")[0].text_edit
+    assert edit.range == types.Range(types.Position(1, 8), types.Position(1, 10))
+
+
+# files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.csv", "a.tsv", "c.PARQUET", "d.txt", ".hidden.csv", "base.rrl", "mine.rrl"):
+        (tmp_path / name).write_text("0,1\n", encoding="utf-8")
+    (tmp_path / "a.tsv").write_text("0\t1\n", encoding="utf-8")
+    (tmp_path / 'odd"name.csv').write_text("0,1\n", encoding="utf-8")
+    for inner in ("sub/deep", ".git"):
+        (tmp_path / inner).mkdir(parents=True)
+    (tmp_path / "sub/deep/x.csv").write_text("0,1\n", encoding="utf-8")
+    (tmp_path / "sub/other.rrl").write_text("ssl()\n", encoding="utf-8")
+    (tmp_path / ".git/y.csv").write_text("0,1\n", encoding="utf-8")
+    (tmp_path / "base.rrl").write_text(
+        'param frac = 0.3\nparam by = "label"\nparam on = true\nsupervised(frac=frac)\n',
+        encoding="utf-8",
+    )
+    (tmp_path.parent / "outside.csv").write_text("0,1\n", encoding="utf-8")
+    return tmp_path
+
+
+PAIRS = ["a.tsv", "b.csv", "c.PARQUET", "sub/deep/x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('pairs("^', PAIRS),
+        ('pairs("^")', PAIRS),
+        ("pairs('b^')", PAIRS),
+        ('pairs("^) | closure()', PAIRS),
+        ('pairs(file="^', PAIRS),
+        ('pairs("sub/^', ["sub/deep/x.csv"]),
+        ('pairs("sub/de^', ["sub/deep/x.csv"]),
+        ('pairs("../^', []),
+        ('pairs("/^', []),
+        ('pairs("a.tsv", "^', []),
+        ('ssl("^', []),
+        ('import "^', ["base.rrl", "sub/other.rrl"]),
+        ('import "su^" as other', ["base.rrl", "sub/other.rrl"]),
+        ("import ^", ['"base.rrl"', '"sub/other.rrl"']),
+        ('import "base.rrl" ^', ["as base"]),
+        ('import "base.rrl" as ^', []),
+        ('import "ssl.rrl" ^', ["as"]),
+        ("pairs(^", ["file=", "weight=", *(f'"{each}"' for each in PAIRS)]),
+    ],
+)
+def test_files_below_the_folder(text: str, labels: list[str], folder: Path):
+    assert offered(text, folder) == labels
+
+
+def test_every_file_that_is_offered_can_be_read(folder: Path):
+    for name in offered('pairs("^', folder)[:2]:
+        read(folder / name)
+
+
+def test_a_file_replaces_what_the_quotes_hold(folder: Path):
+    edit = items('pairs("b^.tsv")', folder)[0].text_edit
+    assert edit.range == types.Range(types.Position(0, 7), types.Position(0, 12))
+    edit = items('pairs("b^ | closure()', folder)[0].text_edit
+    assert edit.range == types.Range(types.Position(0, 7), types.Position(0, 8))
+
+
+def test_a_text_in_no_folder_has_no_files():
+    assert offered('import "^') == []
+    assert offered('pairs("^') == []
+
+
+def test_so_many_files_at_most(tmp_path: Path):
+    for number in range(MAX_FILES + 5):
+        (tmp_path / f"{number:03}.csv").touch()
+    analysis = analysed("", tmp_path)
+    assert len(list(files_below(analysis, (".csv",), ""))) == MAX_FILES
+
+
+IMPORT = 'param share = 0.5\nparam word = "coarse"\nlet known = ssl()\nimport "base.rrl" as base\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("base(^", ["frac=", "by=", "on="]),
+        ("base(frac=0.5, ^)", ["by=", "on="]),
+        ("base(^, on=true)", ["frac=", "by="]),
+        ("base(frac=^", ["share"]),
+        ("base(by=^", ["word"]),
+        ("base(on=^", ["true", "false"]),
+        ("base(no=^", []),
+        ("ssl() - ^", ["known", "base", *BINARY_SOURCES]),
+    ],
+)
+def test_an_imported_recipe(text: str, labels: list[str], folder: Path):
+    assert offered(IMPORT + text, folder) == labels
+
+
+def test_parameters_of_an_imported_recipe_show_their_value(folder: Path):
+    assert [each.detail for each in items(f"{IMPORT}base(^", folder)] == [
+        "frac = 0.3",
+        "by = label",
+        "on = true",
+    ]
+
+
+# laws
+
+
+@MODEST
+@given(recipes(), st.data())
+def test_nothing_that_is_offered_is_an_error_of_type(recipe, data):
+    head = 'param share = 0.3\nparam by = "coarse"\nlet odd = 2 * ssl()\n'
+    text = head + text_of(recipe)
+    names = [each.start_pos for each in tokens_of(Source(text)) if each.type == "NAME"]
+    cut = text[: data.draw(st.sampled_from([each for each in names if each >= len(head)]))]
+    level = cut.count("(") - cut.count(")")
+    for each in complete(analysed(cut), len(cut), snippets=False):
+        if each.label.endswith("="):
+            continue
+        word = each.text_edit.new_text
+        whole = (f"{cut}{word}{more}{')' * level}" for more in ("", " * ssl()"))
+        wrong = [
+            {fault.code for fault in analyse(Source(each)).faults if fault.code[3] == "2"}
+            for each in whole
+        ]
+        if cut.rstrip().endswith((",", "(", "=")):  # the call may lack other arguments
+            wrong = [codes - {"RRL208"} for codes in wrong]
+        assert not all(wrong), word
+
+
+# signature help
+
+
+@pytest.mark.parametrize(
+    ("text", "active"),
+    [
+        ("supervised(^", 0),
+        ("supervised(^)", 0),
+        ("supervised(0.3^", 0),
+        ("supervised(0.3, ^", 1),
+        ("supervised(0.3, coarse, 3, ^", 3),
+        ("supervised(labels=^", 1),
+        ("supervised(labels='a^'", 1),
+        ("supervised(seed=1, frac=^0.2)", 0),
+        ("supervised(seed=1, ^", 4),
+        ("supervised(0.3, coarse, 3, 4, ^", 4),
+        ("corrupt(^", 5),
+        ("corrupt(fpr=^", 1),
+        ("ssl() | supervised(frac=linear(^", 0),
+        ("ssl() | supervised(frac=linear(0, 1, epochs=^", 2),
+        ("ssl() | supervised(frac=linear(0, 1, epochs=3), ^", 4),
+        ("supervised(\n  # a remark\n  frac=^", 0),
+    ],
+)
+def test_the_active_parameter(text: str, active: int):
+    found = signature_help(*marked(text))
+    assert found is not None
+    assert found.active_parameter == active
+
+
+@pytest.mark.parametrize("text", ["ssl()^", "^", "(^", "nothing(^", "ssl() # (^", "supervised^("])
+def test_no_signature(text: str):
+    assert signature_help(*marked(text)) is None
+
+
+@pytest.mark.parametrize("signature", signatures().values(), ids=lambda each: each.name)
+def test_the_parameters_of_a_signature(signature):
+    found = signature_help(*marked(f"{signature.name}(^"))
+    assert found is not None
+    (shown,) = found.signatures
+    assert shown.label == str(signature)
+    texts = [shown.label[slice(*each.label)] for each in shown.parameters]
+    assert texts == [str(each) for each in signature.parameters]
+
+
+def test_the_signature_of_an_imported_recipe(folder: Path):
+    found = signature_help(*marked(f"{IMPORT}base(by=^", folder))
+    assert found is not None
+    assert found.signatures[0].label == "base(frac=0.3, by=label, on=true)"
+    assert found.active_parameter == 1

@@ -1,0 +1,346 @@
+"""What is published, for which version, and what mends it; over stdio, by a client of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from editor_client import Editor, applied, position
+from lsprotocol import types
+
+from rrl_dsl.graph.imports import Library
+from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, in_order
+from rrl_dsl.language.span import Source
+
+Shown = tuple[str, str, types.Range]
+
+
+def expected(
+    text: str, uri: str = "untitled:a", texts: dict[Path, str] | None = None
+) -> list[Shown]:
+    """The errors of a text itself, found and placed by other means than the server's."""
+    path = Path(uri.removeprefix("file://"))
+    source = Source(text, path.name, path.parent) if uri.startswith("file:") else Source(text, uri)
+    faults = analyse(source, library=Library(texts or {})).faults
+    found: list[Shown] = []
+    for each in in_order(fault for fault in faults if fault.source in (None, source)):
+        start, end = each.span or (0, 0)
+        end = start if text[start : start + 1] in ("", "\r", "\n") else min(end, len(text))
+        hint = f"\nhelp: {each.hint}" if each.hint else ""
+        place = types.Range(position(text, min(start, len(text))), position(text, end))
+        found.append((each.code, each.message + hint, place))
+    return found
+
+
+def shown(diagnostics: list[types.Diagnostic]) -> list[Shown]:
+    return [(str(each.code), each.message, each.range) for each in diagnostics]
+
+
+def codes(diagnostics: list[types.Diagnostic]) -> list[str]:
+    return [str(each.code) for each in diagnostics]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Editor]:
+    related = types.PublishDiagnosticsClientCapabilities(related_information=True)
+    editor = Editor(
+        able=types.ClientCapabilities(
+            text_document=types.TextDocumentClientCapabilities(publish_diagnostics=related)
+        )
+    )
+    yield editor
+    assert editor.failures == []
+    assert editor.quit() == 0
+
+
+@pytest.fixture
+def editor(running: Editor) -> Iterator[Editor]:
+    yield running
+    for uri in list(running.texts):
+        running.close(uri)
+
+
+# one text
+
+TEXTS = [
+    "",
+    "ssl(views=2)\n",
+    "ssl(views=2) | nothing",
+    "ssl(",
+    "ssl() |",
+    "ssl() |\n",
+    "ssl() |\r\n# more\r\n",
+    "let a = ssl(\rlet b = supervised(fraq=2)\r\na | b",
+    'supervised(labels="😀e\u0301", fraq=1) | nothing # 😀',
+    "# 😀\u2028 \x0c\n\x0c supervised(frac=2) | 'open",
+    "corrupt(fpr=0.05) | ssl(views=2)",
+    "\ufeffssl() | nothing",
+    'import "no.rrl" as no\npairs("no.csv") | no',
+    "| ".join(f"n{number}" for number in range(150)),
+    "ssl() " * 21_000,
+    "a" * 300_000,
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_opened_or_typed(editor: Editor, text: str):
+    uri = "untitled:a"
+    wanted = expected(text.replace("\ufeff", " "))
+    editor.open(uri, text)
+    assert shown(editor.diagnostics(uri)) == wanted
+    editor.replace(uri, "all()")
+    assert editor.diagnostics(uri) == []
+    editor.change(uri, 0, 5, text)
+    found = editor.diagnostics(uri)
+    assert shown(found) == wanted
+    assert len(found) <= MAX_DIAGNOSTICS
+    assert {each.source for each in found} <= {"rrl-dsl"}
+    assert {each.severity for each in found} <= {types.DiagnosticSeverity.Error}
+
+
+def test_a_text_over_the_limits_has_one(editor: Editor):
+    editor.open("untitled:a", "a" * 300_000)
+    assert codes(editor.diagnostics("untitled:a")) == ["RRL011"]
+
+
+def test_closing_takes_them_back(editor: Editor):
+    editor.open("untitled:a", "nothing")
+    assert editor.diagnostics("untitled:a")
+    since = len(editor.published)
+    editor.close("untitled:a")
+    assert editor.next_diagnostics("untitled:a", since) == []
+
+
+def test_a_burst_of_changes_is_published_at_its_end(editor: Editor):
+    editor.open("untitled:a", "")
+    editor.diagnostics("untitled:a")
+    since = len(editor.published)
+    for char in "ssl(views=2) | supervised(frac=0.3, labels=coarse)":
+        end = len(editor.texts["untitled:a"])
+        editor.change("untitled:a", end, end, char)
+    assert editor.diagnostics("untitled:a") == []
+    versions = [each.version for each in editor.published[since:] if each.uri == "untitled:a"]
+    assert versions == sorted(set(versions))
+
+
+# several files
+
+
+def uri_of(path: Path) -> str:
+    return path.resolve().as_uri()
+
+
+MINE = 'import "base.rrl" as base\nssl() | base\n'
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path.resolve() / "base.rrl"
+    path.write_text("supervised(frac=0.3)\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def mine(base: Path) -> str:
+    return uri_of(base.with_name("mine.rrl"))
+
+
+def test_a_change_that_is_not_saved_reaches_what_imports_it(editor: Editor, base: Path, mine: str):
+    editor.open(mine, MINE)
+    assert editor.diagnostics(mine) == []
+    since = len(editor.published)
+    text = "# 😀\nsupervised(frac=3) | nothing\n"
+    editor.open(uri_of(base), text)
+    (found,) = editor.next_diagnostics(mine, since)
+    assert found.range == types.Range(types.Position(0, 7), types.Position(0, 17))
+    assert found.code == "RRL301"
+    assert found.message == (
+        "`base.rrl` has 2 errors, the first in line 2: "
+        "`frac` wants a number above 0 and at most 1, not 3"
+    )
+    own = editor.diagnostics(uri_of(base))
+    assert codes(own) == ["RRL301", "RRL101"]
+    assert found.related_information is not None
+    related = [(each.location.uri, each.location.range) for each in found.related_information]
+    assert related == [(uri_of(base), each.range) for each in own]
+    since = len(editor.published)
+    editor.change(uri_of(base), text.index("3"), text.index("3") + 1, "1")
+    (found,) = editor.next_diagnostics(mine, since)
+    assert found.message == "`base.rrl` has an error in line 2: `nothing` is not defined"
+    since = len(editor.published)
+    editor.close(uri_of(base))
+    assert editor.next_diagnostics(mine, since) == [], "the file on disk is in order"
+
+
+def test_a_file_that_changes_comes_and_goes(editor: Editor, base: Path, mine: str):
+    editor.open(mine, MINE)
+    assert editor.diagnostics(mine) == []
+    for text, wanted in [("nothing\n", ["RRL101"]), (None, ["RRL021"]), ("all()\n", [])]:
+        since = len(editor.published)
+        base.unlink() if text is None else base.write_text(text, "utf-8")
+        editor.saved(base)
+        assert codes(editor.next_diagnostics(mine, since)) == wanted
+
+
+def test_a_file_that_is_not_there_yet(editor: Editor, base: Path, mine: str):
+    editor.open(mine, 'import "base.rrl" as base\nimport "new.rrl" as new\nbase | new\n')
+    assert codes(editor.diagnostics(mine)) == ["RRL021"]
+    since = len(editor.published)
+    editor.open(uri_of(base.with_name("new.rrl")), "all()")
+    assert editor.next_diagnostics(mine, since) == []
+
+
+def test_errors_by_way_of_another_import(editor: Editor, base: Path, mine: str):
+    base.write_text('import "deep/er.rrl" as er\ner\n', "utf-8")
+    base.with_name("deep").mkdir()
+    er = base.with_name("deep") / "er.rrl"
+    er.write_text("all()\nnothing\n", "utf-8")
+    editor.open(mine, MINE)
+    (found,) = editor.diagnostics(mine)
+    assert found.message.startswith("`deep/er.rrl` has 2 errors, the first in line 2: ")
+    assert found.range.start == types.Position(0, 7)
+    assert found.related_information is not None
+    assert {each.location.uri for each in found.related_information} == {uri_of(er)}
+    since = len(editor.published)
+    editor.open(uri_of(er), "all()")
+    assert editor.next_diagnostics(mine, since) == []
+
+
+def test_a_file_that_an_import_lacks(editor: Editor, base: Path, mine: str):
+    base.write_text('import "new.rrl" as new\nnew\n', "utf-8")
+    editor.open(mine, MINE)
+    (found,) = editor.diagnostics(mine)
+    assert found.message.startswith("`base.rrl` has an error in line 1: cannot read the recipe")
+    since = len(editor.published)
+    editor.open(uri_of(base.with_name("new.rrl")), "all()")
+    assert editor.next_diagnostics(mine, since) == []
+
+
+def test_files_that_import_each_other(editor: Editor, base: Path, mine: str):
+    base.write_text('import "mine.rrl" as mine\nmine\n', "utf-8")
+    editor.open(mine, MINE)
+    (found,) = editor.diagnostics(mine)
+    assert found.code == "RRL023"
+    assert found.message.startswith("`base.rrl` has an error in line 1: ")
+
+
+def test_a_file_that_is_not_text(editor: Editor, base: Path, mine: str):
+    base.write_bytes(b"ssl() # \xff")
+    editor.open(mine, MINE)
+    (found,) = editor.diagnostics(mine)
+    assert found.code == "RRL014"
+    assert found.range.start.line == 0
+
+
+def test_a_file_of_pairs(editor: Editor, base: Path, mine: str):
+    pairs = base.with_name("links.csv")
+    editor.open(mine, 'ssl() |\n pairs("links.csv")\n')
+    assert codes(editor.diagnostics(mine)) == ["RRL414"]
+    for text, wanted in [("0,1\nx\n2\n", "2 errors, the first in line 2"), ("0,1\n", None)]:
+        since = len(editor.published)
+        pairs.write_text(text, "utf-8")
+        editor.saved(pairs)
+        found = editor.next_diagnostics(mine, since)
+        assert [each.message[:45] for each in found] == (
+            [] if wanted is None else [f"`links.csv` has {wanted}"]
+        )
+        assert [each.range for each in found] == [
+            types.Range(types.Position(1, 7), types.Position(1, 18)) for _ in found
+        ]
+
+
+def test_a_question_notices_a_file_that_nobody_told_of(editor: Editor, base: Path, mine: str):
+    editor.open(mine, MINE)
+    assert editor.diagnostics(mine) == []
+    base.write_text("nothing\n", "utf-8")
+    since = len(editor.published)
+    assert "an error" in (editor.hover(mine, MINE.rindex("base")) or "")
+    assert codes(editor.next_diagnostics(mine, since)) == ["RRL101"]
+
+
+def test_another_text_is_left_alone(editor: Editor, mine: str):
+    editor.open("untitled:a", "nothing")
+    editor.diagnostics("untitled:a")
+    editor.open(mine, "all()")
+    editor.diagnostics(mine)
+    since = len(editor.published)
+    editor.change(mine, 0, 0, "~")
+    editor.diagnostics(mine)
+    assert {each.uri for each in editor.published[since:]} == {mine}
+
+
+# mends
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "mended"),
+    [
+        ("ssl(", "Add the `)`", "ssl()"),
+        ("ssl", "Write `ssl()`", "ssl()"),
+        ("superv()", "Did you mean `supervised`?", "supervised()"),
+        ("# 😀\nsupervised(fraq=0.3)", "Did you mean `frac`?", "# 😀\nsupervised(frac=0.3)"),
+        (
+            "corrupt(fpr=0.05) | ssl(views=2)",
+            "Write `ssl(views=2) | corrupt(fpr=0.05)`",
+            "ssl(views=2) | corrupt(fpr=0.05)",
+        ),
+        ("supervised(frac 0.3)", "Add `=`", "supervised(frac= 0.3)"),
+        ("keep(0.9)", "Write `ssl(views=2) | keep(p=0.9)`", "ssl(views=2) | keep(0.9)"),
+    ],
+)
+def test_a_mend(editor: Editor, text: str, title: str, mended: str):
+    editor.open("untitled:a", text)
+    (fault,) = editor.diagnostics("untitled:a")
+    action, everything = editor.actions("untitled:a", 0, len(text))
+    assert action.title == title
+    assert action.kind == types.CodeActionKind.QuickFix
+    assert action.is_preferred
+    assert action.diagnostics is not None
+    assert shown(list(action.diagnostics)) == shown([fault])
+    assert everything.kind == types.CodeActionKind.SourceFixAll
+    for each in (action, everything):
+        assert each.edit is not None
+        assert each.edit.changes is not None
+        assert applied(text, each.edit.changes["untitled:a"]) == mended
+    editor.apply("untitled:a", action.edit.changes["untitled:a"])
+    assert editor.diagnostics("untitled:a") == []
+
+
+def test_mends_of_a_place_and_of_a_kind(editor: Editor):
+    text = "let a = superv()\nlet b = supervisd()\na | b"
+    editor.open("untitled:a", text)
+    fix, every = types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll
+    first = [each.kind for each in editor.actions("untitled:a", 9, 9)]
+    assert first == [fix, every]
+    assert len(editor.actions("untitled:a", 0, len(text), fix)) == 2
+    assert [each.kind for each in editor.actions("untitled:a", 0, 0, "source")] == [every]
+    assert editor.actions("untitled:a", 0, len(text), "refactor") == ()
+    assert editor.actions("untitled:a", 0, 3, fix) == ()
+
+
+def test_all_mends_together(editor: Editor):
+    text = "let a = superv(fraq=0.3\r\nlet b = supervisd(labels='coarse)\r\na | b | keep(p 0.3)"
+    editor.open("untitled:a", text)
+    assert editor.diagnostics("untitled:a")
+    (action,) = editor.actions("untitled:a", 0, 0, types.CodeActionKind.SourceFixAll)
+    editor.apply("untitled:a", action.edit.changes["untitled:a"])
+    assert editor.texts["untitled:a"] == (
+        "let a = supervised(frac=0.3)\r\n"
+        "let b = supervised(labels='coarse')\r\n"
+        "a | b | keep(p= 0.3)"
+    )
+    assert editor.diagnostics("untitled:a") == []
+
+
+def test_mends_of_the_same_place_follow_each_other(editor: Editor):
+    editor.open("untitled:a", "(((ssl(")
+    (action,) = editor.actions("untitled:a", 0, 0, types.CodeActionKind.SourceFixAll)
+    editor.apply("untitled:a", action.edit.changes["untitled:a"])
+    assert editor.texts["untitled:a"] == "(((ssl())))"
+
+
+def test_what_cannot_be_mended_has_no_action(editor: Editor):
+    editor.open("untitled:a", "supervised(frac=3)")
+    assert editor.actions("untitled:a", 0, 18) == ()
+    editor.replace("untitled:a", "ssl()")
+    assert editor.actions("untitled:a", 0, 5) == ()

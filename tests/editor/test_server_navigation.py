@@ -1,0 +1,333 @@
+"""Definitions, references, highlights, outline and renames, in one file and over several."""
+
+from pathlib import Path
+
+import pytest
+from editor_client import applied, offset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lsprotocol import types
+from random_recipes import recipes, text_of
+
+from rrl_dsl.editor import rename
+from rrl_dsl.editor.documents import Document, Documents, path_of
+from rrl_dsl.editor.navigation import (
+    declaration_at,
+    definition_at,
+    highlights_at,
+    outline,
+    references_at,
+)
+from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.language.lexer import tokens_of
+from rrl_dsl.language.span import Source
+
+MODEST = settings(deadline=None, derandomize=True, database=None, max_examples=40)
+
+BASE = "param frac = 0.3\nparam by = coarse\nlet known = supervised(frac=frac)\nknown\n".replace(
+    "coarse", '"coarse"'
+)
+MINE = """import "base.rrl" as base
+param frac = 0.5
+let noise = keep(frac)
+ssl() | base(frac=frac, by="label") | base(frac=0.1) | noise
+"""
+
+
+class Folder:
+    """Some recipes below a folder that an editor has open; those that are open, and one of them."""
+
+    def __init__(self, root: Path, files: dict[str, str], opened: tuple[str, ...]) -> None:
+        self.root = root.resolve()
+        self.documents = Documents()
+        self.documents.folders = (self.root,)
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        for name in opened:
+            self.open(name, files[name])
+
+    def open(self, name: str, text: str) -> Document:
+        return self.documents.open((self.root / name).as_uri(), 1, text)
+
+    def document(self, name: str) -> Document:
+        found = self.documents.get((self.root / name).as_uri())
+        assert found is not None
+        return found
+
+    def text(self, name: str) -> str:
+        found = self.documents.get((self.root / name).as_uri())
+        return (self.root / name).read_text("utf-8") if found is None else found.source.text
+
+    def name(self, uri: str) -> str:
+        path = path_of(uri)
+        assert path is not None
+        return path.relative_to(self.root).as_posix()
+
+    def places(self, locations: list[types.Location] | None) -> list[tuple[str, int]]:
+        """Files and offsets, for what an editor reads."""
+        assert locations is not None
+        return [
+            (self.name(each.uri), offset(self.text(self.name(each.uri)), each.range.start))
+            for each in locations
+        ]
+
+    def renamed(self, name: str, place: int, new: str) -> dict[str, str]:
+        """The text of each file after a rename."""
+        found = rename.rename(self.documents, self.document(name), place, new).changes
+        assert found is not None
+        return {
+            self.name(uri): applied(self.text(self.name(uri)), edits)
+            for uri, edits in found.items()
+        }
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Folder:
+    return Folder(tmp_path, {"base.rrl": BASE, "mine.rrl": MINE}, ("mine.rrl",))
+
+
+def at(text: str, word: str, number: int = 0) -> int:
+    """Where a word stands for the so many-th time."""
+    place = -1
+    for _ in range(number + 1):
+        place = text.index(word, place + 1)
+    return place
+
+
+# definitions
+
+
+@pytest.mark.parametrize(
+    ("place", "defined"),
+    [
+        (at(MINE, "noise", 1), ("mine.rrl", at(MINE, "noise"))),
+        (at(MINE, "noise", 1) + 5, ("mine.rrl", at(MINE, "noise"))),
+        (at(MINE, "noise"), ("mine.rrl", at(MINE, "noise"))),
+        (at(MINE, "frac)"), ("mine.rrl", at(MINE, "frac"))),
+        (at(MINE, "frac,"), ("mine.rrl", at(MINE, "frac"))),
+        (at(MINE, "base("), ("base.rrl", 0)),
+        (at(MINE, "base", 1), ("base.rrl", 0)),
+        (at(MINE, "base.rrl"), ("base.rrl", 0)),
+        (at(MINE, "frac=frac"), ("base.rrl", at(BASE, "frac"))),
+        (at(MINE, "by="), ("base.rrl", at(BASE, "by"))),
+        (at(MINE, "ssl"), None),
+        (at(MINE, "keep"), None),
+        (at(MINE, "let"), None),
+        (at(MINE, "0.1"), None),
+    ],
+)
+def test_definitions(two: Folder, place: int, defined: tuple[str, int] | None):
+    found = definition_at(two.documents, two.document("mine.rrl"), place)
+    assert (None if found is None else two.places([found])[0]) == defined
+
+
+def test_the_declaration_of_an_import_is_its_statement(two: Folder):
+    found = declaration_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
+    assert found is not None
+    assert two.places([found]) == [("mine.rrl", at(MINE, "base", 1))]
+
+
+def test_a_file_that_is_open_is_called_what_the_editor_calls_it(two: Folder):
+    uri = (two.root / "base.rrl").as_uri().replace("base", "%62ase")
+    two.documents.open(uri, 1, BASE)
+    found = definition_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
+    assert found is not None
+    assert found.uri == uri
+
+
+def test_an_import_that_is_not_there_is_defined_by_its_statement(tmp_path: Path):
+    text = 'import "no.rrl" as no\nno'
+    folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
+    found = definition_at(folder.documents, folder.document("mine.rrl"), len(text))
+    assert found is not None
+    assert folder.places([found]) == [("mine.rrl", at(text, "no", 1))]
+
+
+# references
+
+
+def test_references_of_a_let(two: Folder):
+    document = two.document("mine.rrl")
+    used = [("mine.rrl", at(MINE, "noise", 1))]
+    defined = [("mine.rrl", at(MINE, "noise"))]
+    for place in (at(MINE, "noise"), at(MINE, "noise", 1)):
+        found = references_at(two.documents, document, place, declaration=False)
+        assert two.places(found) == used
+        found = references_at(two.documents, document, place, declaration=True)
+        assert two.places(found) == defined + used
+
+
+def test_references_of_a_parameter_are_those_of_other_recipes_too(two: Folder):
+    found = references_at(
+        two.documents, two.document("mine.rrl"), at(MINE, "frac=frac"), declaration=True
+    )
+    assert two.places(found) == [
+        ("base.rrl", at(BASE, "frac")),
+        ("base.rrl", at(BASE, "frac", 2)),
+        ("mine.rrl", at(MINE, "frac=frac")),
+        ("mine.rrl", at(MINE, "frac=0.1")),
+    ]
+
+
+def test_highlights(two: Folder):
+    found = highlights_at(two.documents, two.document("mine.rrl"), at(MINE, "frac)"))
+    assert found is not None
+    kinds = types.DocumentHighlightKind
+    assert [each.kind for each in found] == [kinds.Write, kinds.Read, kinds.Read]
+    document = two.open("base.rrl", BASE)
+    found = highlights_at(two.documents, document, at(BASE, "frac"))
+    assert found is not None
+    assert [each.range.start.line for each in found] == [0, 2]
+
+
+def test_nothing_is_known_of_a_built_in(two: Folder):
+    document = two.document("mine.rrl")
+    assert references_at(two.documents, document, at(MINE, "ssl"), declaration=True) is None
+    assert highlights_at(two.documents, document, at(MINE, "ssl")) is None
+
+
+def test_the_outline(two: Folder):
+    document = two.open("more.rrl", f"{MINE}contrast all()\nparam = 3\n")
+    found = outline(two.documents.analysed(document))
+    assert [(each.name, each.kind.name, each.detail) for each in found] == [
+        ("base", "Module", "binary graph"),
+        ("frac", "Constant", "number 0.5"),
+        ("noise", "Function", "transform"),
+        ("graph", "Object", "binary graph"),
+        ("contrast", "Object", None),
+    ]
+    for each in found:
+        assert each.range.start <= each.selection_range.start
+        assert each.selection_range.end <= each.range.end
+
+
+# renames
+
+
+@pytest.mark.parametrize("place", [at(MINE, "noise"), at(MINE, "noise", 1)])
+def test_renaming_a_let(two: Folder, place: int):
+    assert two.renamed("mine.rrl", place, "dirt") == {"mine.rrl": MINE.replace("noise", "dirt")}
+
+
+def test_renaming_an_import(two: Folder):
+    expected = MINE.replace("as base", "as first").replace("base(", "first(")
+    assert two.renamed("mine.rrl", at(MINE, "base("), "first") == {"mine.rrl": expected}
+
+
+def test_renaming_a_parameter(two: Folder):
+    expected = MINE.replace("param frac", "param f").replace("keep(frac)", "keep(f)")
+    assert two.renamed("mine.rrl", at(MINE, "frac"), "f") == {
+        "mine.rrl": expected.replace("=frac,", "=f,")
+    }
+
+
+@pytest.mark.parametrize("opened", [(), ("base.rrl",)])
+def test_renaming_a_parameter_of_another_recipe(tmp_path: Path, opened: tuple[str, ...]):
+    files = {
+        "sub/base.rrl": BASE,
+        "sub/beside.rrl": 'import "base.rrl" as b\nb(frac=0.2)\n',
+        "sub/odd.rrl": "let frac = ssl()\nfrac | supervised(frac=0.3)\n",
+        "mine.rrl": MINE.replace("base.rrl", "sub/base.rrl"),
+        "sub/deep/below.rrl": "param frac = 0.3\nsupervised(frac=frac)\n",
+    }
+    names = tuple(f"sub/{each}" for each in opened)
+    folder = Folder(tmp_path, files, ("mine.rrl", *names))
+    place = at(files["mine.rrl"], "frac=frac")
+    assert folder.renamed("mine.rrl", place, "share") == {
+        "sub/base.rrl": files["sub/base.rrl"]
+        .replace("param frac", "param share")
+        .replace("=frac", "=share"),
+        "sub/beside.rrl": files["sub/beside.rrl"].replace("frac", "share"),
+        "mine.rrl": files["mine.rrl"].replace("base(frac=", "base(share="),
+    }
+
+
+def test_renaming_reaches_what_is_open_and_not_on_disk(tmp_path: Path):
+    folder = Folder(tmp_path, {"base.rrl": BASE}, ("base.rrl",))
+    text = 'import "base.rrl" as b\nb(frac=0.2)\n'
+    folder.open("new.rrl", text)
+    found = folder.renamed("base.rrl", at(BASE, "frac"), "share")
+    assert found["new.rrl"] == text.replace("frac", "share")
+
+
+def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
+    text = 'param by = "coarse"\nsupervised(labels=by) | supervised(labels="by")\n'
+    folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
+    expected = text.replace("param by", "param kind").replace("=by", "=kind")
+    assert folder.renamed("mine.rrl", at(text, "by"), "kind") == {"mine.rrl": expected}
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "new", "message"),
+    [
+        ("let a = ssl()\na", "ssl", "b", "`ssl` is a built-in and keeps its name"),
+        ("let a = ssl()\na", "let", "b", "`let` is a reserved word and keeps its name"),
+        ("let a = ssl(views=2)\na", "views", "b", "nothing that this recipe defines stands here"),
+        ("let a = ssl()\na", "=", "b", "nothing that this recipe defines stands here"),
+        ("let a = ssl()\na", "a", "ssl", "`ssl` is a built-in and cannot be defined"),
+        ("let a = ssl()\na", "a", "let", "`let` is a reserved word and cannot be a name"),
+        ("let a = ssl()\na", "a", "true", "`true` is a reserved word and cannot be a name"),
+        ("let a = ssl()\na", "a", "A", "`A` is not a name"),
+        ("let a = ssl()\na", "a", "é", "`é` is not a name"),
+        ("let a = ssl()\na", "a", "a b", "`a b` is not a name"),
+        ("let a = ssl()\na", "a", "", "`` is not a name"),
+        ("let b = all()\nlet a = ssl()\na", "a =", "b", "`b` is already defined"),
+        ("param f = 0.3\nsupervised(f, coarse)", "f", "coarse", "`coarse` is used"),
+        ("param f = 0.3\nsupervised(f) | g", "f", "g", "`g` is used"),
+        ("let a = ssl()\na | b(a)", "a", "c", "`a` also stands in line 2"),
+        ("let a = ssl()\nlet a = all()\na", "a", "c", "`a` also stands in line 2"),
+        ("let a = ssl()\na | ) a", "a", "c", "`a` also stands in line 2"),
+        ("a\nlet a = ssl()\na", "a =", "c", "`a` also stands in line 1"),
+        ("param f = 0.3\nsupervised(frac=f, f)", "f", "g", "`f` also stands in line 2"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, word: str, new: str, message: str):
+    folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
+    with pytest.raises(rename.Refused) as refusal:
+        folder.renamed("mine.rrl", at(text, word), new)
+    assert str(refusal.value).startswith(message)
+
+
+def test_words_that_stand_for_themselves_stay(tmp_path: Path):
+    text = (
+        "let coarse = supervised(labels=coarse)\nlet frac = 0.3\ncoarse | supervised(frac=frac)\n"
+    )
+    folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
+    assert folder.renamed("mine.rrl", at(text, "coarse"), "big") == {
+        "mine.rrl": text.replace("let coarse", "let big").replace("\ncoarse", "\nbig")
+    }
+    assert folder.renamed("mine.rrl", at(text, "let frac") + 4, "f") == {
+        "mine.rrl": text.replace("let frac", "let f").replace("=frac)", "=f)")
+    }
+
+
+def test_the_name_that_would_be_renamed(two: Folder):
+    span, name = rename.renamed_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
+    assert MINE[slice(*span)] == name == "base"
+    with pytest.raises(rename.Refused, match="built-in"):
+        rename.renamed_at(two.documents, two.document("mine.rrl"), at(MINE, "ssl"))
+
+
+def test_the_same_name_changes_nothing(two: Folder):
+    assert two.renamed("mine.rrl", at(MINE, "noise"), "noise") == {}
+
+
+@MODEST
+@given(recipes(), recipes(), st.data())
+def test_a_rename_keeps_what_a_recipe_means(tmp_path_factory, one, other, data):
+    text = f"param share = 0.3\nlet first = {text_of(one)}\nlet second = {text_of(other)}\n"
+    text += "first + second | (supervised(share) | keep(p=share)) + first\n"
+    graph = analyse(Source(text)).graph
+    if graph is None:  # the two together are too deep
+        return
+    documents = Documents()
+    document = documents.open("untitled:mine", 1, text)
+    own = [each for each in tokens_of(Source(text)) if each in ("share", "first", "second")]
+    token = data.draw(st.sampled_from(own))
+    edits = rename.rename(documents, document, token.start_pos, "another").changes
+    assert edits is not None
+    renamed = applied(text, edits["untitled:mine"])
+    assert analyse(Source(renamed)).graph == graph
+    assert not [each for each in tokens_of(Source(renamed)) if each == token]
