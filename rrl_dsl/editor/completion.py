@@ -168,13 +168,13 @@ def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 def _is_graph(statement: syntax.Statement) -> bool:
     """Whether a statement is, or seems meant as, the graph."""
     if isinstance(statement, syntax.Broken):
-        return statement.name is None and not statement.contrast
+        return statement.kind == "graph"
     return isinstance(statement, syntax.Result)
 
 
 def _is_contrast(statement: syntax.Statement) -> bool:
     if isinstance(statement, syntax.Broken):
-        return statement.contrast
+        return statement.kind == "contrast"
     return isinstance(statement, syntax.Contrast)
 
 
@@ -227,13 +227,14 @@ def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
     for statement in analysis.statements:
         if statement.span.end > place.start:
             break
-        name: str | None = None
+        names: Iterable[str] = ()
         if isinstance(statement, syntax.Param | syntax.Let | syntax.Import):
-            name = statement.name.text
+            names = (statement.name.text,)
         elif isinstance(statement, syntax.Broken):
-            name = statement.name
-        if name is not None and is_name(name) and name not in signatures():
-            found.setdefault(name, analysis.found.definitions.get(name))
+            names = sorted(statement.names)
+        for name in names:
+            if is_name(name) and name not in signatures():
+                found.setdefault(name, analysis.found.definitions.get(name))
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
 from rrl_dsl.generate import pages, toy
+from rrl_dsl.generate.arguments import arguments
 from rrl_dsl.generate.language_page import language_page
 from rrl_dsl.generate.stub import stub
 from rrl_dsl.generate.tables import digest, tables
@@ -25,6 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "rrl_dsl/__init__.pyi": stub,
+    "grammar/arguments.py": arguments,
     "grammar/vscode/syntaxes/rrl.tmLanguage.json": textmate,
     "docs/language.md": language_page,
     "docs/gallery.md": pages.gallery,

@@ -169,11 +169,13 @@ class _Resolver:
         self.contrast = value
 
     def broken(self, statement: syntax.Broken) -> None:
-        if statement.name is not None:
-            self.expressions.names[statement.name] = POISON
-        elif statement.contrast:
+        for name in statement.names - self.expressions.names.keys():
+            self.expressions.names[name] = POISON
+        if statement.kind == "contrast":
             self.contrast = POISON
-        else:
+        if statement.kind == "graph" or (
+            statement.open and statement is self.recipe.statements[-1]
+        ):
             self.result = POISON
 
     def whole(self, graph: Graph) -> Graph | None:

@@ -14,8 +14,9 @@ from typing import Final
 from lark import Token
 
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Edit
+from rrl_dsl.language.foreign import spelling_faults
 from rrl_dsl.language.span import Source, Span
-from rrl_dsl.language.spelling import check, span_of
+from rrl_dsl.language.spelling import span_of
 
 MAX_NESTING: Final = 64
 
@@ -40,7 +41,7 @@ def lines_of(tokens: list[Token], source: Source) -> Iterator[Line]:
     """The statements of a file, with the faults of spelling and bracketing in each."""
     for tokens_of_line in _cut([token for token in tokens if token.type != "COMMENT"]):
         line = Line(tokens_of_line)
-        line.faults += [fault for token in line.tokens if (fault := check(token, source))]
+        line.faults += spelling_faults(line.tokens, source)
         if all(fault.code != "RRL004" for fault in line.faults):  # it may have swallowed a `)`
             line.faults += _bracket_faults(line.tokens, source)
         yield line
@@ -84,16 +85,10 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
             level += 1
         elif token.type == "RPAR":
             if not opened:
-                yield Diagnostic(
-                    "RRL007",
-                    "this `)` closes nothing",
-                    span_of(token),
-                    source,
-                    hint="remove it, or open a bracket before it",
-                    edits=(Edit(span_of(token), ""),),
-                )
-                return
-            level = outside = opened.pop()[1]
+                yield _closes_nothing(tokens, place, source)
+                level = outside = 0
+            else:
+                level = outside = opened.pop()[1]
         elif token.type in _BINARY or token.type == "COMMA":
             level = outside
         if level > MAX_NESTING >= deepest:
@@ -108,8 +103,7 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
     for number, (place, _) in enumerate(opened):
         edits: tuple[Edit, ...] = ()
         if number < MAX_DIAGNOSTICS:  # later ones are not shown
-            end = _likely_end(tokens, place)
-            edits = (Edit(Span(end, end), ")"),)
+            edits = _closed(tokens, place)
         yield Diagnostic(
             "RRL006",
             "this `(` is never closed",
@@ -120,21 +114,45 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
         )
 
 
-def _likely_end(tokens: list[Token], opening: int) -> int:
-    """Where a missing `)` most likely belongs.
-
-    That is before an operator that follows a call's arguments, or else at the end of the bracket's
-    line, or of the statement where the line was left open to go on below.
-    """
-    bracket = tokens[opening]
-    is_call = opening > 0 and tokens[opening - 1].type == "NAME"
-    last, level = bracket, 0
-    for token in tokens[opening + 1 :]:
-        if token.line != bracket.line:
+def _closes_nothing(tokens: list[Token], place: int, source: Source) -> Diagnostic:
+    message, span = "this `)` closes nothing", span_of(tokens[place])
+    for at in reversed(range(1, place)):
+        previous, token = tokens[at - 1], tokens[at]
+        if token.type in (*_BINARY, "LPAR", "RPAR"):
             break
-        if is_call and level == 0 and token.type in _JOINS_GRAPHS:
-            return span_of(last).end
+        if previous.type == token.type == "NAME":  # a call without its `(`
+            end = span_of(previous).end
+            edits = (Edit(Span(end, end), "("),)
+            return Diagnostic(
+                "RRL007", message, span, source, f"open it after `{previous}`", edits=edits
+            )
+    hint = "remove it, or open a bracket before it"
+    return Diagnostic("RRL007", message, span, source, hint, edits=(Edit(span, ""),))
+
+
+def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
+    """Puts a missing `)` where it most likely belongs.
+
+    That is before a `|` or `&` that follows a call's arguments, at the end of a line on which the
+    bracket may end, or else at the end of the statement. A sign that hangs there makes way.
+    """
+    is_call = opening > 0 and tokens[opening - 1].type == "NAME"
+    last, level = opening, 0
+    for place in range(opening + 1, len(tokens)):
+        token, previous = tokens[place], tokens[last]
+        if level == 0:
+            breaks = token.line != previous.line and token.type not in ("COMMA", "RPAR")
+            if (breaks and not _hangs(previous)) or (is_call and token.type in _JOINS_GRAPHS):
+                break
         level += (token.type == "LPAR") - (token.type == "RPAR")
-        last = token
-    goes_on = last.type in _BINARY or last.type in ("LPAR", "COMMA", "EQUAL")
-    return span_of(tokens[-1] if goes_on else last).end
+        last = place
+    end = span_of(tokens[last])
+    if last == opening and not is_call:  # it holds nothing
+        return (Edit(end, ""),)
+    if _hangs(tokens[last]) and tokens[last].type != "LPAR":
+        return (Edit(end, ")"),)
+    return (Edit(Span(end.end, end.end), ")"),)
+
+
+def _hangs(token: Token) -> bool:
+    return token.type in _BINARY or token.type in ("LPAR", "COMMA", "EQUAL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from lark.exceptions import UnexpectedToken
@@ -15,8 +15,6 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import span_of
 from rrl_dsl.language.syntax import Broken, Recipe, Statement
 from rrl_dsl.language.unexpected import unexpected
-
-_DEFINES = frozenset({"param", "let"})
 
 
 def read(path: Path, name: str | None = None) -> Source:
@@ -94,9 +92,20 @@ def _broken(line: Line) -> Broken:
     tokens = line.tokens
     span = span_of(tokens[0]).to(span_of(tokens[-1]))
     types = [token.type for token in tokens]
-    if types[:2] == ["NAME", "EQUAL"]:  # a forgotten `let`
-        return Broken(span, str(tokens[0]))
-    if types[0] == "IMPORT" and "AS" in types[:-1]:
-        return Broken(span, str(tokens[types.index("AS") + 1]))
-    defines = tokens[0].lower() in _DEFINES and len(tokens) > 1
-    return Broken(span, str(tokens[1]) if defines else None, contrast=types[0] == "CONTRAST")
+    codes = {fault.code for fault in line.faults}
+    cut_short = any(edit.text == "\n" for fault in line.faults for edit in fault.edits)
+    is_open = "RRL006" in codes or cut_short
+    if types[0] in ("CONTRAST", "RRL"):
+        return Broken(span, "contrast" if types[0] == "CONTRAST" else "version", open=is_open)
+    if types[0] == "IMPORT" or (types[0] == "NAME" and types[1:2] == ["STRING"]):
+        defined = tokens[1:]  # whichever of them is the name
+    elif types[0] in ("LET", "PARAM"):
+        defined = tokens[1:2]
+    elif types[1:2] == ["EQUAL"] or (types[1:3] == ["NAME", "EQUAL"] and "RRL007" not in codes):
+        # `a = …`, `lett a = …`
+        defined = tokens[: types.index("EQUAL")]
+    else:
+        return Broken(span, "graph", open=is_open)
+    names = {str(token) for token in defined if token.type == "NAME"}
+    names |= {PurePath(token.strip("\"'")).stem for token in defined if token.type == "STRING"}
+    return Broken(span, "definition", frozenset(names), is_open)

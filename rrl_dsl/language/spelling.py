@@ -11,10 +11,12 @@ from rrl_dsl.language.span import Source, Span
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_EXACT_DIGITS = 19  # what fits 64 bits; longer ones are far out of every range
+_MAX_DIGITS = 308  # whole numbers as long as the largest real number
+_OTHER_QUOTE = {
+    '"': re.compile(r"'(?=\s*([,)|&+~#]|$))"),
+    "'": re.compile(r'"(?=\s*([,)|&+~#]|$))'),
+}
 _ESCAPE = re.compile(r"\\(.)")
-_MEANT = {"!": "~", "[": "(", "{": "(", "]": ")", "}": ")", ";": "", ":": "="}
-"""What is written in other languages -> what it is here."""
 
 
 def span_of(token: Token) -> Span:
@@ -26,20 +28,19 @@ def span_of(token: Token) -> Span:
 
 
 def check(token: Token, source: Source) -> Diagnostic | None:
-    """What is wrong with the spelling of a token, if anything."""
+    """What is wrong with the spelling of a token by itself, if anything."""
     span, text = span_of(token), str(token)
-    if token.type == "UNKNOWN":
-        message = f"`{_short(text)}` is not part of the language"
-        return _misspelt("RRL001", message, span, source, _MEANT.get(text))
     if token.type == "NUMBER" and number_value(text) is None:
-        message = f"`{_short(text)}` is not a number"
+        message = f"`{abridged(text)}` is not a number"
         plain = text.replace("_", "")
         if number_value(plain) is not None:
             return _misspelt("RRL002", message, span, source, plain)
         hint = "numbers are decimal and finite, like `2`, `0.05` or `1e-3`"
         return Diagnostic("RRL002", message, span, source, hint)
     if token.type == "NAME" and not is_name(text):
-        message = f"`{_short(text)}` is not a name; names are lower-case ASCII letters, digits, `_`"
+        message = (
+            f"`{abridged(text)}` is not a name; names are lower-case ASCII letters, digits, `_`"
+        )
         lowered = text.lower()
         return _misspelt("RRL003", message, span, source, lowered if is_name(lowered) else None)
     if token.type == "STRING":
@@ -50,8 +51,8 @@ def check(token: Token, source: Source) -> Diagnostic | None:
 def _misspelt(code: str, message: str, span: Span, source: Source, meant: str | None) -> Diagnostic:
     if meant is None:
         return Diagnostic(code, message, span, source)
-    hint = f"write `{meant}`" if meant else "remove it"
-    return Diagnostic(code, message, span, source, hint, edits=(Edit(span, meant),))
+    edits = (Edit(span, meant),)
+    return Diagnostic(code, message, span, source, f"write `{meant}`", edits=edits)
 
 
 def is_name(text: str) -> bool:
@@ -63,7 +64,7 @@ def number_value(text: str) -> int | float | None:
     """The value of an unsigned decimal number, or None where it is malformed or not finite."""
     if not _NUMBER.fullmatch(text) or len(text) > 400:
         return None
-    if text.isdigit() and len(text) <= _EXACT_DIGITS:
+    if text.isdigit() and len(text) <= _MAX_DIGITS:
         return int(text)
     value = float(text)
     return value if value != float("inf") else None
@@ -81,9 +82,13 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
     if _is_unclosed(text):
         quote = text[0]
         message = f"this string has no closing `{quote}` on its line"
-        body = re.match(r"[^,)|&+~#\s\\]*", text[1:])
-        end = span.start + 1 + (body.end() if body else 0)
-        edit = Edit(Span(end, end), quote)
+        other = _OTHER_QUOTE[quote].search(
+            text
+        )  # the string began with one and ends with the other
+        body = re.match(r"[^,)|&+~#\\]*", text[1:])
+        length = other.start() - 1 if other else len(body[0].rstrip()) if body else 0
+        end = span.start + 1 + length
+        edit = Edit(Span(end, end + 1 if other else end), quote)
         if text[end - span.start :].startswith("\\"):  # it took the quote, or stands for it
             took_it = text[end - span.start + 1 :].startswith(quote)
             edit = Edit(Span(end, end + 1), "" if took_it else quote)
@@ -108,5 +113,6 @@ def _is_unclosed(text: str) -> bool:
     return not body.endswith(text[0])
 
 
-def _short(text: str) -> str:
+def abridged(text: str) -> str:
+    """The text, or its beginning where it is long."""
     return text if len(text) <= 40 else f"{text[:40]}…"

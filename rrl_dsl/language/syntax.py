@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from rrl_dsl.language.span import Source, Span
 
@@ -144,13 +145,15 @@ class Broken:
 
     Attributes:
         span: Where it stands.
-        name: What it meant to define.
-        contrast: Whether it meant to be the contrast.
+        kind: What it meant to be: a definition, the contrast, or else the recipe's graph.
+        names: What it may have meant to define.
+        open: Whether its end is missing, so that it may have swallowed other statements.
     """
 
     span: Span
-    name: str | None
-    contrast: bool = False
+    kind: Literal["definition", "contrast", "graph", "version"]
+    names: frozenset[str] = frozenset()
+    open: bool = False
 
 
 Statement = Version | Param | Let | Import | Contrast | Result | Broken

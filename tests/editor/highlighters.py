@@ -39,7 +39,7 @@ _TYPES |= dict.fromkeys(["RRL", "PARAM", "LET", "IMPORT", "AS", "CONTRAST"], Kin
 _TYPES |= dict.fromkeys(["TRUE", "FALSE"], Kind.CONSTANT)
 _TYPES |= dict.fromkeys(["LPAR", "RPAR"], Kind.BRACKET)
 _SIGNS = ["UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPLEMENT", "EQUAL"]
-_TYPES |= {**dict.fromkeys(_SIGNS, Kind.OPERATOR), "COMMA": Kind.SEPARATOR}
+_TYPES |= {**dict.fromkeys(_SIGNS, Kind.OPERATOR), "COMMA": Kind.SEPARATOR, "UNKNOWN": Kind.INVALID}
 
 
 def tokens(text: str) -> list[Kind]:

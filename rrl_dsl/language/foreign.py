@@ -1,0 +1,155 @@
+"""Signs and idioms of other languages -> what they are here.
+
+A sign alone often does not tell what was meant: `%` ends a percentage or begins a comment, and
+`:` may be half of `:=`. So it is read together with its neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from lark import Token
+
+from rrl_dsl.language.diagnostics import Diagnostic, Edit
+from rrl_dsl.language.edits import without_argument
+from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.spelling import abridged, check, number_value, span_of
+
+_SIGNS: Final = {
+    **dict.fromkeys("[{", "("),
+    **dict.fromkeys("]}", ")"),
+    **dict.fromkeys("“”„«»", '"'),
+    **dict.fromkeys("‘’‚", "'"),
+    **dict.fromkeys("−–—", "-"),
+    **dict.fromkeys("∪∨", "|"),
+    **dict.fromkeys("∩∧", "&"),
+    **dict.fromkeys("!¬", "~"),
+    **dict.fromkeys("×·∗⋅", "*"),
+    **dict.fromkeys("\u200b\u200c\u200d\ufeff", ""),
+    ":": "=",
+}
+_OURS: Final = frozenset("()|&+-*~,=#\"' ")
+_PAIRS: Final = {"|>": "|", "->": "|", "=>": "=", ":=": "=", "!=": None, "<=": None, ">=": None}
+"""Signs of two characters, of which one is ours -> what they are here, if anything."""
+_PATH: Final = re.compile(r"[\w./\\-]+\.[^\W\d]\w*")
+_NOTHING: Final = frozenset({"None", "null", "Null", "NULL", "nil"})
+
+
+def spelling_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]:
+    """Everything that is misspelt in a statement."""
+    done = 0  # the end of what is already reported
+    for index, token in enumerate(tokens):
+        span = span_of(token)
+        if span.start < done:
+            continue
+        if token.type == "UNKNOWN":
+            fault = _comment(tokens, index, source) or _path(tokens, index, source)
+            fault = fault or _sign(tokens, index, source)
+        else:
+            fault = _nothing(tokens, index, source) or check(token, source)
+        if fault is not None:
+            assert fault.span is not None
+            done = max(span.end, fault.span.end)
+            yield fault
+
+
+def _comment(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
+    token = tokens[index]
+    opening = token[:2] if token[:2] in ("//", "/*") else token[:1]
+    first = index == 0 or tokens[index - 1].line != token.line
+    if not (opening in ("//", "/*") or (opening == "%" and first)):
+        return None
+    start = span_of(token).start
+    last = max((each for each in tokens[index:] if each.line == token.line), key=span_of)
+    edit = Edit(Span(start, start + len(opening)), "#")
+    span = Span(start, span_of(last).end)
+    message = f"`{opening}` is not part of the language"
+    return Diagnostic("RRL001", message, span, source, "a comment starts with `#`", edits=(edit,))
+
+
+def _path(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
+    """A file name that is not in quotes."""
+    if tokens[index].strip("./\\"):
+        return None
+    first = last = index
+    while first > 0 and _in_path(tokens[first - 1]) and _touch(tokens[first - 1], tokens[first]):
+        first -= 1
+    while (
+        last + 1 < len(tokens)
+        and _in_path(tokens[last + 1])
+        and _touch(tokens[last], tokens[last + 1])
+    ):
+        last += 1
+    span = span_of(tokens[first]).to(span_of(tokens[last]))
+    text = source.text[span.start : span.end]
+    opens = first > 0 and tokens[first - 1].type in ("LPAR", "COMMA", "EQUAL", "IMPORT")
+    if not (opens and _PATH.fullmatch(text)):
+        return None
+    quoted = '"{}"'.format(text.replace("\\", "/"))
+    message = f"`{abridged(text)}` is no name, and a file stands in quotes"
+    return Diagnostic(
+        "RRL001", message, span, source, f"write `{quoted}`", edits=(Edit(span, quoted),)
+    )
+
+
+def _in_path(token: Token) -> bool:
+    return token.type in ("NUMBER", "MINUS") or token.isidentifier() or not token.strip("./\\")
+
+
+def _touch(left: Token, right: Token) -> bool:
+    return left.end_pos == right.start_pos
+
+
+def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
+    token = tokens[index]
+    span, text = span_of(token), str(token)
+    before = tokens[index - 1] if index and _touch(tokens[index - 1], token) else None
+    after = tokens[index + 1] if index + 1 < len(tokens) else None
+    for left, right in ((before, token), (token, after)):
+        if left is not None and right is not None and f"{left}{right}" in _PAIRS:
+            return _foreign(source, span_of(left).to(span_of(right)), _PAIRS[f"{left}{right}"])
+    if text == "%" and before is not None and (value := number_value(before)) is not None:
+        return _foreign(source, span_of(before).to(span), f"{value / 100:.12g}")
+    ends_line = after is None or after.line != token.line
+    if text == "." and ends_line:
+        return _foreign(source, span, "")
+    if text == ";":
+        return _foreign(source, span, "" if ends_line else _separator(tokens[:index]))
+    return _foreign(source, span, _spelt(text))
+
+
+def _separator(before: list[Token]) -> str:
+    opened = sum(token in ("(", "[", "{") for token in before)
+    closed = sum(token in (")", "]", "}") for token in before)
+    return "," if opened > closed else "\n"
+
+
+def _spelt(text: str) -> str | None:
+    """The same in our signs, where each has one."""
+    signs = [_SIGNS.get(char, unicodedata.normalize("NFKC", char)) for char in text]
+    return "".join(signs) if all(sign == "" or sign in _OURS for sign in signs) else None
+
+
+def _foreign(source: Source, span: Span, meant: str | None) -> Diagnostic:
+    text = source.text[span.start : span.end]
+    message = f"`{abridged(text)}` is not part of the language"
+    if meant is None:
+        return Diagnostic("RRL001", message, span, source)
+    words = {"": "remove it", "\n": "start a new line", " ": "write a plain space"}
+    hint = words.get(meant, f"write `{meant}`")
+    return Diagnostic("RRL001", message, span, source, hint, edits=(Edit(span, meant),))
+
+
+def _nothing(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
+    """A named argument that is given no value."""
+    types = [token.type for token in tokens[max(0, index - 3) : index]]
+    named = types[1:] == ["NAME", "EQUAL"] and types[0] in ("LPAR", "COMMA")
+    if tokens[index] not in _NOTHING or not named:
+        return None
+    span, name = span_of(tokens[index]), tokens[index - 2]
+    message = f"`{tokens[index]}` is not a value, and what is not given is left out"
+    edits = without_argument(tokens, index - 2, index, source)
+    return Diagnostic("RRL003", message, span, source, f"remove `{name}=`", edits=edits)
