@@ -70,7 +70,8 @@ class Library:
             RRLError: Where the file cannot be read.
         """
         if path in self._open:
-            round_trip = " -> ".join(f"`{each.name}`" for each in [*self._open, path])
+            circle = [*self._open[self._open.index(path) :], path]
+            round_trip = " -> ".join(f"`{each.name}`" for each in circle)
             raise Refusal("RRL023", f"these recipes import each other: {round_trip}")
         # `true` and 1 are equal, and two values
         given = sorted((name, type(value).__name__, value) for name, value in params.items())

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
-from rrl_dsl.language.diagnostics import nearest
+from rrl_dsl.language.diagnostics import RRLError, nearest
 
 Arguments = Mapping[str, Any]
 """Parameter name -> a `Value` of the parameter's type; None where an optional one was left out."""
@@ -173,15 +174,20 @@ def signatures() -> Mapping[str, Signature]:
     return {name: each for kind in kinds for name, each in _SIGNATURES.items() if each.kind == kind}
 
 
-def lookup(name: str, *, suggest: bool = True) -> Signature:
+def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Signature:
     """The built-in of that name.
 
+    Args:
+        name: What is looked for.
+        others: What else may have been meant.
+        suggest: Whether to look for the nearest name where there is none.
+
     Raises:
-        Refusal: RRL101, with the nearest name as a hint where one is to be looked for.
+        Refusal: RRL101, with the nearest name as a hint.
     """
     known = signatures()
     if name not in known:
-        meant = nearest(name, list(known)) if suggest else None
+        meant = nearest(name, [*others, *known]) if suggest else None
         hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
         raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, instead=meant)
     return known[name]
@@ -197,21 +203,21 @@ def bind(
     """
     given, refusals = _match(signature, positional, named)
     bound: dict[str, Value | None] = {}
+    missing: list[Parameter] = []
     for parameter in signature.parameters:
         at, value = given.get(parameter.name, (None, parameter.default))
         if parameter.name not in given and isinstance(value, _Required):
-            message = f"`{signature.name}` needs `{parameter.name}`, {parameter.type.described}"
-            missing = f"{parameter.name}={parameter.example}"
-            hint = f"add `{missing}`; the signature is `{signature}`"
-            refusals.append(Refusal("RRL208", message, hint, instead=missing))
+            missing.append(parameter)
         elif parameter.name in given and (value is not None or parameter.default is not None):
             try:
-                bound[parameter.name] = _accept(parameter, value)
+                bound[parameter.name] = accept(parameter, value)
             except Refusal as problem:
                 message = f"`{parameter.name}` {problem.message}"
                 refusals.append(replace(problem, message=message, at=at))
         else:
             bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
+    if missing and not any(each.code == "RRL102" for each in refusals):  # one may be misspelt
+        refusals.append(_missing(signature, missing))
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):
             message = f"`{one}` and `{other}` exclude each other"
@@ -222,7 +228,12 @@ def bind(
     return bound, refusals
 
 
-def _accept(parameter: Parameter, value: object) -> Value:
+def accept(parameter: Parameter, value: object) -> Value:
+    """The value as a parameter holds it.
+
+    Raises:
+        Refusal: RRL202 for another type, RRL301 for a value out of range.
+    """
     if not isinstance(value, Schedule):
         return parameter.type.accept(value)
     if not parameter.schedulable or not isinstance(parameter.type, Number):
@@ -231,9 +242,29 @@ def _accept(parameter: Parameter, value: object) -> Value:
     return parameter.type.accept_schedule(value)
 
 
+def fits(parameter: Parameter, value: object) -> bool:
+    """Whether a parameter accepts a value."""
+    try:
+        accept(parameter, value)
+    except (Refusal, RRLError):
+        return False
+    return True
+
+
 def _default(value: object) -> Scalar | None:
     assert value is None or isinstance(value, (bool, int, float, str))
     return value
+
+
+def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:
+    needed = ", ".join(f"{each.name}={each.example}" for each in missing)
+    if len(missing) == 1:
+        message = f"`{signature.name}` needs `{missing[0].name}`, {missing[0].type.described}"
+    else:
+        *names, last = (f"`{each.name}`" for each in missing)
+        message = f"`{signature.name}` needs {', '.join(names)} and {last}"
+    hint = f"add `{needed}`; the signature is `{signature}`"
+    return Refusal("RRL208", message, hint, instead=needed)
 
 
 def _match(
@@ -247,27 +278,52 @@ def _match(
         for index, (slot, value) in enumerate(zip(slots, positional, strict=False))
     }
     if len(positional) > len(slots):
-        message = f"`{signature.name}` takes {_count(len(slots), len(positional))}"
-        hint = f"the signature is `{signature}`"
-        surplus = len(slots)
-        meant = signature.parameters[surplus].name if surplus < len(signature.parameters) else None
-        if meant is not None and meant not in named:  # the next one, which goes by name
-            given[meant] = surplus, positional[surplus]
-            hint = f"give it by name, `{meant}=`"
-        refusals.append(Refusal("RRL206", message, hint, surplus, instead=meant))
+        refusals.append(_surplus(signature, positional, named, given))
     names = [parameter.name for parameter in signature.parameters]
     for name, value in named.items():
         if name not in names:
-            meant = nearest(name, names)
-            hint = f"did you mean `{meant}`?" if meant else f"the signature is `{signature}`"
-            message = f"`{signature.name}` has no argument `{name}`"
-            refusals.append(Refusal("RRL102", message, hint, name, instead=meant))
+            refusals.append(_unknown(signature, name, {*named, *given}))
         elif name in given:
             message = f"`{name}` is given twice, by position and by name"
             refusals.append(Refusal("RRL207", message, "remove one of them", name, instead=name))
         else:
             given[name] = (name, value)
     return given, refusals
+
+
+def _surplus(
+    signature: Signature,
+    positional: Sequence[object],
+    named: Mapping[str, object],
+    given: dict[str, tuple[int | str | None, object]],
+) -> Refusal:
+    """Refuses positional arguments that are too many; where they fit by name, they are given so."""
+    first = len(given)
+    message = f"`{signature.name}` takes {_count(first, len(positional))}"
+    rest = signature.parameters[first:]
+    free = iter([each for each in rest if each.name not in named])
+    taken: list[str] = []
+    for value in positional[first:]:
+        taken += islice((each.name for each in free if fits(each, value)), 1)
+    if len(taken) < len(positional) - first:
+        hint = f"the signature is `{signature}`"
+        return Refusal("RRL206", message, hint, first)
+    for at, name in enumerate(taken, first):
+        given[name] = at, positional[at]
+    names = ", ".join(f"`{name}=`" for name in taken)
+    hint = f"give {'it' if len(taken) == 1 else 'them'} by name, {names}"
+    return Refusal("RRL206", message, hint, first, instead=" ".join(taken))
+
+
+def _unknown(signature: Signature, name: str, given: set[str]) -> Refusal:
+    message = f"`{signature.name}` has no argument `{name}`"
+    free = [each for each in signature.parameters if each.name not in given]
+    needed = [each.name for each in free if each.required]
+    meant = nearest(name, [each.name for each in free])
+    if meant is None and len(needed) == 1:
+        meant = needed[0]
+    hint = f"did you mean `{meant}`?" if meant else f"the signature is `{signature}`"
+    return Refusal("RRL102", message, hint, name, instead=meant)
 
 
 def _count(number: int, given: int) -> str:

@@ -85,7 +85,7 @@ class _Resolver:
             again = isinstance(self.recipe.statements[0], syntax.Version)
             hint = "remove it" if again else "move it to the first line"
             self.report("RRL017", "`rrl` comes first, and once", statement.span, hint)
-        elif statement.number.value not in (1, None):
+        elif statement.number.value is not None and str(statement.number.value) != "1":
             message = f"this release reads version 1 of the language, not {statement.number.value}"
             span = statement.number.span
             self.report("RRL018", message, span, "write `rrl 1`", replaced(span, "1"))
@@ -99,7 +99,9 @@ class _Resolver:
         if name in self.params and not isinstance(default, Poison):
             value = self.overridden(name, default, statement.span)
         written = None if isinstance(default, Poison) else default
-        self.define(Definition(name, "param", *self.at(statement.name), value, default=written))
+        place = self.at(statement.name)
+        span = None if name in self.params else statement.value.span
+        self.define(Definition(name, "param", *place, value, default=written, literal=span))
 
     def overridden(self, name: str, default: Scalar, span: Span) -> Scalar | Poison:
         given = self.params[name]
@@ -112,7 +114,10 @@ class _Resolver:
     def let(self, statement: syntax.Let) -> None:
         value = self.expressions.value(statement.value)
         if self.may_define(statement.name):
-            self.define(Definition(statement.name.text, "let", *self.at(statement.name), value))
+            name, place = statement.name.text, self.at(statement.name)
+            literals = syntax.Number | syntax.String | syntax.Boolean
+            span = statement.value.span if isinstance(statement.value, literals) else None
+            self.define(Definition(name, "let", *place, value, literal=span))
 
     def imported(self, statement: syntax.Import) -> None:
         if not self.may_define(statement.name):
@@ -123,7 +128,7 @@ class _Resolver:
         if written is not None:
             try:
                 target = self.library.find(written, self.recipe.source)
-                meaning = self.imported_graph(target, {}, statement.file.span)
+                meaning = self.imported_graph(target, statement.file.span)
             except Refusal as refusal:
                 self.expressions.refused(refusal, statement.file.span)
         place = self.at(statement.name)
@@ -136,32 +141,35 @@ class _Resolver:
         if self.graphs > 1:
             message = "a recipe has one graph, and this is another"
             hint = "join the two with `|`, or name the first with `let`"
-            self.report("RRL016", message, span, hint)
+            at = next(n for n, each in enumerate(self.recipe.statements) if each is statement)
+            follows = isinstance(self.recipe.statements[at - 1], syntax.Result)
+            joined = follows and isinstance(value, Graph) and isinstance(self.result, Graph)
+            edits = (Edit(Span(span.start, span.start), "| "),) if joined else ()
+            self.report("RRL016", message, span, hint, edits)
             value = POISON
         elif self.early is not None:
             message = "the contrast comes last, after the graph"
             self.report("RRL017", message, self.early.span, "move this below the graph")
         elif isinstance(value, Transform):
-            shown = str(value) if len(value.calls) < 4 else "transform"
             message = "a recipe is a graph, and this is a transform"
-            mended = f"{_EXAMPLE} | {self.expressions.quoted(span, str(value))}"
-            hint = f"write `{_EXAMPLE} | {shown}`"
-            self.report("RRL204", message, span, hint, replaced(span, mended))
+            hint = f"write `{_EXAMPLE} | {self.expressions.quoted(span, '…')}`"
+            edits = (Edit(Span(span.start, span.start), f"{_EXAMPLE} | "),)
+            self.report("RRL204", message, span, hint, edits)
             value = POISON
         elif not isinstance(value, Graph | Poison):
             message = f"a recipe is a graph, and this is {described(value)}"
-            hint = f"the smallest recipe is `{_EXAMPLE}`"
-            self.report("RRL210", message, span, hint, replaced(span, _EXAMPLE))
+            self.report("RRL210", message, span, f"the smallest recipe is `{_EXAMPLE}`")
             value = POISON
         self.result = value
 
     def contrast_with(self, statement: syntax.Contrast) -> None:
         value = self.expressions.value(statement.value)
         if not self.graphs:
-            self.early = statement
+            self.early = self.early or statement
         if self.contrast is not None:
             message = "a recipe has one contrast, and this is another"
             self.report("RRL016", message, statement.span, "join the two with `|` or `&`")
+            value = POISON
         elif not isinstance(value, Graph | Poison):
             message = f"a contrast is a graph, not {described(value)}"
             self.report("RRL201", message, statement.value.span)
@@ -171,6 +179,8 @@ class _Resolver:
     def broken(self, statement: syntax.Broken) -> None:
         for name in statement.names - self.expressions.names.keys():
             self.expressions.names[name] = POISON
+        if statement.kind == "definition" and not statement.names:
+            self.expressions.lost = True
         if statement.kind == "contrast":
             self.contrast = POISON
         if statement.kind == "graph" or (
@@ -201,12 +211,21 @@ class _Resolver:
             self.expressions.names[name.text] = POISON
             return False
         if name.text in self.expressions.names:
-            self.report("RRL103", f"`{name.text}` is already defined", name.span)
+            self.report("RRL103", f"`{name.text}` is already defined", name.span, self.first(name))
+            self.expressions.names[name.text] = POISON
             return False
         if self.graphs:
             message = "the graph comes last, after every definition"
             self.report("RRL017", message, name.span, "move this above the graph")
         return True
+
+    def first(self, name: syntax.Name) -> str | None:
+        """Where a name was defined before."""
+        definition = self.found.definitions.get(name.text)
+        if definition is None:  # what it was to be has an error
+            return None
+        line, _ = self.recipe.source.position(definition.span.start)
+        return f"the first stands on line {line}"
 
     def define(self, definition: Definition) -> None:
         self.found.definitions[definition.name] = definition
@@ -217,19 +236,15 @@ class _Resolver:
 
     # imports
 
-    def imported_graph(self, path: Path, params: Mapping[str, Scalar], span: Span) -> Meaning:
-        """The graph of a file; its own errors are reported as its own."""
+    def imported_graph(self, path: Path, span: Span) -> Meaning:
+        """The graph of a file as it stands; its own errors are reported as its own."""
         try:
-            other = self.library.resolve(path, params, resolve)
+            other = self.library.resolve(path, {}, resolve)
         except RRLError as problem:
-            self.expressions.adopt(problem.diagnostics, span)
+            self.expressions.adopt(problem.diagnostics, span, path, span)
             return POISON
         self.found.files |= {path, *other.files}
-        if params and other.faults and not self.library.resolve(path, {}, resolve).faults:
-            first = other.faults[0]  # the file is sound: what it was given here is at fault
-            self.report(first.code, f"{first.message}, in `{path.name}`", span, first.hint)
-        else:
-            self.found.faults += other.faults
+        self.found.faults += other.faults
         return POISON if other.graph is None else other.graph
 
     def import_with(
@@ -238,33 +253,62 @@ class _Resolver:
         params: Mapping[str, tuple[Scalar, syntax.Argument]],
         span: Span,
     ) -> Meaning:
-        if definition.target is None or isinstance(definition.meaning, Poison):
+        """The graph of an imported recipe with other parameters, which are checked by name."""
+        path = definition.target
+        if path is None or isinstance(definition.meaning, Poison):
             return POISON
-        known = self.library.resolve(definition.target, {}, resolve).definitions
+        known = self.library.resolve(path, {}, resolve).definitions
         parameters = {each.name: each.default for each in known.values() if each.kind == "param"}
-        given: dict[str, Scalar] = {}
-        for name, (value, argument) in params.items():
-            default = parameters.get(name)
-            if default is None:
-                meant = nearest(name, list(parameters))
-                hint = f"did you mean `{meant}`?" if meant else _declared(parameters)
-                message = f"the recipe `{definition.name}` has no parameter `{name}`"
-                place = argument.name.span if argument.name else argument.span
-                self.report("RRL106", message, place, hint, replaced(place, meant))
-            elif _sort(default) != _sort(value):
-                message = (
-                    f"the parameter `{name}` is {described(default)} and was given "
-                    f"{described(value)}"
-                )
-                self.report("RRL211", message, argument.value.span)
-            else:
-                given[name] = value
-        if len(given) < len(params):
+        fit = [self.parameter_fits(definition, parameters, name, *params[name]) for name in params]
+        if not all(fit):
             return POISON
         try:
-            return self.imported_graph(definition.target, given, span)
+            return self.graph_with(path, params, span)
         except Refusal as refusal:
             return self.expressions.refused(refusal, span)
+
+    def parameter_fits(
+        self,
+        definition: Definition,
+        parameters: Mapping[str, Scalar | None],
+        name: str,
+        value: Scalar,
+        argument: syntax.Argument,
+    ) -> bool:
+        """Whether an imported recipe has a parameter of that name and sort; reports where not."""
+        default = parameters.get(name)
+        if default is None:
+            meant = nearest(name, list(parameters))
+            hint = f"did you mean `{meant}`?" if meant else _declared(parameters)
+            message = f"the recipe `{definition.name}` has no parameter `{name}`"
+            place = argument.name.span if argument.name else argument.span
+            self.report("RRL106", message, place, hint, replaced(place, meant))
+        elif _sort(default) != _sort(value):
+            message = (
+                f"the parameter `{name}` is {described(default)} and was given {described(value)}"
+            )
+            self.report("RRL211", message, argument.value.span)
+        return default is not None and _sort(default) == _sort(value)
+
+    def graph_with(
+        self, path: Path, params: Mapping[str, tuple[Scalar, syntax.Argument]], span: Span
+    ) -> Meaning:
+        """The graph of a sound recipe; what is wrong with it now stands at what it was given."""
+        values = {name: value for name, (value, _) in params.items()}
+        other = self.library.resolve(path, values, resolve)
+        self.found.files |= other.files
+        if other.graph is not None:
+            return other.graph
+        blamed = False
+        for name, (value, argument) in params.items():
+            alone = self.library.resolve(path, {name: value}, resolve)
+            for fault in alone.faults:
+                blamed = True
+                message = f"{fault.message}, in `{path.name}`"
+                self.report(fault.code, message, argument.value.span, fault.hint)
+        for fault in () if blamed else other.faults:  # only together do they not fit
+            self.report(fault.code, f"{fault.message}, in `{path.name}`", span, fault.hint)
+        return POISON
 
     # reports
 

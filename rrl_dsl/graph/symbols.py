@@ -37,6 +37,7 @@ class Definition:
         meaning: What it denotes; of an import, the graph of the imported recipe.
         target: The file that an import names.
         default: For a parameter, its value as written in the file, whatever it was set to.
+        literal: Where the literal stands that it is, unless it was set to something else.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Definition:
     meaning: Meaning
     target: Path | None = None
     default: bool | int | float | str | None = None
+    literal: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rrl_dsl.graph import links
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.language.diagnostics import listing, nearest
+from rrl_dsl.language.spelling import number_value
 
 Scalar = bool | int | float | str
 """What a literal of the language denotes."""
@@ -19,7 +20,7 @@ Value = Scalar | Schedule | links.Links
 """What an argument holds, as the compiled graph carries it."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it becomes)
     """Why a value does not fit, before anyone knows where it was written.
 
@@ -28,7 +29,8 @@ class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it become
         message: What was found and what would fit.
         hint: The mend in words, where one is known.
         at: The argument at fault: its position, its name, or None for the call as a whole.
-        instead: What to write in place of what is at fault, where that mends it.
+        instead: What to write in place of what is at fault, where that mends it; of arguments that
+            are to be given by name, their names.
     """
 
     code: str
@@ -70,7 +72,11 @@ class Number:
             Refusal: RRL202 for another type, RRL301 for a value out of range.
         """
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+            quoted = number_value(value) if isinstance(value, str) else None
+            instead = None if quoted is None else str(value)
+            hint = instead and f"write `{instead}`"
+            message = f"wants {self.described}, not {described(value)}"
+            raise Refusal("RRL202", message, hint, instead=instead)
         if self.integral and not isinstance(value, numbers.Integral):
             whole = float(value).is_integer() and self.contains(value)
             instead = str(int(float(value))) if whole else None
@@ -89,8 +95,9 @@ class Number:
         Raises:
             Refusal: RRL301.
         """
+        low = self.from_low and schedule.start != schedule.end
         for end in (schedule.start, schedule.end):
-            if not (self.contains(end) or (self.from_low and end == self.low)):
+            if not (self.contains(end) or (low and end == self.low)):
                 message = f"wants {self.fitting(end)}, and this schedule reaches {_plain(end)}"
                 raise Refusal("RRL301", message)
         return schedule
@@ -208,7 +215,7 @@ class Choice:
         if not isinstance(value, str):
             raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
         if value not in self.values:
-            meant = nearest(value, self.values)
+            meant = nearest(value, self.values, likeness=0.7)
             hint = f"did you mean `{meant}`?" if meant else None
             raise Refusal("RRL301", f"wants {self.described}, not `{value}`", hint, instead=meant)
         return value
@@ -229,7 +236,10 @@ class Flag:
             Refusal: RRL202 for another type.
         """
         if not isinstance(value, bool):
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+            instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
+            hint = instead and f"write `{instead}`"
+            message = f"wants {self.described}, not {described(value)}"
+            raise Refusal("RRL202", message, hint, instead=instead)
         return value
 
 

@@ -17,7 +17,7 @@ from rrl_dsl.language.span import Source, Span
 
 MAX_DIAGNOSTICS = 100
 _EXCERPT_WIDTH = 100
-_CANDIDATES = 500
+_CANDIDATES = 250
 _LONG_QUOTE = re.compile(r"`([^`]{120})[^`]{20,}?([^`]{40})`")  # paths stay whole
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files: writing one so that a reader never sees half of it, and finding one that was misspelt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import error, nearest
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -40,3 +40,16 @@ def write_text(path: Path, text: str) -> None:
         RRLError: RRL507 where it cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
+
+
+def near_file(path: Path) -> Path | None:
+    """The file beside a path that does not exist whose name is nearest, of the same suffix."""
+    if path.exists():
+        return None
+    try:
+        beside = sorted(path.parent.iterdir())
+    except (OSError, ValueError):  # ValueError: a null character
+        return None
+    known = {each.stem: each for each in beside if path.suffix in ("", each.suffix)}
+    meant = nearest(path.stem, list(known), likeness=0.7)
+    return None if meant is None else known[meant]

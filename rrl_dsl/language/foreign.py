@@ -13,6 +13,7 @@ from typing import Final
 
 from lark import Token
 
+from rrl_dsl.grammar.arguments import ARGUMENTS
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.edits import without_argument
 from rrl_dsl.language.span import Source, Span
@@ -35,6 +36,7 @@ _OURS: Final = frozenset("()|&+-*~,=#\"' ")
 _PAIRS: Final = {"|>": "|", "->": "|", "=>": "=", ":=": "=", "!=": None, "<=": None, ">=": None}
 """Signs of two characters, of which one is ours -> what they are here, if anything."""
 _PATH: Final = re.compile(r"[\w./\\-]+\.[^\W\d]\w*")
+_FACTOR: Final = re.compile(r"(?P<factor>[\d.]+)(?P<name>[a-z]\w*)")
 _NOTHING: Final = frozenset({"None", "null", "Null", "NULL", "nil"})
 
 
@@ -49,7 +51,8 @@ def spelling_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
             fault = _comment(tokens, index, source) or _path(tokens, index, source)
             fault = fault or _sign(tokens, index, source)
         else:
-            fault = _nothing(tokens, index, source) or check(token, source)
+            fault = _nothing(tokens, index, source) or _factor(token, source)
+            fault = fault or check(token, source)
         if fault is not None:
             assert fault.span is not None
             done = max(span.end, fault.span.end)
@@ -114,8 +117,12 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     if text == "%" and before is not None and (value := number_value(before)) is not None:
         return _foreign(source, span_of(before).to(span), f"{value / 100:.12g}")
     ends_line = after is None or after.line != token.line
-    if text == "." and ends_line:
+    if text in (".", "\\") and ends_line:
         return _foreign(source, span, "")
+    if text == "." and before == "rrl" and after is not None and _touch(token, after):
+        return _foreign(source, span_of(before).to(span), "")
+    if text == "." and index and tokens[index - 1].type == "RPAR":  # a chain of methods
+        return _foreign(source, span, " | ")
     if text == ";":
         return _foreign(source, span, "" if ends_line else _separator(tokens[:index]))
     return _foreign(source, span, _spelt(text))
@@ -139,17 +146,34 @@ def _foreign(source: Source, span: Span, meant: str | None) -> Diagnostic:
     if meant is None:
         return Diagnostic("RRL001", message, span, source)
     words = {"": "remove it", "\n": "start a new line", " ": "write a plain space"}
-    hint = words.get(meant, f"write `{meant}`")
+    hint = words.get(meant, f"write `{meant.strip()}`")
     return Diagnostic("RRL001", message, span, source, hint, edits=(Edit(span, meant),))
 
 
-def _nothing(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
-    """A named argument that is given no value."""
-    types = [token.type for token in tokens[max(0, index - 3) : index]]
-    named = types[1:] == ["NAME", "EQUAL"] and types[0] in ("LPAR", "COMMA")
-    if tokens[index] not in _NOTHING or not named:
+def _factor(token: Token, source: Source) -> Diagnostic | None:
+    """A number that touches the built-in whose graph it scales: `2ssl()`."""
+    found = _FACTOR.fullmatch(token)
+    if found is None or token.type != "NUMBER" or found["name"] not in ARGUMENTS:
         return None
-    span, name = span_of(tokens[index]), tokens[index - 2]
+    span, meant = span_of(token), f"{found['factor']} * {found['name']}"
+    message = f"`{abridged(token)}` is not a number"
+    return Diagnostic(
+        "RRL002", message, span, source, f"write `{meant}`", edits=(Edit(span, meant),)
+    )
+
+
+def _nothing(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
+    """An argument that is given no value."""
+    if tokens[index] not in _NOTHING:
+        return None
+    is_named = index >= 2 and tokens[index - 1].type == "EQUAL"
+    first = index - 2 if is_named else index
+    before = [token.type for token in tokens[max(0, first - 2) : first]]
+    after = [token.type for token in tokens[index + 1 : index + 2]]
+    begins = before[-1:] == ["COMMA"] or before == ["NAME", "LPAR"]
+    if not begins or after not in (["COMMA"], ["RPAR"]):
+        return None
     message = f"`{tokens[index]}` is not a value, and what is not given is left out"
-    edits = without_argument(tokens, index - 2, index, source)
-    return Diagnostic("RRL003", message, span, source, f"remove `{name}=`", edits=edits)
+    hint = f"remove `{tokens[first]}=`" if is_named else "remove it"
+    edits = without_argument(tokens, first, index, source)
+    return Diagnostic("RRL003", message, span_of(tokens[index]), source, hint, edits=edits)

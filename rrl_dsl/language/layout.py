@@ -13,6 +13,7 @@ from typing import Final
 
 from lark import Token
 
+from rrl_dsl.grammar.arguments import ARGUMENTS
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Diagnostic, Edit
 from rrl_dsl.language.foreign import spelling_faults
 from rrl_dsl.language.span import Source, Span
@@ -21,7 +22,7 @@ from rrl_dsl.language.spelling import span_of
 MAX_NESTING: Final = 64
 
 _BINARY = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
-_JOINS_GRAPHS = frozenset({"UNION", "INTERSECTION"})
+_JOINS_GRAPHS = _BINARY - {"TIMES"}
 _OPENS_STATEMENT = frozenset({"RRL", "PARAM", "LET", "IMPORT", "CONTRAST"})
 
 
@@ -116,6 +117,10 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
 
 def _closes_nothing(tokens: list[Token], place: int, source: Source) -> Diagnostic:
     message, span = "this `)` closes nothing", span_of(tokens[place])
+    before = tokens[place - 1] if place else None
+    if before is not None and before in ARGUMENTS:  # `ssl)`
+        hint, edits = f"open it after `{before}`", (Edit(Span(span.start, span.start), "("),)
+        return Diagnostic("RRL007", message, span, source, hint, edits=edits)
     for at in reversed(range(1, place)):
         previous, token = tokens[at - 1], tokens[at]
         if token.type in (*_BINARY, "LPAR", "RPAR"):
@@ -133,8 +138,8 @@ def _closes_nothing(tokens: list[Token], place: int, source: Source) -> Diagnost
 def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
     """Puts a missing `)` where it most likely belongs.
 
-    That is before a `|` or `&` that follows a call's arguments, at the end of a line on which the
-    bracket may end, or else at the end of the statement. A sign that hangs there makes way.
+    That is before an operator that no argument of a call can hold, at the end of a line on which
+    the bracket may end, or else at the end of the statement. A sign that hangs there makes way.
     """
     is_call = opening > 0 and tokens[opening - 1].type == "NAME"
     last, level = opening, 0
@@ -142,7 +147,9 @@ def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
         token, previous = tokens[place], tokens[last]
         if level == 0:
             breaks = token.line != previous.line and token.type not in ("COMMA", "RPAR")
-            if (breaks and not _hangs(previous)) or (is_call and token.type in _JOINS_GRAPHS):
+            if breaks and not _hangs(previous):
+                break
+            if is_call and token.type in _JOINS_GRAPHS and not _is_sign(tokens, place):
                 break
         level += (token.type == "LPAR") - (token.type == "RPAR")
         last = place
@@ -152,6 +159,12 @@ def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
     if _hangs(tokens[last]) and tokens[last].type != "LPAR":
         return (Edit(end, ")"),)
     return (Edit(Span(end.end, end.end), ")"),)
+
+
+def _is_sign(tokens: list[Token], place: int) -> bool:
+    """Whether a minus is the sign of a number."""
+    after = tokens[place + 1].type if place + 1 < len(tokens) else ""
+    return tokens[place].type == "MINUS" and after == "NUMBER"
 
 
 def _hangs(token: Token) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 from lark import Token
@@ -139,6 +140,10 @@ def _misspelt_keyword(place: Place) -> Diagnostic | None:
     first, token, after = place.tokens[0], place.token, place.after
     if place.index != 1 or first.type != "NAME" or token.type not in ("NAME", "STRING", "NUMBER"):
         return None
+    if first == "return":
+        edits = cut(place.source, Span(span_of(first).start, span_of(token).start))
+        message = "the graph of a recipe stands by itself"
+        return place.fault(message, "remove `return`", *edits, span=span_of(first))
     if token.type == "STRING":
         meant: str | None = "import"
     elif token.type == "NAME" and after is not None and after.type == "EQUAL":
@@ -226,11 +231,23 @@ def _between_arguments(place: Place) -> Diagnostic | None:
         return None
     end = span_of(before).end
     span, gap = Span(end, end + 1), Span(end, end)
+    if (fused := _fused_argument(place, before)) is not None:
+        message = f"`=` is missing between `{fused}` and its value"
+        at = span_of(before).start + len(fused)
+        return place.fault(message, "add `=`", Edit(Span(at, at), "="), span=span_of(before))
     if "EQUAL" in place.accepted and _names_argument(place, before):
         message = f"`=` is missing between `{before}` and `{token}`"
         return place.fault(message, "add `=`", Edit(gap, "="), span=span)
     message = f"a comma is missing between `{before}` and `{token}`"
     return place.fault(message, "add `,`", Edit(gap, ","), span=span, code="RRL010")
+
+
+def _fused_argument(place: Place, word: Token) -> str | None:
+    """The name of the argument in `fpr0.05`, whose first digits were read as part of the name."""
+    name = word.rstrip("0123456789")
+    is_whole = place.token.type == "NUMBER" and word.end_pos == place.token.start_pos
+    known = ARGUMENTS.get(place.called or "", "").split()
+    return name if is_whole and name != word and name in known else None
 
 
 def _names_argument(place: Place, word: Token) -> bool:
@@ -254,6 +271,15 @@ def _value_left_out(place: Place) -> Diagnostic | None:
     if place.token.type == "COMMA" and before.type in ("LPAR", "COMMA"):
         message = f"an argument is missing between `{before}` and `,`"
         return place.fault(message, "remove the comma", Edit(span_of(place.token), ""))
+    return None
+
+
+def _comment_of_sql(place: Place) -> Diagnostic | None:
+    for first, second in pairwise(place.tokens[max(0, place.index - 2) : place.index + 1]):
+        if first.type == second.type == "MINUS" and first.end_pos == second.start_pos:
+            span = span_of(first).to(span_of(second))
+            message = "`--` is not part of the language"
+            return place.fault(message, "a comment starts with `#`", Edit(span, "#"), span=span)
     return None
 
 
@@ -304,9 +330,13 @@ def _operator_missing(place: Place) -> Diagnostic | None:
 
 
 def _operand_missing(place: Place) -> Diagnostic | None:
-    token = place.token
+    token, before = place.token, place.before
     if token.type not in OPERATORS or "LPAR" not in place.accepted or "UNION" in place.accepted:
         return None
+    if before is not None and before.type == token.type and before.end_pos == token.start_pos:
+        span = span_of(before).to(span_of(token))
+        message = f"`{before}{token}` is not part of the language"
+        return place.fault(message, f"write `{token}`", Edit(span, str(token)), span=span)
     message = f"`{token}` has nothing on its left to work on"
     return place.fault(message, f"remove `{token}`", Edit(span_of(token), ""))
 
@@ -322,6 +352,7 @@ _MISTAKES: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
     _version,
     _between_arguments,
     _value_left_out,
+    _comment_of_sql,
     _sign_twice,
     _called_twice,
     _comma_between_graphs,

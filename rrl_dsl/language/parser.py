@@ -95,8 +95,10 @@ def _broken(line: Line) -> Broken:
     codes = {fault.code for fault in line.faults}
     cut_short = any(edit.text == "\n" for fault in line.faults for edit in fault.edits)
     is_open = "RRL006" in codes or cut_short
-    if types[0] in ("CONTRAST", "RRL"):
-        return Broken(span, "contrast" if types[0] == "CONTRAST" else "version", open=is_open)
+    if types[0] == "CONTRAST":
+        return Broken(span, "contrast", open=is_open)
+    if types[0] == "RRL" and "UNKNOWN" not in types:  # not `rrl.ssl()`
+        return Broken(span, "version", open=is_open)
     if types[0] == "IMPORT" or (types[0] == "NAME" and types[1:2] == ["STRING"]):
         defined = tokens[1:]  # whichever of them is the name
     elif types[0] in ("LET", "PARAM"):

@@ -13,8 +13,8 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 308  # whole numbers as long as the largest real number
 _OTHER_QUOTE = {
-    '"': re.compile(r"'(?=\s*([,)|&+~#]|$))"),
-    "'": re.compile(r'"(?=\s*([,)|&+~#]|$))'),
+    '"': re.compile(r"'(?=\s*(as\b|[,)|&+~#]|$))"),
+    "'": re.compile(r'"(?=\s*(as\b|[,)|&+~#]|$))'),
 }
 _ESCAPE = re.compile(r"\\(.)")
 
@@ -85,7 +85,7 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
         other = _OTHER_QUOTE[quote].search(
             text
         )  # the string began with one and ends with the other
-        body = re.match(r"[^,)|&+~#\\]*", text[1:])
+        body = re.match(r".*?(?=\s+as\b|[,)|&+~#\\]|$)", text[1:])
         length = other.start() - 1 if other else len(body[0].rstrip()) if body else 0
         end = span.start + 1 + length
         edit = Edit(Span(end, end + 1 if other else end), quote)

@@ -285,7 +285,7 @@ def test_another_text_is_left_alone(editor: Editor, mine: str):
             "ssl(views=2) | corrupt(fpr=0.05)",
         ),
         ("supervised(frac 0.3)", "Add `=`", "supervised(frac= 0.3)"),
-        ("keep(0.9)", "Write `ssl(views=2) | keep(p=0.9)`", "ssl(views=2) | keep(0.9)"),
+        ("keep(0.9)", "Write `ssl(views=2) | keep(0.9)`", "ssl(views=2) | keep(0.9)"),
     ],
 )
 def test_a_mend(editor: Editor, text: str, title: str, mended: str):

@@ -121,7 +121,7 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
         ("ssl(views 2)", "add `=`", "ssl(views= 2)"),
         ("ssl(views=2", "add the `)`", "ssl(views=2)"),
         ("supervised(.3 coarse)", "add `,`", "supervised(.3, coarse)"),
-        ("ssl() || self()", "remove `|`", "ssl() | self()"),
+        ("ssl() || self()", "write `|`", "ssl() | self()"),
         ("ssl() | drop_self", "write `drop_self()`", "ssl() | drop_self()"),
         ("rrl 2\nssl()", "write `rrl 1`", "rrl 1\nssl()"),
         ("let a = ssl()\na()", "write `a`", "let a = ssl()\na"),
@@ -132,7 +132,7 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
             "write `(ssl() & self()) | keep(.5)`",
             "(ssl() & self()) | keep(.5)",
         ),
-        ("keep(1)", "write `ssl(views=2) | keep(p=1.0)`", "ssl(views=2) | keep(p=1.0)"),
+        ("keep(1)", "write `ssl(views=2) | keep(1)`", "ssl(views=2) | keep(1)"),
         ("ssl() - 2*self()", "`threshold(0)`", "ssl() - (2*self() | threshold(0))"),
     ],
 )

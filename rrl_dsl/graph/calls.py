@@ -1,0 +1,334 @@
+"""Calls of built-ins and of imported recipes -> what they denote, their arguments checked."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rrl_dsl.graph import links
+from rrl_dsl.graph.functions import make
+from rrl_dsl.graph.mends import mends_of, named, without
+from rrl_dsl.graph.registry import Parameter, Signature, bind, fits, lookup, signatures
+from rrl_dsl.graph.reports import Reports, replaced
+from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Reference
+from rrl_dsl.graph.types import Choice, Field, File, Flag, Refusal, Scalar, described
+from rrl_dsl.language import syntax
+from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Edit, RRLError, nearest
+from rrl_dsl.language.span import Span
+
+_OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals of what an argument holds
+_DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
+_FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+_Places = dict[int | str | None, Span]
+ImportWith = Callable[[Definition, Mapping[str, tuple[Scalar, syntax.Argument]], Span], Meaning]
+"""The graph of an imported recipe with other parameters, each with where it is given."""
+
+
+@dataclass
+class Calls(Reports):
+    """Evaluates the calls of one file.
+
+    Attributes:
+        import_with: What a call of an imported recipe denotes.
+        names: What each name denotes that was defined so far, or was reported.
+        defined: The names that the file defines anywhere.
+        lost: Whether the name of a definition could not be read; an unknown name may be it.
+    """
+
+    import_with: ImportWith
+    names: dict[str, Meaning] = field(default_factory=dict)
+    defined: set[str] = field(default_factory=set)
+    lost: bool = False
+
+    @abstractmethod
+    def value(self, node: syntax.Expression) -> Meaning:
+        """What an expression denotes; `POISON` where something in it was reported."""
+
+    def refer(self, node: syntax.Name) -> Meaning:
+        """What a defined name denotes; notes that it is used."""
+        if node.text in self.found.definitions:
+            reference = Reference(node.span, self.found.definitions[node.text])
+            self.found.references.append(reference)
+        return self.noted(node.span, self.names[node.text])
+
+    def call(self, node: syntax.Call) -> Meaning:
+        """What a call denotes."""
+        definition = self.found.definitions.get(node.name.text)
+        if definition is not None and definition.kind == "import":
+            return self.imported(node, definition)
+        known = self.names.get(node.name.text)
+        if known is not None and not isinstance(known, Poison):
+            self.refer(node.name)
+            message = f"`{node.name.text}` is defined here and is not called"
+            edits = replaced(node.span, node.name.text)
+            self.report("RRL107", message, node.span, f"write `{node.name.text}`", edits)
+            return POISON
+        if not node.name.valid or (known is not None and node.name.text not in signatures()):
+            return self.called_in_vain(node)
+        if self.lost and node.name.text not in signatures():
+            return self.called_in_vain(node)
+        try:
+            suggest = len(self.found.faults) < MAX_DIAGNOSTICS  # later ones are not shown
+            imports = [
+                each.name for each in self.found.definitions.values() if each.kind == "import"
+            ]
+            signature = lookup(node.name.text, others=imports, suggest=suggest)
+        except Refusal as refusal:
+            self.refused(refusal, node.name.span)
+            return self.called_in_vain(node)
+        arguments = self.bound(node, signature)
+        return POISON if arguments is None else make(signature, arguments)
+
+    def called_in_vain(self, node: syntax.Call) -> Poison:
+        """Reports what is wrong in the arguments of a call of nothing known."""
+        for argument in node.arguments:
+            if not isinstance(argument.value, syntax.Name):
+                self.value(argument.value)
+        return POISON
+
+    def bound(self, node: syntax.Call, signature: Signature) -> Mapping[str, object] | None:
+        """The arguments of a call, or None where something was reported."""
+        positional, keywords, places, dropped = self.arguments(node, signature)
+        slots = [parameter for parameter in signature.parameters if parameter.positional]
+        values = [
+            self.argument(argument, slots[at] if at < len(slots) else None, node)
+            for at, argument in enumerate(positional)
+        ]
+        by_name = {
+            name: self.argument(argument, signature.parameter(name), node)
+            for name, argument in keywords.items()
+        }
+        poisoned = any(isinstance(each, Poison) for each in (*values, *by_name.values()))
+        arguments, refusals = bind(signature, values, by_name)
+        for each in refusals:
+            at = each.at
+            value = values[at] if isinstance(at, int) else by_name.get(at) if at else None
+            known_fault = each.code in _OF_THE_VALUE and isinstance(value, Poison)
+            if known_fault or (dropped and each.code == "RRL208"):
+                continue
+            place = places.get(at, node.span)
+            written = positional[at] if isinstance(at, int) else keywords.get(at) if at else None
+            definition = None if written is None else self.defined_by(written.value)
+            hint, edits = each.hint, mends_of(each, node, place, self.source)
+            if each.code in _OF_THE_VALUE and definition is not None:
+                edits = self.set_to(definition, each)
+            if each.code == "RRL206" and (number := self.decimal_comma(node, place)):
+                hint, edits = f"write `{number.text}`", (number,)
+            self.report(each.code, each.message, place, hint, edits)
+        return None if refusals or poisoned or dropped else arguments
+
+    def set_to(self, definition: Definition, refusal: Refusal) -> tuple[Edit, ...]:
+        """The mend of a value that does not fit, where a definition gives it."""
+        if definition.literal is None or refusal.instead is None:
+            return ()
+        is_word = refusal.code == "RRL301" and isinstance(definition.meaning, str)
+        return replaced(definition.literal, f'"{refusal.instead}"' if is_word else refusal.instead)
+
+    def decimal_comma(self, call: syntax.Call, surplus: Span) -> Edit | None:
+        """The mend of `0,5`, where the `5` is one argument too many."""
+        before = [each.span for each in call.arguments if each.span.end < surplus.start]
+        span = before[-1].to(surplus) if before else surplus
+        text = self.source.text[span.start : span.end]
+        return Edit(span, text.replace(",", ".")) if _DECIMAL_COMMA.fullmatch(text) else None
+
+    def defined_by(self, node: syntax.Expression) -> Definition | None:
+        """The definition of a bare name."""
+        return self.found.definitions.get(node.text) if isinstance(node, syntax.Name) else None
+
+    def arguments(
+        self, node: syntax.Call, signature: Signature
+    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Places, bool]:
+        """Positional and named arguments, where each stands, and whether any was left out."""
+        positional: list[syntax.Argument] = []
+        keywords: dict[str, syntax.Argument] = {}
+        places: _Places = {}
+        dropped = False
+        for argument in node.arguments:
+            if argument.name is None and keywords:
+                dropped = True
+                self.after_named(node, argument)
+            elif argument.name is None:
+                places[len(positional)] = argument.span
+                positional.append(argument)
+            elif not argument.name.valid:
+                dropped = True  # its spelling was reported
+            elif argument.name.text in keywords:
+                self.given_twice(node, argument, argument.name)
+            else:
+                unknown = signature.parameter(argument.name.text) is None
+                span = argument.name.span if unknown else argument.value.span
+                places[argument.name.text] = span
+                keywords[argument.name.text] = argument
+        return positional, keywords, places, dropped
+
+    def after_named(self, node: syntax.Call, argument: syntax.Argument) -> None:
+        """Reports a positional argument that stands after a named one."""
+        written = argument.value
+        value = written.text if isinstance(written, syntax.Name) else self.value(written)
+        meant = next((each.name for each in _free(node, argument) if fits(each, value)), None)
+        message = "a positional argument stands after a named one"
+        hint = "give this one by name as well" + (f", `{meant}=`" if meant else "")
+        edits = (named(argument, meant),) if meant else ()
+        self.report("RRL209", message, argument.span, hint, edits)
+
+    def given_twice(self, node: syntax.Call, argument: syntax.Argument, name: syntax.Name) -> None:
+        """Reports an argument whose name stood before."""
+        message = f"`{name.text}` is given twice"
+        edits = without(argument, node, self.source)
+        self.report("RRL207", message, argument.span, "remove one of them", edits)
+
+    # what an argument holds
+
+    def argument(
+        self, node: syntax.Argument, parameter: Parameter | None, call: syntax.Call
+    ) -> object:
+        """An argument's value; a bare name may be a word where a field or a choice is wanted.
+
+        Where nothing is known to be wanted, the argument itself is the error, not the word.
+        """
+        wanted = None if parameter is None else parameter.type
+        value = node.value
+        while isinstance(value, syntax.Group):
+            value = value.inner
+        if isinstance(wanted, Field | Choice) and isinstance(value, syntax.Call):
+            return self.called_word(value, wanted)
+        if isinstance(wanted, File):
+            return self.file(value)
+        if not isinstance(value, syntax.Name):
+            return self.value(value)
+        if parameter is None or isinstance(wanted, Field | Choice):
+            return self.word(value)
+        if value.text in self.names or not value.valid:
+            return self.value(value)
+        return self.undefined(node, value, parameter, call)
+
+    def called_word(self, node: syntax.Call, wanted: Field | Choice) -> Meaning:
+        """The value of a call where a word is wanted; `cosine()` means `cosine`."""
+        word = node.name.text
+        is_word = word in wanted.values if isinstance(wanted, Choice) else word not in signatures()
+        if node.arguments or not is_word or word in self.names:
+            return self.value(node)
+        message = f"`{word}` is a word here and is not called"
+        self.report("RRL202", message, node.span, f"write `{word}`", replaced(node.span, word))
+        return POISON
+
+    def word(self, node: syntax.Name) -> Meaning:
+        """A bare name: what the `param` or the string that the `let` of that name is, or a word."""
+        definition = self.found.definitions.get(node.text)
+        is_text = definition is not None and isinstance(definition.meaning, str)
+        if definition is not None and (definition.kind == "param" or is_text):
+            return self.refer(node)
+        return node.text if node.valid else POISON
+
+    def undefined(
+        self, argument: syntax.Argument, name: syntax.Name, parameter: Parameter, call: syntax.Call
+    ) -> Poison:
+        """Reports a name that is not defined, where a number or a flag is wanted."""
+        built_in = signatures().get(name.text)
+        if built_in is not None and built_in.kind == "schedule" and parameter.schedulable:
+            self.value(name)
+        elif built_in is not None:
+            message = f"`{parameter.name}` wants {parameter.type.described}, not a {built_in.kind}"
+            self.report("RRL202", message, name.span)
+        elif not self.lost:
+            hint, edits = self.instead_of(argument, name, parameter, call)
+            self.report("RRL101", f"`{name.text}` is not defined", name.span, hint, edits)
+        return POISON
+
+    def instead_of(
+        self, argument: syntax.Argument, name: syntax.Name, parameter: Parameter, call: syntax.Call
+    ) -> tuple[str, tuple[Edit, ...]]:
+        """What may have been meant by a name that is not defined, in words and as edits."""
+        word = name.text
+        if isinstance(parameter.type, Flag) and word in _FLAGS:
+            return f"write `{_FLAGS[word]}`", replaced(name.span, _FLAGS[word])
+        if word in self.defined:
+            return "its definition comes first", ()
+        known = [each for each, value in self.names.items() if fits(parameter, value)]
+        if len(self.found.faults) < MAX_DIAGNOSTICS and (meant := nearest(word, known)):
+            return f"did you mean `{meant}`?", replaced(name.span, meant)
+        for other in _free(call, argument):
+            holds_words = isinstance(other.type, Field | Choice)
+            if argument.name is None and holds_words and fits(other, word):
+                return f"write `{other.name}={word}`", (named(argument, other.name),)
+        return f"`{parameter.name}` wants {parameter.type.described}", ()
+
+    def file(self, node: syntax.Expression) -> object:
+        """The pairs of a file, whose path is relative to the recipe's folder."""
+        if isinstance(node, syntax.Name) and node.valid and node.text not in self.names:
+            if node.text in self.defined:
+                hint, edits = "its definition comes first", replaced(node.span, None)
+            else:
+                quoted = f'"{node.text}.csv"'
+                hint, edits = f"write `{quoted}`", replaced(node.span, quoted)
+            message = f"`{node.text}` is not defined, and a file is written in quotes"
+            self.report("RRL101", message, node.span, hint, edits)
+            return POISON
+        written, span = self.value(node), node.span
+        if not isinstance(written, str):
+            return written
+        if self.source.directory is None and not Path(written).is_absolute():
+            message = f'"{written}" is relative to a file, and this text is in none'
+            hint = "save the recipe as a file, or give its directory"
+            self.report("RRL024", message, span, hint)
+            return POISON
+        path = (self.source.directory or Path()) / written
+        try:
+            name = str(Path(self.source.name).parent / written)
+            pairs = links.read(path, written, name)
+        except RRLError as problem:
+            definition = self.defined_by(node)
+            defined = None if definition is None else definition.literal
+            literal = span if isinstance(node, syntax.String) else defined
+            self.adopt(problem.diagnostics, span, path, literal)
+            return POISON
+        self.found.files.add(path)
+        return pairs
+
+    # imported recipes
+
+    def imported(self, node: syntax.Call, definition: Definition) -> Meaning:
+        """The graph of an imported recipe with other parameters."""
+        self.refer(node.name)
+        params: dict[str, tuple[Scalar, syntax.Argument]] = {}
+        known = True
+        for argument in node.arguments:
+            value = self.parameter(argument.value)
+            if argument.name is None:
+                message = f"`{node.name.text}` takes its parameters by name"
+                hint = f"write the name of one before it, as in `{node.name.text}(name=value)`"
+                self.report("RRL206", message, argument.span, hint)
+            elif not argument.name.valid:
+                known = False  # its spelling was reported
+                continue
+            elif argument.name.text in params:
+                self.given_twice(node, argument, argument.name)
+            elif isinstance(value, bool | int | float | str):
+                params[argument.name.text] = value, argument
+                continue
+            elif not isinstance(value, Poison):
+                message = f"a parameter is a number, a string or a flag, not {described(value)}"
+                self.report("RRL202", message, argument.value.span)
+            known = False
+        graph = self.import_with(definition, params, node.span)
+        return graph if known else POISON
+
+    def parameter(self, node: syntax.Expression) -> Meaning:
+        """The value of an imported recipe's parameter; an undefined bare name is a word."""
+        if isinstance(node, syntax.Name) and node.text not in self.names:
+            return self.word(node)
+        return self.value(node)
+
+
+def _free(call: syntax.Call, argument: syntax.Argument) -> list[Parameter]:
+    """The parameters of a built-in that neither a name nor what stands before an argument takes."""
+    at = next(index for index, each in enumerate(call.arguments) if each is argument)
+    taken = {each.name.text for each in call.arguments if each.name is not None}
+    parameters = signatures()[call.name.text].parameters
+    unnamed = sum(each.name is None for each in call.arguments[:at])
+    taken |= {each.name for each in parameters[:unnamed] if each.positional}
+    return [each for each in parameters if each.name not in taken]
