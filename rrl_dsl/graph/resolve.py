@@ -6,6 +6,7 @@ Every independent error of a file is reported. What depends on something already
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -346,6 +347,7 @@ def _declared(parameters: Mapping[str, object] | list[str]) -> str:
 
 
 def _sort(value: object) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    return "string" if isinstance(value, str) else "number"
+    for sort in (bool, str, numbers.Real):
+        if isinstance(value, sort):
+            return sort.__name__
+    return "another"

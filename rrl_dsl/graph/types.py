@@ -113,12 +113,16 @@ class Number:
         if self.high >= _LARGEST and value > self.high:
             noun = "a whole number" if self.integral else "a number"
             return f"{noun} of at most {_plain(int(self.high) if self.integral else self.high)}"
+        if self.low <= -_FLOAT32_MAX and value < self.low:
+            return f"{noun} of at least {_plain(self.low)}"
         return self.described
 
     @property
     def described(self) -> str:
         """The type in words, with its range."""
         noun = "a whole number" if self.integral else "a number"
+        if self.low <= -_FLOAT32_MAX:
+            return noun
         if self.high >= _LARGEST:
             return f"{noun} {'above' if self.open_low else 'of at least'} {_plain(self.low)}"
         if self.open_low:

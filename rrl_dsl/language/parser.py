@@ -14,7 +14,6 @@ from rrl_dsl.language.lexer import grammar, tokens_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import span_of
 from rrl_dsl.language.syntax import Broken, Recipe, Statement
-from rrl_dsl.language.unexpected import unexpected
 
 
 def read(path: Path, name: str | None = None) -> Source:
@@ -76,15 +75,16 @@ def _parse_line(line: Line, source: Source) -> tuple[Statement, list[Diagnostic]
     if unreadable:
         return _broken(line), line.faults
     parser = grammar().parse_interactive("")
-    for index, token in enumerate(line.tokens):
-        try:
-            parser.feed_token(token)
-        except UnexpectedToken:
-            return _broken(line), line.faults or [unexpected(line.tokens, index, source)]
+    taken = 0
     try:
+        for token in line.tokens:
+            parser.feed_token(token)
+            taken += 1
         statement = parser.feed_eof(line.tokens[-1])  # type: ignore[no-untyped-call]
     except UnexpectedToken:
-        return _broken(line), line.faults or [unexpected(line.tokens, len(line.tokens), source)]
+        from rrl_dsl.language.unexpected import unexpected  # only a mistake needs it
+
+        return _broken(line), line.faults or [unexpected(line.tokens, taken, source)]
     return cast(Statement, statement), line.faults
 
 

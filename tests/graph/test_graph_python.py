@@ -227,6 +227,13 @@ def test_whole_number_may_take_the_place_of_a_real_one_and_the_argument_decides(
         rrl.parse("param v = 2\nssl(v)", params={"v": 2.5})
 
 
+def test_a_parameter_is_set_to_a_literal_and_to_nothing_else():
+    text, ramp = "param f = 1\nsupervised(f)", rrl.linear(0, 1, epochs=5)
+    with pytest.raises(rrl.RRLError, match="RRL211.* is the number 1 and was given a schedule"):
+        rrl.parse(text, params={"f": ramp})
+    assert rrl.parse(text, params={"f": np.float32(0.5)}) == rrl.supervised(0.5)
+
+
 def test_bare_word_is_a_parameter_before_it_is_a_field_and_a_quoted_one_never():
     text = "param coarse = 'fine'\nsupervised(labels={})"
     assert rrl.parse(text.format("coarse")) == rrl.supervised(labels="fine")
