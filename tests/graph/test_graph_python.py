@@ -229,7 +229,7 @@ def test_whole_number_may_take_the_place_of_a_real_one_and_the_argument_decides(
 
 def test_a_parameter_is_set_to_a_literal_and_to_nothing_else():
     text, ramp = "param f = 1\nsupervised(f)", rrl.linear(0, 1, epochs=5)
-    with pytest.raises(rrl.RRLError, match="RRL211.* is the number 1 and was given a schedule"):
+    with pytest.raises(rrl.RRLError, match=r"RRL211.* is the number 1 and was given a schedule"):
         rrl.parse(text, params={"f": ramp})
     assert rrl.parse(text, params={"f": np.float32(0.5)}) == rrl.supervised(0.5)
 
