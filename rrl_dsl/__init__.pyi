@@ -151,7 +151,7 @@ def keep(
 ) -> Transform:
     """Keeps each edge with probability p.
 
-    The same as `corrupt(tpr=p)`.
+    No edge is added: what `corrupt(tpr=p)` does, with draws of its own.
     """
 
 def threshold(at: float) -> Transform:

@@ -260,6 +260,7 @@ FRACTION: Final = Number("Fraction", integral=False, low=0, high=1, open_low=Tru
 PROBABILITY: Final = Number("Probability", integral=False, low=0, high=1)
 WEIGHT: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX)
 POSITIVE: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX, open_low=True)
+PERPLEXITY: Final = Number("Float", integral=False, low=1, high=_FLOAT32_MAX)
 REAL: Final = Number("Float", integral=False, low=-_FLOAT32_MAX, high=_FLOAT32_MAX)
 FIELD: Final = Field()
 SPACE: Final = Space()

@@ -14,6 +14,7 @@ from rrl_dsl.graph.types import (
     FRACTION,
     INDEX,
     MODEL_SPACES,
+    PERPLEXITY,
     POSITIVE,
     PROBABILITY,
     SEED,
@@ -173,7 +174,9 @@ register(
             ),
             Parameter("temperature", POSITIVE, "Of `cosine`, `dot` and `exp`.", default=1.0),
             Parameter("bandwidth", POSITIVE, "Of `rbf`.", default=1.0),
-            Parameter("perplexity", POSITIVE, "Of `sne`: how many neighbours count.", default=30.0),
+            Parameter(
+                "perplexity", PERPLEXITY, "Of `sne`: how many neighbours count.", default=30.0
+            ),
         ),
         binary=lambda arguments: False,
         limit=_most_similar,

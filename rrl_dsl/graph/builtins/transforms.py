@@ -15,6 +15,7 @@ from rrl_dsl.graph.types import (
     SEED,
     WEIGHT,
     Choice,
+    Refusal,
 )
 
 _NOISE: Final = (
@@ -34,6 +35,14 @@ _NOISE: Final = (
     ),
     Parameter("seed", SEED, SEED_PARAMETER.doc, default=None, positional=False),
 )
+
+
+def _any_epoch(arguments: Arguments) -> Refusal | None:
+    start, end = arguments["start"], arguments["end"]
+    if end is None or start < end:
+        return None
+    message = f"`end` wants an epoch after `start`, which is {start}, not {end}"
+    return Refusal("RRL301", message, at="end")
 
 
 def _redraws(arguments: Arguments) -> bool:
@@ -77,7 +86,8 @@ register(
     Signature(
         "keep",
         "transform",
-        "Keeps each edge with probability p.\n\nThe same as `corrupt(tpr=p)`.",
+        "Keeps each edge with probability p.\n\n"
+        "No edge is added: what `corrupt(tpr=p)` does, with draws of its own.",
         "supervised() | keep(0.5)",
         (
             Parameter(
@@ -164,6 +174,7 @@ register(
             Parameter("end", INDEX, "The epoch after the last; none: to the end.", default=None),
         ),
         timed=lambda arguments: bool(arguments["start"]) or arguments["end"] is not None,
+        check=_any_epoch,
     )
 )
 register(
