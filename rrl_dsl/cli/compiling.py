@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rrl_dsl.cli.output import output, print_diagnostic, print_facts, print_json
+from rrl_dsl.cli.output import errors, output, print_diagnostic, print_facts, print_json
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
@@ -25,9 +26,12 @@ from rrl_dsl.cli.recipes import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rrl_dsl.backends.program import Program
     from rrl_dsl.data.table import Columns
     from rrl_dsl.graph.algebra import Graph
+    from rrl_dsl.language.diagnostics import Diagnostic
     from rrl_dsl.language.span import Source
     from rrl_dsl.report.figures import Figures
     from rrl_dsl.report.sample import Pixels
@@ -73,9 +77,7 @@ def compile_recipe(
     if faults and (drawn or nodes != _DATASET):
         raise RRLError(faults)
     figures = None if faults else _figures(program, columns, batch, epoch)
-    if json:
-        print_json(_record(program, figures))
-    else:
+    if not json:
         for fault in faults:
             print_diagnostic(fault.as_warning())
         if figures is not None:
@@ -83,7 +85,9 @@ def compile_recipe(
     if drawn:
         samples = min(batch, PICTURE_SAMPLES)
         sample = picture_of(source, program.graph, columns, samples, seed=seed, epoch=epoch)
-        _draw(source, program.graph, sample, show and not json, out)
+        _draw(source, program.graph, sample, show, out, errors() if json else output())
+    if json:
+        print_json(_record(program, figures, faults))
 
 
 def picture_of(
@@ -115,7 +119,12 @@ def _figures(program: Program, columns: Columns, batch: int, epoch: int) -> Figu
 
 
 def _draw(
-    source: Source, graph: Graph, sample: GraphSample, in_terminal: bool, out: Path | None
+    source: Source,
+    graph: Graph,
+    sample: GraphSample,
+    in_terminal: bool,
+    out: Path | None,
+    console: Console,
 ) -> None:
     from rrl_dsl.report.tree import tree_of
     from rrl_dsl.show import figure, terminal
@@ -123,14 +132,13 @@ def _draw(
 
     tree = tree_of(graph)
     if in_terminal:
-        output().print()
-        output().print(terminal.matrix_text(sample, width=min(output().width, 120)))
-        output().print()
-        output().print("\n".join(tree_lines(tree)), markup=False)
+        console.print()
+        console.print(terminal.matrix_text(sample, width=min(console.width, 120)))
+        console.print()
+        console.print("\n".join(tree_lines(tree)), markup=False)
     path = out or Path(f"{Path(source.name).stem if source.name != '-e' else 'graph'}.png")
     figure.save(figure.draw(sample, tree), path)
-    if in_terminal or out:
-        output().print(f"\npicture   {path}", markup=False)
+    console.print(f"\npicture   {path}", markup=False)
 
 
 def _print_program(source: Source, program: Program) -> None:
@@ -156,11 +164,14 @@ def _print_figures(figures: Figures) -> None:
         output().print(f"          {line}", markup=False, soft_wrap=True)
 
 
-def _record(program: Program, figures: Figures | None) -> dict[str, Any]:
+def _record(
+    program: Program, figures: Figures | None, faults: Sequence[Diagnostic]
+) -> dict[str, Any]:
     return {
         "identity": program.identity,
         "binary": program.binary,
         "scope": program.graph.scope,
         "requires": asdict(program.requires),
         "figures": None if figures is None else asdict(figures),
+        "faults": [fault.as_warning().to_dict() for fault in faults],
     }

@@ -110,7 +110,7 @@ def diff(
                 "identities": [before.identity, after.identity],
                 "tree": [str(line) for line in lines],
                 "edges": None if changes is None else asdict(changes),
-                "faults": [fault.to_dict() for fault in faults],
+                "faults": [fault.as_warning().to_dict() for fault in faults],
             }
         )
         return
@@ -270,6 +270,6 @@ def _record(found: Explanation) -> dict[str, Any]:
         "calls": [{"call": call, "facts": facts} for call, facts in found.calls],
         "rewriting": {"before": found.before, "steps": found.steps, "after": found.after},
         "figures": None if found.figures is None else asdict(found.figures),
-        "faults": [fault.to_dict() for fault in found.faults],
+        "faults": [fault.as_warning().to_dict() for fault in found.faults],
         "cost": asdict(found.cost) | {"total": found.cost.total},
     }

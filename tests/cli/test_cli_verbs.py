@@ -51,6 +51,24 @@ def test_json_is_for_tools(cli):
     assert record["figures"]["edges"] == pytest.approx(2 * 256 / 10, rel=0.02)
 
 
+def test_json_is_all_of_standard_output_whatever_else_is_asked_for(cli, tmp_path):
+    result = cli("compile", "-e", "ssl()", "--json", "--show", "--out", "graph.svg")
+    assert json.loads(result.out)["faults"] == []
+    assert "picture   graph.svg" in result.err
+    assert "density" in result.err
+    assert (tmp_path / "graph.svg").exists()
+    refused = cli("compile", "-e", "ssl()", "--json", "--out", "nowhere/graph.svg")
+    assert refused.code == 1
+    assert [each["code"] for each in json.loads(refused.out)] == ["RRL507"]
+
+
+def test_json_says_what_the_data_set_lacks(cli):
+    record = json.loads(cli("compile", "-e", "supervised(labels=fine)", "--json").out)
+    assert record["figures"] is None
+    [fault] = record["faults"]
+    assert (fault["code"], fault["severity"]) == ("RRL401", "warning")
+
+
 def test_a_label_the_default_data_lacks_is_a_warning_without_a_picture(cli):
     result = cli("compile", "-e", "supervised(labels=fine)")
     assert result.code == 0
