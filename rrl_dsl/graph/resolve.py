@@ -321,13 +321,20 @@ class _Resolver:
         self.report("RRL015", message, Span(end, end + 1), hint)
 
     def unknown_params(self) -> None:
-        known = [each.name for each in self.found.definitions.values() if each.kind == "param"]
+        definitions = self.found.definitions
+        known = [each.name for each in definitions.values() if each.kind == "param"]
         for name in self.params:
-            if name not in known and name not in self.expressions.names:
+            if name in known or (name in self.expressions.names and name not in definitions):
+                continue  # what was reported already has a name and no definition
+            if name in definitions:
+                kind = "an import" if definitions[name].kind == "import" else "a `let`"
+                message = f"`{name}` is {kind}, not a parameter"
+                hint = f"declare it with `param {name} = …`"
+            else:
+                message = f"the recipe has no parameter `{name}`"
                 meant = nearest(name, known)
                 hint = f"did you mean `{meant}`?" if meant else _declared(known)
-                fault = Diagnostic("RRL106", f"the recipe has no parameter `{name}`", hint=hint)
-                self.found.faults.append(fault)
+            self.found.faults.append(Diagnostic("RRL106", message, hint=hint))
 
     def report(
         self,
