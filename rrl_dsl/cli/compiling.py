@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rrl_dsl.cli.output import errors, output, print_diagnostic, print_facts, print_json
+from rrl_dsl.cli.output import errors, output, print_diagnostic, print_json
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
+    Download,
     Epoch,
     Expression,
     Json,
@@ -22,8 +23,10 @@ from rrl_dsl.cli.recipes import (
     Seed,
     columns_of,
     parameters_of,
+    print_program,
     source_of,
 )
+from rrl_dsl.language.diagnostics import RRLError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +59,7 @@ def compile_recipe(
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """Check a recipe, print what it is and needs, and draw its graph.
@@ -65,13 +69,12 @@ def compile_recipe(
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
-    from rrl_dsl.language.diagnostics import RRLError
 
     source = source_of(recipe, expression)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:
-        _print_program(source, program)
-    columns = columns_of(nodes, data_dir)
+        print_program(source, program)
+    columns = columns_of(nodes, data_dir, download)
     drawn = show or out is not None
     faults = columns.faults(program.requires.columns)
     if faults and (drawn or nodes != _DATASET):
@@ -138,21 +141,7 @@ def _draw(
         console.print("\n".join(tree_lines(tree)), markup=False)
     path = out or Path(f"{Path(source.name).stem if source.name != '-e' else 'graph'}.png")
     figure.save(figure.draw(sample, tree), path)
-    console.print(f"\npicture   {path}", markup=False)
-
-
-def _print_program(source: Source, program: Program) -> None:
-    from rrl_dsl.report.recipe import kind_of, needs_in_words, scope_in_words
-
-    print_facts(
-        {
-            "recipe": source.name,
-            "type": kind_of(program),
-            "scope": scope_in_words(program.graph.scope),
-            "needs": ", ".join(needs_in_words(program.requires)),
-            "identity": program.identity,
-        }
-    )
+    console.print(f"\npicture   {printable(str(path))}", markup=False, soft_wrap=True)
 
 
 def _print_figures(figures: Figures) -> None:

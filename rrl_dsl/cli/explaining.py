@@ -1,19 +1,20 @@
-"""`explain` and `diff`: what a code, a built-in or a recipe is, and how two recipes differ."""
+"""`explain`: what a code, a built-in or a recipe is."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rrl_dsl.cli.output import output, print_facts, print_json
+from rrl_dsl.cli.output import output, print_json, print_not_known
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
+    Download,
     Epoch,
     Expression,
     Json,
@@ -22,15 +23,17 @@ from rrl_dsl.cli.recipes import (
     Seed,
     columns_of,
     parameters_of,
+    print_program,
     source_of,
 )
-from rrl_dsl.language.diagnostics import Diagnostic, error, nearest
+from rrl_dsl.cli.sources import recipes_beside
+from rrl_dsl.language.diagnostics import error, nearest
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.cost import Cost
     from rrl_dsl.report.recipe import Explanation
 
-_CODE: Final = re.compile(r"(?i:rrl)\d+")
+_CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
 
 
 def explain(
@@ -45,6 +48,7 @@ def explain(
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """Explain an error code, a built-in of the language, or a recipe.
@@ -55,85 +59,50 @@ def explain(
     Examples: `rrl-dsl explain RRL203`, `rrl-dsl explain corrupt`,
     `rrl-dsl explain recipes/semi_coarse.rrl`, `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
     """
+    if what is not None and expression is None and _explain_name(what, json):
+        return
+    from rrl_dsl.backends.program import compile as compile_graph
+    from rrl_dsl.graph.recipe import graph_of
+    from rrl_dsl.report.recipe import explain as explain_program
+
+    source = source_of(None if what is None else Path(what), expression)
+    program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
+    columns = columns_of(nodes, data_dir, download)
+    found = explain_program(program, columns, samples=batch, epoch=epoch)
+    if json:
+        print_json(_record(found))
+        return
+    print_program(source, program)
+    _print_calls(found)
+    _print_rewriting(found)
+    _print_figures(found)
+    _print_cost(found.cost)
+
+
+def _explain_name(what: str, json: bool) -> bool:
+    """Explains a code or a built-in; whether it is one.
+
+    Raises:
+        RRLError: RRL101 where it is no file either, by its look.
+    """
     from rrl_dsl.graph.registry import signatures
+    from rrl_dsl.language.explanations import EXPLANATIONS
 
-    if what is not None and expression is None:
-        if _CODE.fullmatch(what):
-            _explain_code(what.upper(), json)
-            return
-        if what in signatures():
-            from rrl_dsl.cli.reference import builtins
+    if code := _CODE.fullmatch(what):
+        _explain_code(f"RRL{code['number']}", json)
+    elif what in signatures():
+        from rrl_dsl.cli.reference import builtins
 
-            builtins(what, json)
-            return
-    path = None if what is None else Path(what)
-    if path is not None and not path.suffix and not path.exists():
-        meant = nearest(what or "", list(signatures()))
+        builtins(what, json)
+    elif Path(what).name != what or Path(what).suffix or os.path.exists(what):
+        return False
+    else:
+        names = {each.lower(): each for each in (*EXPLANATIONS, *signatures())}
+        known = {**recipes_beside(Path(what)), **names}
+        meant = known.get(nearest(what, list(known)) or "")
         hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
         raise error("RRL101", f"`{what}` is no code, no built-in and no file", hint=hint)
-    _explain_recipe(path, expression, param, nodes, batch, epoch, seed, data_dir, json)
-
-
-def diff(
-    one: Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)],
-    other: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
-    param: Parameters = None,
-    nodes: Nodes = "digits",
-    batch: Batch = 256,
-    epoch: Epoch = 0,
-    seed: Seed = 0,
-    data_dir: DataDirectory = None,
-    json: Json = False,
-) -> None:
-    """Compare two recipes: by their structure, and by the edges of a batch.
-
-    Example: `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
-    """
-    from rrl_dsl.graph.recipe import graph_of
-    from rrl_dsl.graph.requires import requires_of
-    from rrl_dsl.report.edge_changes import edge_changes
-    from rrl_dsl.report.tree_difference import tree_difference
-
-    params = parameters_of(param)
-    before, after = (graph_of(source_of(path, None), params) for path in (one, other))
-    lines = tree_difference(before, after)
-    columns = columns_of(nodes, data_dir)
-    needs = [need for graph in (before, after) for need in requires_of(graph).columns]
-    faults = columns.faults(dict.fromkeys(needs))
-    changes = None
-    if not faults:
-        changes = edge_changes(before, after, columns, samples=batch, seed=seed, epoch=epoch)
-    if json:
-        print_json(
-            {
-                "equal": not lines,
-                "identities": [before.identity, after.identity],
-                "tree": [str(line) for line in lines],
-                "edges": None if changes is None else asdict(changes),
-                "faults": [fault.as_warning().to_dict() for fault in faults],
-            }
-        )
-        return
-    for line in lines:
-        style = {"-": "red", "+": "green"}.get(line.mark, "")
-        output().print(str(line), style=style, markup=False)
-    if not lines:
-        output().print("the two recipes define the same graph")
-    elif all(line.mark == " " for line in lines):
-        output().print("the two recipes differ only in the order of calls that draw")
-    output().print()
-    if changes is None:
-        _print_faults(faults)
-        return
-    output().print(f"on {changes.rows} rows of {nodes}:", markup=False)
-    print_facts(
-        {
-            "both": f"{changes.both:,} edges stay",
-            "removed": f"{changes.removed:,} edges go",
-            "added": f"{changes.added:,} edges come",
-            "weights": f"{changes.reweighted:,} edges stay with another weight",
-        }
-    )
+    return True
 
 
 def _explain_code(code: str, json: bool) -> None:
@@ -155,43 +124,6 @@ def _explain_code(code: str, json: bool) -> None:
             output().print(f"\n{title}:", style="bold")
             for line in recipe.splitlines():
                 output().print(f"    {line}", markup=False, soft_wrap=True)
-
-
-def _explain_recipe(
-    path: Path | None,
-    expression: str | None,
-    param: list[str] | None,
-    nodes: str,
-    batch: int,
-    epoch: int,
-    seed: int,
-    data_dir: Path | None,
-    json: bool,
-) -> None:
-    from rrl_dsl.backends.program import compile as compile_graph
-    from rrl_dsl.graph.recipe import graph_of
-    from rrl_dsl.report.recipe import explain as explain_program
-
-    source = source_of(path, expression)
-    program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
-    columns = columns_of(nodes, data_dir)
-    found = explain_program(program, columns, samples=batch, epoch=epoch)
-    if json:
-        print_json(_record(found))
-        return
-    print_facts(
-        {
-            "recipe": source.name,
-            "type": found.kind,
-            "scope": found.scope,
-            "needs": ", ".join(found.needs),
-            "identity": program.identity,
-        }
-    )
-    _print_calls(found)
-    _print_rewriting(found)
-    _print_figures(found)
-    _print_cost(found.cost)
 
 
 def _print_calls(found: Explanation) -> None:
@@ -222,17 +154,12 @@ def _print_text(title: str, text: str) -> None:
 def _print_figures(found: Explanation) -> None:
     _print_heading("graph")
     if found.figures is None:
-        _print_faults(found.faults)
+        print_not_known(found.faults)
         return
     from rrl_dsl.report.figures import in_words
 
     for line in in_words(found.figures):
         output().print(f"  {line}", markup=False)
-
-
-def _print_faults(faults: Sequence[Diagnostic]) -> None:
-    for fault in faults:
-        output().print(f"  not known: {fault.message}", markup=False, soft_wrap=True)
 
 
 def _print_cost(cost: Cost) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,13 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:
 def print_facts(facts: Mapping[str, str]) -> None:
     """Names and what there is to say of them, one a line, on standard output."""
     for name, value in facts.items():
-        output().print(f"{name:<10}{value}", markup=False, soft_wrap=True)
+        output().print(f"{name:<10}{printable(value)}", markup=False, soft_wrap=True)
+
+
+def print_not_known(faults: Sequence[Diagnostic]) -> None:
+    """Why a data set shows nothing of a recipe, in the place of what it would show."""
+    for fault in faults:
+        output().print(f"  not known: {printable(fault.message)}", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -103,5 +109,6 @@ def _annotation(diagnostic: Diagnostic) -> str:
 
 
 def _escaped(text: str, further: str = "") -> str:
+    """A text as a part of one line: GitHub undoes what it knows, the rest shows and is harmless."""
     table = _ESCAPES | {sign: f"%{ord(sign):02X}" for sign in further}
-    return "".join(table.get(sign, sign) for sign in text)
+    return "".join(table.get(sign) or printable(sign) for sign in text)

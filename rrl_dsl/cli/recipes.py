@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrl_dsl.language import parser
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError
-from rrl_dsl.language.span import Source, Span
+from rrl_dsl.cli.output import print_facts
+from rrl_dsl.cli.sources import read
+from rrl_dsl.language.diagnostics import listing
+from rrl_dsl.language.span import Source
 
 if TYPE_CHECKING:
+    from rrl_dsl.backends.program import Program
     from rrl_dsl.data.table import Columns
     from rrl_dsl.graph.types import Scalar
 
@@ -22,13 +24,19 @@ Expression = Annotated[
 Parameters = Annotated[
     list[str] | None, typer.Option("--param", help="NAME=VALUE for a `param`; repeatable.")
 ]
-Nodes = Annotated[str, typer.Option(help="The data set to take rows from.")]
-Batch = Annotated[int, typer.Option(min=2, help="Samples a batch.")]
+NODES_HELP: Final = (
+    "The data set to take rows from: digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, "
+    "npz:PATH."
+)
+Nodes = Annotated[str, typer.Option(help=NODES_HELP)]
+BATCH_HELP: Final = "Samples a batch."
+Batch = Annotated[int, typer.Option(min=2, help=BATCH_HELP)]
 Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
 Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed.")]
 DataDirectory = Annotated[
     Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
 ]
+Download = Annotated[bool, typer.Option("--download", help="Fetch a data set that is missing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
@@ -44,30 +52,39 @@ def source_of(recipe: Path | None, expression: str | None) -> Source:
     if expression is not None:
         return Source(expression, "-e", Path())
     assert recipe is not None
-    return parser.read(recipe)
+    return read(recipe)
 
 
 def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
     """The values of `--param NAME=VALUE`.
 
     Raises:
-        RRLError: RRL106 for what is no assignment.
+        typer.BadParameter: With everything that is no assignment, and every name given twice.
     """
     from rrl_dsl.graph.recipe import parameter_value
 
     values: dict[str, Scalar] = {}
+    malformed, repeated = list[str](), list[str]()
     for text in assignments or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            message = f"`{text}` is no assignment to a parameter"
-            place = Source(text, "--param")
-            hint = "write `--param frac=0.5`"
-            raise RRLError(Diagnostic("RRL106", message, Span(0, len(text)), place, hint))
-        values[name] = parameter_value(value)
+        name, _, written = (part.strip() for part in text.partition("="))
+        value = parameter_value(written)
+        if not name or value is None:
+            malformed.append(text)
+        elif name in values:
+            repeated.append(name)
+        else:
+            values[name] = value
+    faults = []
+    if malformed:
+        faults.append(f"write NAME=VALUE, such as `frac=0.5`, and not {listing(malformed)}")
+    if repeated:
+        faults.append(f"give {listing(dict.fromkeys(repeated))} once")
+    if faults:
+        raise typer.BadParameter("; ".join(faults), param_hint="'--param'")
     return values
 
 
-def columns_of(spec: str, data_dir: Path | None) -> Columns:
+def columns_of(spec: str, data_dir: Path | None, download: bool) -> Columns:
     """The columns of a data set that the user names.
 
     Raises:
@@ -75,4 +92,19 @@ def columns_of(spec: str, data_dir: Path | None) -> Columns:
     """
     from rrl_dsl.data import registry
 
-    return registry.columns(spec, root=data_dir or registry.DEFAULT_ROOT)
+    return registry.columns(spec, root=data_dir or registry.DEFAULT_ROOT, download=download)
+
+
+def print_program(source: Source, program: Program) -> None:
+    """What a recipe is and needs."""
+    from rrl_dsl.report.recipe import kind_of, needs_in_words, scope_in_words
+
+    print_facts(
+        {
+            "recipe": source.name,
+            "type": kind_of(program),
+            "scope": scope_in_words(program.graph.scope),
+            "needs": ", ".join(needs_in_words(program.requires)),
+            "identity": program.identity,
+        }
+    )

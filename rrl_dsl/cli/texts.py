@@ -5,15 +5,17 @@ Editors and commit hooks run these at every save, so nothing here imports what a
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from rrl_dsl.cli.output import print_diagnostics, print_error
+from rrl_dsl.cli.sources import read
 from rrl_dsl.language import parser
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order, printable
 from rrl_dsl.language.span import Source
 
 FORMATS: Final = ("text", "json", "github")
@@ -30,12 +32,12 @@ def check_texts(paths: Sequence[str], form: str) -> bool:
         form: One of `FORMATS`.
     """
     files, faults = _files_of(paths)
-    found = [_faults_of(file) for file in files]
-    faults += chain.from_iterable(found)
-    print_diagnostics(faults, form)
+    found = _once(chain.from_iterable(map(_faults_of, files)))
+    print_diagnostics([*faults, *found], form)
     if form == FORMATS[0]:
-        sys.stdout.write(_verdict(len(files), sum(map(bool, found)), len(faults)))
-    return not faults
+        wrong = len({_place(fault.source) for fault in found})
+        sys.stdout.write(_verdict(len(files), wrong, len(faults) + len(found)))
+    return not (faults or found)
 
 
 def format_texts(paths: Sequence[str], *, check: bool, diff: bool) -> bool:
@@ -72,14 +74,15 @@ def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
         files += inside
         if not inside:
             nothing = f"the folder `{path}` holds no recipe"
-            faults.append(Diagnostic("RRL021", nothing, hint="their names end in `.rrl`"))
-    return files, faults
+            hint = "their names end in `.rrl`"
+            faults.append(Diagnostic("RRL021", nothing, source=Source("", path), hint=hint))
+    return list(dict.fromkeys(files)), faults
 
 
 def _source_of(file: str) -> Source:
     if file == _STDIN:
         return parser.decode(sys.stdin.buffer.read(parser.MAX_BYTES + 4), "<stdin>", Path())
-    return parser.read(Path(file))
+    return read(Path(file))
 
 
 def _faults_of(file: str) -> list[Diagnostic]:
@@ -89,6 +92,18 @@ def _faults_of(file: str) -> list[Diagnostic]:
         return in_order(analyse(_source_of(file)).faults)
     except RRLError as problem:
         return list(problem.diagnostics)
+
+
+def _once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Without what was said before of a file that several recipes read, perhaps by other paths."""
+    known: dict[object, Diagnostic] = {}
+    for each in diagnostics:
+        known.setdefault((each.code, each.message, each.span, _place(each.source)), each)
+    return list(known.values())
+
+
+def _place(source: Source | None) -> tuple[str, int] | None:
+    return None if source is None else (os.path.abspath(source.name), source.first_line)
 
 
 def _verdict(files: int, wrong: int, faults: int) -> str:
@@ -119,16 +134,17 @@ def _format_file(file: str, *, check: bool, diff: bool) -> bool:
     elif file == _STDIN and not check and not diff:
         sys.stdout.write(formatted)
     elif check and changes:
-        sys.stdout.write(f"{source.name} would change\n")
+        sys.stdout.write(f"{printable(source.name)} would change\n")
     elif changes and not diff:
         write_text(Path(file), formatted)
-        sys.stdout.write(f"{source.name} formatted\n")
+        sys.stdout.write(f"{printable(source.name)} formatted\n")
     return changes
 
 
 def _difference(before: str, after: str, name: str) -> str:
     import difflib
 
+    name = printable(name)
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (fmt)"
     )

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
 from rrl_dsl.cli.output import output, print_diagnostic
-from rrl_dsl.cli.recipes import Parameters, parameters_of, source_of
+from rrl_dsl.cli.recipes import (
+    BATCH_HELP,
+    NODES_HELP,
+    DataDirectory,
+    Download,
+    Parameters,
+    RecipeFile,
+    parameters_of,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.program import Program
@@ -20,21 +29,16 @@ if TYPE_CHECKING:
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
 
+_KEYS: Final = {"--nodes": "dataset", "--batch": "batch_size"}
+"""Settings that have another name than their flag, which is called as in the other verbs."""
+
 
 def train(
-    recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe file.", show_default=False)
-    ] = None,
+    recipe: RecipeFile = None,
     loss: Annotated[str | None, typer.Option(help="The loss: see `rrl-dsl losses`.")] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, npz:PATH.",
-            show_default="digits",
-        ),
-    ] = None,
+    nodes: Annotated[str | None, typer.Option(help=NODES_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples a batch.")] = None,
+    batch: Annotated[int | None, typer.Option(min=2, help=BATCH_HELP)] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
     seed: Annotated[
@@ -47,12 +51,8 @@ def train(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of any setting; repeatable.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a data set that is missing.")
-    ] = False,
+    data_dir: DataDirectory = None,
+    download: Download = False,
     out: Annotated[
         Path | None, typer.Option(help="The run's directory.", show_default="runs/NAME-1")
     ] = None,
@@ -67,9 +67,9 @@ def train(
     """
     flags: dict[str, Any] = {
         "--loss": loss,
-        "--dataset": dataset,
+        "--nodes": nodes,
         "--epochs": epochs,
-        "--batch-size": batch_size,
+        "--batch": batch,
         "--devices": devices,
         "--precision": precision,
         "--seed": seed,
@@ -99,11 +99,13 @@ def _settings(
     settings = from_yaml(config) if config else []
     settings += [from_assignment(text) for text in assignments or []]
     settings += [
-        from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
+        from_flag(flag, (_KEYS.get(flag, flag.removeprefix("--").replace("-", "_")),), value)
         for flag, value in flags.items()
     ]
-    for name, value in parameters_of(param).items():
-        settings.append(from_flag("--param", ("params", name), value))
+    settings += [
+        from_flag("--param", ("params", name), value, f"{name}={value}")
+        for name, value in parameters_of(param).items()
+    ]
     return settings
 
 

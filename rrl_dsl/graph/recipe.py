@@ -12,8 +12,9 @@ from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError, in_order
+from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
-from rrl_dsl.language.spelling import number_value
+from rrl_dsl.language.spelling import number_value, string_value
 
 
 def parse(
@@ -79,12 +80,20 @@ def analyse(
     return found
 
 
-def parameter_value(text: str) -> Scalar:
-    """The value of `--param NAME=VALUE`: a literal of the language, or else a word."""
-    sign = -1 if text.startswith("-") else 1
-    number = number_value(text.removeprefix("-"))
-    if number is not None:
-        return sign * number
-    if text in ("true", "false", "True", "False"):
-        return text.lower() == "true"
-    return text
+def parameter_value(text: str) -> Scalar | None:
+    """The value of `--param NAME=VALUE`: a literal as a recipe has it, or else a word.
+
+    Returns:
+        None for nothing, and for what begins with a quote and is no string of the language.
+    """
+    tokens = tokens_of(Source(text))
+    kinds = [token.type for token in tokens]
+    if kinds in (["NUMBER"], ["MINUS", "NUMBER"]):
+        number = number_value(tokens[-1])
+        if number is not None:
+            return -number if kinds[0] == "MINUS" else number
+    elif kinds in (["TRUE"], ["FALSE"]):
+        return kinds == ["TRUE"]
+    elif text[:1] in ("'", '"'):
+        return string_value(tokens[0]) if kinds == ["STRING"] else None
+    return text or None

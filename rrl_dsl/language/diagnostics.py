@@ -157,10 +157,8 @@ def listing(names: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with invisible characters escaped: a message shows them and moves no cursor."""
-    return "".join(
-        char if char == "\n" or char.isprintable() else ascii(char)[1:-1] for char in text
-    )
+    """The text on one line with invisible characters escaped, which show and move no cursor."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _range(source: Source, span: Span) -> dict[str, Any]:

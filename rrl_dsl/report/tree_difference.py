@@ -7,11 +7,13 @@ and also where the other recipe puts something around it. What is left is paired
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.tree import Branch
 
@@ -45,6 +47,45 @@ def tree_difference(one: Graph, other: Graph) -> list[Line]:
         return []
     keys: dict[object, int] = {}
     return list(_changes(_node(tree_of(one), {}, keys), _node(tree_of(other), {}, keys), 0))
+
+
+class OutOfSight(NamedTuple):
+    """What two recipes differ in and no tree shows.
+
+    Attributes:
+        files: Files of pairs, as both recipes name them, whose content differs.
+        draws: Calls that both make, and that draw otherwise.
+    """
+
+    files: tuple[str, ...]
+    draws: tuple[str, ...]
+
+
+def out_of_sight(one: Graph, other: Graph) -> OutOfSight:
+    """What two recipes differ in beside their trees."""
+    files, draws = zip(_beneath(one), _beneath(other), strict=True)
+    return OutOfSight(_changed(*files), _changed(*draws))
+
+
+_Beneath = defaultdict[str, set[object]]
+
+
+def _beneath(graph: Graph) -> tuple[_Beneath, _Beneath]:
+    """The contents of the files by their names, and the streams of the calls by their texts."""
+    files, draws = _Beneath(set), _Beneath(set)
+    for call, stream in streams_of(graph).items():
+        for value in call.arguments.values():
+            if isinstance(value, Links):
+                files[str(value)].add(value.digest)
+        if call.draws:
+            draws[str(call)].add(stream)
+    return files, draws
+
+
+def _changed(one: _Beneath, other: _Beneath) -> tuple[str, ...]:
+    """Names with something else beneath; what is only more or less of it shows in the tree."""
+    both = (name for name in one if name in other)
+    return tuple(each for each in both if one[each] - other[each] and other[each] - one[each])
 
 
 class _Node(NamedTuple):

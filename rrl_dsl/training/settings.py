@@ -84,9 +84,9 @@ def from_assignment(text: str) -> Setting:
     return Setting(place, read, source, Span(0, len(key)), span)
 
 
-def from_flag(flag: str, place: Place, value: Any) -> Setting:
-    """The setting that a flag of the command line gives."""
-    source = Source(f"{flag} {value}", "command line")
+def from_flag(flag: str, place: Place, value: Any, written: str | None = None) -> Setting:
+    """The setting that a flag of the command line gives; `written` is what stands after it."""
+    source = Source(f"{flag} {value if written is None else written}", "command line")
     span = Span(len(flag) + 1, len(source.text))
     return Setting(place, value, source, span, span)
 

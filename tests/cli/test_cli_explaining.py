@@ -1,4 +1,4 @@
-"""`explain` and `diff`: codes, built-ins, recipes, and how two recipes differ."""
+"""`explain`: codes, built-ins, recipes; and what verbs load."""
 
 import json
 import subprocess
@@ -20,8 +20,13 @@ def test_every_code_is_explained(cli, code):
     assert CODES[code] in " ".join(result.out.split())
 
 
-def test_a_code_in_lower_case_is_the_code_and_an_unknown_one_has_a_neighbour(cli):
-    assert "RRL203" in cli("explain", "rrl203").out
+@pytest.mark.parametrize("written", ["203", "rrl203", "RRL203", "Rrl203"])
+def test_a_code_is_explained_however_it_is_written(cli, written):
+    assert cli("explain", written).out == cli("explain", "RRL203").out
+    assert "a transform without a graph on its left" in cli("explain", written).out
+
+
+def test_an_unknown_code_has_a_neighbour(cli):
     result = cli("explain", "RRL199")
     assert result.code == 1
     assert "there is no code `RRL199`" in result.err
@@ -32,10 +37,29 @@ def test_every_built_in_is_explained(cli, name):
     assert signatures()[name].headline in " ".join(cli("explain", name).out.split())
 
 
-def test_what_is_nothing_is_told_its_neighbour(cli):
-    result = cli("explain", "corupt")
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("corupt", "corrupt"),
+        ("RL203", "RRL203"),
+        ("baseline", "BaseLine.rrl"),
+        ("baselne.rrl", "BaseLine.rrl"),
+        ("sub/a.rll", "sub/a.rrl"),
+        ("sub/a", "sub/a.rrl"),
+    ],
+)
+def test_what_is_nothing_is_told_its_neighbour(cli, tmp_path, written, meant):
+    (tmp_path / "sub").mkdir()
+    for name in ("BaseLine.rrl", "sub/a.rrl"):
+        (tmp_path / name).write_text("ssl()\n")
+    result = cli("explain", written)
     assert result.code == 1
-    assert "did you mean `corrupt`?" in result.err
+    assert f"did you mean `{meant}`?" in result.err
+
+
+def test_what_is_near_nothing_is_told_where_to_look(cli):
+    assert "`rrl-dsl builtins` lists what there is" in cli("explain", "zzzzzzzz").err
+    assert cli("explain", "x" * 300).code == 1
 
 
 def test_a_recipe_is_explained_in_all_its_parts(cli):
@@ -105,38 +129,6 @@ def test_explain_as_json(cli):
     assert json.loads(cli("explain", "knn", "--json").out)[0]["kind"] == "source"
     wrong = json.loads(cli("explain", "-e", "ssl(", "--json").out)
     assert wrong[0]["code"] == "RRL006"
-
-
-def test_diff_of_structure_and_of_edges(cli):
-    one, other = str(RECIPES / "semi_supervised.rrl"), str(RECIPES / "coarse_labels.rrl")
-    result = cli("diff", one, other)
-    assert result.code == 0
-    assert "-   supervised(frac=0.3)" in result.out
-    assert "+   supervised(frac=0.3, labels=coarse)" in result.out
-    record = json.loads(cli("diff", one, other, "--json").out)
-    assert record["edges"]["removed"] == 0  # the same samples are labelled, and fine lies in coarse
-    assert record["edges"]["added"] > 1000
-    assert record["edges"]["both"] > 1000
-
-
-def test_diff_of_a_recipe_with_itself(cli):
-    one = str(RECIPES / "simclr.rrl")
-    result = cli("diff", one, str(RECIPES / "wmse.rrl"))
-    assert "the two recipes define the same graph" in result.out
-    assert "0 edges come" in result.out
-
-
-def test_diff_counts_other_weights(cli, tmp_path):
-    (tmp_path / "a.rrl").write_text("ssl(views=2)")
-    (tmp_path / "b.rrl").write_text("2 * ssl(views=2)")
-    record = json.loads(cli("diff", "a.rrl", "b.rrl", "--json").out)
-    assert record["edges"] == {
-        "rows": 512,
-        "both": 256,
-        "removed": 0,
-        "added": 0,
-        "reweighted": 256,
-    }
 
 
 def test_verbs_that_look_at_recipes_load_no_torch():

@@ -51,7 +51,7 @@ def test_a_bad_configuration_is_explained(cli, tmp_path, monkeypatch, text, code
         (("compile", "."), "RRL021"),
         (("compile", "-e", "sssl()"), "RRL101"),
         (("compile", "-e", "ssl()", "--param", "x=1"), "RRL106"),
-        (("compile", "-e", "ssl()", "--param", "x"), "RRL106"),
+        (("compile", "-e", "let x = ssl()\nx", "--param", "x=1"), "RRL106"),
         (("compile", "-e", "supervised(labels=fine)", "--show"), "RRL401"),
         (("compile", "-e", "ssl()", "--out", "graph.bmp"), "RRL507"),
         (("compile", "-e", "ssl()", "--out", "nowhere/graph.png"), "RRL507"),

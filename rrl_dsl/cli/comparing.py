@@ -1,0 +1,142 @@
+"""`diff`: how two recipes differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rrl_dsl.cli.output import output, print_facts, print_json, print_not_known
+from rrl_dsl.cli.recipes import (
+    Batch,
+    DataDirectory,
+    Download,
+    Epoch,
+    Json,
+    Nodes,
+    Parameters,
+    Seed,
+    columns_of,
+    parameters_of,
+    source_of,
+)
+from rrl_dsl.cli.sources import at_file
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rrl_dsl.graph.algebra import Graph
+    from rrl_dsl.graph.types import Scalar
+    from rrl_dsl.report.edge_changes import EdgeChanges
+    from rrl_dsl.report.tree_difference import Line, OutOfSight
+
+
+def diff(
+    one: Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)],
+    other: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+    param: Parameters = None,
+    nodes: Nodes = "digits",
+    batch: Batch = 256,
+    epoch: Epoch = 0,
+    seed: Seed = 0,
+    data_dir: DataDirectory = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Compare two recipes: by their structure, and by the edges of a batch.
+
+    A `--param` is for both.
+
+    Example: `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
+    """
+    from rrl_dsl.graph.requires import requires_of
+    from rrl_dsl.report.edge_changes import edge_changes
+    from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
+
+    before, after = _graphs_of((one, other), parameters_of(param))
+    lines, unseen = tree_difference(before, after), out_of_sight(before, after)
+    columns = columns_of(nodes, data_dir, download)
+    needs = [need for graph in (before, after) for need in requires_of(graph).columns]
+    faults = columns.faults(dict.fromkeys(needs))
+    changes = None
+    if not faults:
+        changes = edge_changes(before, after, columns, samples=batch, seed=seed, epoch=epoch)
+    if json:
+        print_json(
+            {
+                "equal": before == after,
+                "identities": [before.identity, after.identity],
+                "tree": [str(line) for line in lines],
+                **unseen._asdict(),
+                "edges": None if changes is None else asdict(changes),
+                "faults": [fault.as_warning().to_dict() for fault in faults],
+            }
+        )
+        return
+    _print_structure(lines, unseen)
+    output().print()
+    if changes is None:
+        print_not_known(faults)
+    else:
+        _print_changes(changes, nodes)
+
+
+def _graphs_of(paths: Sequence[Path], params: Mapping[str, Scalar]) -> list[Graph]:
+    """The graphs of some files.
+
+    Raises:
+        RRLError: With the errors of all of them; one without a place stands at its file.
+    """
+    from rrl_dsl.graph.recipe import graph_of
+
+    graphs: list[Graph] = []
+    faults: list[Diagnostic] = []
+    for path in paths:
+        try:
+            graphs.append(graph_of(source_of(path, None), params))
+        except RRLError as problem:
+            faults += at_file(path, problem.diagnostics)
+    if faults:
+        raise RRLError(in_order(faults))
+    return graphs
+
+
+def _print_structure(lines: Sequence[Line], unseen: OutOfSight) -> None:
+    for line in lines:
+        style = {"-": "red", "+": "green"}.get(line.mark, "")
+        output().print(str(line), style=style, markup=False, soft_wrap=True)
+    apart = " and in ".join(_in_words(unseen))
+    if not lines:
+        output().print("the two recipes define the same graph")
+    elif all(line.mark == " " for line in lines):
+        where = apart or "which of their equal calls stands where"
+        _print_sentence(f"the two recipes have the same structure, and differ in {where}")
+    elif apart:
+        _print_sentence(f"beside that, the two recipes differ in {apart}")
+
+
+def _in_words(unseen: OutOfSight) -> Iterator[str]:
+    if unseen.files:
+        yield f"the content of {', '.join(f'`{file}`' for file in unseen.files)}"
+    if unseen.draws:
+        yield f"the draws of {', '.join(f'`{call}`' for call in unseen.draws)}"
+
+
+def _print_sentence(text: str) -> None:
+    output().print(text, markup=False, soft_wrap=True)
+
+
+def _print_changes(changes: EdgeChanges, dataset: str) -> None:
+    output().print(f"on {changes.rows} rows of {dataset}:", markup=False)
+    print_facts(
+        {
+            "both": f"{changes.both:,} edges stay",
+            "removed": f"{changes.removed:,} edges go",
+            "added": f"{changes.added:,} edges come",
+            "weights": f"{changes.reweighted:,} edges stay with another weight",
+        }
+    )
