@@ -19,7 +19,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     target = Path(os.path.realpath(path))  # a link stays a link
     # In the same folder, since only within one file system is a rename atomic.
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
         draft.write_bytes(content)
         if target.exists():

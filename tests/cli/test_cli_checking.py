@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from rrl_dsl.cli.start import run_at_once
+from rrl_dsl.language.files import write_text
 
 GOOD = "ssl(views=2) | supervised()\n"
 BAD = "ssl(vews=2)\n| corupt(fpr=0.1)\n"
@@ -131,6 +132,22 @@ def test_fmt_keeps_permissions_and_links(cli, files):
     assert stat.S_IMODE(ugly.stat().st_mode) == 0o640
     assert ugly.read_text() == "ssl(views=2) | supervised()  # labels\n"
     assert sorted(os.listdir(files / "sub")) == ["bad.rrl", "notes.txt", "ugly.rrl"]
+
+
+def test_a_new_file_may_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "new.txt", "")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.txt").stat().st_mode) == 0o640
+
+
+def test_a_file_with_the_longest_name_is_written(cli, files):
+    name = f"{'x' * 251}.rrl"
+    (files / name).write_text(UGLY)
+    assert cli("fmt", name).code == 0
+    assert (files / name).read_text() == "ssl(views=2) | supervised()  # labels\n"
 
 
 def test_fmt_takes_a_byte_order_mark_away(cli, files):

@@ -1,0 +1,92 @@
+"""Files that are named on the command line: where errors stand, once, whatever their names hold."""
+
+import json
+
+import pytest
+
+FORMATS = ("text", "json", "github")
+
+
+@pytest.fixture
+def importers(tmp_path):
+    """Three recipes that read a wrong one in `parts`, and a file of pairs with a wrong line."""
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "base.rrl").write_text("ssl(vews=2)\n")
+    (tmp_path / "parts" / "links.csv").write_text("a,b\n0,x\n")
+    for name, path in (("a", "parts/base.rrl"), ("b", "./parts/base.rrl")):
+        (tmp_path / f"{name}.rrl").write_text(f'import "{path}" as base\nbase\n')
+    for name, path in (("c", "parts/links.csv"), ("d", "./parts/links.csv")):
+        (tmp_path / f"{name}.rrl").write_text(f'pairs("{path}")\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize("order", [("a.rrl", "b.rrl", "parts"), ("parts", "b.rrl", "a.rrl")])
+def test_an_error_of_an_imported_file_is_said_once(cli, importers, order):
+    result = cli("check", *order)
+    assert result.out.count("RRL102") == 1
+    assert result.out.endswith("3 recipes checked, 1 error in 1\n")
+    assert len(json.loads(cli("check", *order, "--format", "json").out)) == 1
+    assert cli("check", "a.rrl").out.count("RRL102") == 1
+
+
+def test_so_is_an_error_of_a_file_of_pairs(cli, importers):
+    assert cli("check", "c.rrl", "d.rrl").out.count("RRL415") == 1
+
+
+def test_equal_mistakes_in_two_files_are_two(cli, tmp_path):
+    for name in ("a.rrl", "b.rrl"):
+        (tmp_path / name).write_text("ssl(vews=2)\n")
+    assert cli("check", ".").out.endswith("2 recipes checked, 2 errors in 2\n")
+
+
+def test_a_file_is_checked_and_formatted_once(cli, tmp_path):
+    (tmp_path / "a.rrl").write_text("ssl( )\n")
+    assert cli("check", ".", "a.rrl").out == "1 recipe checked, nothing wrong\n"
+    assert cli("fmt", "a.rrl", ".", "--check").out == "a.rrl would change\n"
+
+
+@pytest.mark.parametrize("name", ["missing.rrl", "empty"])
+def test_what_cannot_be_read_carries_its_name(cli, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    [record] = json.loads(cli("check", name, "--format", "json").out)
+    assert (record["code"], record["file"]) == ("RRL021", name)
+    assert cli("check", name, "--format", "github").out.startswith(f"::error file={name},title=RRL")
+    assert f" --> {name}\n" in cli("check", name).out
+
+
+@pytest.mark.parametrize("verb", ["check", "fmt", "compile", "explain", "train"])
+def test_a_missing_file_is_told_its_neighbour(cli, tmp_path, verb):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "SimCLR.rrl").write_text("ssl()")
+    result = cli(verb, "sub/simclr.rll")
+    assert result.code == 1
+    assert "did you mean `sub/SimCLR.rrl`?" in result.out + result.err
+    assert "did you mean" not in cli(verb, "nowhere/zzz.rrl").err
+
+
+def test_a_missing_import_stands_at_the_import(cli, tmp_path):
+    (tmp_path / "a.rrl").write_text('import "base.rrl" as base\nbase\n')
+    result = cli("check", "a.rrl")
+    assert " --> a.rrl:1:8" in result.out
+
+
+@pytest.mark.parametrize(
+    "name", ["two\nlines.rrl", "back\rwards.rrl", "red\x1b[31m.rrl", "odd\udcff"]
+)
+def test_no_name_of_a_file_breaks_a_line(cli, tmp_path, name):
+    (tmp_path / name).write_text("ssl(vews=2 )\n")
+    shown = name.encode("unicode_escape").decode()
+    result = cli("check", name)
+    assert f"\n --> {shown}:1:5\n" in result.out
+    [line, verdict] = cli("check", name, "--format", "github").out.split("\n")
+    assert verdict == ""
+    assert line.isprintable()
+    assert line.startswith("::error file=")
+    [record] = json.loads(cli("check", name, "--format", "json").out)
+    assert record["file"] == name
+    assert cli("fmt", name, "--check").out == f"{shown} would change\n"
+    (tmp_path / name).write_text("ssl()\n")
+    assert cli("compile", name).out.startswith(f"recipe    {shown}\n")
+    gone = cli("check", f"{name}x")
+    assert f"`{shown}x`" in gone.out
+    assert f"\n --> {shown}x\n" in gone.out
