@@ -1,11 +1,43 @@
-"""The profiles of hypothesis.
+"""The profiles of hypothesis, and the command line as a function.
 
 `quick` is the same examples in every run. `pytest --hypothesis-profile=long tests/language
 tests/editor -k any` hunts through many new ones; what it finds, it finds first the next time.
 """
 
+import sys
+from dataclasses import dataclass
+
+import pytest
 from hypothesis import settings
+
+from rrl_dsl.cli import start
 
 settings.register_profile("quick", max_examples=150, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("quick")
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Runs `rrl-dsl` with some words in an empty folder; gives exit code and output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["rrl-dsl", *map(str, words)])
+        try:
+            start.run()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from rrl_dsl.cli.output import output, print_json
+from rrl_dsl.cli.output import output, print_diagnostic, print_json
 from rrl_dsl.graph.registry import Signature, lookup, signatures
 from rrl_dsl.graph.types import Refusal
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 
 if TYPE_CHECKING:
     from rrl_dsl.losses import Loss
@@ -48,23 +48,32 @@ def losses(name: Name = None, json: Json = False) -> None:
 
     Examples: `rrl-dsl losses`, `rrl-dsl losses wmse`, `rrl-dsl losses --json`
     """
-    from rrl_dsl.losses import create, names
+    from rrl_dsl.losses import find, names
 
-    known = names()
-    chosen = {name: type(create(name))} if name else known
+    found: dict[str, type[Loss]] = {}
+    faults: dict[str, Diagnostic] = {}
+    for each in [name] if name else names():
+        try:
+            found[each] = find(each)
+        except RRLError as problem:  # of one package's loss; the others are still listed
+            if name:
+                raise
+            faults[each] = problem.diagnostics[0].as_warning()
     if json:
-        print_json([_loss_record(each, loss) for each, loss in chosen.items()])
+        broken = [{"name": each, "fault": fault.to_dict()} for each, fault in faults.items()]
+        print_json([*(_loss_record(each, loss) for each, loss in found.items()), *broken])
     elif name:
         output().print(f"[bold]{name}[/bold]\n")
-        _print_doc(inspect.getdoc(chosen[name]) or "")
+        _print_doc(inspect.getdoc(found[name]) or "")
         rows = [
-            (option["name"], str(option["default"]), option["doc"])
-            for option in _options(chosen[name])
+            (option["name"], _default(option), option["doc"]) for option in _options(found[name])
         ]
         _print_table("options", ("option", "default", "what it does"), rows)
     else:
-        rows = [(each, _headline(loss), _option_list(loss)) for each, loss in chosen.items()]
+        rows = [(each, _headline(loss), _option_list(loss)) for each, loss in found.items()]
         _print_table("losses", ("name", "what it is", "options"), rows)
+        for fault in faults.values():
+            print_diagnostic(fault)
 
 
 def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -128,16 +137,21 @@ def _options(loss: type[Loss]) -> list[dict[str, Any]]:
     found = loss.__pydantic_fields__  # type: ignore[attr-defined]
     return [
         {
-            "name": field.name,
-            "default": found[field.name].default,
-            "doc": found[field.name].description or "",
+            "name": name,
+            "default": None if info.is_required() else info.get_default(call_default_factory=True),
+            "required": info.is_required(),
+            "doc": info.description or "",
         }
-        for field in dataclasses.fields(loss)
+        for name, info in ((field.name, found[field.name]) for field in dataclasses.fields(loss))
     ]
 
 
+def _default(option: dict[str, Any]) -> str:
+    return "required" if option["required"] else str(option["default"])
+
+
 def _option_list(loss: type[Loss]) -> str:
-    return ", ".join(f"{option['name']}={option['default']}" for option in _options(loss))
+    return ", ".join(f"{option['name']}={_default(option)}" for option in _options(loss))
 
 
 def _headline(loss: type[Loss]) -> str:

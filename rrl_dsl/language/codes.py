@@ -83,6 +83,7 @@ CODES: Final = MappingProxyType(
         "RRL419": "a recipe that needs columns of its own",
         "RRL420": "a data set too small for the recipe",
         "RRL421": "rows that the bound data set lacks",
+        "RRL422": "a loss of another package that cannot be used",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "a configuration value that does not fit",

@@ -308,6 +308,11 @@ EXPLANATIONS: Final = MappingProxyType(
             "The recipe is bound to a data set, and a row is of a sample that this lacks. Bind it "
             "to the data set that the rows come from."
         ),
+        "RRL422": _E(
+            "An installed package declares a loss in the entry-point group `rrl_dsl.losses` that "
+            "cannot be imported, is no loss, or has the name of another one. Losses of other names "
+            "are not touched by this."
+        ),
         # 5xx configuration and runs
         "RRL501": _E("A key of the configuration is unknown."),
         "RRL502": _E("A value of the configuration does not fit."),

@@ -7,6 +7,6 @@
 """
 
 from rrl_dsl.losses.base import Loss
-from rrl_dsl.losses.registry import create, names, register
+from rrl_dsl.losses.registry import create, find, names, register
 
-__all__ = ["Loss", "create", "names", "register"]
+__all__ = ["Loss", "create", "find", "names", "register"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -34,32 +34,73 @@ def register(*names: str) -> Callable[[_LossClass], _LossClass]:
     return add
 
 
-def names() -> dict[str, type[Loss]]:
-    """Every loss by name, aliases included: the library's own, then those of entry points."""
-    import rrl_dsl.losses.contrastive
-    import rrl_dsl.losses.whitening  # noqa: F401  (both fill the table)
+def names() -> list[str]:
+    """Every loss by name, aliases included: those that are registered, then those of packages.
 
-    found = dict(_LOSSES)
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name not in found:
-            found[point.name] = point.load()
-    return found
+    Nothing of another package is loaded.
+    """
+    return list(dict.fromkeys([*_registered(), *entry_points(group=ENTRY_POINTS).names]))
+
+
+def find(name: str) -> type[Loss]:
+    """The loss of that name.
+
+    Raises:
+        RRLError: RRL407 for an unknown name, RRL422 where the package that declares it cannot be
+            loaded, or the name stands for two losses.
+    """
+    registered = _registered()
+    found = {registered[name]: "rrl-dsl"} if name in registered else {}
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        found.setdefault(_load(point), _package(point))
+    if not found:
+        known = names()
+        hint = did_you_mean(name, known) or f"losses are {listing(known)}"
+        raise error("RRL407", f"there is no loss called `{name}`", hint=hint)
+    if len(found) > 1:
+        one, *others = found.values()
+        message = f"`{name}` is a loss of `{one}`, and of {listing(others)} too"
+        raise error("RRL422", message, hint=f"uninstall {listing(others)}")
+    return next(iter(found))
 
 
 def create(name: str, **options: Any) -> Loss:
     """The loss of that name with these options.
 
     Raises:
-        RRLError: RRL407 for an unknown name, RRL408 for an option that does not fit.
+        RRLError: As `find`; RRL408 for an option that does not fit.
     """
-    known = names()
-    if name not in known:
-        hint = did_you_mean(name, list(known)) or f"losses are {listing(known)}"
-        raise error("RRL407", f"there is no loss called `{name}`", hint=hint)
+    loss = find(name)
     try:
-        return known[name](**options)
+        return loss(**options)
     except ValidationError as problems:
-        raise RRLError(_refusals(name, known[name], problems)) from None
+        raise RRLError(_refusals(name, loss, problems)) from None
+
+
+def _registered() -> dict[str, type[Loss]]:
+    import rrl_dsl.losses.contrastive
+    import rrl_dsl.losses.whitening  # noqa: F401  (both fill the table)
+
+    return _LOSSES
+
+
+def _load(point: EntryPoint) -> type[Loss]:
+    package = _package(point)
+    try:
+        loss = point.load()
+    except Exception as reason:  # a package may do anything while it is imported
+        why = f"{type(reason).__name__}: {reason}"
+        message = f"the loss `{point.name}` of the package `{package}` cannot be loaded: {why}"
+        hint = f"mend `{package}`, or uninstall it"
+        raise error("RRL422", message, hint=hint) from reason
+    if not (isinstance(loss, type) and issubclass(loss, Loss)):
+        message = f"`{point.value}` of the package `{package}` is no subclass of `Loss`"
+        raise error("RRL422", message, hint=f"mend `{package}`, or uninstall it")
+    return loss
+
+
+def _package(point: EntryPoint) -> str:
+    return point.module if point.dist is None else point.dist.name
 
 
 def option_names(loss: type[Loss]) -> list[str]:

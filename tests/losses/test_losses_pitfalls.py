@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import rrl_dsl as rrl
-from rrl_dsl.losses import Loss, create, names, register
+from rrl_dsl.losses import Loss, create, find, names, register
 
 CONTRASTIVE = ["simclr", "supcon", "suncet", "xclr"]
 
@@ -213,7 +213,8 @@ def test_a_loss_of_one_s_own_is_a_name_like_any_other(z):
             return relation.degree().mean() + 0 * z.sum()
 
     assert float(create("mean-degree-for-this-test")(torch.ones(10, 10), z)) == 9
-    assert names()["mean-degree-for-this-test"] is MeanDegree
+    assert find("mean-degree-for-this-test") is MeanDegree
+    assert "mean-degree-for-this-test" in names()
 
 
 def test_a_name_is_registered_once():

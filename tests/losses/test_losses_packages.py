@@ -1,0 +1,110 @@
+"""Losses that other packages declare: loaded when asked for, named when they are broken."""
+
+import json
+import sys
+
+import pytest
+
+import rrl_dsl as rrl
+from rrl_dsl.losses import create, find, names
+
+GOOD = """
+from rrl_dsl.losses import Loss, register
+from pydantic.dataclasses import dataclass
+from rrl_dsl.losses.base import OPTIONS
+
+@register("pull-of-a-package")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Pull(Loss):
+    \"\"\"Pulls.\"\"\"
+    weight: float
+
+    def value(self, relation, z, keys):
+        return self.weight * relation.degree().mean()
+"""
+DECLARED = {
+    "good": ("pull-of-a-package = good_loss:Pull", GOOD),
+    "broken": ("broken = broken_loss:Pull", "import no_such_thing"),
+    "hollow": ("hollow = hollow_loss:Pull", ""),
+    "number": ("number = number_loss:Pull", "Pull = 3"),
+    "taker": ("wmse = taker_loss:Pull", GOOD.replace("pull-of-a-package", "pull-of-the-taker")),
+}
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Five packages that declare a loss each, of which one is sound."""
+    from rrl_dsl.losses import registry
+
+    for package, (declaration, code) in DECLARED.items():
+        (tmp_path / f"{package}_loss.py").write_text(code)
+        info = tmp_path / f"{package}_loss-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}-loss\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[rrl_dsl.losses]\n{declaration}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_LOSSES", dict(registry._registered()))
+    yield
+    for package in DECLARED:
+        sys.modules.pop(f"{package}_loss", None)
+
+
+def refusal(name):
+    with pytest.raises(rrl.RRLError) as problem:
+        find(name)
+    [found] = problem.value.diagnostics
+    return found
+
+
+@pytest.mark.usefixtures("installed")
+def test_asking_for_one_loss_or_for_the_names_loads_no_other():
+    assert {"simclr", "pull-of-a-package", "broken", "hollow", "number"} <= set(names())
+    assert names().count("wmse") == 1
+    assert type(create("simclr")) is find("simclr")
+    assert refusal("brken").code == "RRL407"
+    assert refusal("brken").hint == "did you mean `broken`?"
+    assert not {f"{package}_loss" for package in DECLARED} & set(sys.modules)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_loss_of_a_package_is_a_name_like_any_other():
+    assert create("pull-of-a-package", weight=2.0).weight == 2.0
+    assert find("pull-of-a-package") is sys.modules["good_loss"].Pull  # registered, and declared
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "broken",
+            "the loss `broken` of the package `broken-loss` cannot be loaded: "
+            "ModuleNotFoundError: No module named 'no_such_thing'",
+        ),
+        ("hollow", "of the package `hollow-loss` cannot be loaded: AttributeError"),
+        ("number", "`number_loss:Pull` of the package `number-loss` is no subclass of `Loss`"),
+        ("wmse", "`wmse` is a loss of `rrl-dsl`, and of `taker-loss` too"),
+    ],
+)
+def test_a_broken_loss_names_its_package(name, words):
+    found = refusal(name)
+    assert found.code == "RRL422"
+    assert words in found.message
+    assert f"`{name.replace('wmse', 'taker')}-loss`" in found.hint
+
+
+@pytest.mark.usefixtures("installed")
+def test_listing_shows_what_works_and_warns_of_the_rest(cli):
+    result = cli("losses")
+    assert result.code == 0
+    assert "simclr" in result.out
+    assert "weight=required" in result.out
+    assert result.err.count("warning[RRL422]") == 4
+    listed = {each["name"]: each for each in json.loads(cli("losses", "--json").out)}
+    assert listed["broken"]["fault"]["code"] == "RRL422"
+    assert listed["pull-of-a-package"]["options"][0]["required"] is True
+    assert "temperature" in str(listed["simclr"]["options"])
+    refused = cli("losses", "broken")
+    assert refused.code == 1
+    assert "error[RRL422]" in refused.err
+    assert "Pulls." in cli("losses", "pull-of-a-package").out
