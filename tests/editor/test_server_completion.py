@@ -1,9 +1,7 @@
 """What is offered at each kind of place, exactly and in order, and what never is."""
 
-from pathlib import Path
-
 import pytest
-from editor_places import analysed, marked
+from editor_places import BINARY_SOURCES, SCHEDULES, SOURCES, TRANSFORMS, analysed, items, offered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol import types
@@ -11,23 +9,13 @@ from random_recipes import recipes, text_of
 
 from rrl_dsl.editor.completion import complete
 from rrl_dsl.editor.fitting import MAX_TOKENS
-from rrl_dsl.editor.listing import MAX_FILES, files_below
-from rrl_dsl.editor.signature_help import signature_help
-from rrl_dsl.graph.links import read
 from rrl_dsl.graph.recipe import analyse
-from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 
 MODEST = settings(deadline=None, derandomize=True, database=None, max_examples=30)
 
 
-def built_in(kind: str) -> list[str]:
-    return [name for name, each in signatures().items() if each.kind == kind]
-
-
-SOURCES, TRANSFORMS, SCHEDULES = built_in("source"), built_in("transform"), built_in("schedule")
-BINARY_SOURCES = [name for name in SOURCES if name != "similarity"]
 DEFINE = ["param", "let", "import"]
 HEAD = """param share = 0.3
 param count = 3
@@ -40,17 +28,6 @@ let ramp = linear(0.1, 1, epochs=10)
 """
 GRAPHS = ["known", "soft"]
 SCALARS = ["share", "count", "ramp"]
-
-
-def items(text: str, folder: Path | None = None, **how: bool) -> list[types.CompletionItem]:
-    analysis, offset = marked(text, folder)
-    found = complete(analysis, offset, **{"snippets": True, **how})
-    assert [each.sort_text for each in found] == sorted({str(each.sort_text) for each in found})
-    return found
-
-
-def offered(text: str, folder: Path | None = None) -> list[str]:
-    return [each.label for each in items(text, folder)]
 
 
 # expressions
@@ -280,110 +257,6 @@ def test_the_word_is_replaced_up_to_the_cursor():
     assert edit.range == types.Range(types.Position(1, 8), types.Position(1, 10))
 
 
-# files
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b.csv", "a.tsv", "c.PARQUET", "d.txt", ".hidden.csv", "base.rrl", "mine.rrl"):
-        (tmp_path / name).write_text("0,1\n", encoding="utf-8")
-    (tmp_path / "a.tsv").write_text("0\t1\n", encoding="utf-8")
-    (tmp_path / 'odd"name.csv').write_text("0,1\n", encoding="utf-8")
-    for inner in ("sub/deep", ".git"):
-        (tmp_path / inner).mkdir(parents=True)
-    (tmp_path / "sub/deep/x.csv").write_text("0,1\n", encoding="utf-8")
-    (tmp_path / "sub/other.rrl").write_text("ssl()\n", encoding="utf-8")
-    (tmp_path / ".git/y.csv").write_text("0,1\n", encoding="utf-8")
-    (tmp_path / "base.rrl").write_text(
-        'param frac = 0.3\nparam by = "label"\nparam on = true\nsupervised(frac=frac)\n',
-        encoding="utf-8",
-    )
-    (tmp_path.parent / "outside.csv").write_text("0,1\n", encoding="utf-8")
-    return tmp_path
-
-
-PAIRS = ["a.tsv", "b.csv", "c.PARQUET", "sub/deep/x.csv"]
-
-
-@pytest.mark.parametrize(
-    ("text", "labels"),
-    [
-        ('pairs("^', PAIRS),
-        ('pairs("^")', PAIRS),
-        ("pairs('b^')", PAIRS),
-        ('pairs("^) | closure()', PAIRS),
-        ('pairs(file="^', PAIRS),
-        ('pairs("sub/^', ["sub/deep/x.csv"]),
-        ('pairs("sub/de^', ["sub/deep/x.csv"]),
-        ('pairs("../^', []),
-        ('pairs("/^', []),
-        ('pairs("a.tsv", "^', []),
-        ('ssl("^', []),
-        ('import "^', ["base.rrl", "sub/other.rrl"]),
-        ('import "su^" as other', ["base.rrl", "sub/other.rrl"]),
-        ("import ^", ['"base.rrl"', '"sub/other.rrl"']),
-        ('import "base.rrl" ^', ["as base"]),
-        ('import "base.rrl" as ^', []),
-        ('import "ssl.rrl" ^', ["as"]),
-        ("pairs(^", ["file=", "weight=", *(f'"{each}"' for each in PAIRS)]),
-    ],
-)
-def test_files_below_the_folder(text: str, labels: list[str], folder: Path):
-    assert offered(text, folder) == labels
-
-
-def test_every_file_that_is_offered_can_be_read(folder: Path):
-    for name in offered('pairs("^', folder)[:2]:
-        read(folder / name)
-
-
-def test_a_file_replaces_what_the_quotes_hold(folder: Path):
-    edit = items('pairs("b^.tsv")', folder)[0].text_edit
-    assert edit.range == types.Range(types.Position(0, 7), types.Position(0, 12))
-    edit = items('pairs("b^ | closure()', folder)[0].text_edit
-    assert edit.range == types.Range(types.Position(0, 7), types.Position(0, 8))
-
-
-def test_a_text_in_no_folder_has_no_files():
-    assert offered('import "^') == []
-    assert offered('pairs("^') == []
-
-
-def test_so_many_files_at_most(tmp_path: Path):
-    for number in range(MAX_FILES + 5):
-        (tmp_path / f"{number:03}.csv").touch()
-    analysis = analysed("", tmp_path)
-    assert len(list(files_below(analysis, (".csv",), ""))) == MAX_FILES
-
-
-IMPORT = 'param share = 0.5\nparam word = "coarse"\nlet known = ssl()\nimport "base.rrl" as base\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "labels"),
-    [
-        ("base(^", ["frac=", "by=", "on="]),
-        ("base(frac=0.5, ^)", ["by=", "on="]),
-        ("base(^, on=true)", ["frac=", "by="]),
-        ("base(frac=^", ["share"]),
-        ("base(by=^", ["word"]),
-        ("base(on=^", ["true", "false"]),
-        ("base(no=^", []),
-        ("ssl() - ^", ["known", "base", *BINARY_SOURCES]),
-    ],
-)
-def test_an_imported_recipe(text: str, labels: list[str], folder: Path):
-    assert offered(IMPORT + text, folder) == labels
-
-
-def test_parameters_of_an_imported_recipe_show_their_value(folder: Path):
-    assert [each.detail for each in items(f"{IMPORT}base(^", folder)] == [
-        "frac = 0.3",
-        "by = label",
-        "on = true",
-    ]
-
-
 # laws
 
 
@@ -407,55 +280,3 @@ def test_nothing_that_is_offered_is_an_error_of_type(recipe, data):
         if cut.rstrip().endswith((",", "(", "=")):  # the call may lack other arguments
             wrong = [codes - {"RRL208"} for codes in wrong]
         assert not all(wrong), word
-
-
-# signature help
-
-
-@pytest.mark.parametrize(
-    ("text", "active"),
-    [
-        ("supervised(^", 0),
-        ("supervised(^)", 0),
-        ("supervised(0.3^", 0),
-        ("supervised(0.3, ^", 1),
-        ("supervised(0.3, coarse, 3, ^", 3),
-        ("supervised(labels=^", 1),
-        ("supervised(labels='a^'", 1),
-        ("supervised(seed=1, frac=^0.2)", 0),
-        ("supervised(seed=1, ^", 4),
-        ("supervised(0.3, coarse, 3, 4, ^", 4),
-        ("corrupt(^", 5),
-        ("corrupt(fpr=^", 1),
-        ("ssl() | supervised(frac=linear(^", 0),
-        ("ssl() | supervised(frac=linear(0, 1, epochs=^", 2),
-        ("ssl() | supervised(frac=linear(0, 1, epochs=3), ^", 4),
-        ("supervised(\n  # a remark\n  frac=^", 0),
-    ],
-)
-def test_the_active_parameter(text: str, active: int):
-    found = signature_help(*marked(text))
-    assert found is not None
-    assert found.active_parameter == active
-
-
-@pytest.mark.parametrize("text", ["ssl()^", "^", "(^", "nothing(^", "ssl() # (^", "supervised^("])
-def test_no_signature(text: str):
-    assert signature_help(*marked(text)) is None
-
-
-@pytest.mark.parametrize("signature", signatures().values(), ids=lambda each: each.name)
-def test_the_parameters_of_a_signature(signature):
-    found = signature_help(*marked(f"{signature.name}(^"))
-    assert found is not None
-    (shown,) = found.signatures
-    assert shown.label == str(signature)
-    texts = [shown.label[slice(*each.label)] for each in shown.parameters]
-    assert texts == [str(each) for each in signature.parameters]
-
-
-def test_the_signature_of_an_imported_recipe(folder: Path):
-    found = signature_help(*marked(f"{IMPORT}base(by=^", folder))
-    assert found is not None
-    assert found.signatures[0].label == "base(frac=0.3, by=label, on=true)"
-    assert found.active_parameter == 1

@@ -8,7 +8,7 @@ nothing.
 from collections.abc import Callable
 
 import numpy as np
-import parity_oracle as oracle
+import parity_draws as oracle
 import pytest
 from scipy.sparse.linalg import eigsh
 

@@ -7,13 +7,12 @@ they read, so that the library can be wrong and this still right. It shares no c
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from parity_draws import key, pair_hash, passes, row_hash, stream_word
 from random_recipes import (
     Applied,
     Call,
@@ -26,9 +25,6 @@ from random_recipes import (
     operands,
     walk,
 )
-
-C = 0x1E3779B9
-WORD = 2**32
 
 
 @dataclass(frozen=True)
@@ -50,47 +46,7 @@ class Row:
         return (self.sample, self.view)
 
 
-# draws
-
-
-def without_last_shift(x: int) -> int:
-    x %= WORD
-    x ^= x >> 16
-    x = x * 0x604BAA5D % WORD
-    x ^= x >> 15
-    return x * 0x43D6CE97 % WORD
-
-
-def mix(x: int) -> int:
-    x = without_last_shift(x)
-    return x ^ (x >> 15)
-
-
-def key(seed: int, stream: int, time: int) -> int:
-    k = mix(C + seed % WORD)
-    for word in (seed // WORD, stream, time):
-        k = mix(k + word + C)
-    return k
-
-
-def row_hash(sample: int, view: int, k: int) -> int:
-    a = mix((sample % WORD) ^ k)
-    a = mix(a + sample // WORD + k)
-    return mix(a + view + k)
-
-
-def pair_hash(u: int, v: int) -> int:
-    return without_last_shift(u + v)
-
-
-def passes(h: int, p: float) -> bool:
-    return (h >> 1) <= round(p * 2**31) - 1
-
-
-def stream_word(*content: object) -> int:
-    """The first four bytes, little end first, of the SHA-256 of the content as compact JSON."""
-    text = json.dumps(list(content), separators=(",", ":"))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+# streams
 
 
 def streams_of(recipe: Recipe) -> dict[int, int]:

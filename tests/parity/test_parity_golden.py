@@ -4,7 +4,7 @@ A number that changes here changes the graph of every recipe that draws.
 """
 
 import numpy as np
-import parity_oracle as oracle
+import parity_draws as oracle
 import pytest
 import torch
 

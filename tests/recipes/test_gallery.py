@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import parity_oracle as oracle
+import parity_draws as oracle
 import pytest
 import torch
 from scipy.spatial.distance import cdist, squareform

@@ -1,6 +1,0 @@
-"""Puts the random recipes and the oracle of `tests/parity` on the path."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
