@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from rrl_dsl.graph.recipe import parameter_value
-
 RECIPE = 'param frac = 0.3\nparam field = "coarse"\nssl() | supervised(frac=frac, labels=field)\n'
 
 
@@ -31,35 +29,6 @@ def test_a_name_is_given_once(cli):
     result = cli("compile", "a.rrl", *given("frac=0.1", "frac=0.2", "field=coarse"))
     assert result.code == 2
     assert "give `frac` once" in result.err
-
-
-@pytest.mark.parametrize(
-    ("written", "value"),
-    [
-        ("3", 3),
-        ("-0.5", -0.5),
-        ("- 2", -2),
-        ("1e-3", 0.001),
-        ("true", True),
-        ("False", False),
-        ("coarse", "coarse"),
-        ("two words", "two words"),
-        ('"a b"', "a b"),
-        ("'x'", "x"),
-        ("'3'", "3"),
-        (r'"a \"b\""', 'a "b"'),
-        ("''", ""),
-        ("1_000", "1_000"),
-        ("TRUE", "TRUE"),
-        ("'x' y", None),
-        (r"'\n'", None),
-        ("", None),
-    ],
-)
-def test_a_value_is_a_literal_as_a_recipe_has_it_or_a_word(written, value):
-    found = parameter_value(written)
-    assert found == value
-    assert type(found) is type(value)
 
 
 def test_strings_reach_the_recipe(cli):

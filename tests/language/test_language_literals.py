@@ -133,14 +133,35 @@ def test_other_names_are_refused(name: str):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("2", 2), ("-2", -2), (".5", 0.5), ("true", True), ("False", False), ("coarse", "coarse")],
+    [
+        ("2", 2),
+        ("-2", -2),
+        ("- 2", -2),
+        (".5", 0.5),
+        ("true", True),
+        ("False", False),
+        ('"two words"', "two words"),
+        ("'2'", "2"),
+        (r'"a \"b\""', 'a "b"'),
+        ("''", ""),
+        ("coarse", "coarse"),
+    ],
 )
 def test_value_on_the_command_line_reads_as_in_a_recipe(text: str, value: object):
     found = parameter_value(text)
     assert found == value
     assert type(found) is type(value)
+    if text != "coarse":
+        assert value_of(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "-", "--2", "1e999", "2 views", '"quoted"', "nan"])
+@pytest.mark.parametrize(
+    "text", ["-", "--2", "1e999", "1_000", "TRUE", "2 views", "2 # two", "nan"]
+)
 def test_value_on_the_command_line_that_is_no_literal_is_a_word(text: str):
     assert parameter_value(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "'", "'open", r"'\n'", "'closed' early", "'two\nlines'"])
+def test_nothing_and_what_begins_as_a_string_and_is_none_is_no_value(text: str):
+    assert parameter_value(text) is None
