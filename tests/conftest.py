@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from rrl_dsl.cli import start
+from rrl_dsl.cli.output import output
 
 settings.register_profile("quick", max_examples=150, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
@@ -32,6 +33,7 @@ def cli(monkeypatch, capsys, tmp_path):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["rrl-dsl", *map(str, words)])
+        output.cache_clear()  # a console reads the environment once
         try:
             start.run()
             code = 0

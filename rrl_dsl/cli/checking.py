@@ -31,8 +31,10 @@ def check(
 ) -> None:
     """Say what is wrong with recipes, and how to mend it.
 
-    Examples: `rrl-dsl check recipes`, `rrl-dsl check mine.rrl --format json`,
-    `rrl-dsl check - < mine.rrl`
+    Examples:
+    - `rrl-dsl check recipes`
+    - `rrl-dsl check recipes --format json`
+    - `rrl-dsl check - < recipes/simclr.rrl`
     """
     if not check_texts(paths, form):
         raise typer.Exit(1)
@@ -49,7 +51,10 @@ def fmt(
 ) -> None:
     """Write recipes in the one style of the language; comments stay, and the meaning.
 
-    Examples: `rrl-dsl fmt recipes`, `rrl-dsl fmt --check recipes`, `rrl-dsl fmt - < mine.rrl`
+    Examples:
+    - `rrl-dsl fmt recipes`
+    - `rrl-dsl fmt --check recipes`
+    - `rrl-dsl fmt - < recipes/simclr.rrl`
     """
     if not format_texts(paths, check=check, diff=diff):
         raise typer.Exit(1)

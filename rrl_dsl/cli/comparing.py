@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rrl_dsl.cli.output import output, print_facts, print_json, print_not_known
+from rrl_dsl.cli.output import output, print_facts, print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 def diff(
-    one: Annotated[Path, typer.Argument(help="A recipe file.", show_default=False)],
-    other: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+    one: Annotated[Path, typer.Argument(help="A recipe file.", metavar="ONE", show_default=False)],
+    other: Annotated[Path, typer.Argument(help="Another.", metavar="OTHER", show_default=False)],
     param: Parameters = None,
     nodes: Nodes = "digits",
     batch: Batch = 256,
@@ -51,7 +51,8 @@ def diff(
 
     A `--param` is for both.
 
-    Example: `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
+    Examples:
+    - `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
     """
     from rrl_dsl.graph.requires import requires_of
     from rrl_dsl.report.edge_changes import edge_changes
@@ -108,15 +109,15 @@ def _graphs_of(paths: Sequence[Path], params: Mapping[str, Scalar]) -> list[Grap
 def _print_structure(lines: Sequence[Line], unseen: OutOfSight) -> None:
     for line in lines:
         style = {"-": "red", "+": "green"}.get(line.mark, "")
-        output().print(str(line), style=style, markup=False, soft_wrap=True)
+        print_text(str(line), style=style)
     apart = " and in ".join(_in_words(unseen))
     if not lines:
-        output().print("the two recipes define the same graph")
+        print_text("the two recipes define the same graph")
     elif all(line.mark == " " for line in lines):
         where = apart or "which of their equal calls stands where"
-        _print_sentence(f"the two recipes have the same structure, and differ in {where}")
+        print_text(f"the two recipes have the same structure, and differ in {where}")
     elif apart:
-        _print_sentence(f"beside that, the two recipes differ in {apart}")
+        print_text(f"beside that, the two recipes differ in {apart}")
 
 
 def _in_words(unseen: OutOfSight) -> Iterator[str]:
@@ -126,12 +127,8 @@ def _in_words(unseen: OutOfSight) -> Iterator[str]:
         yield f"the draws of {', '.join(f'`{call}`' for call in unseen.draws)}"
 
 
-def _print_sentence(text: str) -> None:
-    output().print(text, markup=False, soft_wrap=True)
-
-
 def _print_changes(changes: EdgeChanges, dataset: str) -> None:
-    output().print(f"on {changes.rows} rows of {dataset}:", markup=False)
+    print_text(f"on {changes.rows} rows of {dataset}:")
     print_facts(
         {
             "both": f"{changes.both:,} edges stay",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rrl_dsl.cli.output import errors, output, print_diagnostic, print_json
+from rrl_dsl.cli.output import errors, output, print_diagnostic, print_json, print_text
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
@@ -64,8 +64,10 @@ def compile_recipe(
 ) -> None:
     """Check a recipe, print what it is and needs, and draw its graph.
 
-    Examples: `rrl-dsl compile recipes/semi_coarse.rrl --show`,
-    `rrl-dsl compile -e 'ssl(views=2)' --out graph.png`
+    Examples:
+    - `rrl-dsl compile recipes/semi_coarse.rrl --show`
+    - `rrl-dsl compile recipes/semi_supervised.rrl --param frac=0.1`
+    - `rrl-dsl compile -e 'ssl(views=2)' --out graph.png`
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
@@ -138,7 +140,7 @@ def _draw(
         console.print()
         console.print(terminal.matrix_text(sample, width=min(console.width, 120)))
         console.print()
-        console.print("\n".join(tree_lines(tree)), markup=False)
+        console.print("\n".join(tree_lines(tree)), markup=False, soft_wrap=True)
     path = out or Path(f"{Path(source.name).stem if source.name != '-e' else 'graph'}.png")
     figure.save(figure.draw(sample, tree), path)
     console.print(f"\npicture   {printable(str(path))}", markup=False, soft_wrap=True)
@@ -148,9 +150,9 @@ def _print_figures(figures: Figures) -> None:
     from rrl_dsl.report.figures import in_words
 
     first, *others = in_words(figures)
-    output().print(f"graph     {first}", markup=False, soft_wrap=True)
+    print_text(f"graph     {first}")
     for line in others:
-        output().print(f"          {line}", markup=False, soft_wrap=True)
+        print_text(f"          {line}")
 
 
 def _record(

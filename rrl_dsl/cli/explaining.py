@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rrl_dsl.cli.output import output, print_json, print_not_known
+from rrl_dsl.cli.output import output, print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
     Batch,
     DataDirectory,
@@ -39,7 +39,7 @@ _CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
 def explain(
     what: Annotated[
         str | None,
-        typer.Argument(help="A code, a built-in, or a recipe file.", show_default=False),
+        typer.Argument(help="What to explain.", metavar="CODE|NAME|RECIPE", show_default=False),
     ] = None,
     expression: Expression = None,
     param: Parameters = None,
@@ -56,8 +56,11 @@ def explain(
     Of a recipe: its type and scope, what it needs, what rewriting leaves of it, how dense its graph
     is on a data set, and what it costs.
 
-    Examples: `rrl-dsl explain RRL203`, `rrl-dsl explain corrupt`,
-    `rrl-dsl explain recipes/semi_coarse.rrl`, `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
+    Examples:
+    - `rrl-dsl explain RRL203`
+    - `rrl-dsl explain corrupt`
+    - `rrl-dsl explain recipes/semi_coarse.rrl`
+    - `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
     """
     if what is not None and expression is None and _explain_name(what, json):
         return
@@ -121,34 +124,34 @@ def _explain_code(code: str, json: bool) -> None:
     output().print(found.text, markup=False)
     for title, recipe in (("wrong", found.wrong), ("right", found.right)):
         if recipe is not None:
-            output().print(f"\n{title}:", style="bold")
+            print_text(f"\n{title}:", style="bold")
             for line in recipe.splitlines():
-                output().print(f"    {line}", markup=False, soft_wrap=True)
+                print_text(f"    {line}")
 
 
 def _print_calls(found: Explanation) -> None:
     _print_heading("calls")
     for call, facts in found.calls:
-        output().print(f"  {call}", markup=False, soft_wrap=True)
-        output().print(f"      {facts}", style="dim", markup=False)
+        print_text(f"  {call}")
+        print_text(f"      {facts}", style="dim")
 
 
 def _print_rewriting(found: Explanation) -> None:
     _print_heading("rewriting")
     if not found.steps:
-        output().print("  nothing to simplify")
+        print_text("  nothing to simplify")
         return
-    _print_text("before", found.before)
+    _print_recipe("before", found.before)
     for step in found.steps:
-        output().print(f"  {step}", style="dim", markup=False, soft_wrap=True)
-    _print_text("after", found.after)
+        print_text(f"  {step}", style="dim")
+    _print_recipe("after", found.after)
 
 
-def _print_text(title: str, text: str) -> None:
+def _print_recipe(title: str, text: str) -> None:
     first, *others = text.splitlines()
-    output().print(f"  {title:<8}{first}", markup=False, soft_wrap=True)
+    print_text(f"  {title:<8}{first}")
     for line in others:
-        output().print(f"          {line}", markup=False, soft_wrap=True)
+        print_text(f"          {line}")
 
 
 def _print_figures(found: Explanation) -> None:
@@ -159,7 +162,7 @@ def _print_figures(found: Explanation) -> None:
     from rrl_dsl.report.figures import in_words
 
     for line in in_words(found.figures):
-        output().print(f"  {line}", markup=False)
+        print_text(f"  {line}")
 
 
 def _print_cost(cost: Cost) -> None:
@@ -172,7 +175,7 @@ def _print_cost(cost: Cost) -> None:
     if cost.staged:
         lines.append(f"{cost.staged:.3g} of the operations are stages over the whole batch")
     for line in lines:
-        output().print(f"  {line}", markup=False)
+        print_text(f"  {line}")
 
 
 def _bytes(count: int) -> str:
@@ -184,7 +187,7 @@ def _bytes(count: int) -> str:
 
 
 def _print_heading(title: str) -> None:
-    output().print(f"\n{title}", style="bold")
+    print_text(f"\n{title}", style="bold")
 
 
 def _record(found: Explanation) -> dict[str, Any]:

@@ -64,16 +64,21 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:
             output().print()
 
 
+def print_text(text: str, style: str = "") -> None:
+    """A text on standard output as it stands: no markup, and lines as long as they are."""
+    output().print(text, style=style, markup=False, soft_wrap=True)
+
+
 def print_facts(facts: Mapping[str, str]) -> None:
     """Names and what there is to say of them, one a line, on standard output."""
     for name, value in facts.items():
-        output().print(f"{name:<10}{printable(value)}", markup=False, soft_wrap=True)
+        print_text(f"{name:<10}{printable(value)}")
 
 
 def print_not_known(faults: Sequence[Diagnostic]) -> None:
     """Why a data set shows nothing of a recipe, in the place of what it would show."""
     for fault in faults:
-        output().print(f"  not known: {printable(fault.message)}", markup=False, soft_wrap=True)
+        print_text(f"  not known: {printable(fault.message)}")
 
 
 def print_json(value: Any) -> None:

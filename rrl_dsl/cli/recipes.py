@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rrl_dsl.data.table import Columns
     from rrl_dsl.graph.types import Scalar
 
-RecipeFile = Annotated[Path | None, typer.Argument(help="A recipe file.", show_default=False)]
+RecipeFile = Annotated[
+    Path | None, typer.Argument(help="A recipe file.", metavar="RECIPE", show_default=False)
+]
 Expression = Annotated[
     str | None, typer.Option("-e", "--expression", help="A recipe given in place of a file.")
 ]

@@ -18,14 +18,19 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 if TYPE_CHECKING:
     from rrl_dsl.losses import Loss
 
-Name = Annotated[str | None, typer.Argument(help="Which one to explain.", show_default=False)]
+Name = Annotated[
+    str | None, typer.Argument(help="Which one to explain.", metavar="NAME", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
 def builtins(name: Name = None, json: Json = False) -> None:
     """List the sources, transforms and schedules of the language, or explain one.
 
-    Examples: `rrl-dsl builtins`, `rrl-dsl builtins corrupt`, `rrl-dsl builtins --json`
+    Examples:
+    - `rrl-dsl builtins`
+    - `rrl-dsl builtins corrupt`
+    - `rrl-dsl builtins --json`
     """
     try:
         chosen = [lookup(name)] if name else list(signatures().values())
@@ -46,7 +51,10 @@ def builtins(name: Name = None, json: Json = False) -> None:
 def losses(name: Name = None, json: Json = False) -> None:
     """List the losses, or explain one.
 
-    Examples: `rrl-dsl losses`, `rrl-dsl losses wmse`, `rrl-dsl losses --json`
+    Examples:
+    - `rrl-dsl losses`
+    - `rrl-dsl losses wmse`
+    - `rrl-dsl losses --json`
     """
     from rrl_dsl.losses import find, names
 

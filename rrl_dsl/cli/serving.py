@@ -9,7 +9,10 @@ import typer
 
 def lsp(
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="What it does anyway; many editors say it.")
+        bool,
+        typer.Option(
+            "--stdio", help="What it does anyway; many editors say it.", show_default=False
+        ),
     ] = True,
 ) -> None:
     """Serve an editor over standard input and output.

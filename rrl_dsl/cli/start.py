@@ -7,9 +7,12 @@ others, and with them every usage error and every help, are for `main`.
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
+from functools import partial
+from io import TextIOWrapper
 from typing import Final, NoReturn
 
 from rrl_dsl.cli.output import errors, print_error, print_json
@@ -19,30 +22,48 @@ from rrl_dsl.language.diagnostics import RRLError
 _INTERRUPTED: Final = 130
 
 
-def run() -> None:
+def run() -> NoReturn:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a terminal cannot show stops nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
-        well = run_at_once(sys.argv[1:])
+        status = _status(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read it has enough; Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _status(arguments: Sequence[str]) -> int | str | None:
+    """Runs a command line; its exit status."""
+    try:
+        well = run_at_once(arguments)
         if well is not None:
-            sys.exit(0 if well else 1)
+            return 0 if well else 1
         from rrl_dsl.cli.main import app
 
         app(prog_name="rrl-dsl")
+    except SystemExit as stop:
+        return stop.code
     except RRLError as problem:
-        if "--json" in sys.argv:
+        if "--json" in arguments:
             print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
         else:
             print_error(problem)
-        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as problem:
-        if "--debug" in sys.argv[1:2]:
+        if "--debug" in arguments[:1]:
             raise
         name = type(problem).__name__
-        errors().print(f"error: rrl-dsl itself failed: {name}: {problem}", markup=False)
-        errors().print("  = help: `rrl-dsl --debug …` shows where; please report it", markup=False)
-        sys.exit(1)
+        say = partial(errors().print, markup=False, soft_wrap=True)
+        say(f"error: rrl-dsl itself failed: {name}: {problem}")
+        say("  = help: `rrl-dsl --debug VERB …` shows where; please report it")
+    return 1
 
 
 def run_at_once(arguments: Sequence[str]) -> bool | None:

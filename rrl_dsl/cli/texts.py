@@ -132,7 +132,8 @@ def _format_file(file: str, *, check: bool, diff: bool) -> bool:
     if diff and changes:
         sys.stdout.write(_difference(written, formatted, source.name))
     elif file == _STDIN and not check and not diff:
-        sys.stdout.write(formatted)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(formatted.encode("utf-8"))  # a recipe is UTF-8 everywhere
     elif check and changes:
         sys.stdout.write(f"{printable(source.name)} would change\n")
     elif changes and not diff:

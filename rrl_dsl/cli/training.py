@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from rrl_dsl.cli.output import output, print_diagnostic
+from rrl_dsl.cli.output import output, print_diagnostic, print_text
 from rrl_dsl.cli.recipes import (
     BATCH_HELP,
     NODES_HELP,
@@ -62,8 +62,9 @@ def train(
 ) -> None:
     """Train an encoder on a recipe and say what it learned.
 
-    Examples: `rrl-dsl train recipes/semi_supervised.rrl --loss wmse`,
-    `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1`
+    Examples:
+    - `rrl-dsl train recipes/semi_supervised.rrl --loss wmse`
+    - `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1`
     """
     flags: dict[str, Any] = {
         "--loss": loss,
@@ -156,15 +157,13 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.train import train as fit
 
     if leads():
-        output().print(f"run       {run.path}", markup=False)
-        output().print(f"identity  {module.program.identity}", markup=False)
+        print_text(f"run       {run.path}")
+        print_text(f"identity  {module.program.identity}")
     try:
         outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
     except KeyboardInterrupt:
         if run.last.exists():
-            output().print(
-                f"interrupted; `rrl-dsl train --resume {run.path}` goes on", markup=False
-            )
+            print_text(f"interrupted; `rrl-dsl train --resume {run.path}` goes on")
         raise typer.Exit(130) from None
     if outcome is None:
         return
@@ -175,7 +174,7 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     output().print(table(outcome))
     for warning in warnings:
         print_diagnostic(warning)
-    output().print(f"summary   {run.path / 'summary.md'}", markup=False)
+    print_text(f"summary   {run.path / 'summary.md'}")
 
 
 def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirectory) -> None:

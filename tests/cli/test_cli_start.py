@@ -1,0 +1,116 @@
+"""The program as a process and as a page of help: what is shown, what names options have."""
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rrl_dsl.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+VERBS = {command.name: command.callback for command in app.registered_commands}
+ON_DATA = ("compile", "explain", "diff", "train")
+EXAMPLES = [
+    example
+    for callback in VERBS.values()
+    for example in re.findall(r"^ *- `(rrl-dsl .+)`$", callback.__doc__, re.MULTILINE)
+]
+
+
+PROGRAM = (sys.executable, "-c", "from rrl_dsl.cli.start import run; run()")
+ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+
+@pytest.mark.parametrize("words", [(), ("--debug",), ("--help",)])
+def test_the_help_is_shown_where_no_verb_is_given(cli, words):
+    result = cli(*words)
+    assert result.code == 0
+    assert all(f" {verb} " in result.out for verb in VERBS)
+    assert result.err == ""
+
+
+def test_every_verb_but_the_server_has_examples():
+    assert {shlex.split(example)[1] for example in EXAMPLES} == VERBS.keys() - {"lsp"}
+
+
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if " train " not in each])
+def test_every_example_of_the_help_runs(cli, tmp_path, monkeypatch, example):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    words, _, file = example.partition(" < ")
+    if file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(file).read_bytes())))
+    result = cli(*shlex.split(words)[1:])
+    assert result.code == 0
+    assert result.out or "fmt" in example
+
+
+@pytest.mark.parametrize("verb", ON_DATA)
+def test_one_thing_has_one_name_in_every_verb(cli, verb):
+    shown = cli(verb, "--help").out
+    for option in ("--nodes", "--batch", "--seed", "--param", "--data-dir", "--download"):
+        assert f" {option} " in shown, option
+    assert not re.search("--dataset|--batch-size", shown)
+
+
+@pytest.mark.parametrize("verb", ["compile", "explain"])
+def test_a_data_set_is_fetched_where_that_is_asked_for(cli, tmp_path, monkeypatch, verb):
+    from rrl_dsl.data import digits, registry
+
+    asked = []
+
+    def columns(spec, *, root, download):
+        asked.append((spec, root, download))
+        return digits.columns()
+
+    monkeypatch.setattr(registry, "columns", columns)
+    given = ("-e", "ssl()", "--nodes", "cifar10", "--data-dir", "there")
+    assert cli(verb, *given).code == cli(verb, *given, "--download").code == 0
+    assert asked == [("cifar10", Path("there"), download) for download in (False, True)]
+
+
+def test_train_takes_its_data_set_and_batch_by_those_names(cli, tmp_path):
+    (tmp_path / "a.rrl").write_text("ssl()\n")
+    result = cli("train", "a.rrl", "--nodes", "digts")
+    assert "1 | --nodes digts" in result.err
+    assert "RRL411" in result.err
+    result = cli("train", "a.rrl", "--batch", "100000")
+    assert "RRL502" in result.err
+    assert "1 | --batch 100000" in result.err
+
+
+def test_what_stands_indented_stays_so_in_a_narrow_terminal(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = cli("explain", "-e", "ssl() | supervised(frac=0.3)").out.splitlines()
+    heads = ("recipe", "type", "scope", "needs", "identity", "calls", "rewriting", "graph", "cost")
+    assert [line.split()[0] for line in lines if line[:1].strip()] == list(heads)
+
+
+@pytest.mark.parametrize("words", [("fmt", "-"), ("builtins", "--json"), ("builtins",)])
+def test_a_reader_that_has_enough_is_no_failure_of_ours(words):
+    line = "| ssl( )  # a remark, so that there is more than a pipe holds\n"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*PROGRAM, *words], stdin=pipe, stdout=pipe, stderr=pipe) as running:
+        running.stdout.close()
+        _, said = running.communicate(f"ssl()\n{line * 3000}".encode())
+    assert said == b""
+    assert running.returncode == 1
+
+
+def test_what_a_terminal_cannot_show_stops_nothing(tmp_path):
+    def process(*words, typed=b""):
+        command = [*PROGRAM, *words]
+        return subprocess.run(command, input=typed, capture_output=True, env=ASCII, cwd=tmp_path)
+
+    recipe = "# Größe\nssl(  )\n"
+    (tmp_path / "a.rrl").write_text(f'{recipe}supervised("ü")\n', encoding="utf-8")
+    done = process("check", "a.rrl")
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert rb'supervised("\xfc")' in done.stdout
+    assert process("compile", "-e", "ssl()", "--show").returncode == 0
+    done = process("fmt", "-", typed=recipe.encode())
+    assert done.stdout.decode("utf-8") == "# Größe\nssl()\n"
