@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated
 
 import typer
 
-from rrl_dsl.cli.texts import check_texts, format_texts
+from rrl_dsl.cli.texts import Format, check_texts, format_texts
 
 Paths = Annotated[
     list[str],
     typer.Argument(help="Recipe files, folders of them, or - for standard input.", metavar="PATH"),
 ]
-
-
-class Format(enum.StrEnum):
-    """How diagnostics are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
 
 
 def check(

@@ -99,14 +99,6 @@ def columns_of(spec: str, data_dir: Path | None, download: bool) -> Columns:
 
 def print_program(source: Source, program: Program) -> None:
     """What a recipe is and needs."""
-    from rrl_dsl.report.recipe import kind_of, needs_in_words, scope_in_words
+    from rrl_dsl.report.recipe import facts_of
 
-    print_facts(
-        {
-            "recipe": source.name,
-            "type": kind_of(program),
-            "scope": scope_in_words(program.graph.scope),
-            "needs": ", ".join(needs_in_words(program.requires)),
-            "identity": program.identity,
-        }
-    )
+    print_facts({"recipe": source.name, **facts_of(program)})

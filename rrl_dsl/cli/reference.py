@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from rrl_dsl.cli.output import output, print_diagnostic, print_json
+from rrl_dsl.cli.recipes import Json
 from rrl_dsl.graph.registry import Signature, lookup, signatures
 from rrl_dsl.graph.types import Refusal
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Name = Annotated[
     str | None, typer.Argument(help="Which one to explain.", metavar="NAME", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
 def builtins(name: Name = None, json: Json = False) -> None:

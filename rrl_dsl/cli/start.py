@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from typing import Final, NoReturn
 
 from rrl_dsl.cli.output import errors, print_error, print_json
-from rrl_dsl.cli.texts import FORMATS, check_texts, format_texts
+from rrl_dsl.cli.texts import Format, check_texts, format_texts
 from rrl_dsl.language.diagnostics import RRLError
 
 _INTERRUPTED: Final = 130
@@ -79,7 +79,7 @@ def run_at_once(arguments: Sequence[str]) -> bool | None:
     given.add_argument("paths", nargs="+")
     try:
         if verb == ["check"]:
-            given.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+            given.add_argument("--format", type=Format, default=Format.TEXT)
             read = given.parse_args(arguments[1:])
             return check_texts(read.paths, read.format)
         if verb == ["fmt"]:

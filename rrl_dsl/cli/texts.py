@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -18,23 +19,29 @@ from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order, printable
 from rrl_dsl.language.span import Source
 
-FORMATS: Final = ("text", "json", "github")
-"""How diagnostics are printed: for people, for tools, for the annotations of GitHub."""
+
+class Format(StrEnum):
+    """How diagnostics are printed: for people, for tools, for the annotations of GitHub."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
 
 _STDIN: Final = "-"
 
 
-def check_texts(paths: Sequence[str], form: str) -> bool:
+def check_texts(paths: Sequence[str], form: Format) -> bool:
     """Prints what is wrong with recipes; whether nothing is.
 
     Args:
         paths: Files, folders of them, or `-` for standard input.
-        form: One of `FORMATS`.
+        form: How it is printed.
     """
     files, faults = _files_of(paths)
     found = _once(chain.from_iterable(map(_faults_of, files)))
     print_diagnostics([*faults, *found], form)
-    if form == FORMATS[0]:
+    if form is Format.TEXT:
         wrong = len({_place(fault.source) for fault in found})
         sys.stdout.write(_verdict(len(files), wrong, len(faults) + len(found)))
     return not (faults or found)

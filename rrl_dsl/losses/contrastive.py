@@ -29,7 +29,7 @@ class SimCLR(Loss):
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
 
-    Equation 1 of the seed paper with a temperature and without self in the denominator. On
+    Equation 1 of Maes et al. with a temperature and without self in the denominator. On
     `ssl(views=2)` it is NT-Xent (Chen et al. 2020), on a label graph SupCon's L_out (Khosla et al.
     2020), with soft weights X-Sample contrastive (Sobal et al. 2025).
     """
@@ -57,7 +57,7 @@ class SuNCEt(Loss):
 
     - mean_i log( sum_j w_ij exp(s_ij / T) / sum_j exp(s_ij / T) ), s the cosine similarity
 
-    Equation 5 of the seed paper (Assran et al. 2020); SupCon's L_in up to the log of the degree,
+    Equation 5 of Maes et al. (Assran et al. 2020); SupCon's L_in up to the log of the degree,
     and what solo-learn calls SupCon.
     """
 
@@ -77,7 +77,7 @@ class SuNCEt(Loss):
 class SupCon(SimCLR):
     """Supervised contrastive: the same as `simclr`, or its sum with `suncet`.
 
-    `form=out` is Khosla et al.'s (2020) L_out; `form=sum` is equations 3 and 4 of the seed paper,
+    `form=out` is Khosla et al.'s (2020) L_out; `form=sum` is equations 3 and 4 of Maes et al.,
     L_SimCLR + L_SuNCEt.
     """
 

@@ -27,7 +27,7 @@ class WMSE(Loss):
 
     mean over edges of |v_i - v_j|^2, v the whitened and then l2-normalised rows
 
-    Equation 2 of the seed paper, with the minus sign that it lacks (Ermolov et al. 2021). Each
+    Equation 2 of Maes et al., with the minus sign that it lacks (Ermolov et al. 2021). Each
     view is whitened by itself, in slices of its samples: ordered by a hash of (seed, step, sample),
     alike in every view, near-equal in size. Edges across slices count. Whitening is by the
     Cholesky factor of the covariance, in float64, shrunk relative to its trace.

@@ -15,7 +15,7 @@ from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.format import format_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.report.figures import figures_of, in_words
-from rrl_dsl.report.recipe import kind_of, needs_in_words, scope_in_words
+from rrl_dsl.report.recipe import facts_of
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 
@@ -34,12 +34,7 @@ def html_of(graph: Graph, seed: int = 0) -> str:
         HTML without scripts. Where the digits lack what the recipe reads, what is lacking stands in
         the place of the picture.
     """
-    facts = {
-        "type": kind_of(Program(graph, seed=seed)),
-        "scope": scope_in_words(graph.scope),
-        "needs": ", ".join(needs_in_words(requires_of(graph))),
-        "identity": graph.identity[:12],
-    }
+    facts = facts_of(Program(graph, seed=seed)) | {"identity": graph.identity[:12]}
     rows = "".join(
         f"<tr><th style='text-align:left'>{escape(name)}</th>"
         f"<td style='text-align:left'>{escape(text)}</td></tr>"

@@ -24,9 +24,6 @@ class Explanation:
 
     Attributes:
         program: The compiled recipe.
-        kind: Its type, in words.
-        scope: What an edge depends on beside the two rows.
-        needs: What it needs of the trainer and of the data set, in words.
         calls: Each call with what holds of it.
         before: The recipe as it was written, with parameters substituted.
         after: What rewriting leaves of it.
@@ -37,9 +34,6 @@ class Explanation:
     """
 
     program: Program
-    kind: str
-    scope: str
-    needs: tuple[str, ...]
     calls: tuple[tuple[str, str], ...]
     before: str
     after: str
@@ -69,9 +63,6 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
     rows = min(samples, len(columns.sample)) * requires.views
     return Explanation(
         program=program,
-        kind=kind_of(program),
-        scope=scope_in_words(graph.scope),
-        needs=tuple(needs_in_words(requires)),
         calls=tuple(_calls(program)),
         before=text_of(graph),
         after=text_of(program.rewritten),
@@ -80,6 +71,16 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
         faults=tuple(faults),
         cost=cost_of(program.plan, rows),
     )
+
+
+def facts_of(program: Program) -> dict[str, str]:
+    """What a recipe is and what it needs, in words."""
+    return {
+        "type": kind_of(program),
+        "scope": scope_in_words(program.graph.scope),
+        "needs": ", ".join(needs_in_words(program.requires)),
+        "identity": program.identity,
+    }
 
 
 def kind_of(program: Program) -> str:
