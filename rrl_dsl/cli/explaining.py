@@ -26,7 +26,7 @@ from rrl_dsl.cli.recipes import (
     print_program,
     source_of,
 )
-from rrl_dsl.cli.sources import recipes_beside
+from rrl_dsl.cli.sources import meant_by
 from rrl_dsl.language.diagnostics import error, nearest
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _explain_name(what: str, json: bool) -> bool:
         return False
     else:
         names = {each.lower(): each for each in (*EXPLANATIONS, *signatures())}
-        known = {**recipes_beside(Path(what)), **names}
-        meant = known.get(nearest(what, list(known)) or "")
+        meant = names.get(nearest(what, list(names)) or "") or meant_by(Path(what))
         hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
         raise error("RRL101", f"`{what}` is no code, no built-in and no file", hint=hint)
     return True

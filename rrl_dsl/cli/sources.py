@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from rrl_dsl.language import parser
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, nearest
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.files import near_file
 from rrl_dsl.language.span import Source
 
 
@@ -36,13 +36,6 @@ def at_file(path: Path, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def meant_by(path: Path) -> Path | None:
-    """The recipe of the same folder whose name is nearest, however it ends; None without one."""
-    recipes = recipes_beside(path)
-    return recipes.get(nearest(path.stem, list(recipes)) or "")
-
-
-def recipes_beside(path: Path) -> dict[str, Path]:
-    """The recipes of a file's folder, by their names in lower case and without the ending."""
-    with suppress(OSError, ValueError):  # no such folder, a name with a null character
-        return {each.stem.lower(): each for each in sorted(path.parent.glob("*.rrl"))}
-    return {}
+    """The recipe beside a path that differs in its ending, or else the one of the nearest name."""
+    recipe = Path(f"{path.with_suffix('')}.rrl")
+    return recipe if recipe.exists() else near_file(recipe)

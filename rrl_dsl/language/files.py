@@ -50,6 +50,6 @@ def near_file(path: Path) -> Path | None:
         beside = sorted(path.parent.iterdir())
     except (OSError, ValueError):  # ValueError: a null character
         return None
-    known = {each.stem: each for each in beside if path.suffix in ("", each.suffix)}
+    known = {each.stem.lower(): each for each in beside if path.suffix in ("", each.suffix)}
     meant = nearest(path.stem, list(known), likeness=0.7)
     return None if meant is None else known[meant]
