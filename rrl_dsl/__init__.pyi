@@ -41,10 +41,10 @@ def pairs(file: str | os.PathLike[str], weight: float | None = None) -> Graph:
     """Relates the pairs of samples that a file lists.
 
     An edge where the file lists the two samples, in either order: must-links from annotators. The
-    file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, one pair a line,
-    and its path is relative to the recipe's folder. An id is the number of a sample, or the path
-    of an image below its image folder. A pair that stands twice has its larger weight. The
-    diagonal is 1.
+    file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, and no others, one
+    pair a line; text without a header has them in that order. Its path is relative to the
+    recipe's folder. An id is the number of a sample, or the path of an image below its image
+    folder. A pair that stands twice has its larger weight. The diagonal is 1.
     """
 
 def near(field: str, within: float) -> Graph:

@@ -123,7 +123,7 @@ def _of_graph(ids: np.ndarray[tuple[int], np.dtype[np.int64]], graph: sp.csr_arr
 
 
 def check_ids(links: Links, sample: Tensor) -> None:
-    """Refuses pairs with samples that a data set lacks, the first few by line.
+    """Refuses pairs with samples that a data set lacks: the first of the file.
 
     Args:
         links: The pairs.
@@ -132,14 +132,13 @@ def check_ids(links: Links, sample: Tensor) -> None:
     Raises:
         RRLError: RRL416.
     """
-    known = np.unique(sample.numpy())
-    faults = []
-    for column in (links.a, links.b):
-        ids = np.array(column, dtype=np.int64)
-        for place in np.flatnonzero(~np.isin(ids, known))[:5].tolist():
-            faults.append(links.lacking(place, int(ids[place])))
-    if faults:
-        raise RRLError(faults)
+    ends = np.array([links.a, links.b], dtype=np.int64).reshape(2, -1)
+    lacking = ~np.isin(ends, sample.numpy())
+    pairs = np.flatnonzero(lacking.any(axis=0))
+    if len(pairs):
+        first = int(pairs[0])
+        end = int(lacking[:, first].argmax())
+        raise RRLError(links.lacking(first, end, more=len(pairs) - 1))
 
 
 def _choose(chosen: Chosen, sample: Tensor, labels: Mapping[str, Tensor], seed: int) -> Tensor:

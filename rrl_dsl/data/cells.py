@@ -26,8 +26,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rrl_dsl.data.faults import HEADER, Faults, Place
 from rrl_dsl.data.table import Array
+from rrl_dsl.language.faults import HEADER, Faults, Place
 
 _MISSING: Final = frozenset({"", "nan", "NaN"})
 _MARKS: Final = frozenset({"na", "n/a", "null", "none", "-", "?", "."})
@@ -197,9 +197,9 @@ def _from_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column | 
 def _note(
     cells: Cells, rows: Sequence[int], what: Callable[[int], str], hint: str, faults: Faults
 ) -> None:
-    """Notes a fault of some rows, with the mend once."""
+    """Notes a fault of some rows."""
     for row in rows:
-        faults.add(what(row), Place(row, cells.at), hint if row == rows[0] else None)
+        faults.add(what(row), Place(row, cells.at), hint)
 
 
 def _known(cells: Cells) -> list[int]:

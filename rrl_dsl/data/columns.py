@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrl_dsl.data.cells import Cells, column, vector_of
-from rrl_dsl.data.faults import HEADER, Faults, Place
 from rrl_dsl.data.parquet_tables import ParquetTable
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.text_tables import TextTable
+from rrl_dsl.language.delimited import DELIMITERS
 from rrl_dsl.language.diagnostics import error, nearest
+from rrl_dsl.language.faults import HEADER, Faults, Place
 from rrl_dsl.language.spelling import is_name
 
 FILES: Final = ("columns.csv", "columns.tsv", "columns.parquet")
@@ -144,7 +145,7 @@ def _open(path: Path) -> TextTable | ParquetTable:
     try:
         if path.suffix == ".parquet":
             return ParquetTable(path)
-        return TextTable(path, "," if path.suffix == ".csv" else "\t")
+        return TextTable(path, DELIMITERS[path.suffix])
     except OSError as reason:
         raise error("RRL412", f"{path} cannot be read: {reason.strerror or reason}") from reason
 
@@ -157,8 +158,8 @@ def _file_column(table: TextTable | ParquetTable) -> Cells:
         names = [each.name for each in table.columns]
         listed = ", ".join(names[:_LISTED]) or "none"
         hint = f"the columns are {listed}{', …' * (len(names) > _LISTED)}"
-        if len(names) == 1 and ";" in names[0]:
-            hint = "cells stand between commas, not semicolons"
+        if isinstance(table, TextTable):
+            hint = table.other_delimiter(names) or hint
         table.faults.add(what, Place(HEADER), hint)
         table.faults.stop()
     return named[0]

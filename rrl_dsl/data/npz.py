@@ -27,10 +27,10 @@ from torch import Tensor
 from rrl_dsl.data import cells
 from rrl_dsl.data.columns import Further, check_names, further
 from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, tensors
-from rrl_dsl.data.faults import Faults
 from rrl_dsl.data.table import Array
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.digest import stable_id
+from rrl_dsl.language.faults import Faults
 
 Arrays = dict[str, Array]
 
@@ -151,7 +151,7 @@ class _Archive:
         }
         numbered = [name for name, array in arrays.items() if self._numbers_classes(name, array)]
         others = [_cells(name, array) for name, array in arrays.items() if name not in numbered]
-        faults = Faults(str(self._path))
+        faults = Faults("RRL412", str(self._path))
         check_names([(name, 0) for name in numbered], (), faults)
         found = further(others, (), faults)
         if "label" in found.fields and "label" not in found.labels:

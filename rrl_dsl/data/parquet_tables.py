@@ -1,4 +1,4 @@
-"""Tables of Parquet: their cells, and where each stands."""
+"""Tables of Parquet as columns."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 
 from rrl_dsl.data import cells
 from rrl_dsl.data.cells import WHAT_IS_READ, Cells
-from rrl_dsl.data.faults import HEADER, Faults, Place
 from rrl_dsl.data.table import Array
-from rrl_dsl.language.diagnostics import error
-from rrl_dsl.language.span import Source, Span
-
-_EXCERPT = 300
+from rrl_dsl.language.faults import HEADER, Place
+from rrl_dsl.language.parquet import Parquet
 
 
-class ParquetTable:
-    """A Parquet file; in messages, its lines are its rows, counted from 1."""
+class ParquetTable(Parquet):
+    """A Parquet file whose columns are those of a data set."""
 
     def __init__(self, path: Path) -> None:
         """Reads a file.
@@ -31,20 +28,8 @@ class ParquetTable:
             RRLError: RRL412 where it is no Parquet file, or holds columns of a type that is not
                 read.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self._name = str(path)
-        self.faults = Faults(self._name, self._locate)
-        try:
-            with path.open("rb") as file:
-                self._table = pq.ParquetFile(file).read()
-            self._table.validate(full=True)
-            names = self._table.column_names
-        except (pa.ArrowException, UnicodeDecodeError) as problem:
-            message = f"{path} is no readable Parquet file: {problem}"
-            raise error("RRL412", message, hint="write it anew, or as CSV") from None
-        read = [self._cells(name, at) for at, name in enumerate(names)]
+        super().__init__("RRL412", path, str(path), unreadable="RRL412")
+        read = [self._cells(name, at) for at, name in enumerate(self.table.column_names)]
         self.faults.stop()
         self.columns = [each for each in read if each is not None]
 
@@ -75,7 +60,7 @@ class ParquetTable:
         """A column as one array, of plain values where it is a dictionary."""
         import pyarrow as pa
 
-        column = self._table.column(at).combine_chunks()
+        column = self.table.column(at).combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
         return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
@@ -91,12 +76,11 @@ class ParquetTable:
             self.faults.add(message, Place(HEADER, at), WHAT_IS_READ)
             return None
         sizes = pc.list_value_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
-        size = int(sizes[~empty][0]) if not empty.all() else 1
-        strange = np.flatnonzero(~empty & ((sizes != size) | (sizes == 0)))
+        size = next((int(each) for each in sizes if each > 0), 1)
+        strange = np.flatnonzero(~empty & (sizes != size))
         for row in strange.tolist():
-            message = f"`{name}` has {sizes[row]} values here, and {size} in its first vector"
-            hint = "write a missing vector as null" if row == strange[0] else None
-            self.faults.add(message, Place(row, at), hint)
+            message = f"this vector of `{name}` has length {sizes[row]}, and the first {size}"
+            self.faults.add(message, Place(row, at), "write a missing vector as null")
         if len(strange):
             return None
         values = column.flatten().to_numpy(zero_copy_only=False)
@@ -104,19 +88,3 @@ class ParquetTable:
         vectors = np.full((len(column), size), np.nan, np.float32 if single else np.float64)
         vectors[~empty] = values.reshape(-1, size)
         return vectors
-
-    def _locate(self, place: Place) -> tuple[Source, Span | None]:
-        if place.row == HEADER:
-            return Source("", self._name), None
-        row = self._table.slice(place.row, 1)
-        columns = range(row.num_columns) if place.column is None else (place.column,)
-        text = ",".join(_shown(row.column(at)[0]) for at in columns)[:_EXCERPT]
-        source = Source(text, self._name, first_line=place.row + 1)
-        return source, Span(0, len(text))
-
-
-def _shown(value: Any) -> str:
-    try:
-        return str(value.as_py())
-    except (ValueError, OverflowError):  # a time that Python's own cannot hold
-        return str(value.value)

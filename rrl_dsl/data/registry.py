@@ -72,13 +72,12 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
     return _load_named(spec, root, download)
 
 
-def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
+def columns(spec: str, *, root: Path) -> Columns:
     """The columns of what a data set trains on, without its images; `digits` needs no torch.
 
     Args:
         spec: As for `load`.
         root: As for `load`.
-        download: As for `load`.
 
     Raises:
         RRLError: As `load`.
@@ -89,7 +88,7 @@ def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
         return digits.columns()
     from rrl_dsl.data.dataset import columns_of
 
-    return columns_of(load(spec, root=root, download=download))
+    return columns_of(load(spec, root=root))
 
 
 def _load_folder(path: Path, size: int | None) -> DataSet:

@@ -284,10 +284,13 @@ EXPLANATIONS: Final = MappingProxyType(
         "RRL412": _E("The data set does not hold what it should; the message names the place."),
         "RRL413": _E("There is no evaluation strategy of that name."),
         "RRL414": _E(
-            "A file of pairs is not there, or is neither CSV, TSV nor Parquet with the columns `a` "
-            "and `b`. Its path is relative to the recipe's folder."
+            "A file of pairs is not there, or is neither CSV, TSV nor Parquet. Its path is "
+            "relative to the recipe's folder."
         ),
-        "RRL415": _E("A line of a file is malformed. The first ten are shown, then their number."),
+        "RRL415": _E(
+            "A file of pairs has other columns than `a`, `b` and perhaps `weight`, or a line of it "
+            "is malformed. The first ten faults are shown, then the number of the others."
+        ),
         "RRL416": _E(
             "A file of pairs names a sample that the data set does not have: an id is the place of "
             "a sample in its data set, or the path of an image below its image folder."

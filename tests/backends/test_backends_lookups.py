@@ -268,13 +268,20 @@ def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
     assert only.code == "RRL416"
     assert only.render().splitlines() == [
         "error[RRL416]: the data set has no sample 77",
-        f" --> {tmp_path / 'links.csv'}:4:1",
+        f" --> {tmp_path / 'links.csv'}:4:3",
         "  |",
         "4 | 1,77",
-        "  | ^^^^",
+        "  |   ^^",
         "  = help: an id is the place of a sample in its data set, or the path of an image",
     ]
     program.bind(rrl.Nodes([0, 1]), others=torch.tensor([77]))
+
+
+def test_first_pair_of_the_file_that_names_what_is_lacking_is_shown(tmp_path: Path):
+    program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n0,99\n98,1\n1,97\n")))
+    only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
+    assert only.message == "the data set has no sample 99; 2 more pairs name what it lacks"
+    assert only.to_dict()["start"] == {"line": 3, "column": 3}
 
 
 def test_hundreds_of_pairs_of_one_sample(tmp_path: Path):

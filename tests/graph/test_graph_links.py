@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import rrl_dsl as rrl
 from rrl_dsl.graph.links import read
+from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.language.digest import stable_id
 
 MODEST = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -22,10 +23,11 @@ def pairs_of(path: Path) -> tuple[list[int], list[int], list[float] | None]:
     return list(found.a), list(found.b), None if found.weight is None else list(found.weight)
 
 
-def error_of(path: Path) -> object:
+def error_of(path: Path) -> Diagnostic:
     with pytest.raises(rrl.RRLError) as caught:
         read(path)
-    return caught.value.diagnostics[0]
+    (only,) = caught.value.diagnostics
+    return only
 
 
 @MODEST
@@ -64,11 +66,12 @@ def test_every_format_gives_the_same_pairs(rows: list, weighted: bool, header: b
         "a,b\n1,2\n3,4\n",
         "1,2\n3,4",
         "\ufeffa,b\r\n1,2\r\n\r\n3,4\r\n",
-        "b,x,a\n2,,1\n4,,3\n",
-        '"a","b"\n"1"," 2"\n 3 ,4\n',
-        "A,B\n1,2\n3,4\n",
+        "b,a\n2,1\n4,3\n",
+        '"a","b"\n"1", " 2"\n 3 ,4\n',
+        "a,b\r1,2\r\r3,4",
+        "1,2\n,\n3,4\n",
     ],
-    ids=["header", "no header", "windows", "other columns", "quotes and blanks", "capitals"],
+    ids=["header", "no header", "windows", "other order", "quotes", "old line ends", "empty rows"],
 )
 def test_pairs_however_they_are_written(tmp_path: Path, text: str):
     path = tmp_path / "links.csv"
@@ -83,60 +86,66 @@ def test_images_are_named_by_their_paths(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "message"),
+    ("content", "place", "message"),
     [
-        (b"1,2\n\xff\xfe\n", "RRL415", "this line is not UTF-8 text: invalid start byte"),
-        (b"1,2\n3,\x00\n", "RRL415", "this line has `\x00`, which is neither a whole number nor"),
-        (b"1," + b"9" * 2_000_000, "RRL415", "this line is not readable: field larger than"),
-        (b"1,9223372036854775808\n", "RRL415", "this line has `9223372036854775808`"),
-        (b'1,"2\n3,4\n', "RRL415", "this line is not readable"),
-        (b"1\n" * 30, "RRL415", "this line wants `a,b`"),
-        ("1,\uff12\n".encode(), "RRL415", "this line has `\uff12`"),
+        (b"1,2\n3,4\n5,\xff\xfe\n7\n", (3, 3), "this is not UTF-8 text: invalid start byte"),
+        (b"\xff\xfea\0,\0b\0", (1, 1), "this is not UTF-8 text: invalid start byte"),
+        (b"a,b\r1,2\r3,\xe9\r", (3, 3), "this is not UTF-8 text: invalid continuation byte"),
+        (b"1,2\n3,\x00\n5\n", (2, 3), "this is a NUL character"),
+        (b"1,2\n1," + b"9" * 2_000_000, (2, 1), "this row cannot be read: field larger than"),
+        (b"1,9223372036854775808\n", (1, 3), "the id `9223372036854775808` is too large"),
+        (b"1," + b"9" * 5000, (1, 3), "the id `999"),
+        (b'1,"2\n3,4\n', (1, 1), "this row cannot be read: unexpected end of data"),
+        (b'1,"2"x\n3,4\n', (1, 1), "this row cannot be read: ',' expected after"),
+        ("1,\uff12\n".encode(), (1, 3), "`\uff12` is neither a whole number nor a path"),
     ],
-    ids=["latin-1", "nul", "two megabytes", "65 bits", "open quote", "one column", "full width"],
+    ids=[
+        "latin-1",
+        "utf-16",
+        "latin-1 with old line ends",
+        "nul",
+        "two megabytes",
+        "65 bits",
+        "5000 digits",
+        "open quote",
+        "text after a quote",
+        "full width",
+    ],
 )
-def test_garbage_is_named_by_its_line(tmp_path: Path, content: bytes, code: str, message: str):
+def test_garbage_is_one_error_at_its_place(
+    tmp_path: Path, content: bytes, place: tuple[int, int], message: str
+):
     path = tmp_path / "links.csv"
     path.write_bytes(content)
     only = error_of(path)
-    assert only.code == code
+    assert only.code == "RRL415"
     assert only.message.startswith(message)
+    assert only.source.position(only.span.start) == place
     assert len(only.render()) < 1000
 
 
-def test_what_is_no_parquet_file_is_rrl414(tmp_path: Path):
-    path = tmp_path / "links.parquet"
-    path.write_bytes(b"PAR1 but no more")
-    assert error_of(path).code == "RRL414"
+def test_header_alone_lists_no_pair_and_an_empty_file_is_an_error(tmp_path: Path):
+    path = tmp_path / "links.csv"
+    path.write_text("a,b,weight\n")
+    assert pairs_of(path) == ([], [], [])
+    path.write_text("")
+    assert error_of(path).message == "there is no row in the file"
 
 
-@pytest.mark.parametrize(
-    ("columns", "code"),
-    [
-        ({"x": [1], "y": [2]}, "RRL414"),
-        ({"a": [1.5], "b": [2.0]}, "RRL415"),
-        ({"a": [None], "b": [2]}, "RRL415"),
-        ({"a": ["cat/1.png"], "b": [2]}, None),
-        ({"a": [True], "b": [2]}, "RRL415"),
-        ({"a": [1], "b": [2], "weight": [None]}, "RRL415"),
-    ],
-)
-def test_parquet_of_other_columns(tmp_path: Path, columns: dict, code: str | None):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = tmp_path / "links.parquet"
-    pq.write_table(pa.table(columns), path)
-    if code is None:
-        assert len(read(path).a) == 1
-    else:
-        assert error_of(path).code == code
-
-
-def test_folder_or_a_file_nobody_may_read_is_rrl414(tmp_path: Path):
+def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "folder.csv").mkdir()
-    assert error_of(tmp_path / "folder.csv").code == "RRL414"
-    assert error_of(Path("a\0b.csv")).code == "RRL414"
+    (tmp_path / "links.parquet").write_bytes(b"PAR1 but no more")
+    (tmp_path / "links.csv").write_text("1,2\n")
+    for name in ("folder.csv", "links.parquet", "a\0b.csv"):
+        assert error_of(tmp_path / name).code == "RRL414"
+
+    def fail(*_: object):
+        raise OSError("the disk said no\nand more")
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    only = error_of(tmp_path / "links.csv")
+    assert only.message.endswith("links.csv`: the disk said no")
 
 
 def test_file_that_changes_is_read_again(tmp_path: Path):
@@ -149,6 +158,53 @@ def test_file_that_changes_is_read_again(tmp_path: Path):
     assert before.identity != after.identity
     path.write_text("1,2\n")
     assert rrl.pairs(path) == before
+
+
+def test_file_that_changes_within_a_tick_of_the_clock_is_read_again(tmp_path: Path):
+    path = tmp_path / "links.csv"
+    path.write_text("1,2\n")
+    state = path.stat()
+    before = rrl.pairs(path)
+    path.write_text("1,3\n")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert rrl.pairs(path) != before
+
+
+def test_relative_path_is_one_of_the_folder_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = []
+    for folder, text in (("x", "1,2\n"), ("y", "1,3\n")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        Path("links.csv").write_text(text)
+        os.utime("links.csv", ns=(1, 1))
+        found.append(pairs_of(Path("links.csv")))
+    assert found == [([1], [2], None), ([1], [3], None)]
+
+
+def test_sample_that_is_lacking_is_shown_as_it_is_written(tmp_path: Path):
+    path = tmp_path / "links.csv"
+    path.write_text('weight,b,a\n1,train/cat/1.png,0\n\n1,"train/cat/2.png",0\n')
+    found = read(path).lacking(pair=1, end=1, more=2)
+    assert (
+        found.message
+        == "the data set has no image `train/cat/2.png`; 2 more pairs name what it lacks"
+    )
+    assert found.source.line(4) == '1,"train/cat/2.png",0'
+    assert found.source.position(found.span.start) == (4, 3)
+
+
+def test_sample_that_is_lacking_from_a_file_that_has_changed(tmp_path: Path):
+    path = tmp_path / "links.csv"
+    path.write_text("a,b\n0,1\n")
+    links = read(path)
+    for text in ("a,b\n0,2\n", "a,b\n", "garbage"):
+        path.write_text(text)
+        found = links.lacking(pair=0, end=1)
+        assert (found.message, found.span) == ("the data set has no sample 1", None)
+    path.unlink()
+    assert links.lacking(pair=0, end=0).message == "the data set has no sample 0"
 
 
 def test_identity_hangs_on_the_content_and_not_on_the_name(tmp_path: Path):

@@ -121,9 +121,10 @@ register(
         "Relates the pairs of samples that a file lists.\n\n"
         "An edge where the file lists the two samples, in either order: must-links from "
         "annotators. The file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps "
-        "`weight`, one pair a line, and its path is relative to the recipe's folder. An id is the "
-        "number of a sample, or the path of an image below its image folder. A pair that stands "
-        "twice has its larger weight. The diagonal is 1.",
+        "`weight`, and no others, one pair a line; text without a header has them in that order. "
+        "Its path is relative to the recipe's folder. An id is the number of a sample, or the path "
+        "of an image below its image folder. A pair that stands twice has its larger weight. The "
+        "diagonal is 1.",
         'pairs("links.csv")',
         (
             Parameter("file", FILE, "The file, in quotes.", example='"links.csv"'),

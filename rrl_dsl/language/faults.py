@@ -1,4 +1,4 @@
-"""What is wrong with the columns of a data set: the first few places, and how many more."""
+"""What is wrong with a table of a file: the first few places, and how many more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rrl_dsl.language.span import Source, Span
 HEADER: Final = -1
 """The row that stands for the names of the columns."""
 
-_CODE: Final = "RRL412"
 _SHOWN: Final = 10
 
 
@@ -19,7 +18,8 @@ class Place(NamedTuple):
     """A cell, or a whole row where `column` is None.
 
     Attributes:
-        row: The row below the header, from 0; `HEADER` for the header itself.
+        row: The row below the header, from 0; `HEADER` for the header itself. A table of text whose
+            first row is no header counts from there.
         column: The column, from 0.
     """
 
@@ -34,17 +34,20 @@ Locate = Callable[[Place], tuple[Source, Span | None]]
 class Faults:
     """Collects faults while a table is read."""
 
-    def __init__(self, name: str, locate: Locate | None = None) -> None:
+    def __init__(self, code: str, name: str, locate: Locate | None = None) -> None:
         """No faults yet.
 
         Args:
+            code: The code of each.
             name: What messages call the file.
             locate: The text at a place; None where the file is no text, and messages give the place
                 in words.
         """
+        self._code = code
         self._name = name
         self._locate = locate
         self._found: list[Diagnostic] = []
+        self._hints: set[str | None] = set()
         self._more = 0
 
     @property
@@ -53,24 +56,30 @@ class Faults:
         return len(self._found) == _SHOWN
 
     def add(self, message: str, place: Place | None = None, hint: str | None = None) -> None:
-        """Notes a fault."""
+        """Notes a fault; the same hint is given once."""
         if self.full:
             self._more += 1
-        elif place is not None and self._locate is not None:
-            source, span = self._locate(place)
-            self._found.append(Diagnostic(_CODE, message, span, source, hint))
-        else:
+            return
+        mend = None if hint in self._hints else hint
+        self._hints.add(hint)
+        source, span = Source("", self._name), None
+        if self._locate is None:
             row = f", place {place.row}" if place is not None and place.row != HEADER else ""
-            self._found.append(Diagnostic(_CODE, f"{self._name}{row}: {message}", hint=hint))
+            message = f"{self._name}{row}: {message}"
+            self._found.append(Diagnostic(self._code, message, hint=mend))
+            return
+        if place is not None:
+            source, span = self._locate(place)
+        self._found.append(Diagnostic(self._code, message, span, source, mend))
 
     def stop(self) -> None:
         """Ends the reading where a fault was found.
 
         Raises:
-            RRLError: RRL412, with the first ten faults and the number of the others.
+            RRLError: With the first ten faults and the number of the others.
         """
         if self._more:
-            message = f"{self._name} has {self._more:,} more faults"
-            self._found.append(Diagnostic(_CODE, message))
+            message = f"{self._more:,} more faults"
+            self._found.append(Diagnostic(self._code, message, None, Source("", self._name)))
         if self._found:
             raise RRLError(self._found)

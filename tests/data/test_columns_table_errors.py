@@ -1,22 +1,22 @@
-"""Tables of text that are malformed: the exact text of every error."""
+"""Tables of text whose rows or names are malformed: the exact text of every error."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rrl_dsl.data.columns import read
-from rrl_dsl.language.diagnostics import RRLError
-
-FILES = ("train/cat/0.png", "train/cat/1.png", "train/dog/0.png", "test/cat/0.png")
+Complaint = Callable[..., str]
 
 # the table, and what is said of it
 CASES = {
     "an empty file": (
         b"",
         """\
-error[RRL412]: zoo/columns.csv: there is no row in the file
+error[RRL412]: there is no row in the file
+ --> zoo/columns.csv
+  = help: the first row names the columns
 """,
     ),
     "a header alone": (
@@ -98,13 +98,13 @@ error[RRL412]: this is a NUL character
     "rows of another length": (
         b"file,p,q\ntrain/cat/0.png,1\ntrain/cat/1.png,1,2\ntrain/dog/0.png,1,2,3\n",
         """\
-error[RRL412]: this row has 2 cells, and the header 3
+error[RRL412]: this row has 2 cells, and the first row 3
  --> zoo/columns.csv:2:1
   |
 2 | train/cat/0.png,1
   | ^^^^^^^^^^^^^^^^^
 
-error[RRL412]: this row has 4 cells, and the header 3
+error[RRL412]: this row has 4 cells, and the first row 3
  --> zoo/columns.csv:4:1
   |
 4 | train/dog/0.png,1,2,3
@@ -226,189 +226,43 @@ error[RRL412]: the data set has no image `x`
   = help: a path is written as it is below zoo, such as `train/cat/0.png`
 """,
     ),
-    "a column without values": (
-        b"file,p,q\ntrain/cat/0.png,,1\ntrain/cat/1.png,nan,2\n",
-        """\
-error[RRL412]: `p` has no value
- --> zoo/columns.csv:1:6
-  |
-1 | file,p,q
-  |      ^
-  = help: fill it in, or take the column away
-""",
-    ),
-    "a column of numbers but for some": (
-        b"file,age\ntrain/cat/0.png,3\ntrain/cat/1.png,4\ntrain/dog/0.png,5\ntest/cat/0.png,x5\n",
-        """\
-error[RRL412]: `x5` in `age` is no number, though 3 of its 4 values are
- --> zoo/columns.csv:5:16
-  |
-5 | test/cat/0.png,x5
-  |                ^^
-  = help: leave the cell of a missing value empty; write classes as words, such as `n1`
-""",
-    ),
-    "a column of times but for one": (
-        b"file,day\ntrain/cat/0.png,2021-01-01\ntrain/cat/1.png,2021-02-30\ntrain/dog/0.png,2021-03-01\n",
-        """\
-error[RRL412]: `2021-02-30` in `day` is no date, though 2 of its 3 values are
- --> zoo/columns.csv:3:17
-  |
-3 | train/cat/1.png,2021-02-30
-  |                 ^^^^^^^^^^
-  = help: leave the cell of a missing value empty; write classes as words, such as `n1`
-""",
-    ),
-    "numbers and times": (
-        b"file,day\ntrain/cat/0.png,2021\ntrain/cat/1.png,2021-02-03\n",
-        """\
-error[RRL412]: `2021-02-03` in `day` is no number, though 1 of its 2 values are
- --> zoo/columns.csv:3:17
-  |
-3 | train/cat/1.png,2021-02-03
-  |                 ^^^^^^^^^^
-  = help: leave the cell of a missing value empty; write classes as words, such as `n1`
-""",
-    ),
-    "infinite numbers": (
-        b'file,age\ntrain/cat/0.png,1.5\ntrain/cat/1.png,-inf\ntrain/dog/0.png, "1e999"\n',
-        """\
-error[RRL412]: `age` has an infinite value
- --> zoo/columns.csv:3:17
-  |
-3 | train/cat/1.png,-inf
-  |                 ^^^^
-  = help: leave the cell of a missing value empty
-
-error[RRL412]: `age` has an infinite value
- --> zoo/columns.csv:4:18
-  |
-4 | train/dog/0.png, "1e999"
-  |                  ^^^^^^^
-""",
-    ),
-    "whole numbers beyond 64 bits": (
-        b"file,age\ntrain/cat/0.png,9223372036854775807\ntrain/cat/1.png,9223372036854775808\ntrain/dog/0.png,-10000000000000000000\n",
-        """\
-error[RRL412]: `9223372036854775808` in `age` does not fit 64 bits
- --> zoo/columns.csv:3:17
-  |
-3 | train/cat/1.png,9223372036854775808
-  |                 ^^^^^^^^^^^^^^^^^^^
-  = help: write it with a letter before it, for a label, or with a decimal point, for a number
-
-error[RRL412]: `-10000000000000000000` in `age` does not fit 64 bits
- --> zoo/columns.csv:4:17
-  |
-4 | train/dog/0.png,-10000000000000000000
-  |                 ^^^^^^^^^^^^^^^^^^^^^
-""",
-    ),
-    "words in a vector": (
-        b"file,v_0,v_1\ntrain/cat/0.png,1,two\ntrain/cat/1.png,2,3\n",
-        """\
-error[RRL412]: `two` in `v_1`, which is a part of a vector, is no number
- --> zoo/columns.csv:2:19
-  |
-2 | train/cat/0.png,1,two
-  |                   ^^^
-  = help: leave the cell of a missing value empty, or call the column otherwise
-""",
-    ),
-    "an infinite part of a vector": (
-        b"file,v_0,v_1\ntrain/cat/0.png,1,inf\ntrain/cat/1.png,2,3\n",
-        """\
-error[RRL412]: `v_1` has an infinite value
- --> zoo/columns.csv:2:19
-  |
-2 | train/cat/0.png,1,inf
-  |                   ^^^
-  = help: leave the cell of a missing value empty
-""",
-    ),
-    "a fault below a cell of two lines": (
-        b'file,note,age\ntrain/cat/0.png,"a\nb",3\ntrain/cat/1.png,x,4\ntest/cat/0.png,"a,""b",z\n',
-        """\
-error[RRL412]: `z` in `age` is no number, though 2 of its 3 values are
- --> zoo/columns.csv:5:24
-  |
-5 | test/cat/0.png,"a,""b",z
-  |                        ^
-  = help: leave the cell of a missing value empty; write classes as words, such as `n1`
-""",
-    ),
-    "marks for missing numbers": (
-        b"file,age\ntrain/cat/0.png,3\ntrain/cat/1.png,NA\ntrain/dog/0.png,n/a\ntest/cat/0.png,-\n",
-        """\
-error[RRL412]: `NA` in `age` is no number, though 1 of its 4 values are
- --> zoo/columns.csv:3:17
-  |
-3 | train/cat/1.png,NA
-  |                 ^^
-  = help: leave the cell of a missing value empty; write classes as words, such as `n1`
-
-error[RRL412]: `n/a` in `age` is no number, though 1 of its 4 values are
- --> zoo/columns.csv:4:17
-  |
-4 | train/dog/0.png,n/a
-  |                 ^^^
-
-error[RRL412]: `-` in `age` is no number, though 1 of its 4 values are
- --> zoo/columns.csv:5:16
-  |
-5 | test/cat/0.png,-
-  |                ^
-""",
-    ),
 }
 
 
-@pytest.fixture(autouse=True)
-def _beside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "zoo").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-
-def complaint() -> str:
-    with pytest.raises(RRLError) as caught:
-        read(Path("zoo"), FILES, ("label",))
-    return f"{caught.value}\n"
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_the_text_of_an_error(case: str) -> None:
+def test_the_text_of_an_error(case: str, complaint: Complaint) -> None:
     content, expected = CASES[case]
     Path("zoo/columns.csv").write_bytes(content)
     assert complaint() == expected
 
 
-def test_a_very_long_cell() -> None:
-    Path("zoo/columns.csv").write_text(f"file,p\n{FILES[0]},{'x' * 140_000}\n")
+def test_a_very_long_cell(complaint: Complaint) -> None:
+    Path("zoo/columns.csv").write_text(f"file,p\ntrain/cat/0.png,{'x' * 140_000}\n")
     found = complaint()
     assert "this row cannot be read: field larger than field limit (131072)" in found
     assert "zoo/columns.csv:2:1" in found
     assert len(found) < 600
 
 
-def test_a_fault_at_the_end_of_a_very_long_line() -> None:
+def test_a_fault_at_the_end_of_a_very_long_line(complaint: Complaint) -> None:
     header = ",".join(["file", *(f"v_{number}" for number in range(30_000))])
-    Path("zoo/columns.csv").write_text(f"{header}\n{FILES[0]}{',1.5' * 29_999},z\n")
+    Path("zoo/columns.csv").write_text(f"{header}\ntrain/cat/0.png{',1.5' * 29_999},z\n")
     assert "1.5,1.5,z\n" in complaint()
-    assert f"zoo/columns.csv:2:{len(FILES[0]) + 29_999 * 4 + 2}\n" in complaint()
+    assert f"zoo/columns.csv:2:{len('train/cat/0.png') + 29_999 * 4 + 2}\n" in complaint()
 
 
-def test_ten_faults_are_shown_and_the_others_counted() -> None:
+def test_ten_faults_are_shown_and_the_others_counted(complaint: Complaint) -> None:
     rows = "".join(f"train/cat/{number}.png,1\n" for number in range(5, 2_005))
     Path("zoo/columns.csv").write_text(f"file,p\n{rows}")
     found = complaint()
     assert found.count("error[RRL412]: the data set has no image `train/cat/") == 10
-    assert found.endswith("\n\nerror[RRL412]: zoo/columns.csv has 1,990 more faults\n")
+    assert found.endswith("\n\nerror[RRL412]: 1,990 more faults\n --> zoo/columns.csv\n")
 
 
-def test_tables_of_tabs_have_tabs_between_cells() -> None:
-    Path("zoo/columns.tsv").write_text(f"file\tage\n{FILES[0]}\t1\t2\n{FILES[1]}\t2\n")
+def test_tables_of_tabs_have_tabs_between_cells(complaint: Complaint) -> None:
+    Path("zoo/columns.tsv").write_text("file\tage\ntrain/cat/0.png\t1\t2\ntrain/cat/1.png\t2\n")
     assert complaint() == (
-        "error[RRL412]: this row has 3 cells, and the header 2\n"
+        "error[RRL412]: this row has 3 cells, and the first row 2\n"
         " --> zoo/columns.tsv:2:1\n"
         "  |\n"
         "2 | train/cat/0.png 1 2\n"
@@ -417,13 +271,12 @@ def test_tables_of_tabs_have_tabs_between_cells() -> None:
     )
 
 
-def test_a_path_of_windows_finds_its_image_among_many() -> None:
+def test_a_path_of_windows_finds_its_image_among_many(complaint: Complaint) -> None:
     files = [f"train/{folder}/{number}.png" for folder in "abc" for number in range(400)]
     Path("zoo/columns.csv").write_text("file,p\nD:\\zoo\\train\\c\\399.png,1\n")
-    with pytest.raises(RRLError, match=r"help: did you mean `train/c/399\.png`"):
-        read(Path("zoo"), files, ())
+    assert "help: did you mean `train/c/399.png`" in complaint(files)
 
 
-def test_a_table_that_cannot_be_opened() -> None:
+def test_a_table_that_cannot_be_opened(complaint: Complaint) -> None:
     Path("zoo/columns.csv").mkdir()
     assert complaint() == "error[RRL412]: zoo/columns.csv cannot be read: Is a directory\n"

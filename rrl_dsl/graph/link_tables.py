@@ -1,0 +1,213 @@
+"""The rows of a file of pairs, `a,b[,weight]`, and what is wrong with them.
+
+An id is the whole number of a sample, or the path of an image below its image folder, written with
+`/`. A first row that names the columns may give them in any order; without it they come in that
+order. No other column is read, and one that stands there is an error, since it might be the weight.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rrl_dsl.language.delimited import DELIMITERS, DelimitedText
+from rrl_dsl.language.diagnostics import did_you_mean
+from rrl_dsl.language.digest import stable_id
+from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.language.parquet import Parquet
+from rrl_dsl.language.span import Source, Span
+
+SUFFIXES: Final = (*DELIMITERS, ".parquet")
+"""How files of pairs end."""
+
+_COLUMNS: Final = ("a", "b", "weight")
+_ANY_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_WHOLE: Final = re.compile(r"-?\d+", re.ASCII)
+_NO_NAME: Final = re.compile(r"[+-]?[.\d]|.*[./\\]")
+"""How a cell begins that is meant as an id and not as the name of a column."""
+_LISTED: Final = 10
+_LARGEST: Final = 2**63 - 1
+_FLOAT32_MAX: Final = 3.4e38
+_SHAPES: Final = "a file of pairs has the columns `a`, `b` and perhaps `weight`, and no others"
+_ALIKE: Final = "a file gives every pair a weight, or none"
+_IDS: Final = f"an id is a whole number from 0 to {_LARGEST}, or a path such as `train/cat/1.png`"
+
+
+class LinkTable(Protocol):
+    """A file of pairs.
+
+    Attributes:
+        faults: What was wrong with the file so far.
+        places: Which of its columns are `a`, `b` and perhaps `weight`; known with the first row.
+    """
+
+    faults: Faults
+    places: Sequence[int]
+
+    def rows(self) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Each pair: the number of its row, and its cells in the order of `places`."""
+        ...
+
+    def locate(self, place: Place) -> tuple[Source, Span | None]:
+        """The text of a cell that was read."""
+        ...
+
+
+def open_table(path: Path, name: str) -> LinkTable:
+    """A file of pairs by the end of its name.
+
+    Args:
+        path: Where it lies; OSError where it cannot be read.
+        name: What messages call it.
+
+    Raises:
+        RRLError: RRL414 or RRL415 where it is no such file.
+    """
+    suffix = path.suffix.lower()
+    return _ParquetLinks(path, name) if suffix == ".parquet" else _TextLinks(path, name, suffix)
+
+
+class _TextLinks(DelimitedText):
+    places: Sequence[int] = ()
+
+    def __init__(self, path: Path, name: str, suffix: str) -> None:
+        super().__init__("RRL415", path, name, DELIMITERS[suffix], longer=_ALIKE)
+
+    def rows(self) -> Iterator[tuple[int, Sequence[str]]]:
+        for row in self.equal_rows():
+            if not self.places:
+                is_header = _is_header(row)
+                self.places = self._named(row) if is_header else self._unnamed(row)
+                self.faults.stop()
+                if is_header:
+                    continue
+            yield self.last, [row[place] for place in self.places]
+
+    def _named(self, row: list[str]) -> Sequence[int]:
+        return _places(row, self.faults, self.other_delimiter(row))
+
+    def _unnamed(self, row: list[str]) -> Sequence[int]:
+        if len(row) not in (2, 3):
+            cells = "1 cell" if len(row) == 1 else f"{len(row):,} cells"
+            hint = self.other_delimiter(row) or "a pair is `a,b` or `a,b,weight`"
+            message = f"this row has {cells}, and a pair has 2 or 3"
+            self.faults.add(message, Place(self.last), hint)
+        return range(len(row))
+
+
+class _ParquetLinks(Parquet):
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__("RRL415", path, name, unreadable="RRL414")
+        self.places: Sequence[int] = _places(self.table.column_names, self.faults)
+        self.faults.stop()
+        for which, at in zip(_COLUMNS, self.places, strict=False):
+            self._check_type(which, self.table.column(at).type)
+        self.faults.stop()
+
+    def _check_type(self, which: str, kind: Any) -> None:
+        import pyarrow.types as kinds
+
+        kind = kind.value_type if kinds.is_dictionary(kind) else kind
+        if which == "weight":
+            fits = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind)
+            wanted, hint = "weights are numbers", 'with pandas: `.astype("float64")`'
+        else:
+            text = kinds.is_string(kind) or kinds.is_large_string(kind)
+            fits = kinds.is_integer(kind) or text or kinds.is_string_view(kind)
+            wanted, hint = "ids are whole numbers or paths", 'with pandas: `.astype("int64")`'
+        if not fits:
+            self.faults.add(f"`{which}` holds {kind}, and {wanted}", Place(HEADER), hint)
+
+    def rows(self) -> Iterator[tuple[int, Sequence[Any]]]:
+        columns = [self.table.column(at).to_pylist() for at in self.places]
+        return enumerate(zip(*columns, strict=True))
+
+
+def _is_header(row: Sequence[str]) -> bool:
+    """Whether a first row names the columns."""
+    return "a" in row or "b" in row or not any(map(_NO_NAME.match, row))
+
+
+def _places(names: Sequence[str], faults: Faults, hint: str | None = None) -> list[int]:
+    """Which columns are `a`, `b` and perhaps `weight`; notes what is lacking, and what is not."""
+    lacking = [name for name in _COLUMNS[:2] if name not in names]
+    if lacking:
+        found = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
+        one = f"no column is called `{lacking[0]}`"
+        what = one if len(lacking) == 1 else "no columns are called `a` and `b`"
+        faults.add(what, Place(HEADER), hint or f"{_SHAPES}; these are {found or 'none'}")
+        return []
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            faults.add(f"two columns are called `{name}`", Place(HEADER, at), _SHAPES)
+        elif not name:
+            mend = "pandas leaves its index out with `index=False`"
+            faults.add(f"column {at + 1} has no name", Place(HEADER, at), mend)
+        elif name not in _COLUMNS:
+            meant = did_you_mean(name, [each for each in _COLUMNS if each not in names])
+            faults.add(f"`{name}` is not read", Place(HEADER, at), meant or _SHAPES)
+    return [names.index(name) for name in _COLUMNS if name in names]
+
+
+def sample_id(cell: object) -> int | None:
+    """The id that a cell names, or None."""
+    if isinstance(cell, int):
+        return cell if 0 <= cell <= _LARGEST else None
+    if not isinstance(cell, str):
+        return None
+    if cell.isascii() and cell.isdigit() and len(cell) <= 19:
+        return number if (number := int(cell)) <= _LARGEST else None
+    return stable_id(cell) if "/" in cell else None
+
+
+def weight_of(cell: object) -> float | None:
+    """The weight that a cell holds, or None."""
+    if cell is None or (isinstance(cell, str) and not _ANY_NUMBER.fullmatch(cell)):
+        return None
+    value = float(cell)  # type: ignore[arg-type]
+    return value if math.isfinite(value) and 0 <= value <= _FLOAT32_MAX else None
+
+
+def note(cells: Sequence[object], row: int, table: LinkTable) -> None:
+    """Notes the first cell of a row that is no id, or else the third, which is no weight."""
+    ends = (at for at in range(2) if sample_id(cells[at]) is None)
+    at = next(ends, 2)
+    message, hint = _no_weight(cells[at]) if at == 2 else _no_id(cells[at])
+    table.faults.add(message, Place(row, table.places[at]), hint)
+
+
+def _no_id(cell: object) -> tuple[str, str]:
+    """What is wrong with an id, and the mend."""
+    text = "" if cell is None else str(cell)
+    if not text:
+        return "an id is missing here", _IDS
+    if _WHOLE.fullmatch(text):
+        return f"the id `{text}` is {'negative' if text[0] == '-' else 'too large'}", _IDS
+    if "\\" in text:
+        return f"`{text}` is no path", f"write `{text.replace(chr(92), '/')}`"
+    if _ANY_NUMBER.fullmatch(text):
+        whole = text.partition(".")[0]
+        mend = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
+        return f"the id `{text}` is no whole number", mend
+    return f"`{text}` is neither a whole number nor a path", _IDS
+
+
+def _no_weight(cell: object) -> tuple[str, str]:
+    """What is wrong with a weight, and the mend."""
+    text = "" if cell is None else str(cell)
+    hint = "a weight is a number of at least 0, such as `0.5`; a pair of weight 0 has no edge"
+    if not text:
+        return "the weight is missing here", hint
+    if isinstance(cell, str) and not _ANY_NUMBER.fullmatch(text):
+        decimal = re.fullmatch(r"\d*,\d+", text, re.ASCII)
+        mend = f"write `{text.replace(',', '.')}`" if decimal else hint
+        return f"the weight `{text}` is no number", mend
+    value = float(text)
+    if math.isnan(value):
+        return f"the weight `{text}` is no number", hint
+    if value < 0:
+        return f"the weight `{text}` is negative", hint
+    return f"the weight `{text}` is above 3.4e38", hint

@@ -1,0 +1,148 @@
+"""Files of pairs as Parquet: what is read, and the exact text of every error."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import rrl_dsl as rrl
+from rrl_dsl.graph.links import read
+from rrl_dsl.language.digest import stable_id
+
+# the columns, and what is said of them
+CASES = {
+    "other columns": (
+        {"x": [1]},
+        """\
+error[RRL415]: no columns are called `a` and `b`
+ --> links.parquet
+  = help: a file of pairs has the columns `a`, `b` and perhaps `weight`, and no others; these are x
+""",
+    ),
+    "nearly a weight": (
+        {"a": [1], "b": [2], "Weight": [0.5]},
+        """\
+error[RRL415]: `Weight` is not read
+ --> links.parquet
+  = help: did you mean `weight`?
+""",
+    ),
+    "real numbers": (
+        {"a": [1.0, 2.0], "b": [1, None]},
+        """\
+error[RRL415]: `a` holds double, and ids are whole numbers or paths
+ --> links.parquet
+  = help: with pandas: `.astype("int64")`
+""",
+    ),
+    "truth values": (
+        {"a": [1], "b": [True], "weight": [True]},
+        """\
+error[RRL415]: `b` holds bool, and ids are whole numbers or paths
+ --> links.parquet
+  = help: with pandas: `.astype("int64")`
+
+error[RRL415]: `weight` holds bool, and weights are numbers
+ --> links.parquet
+  = help: with pandas: `.astype("float64")`
+""",
+    ),
+    "nothing": (
+        {"a": [None], "b": [2]},
+        """\
+error[RRL415]: `a` holds null, and ids are whole numbers or paths
+ --> links.parquet
+  = help: with pandas: `.astype("int64")`
+""",
+    ),
+    "weights as text": (
+        {"a": [1], "b": [2], "weight": ["0.5"]},
+        """\
+error[RRL415]: `weight` holds string, and weights are numbers
+ --> links.parquet
+  = help: with pandas: `.astype("float64")`
+""",
+    ),
+    "values": (
+        {
+            "a": ["train/cat/1.png", "1", None, "one", "2"],
+            "b": [1, -1, 2, 3, 4],
+            "weight": [None, 1.0, 1.0, 1.0, float("nan")],
+        },
+        """\
+error[RRL415]: the weight is missing here
+ --> links.parquet:1:19
+  |
+1 | train/cat/1.png,1,null
+  |                   ^^^^
+  = help: a weight is a number of at least 0, such as `0.5`; a pair of weight 0 has no edge
+
+error[RRL415]: the id `-1` is negative
+ --> links.parquet:2:3
+  |
+2 | 1,-1,1.0
+  |   ^^
+  = help: an id is a whole number from 0 to 9223372036854775807, or a path such as `train/cat/1.png`
+
+error[RRL415]: an id is missing here
+ --> links.parquet:3:1
+  |
+3 | null,2,1.0
+  | ^^^^
+
+error[RRL415]: `one` is neither a whole number nor a path
+ --> links.parquet:4:1
+  |
+4 | one,3,1.0
+  | ^^^
+
+error[RRL415]: the weight `nan` is no number
+ --> links.parquet:5:5
+  |
+5 | 2,4,nan
+  |     ^^^
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_text_of_an_error(case: str, tmp_path: Path):
+    columns, expected = CASES[case]
+    pq.write_table(pa.table(columns), tmp_path / "links.parquet")
+    with pytest.raises(rrl.RRLError) as caught:
+        read(tmp_path / "links.parquet", name="links.parquet")
+    assert f"{caught.value}\n" == expected
+
+
+def test_two_columns_of_one_name(tmp_path: Path):
+    columns = [pa.array([1]), pa.array([2]), pa.array([3])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["a", "a", "b"]), tmp_path / "l.parquet")
+    with pytest.raises(rrl.RRLError, match=r"RRL415\]: two columns are called `a`\n"):
+        read(tmp_path / "l.parquet")
+
+
+@pytest.mark.parametrize("content", [b"PAR1 but no more", b"a,b\n1,2\n", b""])
+def test_what_is_no_parquet_file_is_one_line(tmp_path: Path, content: bytes):
+    path = tmp_path / "links.parquet"
+    path.write_bytes(content)
+    with pytest.raises(rrl.RRLError) as caught:
+        read(path)
+    (only,) = caught.value.diagnostics
+    assert only.code == "RRL414"
+    assert "is no readable Parquet file: " in only.message
+    assert "\n" not in only.message
+
+
+def test_pairs_of_every_type_that_is_read(tmp_path: Path):
+    table = {
+        "b": pa.array(["train/a.png", "7"]).dictionary_encode(),
+        "weight": pa.array([1, 2], pa.int8()),
+        "a": pa.array([2**63 - 1, 0], pa.uint64()),
+    }
+    pq.write_table(pa.table(table), tmp_path / "links.parquet")
+    found = read(tmp_path / "links.parquet")
+    assert list(found.a) == [2**63 - 1, 0]
+    assert list(found.b) == [stable_id("train/a.png"), 7]
+    assert list(found.weight) == [1.0, 2.0]
