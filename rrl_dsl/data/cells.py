@@ -166,7 +166,8 @@ def _from_array(cells: Cells, values: Array, faults: Faults) -> Column | None:
     if values.ndim == 1 and kind == "b":
         return _label(["true" if each else "false" for each in values], cells.missing)
     message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
-    faults.add(message, Place(HEADER, cells.at), WHAT_IS_READ)
+    hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
+    faults.add(message, Place(HEADER, cells.at), hint)
     return None
 
 
@@ -280,12 +281,18 @@ def _whole_numbers(cells: Cells, values: Array, faults: Faults) -> Column | None
 
 
 def _numbers(cells: Cells, values: Array, faults: Faults) -> Column | None:
-    field = np.where(cells.missing, np.nan, values.astype(np.float64))
+    field = np.where(cells.missing, np.nan, _doubles(values))
     return Column(field=field) if _finite(cells, field, faults) else None
 
 
+def _doubles(values: Array) -> Array:
+    """The numbers as float64; beyond its range they are infinite, which is noted as such."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float64)
+
+
 def _vectors(cells: Cells, values: Array, faults: Faults) -> Column | None:
-    field = values.astype(np.float32 if _is_single(values) else np.float64)
+    field = values.astype(np.float32) if _is_single(values) else _doubles(values)
     field[cells.missing] = np.nan
     return Column(field=field) if _finite(cells, field, faults) else None
 

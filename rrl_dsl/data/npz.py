@@ -15,9 +15,8 @@ Without an array `label`, the label of class numbers that has the most classes i
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -88,24 +87,46 @@ def _augmentation(shape: Shape) -> str:
 
 
 def _read(path: Path) -> Arrays:
-    if not path.is_file():
-        raise error("RRL410", f"there is no file {path}", hint="give the path of an .npz file")
-    if not zipfile.is_zipfile(path):
-        raise error("RRL412", f"{path} is not an .npz archive", hint="`numpy.savez` writes one")
-    with np.load(path, allow_pickle=False) as archive:
+    with _opened(path) as file:
+        if not zipfile.is_zipfile(file):
+            hint = "`numpy.savez` writes one; a copy that was cut short is none"
+            raise error("RRL412", f"{path} is not an .npz archive", hint=hint)
+        file.seek(0)
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except Exception as reason:  # what a damaged archive raises is no fixed list
+            raise _unreadable(str(path), reason) from reason
         return {name: _read_array(path, archive, name) for name in archive.files}
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as reason:  # ValueError: a path with a null character
+        why = getattr(reason, "strerror", None) or reason
+        message = f"no file can be read at {path}: {why}"
+        raise error("RRL410", message, hint="give the path of an .npz file") from reason
 
 
 def _read_array(path: Path, archive: Any, name: str) -> Array:
     try:
         array = archive[name]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as reason:
-        # NumPy's own words would invite the user to unpickle what a stranger wrote
-        what = "holds Python objects, or is damaged"
-        raise error("RRL412", f"array `{name}` of {path} {what}") from reason
+    except Exception as reason:  # as above: of the header alone there are six kinds
+        if isinstance(reason, ValueError) and "pickle" in str(reason):
+            # NumPy's own words would invite the user to unpickle what a stranger wrote
+            message = f"array `{name}` of {path} holds Python objects, which are not read"
+            hint = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
+            raise error("RRL412", message, hint=hint) from reason
+        raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
         raise error("RRL412", f"{path} holds `{name}`, which is not an array")
     return array
+
+
+def _unreadable(what: str, reason: Exception) -> RRLError:
+    found = str(reason).partition("\n")[0]
+    hint = "write the archive anew, with `numpy.savez`"
+    return error("RRL412", f"{what} cannot be read: {found}", hint=hint)
 
 
 def _cells(name: str, array: Array) -> cells.Cells:
@@ -132,6 +153,8 @@ class _Archive:
         images = self._arrays["images"]
         if images.dtype != np.uint8:
             raise self._malformed(f"has images of {images.dtype}; they must be uint8, 0 to 255")
+        if images.size == 0:
+            raise self._malformed(f"has images of shape {images.shape}, without a pixel")
         if images.ndim == 3:
             return torch.from_numpy(images)[:, None]
         places = [axis for axis in (1, 3) if images.ndim == 4 and images.shape[axis] in (1, 3)]
@@ -155,7 +178,9 @@ class _Archive:
         check_names([(name, 0) for name in numbered], (), faults)
         found = further(others, (), faults)
         if "label" in found.fields and "label" not in found.labels:
-            raise self._malformed("holds no classes in `label`")
+            what = f"{arrays['label'].dtype} {arrays['label'].shape}"
+            hint = "a class is one whole number or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"
+            raise self._malformed(f"holds {what} in `label`, which are no classes", hint)
         labels = {name: self._integers(name, lowest=-1) for name in numbered}
         class_names = {name: self._class_names(name, labels[name]) for name in numbered}
         if "label" not in labels | found.labels:
@@ -247,10 +272,9 @@ class _Archive:
         array = self._arrays[name]
         if array.dtype.kind != "U" or array.shape != (rows or array.size,):
             wanted = "" if rows is None else f" for each of the {rows} images"
-            raise self._malformed(
-                f"has an array `{name}` of {array.dtype} {array.shape}, "
-                f"which is not a string{wanted}"
-            )
+            what = f"has an array `{name}` of {array.dtype} {array.shape}"
+            hint = "store bytes as `astype(str)`" if array.dtype.kind == "S" else None
+            raise self._malformed(f"{what}, which is not a string{wanted}", hint)
         return [str(text) for text in array.astype(np.str_)]
 
     def _malformed(self, what: str, hint: str | None = None) -> RRLError:

@@ -62,13 +62,13 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
         if not path:
             raise error("RRL411", f"`{spec}` lacks its path", hint=f"write `{kind}:PATH`")
         if kind == "imagefolder":
-            return _load_folder(Path(path).expanduser(), size)
+            return _load_folder(_path(path), size)
     if size is not None:
         raise error("RRL502", f"`size` is for `imagefolder`; images of `{spec}` have their own")
     if kind == "npz":
         from rrl_dsl.data import npz
 
-        return npz.load(Path(path).expanduser())
+        return npz.load(_path(path))
     return _load_named(spec, root, download)
 
 
@@ -89,6 +89,17 @@ def columns(spec: str, *, root: Path) -> Columns:
     from rrl_dsl.data.dataset import columns_of
 
     return columns_of(load(spec, root=root))
+
+
+def _path(text: str) -> Path:
+    """A path, with the home that a `~` stands for."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as reason:  # nobody of that name has one
+        message = f"`{text}` has no home to begin in"
+        raise error(
+            "RRL410", message, hint=f"for a file of that name, write `./{text}`"
+        ) from reason
 
 
 def _load_folder(path: Path, size: int | None) -> DataSet:

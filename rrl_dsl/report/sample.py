@@ -126,7 +126,8 @@ def sample_of(
 
     Raises:
         RRLError: RRL418 where the recipe compares rows by embeddings and nothing stands in for
-            them, RRL420 where the data set is too small for it.
+            them, RRL417 where what does holds no vectors, RRL420 where the data set is too small
+            for it.
     """
     requires = requires_of(graph)
     dataset = rows_of(columns)
@@ -163,4 +164,9 @@ def _pixels_of(columns: Columns, space: str) -> Pixels:
         message = f"this recipe compares rows in the space `{space}`, and there is no model yet"
         hint = f"`digits` has the field `{_FIELD}`, which stands in for it"
         raise error("RRL418", message, hint=hint)
-    return lambda places: columns.fields[_FIELD][places].astype(np.float64)
+    pixels = columns.fields[_FIELD]
+    if pixels.ndim != 2:
+        message = f"`{_FIELD}` of the data set `{columns.name}` holds numbers, not vectors"
+        hint = f"vectors in `{_FIELD}` stand in for the space `{space}`; call others otherwise"
+        raise error("RRL417", message, hint=hint)
+    return lambda places: pixels[places].astype(np.float64)

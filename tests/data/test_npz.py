@@ -157,8 +157,10 @@ SOUND = {"images": GREY, "label": KIND, "split": SPLIT}
         ({"images": np.uint8(3)}, "no images"),
         ({"label": None}, "no label | add an integer array `label`"),
         ({"label": KIND[:4]}, "`label` of int64 (4,), which does not say something of each of the"),
-        ({"label": KIND + 0.5}, "holds no classes in `label`"),
-        ({"label": np.zeros((6, 2))}, "holds no classes in `label`"),
+        ({"images": np.zeros((6, 0, 4), np.uint8)}, "images of shape (6, 0, 4), without a pixel"),
+        ({"label": KIND + 0.5}, "holds float64 (6,) in `label`, which are no classes | a class is"),
+        ({"label": np.zeros((6, 2))}, "holds float64 (6, 2) in `label`, which are no classes"),
+        ({"label": KIND[:, None]}, "holds int64 (6, 1) in `label`, which are no classes"),
         ({"label": None, "kind": SPLIT}, "no label | add an integer array `label`"),
         ({"label": KIND - 1}, "the value -2 in `label`"),
         ({"label": KIND + 100_000}, "the value 100002 in `label`, which is too large for a class"),
@@ -178,7 +180,12 @@ SOUND = {"images": GREY, "label": KIND, "split": SPLIT}
         ({"part": np.zeros((6, 0))}, ": `part` holds float64 (6, 0), which is not read"),
         ({"part": np.zeros((6, 2), bool)}, ": `part` holds bool (6, 2), which is not read"),
         ({"part": np.zeros(6, complex)}, ": `part` holds complex128 (6,), which is not read"),
-        ({"part": np.zeros(6, "S2")}, ": `part` holds |S2 (6,), which is not read"),
+        ({"part": np.zeros(6, "S2")}, "holds |S2 (6,), which is not read | store bytes as text"),
+        ({"pixels": np.zeros((6, 4, 5))}, ": `pixels` holds float64 (6, 4, 5), which is not read"),
+        (
+            {"part": np.full(6, np.longdouble("1e400"))[:6] * (KIND == 2)},
+            ", place 2: `part` has an",
+        ),
         ({"part": np.zeros(6, "m8[s]")}, ": `part` holds timedelta64[s] (6,), which is not read"),
         (
             {"day": np.array([10**6, *[0] * 5], "M8[Y]")},
@@ -195,12 +202,13 @@ SOUND = {"images": GREY, "label": KIND, "split": SPLIT}
         ({"label_names": np.array([1, 2, 3])}, "`label_names` of int64 (3,)"),
         ({"split": np.array(["train"] * 5 + ["valid"])}, "the split `valid`"),
         ({"split": SPLIT[:3]}, "`split` of <U5 (3,)"),
+        ({"split": SPLIT.astype("S5")}, "`split` of |S5 (6,), which is not a string for each of"),
         ({"split": np.array(["train"] * 6)}, "leaves nothing in the test split"),
         ({"split": np.array(["test"] * 6)}, "leaves nothing in the train split"),
         ({"sample": np.array([1, 2, 3, 4, 5, 1])}, "the id 1 to more than one"),
         ({"sample": np.array([1, 2, 3, 4, 5, -6])}, "the value -6 in `sample`"),
         ({"sample": np.full(6, 2**63, np.uint64)}, "the value 9223372036854775808 in `sample`"),
-        ({"label": np.array([object()] * 6)}, "array `label` of"),
+        ({"label": np.array([object()] * 6)}, "holds Python objects, which are not read | store"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
@@ -218,9 +226,16 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(RRLError, match=r"\[RRL410\].*no file .*absent\.npz"):
-        open_npz(tmp_path / "absent.npz")
+@pytest.mark.parametrize("path", ["absent.npz", ".", "a\0b.npz", "x" * 300])
+def test_a_file_that_is_not_there(path: str) -> None:
+    with pytest.raises(RRLError, match=r"\[RRL410\]: no file can be read at "):
+        open_npz(Path(path))
+
+
+def test_a_home_of_nobody() -> None:
+    for kind in ("npz", "imagefolder"):
+        with pytest.raises(RRLError, match=r"\[RRL410\]: `~no.body/set` has no home to begin in"):
+            load(f"{kind}:~no.body/set", root=Path("nowhere"))
 
 
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
@@ -239,3 +254,36 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     content[200] ^= 255
     file.write_bytes(content)
     assert "array `images`" in complaint(file)
+    file.write_bytes(content[:-40])
+    assert "is not an .npz archive | `numpy.savez` writes one" in complaint(file)
+    start = content.rfind(b"PK\1\2")
+    content[start + 4 : start + 20] = b"\xff" * 16
+    file.write_bytes(content)
+    assert "cannot be read: zip file version 25.5 | write the archive anew" in complaint(file)
+
+
+def test_an_archive_without_arrays_is_refused(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "set.npz", "w").close()
+    assert "no array `images`; it holds nothing" in complaint(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"garbage",
+        b"(" * 5000,
+        b"{'descr': '<zz', 'fortran_order': False, 'shape': (6,)}",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999,)}",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (6,)}",
+    ],
+    ids=["no header", "brackets", "type", "too much", "far too much", "no content"],
+)
+def test_an_array_that_is_not_what_it_says_is_refused(tmp_path: Path, header: bytes) -> None:
+    file = save(tmp_path, **SOUND)
+    with zipfile.ZipFile(file, "a") as archive:
+        size = (len(header) + 1).to_bytes(2, "little")
+        archive.writestr("part.npy", b"\x93NUMPY\1\0" + size + header + b"\n")
+    found = complaint(file)
+    assert found.startswith(f"array `part` of {file} cannot be read: ")
+    assert "\n" not in found
