@@ -11,7 +11,8 @@
 
 Numbers, dates and times may be written as text. An empty cell and `nan` are missing: -1 in a label,
 NaN in numbers, NaN throughout in a vector of which any part is missing. Of a time, what is finer
-than a microsecond is left out.
+than a microsecond is left out. What is written as a number or a date and read as none, `1,5` or
+`31.12.2021`, is an error.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ _REAL: Final = re.compile(
 _TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
+_FOREIGN: Final = re.compile(
+    r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+"
+    r"|(\d{1,2}([./-])\d{1,2}\5\d{4}|\d{4}([./-])\d{1,2}\6\d{1,2})([ T]\d{1,2}:\d\d(:\d\d)?)?",
+    re.ASCII,
+)
+"""Numbers and dates that are written otherwise than they are read."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64: Final = np.iinfo(np.int64)
 _MICROSECOND: Final = 1e6
@@ -109,7 +116,11 @@ def column(cells: Cells, faults: Faults) -> Column | None:
     """
     if cells.missing.all():
         hint = "fill it in, or take the column away"
-        faults.add(f"`{cells.name}` has no value", Place(HEADER, cells.at), hint)
+        vectors = isinstance(cells.values, np.ndarray) and cells.values.ndim == 2
+        what = (
+            f"no vector of `{cells.name}` is whole" if vectors else f"`{cells.name}` has no value"
+        )
+        faults.add(what, Place(HEADER, cells.at), hint)
         return None
     if isinstance(cells.values, np.ndarray):
         return _from_array(cells, cells.values, faults)
@@ -185,7 +196,7 @@ def _from_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column | 
         return _seconds(cells, _times(values), faults)
     said = sum(values[row].lower() not in _MARKS for row in known)
     if 2 * max(numbers, count["date"]) <= said and count["text"]:
-        return _label(values, cells.missing)
+        return None if _foreign(cells, values, faults) else _label(values, cells.missing)
     wanted = ("date",) if count["date"] > numbers else ("whole number", "number")
     strange = [row for row in known if kinds[row] not in wanted]
     share = f"{len(known) - len(strange):,} of its {len(known):,} values are"
@@ -193,6 +204,18 @@ def _from_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column | 
     hint = f"{_LEAVE_EMPTY}; write classes as words, such as `n1`"
     _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, faults)
     return None
+
+
+def _foreign(cells: Cells, values: Sequence[str], faults: Faults) -> bool:
+    """Notes the numbers and dates that are written otherwise, where most of a column is."""
+    known = _known(cells)
+    strange = [row for row in known if _FOREIGN.fullmatch(values[row])]
+    if 2 * len(strange) <= len(known):
+        return False
+    what = f"in `{cells.name}` is not read as a number or a date"
+    hint = "write numbers as `1.5`, dates as `2021-12-31`, and classes as words, such as `n1`"
+    _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, faults)
+    return True
 
 
 def _note(

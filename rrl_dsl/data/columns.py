@@ -23,13 +23,14 @@ from rrl_dsl.data.parquet_tables import ParquetTable
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.text_tables import TextTable
 from rrl_dsl.language.delimited import DELIMITERS
-from rrl_dsl.language.diagnostics import error, nearest
+from rrl_dsl.language.diagnostics import error, listing, nearest
 from rrl_dsl.language.faults import HEADER, Faults, Place
 from rrl_dsl.language.spelling import is_name
 
 FILES: Final = ("columns.csv", "columns.tsv", "columns.parquet")
 """What the table may be called."""
 
+_STEM: Final = "columns"
 _FILE: Final = "file"
 _RESERVED: Final = (_FILE, "sample", "view", "images", "split")
 _LISTED: Final = 10
@@ -90,13 +91,10 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
         RRLError: RRL412 where there is more than one table, or one that is malformed: the first ten
             faults, each with its line.
     """
-    present = [name for name in FILES if (folder / name).exists()]
-    if len(present) > 1:
-        message = f"{folder} has the tables {' and '.join(f'`{name}`' for name in present)}"
-        raise error("RRL412", message, hint="keep one of them")
-    if not present:
+    path = _table_in(folder)
+    if path is None:
         return Further({}, {}, {})
-    table = _open(folder / present[0])
+    table = _open(path)
     named = _file_column(table)
     columns = [each for each in table.columns if each.name != _FILE]
     check_names([(each.name, each.at) for each in columns], taken, table.faults)
@@ -131,14 +129,30 @@ def check_names(named: Iterable[tuple[str, int]], taken: Collection[str], faults
             hint = f"call it `{plain}`" if is_name(plain) else None
         elif name in seen:
             what = f"two columns are called `{name}`"
+            hint = "call one of them otherwise"
         elif name in _RESERVED:
             what = f"a column cannot be called `{name}`, which means something else"
+            hint = "call it otherwise"
         elif name in taken:
             what = f"the data set has a label `{name}` already"
+            hint = "call it otherwise"
         else:
             seen.add(name)
             continue
         faults.add(what, Place(HEADER, at), hint)
+
+
+def _table_in(folder: Path) -> Path | None:
+    """The table beside the images, if there is one."""
+    called = [path for path in folder.iterdir() if path.stem.lower() == _STEM]
+    strange = sorted(path.name for path in called if path.name not in FILES)
+    if strange:
+        message = f"{folder / strange[0]} is not read"
+        raise error("RRL412", message, hint=f"a table of columns is called {listing(FILES)}")
+    if len(called) > 1:
+        names = " and ".join(f"`{name}`" for name in FILES if folder / name in called)
+        raise error("RRL412", f"{folder} has the tables {names}", hint="keep one of them")
+    return called[0] if called else None
 
 
 def _open(path: Path) -> TextTable | ParquetTable:
@@ -156,8 +170,8 @@ def _file_column(table: TextTable | ParquetTable) -> Cells:
     if len(named) != 1:
         what = f"{'two columns are' if named else 'no column is'} called `{_FILE}`"
         names = [each.name for each in table.columns]
-        listed = ", ".join(names[:_LISTED]) or "none"
-        hint = f"the columns are {listed}{', …' * (len(names) > _LISTED)}"
+        listed = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
+        hint = f"`{_FILE}` names each image by its path; the columns are {listed or 'none'}"
         if isinstance(table, TextTable):
             hint = table.other_delimiter(names) or hint
         table.faults.add(what, Place(HEADER), hint)

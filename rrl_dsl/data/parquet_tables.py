@@ -39,7 +39,8 @@ class ParquetTable(Parquet):
         column = self._column(at)
         empty = column.is_null().to_numpy(zero_copy_only=False)
         kind = column.type
-        if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind):
+        text = kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)
+        if text or kinds.is_null(kind):
             return cells.of_text(name, at, [(each or "").strip() for each in column.to_pylist()])
         if kinds.is_integer(kind) or kinds.is_boolean(kind):
             nothing = False if kinds.is_boolean(kind) else 0

@@ -67,15 +67,16 @@ class DelimitedText:
 
     def equal_rows(self) -> Iterator[list[str]]:
         """The rows, each as long as the first; what is wrong with others is noted."""
-        length = 0
+        first: list[str] = []
         for row in self._rows():
-            length = length or len(row)
-            if len(row) == length:
+            first = first or row
+            if len(row) == len(first):
                 yield row
                 continue
-            message = f"this row has {_cells(len(row))}, and the first row {length}"
-            hint = self._longer if len(row) > length else None
-            self.faults.add(message, Place(self.last), self.other_delimiter(row) or hint)
+            message = f"this row has {_cells(len(row))}, and the first row {len(first)}"
+            hint = self._longer if len(row) > len(first) else None
+            other = self.other_delimiter(row) or self.other_delimiter(first)
+            self.faults.add(message, Place(self.last), other or hint)
         if not self._starts:
             hint = "the first row names the columns"
             self.faults.add("there is no row in the file", hint=hint)

@@ -110,9 +110,27 @@ def test_times_are_seconds_since_1970(tmp_path: Path, cell: str, seconds: float)
     assert found.labels == {}
 
 
-@pytest.mark.parametrize("cell", ["2021-02-30", "2021-1-1", "04/03/2021", "2021-03-04T25:00"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2021-02-30",
+        "2021-1-1",
+        "04/03/2021",
+        "4.3.2021 5:06",
+        "2021-03-04T25:00",
+        "1,5",
+        "-1.000,5",
+    ],
+)
+def test_what_is_nearly_a_time_or_a_number_is_no_label(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(RRLError, match=f"`{cell}` in `x` is not read as a number or a date"):
+        from_text(tmp_path, "file,x", f'{FILES[0]},"{cell}"', f'{FILES[1]},"{cell}"')
+
+
+@pytest.mark.parametrize("cell", ["1/2", "3:4", "1-2-3", "1.2.3", "12:30", "P1,5", "1,2,3"])
 def test_what_is_no_time_is_text(tmp_path: Path, cell: str) -> None:
-    assert from_text(tmp_path, "file,time", f"{FILES[0]},{cell}").class_names == {"time": (cell,)}
+    row = f'{FILES[0]},"{cell}"'
+    assert from_text(tmp_path, "file,x", row).class_names == {"x": (cell,)}
 
 
 def test_the_parts_of_a_vector_stand_in_any_order(tmp_path: Path) -> None:

@@ -124,6 +124,17 @@ error[RRL412]: `n` has no value
   = help: fill it in, or take the column away
 """,
     ),
+    "nothing": (
+        {"file": FILES[:2], "v": [[1.0, None], None], "n": [None, None]},
+        """\
+error[RRL412]: no vector of `v` is whole
+ --> zoo/columns.parquet
+  = help: fill it in, or take the column away
+
+error[RRL412]: `n` has no value
+ --> zoo/columns.parquet
+""",
+    ),
 }
 
 

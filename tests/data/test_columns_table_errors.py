@@ -37,7 +37,7 @@ error[RRL412]: no column is called `file`
   |
 1 | name,patient
   | ^^^^^^^^^^^^
-  = help: the columns are name, patient
+  = help: `file` names each image by its path; the columns are name, patient
 """,
     ),
     "two columns of files": (
@@ -48,7 +48,7 @@ error[RRL412]: two columns are called `file`
   |
 1 | file,file
   | ^^^^^^^^^
-  = help: the columns are file, file
+  = help: `file` names each image by its path; the columns are file, file
 """,
     ),
     "semicolons": (
@@ -156,12 +156,14 @@ error[RRL412]: two columns are called `age`
   |
 1 | file,Patient ID,,age,age,split,label,1x
   |                      ^^^
+  = help: call one of them otherwise
 
 error[RRL412]: a column cannot be called `split`, which means something else
  --> zoo/columns.csv:1:26
   |
 1 | file,Patient ID,,age,age,split,label,1x
   |                          ^^^^^
+  = help: call it otherwise
 
 error[RRL412]: the data set has a label `label` already
  --> zoo/columns.csv:1:32
@@ -194,6 +196,7 @@ error[RRL412]: two columns are called `v`
   |
 1 | file,v,v_0
   |        ^^^
+  = help: call one of them otherwise
 """,
     ),
     "images that are not there": (
@@ -224,6 +227,28 @@ error[RRL412]: the data set has no image `x`
 6 | x,5
   | ^
   = help: a path is written as it is below zoo, such as `train/cat/0.png`
+""",
+    ),
+    "semicolons and decimal commas": (
+        b"file;x\na;1,5\n",
+        """\
+error[RRL412]: this row has 2 cells, and the first row 1
+ --> zoo/columns.csv:2:1
+  |
+2 | a;1,5
+  | ^^^^^
+  = help: cells stand between commas, not semicolons
+""",
+    ),
+    "a name that is taken": (
+        b"file,label\ntrain/cat/0.png,1\n",
+        """\
+error[RRL412]: the data set has a label `label` already
+ --> zoo/columns.csv:1:6
+  |
+1 | file,label
+  |      ^^^^^
+  = help: call it otherwise
 """,
     ),
 }
@@ -280,3 +305,12 @@ def test_a_path_of_windows_finds_its_image_among_many(complaint: Complaint) -> N
 def test_a_table_that_cannot_be_opened(complaint: Complaint) -> None:
     Path("zoo/columns.csv").mkdir()
     assert complaint() == "error[RRL412]: zoo/columns.csv cannot be read: Is a directory\n"
+
+
+@pytest.mark.parametrize("name", ["Columns.csv", "columns.CSV", "columns.txt", "columns.xlsx"])
+def test_a_table_by_nearly_the_name(name: str, complaint: Complaint) -> None:
+    Path("zoo", name).write_text("file,age\n")
+    assert complaint() == (
+        f"error[RRL412]: zoo/{name} is not read\n"
+        "  = help: a table of columns is called `columns.csv`, `columns.tsv` or `columns.parquet`\n"
+    )

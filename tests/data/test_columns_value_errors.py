@@ -145,6 +145,35 @@ error[RRL412]: `-` in `age` is no number, though 1 of its 4 values are
   |                ^
 """,
     ),
+    "numbers and dates of other countries": (
+        b'file,x,day\ntrain/cat/0.png,"1,5",31.12.2021\ntrain/cat/1.png,5%,2021/1/2 12:30\n',
+        """\
+error[RRL412]: `1,5` in `x` is not read as a number or a date
+ --> zoo/columns.csv:2:17
+  |
+2 | train/cat/0.png,"1,5",31.12.2021
+  |                 ^^^^^
+  = help: write numbers as `1.5`, dates as `2021-12-31`, and classes as words, such as `n1`
+
+error[RRL412]: `5%` in `x` is not read as a number or a date
+ --> zoo/columns.csv:3:17
+  |
+3 | train/cat/1.png,5%,2021/1/2 12:30
+  |                 ^^
+
+error[RRL412]: `31.12.2021` in `day` is not read as a number or a date
+ --> zoo/columns.csv:2:23
+  |
+2 | train/cat/0.png,"1,5",31.12.2021
+  |                       ^^^^^^^^^^
+
+error[RRL412]: `2021/1/2 12:30` in `day` is not read as a number or a date
+ --> zoo/columns.csv:3:20
+  |
+3 | train/cat/1.png,5%,2021/1/2 12:30
+  |                    ^^^^^^^^^^^^^^
+""",
+    ),
 }
 
 
