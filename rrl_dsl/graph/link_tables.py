@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rrl_dsl.language.delimited import DELIMITERS, DelimitedText
+from rrl_dsl.language.delimited import DELIMITERS, DelimitedText, cells_in
 from rrl_dsl.language.diagnostics import did_you_mean
 from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.faults import HEADER, Faults, Place
@@ -91,9 +91,8 @@ class _TextLinks(DelimitedText):
 
     def _unnamed(self, row: list[str]) -> Sequence[int]:
         if len(row) not in (2, 3):
-            cells = "1 cell" if len(row) == 1 else f"{len(row):,} cells"
             hint = self.other_delimiter(row) or "a pair is `a,b` or `a,b,weight`"
-            message = f"this row has {cells}, and a pair has 2 or 3"
+            message = f"this row has {cells_in(row)}, and a pair has 2 or 3"
             self.faults.add(message, Place(self.last), hint)
         return range(len(row))
 
@@ -168,7 +167,7 @@ def weight_of(cell: object) -> float | None:
     if cell is None or (isinstance(cell, str) and not _ANY_NUMBER.fullmatch(cell)):
         return None
     value = float(cell)  # type: ignore[arg-type]
-    return value if math.isfinite(value) and 0 <= value <= _FLOAT32_MAX else None
+    return value if 0 <= value <= _FLOAT32_MAX else None
 
 
 def note(cells: Sequence[object], row: int, table: LinkTable) -> None:

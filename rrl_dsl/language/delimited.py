@@ -73,7 +73,7 @@ class DelimitedText:
             if len(row) == len(first):
                 yield row
                 continue
-            message = f"this row has {_cells(len(row))}, and the first row {len(first)}"
+            message = f"this row has {cells_in(row)}, and the first row {len(first)}"
             hint = self._longer if len(row) > len(first) else None
             other = self.other_delimiter(row) or self.other_delimiter(first)
             self.faults.add(message, Place(self.last), other or hint)
@@ -141,8 +141,9 @@ class DelimitedText:
             start = found.end() + 1
 
 
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count:,} cells"
+def cells_in(row: list[str]) -> str:
+    """How many cells a row has, in words."""
+    return "1 cell" if len(row) == 1 else f"{len(row):,} cells"
 
 
 def _excerpt(name: str, text: str, start: int, end: int) -> tuple[Source, Span]:

@@ -9,7 +9,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.span import Source, Span
 
 HEADER: Final = -1
-"""The row that stands for the names of the columns."""
+"""The row above the row 0, which names the columns."""
 
 _SHOWN: Final = 10
 
@@ -18,8 +18,8 @@ class Place(NamedTuple):
     """A cell, or a whole row where `column` is None.
 
     Attributes:
-        row: The row below the header, from 0; `HEADER` for the header itself. A table of text whose
-            first row is no header counts from there.
+        row: The row below the header, from 0; `HEADER` for the header itself, or the first row of a
+            text that has none.
         column: The column, from 0.
     """
 

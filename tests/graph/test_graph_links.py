@@ -183,6 +183,21 @@ def test_relative_path_is_one_of_the_folder_at_hand(
     assert found == [([1], [2], None), ([1], [3], None)]
 
 
+def test_sample_that_is_lacking_is_shown_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("links.csv").write_text("a,b\n1,007\n")
+    links = read(Path("links.csv"))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert links.lacking(pair=0, end=1).render().splitlines()[1:4] == [
+        " --> links.csv:2:3",
+        "  |",
+        "2 | 1,007",
+    ]
+
+
 def test_sample_that_is_lacking_is_shown_as_it_is_written(tmp_path: Path):
     path = tmp_path / "links.csv"
     path.write_text('weight,b,a\n1,train/cat/1.png,0\n\n1,"train/cat/2.png",0\n')
