@@ -72,12 +72,13 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
     return _load_named(spec, root, download)
 
 
-def columns(spec: str, *, root: Path) -> Columns:
+def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
     """The columns of what a data set trains on, without its images; `digits` needs no torch.
 
     Args:
         spec: As for `load`.
         root: As for `load`.
+        download: As for `load`.
 
     Raises:
         RRLError: As `load`.
@@ -88,7 +89,7 @@ def columns(spec: str, *, root: Path) -> Columns:
         return digits.columns()
     from rrl_dsl.data.dataset import columns_of
 
-    return columns_of(load(spec, root=root))
+    return columns_of(load(spec, root=root, download=download))
 
 
 def _path(text: str) -> Path:
