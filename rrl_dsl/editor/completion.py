@@ -21,7 +21,7 @@ from rrl_dsl.editor.place import CallAround, Place, place_at, string_at
 from rrl_dsl.editor.words import kind_of, parameter_in_words, statement_of
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
-from rrl_dsl.graph.links import SUFFIXES
+from rrl_dsl.graph.link_tables import SUFFIXES
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.symbols import Definition, Poison
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Space

@@ -20,7 +20,6 @@ from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Edit, RRLError, neares
 from rrl_dsl.language.span import Span
 
 _OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals of what an argument holds
-_DECIMAL_COMMA = re.compile(r"\d+,\d+", re.ASCII)
 _FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 _Places = dict[int | str | None, Span]
@@ -133,7 +132,9 @@ class Calls(Reports):
         before = [each.span for each in call.arguments if each.span.end < surplus.start]
         span = before[-1].to(surplus) if before else surplus
         text = self.source.text[span.start : span.end]
-        return Edit(span, text.replace(",", ".")) if _DECIMAL_COMMA.fullmatch(text) else None
+        return (
+            Edit(span, text.replace(",", ".")) if re.fullmatch(r"\d+,\d+", text, re.ASCII) else None
+        )
 
     def defined_by(self, node: syntax.Expression) -> Definition | None:
         """The definition of a bare name."""

@@ -12,12 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from rrl_dsl.graph.link_tables import SUFFIXES, note, open_table, sample_id, weight_of
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.faults import Place
 from rrl_dsl.language.span import Source, Span
-
-__all__ = ["SUFFIXES", "Links", "read"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +62,8 @@ class Links:
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
         """An id as it stands in the file, and where; its number where the file has changed."""
+        from rrl_dsl.graph.link_tables import open_table, sample_id
+
         sample = (self.a, self.b)[end][pair]
         try:
             table = open_table(self.path, self.name)
@@ -87,6 +86,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
     Raises:
         RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line.
     """
+    from rrl_dsl.graph.link_tables import SUFFIXES  # only a recipe that reads pairs needs them
+
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:
         hint = "write `a,b` or `a,b,weight` into a file that ends in .csv, .tsv or .parquet"
@@ -116,6 +117,8 @@ class _Content(NamedTuple):
 def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
     """What a file holds; `stamp` changes with it."""
     import hashlib
+
+    from rrl_dsl.graph.link_tables import note, open_table, sample_id, weight_of
 
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

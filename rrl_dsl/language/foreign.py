@@ -35,8 +35,8 @@ _SIGNS: Final = {
 _OURS: Final = frozenset("()|&+-*~,=#\"' ")
 _PAIRS: Final = {"|>": "|", "->": "|", "=>": "=", ":=": "=", "!=": None, "<=": None, ">=": None}
 """Signs of two characters, of which one is ours -> what they are here, if anything."""
-_PATH: Final = re.compile(r"[\w./\\-]+\.[^\W\d]\w*")
-_FACTOR: Final = re.compile(r"(?P<factor>[\d.]+)(?P<name>[a-z]\w*)")
+_PATH: Final = r"[\w./\\-]+\.[^\W\d]\w*"  # compiled where it is first needed
+_FACTOR: Final = r"(?P<factor>[\d.]+)(?P<name>[a-z]\w*)"
 _NOTHING: Final = frozenset({"None", "null", "Null", "NULL", "nil"})
 
 
@@ -89,7 +89,7 @@ def _path(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
     span = span_of(tokens[first]).to(span_of(tokens[last]))
     text = source.text[span.start : span.end]
     opens = first > 0 and tokens[first - 1].type in ("LPAR", "COMMA", "EQUAL", "IMPORT")
-    if not (opens and _PATH.fullmatch(text)):
+    if not (opens and re.fullmatch(_PATH, text)):
         return None
     quoted = '"{}"'.format(text.replace("\\", "/"))
     message = f"`{abridged(text)}` is no name, and a file stands in quotes"
@@ -152,8 +152,10 @@ def _foreign(source: Source, span: Span, meant: str | None) -> Diagnostic:
 
 def _factor(token: Token, source: Source) -> Diagnostic | None:
     """A number that touches the built-in whose graph it scales: `2ssl()`."""
-    found = _FACTOR.fullmatch(token)
-    if found is None or token.type != "NUMBER" or found["name"] not in ARGUMENTS:
+    if token.type != "NUMBER" or number_value(token) is not None:
+        return None
+    found = re.fullmatch(_FACTOR, token)
+    if found is None or found["name"] not in ARGUMENTS:
         return None
     span, meant = span_of(token), f"{found['factor']} * {found['name']}"
     message = f"`{abridged(token)}` is not a number"

@@ -13,8 +13,8 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 308  # whole numbers as long as the largest real number
 _OTHER_QUOTE = {
-    '"': re.compile(r"'(?=\s*(as\b|[,)|&+~#]|$))"),
-    "'": re.compile(r'"(?=\s*(as\b|[,)|&+~#]|$))'),
+    '"': r"'(?=\s*(as\b|[,)|&+~#]|$))",  # compiled where it is first needed
+    "'": r'"(?=\s*(as\b|[,)|&+~#]|$))',
 }
 _ESCAPE = re.compile(r"\\(.)")
 
@@ -82,9 +82,7 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
     if _is_unclosed(text):
         quote = text[0]
         message = f"this string has no closing `{quote}` on its line"
-        other = _OTHER_QUOTE[quote].search(
-            text
-        )  # the string began with one and ends with the other
+        other = re.search(_OTHER_QUOTE[quote], text)  # where it ends with the other quote
         body = re.match(r".*?(?=\s+as\b|[,)|&+~#\\]|$)", text[1:])
         length = other.start() - 1 if other else len(body[0].rstrip()) if body else 0
         end = span.start + 1 + length
