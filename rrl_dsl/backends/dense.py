@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -16,9 +16,16 @@ from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.lookups import Found, place_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.universe import Universe, universe
-from rrl_dsl.graph.plan import Column, Components, Constant, Heaviest, Nearest, Plan
-
-_LEAST: Final = torch.finfo(torch.float32).tiny
+from rrl_dsl.graph.plan import (
+    Active,
+    Column,
+    Components,
+    Constant,
+    Heaviest,
+    Nearest,
+    Plan,
+    Scalar,
+)
 
 
 class Inputs(NamedTuple):
@@ -55,24 +62,22 @@ def scalars_of(
 ) -> list[Tensor]:
     """The plan's scalars for one call, each a tensor of shape () on the device."""
     return [
-        _scalar(
-            scalar.at(seed, epoch, step),
-            isinstance(scalar, Constant),
-            isinstance(scalar, Constant) and scalar.exact,
-            device,
-        )
-        for scalar in plan.scalars
+        _scalar(scalar.at(seed, epoch, step), _dtype(scalar), device) for scalar in plan.scalars
     ]
 
 
-@lru_cache(maxsize=4096, typed=True)  # typed: the threshold 0 and the flag False are two tensors
-def _scalar(value: float, real: bool, exact: bool, device: torch.device) -> Tensor:
+def _dtype(scalar: Scalar) -> torch.dtype:
+    match scalar:
+        case Constant(exact=exact):
+            return torch.float64 if exact else torch.float32
+        case Active():
+            return torch.bool
+    return torch.int64
+
+
+@lru_cache(maxsize=4096)
+def _scalar(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A scalar on a device; filled there, since copying one from the host would wait."""
-    dtype = torch.float32 if real else torch.bool if isinstance(value, bool) else torch.int64
-    if exact:
-        dtype = torch.float64
-    elif real and 0 < value < _LEAST:
-        value = _LEAST  # what is above 0 stays above 0 in float32
     with torch.inference_mode(False):
         return torch.full((), value, dtype=dtype, device=device)
 

@@ -16,11 +16,14 @@ from torch import Tensor
 from rrl_dsl.backends import hashing
 from rrl_dsl.backends.lookups import Found
 from rrl_dsl.graph.plan import Instruction, Plan
+from rrl_dsl.graph.weights import LARGEST
 
 EdgeFunction = Callable[
     [Sequence[Tensor], Sequence[Tensor], Sequence[Tensor], Sequence[Found]], Tensor
 ]
 """(columns of the rows, columns of the columns, scalars, lookups) -> weights, broadcast."""
+
+_Options = dict[str, str | int | bool | Callable[..., object]]
 
 
 def edge_function(plan: Plan, result: int, fused: bool) -> EdgeFunction:
@@ -39,7 +42,11 @@ def _compiled(text: str, fused: bool) -> EdgeFunction:
     scope: dict[str, object] = dict(_OPS)
     exec(compile(text, "<edge function>", "exec"), scope)  # our own text
     function = cast(EdgeFunction, scope["edge"])
-    return cast(EdgeFunction, torch.compile(function, dynamic=True)) if fused else function
+    if not fused:
+        return function
+    # else a GPU makes a multiplication and an addition one operation, and rounds once
+    exactly: _Options = {"emulate_precision_casts": True}
+    return cast(EdgeFunction, torch.compile(function, dynamic=True, options=exactly))
 
 
 def source(plan: Plan, result: int) -> str:
@@ -75,7 +82,12 @@ def _same(i: Tensor, j: Tensor) -> Tensor:
 
 def _finite(weights: Tensor) -> Tensor:
     """Weights that outgrow float32 stay at its largest number: infinity times 0 is no number."""
-    return weights.clamp(max=torch.finfo(torch.float32).max)
+    return weights.clamp(max=LARGEST)
+
+
+def _raised(weights: Tensor, exponent: Tensor) -> Tensor:
+    # in float64: the last bit of a float32 power is not the same on every device
+    return _finite(torch.pow(weights.double(), exponent.double())).to(torch.float32)
 
 
 def _near(i: Tensor, j: Tensor, within: Tensor) -> Tensor:
@@ -172,7 +184,7 @@ _OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
     "masked": lambda a, mask: torch.where(mask, a, 0.0),
     "times": lambda a, factor: _finite(a * factor),
     "at_most": torch.minimum,
-    "raised": lambda a, exponent: _finite(torch.pow(a, exponent)),
+    "raised": _raised,
     "above": torch.gt,
     "near": _near,
     "cosine": _proportional,

@@ -4,12 +4,12 @@ A pair of rows is of one of a few kinds: views of one sample or of two, the labe
 equal or not. Given its kind, a weight depends on draws alone, each a uniform number of which only
 the interval between the recipe's probabilities matters. The expectation is a sum over kinds and
 over the joint intervals; every array has one axis a draw, of length 1 where it does not depend
-on it.
+on it. Weights are those of the reference backend, to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -17,24 +17,28 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from rrl_dsl.backends.weights import (
+    Weights,
+    above,
+    clipped,
+    raised,
+    rounded,
+    scaled,
+    total,
+)
 from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
+from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.schedule import at_epoch
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.traverse import calls_of, walk
 
-Values = npt.NDArray[np.float64]
-
 MAX_CELLS: Final = 2_000_000
 _MAX_FIELDS: Final = 8
-_RATES: Final = {
-    "supervised": ("frac",),
-    "random": ("p",),
-    "keep": ("p",),
-    "corrupt": ("tpr", "fpr"),
-}
+_RATES: Final = ("frac", "p", "tpr", "fpr")
+"""The arguments that draws are held against."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,12 @@ class Expected:
         degree: The sum of its weights.
         edges: How many edges it has.
         density: The share of its pairs that are edges.
-        beyond: How many of its edges lead to other samples.
         false: The share of edges that the recipe's noise adds; None where it adds none.
     """
 
     degree: float
     edges: float
     density: float
-    beyond: float
     false: float | None
 
 
@@ -67,11 +69,15 @@ class _Kind:
 
 
 def is_expected(graph: Graph) -> bool:
-    """Whether label counts and draws are all that a recipe's graph depends on."""
+    """Whether label counts and draws are all that a recipe's graph depends on.
+
+    Raises:
+        NotImplementedError: Where this file does not know a built-in.
+    """
     requires = requires_of(graph)
     known = requires.numbers or requires.vectors or requires.spaces or requires.bound
-    names = {call.signature.name for call in calls_of(graph)}
-    return not known and graph.scope == "pair" and "pairs" not in names
+    rules = [_rule_of(call) for call in calls_of(graph)]
+    return not known and graph.scope == "pair" and None not in rules
 
 
 def expected(
@@ -95,28 +101,26 @@ def expected(
         The expectations, or None where the recipe has too many draws to go through all.
     """
     graph = finished(graph.operands[0] if isinstance(graph, Contrasted) else graph)
-    clean = without_false_edges(graph) if adds_edges(graph) else None
+    clean = in_order(without_false_edges(graph)) if adds_edges(graph) else None
+    graph = in_order(graph)
     fields = requires_of(graph).labels
     if len(fields) > _MAX_FIELDS:
         return None
-    degree = edges = beyond = false = total = 0.0
+    degree = edges = false = pairs = 0.0
     for kind in _kinds({name: labels[name] for name in fields}, samples, views):
         draws = _Draws(graph, kind, epoch)
         if draws.cells > MAX_CELLS:
             return None
         weights = draws.weights(graph)
-        share = draws.mean(weights > 0)
         degree += kind.count * draws.mean(weights)
-        edges += kind.count * share
-        total += kind.count
-        beyond += 0.0 if kind.same_sample else kind.count * share
+        edges += kind.count * draws.mean(weights > 0)
+        pairs += kind.count
         if clean is not None:
             false += kind.count * draws.mean((weights > 0) & ~(draws.weights(clean) > 0))
     return Expected(
         degree=degree,
         edges=edges,
-        density=edges / total if total else 0.0,
-        beyond=beyond,
+        density=edges / pairs if pairs else 0.0,
         false=None if clean is None else false / edges if edges else 0.0,
     )
 
@@ -174,9 +178,9 @@ class _Draws:
         self.ends = [np.array(sorted({*rates, 1.0} - {0.0})) for rates in limits.values()]
         self.cells = int(np.prod([len(each) for each in self.ends], dtype=np.float64))
 
-    def weights(self, graph: Graph) -> Values:
+    def weights(self, graph: Graph) -> Weights:
         """The weight for each joint interval of the draws it depends on."""
-        found: dict[int, Values] = {}
+        found: dict[int, Weights] = {}
         for node in walk(graph):
             found[id(node)] = self._weight(node, [found[id(each)] for each in node.operands])
         return found[id(graph)]
@@ -191,6 +195,23 @@ class _Draws:
                 result = np.expand_dims(result, axis)
         return float(result.reshape(-1)[0])
 
+    def everywhere(self, truth: bool) -> Weights:
+        """Weight 1 or 0 whatever is drawn."""
+        return np.full([1] * len(self.ends), np.float32(truth))
+
+    def below(self, call: Call, parameter: str) -> Weights:
+        """Weight 1 in the intervals of all draws of a call that lie below one of its rates."""
+        rate = at_epoch(call.arguments[parameter], self.epoch)
+        if not call.draws:
+            return self.everywhere(rate > 0)
+        result = self.everywhere(True)
+        for draw in self._draws_of(call):
+            axis = self.axes[draw]
+            shape = [1] * len(self.ends)
+            shape[axis] = -1
+            result = result * (self.ends[axis] <= rate).reshape(shape).astype(np.float32)
+        return result
+
     def _draws_of(self, call: Call) -> list[object]:
         """What a call draws for a pair: one number for the pair, or one for each sample."""
         times = {"epoch": self.epoch, "step": "step"}
@@ -201,21 +222,14 @@ class _Draws:
         return [("sample", call.stream, end) for end in ends]
 
     def _rates(self, call: Call) -> list[float]:
-        names = _RATES[call.signature.name]
-        return [float(at_epoch(call.arguments[name], self.epoch)) for name in names]
+        given = (call.arguments[name] for name in _RATES if name in call.arguments)
+        return [float(at_epoch(rate, self.epoch)) for rate in given]
 
-    def _below(self, draw: object, rate: float) -> Values:
-        """1 in the intervals of a draw that lie below a rate, along its axis."""
-        shape = [1] * len(self.ends)
-        axis = self.axes[draw]
-        shape[axis] = -1
-        return np.asarray(self.ends[axis] <= rate, dtype=np.float64).reshape(shape)
-
-    def _weight(self, node: Graph, parts: list[Values]) -> Values:
-        if isinstance(node, Source):
-            return self._source(node.call)
-        if isinstance(node, Applied):
-            return self._transformed(node.call, parts[0])
+    def _weight(self, node: Graph, parts: list[Weights]) -> Weights:
+        if isinstance(node, Source | Applied):
+            rule = _rule_of(node.call)
+            assert rule is not None  # or nothing is expected of the graph
+            return rule(node.call, *parts, self)
         if isinstance(node, Combined):
             result = parts[0]
             for part in parts[1:]:
@@ -225,51 +239,71 @@ class _Draws:
                     case "&":
                         result = np.minimum(result, part)
                     case "+":
-                        result = result + part
+                        result = total(result, part)
                     case "-":
-                        result = np.where(part == 0, result, 0.0)
+                        result = np.where(part == 0, result, np.float32(0))
             return result
         if isinstance(node, Scaled):
-            return np.asarray(at_epoch(node.factor, self.epoch) * parts[0])
+            return scaled(parts[0], node.factor, self.epoch)
         assert isinstance(node, Complement)
-        return np.asarray(parts[0] == 0, dtype=np.float64)
+        return rounded(parts[0] == 0)
 
-    def _source(self, call: Call) -> Values:
-        one = np.ones([1] * len(self.ends))
-        match call.signature.name:
-            case "ssl":
-                return one * self.kind.same_sample
-            case "supervised":
-                known = one * (call.arguments["labels"] in self.kind.equal)
-                for draw in self._draws_of(call) if call.draws else ():
-                    known = known * self._below(draw, self._rates(call)[0])
-                return known
-            case "random":
-                return self._below(self._draws_of(call)[0], self._rates(call)[0])
-            case "all":
-                return one
-            case "cross_view":
-                return one * (not self.kind.same_view)
-        return 0.0 * one  # `none`, and `self`: the pair is of two rows
 
-    def _transformed(self, call: Call, weight: Values) -> Values:
-        arguments = call.arguments
-        match call.signature.name:
-            case "corrupt" | "keep":
-                if not call.draws:
-                    return weight
-                draw, *_ = self._draws_of(call)
-                stays, *adds = self._rates(call)
-                added = self._below(draw, adds[0]) if adds else np.zeros_like(weight)
-                return np.where(weight > 0, weight * self._below(draw, stays), added)
-            case "threshold":
-                return np.asarray(weight > arguments["at"], dtype=np.float64)
-            case "clip":
-                return np.minimum(weight, arguments["max"])
-            case "power":
-                return np.asarray(weight ** at_epoch(arguments["p"], self.epoch))
-            case "during":
-                start, end = arguments["start"], arguments["end"]
-                active = start <= self.epoch and (end is None or self.epoch < end)
-                return weight if active else np.zeros_like(weight)
-        return weight  # `drop_self`: the pair is of two rows
+# sources: (call, draws) -> weights of a pair of two rows
+
+
+def _supervised(call: Call, draws: _Draws) -> Weights:
+    equal = call.arguments["labels"] in draws.kind.equal
+    return draws.everywhere(equal) * draws.below(call, "frac")
+
+
+# transforms: (call, weights, draws) -> weights
+
+
+def _corrupt(call: Call, weights: Weights, draws: _Draws) -> Weights:
+    return np.where(weights > 0, weights * draws.below(call, "tpr"), draws.below(call, "fpr"))
+
+
+def _during(call: Call, weights: Weights, draws: _Draws) -> Weights:
+    start, end = call.arguments["start"], call.arguments["end"]
+    active = start <= draws.epoch and (end is None or draws.epoch < end)
+    return weights if active else np.zeros_like(weights)
+
+
+SOURCES: Final[Mapping[str, Callable[[Call, _Draws], Weights] | None]] = {
+    "ssl": lambda call, draws: draws.everywhere(draws.kind.same_sample),
+    "supervised": _supervised,
+    "pairs": None,
+    "near": None,
+    "similarity": None,
+    "geodesic": None,
+    "knn": None,
+    "random": lambda call, draws: draws.below(call, "p"),
+    "none": lambda call, draws: draws.everywhere(False),
+    "all": lambda call, draws: draws.everywhere(True),
+    "self": lambda call, draws: draws.everywhere(False),  # the pair is of two rows
+    "cross_view": lambda call, draws: draws.everywhere(not draws.kind.same_view),
+}
+"""What each source is to a pair of two rows; None where that takes more than labels and draws."""
+
+TRANSFORMS: Final[Mapping[str, Callable[[Call, Weights, _Draws], Weights] | None]] = {
+    "corrupt": _corrupt,
+    "keep": lambda call, weights, draws: weights * draws.below(call, "p"),
+    "threshold": lambda call, weights, _: rounded(above(weights, call.arguments["at"])),
+    "clip": lambda call, weights, _: clipped(weights, call.arguments["max"]),
+    "power": lambda call, weights, draws: raised(weights, call.arguments["p"], draws.epoch),
+    "topk": None,
+    "closure": None,
+    "during": _during,
+    "drop_self": lambda call, weights, draws: weights,  # the pair is of two rows
+}
+"""What each transform does to its weight; None where that takes the whole batch."""
+
+
+def _rule_of(call: Call) -> Callable[..., Weights] | None:
+    name = call.signature.name
+    rules: Mapping[str, Callable[..., Weights] | None] = {**SOURCES, **TRANSFORMS}
+    if name not in rules:
+        message = f"nothing is expected of `{name}`: add it to rrl_dsl/backends/expectation.py"
+        raise NotImplementedError(message)
+    return rules[name]

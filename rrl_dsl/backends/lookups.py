@@ -18,6 +18,7 @@ from rrl_dsl.backends import hashing, neighbours
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.plan import Affinities, Chosen, Geodesic, Listed, Lookup, Neighbours
+from rrl_dsl.graph.weights import LARGEST, LEAST
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
 
@@ -90,6 +91,7 @@ def listed(links: Links) -> Found:
     kept = np.ones(len(rows), dtype=bool)
     kept[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
     kept &= values > 0
+    values = np.clip(values, LEAST, LARGEST)  # what is above 0 stays above 0
     size = (len(ids), len(ids))
     return _of_graph(ids, sp.csr_array((values[kept], (rows[kept], cols[kept])), shape=size))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
+from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.plan import Listed, Plan
 from rrl_dsl.graph.recipe import parse
@@ -69,7 +70,7 @@ class Program:
         self.fused = fused
         self.rewritten: Graph
         self.steps: tuple[Step, ...]
-        self.rewritten, self.steps = rewrite(finished(graph))
+        self.rewritten, self.steps = rewrite(in_order(finished(graph)))
         self.plan: Plan = lower(self.rewritten, binary=graph.binary)
         self._found: tuple[Found, ...] | None = None
         self._found_on: dict[torch.device, tuple[Found, ...]] = {}

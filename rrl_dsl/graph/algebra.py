@@ -79,10 +79,19 @@ class Graph:
         """Levels from this node to the furthest source."""
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
-    def __post_init__(self) -> None:
-        if self.depth > MAX_DEPTH:
-            message = f"this graph has more than {MAX_DEPTH} levels"
-            raise Refusal("RRL302", message, "write a flat chain, or simplify an inner part")
+    @cached_property
+    def limit(self) -> float:
+        """A weight that none exceeds; the largest float32 where nothing is known."""
+        from rrl_dsl.graph.bounds import limit_of
+
+        return limit_of(self)
+
+    @cached_property
+    def loopless(self) -> bool:
+        """Whether the diagonal is known to be 0."""
+        from rrl_dsl.graph.bounds import is_loopless
+
+        return is_loopless(self)
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):
@@ -104,7 +113,7 @@ class Graph:
     __rmul__ = __mul__
 
     def __invert__(self) -> Graph:
-        return from_python(lambda: Complement(unfinished(self)))
+        return from_python(lambda: complement(self))
 
     @cached_property
     def identity(self) -> str:
@@ -158,7 +167,7 @@ class Applied(Graph):
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
         signature = self.call.signature
-        if signature.makes_binary:
+        if signature.makes_binary(self.call.arguments):
             return True
         return self.operand.binary and signature.stays_binary(self.call.arguments)
 
@@ -204,7 +213,11 @@ class Scaled(Graph):
 
     operand: Graph
     factor: float | Schedule
-    binary = False
+
+    @cached_property
+    def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
+        return self.factor == 0.0 or (self.factor == 1.0 and self.operand.binary)
 
     @property
     def operands(self) -> tuple[Graph, ...]:
@@ -301,7 +314,7 @@ def apply(graph: Graph, transform: Transform) -> Graph:
     """
     graph = unfinished(graph)
     for call in transform.calls:
-        graph = Applied(graph, call)
+        graph = _shallow(Applied(graph, call))
     return graph
 
 
@@ -337,21 +350,31 @@ def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
         Refusal: RRL302 where the result is too deep.
     """
     if isinstance(first, Combined) and first.operator == operator:
-        return Combined(operator, first.parts + others)
-    return Combined(operator, (unfinished(first), *others))
+        return _shallow(Combined(operator, first.parts + others))
+    return _shallow(Combined(operator, (unfinished(first), *others)))
+
+
+def complement(graph: Graph) -> Graph:
+    """The graph `~graph`.
+
+    Raises:
+        Refusal: RRL302 where the result is too deep.
+    """
+    return _shallow(Complement(unfinished(graph)))
 
 
 def scale(graph: Graph, factor: Any) -> Graph:
     """The graph with its weights multiplied.
 
     Raises:
-        Refusal: RRL201 where the factor is no number, RRL301 where it is negative or too large.
+        Refusal: RRL201 where the factor is no number, RRL301 where it is negative or too large,
+            RRL302 where the result is too deep.
     """
     if isinstance(factor, Graph):
         raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
     if isinstance(factor, Schedule):
         try:
-            return Scaled(unfinished(graph), WEIGHT.accept_schedule(factor))
+            return _shallow(Scaled(unfinished(graph), WEIGHT.accept_schedule(factor)))
         except Refusal as refusal:
             message = f"what scales a graph {refusal.message}"
             raise Refusal(refusal.code, message) from None
@@ -360,7 +383,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
     if not WEIGHT.contains(factor):  # compared as it is: a huge integer has no float
         message = f"a graph is scaled by {WEIGHT.fitting(factor)}, not {described(factor)}"
         raise Refusal("RRL301", message)
-    return Scaled(unfinished(graph), float(factor) + 0.0)  # -0.0 is 0.0
+    return _shallow(Scaled(unfinished(graph), float(factor) + 0.0))  # -0.0 is 0.0
 
 
 def times(left: object, right: object) -> Graph | Schedule | float:
@@ -383,6 +406,14 @@ def times(left: object, right: object) -> Graph | Schedule | float:
         if not abs(end) <= WEIGHT.high:
             raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
     return product  # type: ignore[no-any-return]
+
+
+def _shallow(graph: Graph) -> Graph:
+    """The graph itself, where it has no more levels than a recipe may have."""
+    if graph.depth > MAX_DEPTH:
+        message = f"this graph has more than {MAX_DEPTH} levels"
+        raise Refusal("RRL302", message, "write a flat chain, or simplify an inner part")
+    return graph
 
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:

@@ -1,67 +1,102 @@
-"""What is known of a graph's weights before any row is: their largest value, and the diagonal."""
+"""What is known of a graph's weights before any row is: their largest value, and the diagonal.
+
+`Graph.limit` and `Graph.loopless` ask here, once for each node.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Final, NamedTuple
 
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Graph, Scaled, Source
+from rrl_dsl.graph.algebra import (
+    Applied,
+    Combined,
+    Complement,
+    Contrasted,
+    Graph,
+    Scaled,
+    Source,
+)
+from rrl_dsl.graph.registry import Arguments
 from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.weights import number, raised, rounded
 
 
-def limit(graph: Graph) -> float:
-    """A number that no weight exceeds; infinite where none is known."""
+def limit_of(graph: Graph) -> float:
+    """A weight that none exceeds, by the arithmetic of weights; see `Graph.limit`."""
+    limits = [operand.limit for operand in graph.operands]
     if isinstance(graph, Source):
-        return graph.call.signature.limit(graph.call.arguments)
+        return number(graph.call.signature.limit(graph.call.arguments))
     if isinstance(graph, Applied):
-        return _limit_after(graph)
+        return _rule_of(graph).limit(graph.call.arguments, limits[0])
     if isinstance(graph, Combined):
-        limits = [limit(part) for part in graph.parts]
         match graph.operator:
             case "|":
                 return max(limits)
             case "&":
                 return min(limits)
             case "+":
-                return math.fsum(limits)
+                return reduce(lambda total, each: rounded(total + each), limits)
             case "-":
                 return limits[0]
     if isinstance(graph, Scaled):
-        largest = max(_ends(graph.factor))
-        return largest * limit(graph.operand) if largest else 0.0
+        return max(rounded(number(end) * limits[0]) for end in _ends(graph.factor))
+    if isinstance(graph, Contrasted):
+        return limits[0]
+    assert isinstance(graph, Complement)
     return 1.0
 
 
-def loopless(graph: Graph) -> bool:
-    """Whether the diagonal is known to be 0."""
+def is_loopless(graph: Graph) -> bool:
+    """Whether the diagonal is known to be 0; see `Graph.loopless`."""
+    known = [operand.loopless for operand in graph.operands]
     if isinstance(graph, Source):
         return graph.call.signature.loopless
     if isinstance(graph, Applied):
-        name = graph.call.signature.name
-        return name == "drop_self" or (name != "closure" and loopless(graph.operand))
+        return _rule_of(graph).loopless(known[0])
     if isinstance(graph, Combined):
-        known = [loopless(part) for part in graph.parts]
-        if graph.operator == "-":
-            return known[0]
-        return any(known) if graph.operator == "&" else all(known)
-    if isinstance(graph, Scaled):
-        return loopless(graph.operand)
-    return isinstance(graph, Complement)
+        match graph.operator:
+            case "&":
+                return any(known)
+            case "-":
+                return known[0]
+        return all(known)
+    return isinstance(graph, Complement) or known[0]
 
 
-def _limit_after(graph: Applied) -> float:
-    signature, arguments = graph.call.signature, graph.call.arguments
-    if signature.makes_binary:
-        return 1.0
-    inner = limit(graph.operand)
-    match signature.name:
-        case "clip":
-            return min(inner, float(arguments["max"]))
-        case "power":
-            return max(inner**exponent for exponent in _ends(arguments["p"])) if inner else 0.0
-        case "corrupt":
-            return max(inner, 1.0)
-    return inner
+class _Rule(NamedTuple):
+    """What a transform does to the limit, by its arguments, and to the knowledge of no loops."""
+
+    limit: Callable[[Arguments, float], float] = lambda arguments, limit: limit
+    loopless: Callable[[bool], bool] = lambda loopless: loopless
+
+
+def _rule_of(graph: Applied) -> _Rule:
+    name = graph.call.signature.name
+    if name not in TRANSFORMS:
+        raise NotImplementedError(f"`{name}` has no bounds: add it to rrl_dsl/graph/bounds.py")
+    return TRANSFORMS[name]
+
+
+def _power(arguments: Arguments, limit: float) -> float:
+    largest = max(raised(limit, number(end)) for end in _ends(arguments["p"]))
+    return rounded(largest * (1 + 2.0**-20))  # whose last bit is not the same on every machine
 
 
 def _ends(value: float | Schedule) -> tuple[float, float]:
     return (value.start, value.end) if isinstance(value, Schedule) else (value, value)
+
+
+TRANSFORMS: Final[Mapping[str, _Rule]] = {
+    "corrupt": _Rule(limit=lambda arguments, limit: max(limit, 1.0)),
+    "keep": _Rule(),
+    "threshold": _Rule(limit=lambda arguments, limit: 1.0),
+    "clip": _Rule(limit=lambda arguments, limit: min(limit, number(arguments["max"]))),
+    "power": _Rule(limit=_power),
+    "topk": _Rule(),
+    "closure": _Rule(lambda arguments, limit: 1.0, lambda loopless: False),
+    "during": _Rule(),
+    "drop_self": _Rule(loopless=lambda loopless: True),
+}
+"""What is known of each transform's result."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from rrl_dsl.graph.algebra import (
-    Complement,
     Graph,
     Operator,
     apply,
     combine,
+    complement,
     mismatched,
     operand,
     times,
-    unfinished,
 )
 from rrl_dsl.graph.call import Transform, compose
 from rrl_dsl.graph.calls import Calls
@@ -96,7 +95,7 @@ class Expressions(Calls):
             self.report("RRL201", message, node.operand.span)
             return POISON
         try:
-            return Complement(unfinished(value))
+            return complement(value)
         except Refusal as refusal:
             return self.refused(refusal, node.span)
 

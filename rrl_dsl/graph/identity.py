@@ -3,7 +3,8 @@
 Two recipes with the same canonical form define the same graph over every data set: arguments equal
 to their defaults are left out, streams are included, files stand by the hash of their content, the
 operands of a commutative chain are ordered however it is bracketed, and equal nodes stand once and
-are referred to by position.
+are referred to by position. Since rounding makes the order of a sum matter, weights are computed
+over the graph `in_order`: equal recipes have equal weights, to the last bit.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rrl_dsl.graph.algebra import Combined, Complement, Contrasted, Graph, Scaled
 from rrl_dsl.graph.links import Links
@@ -23,16 +24,63 @@ from rrl_dsl.graph.traverse import walk
 LANGUAGE_VERSION: Final = 1
 
 _COMMUTATIVE = frozenset("|&+")
+_MOST_TIMES: Final = 2**127  # a graph that is added to itself level by level has no end else
 
 _Entry = tuple[dict[str, Any], list[str]]  # a node's content, and the digests of its operands
 
 
+class _Digests(NamedTuple):
+    """The nodes of a graph by their content.
+
+    Attributes:
+        of: id(node) -> digest of its content.
+        chains: id(commutative node) -> the digests of its operands, and how often each stands.
+        entries: Digest -> what a node is.
+    """
+
+    of: dict[int, str]
+    chains: dict[int, Counter[str]]
+    entries: dict[str, _Entry]
+
+
 def canonical(graph: Graph) -> str:
     """The canonical form as compact JSON; the last node is the recipe's graph."""
+    digests = _digests(graph)
+    table = _table(digests.of[id(graph)], digests.entries)
+    return _json({"language": LANGUAGE_VERSION, "nodes": table})
+
+
+def in_order(graph: Graph) -> Graph:
+    """The graph with equal nodes made one, and each sum of three or more in the canonical order.
+
+    What stands in a sum n times stands there once, times n.
+    """
+    digests = _digests(graph)
+    first: dict[str, Graph] = {}  # digest -> the node
+    made: dict[int, Graph] = {}
+    for node in walk(graph):
+        operands = tuple(made[id(each)] for each in node.operands)
+        same = all(one is other for one, other in zip(operands, node.operands, strict=True))
+        found = node if same else node.over(operands)
+        if isinstance(node, Combined) and node.operator == "+":
+            counted = digests.chains[id(node)]
+            if counted.total() > 2:  # of two, the order makes no difference
+                found = _sum(counted, first)
+        made[id(node)] = first.setdefault(digests.of[id(node)], found)
+    return made[id(graph)]
+
+
+def _sum(counted: Counter[str], nodes: Mapping[str, Graph]) -> Graph:
+    terms = []
+    for digest in sorted(counted):
+        times = float(min(counted[digest], _MOST_TIMES))
+        terms.append(nodes[digest] if times == 1.0 else Scaled(nodes[digest], times))
+    return terms[0] if len(terms) == 1 else Combined("+", tuple(terms))
+
+
+def _digests(graph: Graph) -> _Digests:
     streams = streams_of(graph)
-    digests: dict[int, str] = {}  # id(node) -> digest of its content
-    chains: dict[int, Counter[str]] = {}  # id(commutative node) -> its operands, and how often
-    entries: dict[str, _Entry] = {}
+    digests, chains, entries = result = _Digests({}, {}, {})
     for node in walk(graph):
         found = content(node, streams.get(node.call) if node.call else None)
         operands = [digests[id(operand)] for operand in node.operands]
@@ -44,7 +92,7 @@ def canonical(graph: Graph) -> str:
         digest = hashlib.sha256(_json({**found, "of": operands}).encode()).hexdigest()
         digests[id(node)] = digest
         entries[digest] = found, operands
-    return _json({"language": LANGUAGE_VERSION, "nodes": _table(digests[id(graph)], entries)})
+    return result
 
 
 def _chain(

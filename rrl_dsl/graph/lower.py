@@ -64,6 +64,8 @@ def _lower_node(node: Graph, lowering: Lowering) -> int:
     if isinstance(node, Combined):
         return _combined(node, lowering)
     if isinstance(node, Scaled):
+        if node.binary:
+            return lowering.results[id(node.operand)] if node.factor else lowering.nothing()
         factor = (lowering.constant(node.factor),)
         return lowering.emit("times", _number(node.operand, lowering), scalars=factor)
     if isinstance(node, Contrasted):

@@ -119,7 +119,7 @@ def _random(call: Call, lowering: Lowering) -> int:
 
 
 def _none(call: Call, lowering: Lowering) -> int:
-    return lowering.emit("constant", scalars=(lowering.scalar(Active(0, 0)),))
+    return lowering.nothing()
 
 
 def _all(call: Call, lowering: Lowering) -> int:
@@ -190,6 +190,8 @@ def _threshold(call: Call, binary: bool, inner: int, lowering: Lowering) -> int:
 
 
 def _clip(call: Call, binary: bool, inner: int, lowering: Lowering) -> int:
+    if call.signature.makes_binary(call.arguments):
+        return lowering.nothing()
     if binary and call.signature.stays_binary(call.arguments):
         return inner
     limit = (lowering.constant(call.arguments["max"]),)

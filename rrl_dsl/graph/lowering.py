@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.plan import (
+    Active,
     Column,
     Constant,
     Instruction,
@@ -87,6 +88,10 @@ class Lowering:
     def same_row(self) -> int:
         """Whether i = j."""
         return self.emit("both", self.same_sample(), self.same_view())
+
+    def nothing(self) -> int:
+        """No edge at all."""
+        return self.emit("constant", scalars=(self.scalar(Active(0, 0)),))
 
     def key(self, call: Call) -> int:
         """The key of a stochastic call."""

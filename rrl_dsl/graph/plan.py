@@ -17,6 +17,7 @@ from typing import Literal
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.schedule import Schedule, at_epoch
+from rrl_dsl.graph.weights import number
 
 Redraw = Literal["never", "epoch", "step"]
 Metric = Literal["cosine", "euclidean"]
@@ -51,14 +52,15 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number: a weight in float32, or where `exact` one that fields are compared with."""
+    """A number that weights are computed with, or where `exact` one that fields are measured by."""
 
     value: float | Schedule
     exact: bool = False
 
     def at(self, seed: int, epoch: int, step: int) -> float:
         """Its value for one call."""
-        return at_epoch(self.value, epoch)
+        value = at_epoch(self.value, epoch)
+        return value if self.exact else number(value)
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,8 @@ OpName = Literal[
 @dataclass(frozen=True)
 class Instruction:
     """One step of the edge function; its result is referred to by its position.
+
+    A float result is a float32, rounded after the step, and at most the largest there is.
 
     | op | result |
     |---|---|

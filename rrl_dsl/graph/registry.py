@@ -96,7 +96,7 @@ class Signature:
         draws: Whether a call is stochastic.
         binary: For a source, whether its weights are 0 or 1.
         stays_binary: For a transform, whether a binary graph stays binary.
-        makes_binary: For a transform, whether its result is binary whatever it is given.
+        makes_binary: For a transform, whether its result is binary whatever graph it is given.
         limit: For a source, a bound that no weight exceeds.
         loopless: Whether the diagonal of a source is 0.
         scope: What an edge depends on beside the two rows.
@@ -114,7 +114,7 @@ class Signature:
     draws: Callable[[Arguments], bool] = lambda arguments: False
     binary: Callable[[Arguments], bool] = lambda arguments: True
     stays_binary: Callable[[Arguments], bool] = lambda arguments: True
-    makes_binary: bool = False
+    makes_binary: Callable[[Arguments], bool] = lambda arguments: False
     limit: Callable[[Arguments], float] = lambda arguments: 1.0
     loopless: bool = False
     scope: Callable[[Arguments], Scope] = lambda arguments: "pair"

@@ -1,23 +1,26 @@
 """Graph -> simpler graph with the same weights and the same draws, by the laws of the algebra.
 
-Works on a finished graph, whose calls have their streams, so no rule moves a draw. Equal nodes
-become one object first, so rules compare by `is`.
+Works on a finished graph, whose calls have their streams, so no rule moves a draw, and whose sums
+are in order, so no rule moves a term. Weights keep their last bit: a rule applies where it holds of
+float32. Equal nodes become one object first, so rules compare by `is`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rrl_dsl.graph import algebra
 from rrl_dsl.graph.algebra import Applied, Combined, Complement, Graph, Operator, Scaled, Source
-from rrl_dsl.graph.bounds import limit, loopless
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.identity import content
 from rrl_dsl.graph.registry import bind, lookup
 from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.types import WEIGHT
+from rrl_dsl.graph.weights import LARGEST, LEAST, number, rounded, shortest
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def _unit(node: Graph) -> Graph | None:
     if not isinstance(node, Combined):
         return None
     if node.operator == "&":
-        if all(limit(part) > 1 or _is(part, "all") for part in node.parts):
+        if all(part.limit > 1 or _is(part, "all") for part in node.parts):
             return None
         return _joined("&", [part for part in node.parts if not _is(part, "all")], node)
     first, *others = node.parts
@@ -114,7 +117,7 @@ def _zero(node: Graph) -> Graph | None:
     match node.operator:
         case "&" if any(_is(part, "none") for part in node.parts):
             return _source("none")
-        case "|" if any(_is(part, "all") for part in node.parts) and limit(node) <= 1:
+        case "|" if any(_is(part, "all") for part in node.parts) and node.limit <= 1:
             return _source("all")
         case "-" if _is(first, "none") or any(part is first or _is(part, "all") for part in others):
             return _source("none")
@@ -153,7 +156,7 @@ def _double_complement(node: Graph) -> Graph | None:
     inner = node.operand
     if _is(inner, "all"):
         return _source("none")
-    if isinstance(inner, Complement) and inner.operand.binary and loopless(inner.operand):
+    if isinstance(inner, Complement) and inner.operand.binary and inner.operand.loopless:
         return inner.operand
     return None
 
@@ -163,14 +166,24 @@ def _scaling(node: Graph) -> Graph | None:
         return None
     if node.factor == 0.0 or _is(node.operand, "none"):
         return _source("none")
-    if node.factor == 1.0:
-        return node.operand
-    inner = node.operand
+    if not isinstance(node.factor, float):
+        return None
+    factor, inner = number(node.factor), node.operand
+    if factor == 1.0:
+        return inner
     if not (isinstance(inner, Scaled) and isinstance(inner.factor, float)):
         return None
-    if isinstance(node.factor, float) and 1e-30 < node.factor * inner.factor < 1e30:
-        return Scaled(inner.operand, node.factor * inner.factor)
-    return None
+    product = factor * number(inner.factor)
+    if not LEAST <= product <= WEIGHT.high or not _is_exact(inner):
+        return None
+    return Scaled(inner.operand, shortest(rounded(product)))
+
+
+def _is_exact(node: Scaled) -> bool:
+    """Whether no weight is rounded where it is scaled: weights 0 and 1, or doubled some times."""
+    assert isinstance(node.factor, float)
+    doubled = node.factor >= 1.0 and math.frexp(node.factor)[0] == 0.5
+    return node.operand.binary or (doubled and node.factor * node.operand.limit <= LARGEST)
 
 
 # transforms
@@ -183,15 +196,15 @@ def _identity_transform(node: Graph) -> Graph | None:
     match node.call.signature.name:
         case "keep" | "corrupt" if not node.call.draws:
             return operand
-        case "threshold" if operand.binary and arguments["at"] < 1:
+        case "threshold" if operand.binary and number(arguments["at"]) < 1:
             return operand
-        case "clip" if limit(operand) <= arguments["max"]:
+        case "clip" if operand.limit <= number(arguments["max"]):
             return operand
-        case "power" if operand.binary or arguments["p"] == 1.0:
+        case "power" if operand.binary or _is_one(arguments["p"]):
             return operand
         case "during" if not node.call.signature.timed(arguments):
             return operand
-        case "drop_self" if loopless(operand):
+        case "drop_self" if operand.loopless:
             return operand
         case "closure" if isinstance(operand, Applied) and operand.call.signature.name == "closure":
             return operand
@@ -208,7 +221,8 @@ def _empty_operand(node: Graph) -> Graph | None:
 def _out_of_reach(node: Graph) -> Graph | None:
     if not isinstance(node, Applied) or node.call.signature.name != "threshold":
         return None
-    return _source("none") if node.call.arguments["at"] >= limit(node.operand) else None
+    out_of_reach = number(node.call.arguments["at"]) >= node.operand.limit
+    return _source("none") if out_of_reach else None
 
 
 def _certain_draw(node: Graph) -> Graph | None:
@@ -251,6 +265,10 @@ RULES: Final[Sequence[tuple[str, Callable[[Graph], Graph | None]]]] = (
 
 def _is(node: Graph, name: str) -> bool:
     return isinstance(node, Source) and node.call.signature.name == name
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, float) and number(value) == 1.0
 
 
 def _source(name: str) -> Graph:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrl_dsl.backends.reference import Rows, evaluate
+from rrl_dsl.backends.weights import Weights
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
@@ -34,14 +35,14 @@ class Sample:
     Attributes:
         columns: The data set.
         rows: The n rows, the views of a sample side by side.
-        weights: float64 (n, n).
+        weights: float32 (n, n).
         false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
         stands_in: Whether raw pixels stand in for a model's embeddings.
     """
 
     columns: Columns
     rows: Rows
-    weights: npt.NDArray[np.float64]
+    weights: Weights
     false: npt.NDArray[np.bool_] | None
     stands_in: bool
 
@@ -58,23 +59,12 @@ class Sample:
     @property
     def degree(self) -> float:
         """Weight of a row's edges, on average."""
-        return float(np.where(self.related, self.weights, 0.0).sum(axis=1).mean())
+        return float(np.where(self.related, self.weights, 0.0).sum(axis=1, dtype=np.float64).mean())
 
     @property
     def density(self) -> float:
         """The share of pairs of different rows that are edges."""
         return self.edges / max(len(self.rows) - 1, 1)
-
-    @property
-    def beyond(self) -> float:
-        """The share of rows with an edge to another sample."""
-        sample = self.rows.sample
-        return float((self.related & (sample[:, None] != sample)).any(axis=1).mean())
-
-    @property
-    def isolated(self) -> float:
-        """The share of rows without an edge."""
-        return float((~self.related.any(axis=1)).mean())
 
     @property
     def false_share(self) -> float | None:
@@ -92,7 +82,7 @@ class Sample:
             by: The label field that the rows are grouped by.
         """
         return GraphSample(
-            weights=self.weights,
+            weights=self.weights.astype(np.float64),
             group=self.rows.label(by),
             group_names=self.columns.class_names[by],
             view=self.rows.view,

@@ -1,7 +1,8 @@
 """What a recipe means, pair by pair, in plain Python integers and floats.
 
 Written from the reference of the language and its page on draws alone, as slowly and literally as
-they read, so that the library can be wrong and this still right. It shares no code with it.
+they read, so that the library can be wrong and this still right. It shares no code with it. Sums
+are taken as they stand, not in the canonical order, so their last bit is not this file's to say.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def squared_distance(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def as_float32(x: float) -> float:
-    return struct.unpack("f", struct.pack("f", x))[0]
+    largest = (2 - 2**-23) * 2.0**127
+    return largest if x >= largest else struct.unpack("f", struct.pack("f", x))[0]
 
 
 # the recipe
@@ -126,7 +128,7 @@ class Oracle:
     def weight(self, node: Recipe, i: Row, j: Row, known: dict[int, float]) -> float:
         if id(node) not in known:
             parts = [self.weight(operand, i, j, known) for operand in operands(node)]
-            known[id(node)] = float(self.weight_from(node, parts, i, j))
+            known[id(node)] = as_float32(self.weight_from(node, parts, i, j))
         return known[id(node)]
 
     def weight_from(self, node: Recipe, parts: list[float], i: Row, j: Row) -> float:
@@ -139,7 +141,7 @@ class Oracle:
             case Complement():
                 return 1.0 if parts[0] == 0 and not same else 0.0
             case Scaled(factor=factor):
-                return self.value(factor) * parts[0]
+                return as_float32(self.value(factor)) * parts[0]
             case Joined(sign="|"):
                 return max(parts)
             case Joined(sign="&"):
@@ -198,11 +200,11 @@ class Oracle:
                     return w if passes(h, self.value(stays)) else 0.0
                 return 1.0 if passes(h, self.value(appears)) else 0.0
             case "threshold":
-                return 1.0 if w > given["at"] else 0.0
+                return 1.0 if w > as_float32(given["at"]) else 0.0
             case "clip":
                 return min(w, given.get("max", 1.0))
             case "power":
-                return w ** self.value(given["p"])
+                return w ** as_float32(self.value(given["p"]))
             case "drop_self":
                 return 0.0 if same else w
             case "during":
@@ -321,10 +323,7 @@ class Oracle:
         """Whether j is among the k heaviest edges of i, self an edge like any other."""
 
         def find() -> list[tuple[int, int]]:
-            weights = {
-                each.row: as_float32(self.weight(node.operand, i, each, {}))
-                for each in self.universe
-            }
+            weights = {each.row: self.weight(node.operand, i, each, {}) for each in self.universe}
             edges = [row for row, w in weights.items() if w > 0]
             order = sorted(edges, key=lambda row: (-weights[row], row))
             return order[: node.call.arguments["k"]]

@@ -109,8 +109,8 @@ def is_binary(recipe: Recipe) -> bool:
             return call.name != "similarity" and not weighted
         case Complement():
             return True
-        case Scaled():
-            return False
+        case Scaled(factor=factor):
+            return factor == 0.0 or (factor == 1.0 and is_binary(recipe.operand))
         case Joined(sign="+"):
             return False
         case Joined(sign="-", left=left):
@@ -118,7 +118,7 @@ def is_binary(recipe: Recipe) -> bool:
         case Joined(left=left, right=right):
             return is_binary(left) and is_binary(right)
         case Applied(operand=operand, call=call):
-            if call.name in ("threshold", "closure"):
+            if call.name in ("threshold", "closure") or call.arguments.get("max") == 0.0:
                 return True
             shrinks = call.name == "clip" and call.arguments.get("max", 1.0) < 1
             return is_binary(operand) and not shrinks
@@ -216,6 +216,8 @@ probabilities = st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.9, 1.0])
 fractions = st.sampled_from([0.2, 0.5, 0.8, 1.0])
 seeds = st.sampled_from([0, 7, 2**31, 2**40 + 3])
 factors = st.sampled_from([0.0, 0.25, 0.3, 0.5, 1.0, 1.7, 2.0, 3.0])
+decimal_factors = st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9, 1.0, 1.1, 1.3, 2.0, 1e-7])
+ties = st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.7, 0.8, 1.0, 1.1, 1.2, 1.6, 1.7, 0.09, 0.25, 0.77])
 spaces = st.sampled_from(["projection", "backbone", "teacher"])
 files = st.sampled_from(["links.csv", "twice.csv", "weighted.csv"]).map(lambda name: LINKS / name)
 
@@ -238,17 +240,20 @@ class Scope:
             wherever it stands.
         bound: Whether it may look at the whole data set.
         batch: Whether it may look at the whole batch.
+        decimals: Whether its numbers are decimals whose sums and products are its thresholds; it
+            then has no weights but these.
     """
 
     seeded: bool = False
     bound: bool = False
     batch: bool = False
+    decimals: bool = False
 
 
 @st.composite
 def sources(draw: st.DrawFn, scope: Scope) -> Source:
     kinds = ["ssl", "supervised", "random", "none", "all", "self", "cross_view"]
-    kinds += ["near", "similarity", "similarity", "ssl", "supervised", "random"]
+    kinds += ["near", *["similarity"] * (0 if scope.decimals else 2), "ssl", "supervised", "random"]
     kinds += ["pairs"] * (not scope.bound)  # the files name samples that a data set lacks
     kinds += ["geodesic"] * scope.bound + ["knn"] * (2 * (scope.bound or scope.batch))
     name = draw(st.sampled_from(kinds))
@@ -309,9 +314,9 @@ def transforms(draw: st.DrawFn, scope: Scope) -> Call:
     elif name == "keep":
         arguments["p"] = draw(scheduled(probabilities))
     elif name == "threshold":  # beside every sum and product of the factors
-        arguments["at"] = draw(st.sampled_from([0.0, 0.3711, 1.2345]))
+        arguments["at"] = draw(ties if scope.decimals else st.sampled_from([0.0, 0.3711, 1.2345]))
     elif name == "clip" and draw(st.booleans()):
-        arguments["max"] = draw(st.sampled_from([0.0, 0.4, 1.0, 2.0]))
+        arguments["max"] = draw(ties if scope.decimals else st.sampled_from([0.0, 0.4, 1.0, 2.0]))
     elif name == "power":
         arguments["p"] = draw(scheduled(st.sampled_from([0.5, 2.0])))
     elif name == "topk":
@@ -340,13 +345,14 @@ def recipes(
     seeded: bool = False,
     bound: bool = False,
     batch: bool = False,
+    decimals: bool = False,
 ) -> Recipe:
     """A random recipe.
 
     `size` bounds the steps that build it. With `binary` every weight is 0 or 1. The rest is what
     `Scope` says.
     """
-    scope = Scope(seeded, bound, batch)
+    scope = Scope(seeded, bound, batch, decimals)
     graphs: list[Recipe] = [draw(sources(scope))]
     calls: list[Call] = []
     for _ in range(draw(st.integers(0, size))):
@@ -368,7 +374,7 @@ def recipes(
                 sign = "|"
             made = Joined(sign, operand, other)
         elif step == "scale" and not binary:
-            made = Scaled(draw(scheduled(factors)), operand)
+            made = Scaled(draw(scheduled(decimal_factors if decimals else factors)), operand)
         else:
             made = Complement(operand)
         if binary and not is_binary(made):

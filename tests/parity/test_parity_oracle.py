@@ -1,5 +1,7 @@
 """Every backend gives what the oracle of this folder gives, for random recipes and batches."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,8 @@ from random_recipes import Recipe, graph_of, is_binary, recipes, text_of
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
+from rrl_dsl.graph.algebra import Combined, combine
+from rrl_dsl.graph.traverse import rebuilt
 
 MODEST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
@@ -34,7 +38,7 @@ def check(
     found = reference.evaluate(
         graph, reference_rows_of(rows), given_cols, **run, dataset=reference_rows_of(dataset)
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=text_of(recipe))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12, err_msg=text_of(recipe))
 
     program = rrl.compile(graph, seed=run["seed"])
     if program.requires.bound:
@@ -52,6 +56,8 @@ def check(
         np.testing.assert_array_equal(dense.numpy(), expected == 1.0, err_msg=text_of(recipe))
     else:
         assert dense.dtype == torch.float32
+        if "similarity" not in text_of(recipe):  # whose last bit hangs on the library that adds up
+            np.testing.assert_array_equal(dense.numpy(), found, err_msg=text_of(recipe))
         np.testing.assert_allclose(
             dense.numpy(), expected, rtol=1e-6, atol=1e-6, err_msg=text_of(recipe)
         )
@@ -117,6 +123,32 @@ def test_recipe_of_every_scope(recipe: Recipe, dataset: list[Row], run: dict[str
 @given(recipes(), datasets(), settings_of_a_run)
 def test_whole_data_set_at_once(recipe: Recipe, dataset: list[Row], run: dict[str, int]):
     check(recipe, views_of(dataset), None, run, dataset)
+
+
+@settings(MODEST, max_examples=300)
+@given(st.data(), recipes(size=9, batch=True, seeded=True, decimals=True), datasets(), st.randoms())
+def test_decimals_and_ties_bit_for_bit_however_the_recipe_is_written(
+    data: st.DataObject, recipe: Recipe, dataset: list[Row], chance: random.Random
+):
+    rows = data.draw(batches(dataset))
+    graph, other = graph_of(recipe), shuffled(graph_of(recipe), chance)
+    assert other == graph
+    expected = reference.evaluate(graph, reference_rows_of(rows), seed=1, epoch=1)
+    for each in (graph, other):
+        found = rrl.compile(each, seed=1)(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
+        np.testing.assert_array_equal(found.numpy(), expected, err_msg=text_of(recipe))
+
+
+def shuffled(graph: rrl.Graph, chance: random.Random) -> rrl.Graph:
+    """The same graph with the operands of every commutative chain in another order."""
+
+    def change(node: rrl.Graph) -> rrl.Graph:
+        if not isinstance(node, Combined) or node.operator == "-":
+            return node
+        first, *others = chance.sample(node.parts, len(node.parts))
+        return combine(node.operator, first, *others)
+
+    return rebuilt(graph, change)
 
 
 @pytest.mark.parametrize("redraw", ["never", "epoch", "step"])

@@ -61,10 +61,10 @@ def test_sample_is_a_sub_matrix_of_the_graph_over_the_data_set():
 
 def test_figures_of_a_sample_count_no_row_with_itself():
     found = sample_of(rrl.ssl(views=3), COLUMNS, samples=10)
-    assert (found.edges, found.degree, found.beyond, found.isolated) == (2, 2, 0, 0)
+    assert (found.edges, found.degree) == (2, 2)
     assert found.density == pytest.approx(2 / 29)
     assert found.false_share is None
-    assert sample_of(rrl.self(), COLUMNS, samples=10).isolated == 1
+    assert sample_of(rrl.self(), COLUMNS, samples=10).edges == 0
 
 
 def test_more_samples_than_there_are_is_all_of_them():

@@ -4,7 +4,7 @@ It evaluates the graph as it was written, not its rewritten plan, so that it can
 lowering to account. Every other backend is tested against it.
 """
 
-from rrl_dsl.backends.reference.evaluate import Weights, evaluate
+from rrl_dsl.backends.reference.evaluate import evaluate
 from rrl_dsl.backends.reference.rows import Rows
 
-__all__ = ["Rows", "Weights", "evaluate"]
+__all__ = ["Rows", "evaluate"]

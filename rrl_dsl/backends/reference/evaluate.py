@@ -11,6 +11,7 @@ import numpy.typing as npt
 from rrl_dsl.backends.reference.rows import Rows, Setting
 from rrl_dsl.backends.reference.sources import SOURCES
 from rrl_dsl.backends.reference.transforms import TRANSFORMS
+from rrl_dsl.backends.weights import Weights, rounded, scaled, total
 from rrl_dsl.graph.algebra import (
     Applied,
     Combined,
@@ -20,11 +21,9 @@ from rrl_dsl.graph.algebra import (
     Scaled,
     Source,
 )
-from rrl_dsl.graph.schedule import at_epoch
+from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.traverse import walk
-
-Weights = npt.NDArray[np.float64]
 
 
 def evaluate(
@@ -37,7 +36,7 @@ def evaluate(
     step: int = 0,
     dataset: Rows | None = None,
 ) -> Weights:
-    """The weights of all pairs, float64 (n, m).
+    """The weights of all pairs, float32 (n, m), rounded after every operation.
 
     Args:
         graph: The finished recipe; of a recipe with a contrast, its graph.
@@ -58,10 +57,11 @@ def evaluate(
     # the streams of the whole recipe, of which the contrast is a part
     setting = Setting(universe, samples, seed, epoch, step, streams_of(graph))
     results: dict[int, Weights] = {}
-    for node in walk(graph):
+    ordered = in_order(graph)
+    for node in walk(ordered):
         operands = [results[id(operand)] for operand in node.operands]
         results[id(node)] = _evaluate_node(node, operands, setting)
-    return results[id(graph)][np.ix_(of_rows, of_cols)]
+    return results[id(ordered)][np.ix_(of_rows, of_cols)]
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:
@@ -91,7 +91,7 @@ def _joined(
 
 def _evaluate_node(node: Graph, operands: list[Weights], setting: Setting) -> Weights:
     if isinstance(node, Source):
-        return SOURCES[node.call.signature.name](node.call, setting).astype(np.float64)
+        return rounded(SOURCES[node.call.signature.name](node.call, setting))
     if isinstance(node, Applied):
         return TRANSFORMS[node.call.signature.name](node.call, operands[0], setting)
     if isinstance(node, Combined):
@@ -100,16 +100,16 @@ def _evaluate_node(node: Graph, operands: list[Weights], setting: Setting) -> We
             result = _OPERATORS[node.operator](result, operand)
         return result
     if isinstance(node, Scaled):
-        return at_epoch(node.factor, setting.epoch) * operands[0]
+        return scaled(operands[0], node.factor, setting.epoch)
     if isinstance(node, Contrasted):
         return operands[0]
     assert isinstance(node, Complement)
-    return np.where((operands[0] == 0) & ~setting.same_row, 1.0, 0.0)
+    return rounded((operands[0] == 0) & ~setting.same_row)
 
 
 _OPERATORS: Final[Mapping[str, Callable[[Weights, Weights], Weights]]] = {
     "|": np.maximum,
     "&": np.minimum,
-    "+": np.add,
-    "-": lambda a, b: np.where(b == 0, a, 0.0),
+    "+": total,
+    "-": lambda a, b: np.where(b == 0, a, np.float32(0)),
 }

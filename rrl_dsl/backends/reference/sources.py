@@ -14,6 +14,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.schedule import Schedule, at_epoch
 from rrl_dsl.graph.types import MODEL_SPACES
+from rrl_dsl.graph.weights import number
 
 
 def rate(value: float | Schedule, setting: Setting) -> int:
@@ -63,12 +64,14 @@ def _random(call: Call, setting: Setting) -> Mask:
 
 def _pairs(call: Call, setting: Setting) -> Vectors:
     links, weight = call.arguments["file"], call.arguments["weight"]
-    default = 1.0 if weight is None else weight
-    weights = [default] * len(links.a) if links.weight is None else links.weight
+    ends = np.array([links.a, links.b], dtype=np.int64).reshape(2, -1)
+    weights = np.full(ends.shape[1], 1.0 if weight is None else weight)
+    weights = weights if links.weight is None else np.array(links.weight)
+    here = np.isin(ends, setting.rows.sample).all(axis=0)  # of a long file, few pairs are
     heaviest: dict[tuple[int, int], float] = {}
-    for a, b, w in zip(links.a, links.b, weights, strict=True):
+    for a, b, w in zip(*ends[:, here].tolist(), weights[here].tolist(), strict=True):
         for pair in ((a, b), (b, a)):
-            heaviest[pair] = max(w, heaviest.get(pair, 0.0))
+            heaviest[pair] = max(number(w), heaviest.get(pair, 0.0))
     sample = setting.rows.sample.tolist()
     found = [[heaviest.get((i, j), 0.0) for j in sample] for i in sample]
     return np.where(setting.same_row, 1.0, np.array(found).reshape(len(sample), -1))

@@ -110,7 +110,7 @@ register(
         "Makes a graph binary.\n\nWeight 1 where the weight is above `at`, else 0.",
         "similarity(caption) | threshold(0.9)",
         (Parameter("at", WEIGHT, "The weight to exceed.", example="0.5"),),
-        makes_binary=True,
+        makes_binary=lambda arguments: True,
     )
 )
 register(
@@ -121,6 +121,7 @@ register(
         "similarity(caption) | clip(0.5)",
         (Parameter("max", WEIGHT, "The greatest weight left.", default=1.0),),
         stays_binary=lambda arguments: float(arguments["max"]) >= 1.0,
+        makes_binary=lambda arguments: arguments["max"] == 0.0,
     )
 )
 register(
@@ -158,7 +159,7 @@ register(
         "An edge of weight 1 between any two rows of a batch that a path of edges joins; the "
         "diagonal is 1.",
         'pairs("links.csv") | closure()',
-        makes_binary=True,
+        makes_binary=lambda arguments: True,
         scope=lambda arguments: "batch",
     )
 )

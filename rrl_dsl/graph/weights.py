@@ -1,0 +1,40 @@
+"""What a weight is: a float32, at most the largest there is, and rounded after every operation.
+
+Whoever computes weights, or knows something of them beforehand, computes with these numbers, so
+that a weight has the same bits wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+LARGEST: Final = float.fromhex("0x1.fffffep+127")
+LEAST: Final = 2.0**-126
+"""The least weight of full precision."""
+
+
+def rounded(value: float) -> float:
+    """The weight that a result, which is not negative, is rounded to."""
+    if value >= LARGEST:
+        return LARGEST
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def number(value: float) -> float:
+    """A number of a recipe as weights are computed with it: what is above 0 stays above 0."""
+    return max(rounded(value), LEAST) if value > 0 else 0.0
+
+
+def raised(weight: float, exponent: float) -> float:
+    """A weight to a power."""
+    try:
+        return rounded(weight**exponent)
+    except OverflowError:
+        return LARGEST
+
+
+def shortest(value: float) -> float:
+    """The number of the fewest digits that becomes a weight."""
+    found = (float(f"{value:.{digits}g}") for digits in range(1, 18))
+    return next(each for each in found if rounded(each) == value)
