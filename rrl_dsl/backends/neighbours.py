@@ -6,9 +6,11 @@ from the differences of the vectors, so that ties are ties and go to the smaller
 
 from __future__ import annotations
 
+import math
 import os
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +23,15 @@ from rrl_dsl.language.diagnostics import error
 
 Vectors = NDArray[np.float64]
 """(n, d), NaN where missing; in the order of the sample ids."""
+Places = NDArray[np.int64]
 
 _SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
-_TILE: Final = 512
+_CELLS: Final = 2**22  # of a tile: values for some rows and all columns
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
+_FORMAT: Final = 2  # of what is kept: raise it with any change to what is found
 _WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are read from disk
-_BISECTIONS: Final = 100
+_STEPS: Final = 100
+_NO_LENGTH: Final = 2.0**-20  # of a step between equal vectors, in a sparse graph
 
 
 def neighbour_graph(vectors: Vectors, k: int, metric: Metric, mutual: bool) -> sp.csr_array:
@@ -35,7 +40,7 @@ def neighbour_graph(vectors: Vectors, k: int, metric: Metric, mutual: bool) -> s
     Returns:
         (n, n), symmetric, of ones; no sample is its own neighbour.
     """
-    lists, _ = _kept(_k_nearest, vectors, k, metric)
+    lists, _ = _kept(k_nearest, vectors, k, metric)
     directed = _graph_of(lists, np.ones(lists.shape))
     both = directed.multiply(directed.T) if mutual else directed.maximum(directed.T)
     return sp.csr_array(both)
@@ -61,40 +66,58 @@ def affinities(vectors: Vectors, perplexity: float) -> Vectors:
         RRLError: RRL420 where there are too few samples for the perplexity.
     """
     there = np.isfinite(vectors).all(axis=1)
-    known = int(there.sum())
-    if not perplexity < known - 1:
-        message = f"a perplexity of {perplexity:g} wants more than {known} samples with a vector"
-        raise error("RRL420", message, hint=f"lower it, to less than {max(known - 1, 1)}")
+    check_perplexity(perplexity, int(there.sum()))
     result = np.full((len(vectors), 2), np.nan)
-    result[there] = _kept(_affinities, vectors[there], perplexity)
+    result[there] = _kept(gaussians, vectors[there], perplexity)
     return result
 
 
-def _k_nearest(vectors: Vectors, k: int, metric: Metric) -> tuple[NDArray[np.int64], Vectors]:
-    """The k nearest samples of each, (n, k), -1 where there are fewer, and their distances."""
+def check_perplexity(perplexity: float, known: int) -> None:
+    """Refuses a perplexity that so many samples with a vector cannot have.
+
+    Raises:
+        RRLError: RRL420.
+    """
+    if not perplexity < known - 1:
+        message = f"a perplexity of {perplexity:g} wants more than {known} samples with a vector"
+        raise error("RRL420", message, hint=f"lower it, to less than {max(known - 1, 1)}")
+
+
+def k_nearest(
+    vectors: Vectors, k: int, metric: Metric, of: Places | None = None
+) -> tuple[Places, Vectors]:
+    """The k nearest samples of each, or of those at some places, and their distances.
+
+    Returns:
+        Two (n, k) arrays; k is lowered to the number of other samples with a vector, and -1 stands
+        where a sample has none.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     there = np.flatnonzero(np.isfinite(vectors).all(axis=1))
-    known = _directions(vectors[there]) if metric == "cosine" else vectors[there]
-    lists = np.full((len(vectors), k), -1, dtype=np.int64)
-    distances = np.full((len(vectors), k), np.inf)
-    wanted = min(len(known), k + 1 + _SPARE)
-    if wanted < 2:
+    of = np.arange(len(vectors)) if of is None else of
+    k = min(k, max(len(there) - 1, 0))
+    lists = np.full((len(of), k), -1, dtype=np.int64)
+    distances = np.full((len(of), k), np.inf)
+    if not k:
         return lists, distances
+    known = _directions(vectors[there]) if metric == "cosine" else vectors[there]
     centred = known - known.mean(axis=0)  # less for the search's sums to cancel
+    wanted = min(len(known), k + 1 + _SPARE)
     search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(centred)
-    for start in range(0, len(known), _TILE):
-        rows = np.arange(start, min(start + _TILE, len(known)))
+    asked = np.flatnonzero(np.isin(of, there))
+    for tile in _tiles(len(asked), len(known)):
+        rows = np.searchsorted(there, of[asked[tile]])
         candidates = search.kneighbors(centred[rows], return_distance=False)
         found, near = _ranked(known, rows, candidates, k, metric)
         # the last candidate must be farther than what was chosen by more than rounding
         _, last = _ranked(known, rows, candidates, wanted - 1, metric)
-        unsure = last[:, -1] <= near[:, min(k, wanted - 1) - 1] * (1 + 1e-6)
+        unsure = last[:, -1] <= near[:, -1] * (1 + 1e-6)
         if wanted < len(known) and unsure.any():
             everyone = np.broadcast_to(np.arange(len(known)), (int(unsure.sum()), len(known)))
             found[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
-        lists[there[rows]] = np.where(found >= 0, there[found], -1)
-        distances[there[rows]] = near
+        lists[asked[tile]] = there[found]
+        distances[asked[tile]] = near
     return lists, distances
 
 
@@ -128,55 +151,78 @@ def _directions(vectors: Vectors) -> Vectors:
 
 
 def _geodesic(vectors: Vectors, k: int, within: float) -> sp.csr_array:
-    lists, distances = _k_nearest(vectors, k, "euclidean")
-    directed = _graph_of(lists, np.maximum(distances, np.finfo(float).tiny))  # 0 would be no step
+    lists, distances = k_nearest(vectors, k, "euclidean")
+    lengths, longest = path_lengths(distances, within)
+    directed = _graph_of(lists, np.maximum(lengths, _NO_LENGTH))  # 0 would be no step
     steps = sp.csr_array(directed.maximum(directed.T))
-    longest = within + 1e-300  # what the steps of length 0 were given
     there = np.asarray(np.isfinite(vectors).all(axis=1))
     bands = [sp.csr_array((0, len(vectors)))]
-    for start in range(0, len(vectors), _TILE):
-        rows = np.arange(start, min(start + _TILE, len(vectors)))
-        paths = dijkstra(steps, directed=False, indices=rows, limit=longest)
-        joined = np.asarray(paths <= longest) & there[rows][:, None] & there
+    for rows in _tiles(len(vectors), len(vectors)):
+        paths = dijkstra(steps, directed=False, indices=rows, limit=longest + 0.5)
+        joined = (np.floor(paths) <= longest) & there[rows][:, None] & there
         bands.append(sp.csr_array(joined.astype(np.float64)))
     return sp.csr_array(sp.vstack(bands))
 
 
-def _affinities(vectors: Vectors, perplexity: float) -> Vectors:
-    """(n, 2) of known vectors."""
+def path_lengths(distances: Vectors, within: float) -> tuple[Vectors, float]:
+    """Steps of paths as whole numbers, and the longest path that is at most `within`.
+
+    Sums of whole numbers are exact, so a path is as long there as back. The unit is 2^-40 of
+    `within`, and a path may be longer by 2^-30, which is what rounding does to it.
+    """
+    unit = 2.0 ** (math.frexp(within)[1] - 40)
+    lengths = np.ceil(np.minimum(distances, 4.0 * within + unit) / unit)
+    return lengths, math.floor(within / unit * (1 + 2.0**-30))
+
+
+def gaussians(vectors: Vectors, perplexity: float, of: Places | None = None) -> Vectors:
+    """As `affinities`, for the samples at some places alone; every vector is known."""
     from scipy.spatial.distance import cdist
 
     count = len(vectors)
-    result = np.empty((count, 2))
-    for start in range(0, count, _TILE):
-        rows = np.arange(start, min(start + _TILE, count))
-        distance = cdist(vectors[rows], vectors, "sqeuclidean")
-        distance[np.arange(len(rows)), rows] = np.inf  # nobody is a neighbour of themselves
+    of = np.arange(count) if of is None else of
+    result = np.empty((len(of), 2))
+    for tile in _tiles(len(of), count):
+        distance = cdist(vectors[of[tile]], vectors, "sqeuclidean")
+        distance[np.arange(len(tile)), of[tile]] = np.inf  # nobody is a neighbour of themselves
         nearest = distance.min(axis=1)
-        precision = _precision(distance - nearest[:, None], perplexity)
-        weights = np.exp(-precision[:, None] * (distance - nearest[:, None]))
-        normaliser = np.log(weights.sum(axis=1)) - precision * nearest
-        result[rows] = np.stack([precision, normaliser + np.log(2 * count)], axis=1)
+        precision, total = _precision(distance - nearest[:, None], perplexity)
+        normaliser = np.log(total) - precision * nearest
+        result[tile] = np.stack([precision, normaliser + np.log(2 * count)], axis=1)
     return result
 
 
-def _precision(distance: Vectors, perplexity: float) -> Vectors:
-    """By bisection, the precision at which each row's entropy is log(perplexity)."""
-    wanted = np.log(perplexity)
+def _precision(distance: Vectors, perplexity: float) -> tuple[Vectors, Vectors]:
+    """The precision at which each row's entropy is log(perplexity), and the sum of its weights.
+
+    By Newton's method on the logarithm, and by bisection where that leaves what is known.
+    """
     finite = np.where(np.isfinite(distance), distance, 0.0)
     low, high = np.zeros(len(distance)), np.full(len(distance), np.inf)
     precision = 1.0 / np.maximum(finite.mean(axis=1), np.finfo(float).tiny)
-    for _ in range(_BISECTIONS):
+    for _ in range(_STEPS):
         weights = np.exp(-precision[:, None] * distance)
         total = weights.sum(axis=1)
-        entropy = np.log(total) + precision * (weights * finite).sum(axis=1) / total
-        broad = entropy > wanted
-        low, high = np.where(broad, precision, low), np.where(broad, high, precision)
-        middle = np.where(np.isinf(high), 2 * precision, (low + high) / 2)
-        if np.array_equal(middle, precision):
+        mean = np.einsum("ij,ij->i", weights, finite) / total
+        spread = np.einsum("ij,ij,ij->i", weights, finite, finite) / total - mean**2
+        excess = np.log(total) + precision * mean - np.log(perplexity)
+        done = (np.abs(excess) < 1e-12) | (high - low <= 1e-15 * low)
+        if done.all():
             break
-        precision = np.minimum(middle, 1e300)
-    return np.asarray(precision)
+        low, high = np.where(excess > 0, precision, low), np.where(excess > 0, high, precision)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            step = np.clip(excess / (precision**2 * spread), -2.0, 2.0)
+            guess = precision * np.exp(step)
+        middle = np.where(np.isinf(high), 2 * precision, (low + high) / 2)
+        guess = np.where((guess > low) & (guess < high), guess, middle)
+        precision = np.where(done, precision, np.minimum(guess, 1e300))
+    return precision, total
+
+
+def _tiles(rows: int, columns: int) -> Iterator[Places]:
+    """Bands of rows, each as high as its values for all columns leave room for."""
+    height = max(_CELLS // max(columns, 1), 1)
+    return (np.arange(top, min(top + height, rows)) for top in range(0, rows, height))
 
 
 def _graph_of(lists: NDArray[np.int64], values: Vectors) -> sp.csr_array:
@@ -189,12 +235,27 @@ def _kept(function: Any, vectors: Vectors, *arguments: Any) -> Any:
     """The result of a function, read from disk where it was found for the same vectors before."""
     if len(vectors) < _WORTH_KEEPING:
         return function(vectors, *arguments)
-    return _memory().cache(function)(vectors, *arguments)
-
-
-@cache
-def _memory() -> Any:
     from joblib import Memory
 
-    default = Path.home() / ".cache" / "rrl-dsl"
-    return Memory(Path(os.environ.get("RRL_DSL_CACHE", default)) / "lookups", verbose=0)
+    return Memory(cache_folder(), verbose=0).cache(function)(vectors, *arguments)
+
+
+def cache_folder() -> Path:
+    """Where what is found is kept, made where it is not there yet.
+
+    Raises:
+        RRLError: RRL507 where nothing can be written there; the search, which may take minutes,
+            would be in vain.
+    """
+    chosen = os.environ.get("RRL_DSL_CACHE")  # empty is not set
+    folder = Path(chosen) if chosen else Path.home() / ".cache" / "rrl-dsl"
+    folder = folder / f"lookups-{_FORMAT}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        message = f"the neighbours of a data set are kept in `{folder}`, and it cannot be written"
+        hint = "set RRL_DSL_CACHE to a folder that can"
+        raise error("RRL507", f"{message}: {problem.strerror}", hint=hint) from None
+    return folder

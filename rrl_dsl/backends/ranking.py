@@ -1,7 +1,7 @@
 """Which rows are nearest, which edges heaviest, which rows connected: deterministic, no waiting.
 
 Nothing here looks at a value on the host: loops have a fixed length on a device, so a training
-step never waits. Lists are (u, k) places in the universe, -1 where there are fewer than k.
+step never waits. Lists are (u, min(k, u)) places in the universe, -1 where there are fewer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a
 
 
 def nearest(stage: Nearest, universe: Universe) -> Tensor:
-    """The k nearest rows of each, int64 (u, k); ties go to the smaller (sample, view)."""
+    """The k nearest rows of each, int64; ties go to the smaller (sample, view)."""
     vectors = universe.spaces[stage.space].double()
     if stage.metric == "cosine":
         vectors = F.normalize(vectors, dim=1)
@@ -54,7 +54,7 @@ def rank_distance(q: Tensor, k: Tensor, metric: Metric) -> Tensor:
 
 
 def heaviest(weights: Callable[[Tensor], Tensor], k: int, universe: Universe) -> Tensor:
-    """The k heaviest edges of each row, int64 (u, k).
+    """The k heaviest edges of each row, int64.
 
     Args:
         weights: For some places (t,), their weights to the whole universe (t, u), bool or float.
@@ -70,8 +70,9 @@ def heaviest(weights: Callable[[Tensor], Tensor], k: int, universe: Universe) ->
 
 
 def smallest(values: Tensor, k: int) -> Tensor:
-    """The columns of the k smallest finite values of each row, int64 (n, k), -1 where fewer.
+    """The columns of the k smallest finite values of each row, -1 where there are fewer.
 
+    int64 (n, k), but no wider than there are columns: a list is gone through once for each pair.
     Of equal values the smaller column comes first; `torch.topk` alone leaves that open.
     """
     size = values.shape[1]
@@ -83,7 +84,7 @@ def smallest(values: Tensor, k: int) -> Tensor:
     chosen |= tied & (tied.cumsum(dim=1) <= room)
     score = torch.where(chosen, size - torch.arange(size, device=values.device), 0)
     best = score.topk(count, dim=1).values
-    return F.pad(torch.where(best > 0, size - best, -1), (0, k - count), value=-1)
+    return F.pad(torch.where(best > 0, size - best, -1), (0, 0 if count else 1), value=-1)
 
 
 def components(related: Callable[[Tensor], Tensor], universe: Universe) -> Tensor:

@@ -181,7 +181,7 @@ class Column:
     | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
     | `precision` | float64 (2,), precision and log-normaliser from the lookup `lookup` |
     | `row` | int64, where the row stands in the universe |
-    | `list` | int64 (k,), the rows of the universe that the stage `stage` lists, -1 for none |
+    | `list` | int64, the at most k rows of the universe that the stage `stage` lists, -1 for none |
     | `component` | int64, the component that the stage `stage` finds |
     """  # noqa: E501
 

@@ -26,6 +26,7 @@ class Figures:
         edges: Edges of a row.
         density: The share of pairs that are edges.
         false: The share of edges that the recipe's noise adds; None where it adds none.
+        paths_over: Over how many of the data set's samples paths were found; None for all of them.
     """
 
     dataset: str
@@ -37,6 +38,7 @@ class Figures:
     edges: float
     density: float
     false: float | None
+    paths_over: int | None = None
 
 
 def figures_of(
@@ -57,7 +59,7 @@ def figures_of(
     samples = min(samples, len(columns.sample))
     requires = requires_of(graph)
     views = requires.views
-    found = None
+    found = over = None
     if is_expected(graph):
         found = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
     if found is not None:
@@ -65,6 +67,7 @@ def figures_of(
     else:
         seen = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch)
         degree, edges, density, false = seen.degree, seen.edges, seen.density, seen.false_share
+        over = seen.paths_over
     return Figures(
         dataset=columns.name,
         samples=samples,
@@ -75,6 +78,7 @@ def figures_of(
         edges=edges,
         density=density,
         false=false,
+        paths_over=over,
     )
 
 
@@ -89,6 +93,8 @@ def in_words(figures: Figures) -> list[str]:
     ]
     if abs(figures.degree - figures.edges) > 1e-9:
         lines.append(f"degree {figures.degree:.4g}, the weight of a row's edges")
+    if figures.paths_over is not None:
+        lines.append(f"paths are found over {figures.paths_over:,} samples of the data set alone")
     if figures.false is not None:
         lines.append(f"{figures.false:.1%} of the edges are added by noise")
     return lines

@@ -1,4 +1,4 @@
-"""The graph of one batch of a data set, by the reference backend."""
+"""The graph of one batch of a data set, by the reference backend; needs no torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from rrl_dsl.backends import among
 from rrl_dsl.backends.reference import Rows, evaluate
 from rrl_dsl.backends.weights import Weights
 from rrl_dsl.data.table import Columns
@@ -38,6 +39,7 @@ class Sample:
         weights: float32 (n, n).
         false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
         stands_in: Whether raw pixels stand in for a model's embeddings.
+        paths_over: Over how many of the data set's samples paths were found; None for all of them.
     """
 
     columns: Columns
@@ -45,6 +47,7 @@ class Sample:
     weights: Weights
     false: npt.NDArray[np.bool_] | None
     stands_in: bool
+    paths_over: int | None
 
     @cached_property
     def related(self) -> npt.NDArray[np.bool_]:
@@ -81,6 +84,8 @@ class Sample:
             recipe: The recipe's text.
             by: The label field that the rows are grouped by.
         """
+        if self.paths_over is not None:
+            title += f", paths over {self.paths_over:,} samples"
         return GraphSample(
             weights=self.weights.astype(np.float64),
             group=self.rows.label(by),
@@ -103,6 +108,8 @@ def sample_of(
     pixels: Pixels | None = None,
 ) -> Sample:
     """The graph over a batch of samples, drawn at random.
+
+    It takes time and memory in proportion to the batch, however large the data set is.
 
     Args:
         graph: The recipe.
@@ -135,12 +142,15 @@ def sample_of(
         rows.sample, np.tile(np.arange(views), len(chosen)), rows.labels, rows.fields, spaces
     )
     graph = finished(graph)
-    weights = evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset)
-    false = None
+
+    def weights_of(graph: Graph) -> Weights:
+        return evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset, sources=among.SOURCES)
+
+    weights, false = weights_of(graph), None
     if adds_edges(graph):
-        clean = evaluate(without_false_edges(graph), rows, seed=seed, epoch=epoch, dataset=dataset)
-        false = np.asarray((weights > 0) & ~(clean > 0))
-    return Sample(columns, rows, weights, false, stands_in=bool(spaces))
+        false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
+    over = among.paths_over(graph, len(dataset))
+    return Sample(columns, rows, weights, false, stands_in=bool(spaces), paths_over=over)
 
 
 def rows_of(columns: Columns) -> Rows:

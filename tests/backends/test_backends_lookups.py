@@ -1,5 +1,6 @@
 """What a program finds once over the whole data set: pairs, neighbours, paths, affinities."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import neighbours
+from rrl_dsl.backends.reference import Rows, evaluate
 
 
 def data(x: np.ndarray, ids: np.ndarray | None = None) -> rrl.Nodes:
@@ -122,14 +124,45 @@ def test_recipe_over_the_data_set_must_be_bound(text: str):
 def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
     monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
-    neighbours._memory.cache_clear()
     x = np.random.default_rng(0).standard_normal((50, 3))
     first = whole("knn(3, space=x)", data(x))
-    monkeypatch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)  # is not called again
-    np.testing.assert_array_equal(whole("knn(3, space=x)", data(x)), first)
-    with pytest.raises(TypeError):
-        whole("knn(3, space=x)", data(x + 1e-9))
-    neighbours._memory.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)  # is not called again
+        np.testing.assert_array_equal(whole("knn(3, space=x)", data(x)), first)
+        with pytest.raises(TypeError):
+            whole("knn(3, space=x)", data(x + 1e-9))
+        patch.setattr(neighbours, "_FORMAT", 10**6)  # another release finds anew
+        with pytest.raises(TypeError):
+            whole("knn(3, space=x)", data(x))
+    assert {each.name for each in tmp_path.iterdir()} >= {"lookups-1000000"}
+
+
+def test_empty_variable_for_the_folder_is_none(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("RRL_DSL_CACHE", "")
+    monkeypatch.chdir(tmp_path)
+    assert neighbours.cache_folder().parent == tmp_path / ".cache" / "rrl-dsl"
+    monkeypatch.delenv("RRL_DSL_CACHE")
+    assert neighbours.cache_folder().parent == tmp_path / ".cache" / "rrl-dsl"
+
+
+def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
+    monkeypatch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)
+    only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
+    assert only.code == "RRL507"
+    assert only.message.startswith("the neighbours of a data set are kept in `")
+    assert only.hint == "set RRL_DSL_CACHE to a folder that can"
+
+
+@pytest.mark.parametrize("k", [20, 10**9])
+@pytest.mark.parametrize("text", ["knn({}, space=x)", "geodesic(x, k={}, within=2)"])
+def test_more_neighbours_than_there_are_are_all_there_are(text: str, k: int):
+    x = np.random.default_rng(0).standard_normal((12, 3))
+    found = whole(text.format(k), data(x))
+    np.testing.assert_array_equal(found, whole(text.format(11), data(x)))
 
 
 # paths
@@ -142,6 +175,37 @@ def test_paths_are_those_of_isomap(within: float):
     lengths = shortest_path(steps, directed=False)
     found = whole(rrl.geodesic("x", k=4, within=within), data(x))
     np.testing.assert_array_equal(found, lengths <= within)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_path_is_as_long_there_as_back(seed: int):
+    chance = np.random.default_rng(seed)
+    line = np.arange(12)[:, None] * 0.1  # sums of tenths differ by the order of their terms
+    x = chance.permutation(line) if seed % 2 else chance.integers(0, 9, (60, 2)) * 0.1
+    for within in [*(0.1 * np.arange(1, 9)), *np.round(0.1 * np.arange(1, 9), 1)]:
+        graph = rrl.geodesic("x", k=3, within=float(within))
+        found = whole(graph, data(x))
+        np.testing.assert_array_equal(found, found.T)
+        rows = Rows(np.arange(len(x)), np.zeros(len(x), dtype=int), {}, {"x": x})
+        np.testing.assert_array_equal(found, evaluate(graph, rows, dataset=rows) > 0)
+
+
+def test_steps_of_paths_are_whole_numbers_whose_sums_are_exact():
+    distances = np.abs(np.random.default_rng(0).standard_normal(1000))
+    for within in (0.0, 1e-9, 0.3, 1.0, 1e9):
+        lengths, longest = neighbours.path_lengths(np.append(distances, np.inf), within)
+        np.testing.assert_array_equal(lengths, np.floor(lengths))
+        assert longest == math.floor(longest)
+        reached = lengths[:-1] <= longest
+        np.testing.assert_array_equal(reached, distances <= within)
+        assert lengths[:-1][reached].sum() < 2.0**53
+        assert lengths[-1] > longest
+
+
+def test_path_that_is_too_long_by_rounding_alone_is_not_too_long():
+    found = whole("geodesic(x, k=2, within=0.6)", data(np.arange(12)[:, None] * 0.1))
+    apart = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
+    np.testing.assert_array_equal(found, apart <= 6)
 
 
 def test_paths_of_length_nought_and_missing_vectors():

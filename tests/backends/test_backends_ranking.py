@@ -28,10 +28,21 @@ matrices = hnp.arrays(
 @given(matrices, st.integers(1, 12))
 def test_smallest_takes_the_first_of_equal_values_and_no_infinite_one(values: np.ndarray, k: int):
     found = smallest(torch.from_numpy(values), k)
-    assert found.shape == (len(values), k)
+    assert found.shape == (len(values), min(k, values.shape[1]))
     for row, list_ in zip(values, found.tolist(), strict=True):
         order = [int(at) for at in np.argsort(row, kind="stable") if np.isfinite(row[at])][:k]
         assert sorted(order) == sorted(at for at in list_ if at >= 0)
+
+
+@pytest.mark.parametrize("text", ["knn({})", "similarity(x) | topk({})"])
+def test_more_than_there_are_rows_is_all_of_them_and_as_soon(text: str):
+    x = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    rows, spaces = rrl.Nodes(torch.arange(12), fields={"x": x}), {"projection": x}
+    program = rrl.compile(text.format(2**31 - 1))
+    prepared = program._prepare(rows, rows, spaces, 0, 0)
+    assert max(column.shape[-1] for column in prepared.rows if column.ndim == 2) <= 12
+    few = rrl.compile(text.format(12))(rows, spaces=spaces)
+    assert torch.equal(program(rows, spaces=spaces), few)
 
 
 def whole(rows: int) -> object:

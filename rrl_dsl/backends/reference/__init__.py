@@ -6,5 +6,6 @@ lowering to account. Every other backend is tested against it.
 
 from rrl_dsl.backends.reference.evaluate import evaluate
 from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.backends.reference.sources import SOURCES
 
-__all__ = ["Rows", "evaluate"]
+__all__ = ["SOURCES", "Rows", "evaluate"]

@@ -21,6 +21,7 @@ from rrl_dsl.graph.algebra import (
     Scaled,
     Source,
 )
+from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.traverse import walk
@@ -35,6 +36,7 @@ def evaluate(
     epoch: int = 0,
     step: int = 0,
     dataset: Rows | None = None,
+    sources: Mapping[str, Callable[[Call, Setting], npt.NDArray[Any]]] = SOURCES,
 ) -> Weights:
     """The weights of all pairs, float32 (n, m), rounded after every operation.
 
@@ -46,6 +48,7 @@ def evaluate(
         epoch: The epoch.
         step: The optimiser step.
         dataset: All samples, for calls that need the whole data set.
+        sources: What each source means, by name.
 
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the data set is
@@ -60,7 +63,11 @@ def evaluate(
     ordered = in_order(graph)
     for node in walk(ordered):
         operands = [results[id(operand)] for operand in node.operands]
-        results[id(node)] = _evaluate_node(node, operands, setting)
+        if isinstance(node, Source):
+            found = rounded(sources[node.call.signature.name](node.call, setting))
+        else:
+            found = _evaluate_node(node, operands, setting)
+        results[id(node)] = found
     return results[id(ordered)][np.ix_(of_rows, of_cols)]
 
 
@@ -90,8 +97,6 @@ def _joined(
 
 
 def _evaluate_node(node: Graph, operands: list[Weights], setting: Setting) -> Weights:
-    if isinstance(node, Source):
-        return rounded(SOURCES[node.call.signature.name](node.call, setting))
     if isinstance(node, Applied):
         return TRANSFORMS[node.call.signature.name](node.call, operands[0], setting)
     if isinstance(node, Combined):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -132,20 +133,26 @@ def _gaussian(distance: Vectors, perplexity: float) -> Vectors:
 
 
 def _geodesic(call: Call, setting: Setting) -> Mask:
-    """Shortest paths from each row's sample by relaxing every step until none is shortened."""
-    dataset, place = setting.known_dataset(), setting.places()
+    """Shortest paths from each row's sample by relaxing every step until none is shortened.
+
+    A step is a whole number of 2^-40 of `within`, so a path is as long there as back; what rounding
+    adds to a path does not count.
+    """
+    dataset, place, within = setting.known_dataset(), setting.places(), call.arguments["within"]
     x = dataset.vector(call.arguments["field"])
     there = np.asarray(np.isfinite(x).all(axis=1))
     near = _neighbours(x, x, call.arguments["k"], "euclidean")
     start, end = np.nonzero(near | near.T)
+    unit = 2.0 ** (math.frexp(within)[1] - 40)
     length = np.sqrt(np.square(x[start] - x[end]).sum(axis=1))
+    length = np.ceil(np.minimum(length, 4 * within + unit) / unit)  # farther is out of reach
     path = np.full((len(place), len(x)), np.inf)
     path[np.arange(len(place)), place] = np.where(there[place], 0.0, np.inf)
     while True:
         shorter = path.copy()
         np.minimum.at(shorter.T, end, (path[:, start] + length).T)
         if np.array_equal(shorter, path):
-            return np.asarray(path <= call.arguments["within"])[:, place]
+            return np.asarray(path <= np.floor(within / unit * (1 + 2.0**-30)))[:, place]
         path = shorter
 
 
@@ -185,10 +192,12 @@ def _neighbours(
             continue
         others = np.flatnonzero(there & (np.arange(len(x)) != place[row]))
         if metric == "cosine":
-            # equal vectors must have equal distances, whatever the order of a sum
-            distance = np.round(1.0 - (unit[others] * unit[place[row]]).sum(axis=1), 12)
+            distance = 2.0 - (unit[others] * unit[place[row]]).sum(axis=1)
         else:
-            distance = _squared(x[[place[row]]], x[others])[0]
+            distance = np.sqrt(_squared(x[[place[row]]], x[others])[0])
+        # equal vectors must have equal distances, whatever the order of a sum: 40 bits count
+        mantissa, exponent = np.frexp(distance)
+        distance = np.ldexp(np.round(mantissa * 2.0**40), exponent)
         near[row, others[np.argsort(distance, kind="stable")[:k]]] = True
     return near
 
