@@ -8,9 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
+from typing import Final, cast
 
-from rrl_dsl.graph.plan import Column, Components, Heaviest, Instruction, Nearest, OpName, Plan
+from rrl_dsl.graph.plan import (
+    Column,
+    Components,
+    Heaviest,
+    Instruction,
+    Nearest,
+    OpName,
+    Plan,
+    Stage,
+)
+
+WIDTH: Final = 128
+"""Of embeddings, which a recipe does not say."""
+_VECTORS: Final = ("vector", "direction")
 
 _OPERATIONS: Final[Mapping[OpName, int]] = {
     "same": 3, "draw": 9, "choose": 1, "within": 2, "constant": 0, "both": 1, "either": 1,
@@ -35,11 +49,13 @@ class Cost:
 
     Attributes:
         rows: Rows of the batch.
-        operations: Operations for each pair of rows.
+        operations: Operations for each pair of rows, for the graph and its contrast.
         staged: Operations for the stages, over the whole batch.
         prepared: Bytes of the columns.
-        graph: Bytes of the graph itself.
+        graph: Bytes of the graph itself, and of its contrast.
         eager: Bytes of all (n, n) values that are alive at once where torch runs op by op.
+        assumed: The width that was taken for embeddings and fields of unknown width; None where
+            none was taken.
     """
 
     rows: int
@@ -48,6 +64,7 @@ class Cost:
     prepared: int
     graph: int
     eager: int
+    assumed: int | None
 
     @property
     def total(self) -> int:
@@ -55,66 +72,88 @@ class Cost:
         return self.operations * self.rows**2 + self.staged
 
 
-def cost_of(plan: Plan, rows: int, width: int = 128) -> Cost:
+def cost_of(plan: Plan, rows: int, widths: Mapping[str, int] = MappingProxyType({})) -> Cost:
     """The cost of a plan.
 
     Args:
         plan: The plan.
         rows: Rows of a batch.
-        width: Width of a vector field or an embedding.
+        widths: Field or space -> width of its vectors; `WIDTH` for others.
     """
     stages = {column.stage for column in plan.columns if column.stage is not None}
+    results = [plan.result] if plan.contrast is None else [plan.contrast, plan.result]
+    held = 0 if plan.contrast is None else 1  # the contrast is found first, and waits
+    counted = _Counted(plan, rows, widths)
     return Cost(
         rows=rows,
-        operations=_operations(plan, plan.result, width),
-        staged=sum(_stage_operations(plan, stage, rows, width) for stage in stages),
-        prepared=sum(_column_bytes(column, width) for column in plan.columns) * rows,
-        graph=(1 if plan.binary else 4) * rows**2,
-        eager=_alive(plan) * rows**2,
+        operations=sum(counted.operations(result) for result in results),
+        staged=sum(counted.stage(stage) for stage in stages),
+        prepared=sum(counted.column(column) for column in plan.columns) * rows,
+        graph=((1 if plan.binary else 4) + held) * rows**2,
+        eager=max(_alive(plan, results[0]), _alive(plan, plan.result) + held) * rows**2,
+        assumed=WIDTH if counted.names - set(widths) else None,
     )
 
 
-def _operations(plan: Plan, result: int, width: int) -> int:
-    """For each pair, of an instruction and all that it needs."""
-    return sum(_of_one(plan.instructions[at], plan, width) for at in plan.needed(result))
+class _Counted:
+    """Operations and bytes of the parts of a plan."""
 
+    def __init__(self, plan: Plan, rows: int, widths: Mapping[str, int]) -> None:
+        self.plan = plan
+        self.rows = rows
+        self.widths = widths
 
-def _of_one(instruction: Instruction, plan: Plan, width: int) -> int:
-    operations = _OPERATIONS[instruction.op]
-    for column in (plan.columns[at] for at in instruction.columns):
-        if column.kind in ("vector", "direction"):
-            operations += 2 * width
-        if column.kind == "list" and isinstance(column.stage, Nearest | Heaviest):
-            operations += 4 * column.stage.k  # each list is gone through, for both rows
-    return operations
+    @property
+    def names(self) -> set[str]:
+        """The fields and spaces whose vectors are compared."""
+        columns = self.plan.columns
+        fields = {cast(str, each.field) for each in columns if each.kind in _VECTORS}
+        return fields | {each.stage.space for each in columns if isinstance(each.stage, Nearest)}
 
+    def operations(self, result: int) -> int:
+        """For each pair, of an instruction and all that it needs."""
+        return sum(self.instruction(self.plan.instructions[at]) for at in self.plan.needed(result))
 
-def _stage_operations(plan: Plan, stage: object, rows: int, width: int) -> int:
-    levels = max(rows - 1, 1).bit_length()
-    match stage:
-        case Nearest():
-            return rows**2 * (2 * width + levels)
-        case Heaviest(inner=inner):
-            return rows**2 * (_operations(plan, inner, width) + levels)
-        case Components(inner=inner):
-            return rows**2 * (_operations(plan, inner, width) + 4 * levels)
-    raise AssertionError(stage)
+    def instruction(self, instruction: Instruction) -> int:
+        """For each pair, of one instruction."""
+        operations = _OPERATIONS[instruction.op]
+        for column in (self.plan.columns[at] for at in instruction.columns):
+            if column.kind in _VECTORS:
+                operations += 2 * self.width(column.field)
+            if isinstance(column.stage, Nearest | Heaviest):
+                operations += 4 * min(column.stage.k, self.rows)  # gone through for both rows
+        return operations
 
+    def stage(self, stage: Stage) -> int:
+        """For the whole batch."""
+        levels = max(self.rows - 1, 1).bit_length()
+        match stage:
+            case Nearest(space=space):
+                each = 2 * self.width(space) + levels
+            case Heaviest(inner=inner):
+                each = self.operations(inner) + levels
+            case Components(inner=inner):
+                each = self.operations(inner) + 4 * levels
+        return self.rows**2 * each
 
-def _column_bytes(column: Column, width: int) -> int:
-    match column.kind:
-        case "vector" | "direction":
-            return 8 * width
-        case "precision":
+    def column(self, column: Column) -> int:
+        """Bytes for each row."""
+        if column.kind in _VECTORS:
+            return 8 * self.width(column.field)
+        if column.kind == "precision":
             return 16
-        case "list" if isinstance(column.stage, Nearest | Heaviest):
-            return 8 * column.stage.k
-    return 8
+        if isinstance(column.stage, Nearest | Heaviest):
+            return 8 * min(column.stage.k, self.rows)
+        return 8
+
+    def width(self, name: str | None) -> int:
+        """Of a field or a space."""
+        return self.widths.get(cast(str, name), WIDTH)
 
 
-def _alive(plan: Plan) -> int:
+def _alive(plan: Plan, result: int) -> int:
     """The most bytes a pair of values that are alive at once, as the edge function drops them."""
-    needed = plan.needed(plan.result)
+    needed = plan.needed(result)
     last_use = {value: at for at in needed for value in plan.instructions[at].values}
     alive: dict[int, int] = {}
     most = 0
@@ -122,6 +161,6 @@ def _alive(plan: Plan) -> int:
         alive[at] = _BYTES.get(plan.instructions[at].op, 1)
         most = max(most, sum(alive.values()))
         for value in plan.instructions[at].values:
-            if last_use[value] == at and value != plan.result:
+            if last_use[value] == at and value != result:
                 alive.pop(value, None)
     return most

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
@@ -64,9 +64,15 @@ class Program:
     """A recipe compiled to `prepare` and `edge`; evaluates to weights over the rows of a batch."""
 
     def __init__(self, graph: Graph, *, seed: int = 0, fused: bool | None = None) -> None:
-        """See `compile`."""
+        """See `compile`.
+
+        Raises:
+            RRLError: Where `graph` is none, or the seed out of range.
+        """
+        _check_graph(graph)
+        _check_seed(seed)
         self.graph = graph
-        self.seed = seed
+        self.seed = int(seed)
         self.fused = fused
         self.rewritten: Graph
         self.steps: tuple[Step, ...]
@@ -140,9 +146,7 @@ class Program:
                 bound first, RRL418 where embeddings are missing, RRL419 where the recipe has
                 columns of its own, RRL421 for rows that the bound data set lacks.
         """
-        if self.requires.bank:
-            message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
-            raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
+        self._check_columns(None)
         return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
 
     def relate(
@@ -168,10 +172,12 @@ class Program:
             step: The optimiser step.
 
         Raises:
-            RRLError: As `__call__`, and RRL413 for an unknown strategy.
+            RRLError: As `__call__`, and RRL413 for an unknown strategy; RRL419 where a recipe with
+                a bank is given no columns.
         """
         from rrl_dsl.backends.relation import DenseRelation
 
+        self._check_columns(cols)
         if strategy not in _STRATEGIES:
             hint = did_you_mean(strategy, _STRATEGIES) or f"choose {listing(_STRATEGIES)}"
             raise error("RRL413", f"there is no strategy called `{strategy}`", hint=hint)
@@ -190,10 +196,15 @@ class Program:
     def to_scipy(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
     ) -> sp.csr_array:
-        """The sparse (n, n) graph over rows on the host, built in tiles."""
+        """The sparse (n, n) graph over rows on the host, built in tiles.
+
+        Raises:
+            RRLError: As `__call__`.
+        """
         import numpy as np
         import scipy.sparse as sp
 
+        self._check_columns(None)
         prepared = self._prepare(nodes, nodes, spaces, epoch, step)
         rows, cols, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
         for top, left in _tiles(len(nodes)):
@@ -210,7 +221,11 @@ class Program:
     def to_networkx(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
     ) -> nx.Graph[int]:
-        """The graph over rows; nodes carry `sample` and `view`, edges `weight`; no self-loops."""
+        """The graph over rows; nodes carry `sample` and `view`, edges `weight`; no self-loops.
+
+        Raises:
+            RRLError: As `__call__`.
+        """
         import networkx as nx
 
         matrix = self.to_scipy(nodes, spaces=spaces, epoch=epoch, step=step).tocoo()
@@ -277,6 +292,11 @@ class Program:
             self._found_on[device] = tuple(each.to(device) for each in self._found)
         return self._found_on[device]
 
+    def _check_columns(self, cols: Nodes | None) -> None:
+        if self.requires.bank and cols is None:
+            message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
+            raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
+
     def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[Found, ...]) -> None:
         from rrl_dsl.backends.lookups import place_of
 
@@ -341,17 +361,19 @@ def compile(  # noqa: A001  (the name users expect)
         name = next(iter(params))
         message = f"this graph has no parameter `{name}`: it was built with its values"
         raise error("RRL106", message, hint="give `params` with a text, or to `parse`")
+    return Program(cast(Graph, recipe), seed=seed, fused=fused)  # which refuses anything else
+
+
+def _check_graph(recipe: Any) -> None:
     if isinstance(recipe, Transform):
         hint = f"write `ssl(views=2) | {recipe}`"
         raise error("RRL204", "a recipe is a graph, and this is a transform", hint=hint)
+    if isinstance(recipe, str):
+        message, hint = "a program is made of a graph, not of a text", "call `rrl.compile(text)`"
+        raise error("RRL210", message, hint=hint)
     if not isinstance(recipe, Graph):
-        raise error(
-            "RRL210",
-            f"a recipe is a graph, and this is {described(recipe)}",
-            hint="`rrl.load(path)` reads a file",
-        )
-    _check_seed(seed)
-    return Program(recipe, seed=int(seed), fused=fused)
+        message = f"a recipe is a graph, and this is {described(recipe)}"
+        raise error("RRL210", message, hint="`rrl.load(path)` reads a file")
 
 
 def _pays(device: torch.device, pairs: int) -> bool:

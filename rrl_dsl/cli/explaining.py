@@ -171,6 +171,8 @@ def _print_cost(cost: Cost) -> None:
         f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns",
         f"{_bytes(cost.eager)} at once where torch runs op by op",
     ]
+    if cost.assumed is not None:
+        lines.append(f"embeddings are taken to be {cost.assumed} wide")
     if cost.staged:
         lines.append(f"{cost.staged:.3g} of the operations are stages over the whole batch")
     for line in lines:

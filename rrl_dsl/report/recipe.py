@@ -69,7 +69,7 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
         steps=tuple(map(str, program.steps)),
         figures=figures,
         faults=tuple(faults),
-        cost=cost_of(program.plan, rows),
+        cost=cost_of(program.plan, rows, widths_of(columns)),
     )
 
 
@@ -81,6 +81,14 @@ def facts_of(program: Program) -> dict[str, str]:
         "needs": ", ".join(needs_in_words(program.requires)),
         "identity": program.identity,
     }
+
+
+def widths_of(columns: Columns) -> dict[str, int]:
+    """The width of each field of a data set, as vectors are compared; a number is a vector of 1."""
+    fields = {
+        name: 1 if field.ndim == 1 else field.shape[1] for name, field in columns.fields.items()
+    }
+    return dict.fromkeys(columns.labels, 1) | fields
 
 
 def kind_of(program: Program) -> str:

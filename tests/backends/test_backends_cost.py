@@ -1,5 +1,6 @@
 """The cost of a recipe is counted from its plan, and is what torch is seen to take."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -37,10 +38,37 @@ def test_rewritten_recipe_costs_what_is_left_of_it():
 
 def test_stages_are_counted_apart():
     assert cost_of(rrl.compile("ssl()").plan, 64).staged == 0
-    near = cost_of(rrl.compile("knn(5)").plan, 64, width=32)
+    near = cost_of(rrl.compile("knn(5)").plan, 64, {"projection": 32})
     assert near.staged >= 64**2 * 64
     assert cost_of(rrl.compile("ssl() | topk(3)").plan, 64).staged > 0
     assert cost_of(rrl.compile("ssl() | closure()").plan, 64).staged > 0
+
+
+def test_contrast_is_counted_too():
+    graph = cost_of(rrl.compile("ssl()").plan, 64)
+    contrast = cost_of(rrl.compile("near(x, 1) & (similarity(y) | threshold(0.5))").plan, 64)
+    both = rrl.compile("ssl()\ncontrast near(x, 1) & (similarity(y) | threshold(0.5))").plan
+    found = cost_of(both, 64)
+    assert found.operations == graph.operations + contrast.operations
+    assert found.graph == graph.graph + 64**2
+    assert found.eager == max(contrast.eager, graph.eager + 64**2)
+    assert found.prepared > graph.prepared
+
+
+def test_vectors_cost_their_width_and_one_that_is_not_known_is_said():
+    plan = rrl.compile("similarity(x)").plan
+    wide, narrow = (cost_of(plan, 64, {"x": width}) for width in (512, 2))
+    assert wide.operations - narrow.operations == 2 * 510
+    assert wide.prepared - narrow.prepared == 64 * 8 * 510
+    assert wide.assumed is None
+    assert cost_of(plan, 64) == replace(cost_of(plan, 64, {"x": 128}), assumed=128)
+    assert cost_of(rrl.compile("knn(5)").plan, 64, {"x": 3}).assumed == 128
+    assert cost_of(rrl.compile("ssl()").plan, 64).assumed is None
+
+
+def test_lists_are_no_longer_than_there_are_rows():
+    few, many = (cost_of(rrl.compile(f"knn({k})").plan, 64) for k in (64, 10**6))
+    assert few == many
 
 
 @pytest.mark.parametrize(

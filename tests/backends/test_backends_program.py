@@ -279,3 +279,39 @@ def test_program_says_what_it_is():
 def test_weights_beyond_float32_are_still_numbers(text: str) -> None:
     weights = rrl.compile(text)(rrl.Nodes(torch.tensor([0, 0, 1])))
     assert torch.equal(weights, torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda program, rows, spaces: program(rows, spaces=spaces),
+        lambda program, rows, spaces: program.relate(rows, spaces=spaces),
+        lambda program, rows, spaces: program.to_scipy(rows, spaces=spaces),
+        lambda program, rows, spaces: program.to_networkx(rows, spaces=spaces),
+    ],
+    ids=["call", "relate", "to_scipy", "to_networkx"],
+)
+def test_recipe_with_a_bank_wants_its_columns(ask):
+    program = rrl.compile("knn(2, space=projection, bank=4)")
+    rows, spaces = rrl.Nodes([0, 1, 2, 3]), {"projection": torch.eye(4)}
+    assert error_of(lambda: ask(program, rows, spaces)).code == "RRL419"
+    cols = rrl.Nodes(range(8))
+    both = {"projection": (torch.eye(4), torch.eye(8)[:, :4])}
+    assert program.relate(rows, cols, spaces=both).shape == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("build", "code", "hint"),
+    [
+        (lambda: rrl.Program("ssl()"), "RRL210", "call `rrl.compile(text)`"),
+        (lambda: rrl.Program(None), "RRL210", "`rrl.load(path)` reads a file"),
+        (lambda: rrl.Program(rrl.keep(0.5)), "RRL204", "write `ssl(views=2) | keep(p=0.5)`"),
+        (lambda: rrl.Program(rrl.ssl(), seed=-5), "RRL301", None),
+        (lambda: rrl.Program(rrl.ssl(), seed=2**64), "RRL301", None),
+        (lambda: rrl.Program(rrl.ssl(), seed=True), "RRL301", None),
+        (lambda: rrl.Program(rrl.ssl(), seed=0.5), "RRL301", None),
+    ],
+)
+def test_program_of_something_else_is_refused(build, code: str, hint: str | None):
+    only = error_of(build)
+    assert (only.code, only.hint) == (code, hint)

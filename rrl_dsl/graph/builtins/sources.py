@@ -50,6 +50,17 @@ def _knn_scope(arguments: Arguments) -> Scope:
     return "batch" if _in_model(arguments) else "data set"
 
 
+def _rows_of_the_model(arguments: Arguments) -> Refusal | None:
+    """Other views and earlier rows have embeddings of their own, and the same fields."""
+    for name, default in (("bank", 0), ("query", "self")):
+        if not _in_model(arguments) and arguments[name] != default:
+            field = arguments["space"]
+            message = f"`{name}` is for the spaces of the model, and `{field}` is a field"
+            hint = f"remove `{name}`, or compare in the space `projection`"
+            return Refusal("RRL303", message, hint, name, instead=name)
+    return None
+
+
 def _pairs_have_weights(arguments: Arguments) -> bool:
     return arguments["file"].weight is not None or arguments["weight"] not in (None, 1.0)
 
@@ -231,6 +242,7 @@ register(
         loopless=True,
         scope=_knn_scope,
         needs=_space,
+        check=_rows_of_the_model,
     )
 )
 register(
