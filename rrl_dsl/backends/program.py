@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import numbers
+import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -42,6 +44,8 @@ Spaces = Mapping[str, "Tensor | tuple[Tensor, Tensor]"]
 _STRATEGIES: Final = ("auto", "dense")
 _TILE: Final = 1024
 _FUSED_PAIRS: Final = 2048 * 2048
+_COMPILERS: Final = {"cuda": ("CC", ("gcc", "clang")), "cpu": ("CXX", ("g++", "clang++"))}
+"""By device, the environment variable and the programs by which torch finds a compiler."""
 
 
 class Samples(Protocol):
@@ -272,8 +276,7 @@ class Program:
         if device.type == "cpu":  # on a device, looking would wait
             self._check_bound(rows, cols, lookups)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
-        pairs = len(rows) * len(cols)
-        fused = _pays(device, pairs) if self.fused is None else self.fused
+        fused = _is_fused(self.fused, device, len(rows) * len(cols))
         inputs = dense.Inputs(scalars, lookups, fused)
         return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
 
@@ -348,9 +351,9 @@ def compile(  # noqa: A001  (the name users expect)
         params: New values for the `param`s of a text.
         seed: The recipe's seed, 0 <= seed < 2^64: other seeds draw other graphs.
         fused: Whether `torch.compile` fuses the edge function into one kernel. Left out, it does
-            where that pays (`benchmarks/fused_edges.py`): on CUDA, and on a CPU with a C++
-            compiler for batches of 2048 x 2048 pairs or more, where the seconds of compiling are
-            earned back within some twenty batches.
+            where that pays (`benchmarks/fused_edges.py`) and there is a compiler: on CUDA, with a
+            warning where there is none, and on a CPU for batches of 2048 x 2048 pairs or more,
+            where the seconds of compiling are earned back within some twenty batches.
 
     Raises:
         RRLError: With every error of the text, or where `recipe` is no graph.
@@ -376,17 +379,27 @@ def _check_graph(recipe: Any) -> None:
         raise error("RRL210", message, hint="`rrl.load(path)` reads a file")
 
 
-def _pays(device: torch.device, pairs: int) -> bool:
-    """Whether compiling the edge function is soon earned back."""
-    if device.type == "cuda":
-        return True
-    return pairs >= _FUSED_PAIRS and any(map(shutil.which, ("g++", "clang++")))
+def _is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
+    """Whether to compile the edge function: as asked, or where that is soon earned back."""
+    on_gpu = device.type == "cuda"
+    variable, compilers = _COMPILERS["cuda" if on_gpu else "cpu"]
+    there = bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
+    if asked is None and not on_gpu:
+        return there and pairs >= _FUSED_PAIRS
+    if not there and asked is not False:
+        lacking = f"there is no compiler, {listing(compilers)}"
+        if asked:
+            message = f"the edges cannot be fused into one kernel: {lacking}"
+            raise error("RRL506", message, hint="install one, or leave `fused=True` out")
+        warnings.warn(f"the edges are not fused into one kernel: {lacking}", stacklevel=4)
+    return there if asked is None else asked
 
 
 def _check_seed(seed: Any) -> None:
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not whole or not 0 <= seed < 2**64:
-        raise error("RRL301", f"`seed` wants a whole number from 0 to 2^64 - 1, not {seed!r:.40}")
+        message = f"`seed` wants a whole number from 0 to 2^64 - 1, not {described(seed)}"
+        raise error("RRL301", message)
 
 
 def _tiles(rows: int) -> Iterator[tuple[int, int]]:

@@ -401,10 +401,13 @@ def times(left: object, right: object) -> Graph | Schedule | float:
             raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
     if isinstance(left, Schedule) and isinstance(right, Schedule):
         raise Refusal("RRL201", "`*` wants a number and a graph, not two schedules")
-    product: Any = left * right  # type: ignore[operator]
-    for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
-        if not abs(end) <= WEIGHT.high:
-            raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
+    try:
+        product: Any = left * right  # type: ignore[operator]
+        for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
+            if not abs(end) <= WEIGHT.high:
+                raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
+    except OverflowError:  # of a whole number that no float holds
+        raise Refusal("RRL301", "this product is out of range") from None
     return product  # type: ignore[no-any-return]
 
 

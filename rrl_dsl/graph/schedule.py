@@ -7,6 +7,8 @@ import numbers
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rrl_dsl.language.diagnostics import error
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -45,7 +47,13 @@ class Schedule:
     def __mul__(self, factor: Any) -> Schedule:
         if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
             return NotImplemented
-        return replace(self, start=self.start * float(factor), end=self.end * float(factor))
+        try:
+            number = float(factor)
+        except OverflowError:
+            raise error(
+                "RRL301", "a schedule is multiplied by a number that is too large"
+            ) from None
+        return replace(self, start=self.start * number, end=self.end * number)
 
     __rmul__ = __mul__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 import os
@@ -78,7 +79,7 @@ class Number:
             message = f"wants {self.described}, not {described(value)}"
             raise Refusal("RRL202", message, hint, instead=instead)
         if self.integral and not isinstance(value, numbers.Integral):
-            whole = float(value).is_integer() and self.contains(value)
+            whole = self.contains(value) and float(value).is_integer()
             instead = str(int(float(value))) if whole else None
             hint = f"write `{instead}`" if whole else None
             message = f"wants {self.fitting(value)}, not {described(value)}"
@@ -285,5 +286,10 @@ def described(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no more than some thousand digits
+        assert isinstance(value, numbers.Rational)
+        digits = math.log10(abs(value.numerator)) - math.log10(value.denominator)
+        return f"about {'-' * (value < 0)}1e{round(digits)}"
     return text if len(text) <= 24 else f"{text[:21]}…"

@@ -8,6 +8,7 @@ from torch._dynamo.utils import counters
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import dense
+from rrl_dsl.backends.program import _is_fused
 
 TEXT = """
 param frac = 0.3
@@ -77,5 +78,42 @@ def test_only_batches_that_earn_it_back_are_compiled(monkeypatch):
     for rows in (512, 2047, 2048):
         program(rrl.Nodes(torch.arange(rows)))
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
     program(rrl.Nodes(torch.arange(2048)))
     assert asked == [False, False, True, False]
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    for variable in ("CC", "CXX"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_asking_for_a_kernel_without_a_compiler_is_rrl506():
+    program = rrl.compile("ssl()", fused=True)
+    with pytest.raises(rrl.RRLError) as caught:
+        program(rrl.Nodes([0, 1]))
+    (only,) = caught.value.diagnostics
+    assert (only.code, only.message) == (
+        "RRL506",
+        "the edges cannot be fused into one kernel: there is no compiler, `g++` or `clang++`",
+    )
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_gpu_without_a_compiler_works_op_by_op_and_says_so():
+    gpu = torch.device("cuda")
+    with pytest.warns(UserWarning, match="there is no compiler, `gcc` or `clang`"):
+        assert not _is_fused(None, gpu, 4)
+    assert not _is_fused(False, gpu, 4)
+    with pytest.raises(rrl.RRLError):
+        _is_fused(True, gpu, 4)
+
+
+def test_gpu_with_a_compiler_of_another_name_is_fused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setenv("CC", "/opt/cc")
+    assert _is_fused(None, torch.device("cuda"), 4)
+    assert not _is_fused(False, torch.device("cuda"), 4)

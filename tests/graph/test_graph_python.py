@@ -300,3 +300,54 @@ def test_a_graph_and_its_program_survive_pickling() -> None:
     graph = rrl.ssl() | rrl.supervised(frac=0.3) | rrl.corrupt(fpr=0.1)
     assert pickle.loads(pickle.dumps(graph)) == graph
     assert pickle.loads(pickle.dumps(rrl.compile(graph))).identity == graph.identity
+
+
+HUGE = 10**400
+HUGER = 10**5000  # Python writes no integer of so many digits
+
+
+@pytest.mark.parametrize(
+    ("build", "code", "message"),
+    [
+        (
+            lambda: rrl.linear(0, 1, epochs=5) * HUGE,
+            "RRL301",
+            "a schedule is multiplied by a number that is too large",
+        ),
+        (
+            lambda: rrl.ssl() * HUGER,
+            "RRL301",
+            "a graph is scaled by a number of at most 3.4e+38, not the number about 1e5000",
+        ),
+        (
+            lambda: rrl.supervised(frac=HUGER),
+            "RRL301",
+            "`frac` wants a number above 0 and at most 1, not about 1e5000",
+        ),
+        (
+            lambda: rrl.supervised(frac=-HUGER),
+            "RRL301",
+            "`frac` wants a number above 0 and at most 1, not about -1e5000",
+        ),
+        (
+            lambda: rrl.ssl(views=HUGER),
+            "RRL301",
+            "`views` wants a whole number from 1 to 64, not about 1e5000",
+        ),
+        (
+            lambda: rrl.ssl(views=fractions.Fraction(HUGER, 3)),
+            "RRL202",
+            "`views` wants a whole number from 1 to 64, not the number about 1e5000",
+        ),
+        (
+            lambda: rrl.parse("param k = 1\n0.5 * k * ssl()", params={"k": HUGE}),
+            "RRL301",
+            "this product is out of range",
+        ),
+    ],
+)
+def test_number_that_no_float_holds_is_refused(build, code: str, message: str):
+    with pytest.raises(rrl.RRLError) as caught:
+        build()
+    (only,) = caught.value.diagnostics
+    assert (only.code, only.message) == (code, message)
