@@ -1,8 +1,6 @@
 """The built-ins of the language: their signatures and what they mean.
 
-To add one: register its signature in a module of this folder, give its meaning in
-`rrl_dsl/backends/reference.py`, and its instructions in `rrl_dsl/graph/lower.py`. Everything else
-follows from the signature.
+The README says what else is to be added with one, under "Add a source or a transform".
 """
 
 from rrl_dsl.graph.builtins import schedules, sources, transforms
