@@ -114,7 +114,7 @@ class Program:
         Raises:
             RRLError: RRL401 or RRL417 where the data set lacks a column, RRL402 where its columns
                 are malformed, RRL416 where a file of pairs names a sample that it lacks, RRL420
-                where it has too few samples.
+                where it has too few samples, RRL507 where what is found cannot be kept.
         """
         import torch
 

@@ -326,7 +326,10 @@ EXPLANATIONS: Final = MappingProxyType(
             "or a file it reads is no longer what it was."
         ),
         "RRL506": _E("This machine lacks the device or the precision that was asked for."),
-        "RRL507": _E("An output file cannot be written."),
+        "RRL507": _E(
+            "An output file cannot be written, or the folder in which the neighbours of a data set "
+            "are kept."
+        ),
         "RRL508": _E("Training went out of bounds: the loss is no number any more."),
         "RRL509": _E("A warning about what the recipe relates; the run is not stopped."),
     }
