@@ -93,8 +93,8 @@ def knn(
     are. A row never is its own neighbour, and ties go to the smaller (sample, view). In the
     spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. In a
     field of the data set they are those of the whole data set, found once when the recipe is
-    bound to it. `query=other` takes the neighbours of the next view of the same sample. With
-    `bank=m` the last m rows are further columns.
+    bound to it. `query=other` takes the neighbours of the next view of the same sample, which is
+    none of them either. With `bank=m` the last m rows are further columns.
     """
 
 def random(p: float | Schedule, seed: int | None = None) -> Graph:

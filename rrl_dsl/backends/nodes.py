@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+
+_FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is an int64
 
 
 class Nodes:
@@ -52,6 +54,9 @@ class Nodes:
         self.view = self._column("view", zeros)
         self.labels = {name: self._column(name, value) for name, value in (labels or {}).items()}
         self.fields = {name: self._field(name, value) for name, value in (fields or {}).items()}
+        for name in self.labels.keys() & self.fields.keys():
+            hint = "a label field may be read as numbers too"
+            raise error("RRL402", f"`{name}` is both a label and another field", hint=hint)
         if check if check is not None else self.device.type == "cpu":
             self._check_values()
 
@@ -151,6 +156,8 @@ class Nodes:
             raise error("RRL402", message, hint="give one number or one vector for each row")
         if column.is_complex() or column.dtype == torch.bool:
             raise error("RRL402", f"the field `{name}` wants numbers, not {column.dtype}")
+        if column.ndim == 2 and column.shape[1] == 0:
+            raise error("RRL402", f"the vectors of the field `{name}` are empty")
         if column.device != self.device:
             raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
         return column
@@ -165,6 +172,9 @@ class Nodes:
         for name, column in self.fields.items():
             if column.is_floating_point() and bool(torch.isinf(column).any()):
                 raise error("RRL402", f"the field `{name}` has an infinite value")
+            if not column.is_floating_point() and bool((_int64(column).abs() > _FARTHEST).any()):
+                message = f"the field `{name}` has an integer beyond 2^62"
+                raise error("RRL402", message, hint="give it as a floating-point number")
 
     def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
         yield "sample", self.sample, 0
@@ -187,6 +197,16 @@ def _tensor(name: str, value: Any) -> Tensor:
 
 def _integers(name: str, value: Any) -> Tensor:
     column = _tensor(name, value)
-    if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
+    wrong = column.is_floating_point() or column.is_complex() or column.dtype == torch.bool
+    if wrong and column.numel():  # an empty list is one of floats
         raise error("RRL402", f"`{name}` wants integers, not {column.dtype}".replace("torch.", ""))
     return column.to(torch.int64)
+
+
+def _int64(column: Tensor) -> Tensor:
+    """Integers as int64; those beyond it as one that is too large as well."""
+    whole = column.to(torch.int64)
+    least = -_FARTHEST - 1  # its absolute value is an int64
+    return (
+        whole.masked_fill(whole < 0, least) if column.dtype == torch.uint64 else whole.clamp(least)
+    )

@@ -21,22 +21,24 @@ _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a
 
 
 def nearest(stage: Nearest, universe: Universe) -> Tensor:
-    """The k nearest rows of each, int64; ties go to the smaller (sample, view)."""
+    """The k nearest rows of each, int64; ties go to the smaller (sample, view).
+
+    A row may ask for those of the next view instead. Neither it nor that view is among them.
+    """
     vectors = universe.spaces[stage.space].double()
     if stage.metric == "cosine":
         vectors = F.normalize(vectors, dim=1)
     there = universe.first & vectors.isfinite().all(dim=1)
     lists = []
     for tile in _tiles(len(universe), vectors.device):
-        distance = rank_distance(vectors[tile], vectors, stage.metric)
-        distance = distance.masked_fill(~there | ~there[tile, None], torch.inf)
-        distance.scatter_(1, tile[:, None], torch.inf)  # a row is not its own neighbour
+        query = universe.next_view[tile] if stage.of_other_view else tile
+        asked = query.clamp(min=0)
+        distance = rank_distance(vectors[asked], vectors, stage.metric)
+        unknown = ~there[asked] | (query < 0)
+        distance = distance.masked_fill(~there | unknown[:, None], torch.inf)
+        distance.scatter_(1, torch.stack([tile, asked], dim=1), torch.inf)
         lists.append(smallest(distance, stage.k))
-    found = torch.cat(lists)
-    if stage.of_other_view:
-        other = universe.next_view
-        found = torch.where(other[:, None] >= 0, found[other.clamp(min=0)], -1)
-    return found
+    return torch.cat(lists)
 
 
 def rank_distance(q: Tensor, k: Tensor, metric: Metric) -> Tensor:

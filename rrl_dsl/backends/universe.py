@@ -43,7 +43,7 @@ class Universe:
         here = torch.arange(size, device=self.first.device)
         # the first row of some later group of equals
         later = torch.where(self.first, here, size).flip(0).cummin(0).values.flip(0)
-        following = torch.cat([later[1:], later.new_full((1,), size)])
+        following = torch.cat([later[1:], later.new_full((1,), size)])[:size]
         sample = self.nodes.sample
         opens = torch.ones_like(self.first)
         opens[1:] = sample[1:] != sample[:-1]

@@ -65,6 +65,26 @@ def test_narrow_integers_are_widened(dtype: torch.dtype):
             "the field `time` has an infinite value",
         ),
         ({"sample": ["a", "b"]}, "`sample` wants an array of numbers: too many dimensions 'str'"),
+        (
+            {"sample": [0], "labels": {"fine": [0]}, "fields": {"fine": [0.5]}},
+            "`fine` is both a label and another field",
+        ),
+        (
+            {"sample": [0], "fields": {"caption": np.zeros((1, 0))}},
+            "the vectors of the field `caption` are empty",
+        ),
+        (
+            {"sample": [0, 1], "fields": {"time": [0, 2**62 + 1]}},
+            "the field `time` has an integer beyond 2^62",
+        ),
+        (
+            {"sample": [0], "fields": {"time": [-(2**63)]}},
+            "the field `time` has an integer beyond 2^62",
+        ),
+        (
+            {"sample": [0], "fields": {"time": np.array([2**64 - 1], dtype=np.uint64)}},
+            "the field `time` has an integer beyond 2^62",
+        ),
     ],
 )
 def test_malformed_rows_are_refused(columns: dict[str, object], message: str):
@@ -92,6 +112,18 @@ def test_hints_say_what_would_fit():
     assert refusal([0], labels={"fine": [-3]})[2] == "unknown labels are -1"
     assert refusal([-3])[2] == "ids and views start at 0"
     assert refusal([0, 1], labels={"fine": [3]})[2] == "give one value for each row"
+
+
+def test_integers_up_to_2_to_the_62_are_compared_exactly():
+    for kind in (np.int64, np.uint64):
+        near = np.array([2**62, 2**62 - 5, 0], dtype=kind)
+        rows = rrl.Nodes([0, 1, 2], fields={"time": near})
+        found = rrl.compile("near(time, 5)")(rows)
+        assert found.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+
+
+def test_no_rows_at_all_are_a_batch():
+    assert len(rrl.Nodes([], [], {"fine": []}, {"time": []})) == 0
 
 
 def test_unknown_labels_and_missing_field_values_are_taken():

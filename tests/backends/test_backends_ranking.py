@@ -137,3 +137,12 @@ def test_no_rows_give_an_empty_graph(text: str):
     none = torch.empty(0, 4)
     found = rrl.compile(text)(rrl.Nodes(np.zeros(0, np.int64)), spaces={"projection": none})
     assert found.shape == (0, 0)
+
+
+def test_neither_a_row_nor_the_view_it_asks_for_takes_one_of_the_places():
+    rows = rrl.Nodes([0, 0, 1, 1], [0, 1, 0, 1])
+    z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+    lists = [3, 3, 1, 1]  # of rows 1, 0, 3 and 2, in the other sample
+    near = torch.zeros(4, 4, dtype=torch.bool).scatter_(1, torch.tensor(lists)[:, None], True)
+    found = rrl.compile("knn(1, query=other)")(rows, spaces={"projection": z})
+    assert torch.equal(found, near | near.T)

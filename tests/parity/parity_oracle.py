@@ -284,6 +284,7 @@ class Oracle:
     def nearest_rows(self, call: Call, row: Row) -> list[tuple[int, int]]:
         given = call.arguments
         space, metric = given.get("space", "projection"), given.get("metric", "cosine")
+        asking = row.row
         if given.get("query") == "other":
             views = [each for each in self.universe if each.sample == row.sample]
             if len(views) < 2:
@@ -291,11 +292,11 @@ class Oracle:
             row = next((each for each in views if each.view > row.view), views[0])
 
         def find() -> list[tuple[int, int]]:
-            others = [each for each in self.universe if each.row != row.row]
+            others = [each for each in self.universe if each.row not in (row.row, asking)]
             far = {o.row: distance(row.spaces[space], o.spaces[space], metric) for o in others}
             return sorted(far, key=lambda other: (far[other], other))[: given["k"]]
 
-        return self.once((id(call), row.row), find)
+        return self.once((id(call), asking), find)
 
     def lists_of_samples(self, given: Mapping[str, object]) -> dict[int, list[int]]:
         vectors = {row.sample: row.vectors[given["space"]] for row in self.dataset}

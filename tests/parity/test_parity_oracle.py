@@ -125,6 +125,23 @@ def test_whole_data_set_at_once(recipe: Recipe, dataset: list[Row], run: dict[st
     check(recipe, views_of(dataset), None, run, dataset)
 
 
+@MODEST
+@given(recipes(batch=True, bound=True), datasets(), st.tuples(st.booleans(), st.booleans()))
+def test_no_rows_or_no_columns(recipe: Recipe, dataset: list[Row], empty: tuple[bool, bool]):
+    everything = views_of(dataset)
+    program = rrl.compile(graph_of(recipe))
+    if program.requires.bound:
+        program.bind(nodes_of(dataset))
+    rows, cols = (nodes_of(everything)[:0] if none else nodes_of(everything) for none in empty)
+    spaces = {
+        name: tuple(z[:0] if none else z for none in empty)
+        for name, z in spaces_of(everything).items()
+    }
+    assert program.relate(rows, cols, spaces=spaces).weights.shape == (len(rows), len(cols))
+    alone = program(rows, spaces={name: z for name, (z, _) in spaces.items()})
+    assert alone.shape == (len(rows), len(rows))
+
+
 @settings(MODEST, max_examples=300)
 @given(st.data(), recipes(size=9, batch=True, seeded=True, decimals=True), datasets(), st.randoms())
 def test_decimals_and_ties_bit_for_bit_however_the_recipe_is_written(

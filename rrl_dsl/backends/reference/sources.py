@@ -141,7 +141,8 @@ def _geodesic(call: Call, setting: Setting) -> Mask:
     dataset, place, within = setting.known_dataset(), setting.places(), call.arguments["within"]
     x = dataset.vector(call.arguments["field"])
     there = np.asarray(np.isfinite(x).all(axis=1))
-    near = _neighbours(x, x, call.arguments["k"], "euclidean")
+    here = np.arange(len(x))
+    near = _neighbours(x, call.arguments["k"], "euclidean", here, here)
     start, end = np.nonzero(near | near.T)
     unit = 2.0 ** (math.frexp(within)[1] - 40)
     length = np.sqrt(np.square(x[start] - x[end]).sum(axis=1))
@@ -163,38 +164,36 @@ def _knn(call: Call, setting: Setting) -> Mask:
     arguments = call.arguments
     if arguments["space"] in MODEL_SPACES:
         x = setting.rows.spaces[arguments["space"]].astype(np.float64)
-        near = _neighbours(x, x, arguments["k"], arguments["metric"])
-        if arguments["query"] == "other":
-            other = _next_view(setting)
-            near = np.where(other[:, None] >= 0, near[other], False)
+        here = np.arange(len(x))
+        asked = _next_view(setting) if arguments["query"] == "other" else here
+        near = _neighbours(x, arguments["k"], arguments["metric"], here, asked)
     else:
-        dataset = setting.known_dataset()
-        x = dataset.vector(arguments["space"])
+        x = setting.known_dataset().vector(arguments["space"])
         place = setting.places()
-        near = _neighbours(x[place], x, arguments["k"], arguments["metric"], place)[:, place]
+        near = _neighbours(x, arguments["k"], arguments["metric"], place, place)[:, place]
     both = near & near.T if arguments["mutual"] else near | near.T
     return np.asarray(both & ~setting.same_row)
 
 
 def _neighbours(
-    q: Vectors, x: Vectors, k: int, metric: str, place: npt.NDArray[Any] | None = None
+    x: Vectors, k: int, metric: str, place: npt.NDArray[Any], asked: npt.NDArray[Any]
 ) -> Mask:
-    """(n, m): whether each of x is among the k nearest of each of q, ties to the first.
+    """(n, m): whether each of x is among the k nearest that a row asks for, ties to the first.
 
-    `place` says which of x each of q is, which never counts; the same one where left out.
+    Row i is x[place[i]] and asks for the nearest of x[asked[i]], of none where that is -1; neither
+    of the two counts.
     """
-    place = np.arange(len(q)) if place is None else place
     there = np.asarray(np.isfinite(x).all(axis=1))
-    near = np.zeros((len(q), len(x)), dtype=bool)
+    near = np.zeros((len(place), len(x)), dtype=bool)
     unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    for row in range(len(q)):
-        if not there[place[row]]:
+    for row, query in enumerate(asked):
+        if query < 0 or not there[query]:
             continue
-        others = np.flatnonzero(there & (np.arange(len(x)) != place[row]))
+        others = np.flatnonzero(there & ~np.isin(np.arange(len(x)), [query, place[row]]))
         if metric == "cosine":
-            distance = 2.0 - (unit[others] * unit[place[row]]).sum(axis=1)
+            distance = 2.0 - (unit[others] * unit[query]).sum(axis=1)
         else:
-            distance = np.sqrt(_squared(x[[place[row]]], x[others])[0])
+            distance = np.sqrt(_squared(x[[query]], x[others])[0])
         # equal vectors must have equal distances, whatever the order of a sum: 40 bits count
         mantissa, exponent = np.frexp(distance)
         distance = np.ldexp(np.round(mantissa * 2.0**40), exponent)

@@ -224,7 +224,7 @@ register(
         "the spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. "
         "In a field of the data set they are those of the whole data set, found once when the "
         "recipe is bound to it. `query=other` takes the neighbours of the next view of the same "
-        "sample. With `bank=m` the last m rows are further columns.",
+        "sample, which is none of them either. With `bank=m` the last m rows are further columns.",
         "knn(2, space=caption)",
         (
             Parameter("k", COUNT, "How many neighbours.", example="5"),
