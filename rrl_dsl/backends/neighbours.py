@@ -80,7 +80,8 @@ def check_perplexity(perplexity: float, known: int) -> None:
     """
     if not perplexity < known - 1:
         message = f"a perplexity of {perplexity:g} wants more than {known} samples with a vector"
-        raise error("RRL420", message, hint=f"lower it, to less than {max(known - 1, 1)}")
+        hint = f"lower it, to less than {known - 1}" if known > 2 else "it has too few samples"
+        raise error("RRL420", message, hint=hint)
 
 
 def k_nearest(

@@ -386,31 +386,6 @@ def scale(graph: Graph, factor: Any) -> Graph:
     return _shallow(Scaled(unfinished(graph), float(factor) + 0.0))  # -0.0 is 0.0
 
 
-def times(left: object, right: object) -> Graph | Schedule | float:
-    """The product of a number or schedule and a graph, or of a number and a number or schedule.
-
-    Raises:
-        Refusal: RRL201 for anything else, RRL301 where the result is out of range.
-    """
-    if isinstance(left, Graph):
-        return scale(left, right)
-    if isinstance(right, Graph):
-        return scale(right, left)
-    for value in (left, right):
-        if isinstance(value, bool) or not isinstance(value, int | float | Schedule):
-            raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
-    if isinstance(left, Schedule) and isinstance(right, Schedule):
-        raise Refusal("RRL201", "`*` wants a number and a graph, not two schedules")
-    try:
-        product: Any = left * right  # type: ignore[operator]
-        for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
-            if not abs(end) <= WEIGHT.high:
-                raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
-    except OverflowError:  # of a whole number that no float holds
-        raise Refusal("RRL301", "this product is out of range") from None
-    return product  # type: ignore[no-any-return]
-
-
 def _shallow(graph: Graph) -> Graph:
     """The graph itself, where it has no more levels than a recipe may have."""
     if graph.depth > MAX_DEPTH:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from rrl_dsl.graph.algebra import (
     Graph,
@@ -14,14 +14,15 @@ from rrl_dsl.graph.algebra import (
     complement,
     mismatched,
     operand,
-    times,
+    scale,
 )
 from rrl_dsl.graph.call import Transform, compose
 from rrl_dsl.graph.calls import Calls
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.graph.reports import replaced
+from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.symbols import POISON, Meaning, Poison
-from rrl_dsl.graph.types import Refusal, Scalar, described
+from rrl_dsl.graph.types import WEIGHT, Refusal, Scalar, described
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Edit, nearest
 from rrl_dsl.language.edits import cut
@@ -191,7 +192,7 @@ class Expressions(Calls):
         result = values[0]
         for at, value in enumerate(values[1:], 1):
             try:
-                result = times(result, value)
+                result = _times(result, value)
             except Refusal as refusal:
                 left_is_odd = isinstance(result, Transform | bool | str)
                 number_first = isinstance(value, Graph) and not isinstance(result, Graph)
@@ -201,6 +202,31 @@ class Expressions(Calls):
                     span = node.operands[at].span
                 return self.refused(refusal, span)
         return result
+
+
+def _times(left: object, right: object) -> Graph | Schedule | float:
+    """The product of a number or schedule and a graph, or of a number and a number or schedule.
+
+    Raises:
+        Refusal: RRL201 for anything else, RRL301 where the result is out of range.
+    """
+    if isinstance(left, Graph):
+        return scale(left, right)
+    if isinstance(right, Graph):
+        return scale(right, left)
+    for value in (left, right):
+        if isinstance(value, bool) or not isinstance(value, int | float | Schedule):
+            raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
+    if isinstance(left, Schedule) and isinstance(right, Schedule):
+        raise Refusal("RRL201", "`*` wants a number and a graph, not two schedules")
+    try:
+        product: Any = left * right  # type: ignore[operator]
+        for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
+            if not abs(end) <= WEIGHT.high:
+                raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
+    except OverflowError:  # of a whole number that no float holds
+        raise Refusal("RRL301", "this product is out of range") from None
+    return product  # type: ignore[no-any-return]
 
 
 def literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | Poison:
