@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rrl_dsl.backends import hashing, neighbours
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.pair_ids import lacking_pairs
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.plan import Affinities, Chosen, Geodesic, Listed, Lookup, Neighbours
 from rrl_dsl.graph.weights import LARGEST, LEAST
@@ -134,13 +135,9 @@ def check_ids(links: Links, sample: Tensor) -> None:
     Raises:
         RRLError: RRL416.
     """
-    ends = np.array([links.a, links.b], dtype=np.int64).reshape(2, -1)
-    lacking = ~np.isin(ends, sample.numpy())
-    pairs = np.flatnonzero(lacking.any(axis=0))
-    if len(pairs):
-        first = int(pairs[0])
-        end = int(lacking[:, first].argmax())
-        raise RRLError(links.lacking(first, end, more=len(pairs) - 1))
+    fault = lacking_pairs(links, sample.numpy())
+    if fault is not None:
+        raise RRLError(fault)
 
 
 def _choose(chosen: Chosen, sample: Tensor, labels: Mapping[str, Tensor], seed: int) -> Tensor:

@@ -54,15 +54,14 @@ def diff(
     Examples:
     - `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
     """
-    from rrl_dsl.graph.requires import requires_of
     from rrl_dsl.report.edge_changes import edge_changes
+    from rrl_dsl.report.lacking import lacking
     from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
 
     before, after = _graphs_of((one, other), parameters_of(param))
     lines, unseen = tree_difference(before, after), out_of_sight(before, after)
     columns = columns_of(nodes, data_dir, download)
-    needs = [need for graph in (before, after) for need in requires_of(graph).columns]
-    faults = columns.faults(dict.fromkeys(needs))
+    faults = list(dict.fromkeys([*lacking(before, columns), *lacking(after, columns)]))
     changes = None
     if not faults:
         changes = edge_changes(before, after, columns, samples=batch, seed=seed, epoch=epoch)

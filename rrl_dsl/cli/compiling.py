@@ -71,6 +71,7 @@ def compile_recipe(
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
+    from rrl_dsl.report.lacking import lacking
 
     source = source_of(recipe, expression)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
@@ -78,7 +79,7 @@ def compile_recipe(
         print_program(source, program)
     columns = columns_of(nodes, data_dir, download)
     drawn = show or out is not None
-    faults = columns.faults(program.requires.columns)
+    faults = lacking(program.graph, columns)
     if faults and (drawn or nodes != _DATASET):
         raise RRLError(faults)
     figures = None if faults else _figures(program, columns, batch, epoch)

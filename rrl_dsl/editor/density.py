@@ -76,10 +76,11 @@ def density_in_words(graph: Graph) -> str:
     from rrl_dsl.backends.expectation import is_expected
     from rrl_dsl.data.registry import columns
     from rrl_dsl.report.figures import figures_of, in_words
+    from rrl_dsl.report.lacking import lacking
 
     data = columns(DATASET, root=Path())
     requires = requires_of(graph)
-    faults = data.faults(requires.columns)
+    faults = lacking(graph, data)
     if faults:
         return "; ".join(each.message for each in faults)
     if requires.views * SAMPLES > MAX_ROWS and not is_expected(graph):

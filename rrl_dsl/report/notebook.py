@@ -15,6 +15,7 @@ from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.format import format_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.report.figures import figures_of, in_words
+from rrl_dsl.report.lacking import lacking
 from rrl_dsl.report.recipe import facts_of
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
@@ -50,7 +51,7 @@ def html_of(graph: Graph, seed: int = 0) -> str:
 
 def _picture(graph: Graph, seed: int) -> str:
     columns, requires = digits.columns(), requires_of(graph)
-    if columns.faults(requires.columns):
+    if lacking(graph, columns):
         return ""
     try:
         sample = sample_of(graph, columns, samples=_ROWS // requires.views, seed=seed)
@@ -62,7 +63,7 @@ def _picture(graph: Graph, seed: int) -> str:
 
 def _figures(graph: Graph, seed: int) -> Iterator[str]:
     columns = digits.columns()
-    faults = columns.faults(requires_of(graph).columns)
+    faults = lacking(graph, columns)
     for fault in faults:
         yield f"<p>No picture: {escape(fault.message)}.</p>"
     if not faults:

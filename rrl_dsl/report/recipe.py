@@ -16,6 +16,7 @@ from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.report.figures import Figures, figures_of
+from rrl_dsl.report.lacking import lacking
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
         RRLError: RRL418 or RRL420 where the data set cannot show the recipe.
     """
     graph, requires = program.graph, program.requires
-    faults = columns.faults(requires.columns)
+    faults = lacking(graph, columns)
     figures = None
     if not faults:
         figures = figures_of(graph, columns, samples=samples, seed=program.seed, epoch=epoch)

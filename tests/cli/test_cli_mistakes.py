@@ -1,5 +1,7 @@
 """Malformed recipes and configurations: a code, a place, a mend, and never a traceback."""
 
+import json
+
 import pytest
 
 CONFIGURATIONS = [
@@ -97,3 +99,17 @@ def test_a_failure_of_our_own_is_one_line(cli, monkeypatch):
     assert result.code == 1
     assert "a screw is loose" in result.err
     assert "Traceback" not in result.err
+
+
+def test_pairs_that_a_data_set_lacks_are_said_before_training(cli, tmp_path):
+    (tmp_path / "links.csv").write_text("a,b\n0,99999\n")
+    (tmp_path / "mine.rrl").write_text('ssl() | pairs("links.csv")\n')
+    for verb in ("compile", "explain"):
+        result = cli(verb, "mine.rrl", "--json")
+        (fault,) = json.loads(result.out)["faults"]
+        assert result.code == 0
+        assert (fault["code"], fault["file"]) == ("RRL416", "links.csv")
+        assert fault["start"] == {"line": 2, "column": 3}
+    shown = cli("compile", "mine.rrl", "--show")
+    assert shown.code == 1
+    assert "error[RRL416]: the data set has no sample 99999" in shown.err
