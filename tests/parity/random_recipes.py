@@ -325,7 +325,7 @@ def transforms(draw: st.DrawFn, scope: Scope) -> Call:
     elif name == "during":
         arguments["start"] = draw(st.integers(0, 2))
         if draw(st.booleans()):
-            arguments["end"] = draw(st.integers(arguments["start"] + 1, 3))
+            arguments["end"] = draw(st.integers(0, 3))
     if name in ("corrupt", "keep"):
         if draw(st.booleans()):
             arguments["unit"] = draw(st.sampled_from(["sample", "row"]))

@@ -15,7 +15,6 @@ from rrl_dsl.graph.types import (
     SEED,
     WEIGHT,
     Choice,
-    Refusal,
 )
 
 _NOISE: Final = (
@@ -35,14 +34,6 @@ _NOISE: Final = (
     ),
     Parameter("seed", SEED, SEED_PARAMETER.doc, default=None, positional=False),
 )
-
-
-def _any_epoch(arguments: Arguments) -> Refusal | None:
-    start, end = arguments["start"], arguments["end"]
-    if end is None or start < end:
-        return None
-    message = f"`end` wants an epoch after `start`, which is {start}, not {end}"
-    return Refusal("RRL301", message, at="end")
 
 
 def _redraws(arguments: Arguments) -> bool:
@@ -175,7 +166,6 @@ register(
             Parameter("end", INDEX, "The epoch after the last; none: to the end.", default=None),
         ),
         timed=lambda arguments: bool(arguments["start"]) or arguments["end"] is not None,
-        check=_any_epoch,
     )
 )
 register(
