@@ -40,7 +40,7 @@ class Nodes:
             sample: Integer ids (n,).
             view: Integer view numbers (n,); all 0 where left out.
             labels: Label field -> integers (n,).
-            fields: Other fields -> numbers (n,) or (n, d).
+            fields: Numbers (n,) or vectors (n, d); whole numbers may be a label field as well.
             check: Whether to look at the values. Looking waits for a device, so the default looks
                 only where the rows are on the CPU.
 
@@ -54,9 +54,6 @@ class Nodes:
         self.view = self._column("view", zeros)
         self.labels = {name: self._column(name, value) for name, value in (labels or {}).items()}
         self.fields = {name: self._field(name, value) for name, value in (fields or {}).items()}
-        for name in self.labels.keys() & self.fields.keys():
-            hint = "a label field may be read as numbers too"
-            raise error("RRL402", f"`{name}` is both a label and another field", hint=hint)
         if check if check is not None else self.device.type == "cpu":
             self._check_values()
 

@@ -66,10 +66,6 @@ def test_narrow_integers_are_widened(dtype: torch.dtype):
         ),
         ({"sample": ["a", "b"]}, "`sample` wants an array of numbers: too many dimensions 'str'"),
         (
-            {"sample": [0], "labels": {"fine": [0]}, "fields": {"fine": [0.5]}},
-            "`fine` is both a label and another field",
-        ),
-        (
             {"sample": [0], "fields": {"caption": np.zeros((1, 0))}},
             "the vectors of the field `caption` are empty",
         ),
