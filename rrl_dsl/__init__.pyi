@@ -94,7 +94,8 @@ def knn(
     spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. In a
     field of the data set they are those of the whole data set, found once when the recipe is
     bound to it. `query=other` takes the neighbours of the next view of the same sample, which is
-    none of them either. With `bank=m` the last m rows are further columns.
+    none of them either; in a field of the data set views are alike. With `bank=m` the last m rows
+    are further columns.
     """
 
 def random(p: float | Schedule, seed: int | None = None) -> Graph:

@@ -50,17 +50,6 @@ def _knn_scope(arguments: Arguments) -> Scope:
     return "batch" if _in_model(arguments) else "data set"
 
 
-def _rows_of_the_model(arguments: Arguments) -> Refusal | None:
-    """Other views and earlier rows have embeddings of their own, and the same fields."""
-    for name, default in (("bank", 0), ("query", "self")):
-        if not _in_model(arguments) and arguments[name] != default:
-            field = arguments["space"]
-            message = f"`{name}` is for the spaces of the model, and `{field}` is a field"
-            hint = f"remove `{name}`, or compare in the space `projection`"
-            return Refusal("RRL303", message, hint, name, instead=name)
-    return None
-
-
 def _pairs_have_weights(arguments: Arguments) -> bool:
     return arguments["file"].weight is not None or arguments["weight"] not in (None, 1.0)
 
@@ -224,7 +213,8 @@ register(
         "the spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. "
         "In a field of the data set they are those of the whole data set, found once when the "
         "recipe is bound to it. `query=other` takes the neighbours of the next view of the same "
-        "sample, which is none of them either. With `bank=m` the last m rows are further columns.",
+        "sample, which is none of them either; in a field of the data set views are alike. With "
+        "`bank=m` the last m rows are further columns.",
         "knn(2, space=caption)",
         (
             Parameter("k", COUNT, "How many neighbours.", example="5"),
@@ -242,7 +232,6 @@ register(
         loopless=True,
         scope=_knn_scope,
         needs=_space,
-        check=_rows_of_the_model,
     )
 )
 register(
