@@ -290,7 +290,7 @@ def sources(draw: st.DrawFn, scope: Scope) -> Source:
             arguments["space"] = draw(spaces if in_model else st.sampled_from(VECTORS))
             arguments["metric"] = draw(st.sampled_from(["cosine", "euclidean"]))
             arguments["mutual"] = draw(st.booleans())
-            if in_model and draw(st.booleans()):
+            if draw(st.booleans()):
                 arguments["query"] = "other"
         case "geodesic":
             arguments["field"] = draw(st.sampled_from(VECTORS))
