@@ -26,7 +26,7 @@ from rrl_dsl.cli.recipes import (
     print_program,
     source_of,
 )
-from rrl_dsl.language.diagnostics import RRLError, printable
+from rrl_dsl.language.diagnostics import RRLError, error, listing, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,12 @@ def compile_recipe(
     param: Parameters = None,
     show: Annotated[bool, typer.Option("--show", help="Draw the graph.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Where the picture goes, .png or .svg.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Where it goes: a picture (.png, .svg, .html), or the graph of the whole batch "
+            "(.npz, .graphml, .dot).",
+            show_default=False,
+        ),
     ] = None,
     nodes: Nodes = _DATASET,
     batch: Batch = 256,
@@ -88,10 +93,13 @@ def compile_recipe(
             print_diagnostic(fault.as_warning())
         if figures is not None:
             _print_figures(figures)
-    if drawn:
+    console = errors() if json else output()
+    exported = out is not None and _exported(program, columns, batch, epoch, out, console)
+    if show or (drawn and not exported):
         samples = min(batch, PICTURE_SAMPLES)
         sample = picture_of(source, program.graph, columns, samples, seed=seed, epoch=epoch)
-        _draw(source, program.graph, sample, show, out, errors() if json else output())
+        picture = out or Path(f"{Path(source.name).stem if recipe else 'graph'}.png")
+        _draw(program.graph, sample, show, None if exported else picture, console)
     if json:
         print_json(_record(program, figures, faults))
 
@@ -124,14 +132,35 @@ def _figures(program: Program, columns: Columns, batch: int, epoch: int) -> Figu
     return figures_of(program.graph, columns, samples=batch, seed=program.seed, epoch=epoch)
 
 
+def _exported(
+    program: Program, columns: Columns, batch: int, epoch: int, path: Path, console: Console
+) -> bool:
+    """Writes the graph of a batch where the file's name is one for data; whether it is.
+
+    Raises:
+        RRLError: RRL507 where it is neither that nor one for a picture, or cannot be written.
+    """
+    from rrl_dsl.report import export
+    from rrl_dsl.report.sample import sample_of
+    from rrl_dsl.show import figure
+
+    formats = (*figure.FORMATS, *export.FORMATS)
+    if path.suffix.lower() not in formats:
+        hint = f"give it a name that ends in {listing(formats)}"
+        raise error("RRL507", f"`{path}` does not end like a picture or a graph", hint=hint)
+    if path.suffix.lower() not in export.FORMATS:
+        return False
+    export.save(
+        sample_of(program.graph, columns, samples=batch, seed=program.seed, epoch=epoch), path
+    )
+    console.print(f"\nwritten   {printable(str(path))}", markup=False, soft_wrap=True)
+    return True
+
+
 def _draw(
-    source: Source,
-    graph: Graph,
-    sample: GraphSample,
-    in_terminal: bool,
-    out: Path | None,
-    console: Console,
+    graph: Graph, sample: GraphSample, in_terminal: bool, path: Path | None, console: Console
 ) -> None:
+    """Draws a graph in the terminal, and as a picture where there is a path for one."""
     from rrl_dsl.report.tree import tree_of
     from rrl_dsl.show import figure, terminal
     from rrl_dsl.show.tree import tree_lines
@@ -142,9 +171,9 @@ def _draw(
         console.print(terminal.matrix_text(sample, width=min(console.width, 120)))
         console.print()
         console.print("\n".join(tree_lines(tree)), markup=False, soft_wrap=True)
-    path = out or Path(f"{Path(source.name).stem if source.name != '-e' else 'graph'}.png")
-    figure.save(figure.draw(sample, tree), path)
-    console.print(f"\npicture   {printable(str(path))}", markup=False, soft_wrap=True)
+    if path is not None:
+        figure.save(figure.draw(sample, tree), path)
+        console.print(f"\npicture   {printable(str(path))}", markup=False, soft_wrap=True)
 
 
 def _print_figures(figures: Figures) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -34,7 +35,7 @@ from rrl_dsl.show.style import fit_text, house_style
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tree import Branch, tree_lines
 
-FORMATS = (".png", ".svg")
+FORMATS = (".png", ".svg", ".html")
 
 _HEADER = 1.0
 _LEGEND = 0.65
@@ -90,7 +91,7 @@ def save(figure: Figure, path: Path) -> None:
 
     Args:
         figure: What to write.
-        path: A name that ends in `.png` or `.svg`; a file that is there is replaced.
+        path: A name that ends in one of `FORMATS`; a file that is there is replaced.
 
     Raises:
         RRLError: RRL507, if the suffix is another one or the file cannot be written.
@@ -102,15 +103,26 @@ def save(figure: Figure, path: Path) -> None:
     if not path.parent.is_dir():
         message = f"`{path}` cannot be written: there is no folder `{path.parent}`"
         raise error("RRL507", message, hint="make the folder first, or name another")
+    content = _rendered(figure, "png" if suffix == ".png" else "svg")
+    if suffix == ".html":
+        drawing = content[content.index(b"<svg") :]
+        content = b'<!doctype html>\n<meta charset="utf-8">\n<title>%s</title>\n%s' % (
+            escape(path.stem).encode(),
+            drawing,
+        )
+    write_bytes(path, content)
+
+
+def _rendered(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
     content = io.BytesIO()
     # Neither a date nor a version, so that the same figure gives the same bytes.
     metadata: dict[str, Any] = {
-        ".png": {"Software": None},
-        ".svg": {"Date": None, "Creator": None},
-    }[suffix]
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+    }[kind]
     with house_style():
-        figure.savefig(content, format=suffix[1:], dpi=figure.dpi, metadata=metadata)
-    write_bytes(path, content.getvalue())
+        figure.savefig(content, format=kind, dpi=figure.dpi, metadata=metadata)
+    return content.getvalue()
 
 
 def _layout(sample: GraphSample, listings: float) -> _Layout:

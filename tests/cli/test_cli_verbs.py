@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 RECIPES = sorted(each.name for each in files("rrl_dsl.recipes").iterdir() if each.suffix == ".rrl")
@@ -33,6 +34,25 @@ def test_show_draws_in_the_terminal_and_writes_a_picture(cli, tmp_path):
     for words in ("loops", "strokes", "curves", "corrupt(fpr=0.05)\n└─ union", "density"):
         assert words in result.out
     assert (tmp_path / "semi_coarse.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_path):
+    result = cli("compile", "-e", "supervised()", "--batch", 100, "--out", "graph.npz")
+    assert (result.code, "written   graph.npz" in result.out) == (0, True)
+    with np.load(tmp_path / "graph.npz") as found:
+        same = found["label_label"][:, None] == found["label_label"]
+        assert found["weights"].shape == (100, 100)
+        np.testing.assert_array_equal(found["weights"], same)
+    shown = cli("compile", "-e", "ssl()", "--show", "--out", "graph.dot")
+    assert "⣿ related" in shown.out
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["graph.dot", "graph.npz"]
+
+
+def test_out_writes_a_page_with_the_picture(cli, tmp_path):
+    assert cli("compile", "-e", "ssl()", "--out", "graph.html").code == 0
+    page = (tmp_path / "graph.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert page.count("<svg") == page.count("</svg>") == 1
 
 
 def test_out_writes_a_vector_picture(cli, tmp_path):

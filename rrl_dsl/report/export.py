@@ -1,0 +1,93 @@
+"""The graph of a batch as a file for other programs: NumPy arrays, GraphML, DOT."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import networkx as nx
+import numpy as np
+
+from rrl_dsl.language.files import write_bytes
+from rrl_dsl.report.sample import Sample
+
+
+def save(sample: Sample, path: Path) -> None:
+    """Writes the graph, in the format of the file's name.
+
+    Args:
+        sample: The rows and the graph over them.
+        path: A name that ends in one of `FORMATS`; a file that is there is replaced.
+
+    Raises:
+        RRLError: RRL507 where the file cannot be written.
+    """
+    write_bytes(path, FORMATS[path.suffix.lower()](sample))
+
+
+def _npz(sample: Sample) -> bytes:
+    """`weights` float32 (n, n), `sample` and `view` int64 (n,), `label_NAME` int64 (n,)."""
+    content = io.BytesIO()
+    rows = sample.rows
+    labels: dict[str, Any] = {f"label_{name}": rows.label(name) for name in sample.columns.labels}
+    if sample.false is not None:
+        labels["false"] = sample.false
+    np.savez_compressed(
+        content, weights=sample.weights, sample=rows.sample, view=rows.view, **labels
+    )
+    return content.getvalue()
+
+
+def _graphml(sample: Sample) -> bytes:
+    return "\n".join([*nx.generate_graphml(_network(sample)), ""]).encode()
+
+
+def _dot(sample: Sample) -> bytes:
+    network = _network(sample)
+
+    def lines() -> Iterator[str]:
+        yield "graph {"
+        for row, values in network.nodes(data=True):
+            yield f"  {row} [{_attributes(values)}];"
+        for one, other, values in network.edges(data=True):
+            yield f"  {one} -- {other} [{_attributes(values)}];"
+        yield "}\n"
+
+    return "\n".join(lines()).encode()
+
+
+def _attributes(values: Mapping[str, object]) -> str:
+    def quoted(value: object) -> str:
+        text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+
+    return ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in values.items())
+
+
+def _network(sample: Sample) -> nx.Graph[int]:
+    """The rows with their sample, view and classes; the edges with their weight, no loops."""
+    network: nx.Graph[int] = nx.Graph()
+    rows, names = sample.rows, sample.columns.class_names
+    classes = {
+        f"label_{name}": ["unknown" if at < 0 else names[name][at] for at in rows.label(name)]
+        for name in sample.columns.labels
+    }
+    for row in range(len(rows)):
+        known = {name: values[row] for name, values in classes.items()}
+        network.add_node(row, sample=int(rows.sample[row]), view=int(rows.view[row]), **known)
+    for one, other in np.argwhere(np.triu(sample.related)).tolist():
+        values: dict[str, object] = {"weight": float(sample.weights[one, other])}
+        if sample.false is not None:
+            values["false"] = bool(sample.false[one, other])
+        network.add_edge(one, other, **values)
+    return network
+
+
+FORMATS: Final[Mapping[str, Callable[[Sample], bytes]]] = {
+    ".npz": _npz,
+    ".graphml": _graphml,
+    ".dot": _dot,
+}
+"""How a file's name ends -> what is in it."""

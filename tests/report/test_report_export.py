@@ -1,0 +1,51 @@
+"""Graphs of a batch as files for other programs."""
+
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import rrl_dsl as rrl
+from rrl_dsl.data import digits
+from rrl_dsl.report import export
+from rrl_dsl.report.sample import Sample, sample_of
+
+
+@pytest.fixture(scope="module")
+def sample() -> Sample:
+    graph = rrl.parse("0.5 * ssl() | supervised(labels=coarse, frac=.5) | corrupt(fpr=.05)")
+    return sample_of(graph, digits.columns(), samples=12)
+
+
+def test_arrays_hold_the_graph_and_its_rows(sample: Sample, tmp_path: Path):
+    export.save(sample, tmp_path / "graph.npz")
+    with np.load(tmp_path / "graph.npz") as found:
+        np.testing.assert_array_equal(found["weights"], sample.weights)
+        np.testing.assert_array_equal(found["sample"], sample.rows.sample)
+        np.testing.assert_array_equal(found["view"], [0, 1] * 12)
+        np.testing.assert_array_equal(found["label_coarse"], sample.rows.label("coarse"))
+        np.testing.assert_array_equal(found["false"], sample.false)
+
+
+def test_graphml_is_read_back_as_the_same_graph(sample: Sample, tmp_path: Path):
+    export.save(sample, tmp_path / "graph.graphml")
+    found = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
+    weights = nx.to_numpy_array(found, nodelist=range(24))
+    np.testing.assert_array_equal(weights, np.where(sample.related, sample.weights, 0))
+    names = sample.columns.class_names["coarse"]
+    for row, values in found.nodes(data=True):
+        assert values["sample"] == sample.rows.sample[row]
+        assert values["label_coarse"] == names[sample.rows.label("coarse")[row]]
+    one, other = next((a, b) for a, b, false in found.edges(data="false") if false)
+    assert sample.false is not None
+    assert sample.false[one, other]
+
+
+def test_dot_has_a_line_for_each_row_and_each_edge(sample: Sample, tmp_path: Path):
+    export.save(sample, tmp_path / "graph.dot")
+    first, *lines, last = (tmp_path / "graph.dot").read_text().splitlines()
+    assert (first, last) == ("graph {", "}")
+    assert lines[0].startswith(f'  0 ["sample"="{sample.rows.sample[0]}", "view"="0", ')
+    assert sum(" -- " in line for line in lines) == np.triu(sample.related).sum()
+    assert len(lines) == 24 + np.triu(sample.related).sum()
