@@ -141,6 +141,7 @@ def columns_of(dataset: DataSet) -> Columns:
         labels={name: label.numpy() for name, label in train.labels.items()},
         class_names=dataset.class_names,
         fields={name: field.numpy() for name, field in train.fields.items()},
+        others=dataset.test.sample.numpy(),
     )
 
 

@@ -35,7 +35,8 @@ def columns(part: Literal["train", "test"] = "train") -> Columns:
     # the writers, whose digits stand together
     tested = np.zeros(len(digit), dtype=bool)
     tested[digit.argsort(kind="stable")[1::5]] = True
-    sample = np.flatnonzero(tested if part == "test" else ~tested)
+    chosen = tested if part == "test" else ~tested
+    sample = np.flatnonzero(chosen)
     return Columns(
         name="digits",
         sample=sample,
@@ -45,6 +46,7 @@ def columns(part: Literal["train", "test"] = "train") -> Columns:
         },
         class_names={"label": tuple("0123456789"), "coarse": COARSE},
         fields={"pixels": (_source().data[sample] / _INK).astype(np.float32)},
+        others=np.flatnonzero(~chosen),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ class Columns:
         class_names: Label name -> the names of its classes.
         fields: Name of a further column -> numbers (n,) or vectors (n, d), int64 or floating; NaN
             is missing.
+        others: int64 (m,), the ids of samples that exist beside these, such as those of a test
+            split: files of pairs may name them.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Columns:
     labels: Mapping[str, NDArray[np.int64]]
     class_names: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, Array]
+    others: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def faults(self, needs: Iterable[tuple[str, str]]) -> list[Diagnostic]:
         """What stands in the way of a recipe that reads some columns: RRL401 and RRL417.

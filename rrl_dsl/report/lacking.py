@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rrl_dsl.backends.pair_ids import lacking_pairs
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
@@ -16,5 +18,6 @@ def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
     faults = columns.faults(requires_of(graph).columns)
     values = (value for call in calls_of(graph) for value in call.arguments.values())
     files = (value for value in values if isinstance(value, Links))
-    pairs = (lacking_pairs(links, columns.sample) for links in files)
+    known = np.concatenate([columns.sample, columns.others])
+    pairs = (lacking_pairs(links, known) for links in files)
     return faults + list(dict.fromkeys(fault for fault in pairs if fault is not None))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 CONFIGURATIONS = [
@@ -113,3 +114,20 @@ def test_pairs_that_a_data_set_lacks_are_said_before_training(cli, tmp_path):
     shown = cli("compile", "mine.rrl", "--show")
     assert shown.code == 1
     assert "error[RRL416]: the data set has no sample 99999" in shown.err
+
+
+def test_pairs_may_name_what_a_data_set_tests_on(cli, tmp_path):
+    (tmp_path / "links.csv").write_text("a,b\n0,5\n5,10\n")  # digits tests on 5 and 10
+    (tmp_path / "mine.rrl").write_text('ssl() | pairs("links.csv")\n')
+    for verb in ("compile", "explain"):
+        assert not json.loads(cli(verb, "mine.rrl", "--json").out)["faults"]
+
+
+def test_pairs_may_name_what_an_archive_tests_on(cli, tmp_path):
+    images, label = np.zeros((4, 8, 8), dtype=np.uint8), np.arange(4) % 2
+    split = ["train", "train", "train", "test"]
+    np.savez(tmp_path / "mine.npz", images=images, label=label, split=split)
+    (tmp_path / "links.csv").write_text("a,b\n0,3\n")
+    (tmp_path / "mine.rrl").write_text('pairs("links.csv")\n')
+    result = cli("compile", "mine.rrl", "--nodes", "npz:mine.npz", "--json")
+    assert not json.loads(result.out)["faults"]

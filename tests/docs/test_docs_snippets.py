@@ -68,6 +68,7 @@ def test_the_readme_runs_from_top_to_bottom(run, tmp_path):
             for line in text.splitlines():
                 code, printed = run(line)
                 assert code == ("corrupt(fpr=0.05) | ssl" in line), printed
+                assert "not known" not in printed
         else:
             assert language == "text"
             assert text.strip() in printed
