@@ -35,7 +35,9 @@ _KEYS: Final = {"--nodes": "dataset", "--batch": "batch_size"}
 
 def train(
     recipe: RecipeFile = None,
-    loss: Annotated[str | None, typer.Option(help="The loss: see `rrl-dsl losses`.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="The loss: see `rrl-dsl losses`.", show_default="simclr")
+    ] = None,
     nodes: Annotated[str | None, typer.Option(help=NODES_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     batch: Annotated[int | None, typer.Option(min=2, help=BATCH_HELP)] = None,
@@ -133,8 +135,7 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
         build_backbone(config.backbone, data.shape)
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
-    with pointing_at(settings, "batch_size"):
-        module = build(graph, config, data)
+    module = build(graph, config, data, settings)
     run = runs.create(out, run_name(recipe, config))
     if runs.leads():
         run.describe(source, graph, config)

@@ -16,15 +16,32 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.rows import sample_batches
 
 
-def check(program: Program, loss: Loss, config: Config, dataset: DataSet) -> None:
-    """Looks at everything that can be known before training.
+def check_served(program: Program) -> None:
+    """Refuses a recipe that looks at what the trainer has not.
 
     Raises:
-        RRLError: RRL404 for a recipe that relates nothing, or that looks at a teacher or a bank,
-            RRL405 for batches too small for the loss, RRL502 for a batch size that the devices or
-            the data set cannot serve.
+        RRLError: RRL404 for each call that looks at a teacher or a bank.
     """
-    _check_served(program)
+    faults = []
+    for call in calls_of(program.graph):
+        if Need("space", "teacher") in call.signature.needs(call.arguments):
+            message = f"`{call}` compares rows by a teacher, and the trainer has none"
+            faults.append(Diagnostic("RRL404", message, hint="write `space=projection`"))
+        if call.arguments.get("bank"):
+            message = f"`{call}` looks at earlier rows, and the trainer keeps none"
+            faults.append(Diagnostic("RRL404", message, hint="write `bank=0`"))
+    if faults:
+        raise RRLError(faults)
+
+
+def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet) -> None:
+    """Refuses batches that the loss, the devices or the data set cannot serve.
+
+    Raises:
+        RRLError: RRL404 where the recipe relates nothing in them, RRL405 where they are too small
+            for the loss, RRL502 where they do not divide among the devices, or are larger than the
+            data set.
+    """
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
@@ -69,20 +86,6 @@ def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Ten
     generator = torch.Generator().manual_seed(seed)
     spaces = program.requires.spaces
     return {name: torch.randn(rows, 8, generator=generator) for name in spaces}
-
-
-def _check_served(program: Program) -> None:
-    """Refuses what the trainer has not."""
-    faults = []
-    for call in calls_of(program.graph):
-        if Need("space", "teacher") in call.signature.needs(call.arguments):
-            message = f"`{call}` compares rows by a teacher, and the trainer has none"
-            faults.append(Diagnostic("RRL404", message, hint="write `space=projection`"))
-        if call.arguments.get("bank"):
-            message = f"`{call}` looks at earlier rows, and the trainer keeps none"
-            faults.append(Diagnostic("RRL404", message, hint="write `bank=0`"))
-    if faults:
-        raise RRLError(faults)
 
 
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,12 +108,12 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
 
 
 @contextmanager
-def pointing_at(settings: list[Setting], key: str) -> Iterator[None]:
-    """Shows errors without a place at the setting below `key` that they are about."""
+def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
+    """Shows errors without a place at the setting below one of the keys that they are about."""
     try:
         yield
     except RRLError as problem:
-        near = [setting for setting in settings if setting.place[0] == key]
+        near = [setting for setting in settings if setting.place[0] in keys]
         raise RRLError(_placed(each, near) for each in problem.diagnostics) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from rrl_dsl.training.models import build_backbone
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import Setting, pointing_at
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -68,18 +69,30 @@ def load_data(config: Config) -> DataSet:
     )
 
 
-def build(graph: Graph, config: Config, dataset: DataSet) -> RelationalModule:
+def build(
+    graph: Graph, config: Config, dataset: DataSet, settings: Sequence[Setting] = ()
+) -> RelationalModule:
     """The module of a run with fresh weights, after every check that needs no training.
+
+    Args:
+        graph: The recipe.
+        config: The configuration.
+        dataset: The data.
+        settings: What of the configuration the user wrote, for errors to point at.
 
     Raises:
         RRLError: Where data set, recipe, loss, model and machine do not go together.
     """
-    precision_of(config)
+    with pointing_at(settings, "accelerator", "devices", "precision"):
+        precision_of(config)
     program = compile_recipe(graph, seed=config.seed)
     loss = create_loss(config.loss.name, **config.loss.options)
-    checks.check_columns(program, dataset)
-    checks.bind(program, dataset)
-    checks.check(program, loss, config, dataset)
+    checks.check_served(program)
+    with pointing_at(settings, "dataset"):
+        checks.check_columns(program, dataset)
+        checks.bind(program, dataset)
+    with pointing_at(settings, "batch_size"):
+        checks.check_batches(program, loss, config, dataset)
     _quiet()
     L.seed_everything(config.seed, verbose=False)
     classes = len(dataset.class_names["label"])
@@ -124,18 +137,18 @@ def precision_of(config: Config) -> Precision:
     """The precision of a run: as asked for, else bfloat16 on a GPU that has it.
 
     Raises:
-        RRLError: RRL506 where a GPU is asked for and there is none.
+        RRLError: RRL506 where more is asked for than this machine has.
     """
     has_gpu = torch.cuda.is_available()
     if config.accelerator == "gpu" and not has_gpu:
         hint = "use `--set accelerator=cpu`, or install a torch that finds the GPU"
-        raise error("RRL506", "there is no CUDA device on this machine", hint=hint)
+        raise error("RRL506", "the `accelerator` is gpu, and there is no CUDA device", hint=hint)
     on_gpu = has_gpu and config.accelerator != "cpu"
     if on_gpu and config.devices > torch.cuda.device_count():
-        message = f"{config.devices} devices are wanted and there are {torch.cuda.device_count()}"
+        message = f"`devices` is {config.devices}, and there are {torch.cuda.device_count()}"
         raise error("RRL506", message)
     if config.precision == "16-mixed" and not on_gpu:
-        message = "16-bit floats need a GPU"
+        message = "the `precision` 16-mixed needs a GPU"
         raise error("RRL506", message, hint="use `--precision bf16-mixed` or `--precision 32`")
     if config.precision == "auto":
         return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
