@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from lark import Token
 from lsprotocol import types
 
 from rrl_dsl.editor.analysis import Analysis
@@ -68,17 +70,12 @@ def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol |
     definition = analysis.names.get(span_of(token))
     if definition is not None:
         return Symbol(document.uri, analysis, definition)
-    place = place_of(analysis, token)
-    if place.call is None or not (place.after and place.after[0].type == "EQUAL"):
-        return None
-    recipe = analysis.found.definitions.get(place.call.name)
-    if recipe is None or recipe.target is None:
-        return None
-    other = documents.analysis_of(recipe.target)
+    target = _recipe_given(analysis, token)
+    other = None if target is None else documents.analysis_of(target)
     known = None if other is None else other.found.definitions.get(token)
-    if other is None or known is None or known.kind != "param":
+    if target is None or other is None or known is None or known.kind != "param":
         return None
-    return Symbol(documents.uri_of(recipe.target), other, known)
+    return Symbol(documents.uri_of(target), other, known)
 
 
 def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
@@ -190,11 +187,18 @@ def _import_in(analysis: Analysis, offset: int) -> Definition | None:
 
 
 def _arguments(analysis: Analysis, symbol: Symbol) -> Iterator[Span]:
-    """Where calls of an imported recipe name one of its parameters."""
-    target = symbol.analysis.path
-    imports = {name for name, each in analysis.found.definitions.items() if each.target == target}
-    for expression in analysis.expressions():
-        if isinstance(expression, syntax.Call) and expression.name.text in imports:
-            for argument in expression.arguments:
-                if argument.name is not None and argument.name.text == symbol.definition.name:
-                    yield argument.name.span
+    """Where calls of an imported recipe name one of its parameters, in broken statements too."""
+    for token in analysis.tokens:
+        if token.type == "NAME" and token == symbol.definition.name:
+            target = _recipe_given(analysis, token)
+            if target is not None and target == symbol.analysis.path:
+                yield span_of(token)
+
+
+def _recipe_given(analysis: Analysis, token: Token) -> Path | None:
+    """The imported recipe that a word gives a parameter of, as it is written."""
+    place = place_of(analysis, token)
+    if place.call is None or not (place.after and place.after[0].type == "EQUAL"):
+        return None
+    recipe = analysis.found.definitions.get(place.call.name)
+    return None if recipe is None else recipe.target

@@ -17,6 +17,7 @@ from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.editor.navigation import Occurrence, Symbol, occurrences, symbol_at
 from rrl_dsl.editor.place import place_of
+from rrl_dsl.editor.words import is_looked_up
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.graph.types import Choice, Field
 from rrl_dsl.language.lexer import tokens_of
@@ -139,4 +140,4 @@ def _stands_for_itself(analysis: Analysis, token: Token, symbol: Symbol) -> bool
     parameter = None if signature is None else call.parameter(signature)
     is_word = parameter is not None and isinstance(parameter.type, Field | Choice)
     alone = bool(place.after) and place.after[0].type in ("COMMA", "RPAR")
-    return is_word and alone and symbol.definition.kind != "param"
+    return is_word and alone and not is_looked_up(symbol.definition)

@@ -48,5 +48,10 @@ def statement_of(analysis: Analysis, definition: Definition) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def is_looked_up(definition: Definition) -> bool:
+    """Whether the name stands for its value also where a word would be taken as it is."""
+    return definition.kind == "param" or isinstance(definition.meaning, str)
+
+
 def _default(parameter: Parameter) -> str:
     return str(parameter).partition("=")[2]

@@ -244,6 +244,27 @@ def test_renaming_a_parameter_of_another_recipe(tmp_path: Path, opened: tuple[st
     }
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'import "base.rrl" as b\nb(frac=0.2\n',
+        'import "base.rrl" as b\nlet c = ) | b(frac=0.2)\nb(frac=0.3) | c\n',
+        'import "base.rrl" as b\nssl( | b(by="label", frac=0.2)) +\n',
+    ],
+)
+def test_renaming_reaches_statements_that_are_broken(tmp_path: Path, text: str):
+    folder = Folder(tmp_path, {"base.rrl": BASE, "mine.rrl": text}, ("base.rrl", "mine.rrl"))
+    for name, place in (("base.rrl", at(BASE, "frac")), ("mine.rrl", at(text, "frac"))):
+        assert folder.renamed(name, place, "share")["mine.rrl"] == text.replace("frac", "share")
+
+
+def test_a_word_that_an_error_hides_is_not_left_behind(tmp_path: Path):
+    text = 'let pick = "coarse"\nsupervised(labels=pick) | ) supervised(labels=pick)\n'
+    folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
+    with pytest.raises(rename.Refused, match="`pick` also stands in line 2"):
+        folder.renamed("mine.rrl", at(text, "pick"), "field")
+
+
 def test_renaming_reaches_what_is_open_and_not_on_disk(tmp_path: Path):
     folder = Folder(tmp_path, {"base.rrl": BASE}, ("base.rrl",))
     text = 'import "base.rrl" as b\nb(frac=0.2)\n'
