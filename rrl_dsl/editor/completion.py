@@ -18,7 +18,7 @@ from rrl_dsl.editor.fields import field_words
 from rrl_dsl.editor.fitting import Fitting
 from rrl_dsl.editor.listing import files_below
 from rrl_dsl.editor.place import CallAround, Place, place_at, string_at
-from rrl_dsl.editor.words import kind_of, parameter_in_words, statement_of
+from rrl_dsl.editor.words import is_looked_up, kind_of, parameter_in_words, statement_of
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
 from rrl_dsl.graph.link_tables import SUFFIXES
@@ -71,14 +71,21 @@ class Suggestion:
     snippet: str = ""
 
 
-def complete(analysis: Analysis, offset: int, *, snippets: bool) -> list[types.CompletionItem]:
-    """What may be written at an offset.
+@dataclass(frozen=True)
+class Ability:
+    """What the editor can do with a suggestion.
 
-    Args:
-        analysis: The text.
-        offset: Where.
-        snippets: Whether the editor fills in snippets.
+    Attributes:
+        snippets: Whether it fills in snippets.
+        insert_replace: Whether its user says if the rest of a word stays or is replaced.
     """
+
+    snippets: bool = False
+    insert_replace: bool = False
+
+
+def complete(analysis: Analysis, offset: int, able: Ability) -> list[types.CompletionItem]:
+    """What may be written at an offset, in the place of the word or string around it."""
     string = string_at(analysis, offset)
     place = place_at(analysis, offset)
     if string is not None:
@@ -86,20 +93,24 @@ def complete(analysis: Analysis, offset: int, *, snippets: bool) -> list[types.C
         closed = offset < span.end and check(string, analysis.source) is None
         written = Span(span.start + 1, span.end - 1 if closed else offset)
         found = _in_string(analysis, span.start, analysis.source.text[written.start : offset])
-        return _items(found, analysis, written, snippets)
+        return _items(found, analysis, written, written.end, able)
     if place is None:
         return []
-    return _items(_suggestions(analysis, place), analysis, place.span, snippets)
+    return _items(_suggestions(analysis, place), analysis, place.span, place.end, able)
 
 
 def _items(
-    suggestions: Iterable[Suggestion], analysis: Analysis, span: Span, snippets: bool
+    suggestions: Iterable[Suggestion], analysis: Analysis, typed: Span, end: int, able: Ability
 ) -> list[types.CompletionItem]:
-    place = analysis.positions.range(span)
+    inserted = analysis.positions.range(typed)
+    replaced = analysis.positions.range(Span(typed.start, end))
     items: list[types.CompletionItem] = []
     for index, each in enumerate(sorted(suggestions, key=lambda suggestion: suggestion.rank)):
-        snippet = each.snippet if snippets else ""
+        snippet = each.snippet if able.snippets else ""
         text = snippet or each.text or each.label
+        edit: types.TextEdit | types.InsertReplaceEdit = types.TextEdit(replaced, text)
+        if able.insert_replace:
+            edit = types.InsertReplaceEdit(text, inserted, replaced)
         doc = types.MarkupContent(types.MarkupKind.Markdown, each.doc)
         items.append(
             types.CompletionItem(
@@ -109,7 +120,7 @@ def _items(
                 documentation=doc if each.doc else None,
                 sort_text=f"{each.rank}{index:04}",
                 insert_text_format=types.InsertTextFormat.Snippet if snippet else None,
-                text_edit=types.TextEdit(place, text),
+                text_edit=edit,
             )
         )
     return items
@@ -312,17 +323,17 @@ def _values(
     elif isinstance(wanted, File):
         yield from _quoted(analysis, SUFFIXES)
     if isinstance(wanted, Field | Choice):
-        yield from _params(analysis, place)
+        yield from _words(analysis, place)
     else:
         yield from _operands(analysis, place)
 
 
-def _params(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
-    """The parameters that may stand where a word would be taken as it is."""
+def _words(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
+    """The names that are looked up where other words are taken as they are."""
     names = _names(analysis, place)
     fitting = Fitting(analysis, place, names)
     for name, definition in names.items():
-        if definition is not None and definition.kind == "param" and fitting.fits(name):
+        if definition is not None and is_looked_up(definition) and fitting.fits(name):
             yield _name(analysis, name, definition)
 
 

@@ -20,6 +20,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from rrl_dsl import __version__
 from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.completion import Ability
 from rrl_dsl.editor.density import Densities
 from rrl_dsl.editor.diagnostics import diagnostics_of
 from rrl_dsl.editor.documents import Document, Documents
@@ -80,7 +81,7 @@ class Server(LanguageServer):
     Attributes:
         documents: The open texts.
         densities: What is known of the density of graphs.
-        snippets: Whether the editor fills in snippets.
+        completing: What the editor can do with suggestions.
         stopped: Whether the editor has asked the server to shut down.
     """
 
@@ -88,7 +89,7 @@ class Server(LanguageServer):
         super().__init__("rrl-dsl", __version__, protocol_cls=Protocol)
         self.documents = Documents()
         self.densities = Densities()
-        self.snippets = False
+        self.completing = Ability()
         self.stopped = False
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 

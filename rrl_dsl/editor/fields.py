@@ -7,6 +7,7 @@ from typing import Final
 
 from rrl_dsl.editor.analysis import Analysis, expressions_in
 from rrl_dsl.editor.place import Place
+from rrl_dsl.editor.words import is_looked_up
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.types import MODEL_SPACES, Field
 from rrl_dsl.language import syntax
@@ -37,8 +38,8 @@ def field_words(
     for expression in expressions_in(statements):
         if isinstance(expression, syntax.Call):
             words += (word for word, theirs in _named_in(expression) if theirs == kind)
-    params = {name for name, each in analysis.found.definitions.items() if each.kind == "param"}
-    known = [word for word in dict.fromkeys(words) if is_name(word) and word not in params]
+    taken = {name for name, each in analysis.found.definitions.items() if is_looked_up(each)}
+    known = [word for word in dict.fromkeys(words) if is_name(word) and word not in taken]
     return [word for word in known if word not in (*MODEL_SPACES, "_")]
 
 

@@ -88,7 +88,8 @@ class Fitting:
             case syntax.Let(value=value):
                 expressions.value(value)
             case syntax.Result(value=value) | syntax.Contrast(value=value):
-                if not isinstance(expressions.value(value), Graph | Poison):
+                found_graph = isinstance(expressions.value(value), Graph | Poison)
+                if not found_graph and self._place.call is None:  # an argument decides no type
                     faults.add(("RRL210", "a recipe and a contrast are graphs"))
             case _:
                 return None

@@ -80,12 +80,14 @@ class Place:
 
     Attributes:
         span: What is there of the word, up to the place.
+        end: Where the word ends, after the place if that is inside of it.
         before: The tokens of the statement before the word, without line breaks and comments.
         after: Those of the statement after it.
         first_in_line: Whether the word is the first in its line.
     """
 
     span: Span
+    end: int
     before: tuple[Token, ...]
     after: tuple[Token, ...]
     first_in_line: bool
@@ -157,15 +159,17 @@ def place_at(analysis: Analysis, offset: int) -> Place | None:
     """What stands around an offset; None inside comments, numbers and strings."""
     inside = _inside(analysis, offset)
     if inside is None:
-        return _around(analysis, Span(offset, offset))
+        return _around(analysis, Span(offset, offset), offset)
     if inside.type == "NAME" or inside.isalpha():
-        return _around(analysis, Span(span_of(inside).start, offset))
+        span = span_of(inside)
+        return _around(analysis, Span(span.start, offset), span.end)
     return None
 
 
 def place_of(analysis: Analysis, token: Token) -> Place:
     """What stands around a token, and before and after it."""
-    return _around(analysis, span_of(token))
+    span = span_of(token)
+    return _around(analysis, span, span.end)
 
 
 def place_around(analysis: Analysis, offset: int) -> Place | None:
@@ -192,7 +196,7 @@ def _inside(analysis: Analysis, offset: int) -> Token | None:
     return None
 
 
-def _around(analysis: Analysis, word: Span) -> Place:
+def _around(analysis: Analysis, word: Span, end: int) -> Place:
     """The statement that a word would be in, if it were a name."""
     tokens = [each for each in analysis.tokens if each.type != "COMMENT"]
     before = [each for each in tokens if span_of(each).end <= word.start]
@@ -203,7 +207,7 @@ def _around(analysis: Analysis, word: Span) -> Place:
         at = next((index for index, token in enumerate(line.tokens) if token is name), None)
         if at is not None:
             left, right = line.tokens[:at], line.tokens[at + 1 :]
-            return Place(word, tuple(left), tuple(right), first_in_line)
+            return Place(word, end, tuple(left), tuple(right), first_in_line)
     raise AssertionError("the name is in one of the statements")
 
 

@@ -41,7 +41,10 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
     _set_folders(ls, folders)
     text, workspace = params.capabilities.text_document, params.capabilities.workspace
     item = text and text.completion and text.completion.completion_item
-    ls.snippets = bool(item and item.snippet_support)
+    ls.completing = completion.Ability(
+        snippets=bool(item and item.snippet_support),
+        insert_replace=bool(item and item.insert_replace_support),
+    )
     edit = workspace and workspace.workspace_edit
     ls.documents.versioned = bool(edit and edit.document_changes)
 
@@ -112,7 +115,7 @@ def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList
     at = ls.asked(params)
     if at is None:
         return None
-    items = completion.complete(at.analysis, at.offset, snippets=ls.snippets)
+    items = completion.complete(at.analysis, at.offset, ls.completing)
     return types.CompletionList(is_incomplete=False, items=items)
 
 

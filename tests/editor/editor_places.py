@@ -5,7 +5,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from rrl_dsl.editor.analysis import Analysis
-from rrl_dsl.editor.completion import complete
+from rrl_dsl.editor.completion import Ability, complete
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.span import Source
 
@@ -26,7 +26,7 @@ def marked(text: str, folder: Path | None = None) -> tuple[Analysis, int]:
 
 def items(text: str, folder: Path | None = None, **how: bool) -> list[types.CompletionItem]:
     analysis, offset = marked(text, folder)
-    found = complete(analysis, offset, **{"snippets": True, **how})
+    found = complete(analysis, offset, Ability(**{"snippets": True, **how}))
     assert [each.sort_text for each in found] == sorted({str(each.sort_text) for each in found})
     return found
 

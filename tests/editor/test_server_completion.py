@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 from random_recipes import recipes, text_of
 
-from rrl_dsl.editor.completion import complete
+from rrl_dsl.editor.completion import Ability, complete
 from rrl_dsl.editor.fitting import MAX_TOKENS
 from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.language.lexer import tokens_of
@@ -193,6 +193,17 @@ def test_in_a_call(text: str, labels: list[str]):
     assert offered(HEAD + text) == labels
 
 
+def test_a_name_that_holds_a_word_is_offered_where_words_are():
+    text = 'let pick = "row"\nlet half = 0.5\nssl() | corrupt(unit=pick)\n'
+    assert offered(text.replace("=pick", "=^")) == ["sample", "row", "pick"]
+    text = 'let pick = "coarse"\nlet half = 0.5\nsupervised(labels=pick) | supervised(labels=^'
+    assert offered(text) == ["label", "coarse", "pick"]
+
+
+def test_values_of_a_transform_that_has_no_graph_yet():
+    assert offered(f"{HEAD}keep(^") == ["p=", "unit=", "redraw=", "seed=", *VALUES_OF_FRAC]
+
+
 def test_arguments_come_with_their_type_and_what_they_are():
     frac, labels, per_class, _, *_ = items("supervised(^")
     assert frac.detail == "Fraction = 1.0, or a schedule"
@@ -252,9 +263,19 @@ def test_a_name_shows_its_kind_and_its_definition():
     assert known.documentation.value == "```rrl\nlet known = supervised(frac=share)\n```"
 
 
-def test_the_word_is_replaced_up_to_the_cursor():
-    edit = items("# 😀\nssl() | kn^own")[0].text_edit
-    assert edit.range == types.Range(types.Position(1, 8), types.Position(1, 10))
+def test_the_word_around_the_cursor_is_replaced():
+    text = "# 😀\nssl() | kn^own & all()"
+    typed = types.Range(types.Position(1, 8), types.Position(1, 10))
+    whole = types.Range(types.Position(1, 8), types.Position(1, 13))
+    assert items(text)[0].text_edit.range == whole
+    edit = items(text, insert_replace=True)[0].text_edit
+    assert (edit.insert, edit.replace) == (typed, whole)
+
+
+@pytest.mark.parametrize("text", ["ssl() | ^known", "supervised(^frac=0.3)", "keep(^0.9)"])
+def test_before_a_word_something_is_inserted(text: str):
+    edit = items(text)[0].text_edit
+    assert edit.range.start == edit.range.end
 
 
 # laws
@@ -268,7 +289,7 @@ def test_nothing_that_is_offered_is_an_error_of_type(recipe, data):
     names = [each.start_pos for each in tokens_of(Source(text)) if each.type == "NAME"]
     cut = text[: data.draw(st.sampled_from([each for each in names if each >= len(head)]))]
     level = cut.count("(") - cut.count(")")
-    for each in complete(analysed(cut), len(cut), snippets=False):
+    for each in complete(analysed(cut), len(cut), Ability()):
         if each.label.endswith("="):
             continue
         word = each.text_edit.new_text

@@ -15,7 +15,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from rrl_dsl.editor import rename
-from rrl_dsl.editor.completion import complete
+from rrl_dsl.editor.completion import Ability, complete
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.editor.formatting import formatting
 from rrl_dsl.editor.hover import hover_at
@@ -218,7 +218,7 @@ def answers_at(
     """What the server and what a fresh look say about a place."""
     uri, at = document.uri, editor.at(document.uri, place)
     analysis = fresh.analysed(document)
-    items = complete(analysis, place, snippets=True)
+    items = complete(analysis, place, Ability(snippets=True))
     yield editor.complete(uri, place), sorted(items, key=lambda each: each.sort_text or "")
     hover, known = editor.hover(uri, place), hover_at(analysis, place)
     yield hover is None, known is None
