@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from lark import Token
 
 from rrl_dsl.editor.positions import Encoding, Positions
-from rrl_dsl.graph.imports import Library
+from rrl_dsl.graph.imports import Library, Resolve
 from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Definition, Meaning, Resolution
-from rrl_dsl.graph.types import Refusal
+from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.lexer import tokens_of
@@ -46,9 +47,10 @@ class Analysis:
         self.positions = Positions(source, encoding)
         self.source = readable(source)
         overlay = _Asked(texts)
-        self._library = Library(overlay)
+        self._library = _Noting(overlay)
         self.found: Resolution = analyse(self.source, library=self._library)
-        read = overlay.asked | self.found.files | set(self._named())
+        named = _named_in(self.source, self.statements)
+        read = overlay.asked | self.found.files | self._library.named | set(named)
         self.files = {path: state_of(path, texts) for path in read}
 
     @property
@@ -98,15 +100,6 @@ class Analysis:
         """Every expression in it, each before the ones inside it."""
         return expressions_in(self.statements)
 
-    def strings(self) -> Iterator[syntax.String]:
-        """Every string in it that was read, those of imports too."""
-        for statement in self.statements:
-            if isinstance(statement, syntax.Import):
-                yield statement.file
-        for expression in self.expressions():
-            if isinstance(expression, syntax.String):
-                yield expression
-
     # what it means
 
     @cached_property
@@ -142,13 +135,6 @@ class Analysis:
         known = found.definitions if found is not None else {}
         return {name: each for name, each in known.items() if each.kind == "param"}
 
-    def _named(self) -> Iterator[Path]:
-        """Every file that a string might name."""
-        if self.source.directory is not None:
-            for string in self.strings():
-                if string.value:
-                    yield self.source.directory / string.value
-
 
 class _Asked(dict[Path, str]):
     """Texts that stand for files, and which of them, or of files on disk, were asked for."""
@@ -162,11 +148,51 @@ class _Asked(dict[Path, str]):
         return super().get(path, otherwise)
 
 
+class _Noting(Library):
+    """The imported files, and every file that one of them might name.
+
+    A file that could not be read is not among those that a resolution says were read.
+    """
+
+    def __init__(self, overlay: Mapping[Path, str]) -> None:
+        super().__init__(overlay)
+        self.named: set[Path] = set()
+
+    def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
+        def noting(
+            recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library
+        ) -> Resolution:
+            words = [each for each in params.values() if isinstance(each, str)]
+            self.named.update(_named_in(recipe.source, recipe.statements, words))
+            return resolve(recipe, params, library)
+
+        return super().resolve(path, params, noting)
+
+
 def expressions_in(statements: Iterable[syntax.Statement]) -> Iterator[syntax.Expression]:
     """Every expression in some statements, each before the ones inside it."""
     for statement in statements:
         if isinstance(statement, syntax.Let | syntax.Contrast | syntax.Result | syntax.Param):
             yield from _expressions(statement.value)
+
+
+def _strings_in(statements: Sequence[syntax.Statement]) -> Iterator[syntax.String]:
+    for statement in statements:
+        if isinstance(statement, syntax.Import):
+            yield statement.file
+    for expression in expressions_in(statements):
+        if isinstance(expression, syntax.String):
+            yield expression
+
+
+def _named_in(
+    source: Source, statements: Sequence[syntax.Statement], words: Iterable[str] = ()
+) -> Iterator[Path]:
+    """Every file that a text might name, in a string or by a word that a parameter was given."""
+    if source.directory is not None:
+        for word in (*(each.value for each in _strings_in(statements)), *words):
+            if word:
+                yield source.directory / word
 
 
 def readable(source: Source) -> Source:
@@ -185,14 +211,24 @@ def resolved(path: Path) -> Path:
 
 
 def state_of(path: Path, texts: Mapping[Path, str]) -> object:
-    """Something that differs once a file, or the text that stands for it, does."""
+    """Something that differs once a file, or the text that stands for it, does.
+
+    Of a file that is not there, once its folder does: errors name the file that may be meant.
+    """
     if path in texts:
         return texts[path]
+    found = _stat(path)
+    if found is None:
+        folder = _stat(path.parent)
+        return None if folder is None else folder.st_mtime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        found = path.stat()
+        return path.stat()
     except (OSError, ValueError):  # ValueError: a path with a null character
         return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _expressions(node: syntax.Expression) -> Iterator[syntax.Expression]:

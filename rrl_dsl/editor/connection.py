@@ -10,13 +10,19 @@ import asyncio
 import logging
 import sys
 import typing
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidRequest,
+    JsonRpcServerNotInitialized,
+)
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from rrl_dsl import __version__
 from rrl_dsl.editor.analysis import Analysis
@@ -33,11 +39,36 @@ _log = logging.getLogger(__name__)
 
 
 class Protocol(LanguageServerProtocol):
-    """The protocol without a copy of the open texts.
+    """The protocol without a copy of the open texts, and with an answer to every request.
 
-    The one that pygls keeps takes further characters for line ends (form feeds, U+2028), which an
-    editor and the language do not.
+    The copy that pygls keeps takes further characters for line ends (form feeds, U+2028), which an
+    editor and the language do not; and an editor would wait for ever for an answer that pygls does
+    not give, to a request that comes after the end or that is not well formed.
     """
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """A message by its type; a request that is none of its method's is answered by an error."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as problem:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], error=problem.to_response_error())
+            raise
+
+    def handle_message(self, message: RPCMessage) -> None:
+        """Answers a message; before and after the conversation with an error, or not at all."""
+        method = getattr(message, "method", None)  # an answer of the editor has none
+        problem: JsonRpcException | None = None
+        if self._shutdown:
+            problem = JsonRpcInvalidRequest("the server has been shut down")
+        elif self._workspace is None and method != types.INITIALIZE:
+            problem = JsonRpcServerNotInitialized("`initialize` comes first")
+        elif self._workspace is not None and method == types.INITIALIZE:
+            problem = JsonRpcInvalidRequest("`initialize` comes once")
+        if problem is None or method == types.EXIT:
+            super().handle_message(message)
+        elif isinstance(message, RPCRequest):
+            self._send_response(message.id, error=problem.to_response_error())
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> _Steps:
@@ -94,11 +125,15 @@ class Server(LanguageServer):
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 
     def text(self, uri: str) -> Document | None:
-        """An open text; where a file that it reads has changed, its diagnostics are due."""
-        document = self.documents.get(uri)
-        if document is not None and uri not in self._waiting and self._is_outdated(document):
-            self.schedule(document)
-        return document
+        """An open text.
+
+        The diagnostics of all texts that read a file that has changed are due: the answer may
+        rest on a fresh look at any of them, after which none would seem outdated.
+        """
+        for document in self._outdated():
+            if document.uri not in self._waiting:
+                self.schedule(document)
+        return self.documents.get(uri)
 
     def asked(self, params: _AboutPlace) -> Question | None:
         """The place in an open text that a question is about."""
@@ -119,13 +154,14 @@ class Server(LanguageServer):
 
     def schedule_outdated(self) -> None:
         """Does so for every open text of which something changed, or a file that it reads."""
-        for document in self.documents:
-            if self._is_outdated(document):
-                self.schedule(document)
+        for document in self._outdated():
+            self.schedule(document)
 
-    def _is_outdated(self, document: Document) -> bool:
-        analysis = document.analysis
-        return analysis is None or not analysis.is_current(self.documents.texts)
+    def _outdated(self) -> Iterator[Document]:
+        texts = self.documents.texts
+        for document in self.documents:
+            if document.analysis is None or not document.analysis.is_current(texts):
+                yield document
 
     def publish(self, uri: str) -> None:
         """Publishes the diagnostics of an open text as it is now."""
