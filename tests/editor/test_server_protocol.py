@@ -1,0 +1,82 @@
+"""Every request has an answer, also one that comes too early, too late or malformed."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+INVALID_PARAMS, INVALID_REQUEST, NOT_INITIALIZED = -32602, -32600, -32002
+INITIALIZE = ("initialize", {"processId": None, "rootUri": None, "capabilities": {}})
+OPEN = (
+    "textDocument/didOpen",
+    {"textDocument": {"uri": "untitled:a", "languageId": "rrl", "version": 1, "text": "ssl("}},
+)
+PLACE = {"textDocument": {"uri": "untitled:a"}, "position": {"line": 0, "character": 1}}
+HOVER = ("textDocument/hover", PLACE)
+
+
+def conversation(*messages: tuple[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """What the server sends, and how it ends.
+
+    Args:
+        messages: Methods and parameters; the place of a request among them is its number.
+    """
+    sent = b""
+    for number, (method, params) in enumerate(messages):
+        kind = types.METHOD_TO_TYPES[method][1]  # a notification has no answer
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        body = json.dumps(message if kind is None else {**message, "id": number}).encode()
+        sent += b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    done = subprocess.run(
+        [sys.executable, "-m", "rrl_dsl", "lsp"], input=sent, capture_output=True, timeout=60
+    )
+    bodies = re.split(rb"Content-Length: \d+\r\n(?:Content-Type: .*\r\n)?\r\n", done.stdout)[1:]
+    return [json.loads(each) for each in bodies], done.returncode
+
+
+def answers(received: list[dict[str, Any]]) -> dict[int, int | None]:
+    """The code of the error that answers each request; None for an answer that is none."""
+    found = [each for each in received if "id" in each and "method" not in each]
+    return {each["id"]: each.get("error", {}).get("code") for each in found}
+
+
+def test_what_comes_before_the_beginning():
+    received, end = conversation(HOVER, OPEN, INITIALIZE, HOVER, ("shutdown", None), ("exit", None))
+    assert answers(received) == {0: NOT_INITIALIZED, 2: None, 3: None, 4: None}
+    assert not any(
+        each.get("method") == types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS for each in received
+    )
+    assert end == 0
+
+
+def test_what_comes_after_the_end():
+    last = (HOVER, OPEN, ("shutdown", None), ("exit", None))
+    received, end = conversation(INITIALIZE, ("shutdown", None), *last)
+    assert answers(received) == {0: None, 1: None, 2: INVALID_REQUEST, 4: INVALID_REQUEST}
+    assert end == 0
+
+
+def test_a_second_beginning():
+    received, end = conversation(INITIALIZE, INITIALIZE, HOVER)
+    assert answers(received) == {0: None, 1: INVALID_REQUEST, 2: None}
+    assert end == 1, "there was no `exit`"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        None,
+        [],
+        {},
+        {"textDocument": {"uri": "untitled:a"}},
+        {**PLACE, "position": {"line": -1, "character": 0}},
+        {**PLACE, "position": {"line": "x", "character": 0}},
+    ],
+)
+def test_what_is_not_well_formed(params: Any):
+    received, _ = conversation(INITIALIZE, (HOVER[0], params), HOVER, ("shutdown", None))
+    assert answers(received) == {0: None, 1: INVALID_PARAMS, 2: None, 3: None}
