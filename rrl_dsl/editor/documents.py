@@ -100,6 +100,13 @@ class Documents:
         """The open text that stands for a file."""
         return next((each for each in self if each.path == path), None)
 
+    def is_there(self, path: Path) -> bool:
+        """Whether a file is open, or on disk."""
+        try:
+            return self.at(path) is not None or path.is_file()
+        except (OSError, ValueError):  # ValueError: a path with a null character
+            return False
+
     def uri_of(self, path: Path) -> str:
         """What the editor calls a file."""
         document = self.at(path)

@@ -52,19 +52,26 @@ def kind_of_field(signature: Signature, parameter: Parameter) -> str | None:
     return next((need.kind for need in needs if need.name == _PROBE), None)
 
 
-def _named_in(call: syntax.Call) -> Iterator[tuple[str, str | None]]:
-    """The fields that the arguments of a call name, each with its kind."""
+def arguments_of(call: syntax.Call) -> Iterator[tuple[Parameter, syntax.Expression]]:
+    """The arguments of a call of a built-in, each with its parameter, as far as they have one."""
     signature = signatures().get(call.name.text)
-    slots = [each for each in signature.parameters if each.positional] if signature else []
+    if signature is None:
+        return
+    slots = [each for each in signature.parameters if each.positional]
     for index, argument in enumerate(call.arguments):
-        if signature is None:
-            return
         parameter = slots[index] if argument.name is None and index < len(slots) else None
         if argument.name is not None:
             parameter = signature.parameter(argument.name.text)
-        if parameter is not None and isinstance(parameter.type, Field):
-            kind = kind_of_field(signature, parameter)
-            if isinstance(argument.value, syntax.Name):
-                yield argument.value.text, kind
-            elif isinstance(argument.value, syntax.String):
-                yield argument.value.value or "", kind
+        if parameter is not None:
+            yield parameter, argument.value
+
+
+def _named_in(call: syntax.Call) -> Iterator[tuple[str, str | None]]:
+    """The fields that the arguments of a call name, each with its kind."""
+    for parameter, value in arguments_of(call):
+        if isinstance(parameter.type, Field):
+            kind = kind_of_field(signatures()[call.name.text], parameter)
+            if isinstance(value, syntax.Name):
+                yield value.text, kind
+            elif isinstance(value, syntax.String):
+                yield value.value or "", kind

@@ -9,7 +9,8 @@ from lsprotocol import types
 from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.language.diagnostics import Edit, RRLError
 from rrl_dsl.language.format import format_text
-from rrl_dsl.language.span import LINE_END, Span
+from rrl_dsl.language.span import LINE_END, Source, Span
+from rrl_dsl.language.spelling import span_of
 
 
 def formatting(analysis: Analysis) -> list[types.TextEdit] | None:
@@ -18,14 +19,47 @@ def formatting(analysis: Analysis) -> list[types.TextEdit] | None:
     How lines end is the editor's to say: they stay as they are, and new ones end as the first does.
     """
     try:
-        formatted = format_text(analysis.source)
+        return _changes(analysis, format_text(analysis.source))
     except RRLError:
         return None
+
+
+def formatting_of(analysis: Analysis, part: Span) -> list[types.TextEdit] | None:
+    """The same for the whole lines of the statements and comments that a part touches."""
     text = analysis.source.text
+    lines = _lines_of(analysis, part)
+    try:
+        formatted = format_text(Source(text[slice(*lines)])).removesuffix("\n")
+    except RRLError:
+        return None
+    before, after = (LINE_END.sub("\n", each) for each in (text[: lines.start], text[lines.end :]))
+    return _changes(analysis, f"{before}{formatted}{after}")
+
+
+def _changes(analysis: Analysis, formatted: str) -> list[types.TextEdit]:
     return [
         types.TextEdit(analysis.positions.range(edit.span), edit.text)
-        for edit in line_edits(text, formatted)
+        for edit in line_edits(analysis.source.text, formatted)
     ]
+
+
+def _lines_of(analysis: Analysis, part: Span) -> Span:
+    """The lines from the first to the last of the statements and comments in a part's lines."""
+    source = analysis.source
+    last = part.end - 1 if part.end > part.start else part.end  # not the line that begins there
+    lines = _whole(source, Span(part.start, last))
+    comments = (span_of(each) for each in analysis.tokens if each.type == "COMMENT")
+    spans = (*(each.span for each in analysis.statements), *comments)
+    touched = [each for each in spans if each.start <= lines.end and lines.start <= each.end]
+    if not touched:
+        return Span(part.start, part.start)
+    return _whole(source, Span(min(touched).start, max(each.end for each in touched)))
+
+
+def _whole(source: Source, span: Span) -> Span:
+    """A span from the start of its first line to the end of its last."""
+    first, last = (source.position(each)[0] for each in span)
+    return Span(source.line_start(first), source.line_start(last) + len(source.line(last)))
 
 
 def line_edits(before: str, after: str) -> list[Edit]:

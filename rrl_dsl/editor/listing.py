@@ -1,10 +1,11 @@
-"""The files that a recipe may name: those below its folder."""
+"""The files below a folder: those that a recipe may name, and recipes."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,15 @@ def files_below(analysis: Analysis, endings: tuple[str, ...], written: str) -> I
             found += 1
             if found == MAX_FILES:
                 return
+
+
+def recipes_below(folders: Iterable[Path]) -> Iterator[Path]:
+    """The recipes below some folders, at most `MAX_FILES` of each."""
+    found = (
+        islice((each for each in _walk(folder) if each.suffix == ".rrl"), MAX_FILES)
+        for folder in folders
+    )
+    yield from dict.fromkeys(chain.from_iterable(found))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

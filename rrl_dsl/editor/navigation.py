@@ -12,6 +12,8 @@ from lsprotocol import types
 
 from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.documents import Document, Documents
+from rrl_dsl.editor.links import file_at
+from rrl_dsl.editor.listing import recipes_below
 from rrl_dsl.editor.place import place_of
 from rrl_dsl.editor.words import kind_of
 from rrl_dsl.graph.call import Transform
@@ -94,13 +96,14 @@ def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
 
 
 def definition_at(documents: Documents, document: Document, offset: int) -> types.Location | None:
-    """Where the name at an offset is defined; of an import, the imported file."""
-    analysis = documents.analysed(document)
+    """Where the name at an offset is defined; of an import, and where a file is named, the file."""
     symbol = symbol_at(documents, document, offset)
-    recipe = _import_in(analysis, offset) if symbol is None else symbol.definition
-    target = None if recipe is None else recipe.target
-    if target is not None and (documents.at(target) is not None or target.is_file()):
-        return types.Location(documents.uri_of(target), _START)
+    if symbol is None:
+        file = file_at(documents, documents.analysed(document), offset)
+    else:
+        file = symbol.definition.target
+    if file is not None and documents.is_there(file):
+        return types.Location(documents.uri_of(file), _START)
     return None if symbol is None else _defined(symbol).location
 
 
@@ -146,6 +149,28 @@ def outline(analysis: Analysis) -> list[types.DocumentSymbol]:
     return [found for each in analysis.statements if (found := _entry(analysis, each))]
 
 
+def symbols_below(documents: Documents, query: str) -> Iterator[types.WorkspaceSymbol]:
+    """What the recipes define that are open or below the editor's folders, by a part of its name.
+
+    Letters of the query that stand in the name in order are enough, as editors sort what they get.
+    """
+    open_ = {each.path: each.uri for each in documents}
+    closed = (each for each in recipes_below(documents.folders) if each not in open_)
+    for path in (*filter(None, open_), *closed):
+        analysis = documents.analysis_of(path)
+        for entry in () if analysis is None else outline(analysis):
+            if entry.kind is not types.SymbolKind.Object and _is_part(query.lower(), entry.name):
+                location = types.Location(documents.uri_of(path), entry.selection_range)
+                yield types.WorkspaceSymbol(
+                    location, entry.name, entry.kind, container_name=path.name
+                )
+
+
+def _is_part(query: str, name: str) -> bool:
+    rest = iter(name)
+    return all(letter in rest for letter in query)
+
+
 def _entry(analysis: Analysis, statement: syntax.Statement) -> types.DocumentSymbol | None:
     kinds = types.SymbolKind
     meaning: Meaning | None = None
@@ -176,14 +201,6 @@ def _entry(analysis: Analysis, statement: syntax.Statement) -> types.DocumentSym
 
 def _defined(symbol: Symbol) -> Occurrence:
     return Occurrence(symbol.uri, symbol.analysis, symbol.definition.span)
-
-
-def _import_in(analysis: Analysis, offset: int) -> Definition | None:
-    """The import whose file is named at an offset."""
-    for each in analysis.statements:
-        if isinstance(each, syntax.Import) and each.file.span.start <= offset <= each.file.span.end:
-            return analysis.names.get(each.name.span)
-    return None
 
 
 def _arguments(analysis: Analysis, symbol: Symbol) -> Iterator[Span]:

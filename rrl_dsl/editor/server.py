@@ -18,13 +18,14 @@ from typing import Any, Final
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from rrl_dsl.editor import completion, navigation, rename, signature_help
+from rrl_dsl.editor import completion, navigation, rename, signature_help, structure
 from rrl_dsl.editor.actions import actions_in
 from rrl_dsl.editor.analysis import resolved
 from rrl_dsl.editor.connection import Server
 from rrl_dsl.editor.documents import path_of
-from rrl_dsl.editor.formatting import formatting
+from rrl_dsl.editor.formatting import formatting, formatting_of
 from rrl_dsl.editor.hover import hover_at
+from rrl_dsl.editor.links import links
 
 PATIENCE: Final = 1.0
 """Seconds that a hover waits for the density of its graph."""
@@ -197,12 +198,52 @@ def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.Docume
     return None if document is None else navigation.outline(ls.documents.analysed(document))
 
 
+def workspace_symbols(
+    ls: Server, params: types.WorkspaceSymbolParams
+) -> list[types.WorkspaceSymbol]:
+    """What the recipes of the editor's folders define."""
+    return list(navigation.symbols_below(ls.documents, params.query))
+
+
+def folds(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
+    """What may be folded."""
+    document = ls.text(params.text_document.uri)
+    return None if document is None else structure.folds(ls.documents.analysed(document))
+
+
+def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
+    """What selections grow to."""
+    document = ls.text(params.text_document.uri)
+    if document is None:
+        return None
+    analysis = ls.documents.analysed(document)
+    places = [analysis.positions.offset(each) for each in params.positions]
+    return [structure.selection_at(analysis, each) for each in places]
+
+
+def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
+    """The files that a text names."""
+    document = ls.text(params.text_document.uri)
+    return None if document is None else links(ls.documents, ls.documents.analysed(document))
+
+
 def format_document(
     ls: Server, params: types.DocumentFormattingParams
 ) -> list[types.TextEdit] | None:
     """The changes that bring a text into the one style."""
     document = ls.text(params.text_document.uri)
     return None if document is None else formatting(ls.documents.analysed(document))
+
+
+def format_range(
+    ls: Server, params: types.DocumentRangeFormattingParams
+) -> list[types.TextEdit] | None:
+    """The changes that bring some statements into the one style."""
+    document = ls.text(params.text_document.uri)
+    if document is None:
+        return None
+    analysis = ls.documents.analysed(document)
+    return formatting_of(analysis, analysis.positions.span(params.range))
 
 
 def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
@@ -242,7 +283,12 @@ _FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (types.TEXT_DOCUMENT_PREPARE_RENAME, prepare_rename, None),
     (types.TEXT_DOCUMENT_RENAME, rename_name, None),
     (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols, None),
+    (types.WORKSPACE_SYMBOL, workspace_symbols, None),
+    (types.TEXT_DOCUMENT_FOLDING_RANGE, folds, None),
+    (types.TEXT_DOCUMENT_SELECTION_RANGE, selections, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_LINK, document_links, None),
     (types.TEXT_DOCUMENT_FORMATTING, format_document, None),
+    (types.TEXT_DOCUMENT_RANGE_FORMATTING, format_range, None),
     (
         types.TEXT_DOCUMENT_CODE_ACTION,
         actions,

@@ -76,8 +76,12 @@ def test_any_question_about_any_text_is_answered(editor: Editor, folder: Path, t
 def ask_all(editor: Editor, uri: str) -> None:
     editor.formatting(uri)
     editor.actions(uri, 0, len(editor.texts[uri]))
-    symbols = types.DocumentSymbolParams(types.TextDocumentIdentifier(uri))
+    identifier = types.TextDocumentIdentifier(uri)
+    symbols = types.DocumentSymbolParams(identifier)
     editor.ask(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)
+    editor.ask(types.TEXT_DOCUMENT_FOLDING_RANGE, types.FoldingRangeParams(identifier))
+    editor.ask(types.TEXT_DOCUMENT_DOCUMENT_LINK, types.DocumentLinkParams(identifier))
+    editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams("a"))
 
 
 def ask_about(editor: Editor, uri: str, at: dict[str, Any]) -> None:
@@ -92,6 +96,12 @@ def ask_about(editor: Editor, uri: str, at: dict[str, Any]) -> None:
         (types.TEXT_DOCUMENT_REFERENCES, types.ReferenceParams(context=context, **at)),
     ]:
         editor.ask(method, params)
+    identifier, place = at["text_document"], at["position"]
+    selections = types.SelectionRangeParams(identifier, [place])
+    assert editor.ask(types.TEXT_DOCUMENT_SELECTION_RANGE, selections)
+    options = types.FormattingOptions(tab_size=4, insert_spaces=True)
+    part = types.DocumentRangeFormattingParams(identifier, types.Range(place, place), options)
+    editor.ask(types.TEXT_DOCUMENT_RANGE_FORMATTING, part)
     for method, params in [
         (types.TEXT_DOCUMENT_PREPARE_RENAME, types.PrepareRenameParams(**at)),
         (types.TEXT_DOCUMENT_RENAME, types.RenameParams(new_name="other", **at)),

@@ -30,6 +30,10 @@ def test_what_it_offers():
         assert getattr(able, f"{name}_provider"), name
     for name in ("signature_help", "document_symbol", "document_formatting"):
         assert getattr(able, f"{name}_provider"), name
+    for name in ("document_range_formatting", "folding_range", "selection_range"):
+        assert getattr(able, f"{name}_provider"), name
+    for name in ("document_link", "workspace_symbol"):
+        assert getattr(able, f"{name}_provider"), name
     assert able.diagnostic_provider is None, "they are pushed, and would be shown twice"
     assert editor.quit() == 0
 

@@ -1,0 +1,89 @@
+"""How a text is built: what folds, and what a selection grows to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.language import syntax
+from rrl_dsl.language.span import Span
+from rrl_dsl.language.spelling import span_of
+
+_Kind = types.FoldingRangeKind
+
+
+def folds(analysis: Analysis) -> list[types.FoldingRange]:
+    """What may be folded: statements of several lines, imports, and comments that fill lines."""
+    own = [
+        types.FoldingRange(*lines)
+        for each in analysis.statements
+        if (lines := _lines(analysis, each.span))[0] < lines[1]
+    ]
+    imports = [each.span for each in analysis.statements if isinstance(each, syntax.Import)]
+    return [
+        *own,
+        *_runs(analysis, imports, _Kind.Imports),
+        *_runs(analysis, _comments(analysis), _Kind.Comment),
+    ]
+
+
+def _runs(analysis: Analysis, spans: list[Span], kind: _Kind) -> Iterator[types.FoldingRange]:
+    """What stands in lines that follow each other, together."""
+    first = last = None
+    for start, end in (*(_lines(analysis, each) for each in spans), (-1, -1)):
+        if last is not None and start == last + 1:
+            last = end
+            continue
+        if first is not None and last is not None and first < last:
+            yield types.FoldingRange(first, last, kind=kind)
+        first, last = start, end
+
+
+def _comments(analysis: Analysis) -> list[Span]:
+    """The comments that stand alone in their lines."""
+    found: list[Span] = []
+    for token in analysis.tokens:
+        if token.type == "COMMENT":
+            line, column = analysis.source.position(span_of(token).start)
+            if not analysis.source.line(line)[: column - 1].strip():
+                found.append(span_of(token))
+    return found
+
+
+def _lines(analysis: Analysis, span: Span) -> tuple[int, int]:
+    """The first and the last line of a span, from 0."""
+    last = max(span.start, span.end - 1)
+    return analysis.source.position(span.start)[0] - 1, analysis.source.position(last)[0] - 1
+
+
+def selection_at(analysis: Analysis, offset: int) -> types.SelectionRange:
+    """What a selection grows to at an offset: word, argument, expression, statement, text."""
+    found: types.SelectionRange | None = None
+    last: Span | None = None
+    for span in sorted(set(_around(analysis, offset)), key=lambda each: each.start - each.end):
+        if last is None or (last.start <= span.start and span.end <= last.end):
+            found, last = types.SelectionRange(analysis.positions.range(span), found), span
+    assert found is not None  # the whole text is around every offset
+    return found
+
+
+def _around(analysis: Analysis, offset: int) -> Iterator[Span]:
+    """The spans that touch an offset."""
+    yield Span(0, len(analysis.source.text))
+    token = analysis.token_at(offset)
+    if token is not None and token.type != "NEWLINE":
+        yield span_of(token)
+    for span in _spans(analysis):
+        if span.start <= offset <= span.end:
+            yield span
+
+
+def _spans(analysis: Analysis) -> Iterator[Span]:
+    for statement in analysis.statements:
+        yield statement.span
+    for expression in analysis.expressions():
+        yield expression.span
+        if isinstance(expression, syntax.Call):
+            yield from (each.span for each in expression.arguments)

@@ -1,0 +1,205 @@
+"""Folding, growing selections, links to files, symbols of the workspace, formatting of a part."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from editor_client import Editor, applied, offset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lsprotocol import types
+from random_recipes import recipes, text_of
+
+from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.formatting import formatting_of
+from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.language.format import format_text
+from rrl_dsl.language.span import Source, Span
+
+MODEST = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+
+MINE = """# 😀 what is related
+# and what is not
+rrl 1
+import "base.rrl" as base  # the base
+import "sub/other.rrl" as other
+# alone
+let known = supervised(
+    frac=0.3,
+    labels=coarse,
+)
+base(share=0.5) | known
+| other | pairs("links.csv") | pairs("none.csv")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("structure").resolve()
+    (folder / "sub").mkdir()
+    (folder / "sub/other.rrl").write_text("let inner = ssl()\ninner\n", "utf-8")
+    (folder / "base.rrl").write_text("param share = 0.3\nsupervised(frac=share)\n", "utf-8")
+    (folder / "links.csv").write_text("0,1\n", "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def editor(folder: Path) -> Iterator[Editor]:
+    running = Editor(folders=[folder])
+    running.open((folder / "mine.rrl").as_uri(), MINE)
+    yield running
+    assert running.failures == []
+    assert running.quit() == 0
+
+
+@pytest.fixture
+def uri(folder: Path) -> str:
+    return (folder / "mine.rrl").as_uri()
+
+
+def about(uri: str) -> types.TextDocumentIdentifier:
+    return types.TextDocumentIdentifier(uri)
+
+
+def ask(editor: Editor, method: str, params: Any) -> Any:
+    found = editor.ask(method, params)
+    assert found is not None
+    return found
+
+
+def test_what_folds(editor: Editor, uri: str):
+    params = types.FoldingRangeParams(about(uri))
+    found = ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params)
+    assert [(each.start_line, each.end_line, each.kind) for each in found] == [
+        (6, 9, None),
+        (10, 11, None),
+        (3, 4, types.FoldingRangeKind.Imports),
+        (0, 1, types.FoldingRangeKind.Comment),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "ssl()", "# alone", "let a = (\n", "((((\n\n"])
+def test_what_little_text_folds(editor: Editor, text: str):
+    editor.open("untitled:a", text)
+    params = types.FoldingRangeParams(about("untitled:a"))
+    for each in ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params):
+        assert 0 <= each.start_line < each.end_line <= text.count("\n")
+    editor.close("untitled:a")
+
+
+def selections(editor: Editor, uri: str, *places: int) -> list[list[str]]:
+    """The texts that a selection at each place grows to."""
+    params = types.SelectionRangeParams(about(uri), [editor.position(uri, each) for each in places])
+    grown: list[list[str]] = []
+    for each in ask(editor, types.TEXT_DOCUMENT_SELECTION_RANGE, params):
+        found: list[str] = []
+        step: types.SelectionRange | None = each
+        while step is not None:
+            start, end = (offset(MINE, at) for at in (step.range.start, step.range.end))
+            found.append(MINE[start:end])
+            step = step.parent
+        grown.append(found)
+    return grown
+
+
+def test_what_a_selection_grows_to(editor: Editor, uri: str):
+    one, other = selections(editor, uri, MINE.index("0.3"), MINE.index("known\n| other") + 2)
+    call = MINE[MINE.index("supervised(") : MINE.index(")\nbase") + 1]
+    assert one == ["0.3", "frac=0.3", call, f"let known = {call}", MINE]
+    assert other == ["known", MINE[MINE.index("base(share") : -1], MINE]
+
+
+def test_links(editor: Editor, uri: str, folder: Path):
+    found = ask(editor, types.TEXT_DOCUMENT_DOCUMENT_LINK, types.DocumentLinkParams(about(uri)))
+    shown = {
+        MINE[offset(MINE, each.range.start) : offset(MINE, each.range.end)]: each.target
+        for each in found
+    }
+    assert shown == {
+        f'"{name}"': (folder / name).as_uri() for name in ("base.rrl", "sub/other.rrl", "links.csv")
+    }
+
+
+@pytest.mark.parametrize("name", ["base.rrl", "sub/other.rrl", "links.csv", "none.csv"])
+def test_a_file_that_is_named_is_a_definition(editor: Editor, uri: str, folder: Path, name: str):
+    params = types.DefinitionParams(**editor.at(uri, MINE.index(name) + 2))
+    found = editor.ask(types.TEXT_DOCUMENT_DEFINITION, params)
+    there = (folder / name).as_uri() if name != "none.csv" else None
+    assert (None if found is None else found.uri) == there
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", {"base", "other", "known", "share", "inner"}),
+        ("n", {"known", "inner"}),
+        ("KN", {"known"}),
+        ("sre", {"share"}),
+        ("nothing", set()),
+    ],
+)
+def test_symbols_of_the_workspace(editor: Editor, query: str, names: set[str]):
+    found = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams(query))
+    assert {each.name for each in found} == names
+    assert len(found) == len(names)
+
+
+def test_a_symbol_stands_where_its_name_does(editor: Editor, folder: Path):
+    (found,) = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams("inner"))
+    assert found.location.uri == (folder / "sub/other.rrl").as_uri()
+    assert found.location.range == types.Range(types.Position(0, 4), types.Position(0, 9))
+    assert found.container_name == "other.rrl"
+
+
+MESSY = "let   a=ssl( )\nlet b  =  (\n  a|all( )\n)  # b\n\n\n\na  |  b\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "formatted"),
+    [
+        ("a=s", MESSY.replace("let   a=ssl( )", "let a = ssl()")),
+        ("all", MESSY.replace("let b  =  (\n  a|all( )\n)", "let b = (a | all())")),
+        ("a  |", MESSY.replace("a  |  b", "a | b")),
+        ("let   a=ssl( )\n", MESSY.replace("let   a=ssl( )", "let a = ssl()")),
+        ("# b", MESSY.replace("let b  =  (\n  a|all( )\n)  # b", "let b = (a | all())  # b")),
+        (MESSY, "let a = ssl()\nlet b = (a | all())  # b\n\na | b\n"),
+    ],
+)
+def test_a_part_is_formatted(editor: Editor, part: str, formatted: str):
+    editor.open("untitled:a", MESSY)
+    start = MESSY.index(part)
+    place = types.Range(
+        editor.position("untitled:a", start), editor.position("untitled:a", start + len(part))
+    )
+    options = types.FormattingOptions(tab_size=4, insert_spaces=True)
+    params = types.DocumentRangeFormattingParams(about("untitled:a"), place, options)
+    edits = editor.ask(types.TEXT_DOCUMENT_RANGE_FORMATTING, params)
+    assert applied(MESSY, edits) == formatted
+    editor.close("untitled:a")
+
+
+@pytest.mark.parametrize("text", ["let a=ssl()\n\n^\n\na", "", "^", "let a = (\n^"])
+def test_a_part_without_statements_stays(text: str):
+    before, _, after = text.partition("^")
+    analysis = Analysis(Source(before + after), "utf-16", {})
+    assert not formatting_of(analysis, Span(len(before), len(before)))
+
+
+@MODEST
+@given(recipes(), recipes(), st.data())
+def test_formatting_a_part_keeps_what_a_recipe_means(one, other, data):
+    text = f"let   first={text_of(one)}  # one\n\n\n# a remark\n"
+    text += f"let second=(\n{text_of(other)})\nfirst|second"
+    for sign in ("(", " | ", ", "):
+        text = text.replace(sign, data.draw(st.sampled_from([sign, f"{sign}  ", f"{sign}\n  "])))
+    graph = analyse(Source(text)).graph
+    if graph is None:  # the two together are too deep
+        return
+    start = data.draw(st.integers(0, len(text)))
+    within = Span(start, data.draw(st.integers(start, len(text))))
+    edits = formatting_of(Analysis(Source(text), "utf-16", {}), within)
+    assert edits is not None
+    after = applied(text, edits)
+    assert analyse(Source(after)).graph == graph
+    assert format_text(Source(after)) == format_text(Source(text))
