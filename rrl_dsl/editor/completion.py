@@ -18,7 +18,14 @@ from rrl_dsl.editor.fields import field_words
 from rrl_dsl.editor.fitting import Fitting
 from rrl_dsl.editor.listing import files_below
 from rrl_dsl.editor.place import CallAround, Place, place_at, string_at
-from rrl_dsl.editor.words import is_looked_up, kind_of, parameter_in_words, statement_of
+from rrl_dsl.editor.words import (
+    STATEMENTS,
+    is_looked_up,
+    kind_of,
+    parameter_in_words,
+    statement_of,
+    wanted_by,
+)
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
 from rrl_dsl.graph.link_tables import SUFFIXES
@@ -35,12 +42,12 @@ TRIGGERS: Final = ("(", ",", "=", "|", "&", "+", "-", "~", '"', "'", "/", " ")
 
 RECIPES: Final = (".rrl",)
 
-_STATEMENTS: Final = {
-    "rrl": ("The version of the language, first.", "rrl 1"),
-    "param": ("A number, string or flag that can be set anew.", "param ${1:name} = ${2:0.5}"),
-    "let": ("A name for a graph, a transform or a value.", "let ${1:name} = $0"),
-    "import": ("Another recipe, by name.", 'import "$1" as $2'),
-    "contrast": ("Which pairs may serve as unrelated, last.", "contrast $0"),
+_SNIPPETS: Final = {
+    "rrl": "rrl 1",
+    "param": "param ${1:name} = ${2:0.5}",
+    "let": "let ${1:name} = $0",
+    "import": 'import "$1" as $2',
+    "contrast": "contrast $0",
 }
 _ANY_GRAPH: Final = next(iter(signatures().values())).shortest
 _ARGUMENT, _WORD, _NAME, _SOURCE, _TRANSFORM, _KEYWORD, _SCALAR, _SCHEDULE = "abcdefgh"
@@ -160,7 +167,7 @@ def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
     others = [each for each in analysis.statements if each.span.start != start]
     done = any(_is_graph(each) for each in others if each.span.start < start)
     has_contrast = any(_is_contrast(each) for each in others)
-    for word, (doc, snippet) in _STATEMENTS.items():
+    for word, doc in STATEMENTS.items():
         match word:
             case "rrl":
                 fits = not any(each.span.start < start for each in others) and not any(
@@ -172,7 +179,7 @@ def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
                 fits = not done
         if fits:
             yield Suggestion(
-                word, Kind.Keyword, _KEYWORD, doc=doc, text=f"{word} ", snippet=snippet
+                word, Kind.Keyword, _KEYWORD, doc=doc, text=f"{word} ", snippet=_SNIPPETS[word]
             )
 
 
@@ -296,7 +303,8 @@ def _argument_names(place: Place, call: CallAround, signature: Signature) -> Ite
     for parameter in signature.parameters:
         if parameter.name not in taken:
             detail = parameter_in_words(parameter)
-            yield _argument_name(place, parameter.name, detail, parameter.doc)
+            doc = f"{parameter.doc}\n\n{wanted_by(parameter)}"
+            yield _argument_name(place, parameter.name, detail, doc)
 
 
 def _argument_name(place: Place, name: str, detail: str, doc: str) -> Suggestion:

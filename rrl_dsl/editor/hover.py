@@ -9,10 +9,12 @@ from typing import Final
 from lark import Token
 
 from rrl_dsl.editor.analysis import Analysis
+from rrl_dsl.editor.fields import arguments_of
 from rrl_dsl.editor.place import Place, place_of
-from rrl_dsl.editor.words import kind_of, parameter_in_words, statement_of
+from rrl_dsl.editor.words import STATEMENTS, kind_of, parameter_in_words, statement_of, wanted_by
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call, Transform, literal
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.symbols import Definition, Meaning
@@ -50,6 +52,8 @@ def hover_at(analysis: Analysis, offset: int) -> Hover | None:
     span = span_of(token)
     if token.type in _OF_STATEMENT:
         return _statement(analysis, span)
+    if token.type != "NAME" and token in STATEMENTS:
+        return Hover(span, (STATEMENTS[token],))
     if token.type == "STRING":
         return _file(analysis, span)
     if token.type != "NAME":
@@ -100,9 +104,11 @@ def _statement(analysis: Analysis, span: Span) -> Hover | None:
             meaning = analysis.found.graph
         case syntax.Contrast() if analysis.found.graph is not None:
             meaning = analysis.found.graph.contrast
-    if statement is None or meaning is None:
-        return None
-    return Hover(statement.span, tuple(_facts(meaning)), _graph(meaning))
+    word = STATEMENTS.get(analysis.source.text[slice(*span)])
+    if meaning is None or statement is None:
+        return None if word is None else Hover(span, (word,))
+    about = () if word is None else (word,)
+    return Hover(statement.span, (*about, *_facts(meaning)), _graph(meaning))
 
 
 def _argument(analysis: Analysis, place: Place, token: Token) -> Hover | None:
@@ -139,12 +145,20 @@ def _word(place: Place, token: Token) -> Hover | None:
 
 
 def _file(analysis: Analysis, span: Span) -> Hover | None:
-    """The file that an import names."""
+    """The recipe that an import names, or the file of pairs that a call reads."""
     for statement in analysis.statements:
         if isinstance(statement, syntax.Import) and statement.file.span == span:
             definition = analysis.names.get(statement.name.span)
             if definition is not None and definition.target is not None:
                 return Hover(span, (f"`{definition.target}`", *_facts(definition.meaning)))
+    calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
+    for expression in calls:
+        meaning = analysis.found.meanings.get(expression.span)
+        call = meaning.call if isinstance(meaning, Graph) else None
+        for parameter, value in arguments_of(expression):
+            links = None if call is None else call.arguments[parameter.name]
+            if value.span == span and isinstance(links, Links):
+                return Hover(span, (f"`{links.path}`", f"pairs: {len(links.a):,}"))
     return None
 
 
@@ -156,7 +170,8 @@ def _graph(meaning: Meaning | None) -> Graph | None:
 
 
 def _parameter(parameter: Parameter) -> tuple[str, ...]:
-    return f"```rrl\n{parameter.name}: {parameter_in_words(parameter)}\n```", parameter.doc
+    text = f"```rrl\n{parameter.name}: {parameter_in_words(parameter)}\n```"
+    return text, parameter.doc, wanted_by(parameter)
 
 
 def _facts(meaning: Meaning) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
@@ -9,7 +11,16 @@ from rrl_dsl.graph.registry import Parameter
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.symbols import Definition, Meaning, Poison
 
-_LONGEST = 200
+STATEMENTS: Final = {
+    "rrl": "The version of the language, first.",
+    "param": "A number, string or flag that can be set anew.",
+    "let": "A name for a graph, a transform or a value.",
+    "import": "Another recipe, by name.",
+    "contrast": "Which pairs may serve as unrelated, last.",
+}
+"""What each statement is that a word begins."""
+
+_LONGEST: Final = 200
 
 
 def kind_of(meaning: Meaning) -> str:
@@ -38,6 +49,11 @@ def parameter_in_words(parameter: Parameter) -> str:
     left_out = ", optional" if parameter.default is None else ""
     schedule = ", or a schedule" if parameter.schedulable else ""
     return f"{parameter.type.name}{value}{left_out}{schedule}"
+
+
+def wanted_by(parameter: Parameter) -> str:
+    """What an argument may be: `a number above 0 and at most 1, or a schedule`."""
+    return f"{parameter.type.described}{', or a schedule' if parameter.schedulable else ''}"
 
 
 def statement_of(analysis: Analysis, definition: Definition) -> str:

@@ -209,7 +209,8 @@ def test_arguments_come_with_their_type_and_what_they_are():
     assert frac.detail == "Fraction = 1.0, or a schedule"
     assert labels.detail == "Field = label"
     assert per_class.detail == "Int, optional"
-    assert frac.documentation.value == "Share of the labels known."
+    wanted = "a number above 0 and at most 1, or a schedule"
+    assert frac.documentation.value == f"Share of the labels known.\n\n{wanted}"
     assert frac.text_edit.new_text == "frac="
 
 

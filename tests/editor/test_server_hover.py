@@ -34,6 +34,11 @@ def parts(text: str, folder: Path | None = None) -> tuple[str, ...]:
 KNOWN = "let known = supervised(frac=share)"
 LABELLED = "binary graph; scope: pair; random; reads the label `label`"
 NOISE = "let noise = corrupt(fpr=0.01) | keep(0.9)"
+FRAC = (
+    "frac: Fraction = 1.0, or a schedule",
+    "Share of the labels known.",
+    "a number above 0 and at most 1, or a schedule",
+)
 RAMP = "let ramp = linear(0.1, 1, epochs=10)"
 
 
@@ -94,20 +99,27 @@ def test_a_call_with_an_error_shows_the_built_in_alone():
 
 
 @pytest.mark.parametrize(
-    ("text", "shown", "doc"),
+    ("text", "shown", "doc", "wanted"),
     [
+        ("supervised(fr^ac=1)", *FRAC),
+        ("supervised(frac^=", *FRAC),
         (
-            "supervised(fr^ac=1)",
-            "frac: Fraction = 1.0, or a schedule",
-            "Share of the labels known.",
+            "supervised(per_class^=3",
+            "per_class: Int, optional",
+            "Labels known in each class.",
+            "a whole number of at least 1",
         ),
-        ("supervised(frac^=", "frac: Fraction = 1.0, or a schedule", "Share of the labels known."),
-        ("supervised(per_class^=3", "per_class: Int, optional", "Labels known in each class."),
-        ("knn(k^=3)", "k: Int", "How many neighbours."),
+        ("knn(k^=3)", "k: Int", "How many neighbours.", "a whole number of at least 1"),
+        (
+            "knn(3, met^ric=cosine)",
+            "metric: cosine|euclidean = cosine",
+            signatures()["knn"].parameter("metric").doc,
+            "`cosine` or `euclidean`",
+        ),
     ],
 )
-def test_an_argument(text: str, shown: str, doc: str):
-    assert parts(text) == (f"```rrl\n{shown}\n```", doc)
+def test_an_argument(text: str, shown: str, doc: str, wanted: str):
+    assert parts(text) == (f"```rrl\n{shown}\n```", doc, wanted)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +140,7 @@ def test_a_word(text: str, shown: str):
     "text",
     [
         *["^", "# ss^l()", "nothi^ng", "nothi^ng(3)", "ssl(views=2^)", "ssl(^)"],
-        *["supervised(no^=3)", "let^", "ssl() |^", "rr^l 1", "'a^'", "supervised(frac=no^thing)"],
+        *["supervised(no^=3)", "le^", "ssl() |^", "im^", "'a^'", "supervised(frac=no^thing)"],
     ],
 )
 def test_nothing_is_known(text: str):
@@ -149,6 +161,29 @@ def test_a_statement(text: str, statement: str):
     assert found is not None
     assert found.graph is not None
     assert text.replace("^", "")[slice(*found.span)] == statement
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("r^rl 1\nssl()", "The version of the language, first."),
+        ("^param a = 1\nssl()", "A number, string or flag that can be set anew."),
+        ('import^ "a.rrl" as a\na', "Another recipe, by name."),
+        ("l^et a = ssl()\na", "A name for a graph, a transform or a value."),
+        ("l^et a = )\n", "A name for a graph, a transform or a value."),
+        ("ssl()\ncontra^st near(time, 5)", "Which pairs may serve as unrelated, last."),
+        ("ssl()\ncontra^st all()", "Which pairs may serve as unrelated, last."),
+    ],
+)
+def test_a_word_that_begins_a_statement(text: str, shown: str):
+    assert parts(text)[0] == shown
+
+
+def test_a_file_of_pairs(tmp_path: Path):
+    (tmp_path / "links.csv").write_text("a,b\n0,1\n1,2\n", "utf-8")
+    for text in ('pairs("links^.csv")', 'ssl() | pairs(file="^links.csv")'):
+        assert parts(text, tmp_path) == (f"`{tmp_path / 'links.csv'}`", "pairs: 2")
+    assert hover('pairs("no^.csv")', tmp_path) is None
 
 
 def test_a_contrast_is_not_asked_for_the_density_of_a_graph():
