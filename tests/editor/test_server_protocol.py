@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from editor_client import Editor
 from lsprotocol import types
 
 INVALID_PARAMS, INVALID_REQUEST, NOT_INITIALIZED = -32602, -32600, -32002
@@ -80,3 +81,29 @@ def test_a_second_beginning():
 def test_what_is_not_well_formed(params: Any):
     received, _ = conversation(INITIALIZE, (HOVER[0], params), HOVER, ("shutdown", None))
     assert answers(received) == {0: None, 1: INVALID_PARAMS, 2: None, 3: None}
+
+
+COUNTING = """
+import gc
+from concurrent.futures import Future
+from rrl_dsl.editor import server
+from rrl_dsl.editor.hover import Hover
+from rrl_dsl.language.span import Span
+
+def counted(analysis, offset):
+    kept = sum(isinstance(each, Future) for each in gc.get_objects())
+    return Hover(Span(0, 0), (str(kept),))
+
+server.hover_at = counted
+server.serve()
+"""
+
+
+def test_nothing_is_kept_of_a_change():
+    editor = Editor("-c", COUNTING)
+    editor.open("untitled:a", "ssl()")
+    before = int(editor.hover("untitled:a", 0) or "")
+    for _ in range(100):
+        editor.change("untitled:a", 5, 5, " ")
+    assert int(editor.hover("untitled:a", 0) or "") < before + 10
+    assert editor.quit() == 0
