@@ -292,6 +292,8 @@ def _argument(analysis: Analysis, place: Place, call: CallAround) -> Iterator[Su
         parameter = call.parameter(signature)
         if call.argument.name is None:
             yield from _argument_names(place, call, signature)
+        if _is_named(place):  # a name and nothing else stands before its sign
+            return
         if parameter is not None and parameter.name not in call.taken(signature):
             yield from _values(analysis, place, parameter, signature)
     elif definition is not None and definition.kind == "import":
@@ -308,9 +310,12 @@ def _argument_names(place: Place, call: CallAround, signature: Signature) -> Ite
 
 
 def _argument_name(place: Place, name: str, detail: str, doc: str) -> Suggestion:
-    named = bool(place.after) and place.after[0].type == "EQUAL"
-    text = name if named else f"{name}="
+    text = name if _is_named(place) else f"{name}="
     return Suggestion(f"{name}=", Kind.Property, _ARGUMENT, detail, doc, text=text)
+
+
+def _is_named(place: Place) -> bool:
+    return bool(place.after) and place.after[0].type == "EQUAL"
 
 
 def _values(
