@@ -23,7 +23,7 @@ MINE = """# 😀 what is related
 # and what is not
 rrl 1
 import "base.rrl" as base  # the base
-import "sub/other.rrl" as other
+import "sub/other.rrl" as other  # and another
 # alone
 let known = supervised(
     frac=0.3,
@@ -92,12 +92,13 @@ def selections(editor: Editor, uri: str, *places: int) -> list[list[str]]:
     """The texts that a selection at each place grows to."""
     params = types.SelectionRangeParams(about(uri), [editor.position(uri, each) for each in places])
     grown: list[list[str]] = []
+    text = editor.texts[uri]
     for each in ask(editor, types.TEXT_DOCUMENT_SELECTION_RANGE, params):
         found: list[str] = []
         step: types.SelectionRange | None = each
         while step is not None:
-            start, end = (offset(MINE, at) for at in (step.range.start, step.range.end))
-            found.append(MINE[start:end])
+            start, end = (offset(text, at) for at in (step.range.start, step.range.end))
+            found.append(text[start:end])
             step = step.parent
         grown.append(found)
     return grown
@@ -108,6 +109,12 @@ def test_what_a_selection_grows_to(editor: Editor, uri: str):
     call = MINE[MINE.index("supervised(") : MINE.index(")\nbase") + 1]
     assert one == ["0.3", "frac=0.3", call, f"let known = {call}", MINE]
     assert other == ["known", MINE[MINE.index("base(share") : -1], MINE]
+
+
+def test_a_selection_grows_around_what_it_was(editor: Editor):
+    editor.open("untitled:a", "ssl()|all()\n")
+    assert selections(editor, "untitled:a", 5) == [["ssl()", "ssl()|all()", "ssl()|all()\n"]]
+    editor.close("untitled:a")
 
 
 def test_links(editor: Editor, uri: str, folder: Path):
