@@ -312,6 +312,27 @@ def _comma_between_graphs(place: Place) -> Diagnostic | None:
     return place.fault(message, hint, Edit(span_of(token), " |"))
 
 
+def _call_without_brackets(place: Place) -> Diagnostic | None:
+    """`near time, 5`."""
+    token, before, after = place.token, place.before, place.after
+    is_word = token.type == "NAME" and token not in ARGUMENTS
+    holds = token.type in _LITERALS or (is_word and not (after and after.type == "LPAR"))
+    if before is None or "UNION" not in place.accepted or before not in ARGUMENTS or not holds:
+        return None
+    last, level = place.index, 0
+    for at in range(place.index, len(place.tokens)):
+        each = place.tokens[at]
+        level += (each.type == "LPAR") - (each.type == "RPAR")
+        ends = each.line != token.line or (each.type in OPERATORS and each.type != "MINUS")
+        if level < 0 or (level == 0 and ends):
+            break
+        last = at
+    start, end = span_of(before).end, span_of(place.tokens[last]).end
+    edits = (Edit(Span(start, span_of(token).start), "("), Edit(Span(end, end), ")"))
+    message = f"`{before}` is a built-in, and its arguments stand in brackets"
+    return place.fault(message, f"write `{before}(…)`", *edits, span=span_of(before))
+
+
 def _operator_missing(place: Place) -> Diagnostic | None:
     token, before = place.token, place.before
     if before is None or token.type not in _OPERAND_STARTS or "UNION" not in place.accepted:
@@ -356,6 +377,7 @@ _MISTAKES: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
     _sign_twice,
     _called_twice,
     _comma_between_graphs,
+    _call_without_brackets,
     _operator_missing,
     _operand_missing,
 )
