@@ -113,7 +113,7 @@ class _Content(NamedTuple):
     weight: array[float] | None
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
     """What a file holds; `stamp` changes with it."""
     import hashlib
