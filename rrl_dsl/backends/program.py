@@ -194,6 +194,7 @@ class Program:
             cols,
             contrast=contrast,
             seed=self.seed,
+            epoch=epoch,
             step=step,
         )
 

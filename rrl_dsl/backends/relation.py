@@ -22,19 +22,27 @@ class Relation(ABC):
         rows: The rows.
         cols: The columns.
         seed: The recipe's seed, for losses that draw.
+        epoch: The epoch, for losses with a schedule.
         step: The optimiser step, for losses that draw anew.
     """
 
-    def __init__(self, rows: Nodes, cols: Nodes, *, seed: int = 0, step: int = 0) -> None:
+    def __init__(
+        self, rows: Nodes, cols: Nodes, *, seed: int = 0, epoch: int = 0, step: int = 0
+    ) -> None:
         self.rows = rows
         self.cols = cols
         self.seed = seed
+        self.epoch = epoch
         self.step = step
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, m)."""
         return len(self.rows), len(self.cols)
+
+    @abstractmethod
+    def restricted(self, rows: Tensor, cols: Tensor) -> Relation:
+        """The relation of some of its rows and columns, int64 (r,) and (c,): of a pair of views."""
 
     @abstractmethod
     def degree(self, *, with_self: bool = False) -> Tensor:
@@ -84,6 +92,7 @@ class DenseRelation(Relation):
         *,
         contrast: Tensor | None = None,
         seed: int = 0,
+        epoch: int = 0,
         step: int = 0,
     ) -> None:
         """Binds weights to rows and columns.
@@ -94,11 +103,13 @@ class DenseRelation(Relation):
             cols: The m columns; the rows themselves where left out.
             contrast: bool (n, m), which pairs may count as unrelated; all where left out.
             seed: The recipe's seed.
+            epoch: The epoch.
             step: The optimiser step.
         """
         cols = rows if cols is None else cols
-        super().__init__(rows, cols, seed=seed, step=step)
+        super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
         self.weights = weights
+        self.contrast = contrast
         self.same = (rows.sample[:, None] == cols.sample) & (rows.view[:, None] == cols.view)
         related = weights > 0
         allowed = related if contrast is None else related | contrast
@@ -107,6 +118,18 @@ class DenseRelation(Relation):
         self._compared = ~self.same if contrast is None else allowed & ~self.same
         if contrast is not None:
             self._unrelated &= contrast
+
+    def restricted(self, rows: Tensor, cols: Tensor) -> DenseRelation:
+        contrast = self.contrast
+        return DenseRelation(
+            self.weights[rows][:, cols],
+            self.rows[rows],
+            self.cols[cols],
+            contrast=None if contrast is None else contrast[rows][:, cols],
+            seed=self.seed,
+            epoch=self.epoch,
+            step=self.step,
+        )
 
     def degree(self, *, with_self: bool = False) -> Tensor:
         exact = torch.float64 if self.weights.dtype == torch.float64 else torch.float32

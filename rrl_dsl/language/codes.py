@@ -84,6 +84,8 @@ CODES: Final = MappingProxyType(
         "RRL420": "a data set too small for the recipe",
         "RRL421": "rows that the bound data set lacks",
         "RRL422": "a loss of another package that cannot be used",
+        "RRL423": "a sum of losses that cannot be read",
+        "RRL424": "a model that lacks what the loss needs",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "a configuration value that does not fit",

@@ -316,6 +316,15 @@ EXPLANATIONS: Final = MappingProxyType(
             "cannot be imported, is no loss, or has the name of another one. Losses of other names "
             "are not touched by this."
         ),
+        "RRL423": _E(
+            "`--loss` takes the name of a loss or a weighted sum of losses, as Python writes it: "
+            "`dino + 1.0*ibot + 0.1*koleo`. Options stand in brackets behind a name: "
+            "`simclr(temperature=0.1) + 0.5*vicreg`."
+        ),
+        "RRL424": _E(
+            "The loss compares what this model does not have, such as the embeddings of patches of "
+            "a network without patches, or it wants a relation that the recipe does not give."
+        ),
         # 5xx configuration and runs
         "RRL501": _E("A key of the configuration is unknown."),
         "RRL502": _E("A value of the configuration does not fit."),

@@ -6,8 +6,10 @@ an (n, n) matrix itself.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict
@@ -16,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rrl_dsl.backends.relation import Relation, at_least_float32, of_matrix
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.losses.outputs import OUTPUTS, Output, Part
 
 Normalize = Literal["rows", "edges"]
 """`rows`: the mean over rows with an edge of each row's mean; `edges`: the mean over all edges."""
@@ -28,7 +31,17 @@ _EPSILON = 1e-6  # half precision can hold it
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Loss(ABC):
-    """A loss with its options. Call it with a relation, or with a matrix in its place."""
+    """A loss with its options. Call it with a relation, or with a matrix in its place.
+
+    Attributes:
+        binary: Whether every weight must be 0 or 1.
+        symmetric: Whether the columns must be the rows, with symmetric weights.
+        views: How many views of a sample there must be.
+    """
+
+    binary: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = False
+    views: ClassVar[int] = 1
 
     def __call__(
         self,
@@ -37,49 +50,150 @@ class Loss(ABC):
         *,
         keys: Tensor | None = None,
         view: Tensor | None = None,
+        **others: Tensor,
     ) -> Tensor:
         """The value of the loss.
 
         Args:
             relation: A relation, or weights (n, m), bool or a real dtype and not negative.
-            z: The rows' embeddings (n, d).
-            keys: The columns' embeddings (m, d), where the columns are not the rows.
+            z: The rows' embeddings (n, d), or those of their patches (n, P, d): see `inputs`.
+            keys: The columns' embeddings (m, d), where they are not those of the rows. In a loss
+                that takes them from another network, such as a teacher, the columns of a square
+                matrix are the rows, and its diagonal is self; in any other nothing is self.
             view: int64 (n,), the view of each row, where a matrix stands for the relation.
+            others: What the loss takes beside these, by the names in `inputs()`.
 
         Returns:
             A scalar in at least float32. Rows without an edge contribute nothing and are not
             counted; without any edge the loss is 0.
 
         Raises:
-            RRLError: RRL406 where the shapes do not fit together; RRL405, RRL409 as the loss says.
+            RRLError: RRL406 where something is missing or the shapes do not fit together; RRL405,
+                RRL409 as the loss says.
         """
-        _check_tensors(z, keys)
+        self._check_given(z, keys, others)
         if not isinstance(relation, Relation):
             matrix = _as_tensor("the graph", relation)
             views = None if view is None else _as_tensor("`view`", view)
-            relation = of_matrix(matrix, view=views, columns=keys is not None)
+            relation = of_matrix(matrix, view=views, columns=self._has_columns(matrix, keys))
             if matrix.dtype == torch.float64:  # its small weights are none in float32
                 z, keys = z.double(), None if keys is None else keys.double()
-        _check_shapes(relation, z, z if keys is None else keys)
+        self._check_shapes(relation, z, z if keys is None else keys)
         with torch.autocast(z.device.type, enabled=False):
             rows = at_least_float32(z)
-            return self.value(relation, rows, rows if keys is None else at_least_float32(keys))
+            columns = rows if keys is None else at_least_float32(keys)
+            return self.value(relation, rows, columns, **_full_precision(others))
 
     @abstractmethod
-    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+    def value(
+        self, relation: Relation, z: Tensor, keys: Tensor, *others: Any, **named: Any
+    ) -> Tensor:
         """The loss of rows' embeddings z (n, d) and columns' embeddings (m, d), a scalar.
 
-        Both are float32 or float64, and the same tensor where the columns are the rows.
+        Both are float32 or float64, and the same tensor where the columns are the rows. What else
+        `inputs` names comes by name.
         """
+
+    def inputs(self) -> Mapping[str, Output]:
+        """What a call takes by name -> which of the model's outputs that is."""
+        return {"z": "projection"}
+
+    def needs(self) -> tuple[Part, ...]:
+        """The parts that a model must have for it."""
+        found = [part for output in self.inputs().values() for part in OUTPUTS[output].parts]
+        return tuple(dict.fromkeys(found))
+
+    def terms(self) -> Sequence[tuple[float, Loss]]:
+        """The losses that it is a weighted sum of: itself, unless it is a sum."""
+        return ((1.0, self),)
 
     def least_rows(self, width: int) -> int:
         """How many rows of each view a batch must have for embeddings of this width."""
         return 1
 
+    def skipped(self, relation: Relation) -> dict[str, Tensor]:
+        """The share of the rows that the loss leaves out, by the reason; scalars."""
+        return {"without_edge": (relation.degree() == 0).float().mean()}
+
+    def over(
+        self,
+        relation: Relation | Tensor,
+        outputs: Mapping[Output, Tensor],
+        columns: Mapping[Output, Tensor] | None = None,
+    ) -> Tensor:
+        """The value of the loss for what a model made of a batch.
+
+        Args:
+            relation: As in a call.
+            outputs: What it made of the rows.
+            columns: What it made of the columns, where they are not the rows.
+
+        Raises:
+            RRLError: RRL406 where an output is missing.
+        """
+        inputs = self.inputs()
+        given = {name: outputs[each] for name, each in inputs.items() if each in outputs}
+        if columns is not None:
+            wanted = inputs.get("keys", inputs["z"])
+            given.update({"keys": columns[wanted]} if wanted in columns else {})
+        if "z" not in given:
+            raise self._lacking("z")
+        return self(relation, given.pop("z"), **given)
+
+    def _check_given(self, z: Any, keys: Any, others: Mapping[str, Any]) -> None:
+        for each in (z, z if keys is None else keys, *others.values()):
+            if not isinstance(each, Tensor):
+                raise error("RRL406", f"embeddings are tensors, not a {type(each).__name__}")
+        inputs = self.inputs()
+        given = {"z", *others} | ({"keys"} if keys is not None else set())
+        for name in given - inputs.keys() - {"keys"}:
+            message = f"the loss `{self.name()}` takes no `{name}`"
+            hint = did_you_mean(name, list(inputs)) or f"it takes {listing(inputs)}"
+            raise error("RRL406", message, hint=hint)
+        for name in inputs:
+            if name not in given and not self._is_optional(name):
+                raise self._lacking(name)
+
+    def _check_shapes(self, relation: Relation, z: Tensor, keys: Tensor) -> None:
+        n, m = relation.shape
+        shape = OUTPUTS[self.inputs()["z"]].shape
+        if z.ndim != len(shape) or z.shape[1:] != keys.shape[1:]:
+            found = f"{tuple(z.shape)}, {tuple(keys.shape)}"
+            message = f"embeddings have shape ({', '.join(shape)}), not {found}"
+            raise error("RRL406", message, hint="rows and columns share all sizes but the first")
+        if len(z) != n or len(keys) != m:
+            message = f"a relation of shape ({n}, {m}) met {len(z)} rows and {len(keys)} columns"
+            hint = "pass the columns' embeddings as `keys=`" if len(z) == n else None
+            raise error("RRL406", message, hint=hint)
+        if not z.is_floating_point() or not keys.is_floating_point():
+            raise error("RRL406", f"embeddings are floating-point, not {z.dtype}, {keys.dtype}")
+
+    def _is_optional(self, name: str) -> bool:
+        """Whether `value` has a default for an input."""
+        parameter = inspect.signature(self.value).parameters.get(name)
+        return parameter is not None and parameter.default is not parameter.empty
+
+    def _lacking(self, name: str) -> Exception:
+        output = self.inputs()[name]
+        message = f"the loss `{self.name()}` wants `{name}`: {OUTPUTS[output].doc}"
+        hint = "pass it as the second argument" if name == "z" else f"pass `{name}=`"
+        return error("RRL406", message, hint=hint)
+
+    def _has_columns(self, matrix: Tensor, keys: Tensor | None) -> bool:
+        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+        return keys is not None and not ("keys" in self.inputs() and square)
+
+    @classmethod
+    def name(cls) -> str:
+        """What it is registered as, or the name of its class."""
+        return cls._name or cls.__name__
+
+    _name: ClassVar[str] = ""
+
 
 def unit(z: Tensor) -> Tensor:
-    """Rows scaled to length 1, (n, d)."""
-    return F.normalize(z, dim=1, eps=_EPSILON)
+    """Rows scaled to length 1, (..., d)."""
+    return F.normalize(z, dim=-1, eps=_EPSILON)
 
 
 def mean_over_edges(total: Tensor, degree: Tensor, normalize: Normalize) -> Tensor:
@@ -103,28 +217,16 @@ def mean_over_rows(values: Tensor, related: Tensor) -> Tensor:
     return values.masked_fill(~related, 0.0).sum() / related.sum().clamp(min=1)
 
 
+def _full_precision(others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: at_least_float32(each) if each.is_floating_point() else each
+        for name, each in others.items()
+    }
+
+
 def _as_tensor(name: str, value: Any) -> Tensor:
     try:
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):
         message = f"{name} is a relation, a tensor or an array, not a {type(value).__name__}"
         raise error("RRL406", message, hint="`program(nodes)` or `program.relate(nodes)`") from None
-
-
-def _check_tensors(z: Any, keys: Any) -> None:
-    for each in (z, z if keys is None else keys):
-        if not isinstance(each, Tensor):
-            raise error("RRL406", f"embeddings are tensors, not a {type(each).__name__}")
-
-
-def _check_shapes(relation: Relation, z: Tensor, keys: Tensor) -> None:
-    n, m = relation.shape
-    if z.ndim != 2 or keys.ndim != 2 or z.shape[1] != keys.shape[1]:
-        message = f"embeddings have shape (rows, width), not {tuple(z.shape)}, {tuple(keys.shape)}"
-        raise error("RRL406", message, hint="rows and columns share one width")
-    if len(z) != n or len(keys) != m:
-        message = f"a relation of shape ({n}, {m}) met {len(z)} rows and {len(keys)} columns"
-        hint = "pass the columns' embeddings as `keys=`" if len(z) == n else None
-        raise error("RRL406", message, hint=hint)
-    if not z.is_floating_point() or not keys.is_floating_point():
-        raise error("RRL406", f"embeddings are floating-point, not {z.dtype}, {keys.dtype}")

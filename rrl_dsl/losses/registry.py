@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +14,16 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, err
 from rrl_dsl.losses.base import Loss
 
 ENTRY_POINTS = "rrl_dsl.losses"
+
+_FAMILIES: Final = (
+    "contrastive",
+    "whitening",
+    "decorrelation",
+    "prediction",
+    "distillation",
+    "coding_rate",
+    "spectral",
+)
 
 _LossClass = TypeVar("_LossClass", bound=type[Any])
 _LOSSES: dict[str, type[Loss]] = {}
@@ -29,6 +40,7 @@ def register(*names: str) -> Callable[[_LossClass], _LossClass]:
         for name in names:
             if _LOSSES.setdefault(name, loss) is not loss:
                 raise ValueError(f"the loss `{name}` is registered twice")
+        loss._name = names[0]
         return loss
 
     return add
@@ -65,11 +77,20 @@ def find(name: str) -> type[Loss]:
 
 
 def create(name: str, **options: Any) -> Loss:
-    """The loss of that name with these options.
+    """The loss of that name with these options, or a weighted sum of losses.
+
+    Args:
+        name: A name, or a sum such as `dino + 0.1*koleo` or `simclr(temperature=0.1) + vicreg`.
+        options: Those of one loss; in a sum they stand behind its names.
 
     Raises:
-        RRLError: As `find`; RRL408 for an option that does not fit.
+        RRLError: As `find`; RRL408 for an option that does not fit, RRL423 for a sum that cannot
+            be read.
     """
+    from rrl_dsl.losses.sums import is_sum, parse_sum
+
+    if is_sum(name):
+        return parse_sum(name, options)
     loss = find(name)
     try:
         return loss(**options)
@@ -78,9 +99,8 @@ def create(name: str, **options: Any) -> Loss:
 
 
 def _registered() -> dict[str, type[Loss]]:
-    import rrl_dsl.losses.contrastive
-    import rrl_dsl.losses.whitening  # noqa: F401  (both fill the table)
-
+    for family in _FAMILIES:
+        import_module(f"rrl_dsl.losses.{family}")  # fills the table
     return _LOSSES
 
 

@@ -1,0 +1,1 @@
+"""Losses that pull related rows together and keep the dimensions apart."""

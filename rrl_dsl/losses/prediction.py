@@ -1,0 +1,1 @@
+"""Losses that predict related rows' embeddings, or find them in a bank."""

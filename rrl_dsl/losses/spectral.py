@@ -1,0 +1,1 @@
+"""Losses whose optimum is known from linear algebra."""
