@@ -117,7 +117,7 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
-    from rrl_dsl.training.models import build_backbone
+    from rrl_dsl.training.backbones import build_backbone
     from rrl_dsl.training.presets import defaults
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name

@@ -20,8 +20,9 @@ from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.collapse import effective_rank
+from rrl_dsl.training.backbones import build_backbone
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.models import Projector, build_backbone
+from rrl_dsl.training.heads import Projector
 from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
 from rrl_dsl.training.statistics import edge_statistics
 

@@ -25,10 +25,10 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.training import checks
+from rrl_dsl.training.backbones import build_backbone
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels
 from rrl_dsl.training.history import History
-from rrl_dsl.training.models import build_backbone
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory

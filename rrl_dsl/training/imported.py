@@ -1,0 +1,184 @@
+"""Networks from other packages by name: `timm:NAME`, or `package.module:attribute`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+from rrl_dsl.training.tokens import PatchEncoder, Tokens
+
+_MODULE_HINT = "install its package, or put the folder it is in into PYTHONPATH"
+
+
+def imported_network(
+    name: str, shape: tuple[int, int, int], options: Mapping[str, Any]
+) -> nn.Module:
+    """A new network of another package.
+
+    Args:
+        name: `timm:NAME` calls `timm.create_model` without weights and classifier, and for images
+            of this shape; `package.module:attribute` calls a class or function with the options,
+            and with `shape=(C, H, W)` where it has a parameter of that name.
+        shape: (C, H, W) of the images.
+        options: Further arguments.
+
+    Raises:
+        RRLError: RRL502, if it cannot be imported or made, or is no `torch.nn.Module`.
+    """
+    source, _, target = name.partition(":")
+    if source == "timm":
+        return _from_timm(target, shape, options)
+    make = _attribute(source, target)
+    given = dict(options)
+    with _explained(f"`{name}` cannot be made"):
+        if "shape" in inspect.signature(make).parameters:
+            given["shape"] = shape
+        net = make(**given)
+    if not isinstance(net, nn.Module):
+        message = f"`{name}` gives a {type(net).__name__}, not a torch.nn.Module"
+        raise error("RRL502", message, hint="name a class or function that makes a network")
+    return net
+
+
+def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
+    """How many features a network gives, from a trial on one black image in evaluation mode.
+
+    Args:
+        net: The network.
+        name: Its name, for the error.
+        shape: (C, H, W) of the image.
+
+    Raises:
+        RRLError: RRL502, if it fails, or gives something else than float (1, width).
+    """
+    with _explained(f"`{name}` fails on an image of shape {shape}"):
+        features = _trial(net, net, shape)
+    if not isinstance(features, Tensor):
+        found = f"a {type(features).__name__}"
+    elif features.ndim != 2 or len(features) != 1 or not features.is_floating_point():
+        found = f"{str(features.dtype).removeprefix('torch.')} of shape {tuple(features.shape)}"
+    else:
+        return features.shape[1]
+    message = f"`{name}` gives {found} for one image, not float features of shape (1, width)"
+    raise error("RRL502", message, hint="pool and flatten what it gives")
+
+
+def _attribute(module: str, attribute: str) -> Callable[..., Any]:
+    """A class or function by the module that it is in and its name there."""
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as problem:
+        missing = str(problem.name)
+        if not f"{module}.".startswith(f"{missing}."):  # the module is there, and lacks another
+            raise _failure(f"`{module}` cannot be imported", problem) from problem
+        message = f"there is no module `{missing}` for the backbone `{module}:{attribute}`"
+        raise error("RRL502", message, hint=_MODULE_HINT) from None
+    except Exception as problem:
+        raise _failure(f"`{module}` cannot be imported", problem) from problem
+    try:
+        make = attrgetter(attribute)(found)
+    except AttributeError:
+        hint = did_you_mean(attribute, [each for each in dir(found) if each[0] != "_"])
+        raise error("RRL502", f"`{module}` has no attribute `{attribute}`", hint=hint) from None
+    if isinstance(make, nn.Module) or not callable(make):
+        message = f"`{module}:{attribute}` is a {type(make).__name__}, not a class or function"
+        raise error("RRL502", message, hint="name a class or function that makes a network")
+    return make  # type: ignore[no-any-return]
+
+
+def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any]) -> nn.Module:
+    try:
+        timm = import_module("timm")
+    except ModuleNotFoundError as problem:
+        if problem.name != "timm":
+            raise _failure("timm cannot be imported", problem) from problem
+        message = f"the backbone `timm:{name}` needs timm, which is not installed"
+        raise error("RRL502", message, hint="`pip install timm`") from None
+    if not timm.is_model(name):
+        alike = [known for known in timm.list_models() if known[:3] == name[:3]]
+        hint = did_you_mean(name, alike) or "`timm.list_models()` names them"
+        raise error("RRL502", f"timm has no network `{name}`", hint=hint)
+    given: dict[str, Any] = {"in_chans": shape[0], **options}
+    if timm.get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
+        given.setdefault("img_size", shape[1:])
+    with _explained(f"`timm:{name}` cannot be made"):
+        net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **given)
+        side = _patch_side(net, shape)
+    return net if side is None else _TimmTransformer(net, side)
+
+
+class _TimmTransformer(PatchEncoder):
+    """A vision transformer of timm, with a mask token of its own."""
+
+    def __init__(self, net: Any, patch_size: int) -> None:
+        super().__init__(patch_size)
+        self.net = net
+        self.mask_token = nn.Parameter(torch.zeros(net.embed_dim))
+
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
+        def replace(_: nn.Module, inputs: tuple[Tensor], patches: Tensor) -> Tensor:
+            if mask is None:
+                return patches
+            # (n, P, width), or (n, rows, columns, width) where the size of images may change
+            where = mask.reshape(*patches.shape[:-1], 1)
+            return torch.where(where, self.mask_token.to(patches.dtype), patches)
+
+        hook = self.net.patch_embed.register_forward_hook(replace)
+        try:
+            sequence = self.net.forward_features(images)
+        finally:
+            hook.remove()
+        # a gradient in every step, which processes that train together wait for
+        features = self.net.forward_head(sequence) + 0 * self.mask_token.sum()
+        return Tokens(features, sequence[:, self.net.num_prefix_tokens :])
+
+
+def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
+    """The side of the patches of a timm network that keeps a token for each, else None."""
+    sides = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    prefix = getattr(net, "num_prefix_tokens", None)
+    if prefix is None or not isinstance(sides, tuple) or len(set(sides)) != 1:
+        return None
+    side = int(sides[0])
+    if shape[1] % side or shape[2] % side:
+        return None
+    found = _trial(net, net.forward_features, shape)
+    patches = (shape[1] // side) * (shape[2] // side)
+    return side if found.shape == (1, prefix + patches, net.embed_dim) else None
+
+
+def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int, int]) -> Any:
+    """What a call makes of one black image while its network is in evaluation mode."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        with torch.no_grad():
+            return call(torch.zeros(1, *shape))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _explained(message: str) -> Iterator[None]:
+    """What other packages raise, as an error with a code."""
+    try:
+        yield
+    except RRLError:
+        raise
+    except Exception as problem:
+        raise _failure(message, problem) from problem
+
+
+def _failure(message: str, problem: Exception) -> RRLError:
+    first, *_ = str(problem).splitlines() or [""]
+    what = f"{message}: {type(problem).__name__}: {first}" if first else f"{message}: {problem!r}"
+    return error("RRL502", what, hint="mend the network, or the `options` that it is given")

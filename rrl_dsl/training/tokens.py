@@ -1,0 +1,76 @@
+"""What a backbone with patch tokens gives: features of the image and of each of its patches."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from rrl_dsl.language.diagnostics import error
+
+
+class Tokens(NamedTuple):
+    """The output of a backbone with patch tokens.
+
+    Attributes:
+        features: float (n, width), of the images.
+        patches: float (n, P, width), of the patches, row by row.
+    """
+
+    features: Tensor
+    patches: Tensor
+
+
+class PatchEncoder(nn.Module):
+    """A network that gives each patch of an image a token; the base of such networks.
+
+    Attributes:
+        patch_size: Pixels a side of a patch.
+    """
+
+    def __init__(self, patch_size: int) -> None:
+        """Keeps the side of a patch, in pixels."""
+        super().__init__()
+        self.patch_size = patch_size
+
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
+        """Features of images and of their patches.
+
+        Args:
+            images: float (n, C, H, W), normalised.
+            mask: bool (n, P), True where a learned token takes the place of a patch.
+        """
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (n, width) of float images (n, C, H, W), normalised."""
+        return self.tokens(images).features
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """How many patches an image of so many pixels has, by (rows, columns).
+
+        Raises:
+            RRLError: RRL502, if the sides are not multiples of the patch's.
+        """
+        side = self.patch_size
+        if height % side or width % side:
+            fitting = nearest_patch_size(height, width, side)
+            hint = f"take sides that are multiples of {side}"
+            if fitting is not None:
+                hint += f", or patches of {fitting} x {fitting}"
+            message = f"images of {height} x {width} pixels do not divide into patches of "
+            raise error("RRL502", f"{message}{side} x {side}", hint=hint)
+        return height // side, width // side
+
+
+def nearest_patch_size(height: int, width: int, wanted: int) -> int | None:
+    """The divisor of both sides that is nearest to a wanted one, or None where none is near.
+
+    It is from 2 to twice the wanted one, and leaves more than one patch each way.
+    """
+    both = math.gcd(height, width)
+    fitting = [
+        side for side in range(2, 2 * wanted + 1) if both % side == 0 and side < min(height, width)
+    ]
+    return min(fitting, key=lambda side: abs(side - wanted), default=None)

@@ -1,0 +1,149 @@
+"""Vision transformers, put together from torchvision's parts.
+
+Dosovitskiy et al. (2021), "An image is worth 16 x 16 words". torchvision's own class takes square
+images of one size and gives no patch tokens. Here images may be rectangular and of other sizes than
+the one built for (the local views of multi-crop), and patches can be masked.
+"""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.training.tokens import PatchEncoder, Tokens, nearest_patch_size
+
+
+class Size(NamedTuple):
+    """The size of a transformer: width of its tokens, layers, attention heads a layer."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+TRANSFORMERS: Final = MappingProxyType(
+    {
+        "vit-micro": Size(64, 4, 4),
+        "vit-tiny": Size(192, 12, 3),
+        "vit-small": Size(384, 12, 6),
+        "vit-base": Size(768, 12, 12),
+    }
+)
+"""Name -> size. Tiny and small are those of DeiT (Touvron et al., 2021), base is that of the ViT
+paper; micro is for digits on a processor without an accelerator."""
+
+
+class Transformer(PatchEncoder):
+    """A vision transformer whose class token, after the last norm, is the feature of the image."""
+
+    def __init__(self, shape: tuple[int, int, int], patch_size: int, size: Size) -> None:
+        """A transformer with the random weights that torchvision gives.
+
+        Args:
+            shape: (C, H, W) of the images that it is built for.
+            patch_size: Pixels a side of a patch.
+            size: Width, layers and heads; the perceptrons are four times as wide.
+
+        Raises:
+            RRLError: RRL502, if the patches do not divide the images.
+        """
+        super().__init__(patch_size)
+        channels, height, width = shape
+        self.built_for = self.grid(height, width)
+        net = torchvision.models.VisionTransformer(
+            image_size=patch_size,  # the positions are our own
+            patch_size=patch_size,
+            num_layers=size.layers,
+            num_heads=size.heads,
+            hidden_dim=size.width,
+            mlp_dim=4 * size.width,
+        )
+        self.embed: nn.Module = net.conv_proj
+        if channels != 3:
+            self.embed = _patch_embedding(channels, size.width, patch_size)
+        self.class_token: nn.Parameter = net.class_token
+        # as in iBOT and DINOv2
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, size.width))
+        patches = math.prod(self.built_for)
+        net.encoder.pos_embedding = nn.Parameter(torch.randn(1, 1 + patches, size.width) * 0.02)
+        self.encoder: nn.Module = net.encoder
+
+    def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
+        """Features of images and of their patches, after the last norm.
+
+        Masked patches are replaced after the patch embedding and before the positions are added,
+        as in iBOT (Zhou et al., 2022).
+
+        Args:
+            images: float (n, C, H, W), normalised; H and W multiples of the patch size.
+            mask: bool (n, P), True where the mask token takes the place of a patch.
+
+        Raises:
+            RRLError: RRL502, if the patches do not divide the images.
+        """
+        rows, cols = self.grid(images.shape[-2], images.shape[-1])
+        patches = self.embed(images).flatten(2).transpose(1, 2)
+        if mask is not None:
+            token = self.mask_token.to(patches.dtype)
+            patches = torch.where(mask.unsqueeze(-1), token, patches)
+        # the mask token has a gradient in every step, which processes that train together wait for
+        first = (self.class_token + 0 * self.mask_token).expand(len(images), -1, -1)
+        x = torch.cat([first, patches], dim=1) + self._positions(rows, cols)
+        x = self.encoder.ln(self.encoder.layers(x))  # type: ignore[operator]
+        return Tokens(x[:, 0], x[:, 1:])
+
+    def _positions(self, rows: int, cols: int) -> Tensor:
+        """The position embeddings (1, 1 + P, width) of a grid, interpolated as in DINO."""
+        positions: Tensor = self.encoder.pos_embedding  # type: ignore[assignment]
+        if (rows, cols) == self.built_for:
+            return positions
+        plane = positions[:, 1:].transpose(1, 2).reshape(1, -1, *self.built_for)
+        plane = F.interpolate(plane, (rows, cols), mode="bicubic", align_corners=False)
+        return torch.cat([positions[:, :1], plane.flatten(2).transpose(1, 2)], dim=1)
+
+
+def build_transformer(
+    name: str, shape: tuple[int, int, int], patch_size: int | None = None
+) -> Transformer:
+    """A new vision transformer by name.
+
+    Args:
+        name: A key of `TRANSFORMERS`.
+        shape: (C, H, W) of the images that it is built for.
+        patch_size: Pixels a side of a patch; None takes the divisor of both sides nearest to 2 for
+            images of up to 16 pixels, 4 below 64, 8 below 128 and 16 from there on.
+
+    Raises:
+        RRLError: RRL502, if the patches do not divide the images.
+    """
+    if patch_size is None:
+        patch_size = _default_patch_size(*shape[1:])
+    if patch_size < 1:
+        raise error("RRL502", f"`patch_size` must be at least 1 pixel, not {patch_size}")
+    return Transformer(shape, patch_size, TRANSFORMERS[name])
+
+
+def _default_patch_size(height: int, width: int) -> int:
+    side = min(height, width)
+    usual = 2 if side <= 16 else 4 if side < 64 else 8 if side < 128 else 16
+    found = nearest_patch_size(height, width, usual)
+    if found is None:
+        message = f"images of {height} x {width} pixels do not divide into patches of about "
+        hint = f"take sides that are multiples of {usual}, or set `patch_size`"
+        raise error("RRL502", f"{message}{usual} x {usual}", hint=hint)
+    return found
+
+
+def _patch_embedding(channels: int, width: int, patch_size: int) -> nn.Conv2d:
+    """torchvision's, for another number of channels."""
+    layer = nn.Conv2d(channels, width, patch_size, stride=patch_size)
+    nn.init.trunc_normal_(layer.weight, std=math.sqrt(1 / (channels * patch_size**2)))
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
