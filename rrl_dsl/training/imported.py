@@ -16,6 +16,7 @@ from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 from rrl_dsl.training.tokens import PatchEncoder, Tokens
 
 _MODULE_HINT = "install its package, or put the folder it is in into PYTHONPATH"
+_MAKER_HINT = "name a class or function that makes a network"
 
 
 def imported_network(
@@ -43,8 +44,8 @@ def imported_network(
             given["shape"] = shape
         net = make(**given)
     if not isinstance(net, nn.Module):
-        message = f"`{name}` gives a {type(net).__name__}, not a torch.nn.Module"
-        raise error("RRL502", message, hint="name a class or function that makes a network")
+        message = f"`{name}` gives a value of type `{type(net).__name__}`, not a torch.nn.Module"
+        raise error("RRL502", message, hint=_MAKER_HINT)
     return net
 
 
@@ -62,7 +63,7 @@ def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
     with _explained(f"`{name}` fails on an image of shape {shape}"):
         features = _trial(net, net, shape)
     if not isinstance(features, Tensor):
-        found = f"a {type(features).__name__}"
+        found = f"a value of type `{type(features).__name__}`"
     elif features.ndim != 2 or len(features) != 1 or not features.is_floating_point():
         found = f"{str(features.dtype).removeprefix('torch.')} of shape {tuple(features.shape)}"
     else:
@@ -86,11 +87,13 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
     try:
         make = attrgetter(attribute)(found)
     except AttributeError:
-        hint = did_you_mean(attribute, [each for each in dir(found) if each[0] != "_"])
+        public = [each for each in dir(found) if not each.startswith("_")]
+        hint = did_you_mean(attribute, public) or _MAKER_HINT
         raise error("RRL502", f"`{module}` has no attribute `{attribute}`", hint=hint) from None
     if isinstance(make, nn.Module) or not callable(make):
-        message = f"`{module}:{attribute}` is a {type(make).__name__}, not a class or function"
-        raise error("RRL502", message, hint="name a class or function that makes a network")
+        kind = type(make).__name__
+        message = f"`{module}:{attribute}` is a value of type `{kind}`, not a class or function"
+        raise error("RRL502", message, hint=_MAKER_HINT)
     return make  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,269 @@
+"""Networks of other packages: by import, from a stand-in for timm, and from timm itself."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.training.backbones import build_backbone
+from rrl_dsl.training.tokens import PatchEncoder, Tokens
+
+SHAPE = (1, 8, 8)
+
+NETWORKS = """
+import torch
+from torch import nn
+
+class Flat(nn.Module):
+    made = None
+
+    def __init__(self, shape, width=5):
+        super().__init__()
+        Flat.made = shape, width
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], width))
+
+    def forward(self, images):
+        return self.net(images)
+
+class Nested:
+    Flat = Flat
+
+def lazy():
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(7), nn.BatchNorm1d(7), nn.Dropout())
+
+def frozen():
+    net = lazy()
+    net[2].eval()
+    return net
+
+def options_alone(width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width))
+
+def fails():
+    raise ValueError("no weights today\\nand more")
+
+def fails_later():
+    return nn.Linear(3, 3)
+
+def number(): return 3
+def maps(): return nn.Identity()
+def pair():
+    class Pair(nn.Module):
+        def forward(self, images): return images, images
+    return Pair()
+def whole():
+    class Argmax(nn.Module):
+        def forward(self, images): return images.flatten(1).long()
+    return Argmax()
+
+made = nn.Flatten()
+"""
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    (tmp_path / "given_networks.py").write_text(NETWORKS)
+    (tmp_path / "lacking_networks.py").write_text("import a_module_that_nobody_has")
+    (tmp_path / "broken_networks.py").write_text("def f(:")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "given_networks"
+    sys.modules.pop("given_networks", None)
+
+
+def refused(name: str, **arguments) -> Diagnostic:
+    with pytest.raises(RRLError) as caught:
+        build_backbone(name, SHAPE, **arguments)
+    (found,) = caught.value.diagnostics
+    assert found.code == "RRL502"
+    assert found.hint
+    return found
+
+
+def test_a_class_is_given_the_shape_and_the_options(networks) -> None:
+    backbone = build_backbone(f"{networks}:Flat", SHAPE, options={"width": 9})
+    assert sys.modules[networks].Flat.made == (SHAPE, 9)
+    assert backbone.width == 9
+    assert backbone.patch_size is None
+    assert backbone(torch.randn(3, *SHAPE)).shape == (3, 9)
+    assert build_backbone(f"{networks}:Nested.Flat", SHAPE).width == 5
+
+
+def test_a_function_is_given_what_it_takes(networks) -> None:
+    assert build_backbone(f"{networks}:lazy", SHAPE).width == 7
+    assert build_backbone(f"{networks}:options_alone", SHAPE, options={"width": 3}).width == 3
+
+
+def test_the_trial_changes_no_mode(networks) -> None:
+    assert all(module.training for module in build_backbone(f"{networks}:lazy", SHAPE).modules())
+    modes = [module.training for module in build_backbone(f"{networks}:frozen", SHAPE).body]
+    assert modes == [True, True, False, True]
+
+
+def test_the_trial_leaves_the_running_statistics(networks) -> None:
+    norm = build_backbone(f"{networks}:lazy", SHAPE).body[2]
+    assert not norm.running_mean.any()
+    assert norm.num_batches_tracked == 0
+
+
+def test_every_backbone_is_a_new_one(networks) -> None:
+    first, second = (build_backbone(f"{networks}:Flat", SHAPE) for _ in range(2))
+    assert not torch.equal(first.body.net[1].weight, second.body.net[1].weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module:Net", "there is no module `no_such_module`"),
+        ("torch.no_such_module.deep:Net", "there is no module `torch.no_such_module`"),
+        ("lacking_networks:Net", "`lacking_networks` cannot be imported: ModuleNotFoundError: "),
+        ("broken_networks:Net", "`broken_networks` cannot be imported: SyntaxError: "),
+        (":Net", "`` cannot be imported: ValueError: "),
+        ("given_networks:Missing", "`given_networks` has no attribute `Missing`"),
+        ("given_networks:", "`given_networks` has no attribute ``"),
+        (
+            "given_networks:made",
+            "`given_networks:made` is a value of type `Flatten`, not a class or function",
+        ),
+        ("given_networks:fails", "cannot be made: ValueError: no weights today"),
+        ("given_networks:options_alone", "cannot be made: TypeError: options_alone() missing"),
+        ("given_networks:number", "`given_networks:number` gives a value of type `int`, not a"),
+        ("given_networks:fails_later", "fails on an image of shape (1, 8, 8): RuntimeError: "),
+        ("given_networks:maps", "gives float32 of shape (1, 1, 8, 8) for one image, not float"),
+        ("given_networks:pair", "gives a value of type `tuple` for one image"),
+        ("given_networks:whole", "gives int64 of shape (1, 64) for one image, not float"),
+    ],
+)
+@pytest.mark.usefixtures("networks")
+def test_what_does_not_fit_is_told(name: str, message: str) -> None:
+    found = refused(name)
+    assert message in found.message
+    assert "\n" not in found.message
+
+
+@pytest.mark.usefixtures("networks")
+def test_what_is_near_is_told() -> None:
+    assert refused("given_networks:flat").hint == "did you mean `Flat`?"
+    assert "PYTHONPATH" in refused("no_such_module:Net").hint
+    assert "does_not_take" in refused("given_networks:lazy", options={"does_not_take": 1}).message
+
+
+@pytest.mark.usefixtures("networks")
+def test_a_patch_size_is_an_option_of_other_networks() -> None:
+    found = refused("given_networks:Flat", patch_size=4)
+    assert found.hint == "give it among the `options`"
+
+
+def test_a_network_of_the_user_can_have_patch_tokens(networks, monkeypatch) -> None:
+    class Mine(PatchEncoder):
+        def __init__(self) -> None:
+            super().__init__(4)
+
+        def tokens(self, images, mask=None):
+            patches = images.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4).mean(1).flatten(1, 2)
+            return Tokens(patches.mean(1), patches)
+
+    __import__(networks)
+    monkeypatch.setattr(sys.modules[networks], "Mine", Mine, raising=False)
+    backbone = build_backbone(f"{networks}:Mine", SHAPE)
+    assert (backbone.width, backbone.patch_size, backbone.grid(8, 12)) == (16, 4, (2, 3))
+    assert backbone.tokens(torch.randn(2, *SHAPE)).patches.shape == (2, 4, 16)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A module in the place of timm, and what its `create_model` was called with."""
+    called = {}
+
+    def create_model(name, **options):
+        called.update(options)
+        if options.pop("fail", False):
+            raise TypeError("got an unexpected keyword argument 'fail'")
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 6))
+
+    names = ["plain", "vit_fixed"]
+    timm = SimpleNamespace(
+        create_model=create_model,
+        is_model=names.__contains__,
+        list_models=lambda: names,
+        get_pretrained_cfg=lambda name: SimpleNamespace(fixed_input_size=name == "vit_fixed"),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    return called
+
+
+def test_timm_is_asked_for_a_network_without_weights_and_classifier(stand_in) -> None:
+    backbone = build_backbone("timm:plain", SHAPE, options={"drop_rate": 0.1})
+    assert stand_in == {"pretrained": False, "num_classes": 0, "in_chans": 1, "drop_rate": 0.1}
+    assert (backbone.width, backbone.patch_size) == (6, None)
+
+
+def test_timm_is_told_the_size_of_images_where_it_asks_for_it(stand_in) -> None:
+    build_backbone("timm:vit_fixed", SHAPE)
+    assert stand_in["img_size"] == (8, 8)
+    build_backbone("timm:vit_fixed", SHAPE, options={"img_size": 16})
+    assert stand_in["img_size"] == 16
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_what_timm_does_not_know_or_refuses_is_told() -> None:
+    found = refused("timm:plane")
+    assert found.message == "timm has no network `plane`"
+    assert found.hint == "did you mean `plain`?"
+    assert refused("timm:resnet").hint == "`timm.list_models()` names them"
+    found = refused("timm:plain", options={"fail": True})
+    assert "`timm:plain` cannot be made: TypeError: got an unexpected keyword" in found.message
+    assert "'pretrained'" in refused("timm:plain", options={"pretrained": True}).message
+
+
+def test_timm_can_be_missing(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    found = refused("timm:resnet18")
+    assert found.message == "the backbone `timm:resnet18` needs timm, which is not installed"
+    assert found.hint == "`pip install timm`"
+
+
+def test_a_residual_network_of_timm() -> None:
+    pytest.importorskip("timm")
+    backbone = build_backbone("timm:resnet10t", (1, 32, 32))
+    assert (backbone.width, backbone.patch_size) == (512, None)
+    assert backbone(torch.randn(2, 1, 32, 32)).shape == (2, 512)
+
+
+@pytest.mark.parametrize("changing", [False, True])
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_a_transformer_of_timm_has_patch_tokens(name: str, changing: bool) -> None:
+    pytest.importorskip("timm")
+    options = {"patch_size": 4, "depth": 2, "embed_dim": 48, "dynamic_img_size": changing}
+    backbone = build_backbone(f"timm:{name}", (1, 16, 16), options=options)
+    assert (backbone.width, backbone.patch_size, backbone.grid(16, 16)) == (48, 4, (4, 4))
+    images, mask = torch.randn(2, 1, 16, 16), torch.zeros(2, 16, dtype=torch.bool)
+    mask[0, 5] = True
+    changed = images.clone()
+    changed[0, :, 4:8, 4:8] += 1
+    backbone.eval()
+    with torch.no_grad():
+        seen, hidden = backbone.tokens(images), backbone.tokens(images, mask)
+        assert torch.equal(seen.features, backbone(images))
+        assert torch.equal(seen.features, backbone.body.net(images))
+        assert torch.equal(hidden.patches, backbone.tokens(changed, mask).patches)
+    assert seen.patches.shape == (2, 16, 48)
+    assert not torch.allclose(seen.patches[0], hidden.patches[0], atol=1e-4)
+    assert torch.allclose(seen.patches[1], hidden.patches[1], atol=1e-6)
+    if changing:
+        assert backbone.tokens(torch.randn(2, 1, 8, 12)).patches.shape == (2, 6, 48)
+    backbone(images).square().sum().backward()
+    assert all(weight.grad is not None for weight in backbone.parameters())
+
+
+def test_a_network_of_timm_without_a_token_for_each_patch() -> None:
+    pytest.importorskip("timm")
+    options = {"patch_size": 2, "window_size": 4, "embed_dim": 24, "depths": (1, 1, 1, 1)}
+    backbone = build_backbone(
+        "timm:swin_tiny_patch4_window7_224", (3, 32, 32), options={**options, "drop_path_rate": 0}
+    )
+    assert (backbone.width, backbone.patch_size) == (192, None)
