@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import torch
@@ -117,21 +117,29 @@ class Nodes:
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
         """Some of the rows, in the order asked for."""
-        return Nodes(
-            self.sample[rows],
-            self.view[rows],
-            {name: value[rows] for name, value in self.labels.items()},
-            {name: value[rows] for name, value in self.fields.items()},
-            check=False,
-        )
+        return self.each(lambda column: column[rows])
 
     def to(self, device: torch.device | str) -> Nodes:
         """The same rows on another device."""
+        return self.each(lambda column: column.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Nodes:
+        """The rows that a function makes of every column."""
         return Nodes(
-            self.sample.to(device),
-            self.view.to(device),
-            {name: value.to(device) for name, value in self.labels.items()},
-            {name: value.to(device) for name, value in self.fields.items()},
+            change(self.sample),
+            change(self.view),
+            {name: change(value) for name, value in self.labels.items()},
+            {name: change(value) for name, value in self.fields.items()},
+            check=False,
+        )
+
+    def followed_by(self, others: Nodes) -> Nodes:
+        """These rows and then others, which carry the same columns."""
+        return Nodes(
+            torch.cat([self.sample, others.sample]),
+            torch.cat([self.view, others.view]),
+            {name: torch.cat([value, others.labels[name]]) for name, value in self.labels.items()},
+            {name: torch.cat([value, others.fields[name]]) for name, value in self.fields.items()},
             check=False,
         )
 

@@ -117,7 +117,6 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
-    from rrl_dsl.training.backbones import build_backbone
     from rrl_dsl.training.presets import defaults
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
@@ -131,8 +130,6 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     with pointing_at(settings, "dataset"):
         data = load_data(wanted)
     config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
-    with pointing_at(settings, "backbone"):
-        build_backbone(config.backbone, data.shape)
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
     module = build(graph, config, data, settings)

@@ -24,6 +24,9 @@ from rrl_dsl.data.dataset import Shape
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 Build = Callable[[Shape], nn.Module]
+Scale = tuple[float, float]
+"""The least and the largest share of an image's area that a crop shows."""
+BuildLocal = Callable[[Shape, Scale], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class Preset:
         mean: What is subtracted of every channel, scaled to [0, 1]; one value serves any
             number of channels.
         std: What the channels are then divided by.
+        local: From the shape of a small crop and its scale to the module that draws it.
     """
 
     build: Build
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    local: BuildLocal | None = None
 
 
 PRESETS: Final[dict[str, Preset]] = {}
@@ -47,12 +52,16 @@ PRESETS: Final[dict[str, Preset]] = {}
 
 
 def preset(
-    name: str, *, mean: tuple[float, ...], std: tuple[float, ...]
+    name: str,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    local: BuildLocal | None = None,
 ) -> Callable[[Build], Build]:
     """A decorator that makes a function from a shape to a module a preset called `name`."""
 
     def register(build: Build) -> Build:
-        PRESETS[name] = Preset(build, mean, std)
+        PRESETS[name] = Preset(build, mean, std, local)
         return build
 
     return register
@@ -64,15 +73,17 @@ class Views(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, shape: Shape) -> None:
+    def __init__(self, name: str, shape: Shape, local: tuple[int, Scale] | None = None) -> None:
         """Views by a preset.
 
         Args:
             name: A key of `PRESETS`.
             shape: (C, H, W) of the images.
+            local: The side and the scale of local views, where some are drawn.
 
         Raises:
-            RRLError: RRL502, if there is no such preset or it is for another number of channels.
+            RRLError: RRL502, if there is no such preset, it is for another number of channels, or
+                has no local views where some are wanted.
         """
         super().__init__()
         if name not in PRESETS:
@@ -87,6 +98,12 @@ class Views(nn.Module):
                 f"and these have {shape[0]}",
             )
         self.augment = chosen.build(shape)
+        self.augment_local: nn.Module | None = None
+        if local is not None:
+            if chosen.local is None:
+                raise error("RRL502", f"augmentation `{name}` has no local views")
+            side, scale = local
+            self.augment_local = chosen.local((shape[0], side, side), scale)
         self.register_buffer("mean", torch.tensor(chosen.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(chosen.std)[:, None, None], persistent=False)
 
@@ -103,8 +120,13 @@ class Views(nn.Module):
             float32 (count * b, C, H, W), normalised; first the first view of every image, then
             the second.
         """
-        with _seeded(seed, images.device), _without_autocast(images.device):
-            return self._normalise(self.augment(_unit(images).repeat(count, 1, 1, 1)))
+        return self._drawn(self.augment, images, count, seed)
+
+    @torch.no_grad()
+    def local(self, images: Tensor, count: int, seed: int) -> Tensor:
+        """Local views of a batch: small crops, float32 (count * b, C, side, side), as `forward`."""
+        assert self.augment_local is not None
+        return self._drawn(self.augment_local, images, count, seed)
 
     @torch.no_grad()
     def plain(self, images: Tensor) -> Tensor:
@@ -119,11 +141,27 @@ class Views(nn.Module):
         with _without_autocast(images.device):
             return self._normalise(_unit(images))
 
+    def _drawn(self, augment: nn.Module, images: Tensor, count: int, seed: int) -> Tensor:
+        with _seeded(seed, images.device), _without_autocast(images.device):
+            return self._normalise(augment(_unit(images).repeat(count, 1, 1, 1)))
+
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
 
 
-@preset("digits", mean=(0.306,), std=(0.376,))
+def _digits_local(shape: Shape, scale: Scale) -> nn.Module:
+    return nn.Sequential(_crop(shape, scale), augmentation.RandomGaussianNoise(std=0.2, p=1.0))
+
+
+def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
+    return nn.Sequential(_crop(shape, scale), augmentation.RandomHorizontalFlip())
+
+
+def _colour_local(shape: Shape, scale: Scale) -> nn.Module:
+    return nn.Sequential(*_colour(shape, scale), _blur(shape, kernel=9))
+
+
+@preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
 def digits(shape: Shape) -> nn.Module:
     """For writing: moved, turned and slanted a little and with noise; never mirrored."""
     return nn.Sequential(
@@ -134,48 +172,68 @@ def digits(shape: Shape) -> nn.Module:
     )
 
 
-@preset("small-grey", mean=(0.286,), std=(0.353,))
+@preset("small-grey", mean=(0.286,), std=(0.353,), local=_small_grey_local)
 def small_grey(shape: Shape) -> nn.Module:
     """For small grey images of things that may be mirrored, such as clothes."""
     return nn.Sequential(
-        _crop(shape, least=0.4),
+        _crop(shape, (0.4, 1.0)),
         augmentation.RandomHorizontalFlip(),
         augmentation.RandomAffine(degrees=10.0, shear=5.0, p=1.0),
     )
 
 
-@preset("cifar", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+_CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+@preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
 def cifar(shape: Shape) -> nn.Module:
     """The "symmetric" augmentation of solo-learn for CIFAR: every view by the same strong one."""
-    return nn.Sequential(*_colour(shape, least=0.08), _blur(shape, kernel=9))
+    return nn.Sequential(*_colour(shape, (0.08, 1.0)), _blur(shape, kernel=9))
 
 
-@preset("cifar-wmse", mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+@preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
 def cifar_wmse(shape: Shape) -> nn.Module:
     """For W-MSE on CIFAR: milder crops and no blur."""
-    return nn.Sequential(*_colour(shape, least=0.2))
+    return nn.Sequential(*_colour(shape, (0.2, 1.0)))
 
 
-@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+@preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+def cifar_vicreg(shape: Shape) -> nn.Module:
+    """For VICReg on CIFAR: milder crops."""
+    return nn.Sequential(*_colour(shape, (0.2, 1.0)), _blur(shape, kernel=9))
+
+
+@preset("cifar-nnclr", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+def cifar_nnclr(shape: Shape) -> nn.Module:
+    """For NNCLR on CIFAR: colours change less."""
+    colour = _colour(shape, (0.08, 1.0), jitter=(0.4, 0.4, 0.2, 0.1))
+    return nn.Sequential(*colour, _blur(shape, kernel=9))
+
+
+@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_colour_local)
 def photo(shape: Shape) -> nn.Module:
     """For photographs: as for CIFAR, with SimCLR's blur over a tenth of the image."""
     tenth = min(shape[1:]) // 20 * 2 + 1
-    return nn.Sequential(*_colour(shape, least=0.08), _blur(shape, kernel=max(9, tenth)))
+    return nn.Sequential(*_colour(shape, (0.08, 1.0)), _blur(shape, kernel=max(9, tenth)))
 
 
-def _colour(shape: Shape, least: float) -> list[nn.Module]:
+def _colour(
+    shape: Shape,
+    scale: Scale,
+    jitter: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 0.2),
+) -> list[nn.Module]:
     return [
-        _crop(shape, least),
-        augmentation.ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
+        _crop(shape, scale),
+        augmentation.ColorJitter(*jitter, p=0.8),
         augmentation.RandomGrayscale(p=0.2),
         augmentation.RandomHorizontalFlip(),
     ]
 
 
-def _crop(shape: Shape, least: float) -> nn.Module:
+def _crop(shape: Shape, scale: Scale) -> nn.Module:
     crop: nn.Module = augmentation.RandomResizedCrop(
         shape[1:],
-        scale=(least, 1.0),
+        scale=scale,
         cropping_mode="resample",  # the other mode cuts the images out one by one
     )
     return crop

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import loader
 from rrl_dsl.data.dataset import DataSet, columns_of
+from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.registry import Need
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
@@ -16,22 +19,58 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.rows import sample_batches
 
 
-def check_served(program: Program) -> None:
-    """Refuses a recipe that looks at what the trainer has not.
+def check_loss(program: Program, loss: Loss, config: Config, patch_size: int | None) -> None:
+    """Refuses a loss that recipe or model cannot serve.
+
+    Args:
+        program: The recipe.
+        loss: The loss.
+        config: The configuration.
+        patch_size: That of the backbone, or None where it has no patches.
 
     Raises:
-        RRLError: RRL404 for each call that looks at a teacher or a bank.
+        RRLError: RRL404 for what a term of the loss wants of the recipe, RRL424 for what it or the
+            recipe wants of the model.
     """
-    faults = []
-    for call in calls_of(program.graph):
-        if Need("space", "teacher") in call.signature.needs(call.arguments):
-            message = f"`{call}` compares rows by a teacher, and the trainer has none"
-            faults.append(Diagnostic("RRL404", message, hint="write `space=projection`"))
-        if call.arguments.get("bank"):
-            message = f"`{call}` looks at earlier rows, and the trainer keeps none"
-            faults.append(Diagnostic("RRL404", message, hint="write `bank=0`"))
+    faults = [fault for _, term in loss.terms() for fault in _unserved(program, term)]
+    for _, term in loss.terms():
+        if "patches" in term.needs() and patch_size is None:
+            message = f"`{term.name()}` compares patches, and `{config.backbone}` has none"
+            faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
+    if config.local_views.count:
+        for call in calls_of(program.graph):
+            if Need("space", "teacher") in call.signature.needs(call.arguments):
+                message = f"`{call}` looks at the teacher, and that does not see local views"
+                hint = "use `--set local_views.count=0`, or write `space=projection`"
+                faults.append(Diagnostic("RRL424", message, hint=hint))
     if faults:
         raise RRLError(faults)
+
+
+def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
+    """What a term wants of the recipe that it does not give."""
+    if term.binary and not program.binary:
+        weighted = (call for call in calls_of(program.graph) if not _is_binary(call))
+        call = next(weighted, None)
+        given = "this recipe has" if call is None else f"`{call}` has"
+        message = f"`{term.name()}` wants weights of 0 and 1, and {given} others"
+        yield Diagnostic("RRL404", message, hint="write `… | threshold(0.5)`")
+    if term.views > program.requires.views:
+        message = (
+            f"`{term.name()}` compares {term.views} views of a sample, and this recipe draws "
+            f"{program.requires.views}"
+        )
+        hint = f"relate views: write `ssl(views={term.views}) | …`"
+        yield Diagnostic("RRL404", message, hint=hint)
+    if term.symmetric:
+        for call in calls_of(program.graph):
+            if call.arguments.get("bank"):
+                message = f"`{term.name()}` has no columns but its rows, and `{call}` adds earlier"
+                yield Diagnostic("RRL404", f"{message} rows", hint="write `bank=0`")
+
+
+def _is_binary(call: Call) -> bool:
+    return call.signature.kind != "source" or call.signature.binary(call.arguments)
 
 
 def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet) -> None:
@@ -48,7 +87,7 @@ def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet
     least = loss.least_rows(config.projector.out)
     if config.batch_size < least:
         message = (
-            f"`{config.loss.name}` on {config.projector.out} dimensions wants batches of at least "
+            f"`{loss.name()}` on {config.projector.out} dimensions wants batches of at least "
             f"{least} samples, not {config.batch_size}"
         )
         hint = f"use `--set batch_size={least}`, or a smaller `projector.out`"
@@ -92,8 +131,8 @@ def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     views = program.requires.views
     nodes = next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
     spaces = stand_in_spaces(program, len(nodes), config.seed)
-    different = ~torch.eye(len(nodes), dtype=torch.bool)
-    related = bool(((program(nodes, spaces=spaces) > 0) & different).any())
+    columns = nodes if program.requires.bank else None  # as long as the bank is empty
+    related = bool((program.relate(nodes, columns, spaces=spaces).degree() > 0).any())
     if not related and not program.requires.epochs:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
         hint = "relate the views of a sample with `ssl(views=2)`, or use larger batches"

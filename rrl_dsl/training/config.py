@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
 
@@ -17,7 +17,7 @@ class Section(BaseModel):
 
 
 class Loss(BaseModel):
-    """The loss by name, with its own options beside it."""
+    """The loss by name with its own options beside it, or a sum such as `dino + 0.1*koleo`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -49,6 +49,65 @@ class Projector(Section):
     layers: int = Field(default=2, ge=1)
 
 
+class Predictor(Section):
+    """The perceptron behind the projector, of losses that predict other rows."""
+
+    hidden: int = Field(default=4096, ge=1)
+    norm: bool = True
+    layers: int = Field(default=2, ge=1)
+
+
+class Teacher(Section):
+    """The moving average of the encoder, of losses and recipes that look at one."""
+
+    momentum: float = Field(default=0.996, ge=0, le=1, description="At the first step.")
+    final: float = Field(default=1.0, ge=0, le=1, description="At the last, along a cosine.")
+
+
+class Prototypes(Section):
+    """The prototypes behind the projector, of losses that compare scores of them."""
+
+    count: int = Field(default=4096, ge=2)
+    centre_momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="Of the mean of the teacher's scores."
+    )
+
+
+class Mask(Section):
+    """Which patches are hidden from the student, of losses that compare patches."""
+
+    ratio: tuple[float, float] = Field(
+        default=(0.1, 0.5), description="The least and the largest share of a masked view."
+    )
+    probability: float = Field(default=0.5, gt=0, le=1, description="The share of masked views.")
+
+    @field_validator("ratio")
+    @classmethod
+    def _in_order(cls, ratio: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < ratio[0] <= ratio[1] < 1:
+            raise ValueError("it should be two shares above 0 and below 1, the smaller first")
+        return ratio
+
+
+class LocalViews(Section):
+    """Small crops beside the recipe's views, which the teacher does not see (multi-crop)."""
+
+    count: int = Field(default=0, ge=0, description="How many of each sample.")
+    size: int | None = Field(
+        default=None, ge=2, description="Pixels a side; half of the image's where left out."
+    )
+    scale: tuple[float, float] = Field(
+        default=(0.05, 0.4), description="The least and the largest share of the image's area."
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise ValueError("it should be two shares above 0 and at most 1, the smaller first")
+        return scale
+
+
 class Probe(Section):
     """The linear probes that are trained beside the encoder."""
 
@@ -76,13 +135,33 @@ class Config(Section):
     workers: int = Field(default=0, ge=0, description="Processes that load images.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict)
     loss: Annotated[Loss, BeforeValidator(_loss)] = Loss()
-    backbone: str = "resnet18"
+    backbone: str = Field(
+        default="resnet18", description="A name, `timm:NAME` or `package.module:attribute`."
+    )
+    backbone_options: dict[str, Any] = Field(
+        default_factory=dict, description="What a network of another package is made with."
+    )
+    patch_size: int | None = Field(
+        default=None, ge=1, description="Pixels a side of a vision transformer's patches."
+    )
     projector: Projector = Projector()
+    predictor: Predictor = Predictor()
+    teacher: Teacher = Teacher()
+    prototypes: Prototypes = Prototypes()
+    mask: Mask = Mask()
+    bank: int = Field(default=65536, ge=1, description="Earlier rows that a loss looks at.")
+    local_views: LocalViews = LocalViews()
     optimiser: Optimiser = Optimiser()
     probe: Probe = Probe()
     augmentation: str | None = None
     epochs: int = Field(default=400, ge=1)
     batch_size: int = Field(default=256, ge=2, description="Samples a batch, over all devices.")
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="Images that go through the encoder at a time; gradients stay those of the "
+        "whole batch.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**32)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(default=1, ge=1)

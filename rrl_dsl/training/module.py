@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import Batch, row_columns
-from rrl_dsl.data.views import Views
+from rrl_dsl.data.views import Scale, Views
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
-from rrl_dsl.losses.collapse import effective_rank
-from rrl_dsl.training.backbones import build_backbone
+from rrl_dsl.losses.outputs import Output
+from rrl_dsl.training.accumulation import in_parts
+from rrl_dsl.training.backbones import Backbone, build_backbone
+from rrl_dsl.training.bank import Bank
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.encoder import Encoder, Outputs, joined
 from rrl_dsl.training.heads import Projector
+from rrl_dsl.training.imported import width_of
+from rrl_dsl.training.masking import block_masks
 from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
+from rrl_dsl.training.parts import parts_of
+from rrl_dsl.training.probes import LinearProbes
+from rrl_dsl.training.relations import SPACES, Relations, compared
 from rrl_dsl.training.statistics import edge_statistics
-
-_RANK_ROWS = 2048  # enough rows to tell a rank, few enough for a decomposition every epoch
+from rrl_dsl.training.teacher import Centre, Teacher, momentum_at
 
 
 class RelationalModule(L.LightningModule):
-    """Trains a backbone and a projector on the relation that a recipe defines.
+    """Trains an encoder on the relation that a recipe defines.
 
-    Two linear probes learn the finest label beside it, from the backbone's and the projector's
-    features; their gradients never reach the encoder.
+    It has the parts that loss and recipe need, and no others: a predictor, a teacher, prototypes,
+    heads for patches, a bank of earlier rows. Two linear probes learn the finest label beside it;
+    their gradients never reach the encoder.
+
+    `training_step` takes a `rrl_dsl.data.batches.Batch` and returns the `loss`, the `relations` of
+    the step and, for the first batch of an epoch, what the loss `skipped`.
     """
 
     def __init__(
@@ -43,7 +52,8 @@ class RelationalModule(L.LightningModule):
         loss: Loss,
         *,
         shape: tuple[int, int, int],
-        classes: int,
+        classes: int | None = None,
+        backbone: nn.Module | None = None,
     ) -> None:
         """A module with fresh weights.
 
@@ -52,76 +62,69 @@ class RelationalModule(L.LightningModule):
             program: The compiled recipe.
             loss: The loss.
             shape: (C, H, W) of the images.
-            classes: How many classes the finest label has.
+            classes: How many classes the finest label has; None for no probes.
+            backbone: A network from float (n, C, H, W) to features (n, width), in place of the
+                configured one.
+
+        Raises:
+            RRLError: RRL502 where the configuration does not fit the images.
         """
         super().__init__()
         self.config = config
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
         self.loss = loss
-        self.views = Views(config.augmentation or "cifar", shape)
-        self.backbone = build_backbone(config.backbone, shape)
-        chosen = config.projector
-        self.projector = Projector(
-            self.backbone.width, chosen.hidden, chosen.out, chosen.norm, chosen.layers
-        )
-        self.probes = nn.ModuleDict(
-            {
-                "backbone": nn.Linear(self.backbone.width, classes),
-                "projector": nn.Linear(chosen.out, classes),
-            }
-        )
-        self._validation: list[dict[str, Tensor]] = []
+        self.views = Views(config.augmentation or "cifar", shape, local_views(config, shape))
+        self.parts = parts_of(program.requires, loss)
+        self.encoder = Encoder(self._backbone(shape, backbone), config, self.parts)
+        width = config.projector.out
+        self.predictor = self._predictor(width) if "predictor" in self.parts else None
+        self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None
+        self.bank = Bank(self._bank_size()) if "bank" in self.parts else None
+        taken = set(loss.inputs().values())
+        self.centre = self._new_centre() if "centre" in taken else None
+        self.patch_centre = self._new_centre() if "patch_centre" in taken else None
+        features = self.encoder.backbone.width
+        self.probes = None if classes is None else LinearProbes(features, width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Backbone features (n, width) of float images (n, C, H, W), normalised."""
-        features: Tensor = self.backbone(images)
+        features: Tensor = self.encoder.backbone(images)
         return features
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """One step on one batch of samples."""
-        count = self.program.requires.views
-        images = self.views(batch.images, count, self._draw_seed())
-        features = self.backbone(images)
-        embeddings = self.projector(features)
-        sample, view, labels, fields = row_columns(batch, count)
-        read = {need.name for need in self.program.requires.columns}
-        fields = {name: column for name, column in fields.items() if name in read}
-        nodes = self._gathered(Nodes(sample, view, labels, fields, check=False))
-        z = self._gathered_embeddings(embeddings)
-        spaces = self._spaces(features, z)
-        loss = self._loss(nodes, z, spaces)
+        outputs = self._encoded(batch)
+        relations = self._relations(batch, outputs)
+        loss = self._value(relations)
+        self._remember(relations)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
-        if batch_idx == 0:
-            self._log_edges(nodes, spaces)
-        return loss + self._probe_loss(features, embeddings, labels["label"])
+        skipped = relations.skipped(self.loss) if batch_idx == 0 else {}
+        if self.probes is not None:
+            whole = self.program.requires.views
+            label = batch.labels["label"].repeat(whole)
+            seen: Outputs = {name: each[: len(label)] for name, each in outputs.items()}
+            loss = loss + self.probes.loss(seen, label)
+        return {"loss": loss, "relations": relations, "skipped": skipped}
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Lets the teacher follow."""
+        if self.teacher is None:
+            return
+        chosen, total = self.config.teacher, int(self.trainer.estimated_stepping_batches)
+        momentum = momentum_at(self.global_step - 1, total, chosen.momentum, chosen.final)
+        self.teacher.follow(self.encoder, momentum)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collects what the probes make of samples that are not trained on."""
-        features = self.backbone(self.views.plain(batch.images))
-        embeddings = self.projector(features)
-        right = {
-            f"probe/{name}": probe(found).argmax(dim=1) == batch.labels["label"]
-            for name, probe, found in (
-                ("backbone", self.probes["backbone"], features),
-                ("projector", self.probes["projector"], embeddings),
-            )
-        }
-        self._validation.append({**right, "backbone": features, "projector": embeddings})
+        """Shows the probes samples that are not trained on."""
+        if self.probes is not None:
+            outputs = self.encoder.heads(self(self.views.plain(batch.images)))
+            self.probes.watch(outputs, batch.labels["label"])
 
     def on_validation_epoch_end(self) -> None:
         """Logs the probes' accuracies, their gap and the effective ranks."""
-        whole = {
-            name: torch.cat([part[name] for part in self._validation])
-            for name in self._validation[0]
-        }
-        self._validation.clear()
-        figures: dict[str, Tensor] = {}
-        for name in ("backbone", "projector"):
-            figures[f"probe/{name}"] = whole[f"probe/{name}"].float().mean()
-            figures[f"rank/{name}"] = effective_rank(whole[name][:_RANK_ROWS]).float()
-        figures["probe/gap"] = figures["probe/backbone"] - figures["probe/projector"]
-        self.log_dict(figures, sync_dist=True)
+        if self.probes is not None:
+            self.log_dict(self.probes.figures(), sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         """Stops a run whose loss is no number, before a checkpoint is made of it.
@@ -137,10 +140,10 @@ class RelationalModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """One optimiser with a cosine schedule by step."""
-        encoder = nn.ModuleList([self.backbone, self.projector])
-        optimiser = build_optimiser(self.config, encoder, self.probes)
+        trained = nn.ModuleList([self.encoder, *([self.predictor] if self.predictor else [])])
+        optimiser = build_optimiser(self.config, trained, self.probes)
         total = int(self.trainer.estimated_stepping_batches)
-        steps_per_epoch = max(1, total // max(1, self.config.epochs))
+        steps_per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
         warmup = min(self.config.optimiser.warmup * steps_per_epoch, total // 2)
         schedule = cosine_schedule(optimiser, warmup=warmup, total=total)
         return {
@@ -154,83 +157,160 @@ class RelationalModule(L.LightningModule):
         """Moves a batch without waiting for it."""
         return batch.to(device, non_blocking=True)
 
-    def _spaces(self, features: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """The embeddings that the recipe compares rows by."""
-        wanted = self.program.requires.spaces
-        spaces = {"projection": z} if "projection" in wanted else {}
-        if "backbone" in wanted:
-            spaces["backbone"] = self._gathered_embeddings(features.detach())
-        return spaces
-
-    def _loss(self, nodes: Nodes, z: Tensor, spaces: dict[str, Tensor]) -> Tensor:
-        relation = self.program.relate(
-            nodes, spaces=spaces, epoch=self.current_epoch, step=self.global_step
+    def edge_statistics(self, relations: Relations) -> dict[str, Tensor]:
+        """Figures of a step's graph over whole views: see `rrl_dsl.training.statistics`."""
+        rows, cols, spaces = relations.whole_rows()
+        return edge_statistics(
+            self.program,
+            self.clean,
+            rows,
+            cols,
+            spaces=spaces,
+            epoch=relations.epoch,
+            step=relations.step,
         )
-        try:
-            return self.loss(relation, z)
-        except RRLError as problem:
-            raise self._explained(problem, nodes, spaces) from None
 
-    def _explained(self, problem: RRLError, nodes: Nodes, spaces: dict[str, Tensor]) -> RRLError:
+    def _backbone(self, shape: tuple[int, int, int], given: nn.Module | None) -> Backbone:
+        config = self.config
+        if isinstance(given, Backbone):
+            return given
+        if given is not None:
+            return Backbone(given, width_of(given, type(given).__name__, shape))
+        return build_backbone(
+            config.backbone, shape, patch_size=config.patch_size, options=config.backbone_options
+        )
+
+    def _predictor(self, width: int) -> Projector:
+        chosen = self.config.predictor
+        return Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
+
+    def _new_centre(self) -> Centre:
+        return Centre(self.config.prototypes.count, self.config.prototypes.centre_momentum)
+
+    def _bank_size(self) -> int:
+        own = self.config.bank if "bank" in self.loss.needs() else 0
+        return max(self.program.requires.bank, own)
+
+    def _encoded(self, batch: Batch) -> Outputs:
+        """What student and teacher make of the views of a batch."""
+        whole, seed, size = self.program.requires.views, self._draw_seed(), self.config.micro_batch
+        images = self.views(batch.images, whole, seed)
+        mask = self._mask(images, seed) if "patches" in self.parts else None
+        outputs: Outputs = in_parts(self.encoder, images, mask, size=size)
+        if count := self.config.local_views.count:
+            crops = self.views.local(batch.images, count, seed + 1)
+            local: Outputs = in_parts(self._whole_image, crops, size=size)
+            outputs |= joined([outputs, local])
+        if self.predictor is not None:
+            outputs["prediction"] = self.predictor(outputs["projection"])
+        if mask is not None:
+            outputs["mask"] = mask
+        if self.teacher is not None:
+            outputs |= in_parts(self.teacher, images, size=size)
+        return outputs
+
+    def _whole_image(self, images: Tensor) -> Outputs:
+        return self.encoder.heads(self.encoder.backbone(images))
+
+    def _mask(self, images: Tensor, seed: int) -> Tensor:
+        chosen = self.config.mask
+        grid = self.encoder.backbone.grid(*images.shape[2:])
+        masks = block_masks(
+            len(images), grid, ratio=chosen.ratio, probability=chosen.probability, seed=seed
+        )
+        return masks.to(images.device)
+
+    def _relations(self, batch: Batch, outputs: Outputs) -> Relations:
+        """The rows of all ranks with the outputs that loss, recipe and bank want."""
+        views = self.program.requires.views
+        whole = views * len(batch)
+        wanted = {*self.loss.inputs().values(), *self._kept()}
+        every: Outputs = {
+            name: self._gathered(each, whole) for name, each in outputs.items() if name in wanted
+        }
+        if self.centre is not None:
+            every["centre"] = self.centre.value.clone()
+        if self.patch_centre is not None:
+            every["patch_centre"] = self.patch_centre.value.clone()
+        nodes = self._nodes(batch, views + self.config.local_views.count)
+        nodes = nodes.each(lambda column: self._gathered(column, whole))
+        whole *= self.trainer.world_size
+        bank = None
+        if self.bank is not None:
+            if not len(self.bank):  # a first step has no earlier rows but its own
+                self.bank.push(nodes[:whole], self._to_keep(every, whole))
+            if "bank" in self.loss.inputs().values():
+                every["bank"] = self.bank.newest(self.config.bank)[1]["projection"]
+            if size := self.program.requires.bank:
+                bank = self.bank.newest(size)
+        epoch, step = self.current_epoch, self.global_step
+        return Relations(self.program, nodes, every, whole, bank, epoch, step)
+
+    def _nodes(self, batch: Batch, views: int) -> Nodes:
+        sample, view, labels, fields = row_columns(batch, views)
+        read = {need.name for need in self.program.requires.columns}
+        fields = {name: column for name, column in fields.items() if name in read}
+        return Nodes(sample, view, labels, fields, check=False)
+
+    def _value(self, relations: Relations) -> Tensor:
+        try:
+            return relations.value(self.loss)
+        except RRLError as problem:
+            raise self._explained(problem, relations) from None
+
+    def _explained(self, problem: RRLError, relations: Relations) -> RRLError:
         """A collapse with the share of false edges that may have led to it."""
         first = problem.diagnostics[0]
         if first.code != "RRL409" or self.clean is None:
             return problem
-        figures = self._edge_statistics(nodes, spaces)
-        message = (
-            f"{first.message}; {float(figures['edges/false']):.0%} of the batch's edges are false"
-        )
+        false = float(self.edge_statistics(relations)["edges/false"])
+        message = f"{first.message}; {false:.0%} of the batch's edges are false"
         return RRLError(Diagnostic(first.code, message, hint=first.hint))
 
-    def _probe_loss(self, features: Tensor, embeddings: Tensor, label: Tensor) -> Tensor:
-        found = (("backbone", features), ("projector", embeddings))
-        losses = [
-            # a batch without one known label has no mean
-            F.cross_entropy(
-                self.probes[name](each.detach()), label, ignore_index=-1, reduction="sum"
-            )
-            / (label >= 0).sum().clamp(min=1)
-            for name, each in found
-        ]
-        return torch.stack(losses).sum()
+    def _remember(self, relations: Relations) -> None:
+        """Moves the centres, and puts the rows of whole views into the bank."""
+        outputs = relations.outputs
+        if self.centre is not None:
+            self.centre.update(outputs["teacher_prototypes"])
+        if self.patch_centre is not None:
+            self.patch_centre.update(outputs["teacher_patch_prototypes"], outputs["mask"])
+        if self.bank is not None:
+            whole = relations.whole
+            self.bank.push(relations.nodes[:whole], self._to_keep(outputs, whole))
 
-    def _log_edges(self, nodes: Nodes, spaces: dict[str, Tensor]) -> None:
-        figures = self._edge_statistics(nodes, spaces)
-        self.log_dict(figures, on_step=False, on_epoch=True, batch_size=1)
+    def _kept(self) -> set[Output]:
+        """The outputs that the bank keeps: what is compared with its rows."""
+        kept: set[Output] = {
+            SPACES[each] for each in self.program.requires.spaces if each in SPACES
+        }
+        if self.program.requires.bank:
+            kept |= {compared(term)[1] for _, term in self.loss.terms()}
+        return kept | ({"projection"} if "bank" in self.loss.needs() else set())
 
-    def _edge_statistics(self, nodes: Nodes, spaces: dict[str, Tensor]) -> Mapping[str, Tensor]:
-        return edge_statistics(
-            self.program,
-            self.clean,
-            nodes,
-            spaces=spaces,
-            epoch=self.current_epoch,
-            step=self.global_step,
-        )
+    def _to_keep(self, outputs: Outputs, whole: int) -> Outputs:
+        return {name: outputs[name][:whole] for name in sorted(self._kept())}
 
     def _draw_seed(self) -> int:
         """What the views of this step follow from, on this rank."""
         return key(self.config.seed, stream_word("views", self.global_rank), self.global_step)
 
-    def _gathered_embeddings(self, z: Tensor) -> Tensor:
-        """All ranks' embeddings, so that the loss does not depend on the number of ranks.
+    def _gathered(self, own: Tensor, whole: int) -> Tensor:
+        """The rows of all ranks, so that the loss does not depend on the number of ranks.
 
-        The gradient of the gathering sums over ranks and DDP averages, so each rank's weights get
-        the gradient of one loss over the whole batch.
+        First those of whole views, then those of local ones. The gradient of the gathering sums
+        over ranks and DDP averages, so each rank's weights get the gradient of one loss over the
+        whole batch.
         """
         if self.trainer.world_size == 1:
-            return z
-        gathered: Tensor = self.all_gather(z, sync_grads=True)  # type: ignore[assignment]
-        return gathered.flatten(0, 1)
+            return own
+        parts = [part for part in (own[:whole], own[whole:]) if len(part)]
+        gathered = [self.all_gather(part, sync_grads=part.requires_grad) for part in parts]
+        return torch.cat([part.flatten(0, 1) for part in gathered])  # type: ignore[union-attr]
 
-    def _gathered(self, nodes: Nodes) -> Nodes:
-        if self.trainer.world_size == 1:
-            return nodes
 
-        def gather(column: Tensor) -> Tensor:
-            gathered: Tensor = self.all_gather(column)  # type: ignore[assignment]
-            return gathered.flatten(0, 1)
-
-        labels = {name: gather(column) for name, column in nodes.labels.items()}
-        fields = {name: gather(column) for name, column in nodes.fields.items()}
-        return Nodes(gather(nodes.sample), gather(nodes.view), labels, fields, check=False)
+def local_views(config: Config, shape: tuple[int, int, int]) -> tuple[int, Scale] | None:
+    """The side and the scale of a run's local views, or None where it has none."""
+    chosen = config.local_views
+    if not chosen.count:
+        return None
+    return chosen.size or max(2, min(shape[1:]) // 2), chosen.scale

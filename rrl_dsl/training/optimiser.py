@@ -15,7 +15,9 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.lars import LARS
 
 
-def build_optimiser(config: Config, encoder: nn.Module, probes: nn.Module) -> Optimizer:
+def build_optimiser(
+    config: Config, encoder: nn.Module, probes: nn.Module | None = None
+) -> Optimizer:
     """One optimiser, with groups for weights, for biases and norms, and for the probes.
 
     Biases and norms get no weight decay and no adaptation under LARS; the probes neither, and a
@@ -25,11 +27,13 @@ def build_optimiser(config: Config, encoder: nn.Module, probes: nn.Module) -> Op
     plain: dict[str, Any] = {"weight_decay": 0.0}
     if chosen.name == "lars":
         plain["adapt"] = False
+    trained = [each for each in encoder.parameters() if each.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": [each for each in encoder.parameters() if each.ndim > 1]},
-        {"params": [each for each in encoder.parameters() if each.ndim <= 1], **plain},
-        {"params": list(probes.parameters()), "lr": config.probe.lr, **plain},
+        {"params": [each for each in trained if each.ndim > 1]},
+        {"params": [each for each in trained if each.ndim <= 1], **plain},
     ]
+    if probes is not None:
+        groups.append({"params": list(probes.parameters()), "lr": config.probe.lr, **plain})
     return _optimiser(config, groups)
 
 

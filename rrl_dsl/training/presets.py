@@ -1,11 +1,13 @@
 """What to start from: settings by loss and by kind of image.
 
-For colour images they are solo-learn's published CIFAR settings (da Costa et al. 2022); for small
-grey images, what trains the `small` backbone in a minute on two processor cores.
+For colour images they are solo-learn's published CIFAR settings (da Costa et al. 2022) where it has
+the method, else those of the nearest of its methods; for small grey images, what trains the `small`
+backbone in a minute on two processor cores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 Settings = dict[str, Any]
@@ -14,28 +16,73 @@ _SMALL_SIDE: Final = 32
 
 _LARS: Final[Settings] = {"name": "lars", "lr": 0.4, "weight_decay": 1e-4}
 
-CIFAR: Final[dict[str, Settings]] = {
-    "simclr": {
-        "optimiser": _LARS,
-        "projector": {"hidden": 2048, "out": 256, "norm": False},
+_CONTRASTIVE: Final[Settings] = {
+    "optimiser": _LARS,
+    "projector": {"hidden": 2048, "out": 256, "norm": False},
+    "augmentation": "cifar",
+}
+_WIDE: Final[Settings] = {"hidden": 2048, "out": 2048, "norm": True, "layers": 3}
+_WHITENED: Final[Settings] = {
+    "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6},
+    "projector": {"hidden": 1024, "out": 64, "norm": True},
+    "probe": {"lr": 3e-3},
+    "augmentation": "cifar-wmse",
+}
+_DISTILLED: Final[Settings] = {
+    "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-6},
+    "projector": {"hidden": 2048, "out": 256, "norm": True, "layers": 3},
+    "prototypes": {"count": 4096},
+    "teacher": {"momentum": 0.9995, "final": 1.0},
+    "augmentation": "cifar",
+}
+_WARM_TEACHER: Final[Settings] = {
+    "teacher_temperature": 0.07,
+    "warmup_teacher_temperature": 0.04,
+    "warmup_epochs": 50,
+}
+
+CIFAR: Final[Mapping[str, Settings]] = {
+    "simclr": _CONTRASTIVE,
+    "suncet": _CONTRASTIVE,
+    "supcon": {**_CONTRASTIVE, "optimiser": {"name": "sgd", "lr": 0.4, "weight_decay": 1e-5}},
+    "wmse": _WHITENED,
+    "laplacian": _WHITENED,
+    "projection": _WHITENED,
+    "nnclr": {
+        "optimiser": {"name": "lars", "lr": 0.4, "weight_decay": 1e-5},
+        "projector": {"hidden": 2048, "out": 256, "norm": True, "layers": 3},
+        "predictor": {"hidden": 4096},
+        "bank": 65536,
+        "augmentation": "cifar-nnclr",
+    },
+    "barlow": {
+        "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
+        "projector": _WIDE,
+        "augmentation": "cifar",
+        "loss": {"name": "barlow", "scale": 0.1, "redundancy": 0.0051},
+    },
+    "vicreg": {
+        "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
+        "projector": _WIDE,
+        "augmentation": "cifar-vicreg",
+        "loss": {"name": "vicreg", "variance_over_views": "sum"},
+    },
+    "byol": {
+        "optimiser": {"name": "lars", "lr": 1.0, "weight_decay": 1e-5},
+        "projector": {"hidden": 4096, "out": 256, "norm": True},
+        "predictor": {"hidden": 4096},
+        "teacher": {"momentum": 0.99, "final": 1.0},
         "augmentation": "cifar",
     },
-    "suncet": {
-        "optimiser": _LARS,
-        "projector": {"hidden": 2048, "out": 256, "norm": False},
+    "simsiam": {
+        "optimiser": {"name": "sgd", "lr": 0.5, "weight_decay": 1e-5},
+        "projector": _WIDE,
+        "predictor": {"hidden": 512},
         "augmentation": "cifar",
     },
-    "supcon": {
-        "optimiser": {"name": "sgd", "lr": 0.4, "weight_decay": 1e-5},
-        "projector": {"hidden": 2048, "out": 256, "norm": False},
-        "augmentation": "cifar",
-    },
-    "wmse": {
-        "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6},
-        "projector": {"hidden": 1024, "out": 64, "norm": True},
-        "probe": {"lr": 3e-3},
-        "augmentation": "cifar-wmse",
-    },
+    "dino": {**_DISTILLED, "loss": {"name": "dino", **_WARM_TEACHER}},
+    "dinov2": {**_DISTILLED, "loss": {"name": "dinov2", **_WARM_TEACHER}, "backbone": "vit-tiny"},
+    "simdino": {**_DISTILLED, "backbone": "vit-tiny"},
 }
 """Loss -> settings for colour images; a loss that is not here starts from simclr's."""
 
@@ -47,8 +94,18 @@ _SMALL_GREY: Final[Settings] = {
     "backbone": "small",
     "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 5},
     "projector": {"hidden": 256, "out": 32, "norm": True},
+    "predictor": {"hidden": 128},
+    "teacher": {"momentum": 0.98, "final": 1.0},
+    "prototypes": {"count": 256},
+    "bank": 1024,
     "probe": {"lr": 3e-3},
 }
+
+SMALL_GREY: Final[Mapping[str, Settings]] = {
+    "dinov2": {"backbone": "vit-micro"},
+    "simdino": {"backbone": "vit-micro"},
+}
+"""Loss -> what is different for small grey images."""
 
 
 def defaults(loss: str, shape: tuple[int, int, int], augmentation: str) -> Settings:
@@ -60,7 +117,7 @@ def defaults(loss: str, shape: tuple[int, int, int], augmentation: str) -> Setti
         augmentation: The preset that the data set asks for.
     """
     if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE:
-        return {**_SMALL_GREY, "augmentation": augmentation}
+        return {**_SMALL_GREY, **SMALL_GREY.get(loss, {}), "augmentation": augmentation}
     settings = {**_COLOUR, **CIFAR.get(loss, CIFAR["simclr"])}
     if augmentation != "cifar":
         settings["augmentation"] = augmentation

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.program import Program
+from rrl_dsl.backends.program import Program, Spaces
+from rrl_dsl.backends.relation import DenseRelation
 
 
 @torch.no_grad()
 def edge_statistics(
     program: Program,
     clean: Program | None,
-    nodes: Nodes,
+    rows: Nodes,
+    cols: Nodes | None = None,
     *,
-    spaces: Mapping[str, Tensor] | None = None,
+    spaces: Spaces | None = None,
     epoch: int = 0,
     step: int = 0,
 ) -> dict[str, Tensor]:
@@ -33,32 +35,39 @@ def edge_statistics(
     Args:
         program: The recipe.
         clean: The recipe without the edges its noise adds, where it adds any.
-        nodes: The rows.
-        spaces: The rows' embeddings, where the recipe compares rows by them.
+        rows: The rows.
+        cols: The columns, where they are not the rows.
+        spaces: As `Program.relate` takes them.
         epoch: The epoch.
         step: The optimiser step.
     """
-    same_sample = nodes.sample[:, None] == nodes.sample
-    different = ~(same_sample & (nodes.view[:, None] == nodes.view))
-    related = (program(nodes, spaces=spaces, epoch=epoch, step=step) > 0) & different
-    edges = related.sum()
+
+    def edges(of: Program) -> Tensor:
+        relation = of.relate(rows, cols, spaces=spaces, strategy="dense", epoch=epoch, step=step)
+        return cast(DenseRelation, relation).weights > 0
+
+    others = rows if cols is None else cols
+    same_sample = rows.sample[:, None] == others.sample
+    different = ~(same_sample & (rows.view[:, None] == others.view))
+    related = edges(program) & different
+    count = related.sum()
     figures = {
-        "edges/per_row": edges / len(nodes),
-        "edges/density": edges / different.sum().clamp(min=1),
+        "edges/per_row": count / len(rows),
+        "edges/density": count / different.sum().clamp(min=1),
         "edges/isolated": (~related.any(dim=1)).float().mean(),
         "edges/beyond_views": (related & ~same_sample).any(dim=1).float().mean(),
     }
     if clean is not None:
-        true = clean(nodes, spaces=spaces, epoch=epoch, step=step) > 0
-        figures["edges/false"] = (related & ~true).sum() / edges.clamp(min=1)
-    figures.update(_agreement(related, nodes.labels))
+        figures["edges/false"] = (related & ~edges(clean)).sum() / count.clamp(min=1)
+    figures.update(_agreement(related, rows, others))
     return figures
 
 
-def _agreement(related: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _agreement(related: Tensor, rows: Nodes, cols: Nodes) -> dict[str, Tensor]:
     figures: dict[str, Tensor] = {}
-    for name, label in labels.items():
-        known = related & (label >= 0)[:, None] & (label >= 0)
-        agree = known & (label[:, None] == label)
+    for name, label in rows.labels.items():
+        other = cols.labels[name]
+        known = related & (label >= 0)[:, None] & (other >= 0)
+        agree = known & (label[:, None] == other)
         figures[f"edges/agree_{name}"] = agree.sum() / known.sum().clamp(min=1)
     return figures

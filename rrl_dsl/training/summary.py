@@ -19,6 +19,7 @@ _ROWS: Final = {
     "untrained": "untrained encoder",
     "backbone": "backbone",
     "projector": "projector",
+    "teacher": "teacher's backbone",
 }
 _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05

@@ -26,6 +26,7 @@ from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.training import checks
 from rrl_dsl.training.backbones import build_backbone
+from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels
 from rrl_dsl.training.history import History
@@ -42,7 +43,8 @@ class Outcome:
     """What a run came to.
 
     Attributes:
-        accuracies: By kind of features: `pixels`, `untrained`, `backbone`, `projector`.
+        accuracies: By kind of features: `pixels`, `untrained`, `backbone`, `projector`, and
+            `teacher`, its backbone, where there is one.
         figures: The last epoch's metrics.
         seconds: How long fitting took.
     """
@@ -87,16 +89,26 @@ def build(
         precision_of(config)
     program = compile_recipe(graph, seed=config.seed)
     loss = create_loss(config.loss.name, **config.loss.options)
-    checks.check_served(program)
+    L.seed_everything(config.seed, verbose=False)
+    with pointing_at(settings, "backbone", "backbone_options", "patch_size"):
+        backbone = build_backbone(
+            config.backbone,
+            dataset.shape,
+            patch_size=config.patch_size,
+            options=config.backbone_options,
+        )
+    with pointing_at(settings, "loss", "backbone", "local_views"):
+        checks.check_loss(program, loss, config, backbone.patch_size)
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
     with pointing_at(settings, "batch_size"):
         checks.check_batches(program, loss, config, dataset)
     _quiet()
-    L.seed_everything(config.seed, verbose=False)
     classes = len(dataset.class_names["label"])
-    return RelationalModule(config, program, loss, shape=dataset.shape, classes=classes)
+    return RelationalModule(
+        config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
+    )
 
 
 def train(
@@ -119,7 +131,7 @@ def train(
     """
     config = module.config
     history = History(run.metrics)
-    trainer = _trainer(config, run, [history, LiveProgress(console)])
+    trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
     train_loader, test_loader = _loaders(config, dataset, trainer)
     checkpoint = run.last if run.last.exists() else None
     try:
@@ -160,7 +172,8 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
     return L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
-        strategy="ddp" if config.devices > 1 else "auto",
+        # a part may be without a gradient, such as the mask token of a step without masks
+        strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         sync_batchnorm=on_gpu and config.devices > 1,
         use_distributed_sampler=False,
         precision=precision_of(config),
@@ -198,13 +211,21 @@ def _accuracies(
 ) -> dict[str, Accuracies]:
     module.eval()
     torch.manual_seed(config.seed)
-    untrained = build_backbone(config.backbone, dataset.shape).eval().to(module.device)
+    untrained = build_backbone(
+        config.backbone,
+        dataset.shape,
+        patch_size=config.patch_size,
+        options=config.backbone_options,
+    )
+    encoder = module.encoder
     encoders: dict[str, Encode] = {
         "pixels": pixels,
-        "untrained": _encoder(module, untrained),
-        "backbone": _encoder(module, module.backbone),
-        "projector": _encoder(module, nn.Sequential(module.backbone, module.projector)),
+        "untrained": _encoder(module, untrained.eval().to(module.device)),
+        "backbone": _encoder(module, encoder.backbone),
+        "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
     }
+    if module.teacher is not None:
+        encoders["teacher"] = _encoder(module, module.teacher.encoder.backbone)
     return {name: evaluate(dataset, encode) for name, encode in encoders.items()}
 
 

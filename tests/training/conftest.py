@@ -20,7 +20,9 @@ def make_module(digits):
     """A module for digits, by recipe and loss, with some settings changed."""
 
     def make(recipe="ssl(views=2) | supervised(frac=0.3)", loss="simclr", **settings):
-        settings = {**defaults(loss, digits.shape, digits.augmentation), "loss": loss, **settings}
+        name = loss["name"] if isinstance(loss, dict) else loss
+        preset = defaults(name, digits.shape, digits.augmentation)
+        settings = {**preset, "loss": loss, **settings}
         return build(rrl.parse(recipe), resolve([], settings), digits)
 
     return make

@@ -103,19 +103,9 @@ def trained(dataset, module, path):
             "RRL417 `pixels` of the data set `digits` holds vectors, not numbers | "
             "`similarity` and `knn` compare vectors",
         ),
-        (
-            "ssl() | knn(5, space=teacher)",
-            "RRL404 `knn(k=5, space=teacher)` compares rows by a teacher, and the trainer has none "
-            "| write `space=projection`",
-        ),
-        (
-            "ssl() | knn(5, bank=64)",
-            "RRL404 `knn(k=5, bank=64)` looks at earlier rows, and the trainer keeps none | "
-            "write `bank=0`",
-        ),
     ],
 )
-def test_what_the_data_set_or_the_trainer_lacks_is_refused(digits, recipe, expected):
+def test_what_the_data_set_lacks_is_refused(digits, recipe, expected):
     assert refused(digits, recipe) == [expected]
 
 

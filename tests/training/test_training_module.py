@@ -17,20 +17,17 @@ def batch(digits):
 
 def test_probes_learn_and_the_encoder_does_not_learn_from_them(make_module, batch):
     module = make_module()
-    features = module.backbone(module.views.plain(batch.images))
-    embeddings = module.projector(features)
-    module._probe_loss(features, embeddings, batch.labels["label"]).backward()
-    for part in (module.backbone, module.projector):
-        assert all(weight.grad is None for weight in part.parameters())
+    outputs = module.encoder(module.views.plain(batch.images))
+    module.probes.loss(outputs, batch.labels["label"]).backward()
+    assert all(weight.grad is None for weight in module.encoder.parameters())
     assert all(weight.grad.abs().sum() > 0 for weight in module.probes.parameters())
 
 
 def test_samples_of_unknown_label_teach_the_probes_nothing(make_module, batch):
     module = make_module()
-    features = module.backbone(module.views.plain(batch.images))
-    embeddings = module.projector(features)
+    outputs = module.encoder(module.views.plain(batch.images))
     unknown = torch.full_like(batch.labels["label"], -1)
-    assert float(module._probe_loss(features, embeddings, unknown)) == 0
+    assert float(module.probes.loss(outputs, unknown)) == 0
 
 
 def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypatch):
@@ -41,8 +38,8 @@ def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypa
 
 def test_the_encoder_has_no_decay_on_biases_and_norms(make_module):
     module = make_module(optimiser={"name": "lars", "lr": 0.1, "weight_decay": 0.5})
-    encoder = torch.nn.ModuleList([module.backbone, module.projector])
-    weights, plain, probes = build_optimiser(module.config, encoder, module.probes).param_groups
+    groups = build_optimiser(module.config, module.encoder, module.probes).param_groups
+    weights, plain, probes = groups
     assert {weight.ndim for weight in plain["params"]} == {1}
     assert min(weight.ndim for weight in weights["params"]) > 1
     assert (weights["weight_decay"], plain["weight_decay"], probes["weight_decay"]) == (0.5, 0, 0)

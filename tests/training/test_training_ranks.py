@@ -17,6 +17,7 @@ from torch import nn
 import rrl_dsl as rrl
 from rrl_dsl.data import registry
 from rrl_dsl.training import module as modules
+from rrl_dsl.training import train as trains
 from rrl_dsl.training.backbones import Backbone
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.presets import defaults
@@ -29,7 +30,7 @@ torch.set_num_threads(1)
 modules.Views.forward = lambda self, images, count, seed: torch.cat(
     [self.plain(images), self.plain(images).flip(3)]
 )
-modules.build_backbone = lambda name, shape: Backbone(
+trains.build_backbone = lambda name, shape, **options: Backbone(
     nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh()), 32
 )
 digits = registry.load("digits", root=Path("data"))
@@ -45,7 +46,7 @@ module = build(graph, resolve([], settings), digits)
 trainer = _trainer(module.config, RunDirectory(out), [])
 trainer.fit(module, *_loaders(module.config, digits, trainer))
 if trainer.is_global_zero:
-    encoder = {**module.backbone.state_dict(), **module.projector.state_dict()}
+    encoder = module.encoder.state_dict()
     torch.save([encoder, float(trainer.callback_metrics["loss"])], out / "learned.pt")
 """
 

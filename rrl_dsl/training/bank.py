@@ -1,0 +1,70 @@
+"""The bank: rows of earlier steps with their embeddings, as further columns or to search in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.losses.outputs import Output
+from rrl_dsl.training.encoder import Outputs
+
+
+class Bank(nn.Module):
+    """The last rows that were put into it, the newest first, of all ranks alike.
+
+    It fills within the first steps: until then it has fewer rows. It is a part of a checkpoint.
+    """
+
+    def __init__(self, size: int) -> None:
+        """An empty bank.
+
+        Args:
+            size: How many rows it keeps.
+        """
+        super().__init__()
+        self._size = size
+        self._nodes: Nodes | None = None
+        self._outputs: Outputs = {}
+
+    def __len__(self) -> int:
+        return 0 if self._nodes is None else len(self._nodes)
+
+    @torch.no_grad()
+    def push(self, nodes: Nodes, outputs: Mapping[Output, Tensor]) -> None:
+        """Puts rows in front, and lets the oldest go.
+
+        Args:
+            nodes: The n rows.
+            outputs: Their embeddings, each (n, d).
+        """
+        added = {name: each.detach()[: self._size] for name, each in outputs.items()}
+        nodes = nodes[: self._size]
+        if self._nodes is not None:
+            kept = slice(0, self._size - len(nodes))
+            nodes = nodes.followed_by(self._nodes.to(nodes.device)[kept])
+            added = {
+                name: torch.cat([each, self._outputs[name].to(each)[kept]])
+                for name, each in added.items()
+            }
+        self._nodes, self._outputs = nodes, added
+
+    def newest(self, count: int) -> tuple[Nodes, Outputs]:
+        """The newest rows, `count` of them or all there are, and their embeddings."""
+        assert self._nodes is not None
+        return self._nodes[:count], {name: each[:count] for name, each in self._outputs.items()}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        nodes = self._nodes
+        columns = {} if nodes is None else dict(vars(nodes))
+        return {"nodes": columns, "outputs": self._outputs}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Takes up what a checkpoint kept."""
+        columns = state["nodes"]
+        self._nodes = Nodes(**columns, check=False) if columns else None
+        self._outputs = dict(state["outputs"])

@@ -1,0 +1,269 @@
+"""The parts that a model has beside encoder and projector: teacher, centre, bank, local views."""
+
+import lightly.loss
+import pytest
+import torch
+
+import rrl_dsl as rrl
+from rrl_dsl.data.batches import loader
+from rrl_dsl.training.bank import Bank
+from rrl_dsl.training.parts import parts_of
+from rrl_dsl.training.teacher import Centre, momentum_at
+
+
+@pytest.fixture
+def batch(digits):
+    return next(iter(loader(digits.train, 48, shuffle=True)))
+
+
+class Alone:
+    """As much of a Lightning trainer as a step asks for."""
+
+    world_size, global_rank, global_step, current_epoch = 1, 0, 0, 0
+    estimated_stepping_batches = 10
+
+
+@pytest.fixture
+def step(batch):
+    """The relations of one training step of a module."""
+
+    def run(module):
+        module.trainer = Alone()
+        module.log = lambda *_, **__: None
+        return module.training_step(batch, 0)["relations"]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("recipe", "loss", "parts"),
+    [
+        ("ssl(views=2)", "simclr", set()),
+        ("ssl(views=2)", "wmse", set()),
+        ("ssl(views=2)", "simsiam", {"predictor"}),
+        ("ssl(views=2)", "byol", {"predictor", "teacher"}),
+        ("ssl(views=2)", "nnclr", {"predictor", "bank"}),
+        ("ssl(views=2)", "dino", {"teacher", "prototypes"}),
+        ("ssl(views=2)", "dinov2", {"teacher", "prototypes", "patches"}),
+        ("ssl(views=2)", "simdino", {"teacher", "patches"}),
+        ("ssl(views=2)", "simclr + 0.1*koleo", set()),
+        ("ssl(views=2)", "simclr + byol", {"predictor", "teacher"}),
+        ("ssl(views=2) | knn(3, space=teacher, bank=64)", "simclr", {"teacher", "bank"}),
+    ],
+)
+def test_a_model_has_what_loss_and_recipe_need_and_no_more(recipe, loss, parts):
+    assert parts_of(rrl.compile(recipe).requires, rrl.losses.create(loss)) == parts
+
+
+def test_a_model_that_needs_nothing_has_nothing(make_module):
+    module = make_module()
+    kept = {name.partition(".")[0] for name in module.state_dict()}
+    assert kept == {"encoder", "probes"}
+
+
+def test_the_teacher_follows_by_its_momentum(make_module, step):
+    module = make_module("ssl(views=2)", "byol", teacher={"momentum": 0.9, "final": 0.9})
+    step(module)
+    before = [weight.clone() for weight in module.teacher.encoder.parameters()]
+    with torch.no_grad():
+        for weight in module.encoder.parameters():
+            weight.add_(1.0)
+    module.on_train_batch_end(None, None, 0)
+    for old, now, student in zip(
+        before, module.teacher.encoder.parameters(), module.encoder.parameters(), strict=True
+    ):
+        torch.testing.assert_close(now, 0.9 * old + 0.1 * student)
+    assert not any(weight.requires_grad for weight in module.teacher.parameters())
+
+
+def test_the_momentum_goes_from_the_first_to_the_final_along_a_cosine():
+    values = [momentum_at(step, 100, 0.99, 1.0) for step in (0, 25, 50, 75, 100, 200)]
+    assert values == pytest.approx([0.99, 0.9914645, 0.995, 0.9985355, 1.0, 1.0], abs=1e-6)
+
+
+def test_a_centre_is_lightly_s():
+    scores = torch.randn(3, 20, 8)
+    peer, centre = lightly.loss.DINOLoss(8, center_momentum=0.7), Centre(8, 0.7)
+    for each in scores:
+        peer.update_center(each[None])
+        centre.update(each)
+    torch.testing.assert_close(centre.value, peer.center.flatten())
+
+
+def test_a_centre_of_some_patches_is_their_mean():
+    scores, chosen = torch.randn(4, 5, 8), torch.rand(4, 5) > 0.5
+    centre = Centre(8, 0.0)
+    centre.update(scores, chosen)
+    torch.testing.assert_close(centre.value, scores[chosen].mean(dim=0))
+    centre.update(scores, torch.zeros_like(chosen))
+    torch.testing.assert_close(centre.value, scores[chosen].mean(dim=0))
+
+
+def rows(first, count):
+    return rrl.Nodes(torch.arange(first, first + count), labels={"label": torch.arange(count)})
+
+
+def test_a_bank_keeps_the_newest_rows_in_front():
+    bank = Bank(5)
+    for first in (0, 3, 6):
+        bank.push(rows(first, 3), {"projection": torch.arange(first, first + 3.0)[:, None]})
+    nodes, outputs = bank.newest(4)
+    assert nodes.sample.tolist() == [6, 7, 8, 3]
+    assert outputs["projection"].flatten().tolist() == [6, 7, 8, 3]
+    assert nodes.labels["label"].tolist() == [0, 1, 2, 0]
+    assert len(bank) == 5
+    bank.push(rows(20, 9), {"projection": torch.zeros(9, 1)})
+    assert bank.newest(9)[0].sample.tolist() == [20, 21, 22, 23, 24]
+
+
+def test_a_bank_is_a_part_of_a_checkpoint(tmp_path):
+    bank, other = Bank(4), Bank(4)
+    bank.push(rows(0, 3), {"projection": torch.randn(3, 2, requires_grad=True)})
+    torch.save(bank.state_dict(), tmp_path / "bank.pt")
+    other.load_state_dict(torch.load(tmp_path / "bank.pt"))
+    for one, two in zip(bank.newest(4), other.newest(4), strict=True):
+        if isinstance(one, dict):
+            assert torch.equal(one["projection"], two["projection"])
+            assert not one["projection"].requires_grad
+        else:
+            assert torch.equal(one.sample, two.sample)
+
+
+def test_a_recipe_with_a_bank_has_earlier_rows_as_columns(make_module, step):
+    recipe = "ssl(views=2) | knn(4, space=teacher, bank=150, query=other)"
+    module = make_module(recipe, "byol")
+    first, second, third = (step(module) for _ in range(3))
+    # a first step has its own rows as earlier ones, which are self there
+    shapes = [each.between("prediction", "teacher_projection").shape for each in (first, second)]
+    assert shapes == [(96, 192), (96, 192)]
+    assert third.between("prediction", "teacher_projection").shape == (96, 96 + 150)
+    assert torch.equal(third.bank[0].sample[:96], second.nodes.sample)
+    torch.testing.assert_close(
+        third.bank[1]["teacher_projection"][:96], second.outputs["teacher_projection"]
+    )
+    assert float(third.value(module.loss)) < 0  # a mean of cosines with the wrong sign
+
+
+def test_nnclr_finds_its_neighbours_among_earlier_projections(make_module, step):
+    module = make_module("ssl(views=2)", "nnclr", bank=150)
+    for _ in range(3):
+        relations = step(module)
+    assert relations.outputs["bank"].shape == (150, 32)
+    assert not relations.outputs["bank"].requires_grad
+    assert relations.value(module.loss).requires_grad
+
+
+def test_local_views_give_the_loss_of_dino_s_multi_crop(make_module, step):
+    module = make_module(
+        "ssl(views=2)",
+        {"name": "dino", "normalize": "edges"},
+        local_views={"count": 3, "size": 6},
+    )
+    step(module)
+    relations = step(module)  # the second has a centre
+    outputs = relations.outputs
+    assert {name: len(each) for name, each in outputs.items()} == {
+        "prototypes": 5 * 48,
+        "teacher_prototypes": 2 * 48,
+        "centre": 256,
+    }
+    peer = lightly.loss.DINOLoss(256, teacher_temp=0.04)
+    peer.center.copy_(outputs["centre"])
+    expected = peer(
+        list(outputs["teacher_prototypes"].chunk(2)), list(outputs["prototypes"].chunk(5))
+    )
+    assert outputs["centre"].abs().sum() > 0
+    torch.testing.assert_close(relations.value(module.loss), expected)
+
+
+def test_local_views_are_rows_of_every_other_loss_too(make_module, step):
+    module = make_module("ssl(views=2)", "simclr", local_views={"count": 2})
+    relations = step(module)
+    assert relations.between("projection", "projection").shape == (4 * 48, 4 * 48)
+    assert relations.between("projection", "projection").degree().tolist() == [3] * 192
+
+
+def test_patches_are_compared_for_whole_views_alone(make_module, step):
+    module = make_module("ssl(views=2)", "dinov2", local_views={"count": 2})
+    outputs = step(module).outputs
+    assert outputs["patch_prototypes"].shape == (96, 16, 256)
+    assert outputs["teacher_patch_prototypes"].shape == (96, 16, 256)
+    assert outputs["mask"].shape == (96, 16)
+    assert outputs["prototypes"].shape == (4 * 48, 256)
+    assert 0 < outputs["mask"].float().mean() < 0.5
+
+
+def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, step, batch):
+    gradients = []
+    for size in (None, 20):
+        torch.manual_seed(0)
+        module = make_module(
+            "ssl(views=2) | supervised()",
+            backbone="vit-micro",  # no batch norm, whose statistics are those of a part
+            projector={"hidden": 32, "out": 16, "norm": False},
+            micro_batch=size,
+        )
+        step(module).value(module.loss).backward()
+        gradients.append([weight.grad for weight in module.encoder.parameters()])
+    for whole, parts in zip(*gradients, strict=True):
+        assert (whole is None) == (parts is None)
+        if whole is not None:
+            torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "loss", "settings", "expected"),
+    [
+        (
+            "ssl(views=2)",
+            "dinov2",
+            {"backbone": "small"},
+            "RRL424 `ibot` compares patches, and `small` has none | use `--set backbone=vit-micro`",
+        ),
+        (
+            "supervised()",
+            "barlow",
+            {},
+            "RRL404 `barlow` compares 2 views of a sample, and this recipe draws 1 | "
+            "relate views: write `ssl(views=2) | …`",
+        ),
+        (
+            "ssl(views=2) | knn(3, bank=64)",
+            "laplacian",
+            {},
+            "RRL404 `laplacian` has no columns but its rows, and `knn(3, bank=64)` adds earlier "
+            "rows | write `bank=0`",
+        ),
+        (
+            "ssl(views=2) | knn(3, space=teacher)",
+            "simclr",
+            {"local_views": {"count": 2}},
+            "RRL424 `knn(3, space=teacher)` looks at the teacher, and that does not see local "
+            "views | use `--set local_views.count=0`, or write `space=projection`",
+        ),
+        (
+            "ssl(views=2)",
+            "laplacian",
+            {"batch_size": 40},
+            "RRL405 `laplacian` on 32 dimensions wants batches of at least 64 samples, not 40 | "
+            "use `--set batch_size=64`, or a smaller `projector.out`",
+        ),
+    ],
+)
+def test_what_a_loss_cannot_be_served_with_is_refused(
+    make_module, recipe, loss, settings, expected
+):
+    with pytest.raises(rrl.RRLError) as problem:
+        make_module(recipe, loss, **settings)
+    [found] = problem.value.diagnostics
+    assert f"{found.code} {found.message} | {found.hint}" == expected
+
+
+def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeypatch):
+    monkeypatch.setattr("rrl_dsl.losses.contrastive.SuNCEt.binary", True)
+    with pytest.raises(rrl.RRLError) as problem:
+        make_module("ssl(views=2) | similarity(pixels, kernel=rbf)", "suncet")
+    [found] = problem.value.diagnostics
+    assert found.code == "RRL404"
+    assert found.message.startswith("`suncet` wants weights of 0 and 1, and `similarity(pixels")
+    assert "threshold" in found.hint
