@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
-from rrl_dsl.generate import pages, toy
+from rrl_dsl.generate import gallery, pages, toy
 from rrl_dsl.generate.arguments import arguments
 from rrl_dsl.generate.language_page import language_page
 from rrl_dsl.generate.stub import stub
@@ -29,7 +29,8 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "grammar/arguments.py": arguments,
     "grammar/vscode/syntaxes/rrl.tmLanguage.json": textmate,
     "docs/language.md": language_page,
-    "docs/gallery.md": pages.gallery,
+    "README.md": gallery.readme,
+    "docs/gallery.md": gallery.gallery,
     "docs/reference/README.md": pages.index,
     "docs/reference/errors.md": pages.errors,
     **{
@@ -41,8 +42,8 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
         for name, signature in signatures().items()
     },
     **{
-        f"docs/images/gallery/{name}.svg": partial(pages.gallery_picture, name)
-        for name in pages.recipes()
+        f"docs/images/gallery/{name}.svg": partial(gallery.gallery_picture, name)
+        for name in gallery.recipes()
     },
 }
 """Path from the root of a checkout -> what the file must hold."""
