@@ -40,6 +40,23 @@ class Relation(ABC):
         """(n, m)."""
         return len(self.rows), len(self.cols)
 
+    def own_column(self) -> Tensor:
+        """The column that is the row itself, int64 (n,); the first of several, -1 for none."""
+        n, m = self.shape
+        if self.cols is self.rows:
+            return torch.arange(n, device=self.rows.device)
+        sample = torch.cat([self.cols.sample, self.rows.sample])
+        view = torch.cat([self.cols.view, self.rows.view])
+        order = view.argsort(stable=True)
+        order = order[sample[order].argsort(stable=True)]  # by row; of one row, columns come first
+        sample, view = sample[order], view[order]
+        starts = torch.ones_like(sample, dtype=torch.bool)
+        starts[1:] = (sample[1:] != sample[:-1]) | (view[1:] != view[:-1])
+        places = torch.arange(n + m, device=sample.device)
+        first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
+        own = torch.empty_like(order).scatter(0, order, first)[m:]
+        return own.masked_fill(own >= m, -1)
+
     @abstractmethod
     def restricted(self, rows: Tensor, cols: Tensor) -> Relation:
         """The relation of some of its rows and columns, int64 (r,) and (c,): of a pair of views."""

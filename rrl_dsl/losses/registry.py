@@ -21,6 +21,7 @@ _FAMILIES: Final = (
     "decorrelation",
     "prediction",
     "distillation",
+    "koleo",
     "coding_rate",
     "spectral",
 )

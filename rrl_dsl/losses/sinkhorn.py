@@ -1,0 +1,34 @@
+"""Balanced assignment of rows to prototypes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def sinkhorn(
+    scores: Tensor, temperature: float, iterations: int = 3, among: Tensor | None = None
+) -> Tensor:
+    """Probabilities of the prototypes, every prototype being given about as much as any other.
+
+    Sinkhorn-Knopp as in SwAV (Caron et al. 2020) and DINOv2 (Oquab et al. 2024): exp(scores / T)
+    is scaled so that all prototypes have the same total, then so that each row sums to 1, over and
+    over. In logarithms, so that small temperatures do not overflow.
+
+    Args:
+        scores: (n, K), float32 or float64.
+        temperature: T, above 0.
+        iterations: How often, at least once.
+        among: bool (n,), the rows that share out the prototypes; all where left out. The others
+            are assigned as these scale the prototypes, and have no part in the balance.
+
+    Returns:
+        (n, K) without a gradient; rows sum to 1.
+    """
+    logs = scores.detach() / temperature
+    for _ in range(iterations):
+        counted = logs if among is None else logs.masked_fill(~among[:, None], -torch.inf)
+        total = counted.logsumexp(dim=0)
+        logs = logs - total.masked_fill(total == -torch.inf, 0.0)  # where no row counts
+        logs = logs.log_softmax(dim=1)
+    return logs.exp()
