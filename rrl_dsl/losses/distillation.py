@@ -32,7 +32,7 @@ class Distillation(Loss):
 
     The teacher's temperature goes up linearly with the epoch of the relation, over
     `warmup_epochs`; a matrix in its place is in epoch 0. Published settings: .04 to .07 over 30
-    epochs (DINO, DINOv2 and iBOT on ImageNet) or 50 (solo-learn on CIFAR).
+    epochs (DINO and DINOv2 on ImageNet) or 50 (solo-learn, its numbers on CIFAR too).
     """
 
     temperature: Annotated[float, _Temperature, Field(description="The student's temperature.")] = (
@@ -197,8 +197,8 @@ class DINOv2(Composite, Distillation):
 
     Equations 6 and 10 of Maes et al. (Oquab et al. 2024); each term says how it differs from its
     own equation. The weights are those of DINOv2, which adds KoLeo up over its two global crops,
-    so that its .1 is .2 of the mean here. DINOv2 itself has T_t .04 to .07 over 30 epochs and
-    `centring=centering`, here `mean`; its larger models use `sinkhorn`.
+    so that its .1 is .2 of the mean here. There T_t goes from .04 to .07 over 30 epochs; centring
+    is `mean` in its default, and `sinkhorn` for ViT-L and ViT-g.
     """
 
     ibot: Annotated[

@@ -215,6 +215,24 @@ def test_counts_and_nearest(seed: int):
             assert distances[int(index[i])] == min(distances.values())
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_own_column_is_the_first_that_is_the_same_row(seed: int):
+    here = scene(seed)
+    if here.cols is not here.rows:
+        expected = [
+            next((j for j in range(len(here.cols)) if here.same(i, j)), -1)
+            for i in range(len(here.rows))
+        ]
+        assert here.relation.own_column().tolist() == expected
+
+
+def test_own_column_where_the_columns_are_the_rows_is_the_place_itself():
+    rows = rrl.Nodes([5, 5, 2], [1, 1, 0])
+    assert DenseRelation(torch.ones(3, 3), rows).own_column().tolist() == [0, 1, 2]
+    far = rrl.Nodes([2**62, 2, 2**62], [2**40, 0, 0])
+    assert DenseRelation(torch.ones(3, 3), far, far[[2, 0, 1]]).own_column().tolist() == [1, 2, 0]
+
+
 def test_scenes_hold_what_is_easy_to_forget():
     scenes = [scene(seed) for seed in range(12)]
     pairs = [
