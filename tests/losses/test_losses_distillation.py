@@ -182,10 +182,12 @@ def test_the_teacher_s_scores_are_wanted():
         create("dino")(torch.ones(6, 6), scores(6, 4))
 
 
-def test_sinkhorn_takes_the_place_of_the_softmax_over_all_columns():
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_sinkhorn_takes_the_place_of_the_softmax_over_all_columns(iterations):
     z, keys, weights = scores(7, 6), scores(12, 6, seed=1), soft_graph(7, 12)
-    loss = create("dino", centring="sinkhorn", teacher_temperature=0.5, normalize="edges")
-    targets = lightly.loss.swav_loss.sinkhorn(keys, iterations=3, epsilon=0.5)
+    options = {"teacher_temperature": 0.5, "iterations": iterations, "normalize": "edges"}
+    loss = create("dino", centring="sinkhorn", **options)
+    targets = lightly.loss.swav_loss.sinkhorn(keys, iterations=iterations, epsilon=0.5)
     entropies = -(z / 0.1).log_softmax(dim=1) @ targets.T
     same_with_gradients(loss(weights, z, keys=keys), (weights * entropies).sum() / weights.sum(), z)
 
