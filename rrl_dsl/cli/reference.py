@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +16,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 
 if TYPE_CHECKING:
     from rrl_dsl.losses import Loss
+    from rrl_dsl.losses.description import Option
 
 Name = Annotated[
     str | None, typer.Argument(help="Which one to explain.", metavar="NAME", show_default=False)
@@ -57,6 +56,7 @@ def losses(name: Name = None, json: Json = False) -> None:
     - `rrl-dsl losses --json`
     """
     from rrl_dsl.losses import find, names
+    from rrl_dsl.losses.description import doc_of, needs_in_words
 
     found: dict[str, type[Loss]] = {}
     faults: dict[str, Diagnostic] = {}
@@ -71,15 +71,13 @@ def losses(name: Name = None, json: Json = False) -> None:
         broken = [{"name": each, "fault": fault.to_dict()} for each, fault in faults.items()]
         print_json([*(_loss_record(each, loss) for each, loss in found.items()), *broken])
     elif name:
-        output().print(f"[bold]{name}[/bold]\n")
-        _print_doc(inspect.getdoc(found[name]) or "")
-        rows = [
-            (option["name"], _default(option), option["doc"]) for option in _options(found[name])
-        ]
-        _print_table("options", ("option", "default", "what it does"), rows)
+        _explain_loss(name, found[name])
     else:
-        rows = [(each, _headline(loss), _option_list(loss)) for each, loss in found.items()]
-        _print_table("losses", ("name", "what it is", "options"), rows)
+        rows = [
+            (each, doc_of(loss).partition("\n")[0], ", ".join(needs_in_words(loss)))
+            for each, loss in found.items()
+        ]
+        _print_table("losses", ("name", "what it is", "needs"), rows)
         for fault in faults.values():
             print_diagnostic(fault)
 
@@ -137,30 +135,31 @@ def _signature_record(signature: Signature) -> dict[str, Any]:
     }
 
 
+def _explain_loss(name: str, loss: type[Loss]) -> None:
+    from rrl_dsl.losses.description import doc_of, inputs_of, needs_in_words, options_of
+    from rrl_dsl.losses.outputs import OUTPUTS
+
+    output().print(f"[bold]{name}[/bold]\n")
+    _print_doc(doc_of(loss))
+    taken = [(argument, OUTPUTS[each].doc) for argument, each in inputs_of(loss).items()]
+    _print_table("takes", ("argument", "what it is"), taken)
+    if needs := needs_in_words(loss):
+        output().print(f"needs {', '.join(needs)}\n", markup=False)
+    rows = [(option.name, _default(option), option.doc) for option in options_of(loss)]
+    _print_table("options", ("option", "default", "what it does"), rows)
+
+
 def _loss_record(name: str, loss: type[Loss]) -> dict[str, Any]:
-    return {"name": name, "doc": inspect.getdoc(loss), "options": _options(loss)}
+    from rrl_dsl.losses.description import doc_of, inputs_of, needs_in_words, options_of
+
+    return {
+        "name": name,
+        "doc": doc_of(loss),
+        "inputs": dict(inputs_of(loss)),
+        "needs": needs_in_words(loss),
+        "options": [option._asdict() for option in options_of(loss)],
+    }
 
 
-def _options(loss: type[Loss]) -> list[dict[str, Any]]:
-    found = loss.__pydantic_fields__  # type: ignore[attr-defined]
-    return [
-        {
-            "name": name,
-            "default": None if info.is_required() else info.get_default(call_default_factory=True),
-            "required": info.is_required(),
-            "doc": info.description or "",
-        }
-        for name, info in ((field.name, found[field.name]) for field in dataclasses.fields(loss))
-    ]
-
-
-def _default(option: dict[str, Any]) -> str:
-    return "required" if option["required"] else str(option["default"])
-
-
-def _option_list(loss: type[Loss]) -> str:
-    return ", ".join(f"{option['name']}={_default(option)}" for option in _options(loss))
-
-
-def _headline(loss: type[Loss]) -> str:
-    return (inspect.getdoc(loss) or "").partition("\n")[0]
+def _default(option: Option) -> str:
+    return "required" if option.required else str(option.default)

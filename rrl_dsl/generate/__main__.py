@@ -9,20 +9,20 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
 from rrl_dsl.generate import gallery, pages, toy
 from rrl_dsl.generate.arguments import arguments
 from rrl_dsl.generate.language_page import language_page
+from rrl_dsl.generate.losses_page import losses
+from rrl_dsl.generate.marked import ROOT
 from rrl_dsl.generate.stub import stub
 from rrl_dsl.generate.tables import digest, tables
+from rrl_dsl.generate.training_page import training_page
 from rrl_dsl.grammar import tables as stored
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.files import write_text
-
-ROOT: Final = Path(__file__).parents[2]
 
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "rrl_dsl/__init__.pyi": stub,
@@ -30,9 +30,11 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "grammar/vscode/syntaxes/rrl.tmLanguage.json": textmate,
     "docs/language.md": language_page,
     "README.md": gallery.readme,
+    "docs/training.md": training_page,
     "docs/gallery.md": gallery.gallery,
     "docs/reference/README.md": pages.index,
     "docs/reference/errors.md": pages.errors,
+    "docs/reference/losses.md": losses,
     **{
         f"docs/reference/{name}.md": partial(pages.page, signature)
         for name, signature in signatures().items()

@@ -6,16 +6,17 @@ A header is the comment at the top of a recipe: what the method does, then lines
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Final, get_args
 
 import numpy as np
 
 from rrl_dsl.data import digits
 from rrl_dsl.data.table import Columns
+from rrl_dsl.generate.marked import with_tables
 from rrl_dsl.generate.pages import NOTE
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.recipe import load
@@ -28,11 +29,8 @@ from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 from rrl_dsl.training.parts import parts_of
 
-README: Final = Path(__file__).parents[2] / "README.md"
-
 _ROWS: Final = 64
 _FIELDS: Final = ("paper", "method", "loss")
-_TABLE: Final = re.compile(r"(<!-- table: gallery -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -70,22 +68,22 @@ def header_of(text: str) -> Header:
 
 def readme() -> str:
     """`README.md` with its table of methods as it should be."""
-    lines = [
-        "| method | recipe | loss | the model has beside encoder and projector | paper |",
-        "|---|---|---|---|---|",
-    ]
+    return with_tables("README.md", lambda _: _methods())
+
+
+def _methods() -> Iterator[str]:
+    yield "| method | recipe | loss | parts of the model | paper |"
+    yield "|---|---|---|---|---|"
     for name, text in recipes().items():
         header = header_of(text)
         cells = [
             header.method,
             f"[`{name}.rrl`](recipes/{name}.rrl)",
             f"`{header.loss}`",
-            ", ".join(_parts(recipe(name), header.loss)) or "nothing",
+            ", ".join(_parts(recipe(name), header.loss)) or "-",
             header.paper.removesuffix("."),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    table = "\n".join(lines)
-    return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text("utf-8"))
+        yield f"| {' | '.join(cells)} |"
 
 
 def gallery() -> str:

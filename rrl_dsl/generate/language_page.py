@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from rrl_dsl.generate.marked import with_tables
 from rrl_dsl.graph.registry import Kind, Parameter, Scope, Signature, signatures
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Space
 
-PATH: Final = Path(__file__).parents[2] / "docs" / "language.md"
-
-_TABLE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADINGS: Final[dict[Kind, str]] = {
     "source": "| call | relates | scope |\n|---|---|---|",
     "transform": "| call | effect | scope |\n|---|---|---|",
@@ -22,13 +19,12 @@ _HEADINGS: Final[dict[Kind, str]] = {
 
 def language_page() -> str:
     """The page with its tables as they should be."""
-    text = PATH.read_text(encoding="utf-8")
-    return _TABLE.sub(lambda found: f"{found[1]}{_table(found[2])}\n{found[3]}", text)
+    return with_tables("docs/language.md", _table)
 
 
-def _table(name: str) -> str:
+def _table(name: str) -> Iterator[str]:
     kind = next((each for each in _HEADINGS if each == name), None)
-    return "\n".join(_types() if kind is None else _calls(kind))
+    return _types() if kind is None else _calls(kind)
 
 
 def _types() -> Iterator[str]:

@@ -36,7 +36,7 @@ def index() -> str:
     for kind, title in _TITLES.items():
         lines += ["", f"## {title}", "", "| call | what it does |", "|---|---|"]
         lines += [
-            f"| [`{_cell(str(each))}`]({each.name}.md) | {_cell(each.headline)} |"
+            f"| [`{cell(str(each))}`]({each.name}.md) | {cell(each.headline)} |"
             for each in signatures().values()
             if each.kind == kind
         ]
@@ -99,7 +99,7 @@ def _parameters(signature: Signature) -> Iterator[str]:
     for each in signature.parameters:
         name = f"`{each.name}`" if each.positional else f"`{each.name}`, by name only"
         type_ = each.type.name + (", schedulable" if each.schedulable else "")
-        yield f"| {name} | {_cell(type_)} | {_default(each)} | {_cell(each.doc)} |"
+        yield f"| {name} | {cell(type_)} | {_default(each)} | {cell(each.doc)} |"
     yield ""
 
 
@@ -124,5 +124,6 @@ def _indented(text: str) -> list[str]:
     return [f"    {line}" for line in text.split("\n")]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A text as a cell of a table."""
     return text.replace("|", "\\|")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from pydantic import ConfigDict
@@ -100,8 +100,8 @@ class Loss(ABC):
 
     def needs(self) -> tuple[Part, ...]:
         """The parts that a model must have for it."""
-        found = [part for output in self.inputs().values() for part in OUTPUTS[output].parts]
-        return tuple(dict.fromkeys(found))
+        found = {part for output in self.inputs().values() for part in OUTPUTS[output].parts}
+        return tuple(part for part in get_args(Part) if part in found)
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
         """The losses that it is a weighted sum of: itself, unless it is a sum."""

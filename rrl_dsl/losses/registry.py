@@ -52,7 +52,7 @@ def names() -> list[str]:
 
     Nothing of another package is loaded.
     """
-    return list(dict.fromkeys([*_registered(), *entry_points(group=ENTRY_POINTS).names]))
+    return list(dict.fromkeys([*registered(), *entry_points(group=ENTRY_POINTS).names]))
 
 
 def find(name: str) -> type[Loss]:
@@ -62,8 +62,8 @@ def find(name: str) -> type[Loss]:
         RRLError: RRL407 for an unknown name, RRL422 where the package that declares it cannot be
             loaded, or the name stands for two losses.
     """
-    registered = _registered()
-    found = {registered[name]: "rrl-dsl"} if name in registered else {}
+    own = registered()
+    found = {own[name]: "rrl-dsl"} if name in own else {}
     for point in entry_points(group=ENTRY_POINTS, name=name):
         found.setdefault(_load(point), _package(point))
     if not found:
@@ -99,7 +99,8 @@ def create(name: str, **options: Any) -> Loss:
         raise RRLError(_refusals(name, loss, problems)) from None
 
 
-def _registered() -> dict[str, type[Loss]]:
+def registered() -> dict[str, type[Loss]]:
+    """The losses that are registered here, by name; those that packages declare are not loaded."""
     for family in _FAMILIES:
         import_module(f"rrl_dsl.losses.{family}")  # fills the table
     return _LOSSES

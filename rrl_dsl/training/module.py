@@ -31,7 +31,7 @@ from rrl_dsl.training.parts import parts_of
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.relations import SPACES, Relations, compared
 from rrl_dsl.training.statistics import edge_statistics
-from rrl_dsl.training.teacher import Centre, Teacher, momentum_at
+from rrl_dsl.training.teacher import Centre, Teacher, follow, momentum_at
 
 
 class RelationalModule(L.LightningModule):
@@ -113,7 +113,7 @@ class RelationalModule(L.LightningModule):
             return
         chosen, total = self.config.teacher, int(self.trainer.estimated_stepping_batches)
         momentum = momentum_at(self.global_step - 1, total, chosen.momentum, chosen.final)
-        self.teacher.follow(self.encoder, momentum)
+        follow(self.teacher.encoder, self.encoder, momentum)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Shows the probes samples that are not trained on."""

@@ -41,12 +41,19 @@ class Teacher(nn.Module):
         outputs = self.encoder(images)
         return {_TEACHERS[name]: outputs[name] for name in outputs if name in _TEACHERS}
 
-    @torch.no_grad()
-    def follow(self, encoder: Encoder, momentum: float) -> None:
-        """Moves every weight to `momentum` times itself plus the rest of the encoder's."""
-        ours: list[Tensor] = list(self.encoder.parameters())
-        theirs: list[Tensor] = list(encoder.parameters())
-        torch._foreach_lerp_(ours, theirs, 1 - momentum)
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Moves every weight of a teacher to `momentum` times itself plus the rest of the student's.
+
+    Args:
+        teacher: A copy of the student, of the same parameters in the same order.
+        student: Whom it follows.
+        momentum: From 0, to become the student, to 1, to stay.
+    """
+    ours: list[Tensor] = list(teacher.parameters())
+    theirs: list[Tensor] = list(student.parameters())
+    torch._foreach_lerp_(ours, theirs, 1 - momentum)
 
 
 def momentum_at(step: int, total: int, first: float, final: float) -> float:

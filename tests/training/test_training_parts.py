@@ -231,14 +231,14 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "ssl(views=2) | knn(3, bank=64)",
             "laplacian",
             {},
-            "RRL404 `laplacian` has no columns but its rows, and `knn(3, bank=64)` adds earlier "
+            "RRL404 `laplacian` has no columns but its rows, and `knn(k=3, bank=64)` adds earlier "
             "rows | write `bank=0`",
         ),
         (
             "ssl(views=2) | knn(3, space=teacher)",
             "simclr",
             {"local_views": {"count": 2}},
-            "RRL424 `knn(3, space=teacher)` looks at the teacher, and that does not see local "
+            "RRL424 `knn(k=3, space=teacher)` looks at the teacher, and that does not see local "
             "views | use `--set local_views.count=0`, or write `space=projection`",
         ),
         (
@@ -265,5 +265,7 @@ def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeyp
         make_module("ssl(views=2) | similarity(pixels, kernel=rbf)", "suncet")
     [found] = problem.value.diagnostics
     assert found.code == "RRL404"
-    assert found.message.startswith("`suncet` wants weights of 0 and 1, and `similarity(pixels")
+    assert found.message.startswith(
+        "`suncet` wants weights of 0 and 1, and `similarity(field=pixels"
+    )
     assert "threshold" in found.hint

@@ -1,0 +1,64 @@
+"""`docs/reference/losses.md`: every loss of the registry, what it takes and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rrl_dsl.generate.pages import NOTE, cell
+from rrl_dsl.losses.base import Loss
+from rrl_dsl.losses.description import doc_of, inputs_of, needs_in_words, options_of
+from rrl_dsl.losses.outputs import OUTPUTS
+from rrl_dsl.losses.registry import registered
+
+_HEAD = f"""{NOTE}
+# Losses
+
+A loss compares the relation of a batch with embeddings: `loss(relation, z)`, with `keys=` where the
+columns' embeddings are not those of the rows, and further arguments as the tables say. In a model,
+`loss.over(relation, outputs)` takes each of them by its name. `rrl-dsl losses NAME` shows the same
+as this page.
+
+`--loss` and `rrl_dsl.losses.create` also take a weighted sum, options in brackets:
+`dino(temperature=0.2) + 1.0*ibot + 0.1*koleo`.
+
+What a loss needs is checked before the first step; a recipe, a batch or a model that lacks it is
+refused. The trainer gives a model the parts that are named here, and no others.
+
+| loss | what it is | needs |
+|---|---|---|
+"""
+
+
+def losses() -> str:
+    """The text of the page."""
+    by_loss: dict[type[Loss], list[str]] = {}
+    for name, loss in registered().items():
+        by_loss.setdefault(loss, []).append(name)
+    rows = [
+        f"| {', '.join(f'[`{name}`](#{names[0]})' for name in names)} | "
+        f"{cell(doc_of(loss).partition(chr(10))[0])} | {', '.join(needs_in_words(loss))} |\n"
+        for loss, names in by_loss.items()
+    ]
+    sections = ["\n".join(_section(names, loss)) for loss, names in by_loss.items()]
+    return _HEAD + "".join(rows) + "\n" + "\n".join(sections)
+
+
+def _section(names: list[str], loss: type[Loss]) -> Iterator[str]:
+    yield f"## {names[0]}"
+    yield ""
+    if len(names) > 1:
+        yield f"Also called {', '.join(f'`{name}`' for name in names[1:])}."
+        yield ""
+    yield doc_of(loss)
+    yield ""
+    yield "| takes | what it is |"
+    yield "|---|---|"
+    for argument, output in inputs_of(loss).items():
+        yield f"| `{argument}` | {OUTPUTS[output].doc} |"
+    yield ""
+    yield "| option | default | what it does |"
+    yield "|---|---|---|"
+    for option in options_of(loss):
+        default = "required" if option.required else f"`{option.default}`"
+        yield f"| `{option.name}` | {default} | {cell(option.doc)} |"
+    yield ""

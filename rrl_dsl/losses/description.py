@@ -1,0 +1,75 @@
+"""What there is to say of a loss: its options, what it takes, what it needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from rrl_dsl.losses.base import Loss
+from rrl_dsl.losses.outputs import Output
+
+WIDTH: Final = 64
+"""The width of embeddings for which `needs_in_words` says how many rows a loss wants."""
+
+
+class Option(NamedTuple):
+    """An option of a loss; the default is None where it is required."""
+
+    name: str
+    default: Any
+    required: bool
+    doc: str
+
+
+def doc_of(loss: type[Loss]) -> str:
+    """Its explanation."""
+    return inspect.getdoc(loss) or ""
+
+
+def options_of(loss: type[Loss]) -> list[Option]:
+    """Its options, in order."""
+    found = loss.__pydantic_fields__  # type: ignore[attr-defined]
+    return [
+        Option(
+            name,
+            None if info.is_required() else info.get_default(call_default_factory=True),
+            info.is_required(),
+            info.description or "",
+        )
+        for name, info in ((field.name, found[field.name]) for field in dataclasses.fields(loss))
+    ]
+
+
+def inputs_of(loss: type[Loss]) -> Mapping[str, Output]:
+    """What it takes without options; empty where options are required that decide on it."""
+    plain = _plain(loss)
+    return {} if plain is None else plain.inputs()
+
+
+def needs_in_words(loss: type[Loss]) -> list[str]:
+    """What model, recipe and batch must have for it without options."""
+    plain = _plain(loss)
+    if plain is None:
+        return ["depends on its options"]
+    needs: list[str] = list(plain.needs())
+    if any(term.binary for _, term in plain.terms()):
+        needs.append("weights of 0 and 1")
+    if any(term.symmetric for _, term in plain.terms()):
+        needs.append("no columns but the rows")
+    if (views := max(term.views for _, term in plain.terms())) > 1:
+        needs.append(f"{views} views")
+    if (rows := plain.least_rows(WIDTH)) > 1:
+        needs.append(f"{rows} rows a view at width {WIDTH}")
+    return needs
+
+
+def _plain(loss: type[Loss]) -> Loss | None:
+    """The loss without options, or None where it has none to do without."""
+    try:
+        return loss()
+    except ValidationError:
+        return None
