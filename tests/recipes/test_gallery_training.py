@@ -1,0 +1,87 @@
+"""Every method of the gallery trains: its recipe, with its loss, on the embedded digits."""
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+import rrl_dsl as rrl
+from rrl_dsl.data import registry
+from rrl_dsl.generate.gallery import header_of, recipes
+from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import resolve
+from rrl_dsl.training.summary import warnings_of
+from rrl_dsl.training.train import build, train
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+METHODS = {
+    "SimCLR",
+    "SupCon",
+    "SuNCEt",
+    "W-MSE",
+    "NNCLR",
+    "MeanShift",
+    "X-CLR",
+    "BYOL",
+    "SimSiam",
+    "Barlow Twins",
+    "VICReg",
+    "Spectral contrastive",
+    "DINO",
+    "DINOv2",
+    "SimDINOv2",
+    "Laplacian eigenmaps",
+    "Supervised least squares",
+    "Semi-supervised",
+    "Noisy labels",
+    "Curriculum",
+}
+
+
+def test_the_published_methods_are_there():
+    headers = [header_of(text) for text in recipes().values()]
+    assert {header.method for header in headers} >= METHODS
+    assert all(header.what and header.paper and header.loss for header in headers)
+
+
+def test_a_header_has_its_parts():
+    header = header_of(
+        "# One line\n# and another.\n# paper: Someone. A title\n# that goes on. 2020.\n"
+        "# method: M\n# loss: dino + 0.1*koleo\n# a note: of two\n# lines\nssl()\n"
+    )
+    assert header.what == "One line and another."
+    assert header.paper == "Someone. A title that goes on. 2020."
+    assert (header.method, header.loss) == ("M", "dino + 0.1*koleo")
+    assert header.notes == "a note: of two lines"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return registry.load("digits", root=tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipes())
+def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    torch.set_num_threads(2)
+    loss = header_of(recipes()[name]).loss
+    settings = defaults(loss, digits.shape, digits.augmentation) | {"loss": loss, "epochs": 2}
+    module = build(rrl.load(RECIPES / f"{name}.rrl"), resolve([], settings), digits)
+    (tmp_path / "checkpoints").mkdir()
+    outcome = train(module, digits, RunDirectory(tmp_path), Console(quiet=True))
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0.0", "1.0"]
+    for figure in ("loss", "probe/backbone", "rank/projector", "edges/per_row"):
+        assert math.isfinite(float(rows[-1][figure])), figure
+    assert any(figure.startswith("skipped/") for figure in rows[-1])
+    warnings = [each.message for each in warnings_of(outcome, module.program, module.config)]
+    assert not [message for message in warnings if "collapse" in message]
+    weights = [weight for weight in module.encoder.parameters() if weight.requires_grad]
+    assert all(torch.isfinite(weight).all() for weight in weights)
