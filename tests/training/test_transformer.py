@@ -169,6 +169,8 @@ def test_sides_that_do_not_divide_are_refused() -> None:
     assert found.code == "RRL502"
     assert found.message == "images of 28 x 28 pixels do not divide into patches of 8 x 8"
     assert found.hint == "take sides that are multiples of 8, or patches of 7 x 7"
+    with pytest.raises(RRLError, match="or patches of 4 x 4"):  # one patch would be no grid
+        micro((1, 8, 8), patch_size=16)
     with pytest.raises(RRLError, match=r"6 x 5 pixels do not divide into patches of 2 x 2"):
         micro()(torch.randn(1, 1, 6, 5))
 
