@@ -1,1 +1,196 @@
 """Losses that pull related rows together and keep the dimensions apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from rrl_dsl.backends.relation import Relation
+from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges
+from rrl_dsl.losses.registry import register
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@register("vicreg")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class VICReg(Loss):
+    """Invariance of related rows, with a floor under the variance and a price on covariance.
+
+    25 I + 25 V + 1 C, where
+
+    I = mean over edges of |z_i - z_j|^2 / d, d the width
+
+    V = mean over views of mean_k max(0, 1 - sqrt(var_k + 1e-4))
+
+    C = 2 x mean over views of sum_{k != l} cov_kl^2 / d
+
+    Bardes, Ponce and LeCun (2022), over a relation: I alone looks at the graph, and with
+    `normalize=edges` it is sum w |z_i - z_j|^2 / (d sum w). V and C are of all rows of a view, with
+    n - 1 in the denominator; a row that is alone in its view has neither. Embeddings are not
+    normalised. Where the columns are other rows, V and C are of the rows.
+
+    On two views it is what lightly and pytorch-metric-learning compute, and the authors' code.
+    solo-learn does not halve V: its published numbers are those of `variance_over_views=sum`. C is
+    the sum over the two views in all of them.
+    """
+
+    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    invariance: Annotated[Weight, Field(description="Weight of the distance of related rows.")] = 25
+    variance: Annotated[Weight, Field(description="Weight of the variance term.")] = 25
+    covariance: Annotated[Weight, Field(description="Weight of the covariance term.")] = 1
+    variance_over_views: Annotated[
+        Literal["mean", "sum"], Field(description="How the variance terms of views are joined.")
+    ] = "mean"
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+        """See `Loss.value`."""
+        degree = relation.degree()
+        distance = relation.sqdist(z, keys) / z.shape[1]
+        value = self.invariance * mean_over_edges(distance, degree, self.normalize)
+        terms = [_spread(z[members]) for members in _by_view(relation.rows.view)]
+        if terms:
+            variance, covariance = torch.stack(terms).unbind(dim=1)
+            joined = variance.sum() if self.variance_over_views == "sum" else variance.mean()
+            value = value + self.variance * joined + self.covariance * 2 * covariance.mean()
+        return value.where((degree > 0).any(), 0.0)
+
+    def least_rows(self, width: int) -> int:
+        """Two: one row has no variance."""
+        return 2
+
+    def skipped(self, relation: Relation) -> dict[str, Tensor]:
+        """The share of rows without an edge, and of those without variance: alone in their view."""
+        return super().skipped(relation) | {
+            "alone_in_view": _alone(relation.rows.view).float().mean()
+        }
+
+
+@register("barlow")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class BarlowTwins(Loss):
+    """The cross-correlation of related rows of different views, pulled to the identity.
+
+    scale x ( sum_k (1 - C_kk)^2 + redundancy x sum_{k != l} C_kl^2 ), where
+
+    C = sum w_ij z_i z_j^T / sum w_ij, i in view a, j in view b, over all views a < b
+
+    Zbontar et al. (2021), over a relation. Each dimension is standardised in each view by itself.
+    With `normalize=edges` C is the formula above; with `rows` it is the mean, over the rows with an
+    edge to a later view, of sum_j w_ij z_i z_j^T / sum_j w_ij. On `ssl(views=2)` both are the
+    cross-correlation of the two views.
+
+    Where the columns are the rows, an edge counts from the earlier view to the later one, and what
+    stands in the matrix the other way round does not count. Where the columns are others, such as
+    a second view or a bank, every edge counts; they are standardised by their own views. Rows
+    that are alone in their view have no standard deviation and are left out. Without an edge
+    between two views the loss is 0.
+
+    Standard deviations are sqrt(var + 1e-5), biased as in the authors' code, lightly and
+    solo-learn, all by batch normalisation; `correction=1` is `std` in the pseudocode of the paper.
+    lightly and solo-learn have a `redundancy` of 0.005, and solo-learn's published numbers on CIFAR
+    a `scale` of 0.1.
+    """
+
+    views: ClassVar[int] = 2
+
+    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    redundancy: Annotated[Weight, Field(description="Weight of the entries off the diagonal.")] = (
+        0.0051
+    )
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Times the loss.")] = 1.0
+    correction: Annotated[
+        Literal[0, 1], Field(description="0 for biased standard deviations, 1 for unbiased.")
+    ] = 0
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+        """See `Loss.value`."""
+        q = _standardised(z, relation.rows.view, self.correction)
+        k = q if keys is z else _standardised(keys, relation.cols.view, self.correction)
+        width = z.shape[1]
+        total, weight = q[:0].T @ k[:0], z.new_zeros(())  # an empty sum, with a gradient
+        for rows, cols in _pairs(relation):
+            part = relation.restricted(rows, cols)
+            degree, related = part.degree().to(z.dtype), part.matmul(k[cols])
+            if self.normalize == "rows":
+                some = degree > 0
+                related = related / degree.masked_fill(~some, 1.0)[:, None]
+                degree = some.to(z.dtype)
+            total = total + q[rows].T @ related
+            weight = weight + degree.sum()
+        correlation = total / weight.masked_fill(weight == 0, 1.0)
+        on = (1 - correlation.diagonal()).square().sum()
+        diagonal = torch.eye(width, dtype=torch.bool, device=z.device)
+        off = correlation.masked_fill(diagonal, 0.0).square().sum()
+        return self.scale * (on + self.redundancy * off).where(weight > 0, 0.0)
+
+    def least_rows(self, width: int) -> int:
+        """Two: one row has no standard deviation."""
+        return 2
+
+    def skipped(self, relation: Relation) -> dict[str, Tensor]:
+        """The share of rows without an edge, alone in their view, or in no pair of views."""
+        alone = {"alone_in_view": _alone(relation.rows.view).float().mean()}
+        if relation.cols is not relation.rows:
+            return super().skipped(relation) | alone
+        view = relation.rows.view
+        paired = torch.zeros(len(view), dtype=torch.bool, device=view.device)
+        for each in torch.unique(view):
+            rows, others = _where(view == each), _where(view != each)
+            paired[rows] = relation.restricted(rows, others).degree() > 0
+        share = (~paired).float().mean()
+        return super().skipped(relation) | alone | {"without_another_view": share}
+
+
+def _pairs(relation: Relation) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and columns, int64, whose edges count in the cross-correlation."""
+    by_view = list(_by_view(relation.rows.view))
+    if relation.cols is relation.rows:
+        for index, rows in enumerate(by_view[:-1]):
+            yield rows, torch.cat(by_view[index + 1 :])
+    elif by_view and (columns := list(_by_view(relation.cols.view))):
+        yield torch.cat(by_view), torch.cat(columns)
+
+
+def _by_view(view: Tensor) -> Iterator[Tensor]:
+    """The rows of each view that has more than one, int64, in the order of the views."""
+    for each in torch.unique(view):
+        members = _where(view == each)
+        if len(members) > 1:
+            yield members
+
+
+def _alone(view: Tensor) -> Tensor:
+    """Which rows are the only one of their view, bool (n,)."""
+    _, which, counts = torch.unique(view, return_inverse=True, return_counts=True)
+    alone: Tensor = counts[which] == 1
+    return alone
+
+
+def _spread(z: Tensor) -> Tensor:
+    """The variance and the covariance term of the rows of one view (n, d): (2,)."""
+    rows, width = z.shape
+    centred = z - z.mean(dim=0)
+    covariance = centred.T @ centred / (rows - 1)
+    deviation = (covariance.diagonal() + 1e-4).sqrt()
+    diagonal = torch.eye(width, dtype=torch.bool, device=z.device)
+    off = covariance.masked_fill(diagonal, 0.0).square().sum() / width
+    return torch.stack([(1 - deviation).relu().mean(), off])
+
+
+def _standardised(z: Tensor, view: Tensor, correction: int) -> Tensor:
+    """Mean 0 and variance 1 in each view, (n, d); 0 for a row that is alone in its view."""
+    result = z.masked_fill(_alone(view)[:, None], 0.0)
+    for members in _by_view(view):
+        variance, mean = torch.var_mean(z[members], dim=0, correction=correction)
+        result = result.index_copy(0, members, (z[members] - mean) * (variance + 1e-5).rsqrt())
+    return result
+
+
+def _where(mask: Tensor) -> Tensor:
+    return mask.nonzero().squeeze(1)
