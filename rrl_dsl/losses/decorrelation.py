@@ -184,8 +184,8 @@ def _spread(z: Tensor) -> Tensor:
 
 
 def _standardised(z: Tensor, view: Tensor, correction: int) -> Tensor:
-    """Mean 0 and variance 1 in each view, (n, d); 0 for a row that is alone in its view."""
-    result = z.masked_fill(_alone(view)[:, None], 0.0)
+    """Mean 0 and variance 1 in each view, (n, d); a row that is alone in its view as it is."""
+    result = z
     for members in _by_view(view):
         variance, mean = torch.var_mean(z[members], dim=0, correction=correction)
         result = result.index_copy(0, members, (z[members] - mean) * (variance + 1e-5).rsqrt())
