@@ -1,1 +1,196 @@
 """Losses whose optimum is known from linear algebra."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from rrl_dsl.backends.relation import Relation
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges
+from rrl_dsl.losses.collapse import collapsed
+from rrl_dsl.losses.registry import register
+from rrl_dsl.losses.whitening import centre, cholesky, whiten
+
+
+@register("spectral")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Spectral(Loss):
+    """Spectral contrastive: related rows have large inner products, unrelated ones none.
+
+    -2 x mean over edges of s_ij + mean over unrelated pairs of s_ij^2, s_ij = z_i . z_j
+
+    HaoChen et al. (2021), over a relation; with rows of one view and columns of the other it is the
+    loss of their code. Embeddings are not normalised. Unrelated pairs are those of the contrast
+    without an edge. Rows without an edge are in neither mean. With `normalize=edges` the first term
+    is -2 sum w s / sum w, and the second the mean over all unrelated pairs of those rows; with
+    `rows` both are means over rows of each row's mean, and agree with the others where rows have
+    equal degrees and equal numbers of unrelated columns.
+
+    With `mu`, rows longer than sqrt(mu) are cut to that length, and the loss is divided by mu: so
+    does the authors' code, with mu = 1 on CIFAR and 10 on ImageNet.
+    """
+
+    normalize: Annotated[Normalize, Field(description="Mean over rows or over pairs.")] = "rows"
+    mu: Annotated[
+        float | None,
+        Field(gt=0, allow_inf_nan=False, description="Greatest squared length, or none."),
+    ] = None
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+        """See `Loss.value`."""
+        q = self._within(z)
+        k = q if keys is z else self._within(keys)
+        degree = relation.degree()
+        unrelated = relation.unrelated_count().masked_fill(degree == 0, 0)
+        pulled = mean_over_edges(relation.dot(q, k), degree, self.normalize)
+        pushed = mean_over_edges(relation.unrelated_sum_sq(q, k), unrelated, self.normalize)
+        return (pushed - 2 * pulled) / (self.mu or 1.0)
+
+    def skipped(self, relation: Relation) -> dict[str, Tensor]:
+        """The share of rows without an edge, and of those with edges but nothing unrelated."""
+        nothing = (relation.unrelated_count() == 0) & (relation.degree() > 0)
+        return super().skipped(relation) | {"without_unrelated": nothing.float().mean()}
+
+    def _within(self, z: Tensor) -> Tensor:
+        if self.mu is None:
+            return z
+        longest = math.sqrt(self.mu)
+        length: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+        return z * (longest / length.clamp(min=longest))
+
+
+class _OverRows(Loss):
+    """A loss of the rows alone: whose columns are the rows."""
+
+    symmetric: ClassVar[bool] = True
+
+    def least_rows(self, width: int) -> int:
+        """One more than the width: fewer rows span no more than themselves."""
+        return width + 1
+
+    def _check(self, z: Tensor, keys: Tensor, count: int) -> None:
+        """Refuses other columns, and fewer rows that count than `least_rows`."""
+        if keys is not z:
+            message = f"the loss `{self.name()}` compares rows with themselves"
+            raise error("RRL406", message, hint="leave out `keys=`, and relate the rows alone")
+        least = self.least_rows(z.shape[1])
+        if count < least:
+            message = f"`{self.name()}` on {z.shape[1]} dimensions wants at least {least} rows"
+            hint = "use larger batches or a narrower projector"
+            raise error("RRL405", f"{message} that count, and there are {count}", hint=hint)
+
+
+@register("projection")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Projection(_OverRows):
+    """What the graph keeps when it is projected on the embeddings: a least-squares residual.
+
+    - tr(P_Z G) / n, P_Z = Z (Z^T Z)^-1 Z^T
+
+    Appendix E of Maes et al., equations 22 to 30 (which write Y^T Y for Y Y^T). For targets Y and
+    G = Y Y^T, which `supervised()` is, it is min_W |Y - Z W|^2 / n - tr(G) / n: the residual of the
+    best linear map from the embeddings to the targets, but for a constant. It is a trace and no
+    mean over edges: all n rows count, weights as they are, self included, and an asymmetric graph
+    as (G + G^T) / 2. A row of unknown label has the target 0.
+
+    P_Z is found by a Cholesky factor of Z^T Z in float64. With a ridge it is that of ridge
+    regression, and an embedding that has lost dimensions costs what they would have kept.
+    """
+
+    ridge: Annotated[
+        float, Field(ge=0, lt=1, description="Added to Z^T Z: the share of its mean diagonal.")
+    ] = 1e-6
+    intercept: Annotated[
+        bool, Field(description="Whether the linear map has a constant too, as probes have.")
+    ] = False
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+        """See `Loss.value`.
+
+        Raises:
+            RRLError: RRL405 where there are no more rows than dimensions, RRL406 where the columns
+                are not the rows, RRL409 where the embeddings do not span their dimensions.
+        """
+        self._check(z, keys, len(z))
+        ones = torch.ones(len(z), dtype=torch.float64, device=z.device)
+        exact, constant = centre(z, ones) if self.intercept else (z.double(), False)
+        gram = exact.T @ exact
+        ridge = self.ridge * gram.diagonal().mean()
+        identity = torch.eye(len(gram), dtype=gram.dtype, device=z.device)
+        factor, failed = cholesky(gram + ridge * identity)
+        if bool(failed | constant):
+            raise collapsed(z, "the graph cannot be projected on them", hint="raise `ridge`")
+        basis: Tensor = torch.linalg.solve_triangular(factor, exact.T, upper=False).T
+        if self.intercept:
+            basis = torch.cat([basis, ones[:, None] / len(z) ** 0.5], dim=1)
+        kept = (basis * relation.matmul(basis, with_self=True)).sum()
+        return (-kept / len(z)).to(z.dtype)
+
+    def least_rows(self, width: int) -> int:
+        """One more than the linear map has constants: fewer are met exactly."""
+        return super().least_rows(width) + self.intercept
+
+
+@register("laplacian")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class Laplacian(_OverRows):
+    """Laplacian eigenmaps: whitened embeddings that differ little along edges.
+
+    mean over edges of |v_i - v_j|^2 / 2, v the embeddings, whitened all together
+
+    With `normalize=edges` it is tr(V^T L V) / sum w, with the Laplacian L = D - W of the graph, or
+    of (W + W^T) / 2 where W is asymmetric. Its least value is the sum of the d smallest eigenvalues
+    but that of the constant vector, and V then spans their vectors. Which eigenvalues, the
+    constraint says.
+
+    `constraint=identity` whitens all rows alike, V^T 1 = 0 and V^T V / n = I: the eigenvalues of
+    n L / sum w, as in Balestriero and LeCun (2022).
+
+    `constraint=degree` whitens by the degrees D, V^T D 1 = 0 and V^T D V / sum w = I: those of
+    L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). Rows without an edge have no weight
+    in it.
+
+    With `normalize=rows` it is the same of the graph with its rows first scaled to sum to 1, whose
+    D is 1 for rows with an edge and 0 for others. On `ssl(views=2)` all four agree.
+
+    Whitening is by a Cholesky factor in float64, shrunk relative to the trace. A dimension with
+    less variance than the shrinkage has costs less than its eigenvalue.
+    """
+
+    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    constraint: Annotated[
+        Literal["identity", "degree"], Field(description="What rows weigh in the whitening.")
+    ] = "identity"
+    shrinkage: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the mean variance mixed in.")
+    ] = 1e-6
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
+        """See `Loss.value`.
+
+        Raises:
+            RRLError: RRL405 where no more rows than dimensions weigh in the whitening, RRL406 where
+                the columns are not the rows, RRL409 where the embeddings cannot be whitened.
+        """
+        degree = relation.degree()
+        mass = self._mass(degree)
+        self._check(z, keys, int((mass > 0).sum()))
+        whitened, failed = whiten(z, self.shrinkage, mass)
+        if bool(failed):
+            raise collapsed(z, "they cannot be whitened", hint="raise `shrinkage`")
+        distance = relation.sqdist(whitened, whitened)
+        return mean_over_edges(distance, degree, self.normalize).to(z.dtype) / 2
+
+    def _mass(self, degree: Tensor) -> Tensor:
+        """What each row weighs in the whitening, (n,)."""
+        related = degree > 0
+        if self.constraint == "identity":
+            return torch.ones_like(degree)
+        mass = degree if self.normalize == "edges" else related.to(degree.dtype)
+        return mass.where(related.any(), 1.0)  # a graph without edges costs nothing all the same

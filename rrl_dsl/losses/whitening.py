@@ -16,7 +16,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
-from rrl_dsl.losses.collapse import effective_rank
+from rrl_dsl.losses.collapse import collapsed
 from rrl_dsl.losses.registry import register
 
 
@@ -75,7 +75,7 @@ class WMSE(Loss):
         order = torch.cat(slices)
         whitened = torch.cat([part for part, _ in parts])
         if bool(torch.stack([failed for _, failed in parts]).any()):
-            raise _collapsed(z)
+            raise collapsed(z, "they cannot be whitened", hint="raise `shrinkage`")
         return unit(torch.empty_like(whitened).index_copy(0, order, whitened).to(z.dtype))
 
 
@@ -105,35 +105,63 @@ def sliced(sample: Tensor, view: Tensor, size: int, *, seed: int, step: int) -> 
     return slices
 
 
-def whiten(z: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
+def whiten(z: Tensor, shrinkage: float, mass: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Rows with zero mean and, but for the shrinkage, the identity as covariance.
 
     Args:
         z: (n, d).
         shrinkage: How much of the mean variance is mixed into the covariance, from 0 to 1.
+        mass: What each row weighs in mean and covariance, (n,), not negative; the covariance is
+            then divided by its sum. Where left out all rows weigh 1, and it is by n - 1.
 
     Returns:
         float64 (n, d), and a bool scalar that says whether the covariance had no Cholesky factor.
     """
-    centred = z.double() - z.double().mean(dim=0)
-    covariance = centred.T @ centred / max(len(z) - 1, 1)
-    identity = torch.eye(z.shape[1], dtype=torch.float64, device=z.device)
+    weights = torch.ones(len(z), device=z.device) if mass is None else mass
+    total = max(len(z) - 1, 1) if mass is None else mass.double().sum()
+    centred, constant = centre(z, weights)
+    covariance = (weights.double()[:, None] * centred).T @ centred / total
     mean_variance = covariance.diagonal().mean()
+    identity = torch.eye(z.shape[1], dtype=torch.float64, device=z.device)
     covariance = (1 - shrinkage) * covariance + shrinkage * mean_variance * identity
-    factor, info = torch.linalg.cholesky_ex(covariance)
-    failed = (info != 0) | ~torch.isfinite(factor).all()
-    factor = torch.where(failed, identity, factor)
+    factor, failed = cholesky(covariance)
+    failed = failed | constant
     return torch.linalg.solve_triangular(factor, centred.T, upper=False).T, failed
 
 
-def _collapsed(z: Tensor) -> Exception:
-    if not bool(torch.isfinite(z).all()):
-        message = "the embeddings have collapsed: they hold NaN or infinite values"
-    else:
-        rank = float(effective_rank(z))
-        message = (
-            f"the embeddings have collapsed: their effective rank is {rank:.1f} of {z.shape[1]}, "
-            "and they cannot be whitened"
-        )
-    hint = "lower the learning rate, raise `shrinkage`, or relate fewer false pairs"
-    return error("RRL409", message, hint=hint)
+def centre(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows less their weighted mean.
+
+    Args:
+        z: (n, d).
+        weights: (n,), not all 0.
+
+    Returns:
+        float64 (n, d), and a bool scalar that says whether all rows are alike, so that nothing is
+        left but rounding errors.
+    """
+    weights = weights.double()[:, None]
+    mean = (weights * z.double()).sum(dim=0) / weights.sum()
+    centred = z.double() - mean
+    rounding = len(z) * torch.finfo(torch.float64).eps * mean.abs()
+    return centred, (centred.abs() <= rounding).all()
+
+
+def cholesky(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """The Cholesky factor of a Gram matrix, and whether it has none.
+
+    A dimension that the earlier ones explain but for rounding counts as explained: its pivot would
+    be made of rounding errors, and so would all that is solved by it.
+
+    Args:
+        gram: (d, d), symmetric.
+
+    Returns:
+        The lower factor (d, d), the identity where there is none; and a bool scalar.
+    """
+    factor, info = torch.linalg.cholesky_ex(gram)
+    left = factor.diagonal().square()
+    rounding = len(gram) * torch.finfo(gram.dtype).eps * gram.diagonal()
+    failed = (info != 0) | ~torch.isfinite(factor).all() | (left <= rounding).any()
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    return torch.where(failed, identity, factor), failed
