@@ -150,7 +150,8 @@ class Laplacian(_OverRows):
     constraint says.
 
     `constraint=identity` whitens all rows alike, V^T 1 = 0 and V^T V / n = I: the eigenvalues of
-    n L / sum w, as in Balestriero and LeCun (2022).
+    n L / sum w, as in Balestriero and LeCun (2022). Each row without an edge is a vector of
+    eigenvalue 0 here.
 
     `constraint=degree` whitens by the degrees D, V^T D 1 = 0 and V^T D V / sum w = I: those of
     L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). Rows without an edge have no weight

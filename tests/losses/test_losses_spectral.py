@@ -157,7 +157,11 @@ def test_laplacian_is_the_quadratic_form_of_whitened_rows(seed, constraint, norm
 def minimised(objective, start):
     z = start.detach().clone().requires_grad_()
     solver = torch.optim.LBFGS(
-        [z], max_iter=1000, tolerance_grad=1e-11, tolerance_change=0, line_search_fn="strong_wolfe"
+        [z],
+        max_iter=300,
+        tolerance_grad=1e-9,
+        tolerance_change=1e-15,
+        line_search_fn="strong_wolfe",
     )
 
     def closure():
@@ -174,19 +178,19 @@ def minimised(objective, start):
 @pytest.mark.parametrize("normalize", ROWS_EDGES)
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_its_minimum_is_the_eigenmap(constraint, normalize, graph):
-    points = draw(18, 2, seed=4).detach()
+    points = draw(14, 2, seed=4).detach()
     weights = {
         "soft": torch.exp(-torch.cdist(points, points).square() / 2),
-        "asymmetric": torch.rand(18, 18, generator=torch.Generator().manual_seed(0)).double() ** 3,
+        "asymmetric": torch.rand(14, 14, generator=torch.Generator().manual_seed(0)).double() ** 3,
         "neighbours": (torch.cdist(points, points) < 1.0).double(),
     }[graph]
     laplacian, mass = eigenproblem(weights, normalize, constraint)
     some = mass.diagonal() > 0  # a row without an edge has no place in the eigenmap by degrees
     loss = create("laplacian", normalize=normalize, constraint=constraint, shrinkage=0)
-    found = minimised(lambda z: loss(weights, z), draw(18, 3, seed=1))
+    found = minimised(lambda z: loss(weights, z), draw(14, 3, seed=1))
     values, vectors = eigh(laplacian[some][:, some].numpy(), mass[some][:, some].numpy())
     least = float(values[1:4].sum())
-    assert float(loss(weights, draw(18, 3, seed=1).detach())) > 1.2 * least
+    assert float(loss(weights, draw(14, 3, seed=1).detach())) > 1.2 * least
     assert float(loss(weights, found)) == pytest.approx(least, rel=1e-7, abs=1e-9)
     if values[4] - values[3] > 1e-3:  # else the vectors are not the only ones
         with_ones = torch.cat([found, torch.ones_like(found[:, :1])], dim=1)[some]
