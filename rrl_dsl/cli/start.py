@@ -44,6 +44,7 @@ def _status(arguments: Sequence[str]) -> int | str | None:
             return 0 if well else 1
         from rrl_dsl.cli.main import app
 
+        sys.path.append(os.getcwd())  # where a loss or a network of the user's own may lie
         app(prog_name="rrl-dsl")
     except SystemExit as stop:
         return stop.code

@@ -126,14 +126,14 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     with pointing_at(settings, "params"):
         graph = graph_of(source, dict(wanted.params))
     with pointing_at(settings, "loss"):
-        create_loss(wanted.loss.name, **wanted.loss.options)
+        loss = create_loss(wanted.loss.name, **wanted.loss.options)
     with pointing_at(settings, "dataset"):
         data = load_data(wanted)
-    config = resolve(settings, defaults(wanted.loss.name, data.shape, data.augmentation))
+    config = resolve(settings, defaults(loss, data.shape, data.augmentation))
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
     module = build(graph, config, data, settings)
-    run = runs.create(out, run_name(recipe, config))
+    run = runs.create(out, run_name(recipe, loss, config))
     if runs.leads():
         run.describe(source, graph, config)
         _draw_graph(source, module.program, data, run)

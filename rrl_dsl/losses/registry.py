@@ -56,12 +56,14 @@ def names() -> list[str]:
 
 
 def find(name: str) -> type[Loss]:
-    """The loss of that name.
+    """The loss of that name, or at a place like `package.module:Class`.
 
     Raises:
         RRLError: RRL407 for an unknown name, RRL422 where the package that declares it cannot be
             loaded, or the name stands for two losses.
     """
+    if ":" in name:
+        return _load(EntryPoint(name, name, ENTRY_POINTS))
     own = registered()
     found = {own[name]: "rrl-dsl"} if name in own else {}
     for point in entry_points(group=ENTRY_POINTS, name=name):
@@ -114,6 +116,8 @@ def _load(point: EntryPoint) -> type[Loss]:
         why = f"{type(reason).__name__}: {reason}"
         message = f"the loss `{point.name}` of the package `{package}` cannot be loaded: {why}"
         hint = f"mend `{package}`, or uninstall it"
+        if isinstance(reason, ModuleNotFoundError) and reason.name == point.module:
+            hint = f"run it from the folder that `{package}` is in, or install it"
         raise error("RRL422", message, hint=hint) from reason
     if not (isinstance(loss, type) and issubclass(loss, Loss)):
         message = f"`{point.value}` of the package `{package}` is no subclass of `Loss`"

@@ -84,14 +84,15 @@ def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
-    least = loss.least_rows(config.projector.out)
-    if config.batch_size < least:
-        message = (
-            f"`{loss.name()}` on {config.projector.out} dimensions wants batches of at least "
-            f"{least} samples, not {config.batch_size}"
-        )
-        hint = f"use `--set batch_size={least}`, or a smaller `projector.out`"
-        raise error("RRL405", message, hint=hint)
+    for _, term in loss.terms():
+        least = term.least_rows(config.projector.out)
+        if config.batch_size < least:
+            message = (
+                f"`{term.name()}` on {config.projector.out} dimensions wants batches of at least "
+                f"{least} samples, not {config.batch_size}"
+            )
+            hint = f"use `--set batch_size={least}`, or a smaller `projector.out`"
+            raise error("RRL405", message, hint=hint)
     share = config.batch_size // config.devices
     loader(dataset.train, share, shuffle=True, world_size=config.devices, drop_last=True)
     _check_relates(program, config, dataset)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rrl_dsl.losses import Loss
+
 Settings = dict[str, Any]
 
 _SMALL_SIDE: Final = 32
@@ -108,17 +110,22 @@ SMALL_GREY: Final[Mapping[str, Settings]] = {
 """Loss -> what is different for small grey images."""
 
 
-def defaults(loss: str, shape: tuple[int, int, int], augmentation: str) -> Settings:
-    """The settings to start from.
+def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Settings:
+    """The settings to start from; for a sum of losses those of its first.
 
     Args:
-        loss: The name of the loss.
+        loss: The loss.
         shape: (C, H, W) of the images.
         augmentation: The preset that the data set asks for.
     """
-    if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE:
-        return {**_SMALL_GREY, **SMALL_GREY.get(loss, {}), "augmentation": augmentation}
-    settings = {**_COLOUR, **CIFAR.get(loss, CIFAR["simclr"])}
+    grey = shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE
+    presets = SMALL_GREY if grey else CIFAR
+    known = [term.name() for term in (loss, loss.terms()[0][1]) if term.name() in presets]
+    chosen = dict(presets[known[0]] if known else presets.get("simclr", {}))
+    if not known or known[0] != loss.name():
+        chosen.pop("loss", None)  # its options would be another's
+    if grey:
+        return {**_SMALL_GREY, **chosen, "augmentation": augmentation}
     if augmentation != "cifar":
-        settings["augmentation"] = augmentation
-    return settings
+        chosen["augmentation"] = augmentation
+    return {**_COLOUR, **chosen}

@@ -23,7 +23,9 @@ from rrl_dsl.data.batches import Batch, loader
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.losses import Loss
 from rrl_dsl.losses import create as create_loss
+from rrl_dsl.losses.sums import Sum
 from rrl_dsl.training import checks
 from rrl_dsl.training.backbones import build_backbone
 from rrl_dsl.training.callbacks import EdgeStatistics
@@ -245,7 +247,10 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="torch.optim.lr_scheduler")
 
 
-def run_name(recipe: Path | None, config: Config) -> str:
-    """What a run is called: recipe, loss and data set."""
+def run_name(recipe: Path | None, loss: Loss, config: Config) -> str:
+    """What a run is called: recipe, losses and data set."""
     dataset = config.dataset.partition(":")[0]
-    return f"{recipe.stem if recipe else 'recipe'}-{config.loss.name}-{dataset}"
+    losses = loss.name()
+    if isinstance(loss, Sum):
+        losses = "+".join(term.name() for _, term in loss.terms())
+    return f"{recipe.stem if recipe else 'recipe'}-{losses}-{dataset}"

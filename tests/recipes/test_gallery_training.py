@@ -71,7 +71,10 @@ def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path
     monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
     torch.set_num_threads(2)
     loss = header_of(recipes()[name]).loss
-    settings = defaults(loss, digits.shape, digits.augmentation) | {"loss": loss, "epochs": 2}
+    settings = defaults(rrl.losses.create(loss), digits.shape, digits.augmentation) | {
+        "loss": loss,
+        "epochs": 2,
+    }
     module = build(rrl.load(RECIPES / f"{name}.rrl"), resolve([], settings), digits)
     (tmp_path / "checkpoints").mkdir()
     outcome = train(module, digits, RunDirectory(tmp_path), Console(quiet=True))

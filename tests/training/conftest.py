@@ -20,8 +20,8 @@ def make_module(digits):
     """A module for digits, by recipe and loss, with some settings changed."""
 
     def make(recipe="ssl(views=2) | supervised(frac=0.3)", loss="simclr", **settings):
-        name = loss["name"] if isinstance(loss, dict) else loss
-        preset = defaults(name, digits.shape, digits.augmentation)
+        chosen = dict(loss) if isinstance(loss, dict) else {"name": loss}
+        preset = defaults(rrl.losses.create(**chosen), digits.shape, digits.augmentation)
         settings = {**preset, "loss": loss, **settings}
         return build(rrl.parse(recipe), resolve([], settings), digits)
 

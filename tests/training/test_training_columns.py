@@ -50,7 +50,7 @@ def zoo(tmp_path_factory):
 
 def build_on(dataset, recipe, **settings):
     settings = {
-        **defaults("simclr", dataset.shape, dataset.augmentation),
+        **defaults(rrl.losses.create("simclr"), dataset.shape, dataset.augmentation),
         "backbone": "small",
         "projector": {"hidden": 32, "out": 16, "norm": True},
         "optimiser": {"name": "adam", "lr": 1e-3, "weight_decay": 0, "warmup": 1},

@@ -35,7 +35,7 @@ trains.build_backbone = lambda name, shape, **options: Backbone(
 )
 digits = registry.load("digits", root=Path("data"))
 settings = {
-    **defaults("simclr", digits.shape, digits.augmentation),
+    **defaults(rrl.losses.create("simclr"), digits.shape, digits.augmentation),
     "projector": {"hidden": 16, "out": 8, "norm": False},
     "optimiser": {"name": "sgd", "lr": 0.5, "weight_decay": 0.0, "warmup": 0},
     "loss": "simclr", "batch_size": 200, "epochs": 1, "devices": devices, "accelerator": "cpu",
