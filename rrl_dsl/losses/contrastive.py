@@ -42,11 +42,13 @@ class SimCLR(Loss):
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
-        q, k, scale = unit(z), unit(keys), 1 / self.temperature
-        degree = relation.degree().to(q.dtype)
-        log_sum = relation.lse(q, k, scale, with_self=self.self_in_denominator)
-        log_sum = log_sum.masked_fill(degree == 0, 0.0)
-        total = degree * log_sum - relation.dot(q, k, scale)
+        total, degree = cross_entropy(
+            relation,
+            unit(z),
+            unit(keys),
+            1 / self.temperature,
+            with_self=self.self_in_denominator,
+        )
         return mean_over_edges(total, degree, self.normalize)
 
 
@@ -89,3 +91,24 @@ class SupCon(SimCLR):
         if self.form == "sum":
             value = value + SuNCEt(temperature=self.temperature).value(relation, z, keys)
         return value
+
+
+def cross_entropy(
+    relation: Relation, q: Tensor, k: Tensor, scale: float, *, with_self: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Each row's weighted sum of negative log shares, and its degree.
+
+    Args:
+        relation: The relation of n rows and m columns.
+        q: The rows' vectors, (n, d).
+        k: The columns', (m, d).
+        scale: What q_i . k_j is multiplied by.
+        with_self: Whether the softmax sums over self too.
+
+    Returns:
+        - sum_j w_ij log softmax_j(scale q_i . k_j), (n,), 0 for rows without an edge; and
+        sum_j w_ij, (n,).
+    """
+    degree = relation.degree().to(q.dtype)
+    log_sum = relation.lse(q, k, scale, with_self=with_self).masked_fill(degree == 0, 0.0)
+    return degree * log_sum - relation.dot(q, k, scale), degree
