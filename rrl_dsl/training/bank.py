@@ -30,9 +30,6 @@ class Bank(nn.Module):
         self._nodes: Nodes | None = None
         self._outputs: Outputs = {}
 
-    def __len__(self) -> int:
-        return 0 if self._nodes is None else len(self._nodes)
-
     @torch.no_grad()
     def push(self, nodes: Nodes, outputs: Mapping[Output, Tensor]) -> None:
         """Puts rows in front, and lets the oldest go.
@@ -52,10 +49,16 @@ class Bank(nn.Module):
             }
         self._nodes, self._outputs = nodes, added
 
-    def newest(self, count: int) -> tuple[Nodes, Outputs]:
-        """The newest rows, `count` of them or all there are, and their embeddings."""
-        assert self._nodes is not None
-        return self._nodes[:count], {name: each[:count] for name, each in self._outputs.items()}
+    def newest(self, count: int, device: torch.device) -> tuple[Nodes, Outputs] | None:
+        """The newest rows, `count` of them or all there are, and their embeddings.
+
+        Returns:
+            Both on the device, or None where that is no row.
+        """
+        if self._nodes is None or not count:
+            return None
+        outputs: Outputs = {name: each[:count].to(device) for name, each in self._outputs.items()}
+        return self._nodes[:count].to(device), outputs
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -215,10 +215,14 @@ class RelationalModule(L.LightningModule):
     def _mask(self, images: Tensor, seed: int) -> Tensor:
         chosen = self.config.mask
         grid = self.encoder.backbone.grid(*images.shape[2:])
-        masks = block_masks(
-            len(images), grid, ratio=chosen.ratio, probability=chosen.probability, seed=seed
+        return block_masks(
+            len(images),
+            grid,
+            ratio=chosen.ratio,
+            probability=chosen.probability,
+            seed=seed,
+            device=images.device,
         )
-        return masks.to(images.device)
 
     def _relations(self, batch: Batch, outputs: Outputs) -> Relations:
         """The rows of all ranks with the outputs that loss, recipe and bank want."""
@@ -235,16 +239,21 @@ class RelationalModule(L.LightningModule):
         nodes = self._nodes(batch, views + self.config.local_views.count)
         nodes = nodes.each(lambda column: self._gathered(column, whole))
         whole *= self.trainer.world_size
-        bank = None
-        if self.bank is not None:
-            if not len(self.bank):  # a first step has no earlier rows but its own
-                self.bank.push(nodes[:whole], self._to_keep(every, whole))
-            if "bank" in self.loss.inputs().values():
-                every["bank"] = self.bank.newest(self.config.bank)[1]["projection"]
-            if size := self.program.requires.bank:
-                bank = self.bank.newest(size)
+        size = self.program.requires.bank
+        bank = self.bank.newest(size, nodes.device) if self.bank is not None else None
+        if "bank" in self.loss.inputs().values():
+            every["bank"] = self._earlier_projections(every, whole)
         epoch, step = self.current_epoch, self.global_step
         return Relations(self.program, nodes, every, whole, bank, epoch, step)
+
+    def _earlier_projections(self, outputs: Outputs, whole: int) -> Tensor:
+        """What a loss looks for neighbours in; at the first step, the rows themselves."""
+        projections = outputs["projection"]
+        if self.bank is not None:
+            earlier = self.bank.newest(self.config.bank, projections.device)
+            if earlier is not None:
+                return earlier[1]["projection"]
+        return projections[:whole].detach()
 
     def _nodes(self, batch: Batch, views: int) -> Nodes:
         sample, view, labels, fields = row_columns(batch, views)

@@ -18,10 +18,10 @@ from rrl_dsl.training.lars import LARS
 def build_optimiser(
     config: Config, encoder: nn.Module, probes: nn.Module | None = None
 ) -> Optimizer:
-    """One optimiser, with groups for weights, for biases and norms, and for the probes.
+    """One optimiser, with groups for weights, for biases, norms and tokens, and for the probes.
 
-    Biases and norms get no weight decay and no adaptation under LARS; the probes neither, and a
-    learning rate of their own.
+    Biases, norms, tokens and embeddings of positions get no weight decay and no adaptation under
+    LARS; the probes neither, and a learning rate of their own.
     """
     chosen = config.optimiser
     plain: dict[str, Any] = {"weight_decay": 0.0}
@@ -29,12 +29,17 @@ def build_optimiser(
         plain["adapt"] = False
     trained = [each for each in encoder.parameters() if each.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": [each for each in trained if each.ndim > 1]},
-        {"params": [each for each in trained if each.ndim <= 1], **plain},
+        {"params": [each for each in trained if _is_weight(each)]},
+        {"params": [each for each in trained if not _is_weight(each)], **plain},
     ]
     if probes is not None:
         groups.append({"params": list(probes.parameters()), "lr": config.probe.lr, **plain})
     return _optimiser(config, groups)
+
+
+def _is_weight(parameter: nn.Parameter) -> bool:
+    """Whether it is a matrix or a kernel; tokens are (1, 1, width), positions (1, P, width)."""
+    return parameter.ndim > 1 and parameter.shape[0] > 1
 
 
 def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
