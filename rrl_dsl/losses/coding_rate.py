@@ -1,1 +1,186 @@
 """SimDINO: alignment with a teacher, and the coding rate in place of prototypes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+from torch.nn import functional as F
+
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.relation import Relation
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
+from rrl_dsl.losses.outputs import Output
+from rrl_dsl.losses.registry import register
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@register("simdino")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class SimDINO(Loss):
+    """Alignment with the teacher, of rows and hidden patches, less the student's coding rate.
+
+    - mean over edges of cos(s_i, t_j) - a mean over hidden patches of cos(s_ip, t_ip) - b R
+
+    Wu et al. (2025), of DINO and of DINOv2; `patch_weight=0` is the former, and needs no patches.
+    s are the student's embeddings, t the teacher's, without a gradient; a is `patch_weight`, b
+    `rate_weight`. Two forms:
+
+    - `form=authors`, as their code computes it. Everything is scaled to length 1. R is the mean
+      over views of (1/d + 1/m) (1/2) logdet(I + d / (m epsilon) S^T S), with S the m rows of a
+      view, not centred. Only views that the teacher sees have a rate: those with a row among the
+      columns, so no local crops; all of them where no row is a column, as in a bank. The patches'
+      mean is over the hidden ones of a row, then over the rows of these views, where a row with
+      nothing hidden is 0. Their published runs have `epsilon=0.05`, `rate=mean`, and weights of 1
+      with `patch_weight=0` for SimDINO and 1 for SimDINOv2.
+    - `form=paper`, equations 16 to 20 of Maes et al., with embeddings as they come: 1/n times the
+      sum over edges of w_ij |s_i - t_j|^2, whatever `normalize`; a/n times that over hidden patches
+      of |s_ip - t_ip|^2; R = (1/2) logdet(I + d / epsilon^2 Cov(G S)), with the covariance of all
+      rows, centred and over n. As in their graphs, G has its own diagonal here. Equation 20
+      prints the teacher's embeddings, which have no gradient; the student's are meant, as in
+      Wu et al. So every column must be one of the rows.
+
+    Sums over edges leave out self. The mean over edges is the one of all pairs of views in the
+    authors' code with `normalize=edges`, and with `rows` too unless there are local crops. A graph
+    without edges has no alignment; the other terms of `form=authors` do not read the graph, and
+    stay.
+    """
+
+    epsilon: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="Distortion that the rate allows.")
+    ] = 0.05
+    rate_weight: Annotated[Weight, Field(description="Weight of the coding rate.")] = 1.0
+    patch_weight: Annotated[
+        Weight, Field(description="Weight of the patches' alignment; 0 needs no patches.")
+    ] = 1.0
+    rate: Annotated[
+        Literal["student", "mean"],
+        Field(description="Rate of the student, or of its mean with the teacher (authors' form)."),
+    ] = "student"
+    normalize: Annotated[
+        Normalize, Field(description="Mean over rows or over edges (authors' form).")
+    ] = "rows"
+    form: Annotated[
+        Literal["authors", "paper"],
+        Field(description="As the authors' code, or as equations 16 to 20 are written."),
+    ] = "authors"
+
+    def inputs(self) -> Mapping[str, Output]:
+        """See `Loss.inputs`."""
+        found: dict[str, Output] = {"z": "projection", "keys": "teacher_projection"}
+        if self.patch_weight:
+            found |= {"patches": "patches", "teacher_patches": "teacher_patches", "mask": "mask"}
+        return found
+
+    def value(self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor) -> Tensor:
+        """See `Loss.value`.
+
+        Raises:
+            RRLError: RRL406 where `form=paper` has a column that is no row, or `rate=mean` a row
+                that is no column.
+        """
+        if self.form == "paper":
+            return self._of_the_paper(relation, z, keys.detach(), **patches)
+        return self._of_the_authors(relation, z, keys.detach(), **patches)
+
+    def _of_the_authors(
+        self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor
+    ) -> Tensor:
+        student, teacher = unit(z), unit(keys)
+        own = places(relation.rows, relation.cols)
+        views = taught_views(relation.rows.view, own)
+        aligned = mean_over_edges(relation.dot(student, teacher), relation.degree(), self.normalize)
+        value = -aligned - self.rate_weight * self._mean_rate(student, teacher, own, views)
+        if patches:
+            similarity = patch_similarity(**patches)[torch.cat(views)]
+            value = value - self.patch_weight * similarity.mean()
+        return value
+
+    def _mean_rate(
+        self, student: Tensor, teacher: Tensor, own: Tensor, views: list[Tensor]
+    ) -> Tensor:
+        if self.rate == "mean":
+            counted = torch.cat(views)
+            if bool((own[counted] < 0).any()):
+                message = (
+                    "`rate=mean` of the loss `simdino` wants the teacher's embedding of every row"
+                )
+                raise error("RRL406", message, hint="use `rate=student`, or columns with all rows")
+            student = (student + teacher[own]) / 2  # rows that do not count may be any
+        width = student.shape[1]
+        rates = [
+            (1 / width + 1 / len(rows))
+            * coding_rate(student[rows], width / (len(rows) * self.epsilon))
+            for rows in views
+        ]
+        return torch.stack(rates).mean()
+
+    def _of_the_paper(
+        self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor
+    ) -> Tensor:
+        n, width = z.shape
+        row_of = places(relation.cols, relation.rows)
+        if bool((row_of < 0).any()):
+            message = (
+                "`form=paper` of the loss `simdino` wants the student's embedding of every column"
+            )
+            raise error("RRL406", message, hint="use `form=authors`, or columns that are the rows")
+        distance = relation.sqdist(z, keys)
+        if patches:
+            distance = distance + self.patch_weight * patch_distance(**patches)
+        related = relation.matmul(z[row_of], with_self=True)
+        centred = related - related.mean(dim=0)
+        rate = coding_rate(centred, width / (n * self.epsilon**2))
+        return distance.mean() - self.rate_weight * rate
+
+
+def coding_rate(z: Tensor, scale: float) -> Tensor:
+    """(1/2) logdet(I + scale Z^T Z) of Z (m, d), a scalar; computed in float64."""
+    exact = z.double()
+    identity = torch.eye(z.shape[1], dtype=torch.float64, device=z.device)
+    factor: Tensor = torch.linalg.cholesky_ex(identity + scale * (exact.T @ exact)).L
+    return factor.diagonal().log().sum().to(z.dtype)
+
+
+def places(rows: Nodes, among: Nodes) -> Tensor:
+    """Where each of the n rows stands among others, int64 (n,); -1 where it does not."""
+    pairs = torch.stack(
+        [torch.cat([rows.sample, among.sample]), torch.cat([rows.view, among.view])]
+    )
+    distinct, number = torch.unique(pairs, dim=1, return_inverse=True)
+    place = torch.full_like(distinct[0], -1)
+    place[number[len(rows) :]] = torch.arange(len(among), device=place.device)
+    return place[number[: len(rows)]]
+
+
+def taught_views(view: Tensor, own: Tensor) -> list[Tensor]:
+    """The rows of each view that the teacher sees; of every view where it sees none.
+
+    Args:
+        view: int64 (n,), the view of each row.
+        own: int64 (n,), the row's place among the columns; -1 for none.
+
+    Returns:
+        Row indices, int64, one tensor a view.
+    """
+    views = [(view == each).nonzero().squeeze(1) for each in torch.unique(view)]
+    return [rows for rows in views if bool((own[rows] >= 0).any())] or views
+
+
+def patch_similarity(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Tensor:
+    """The mean cosine similarity of each row's hidden patches (n, P, d), (n,); 0 for none."""
+    similarity = (unit(patches) * unit(teacher_patches.detach())).sum(dim=2)
+    total = similarity.masked_fill(~mask, 0.0).sum(dim=1)
+    return total / mask.sum(dim=1).clamp(min=1)
+
+
+def patch_distance(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Tensor:
+    """The sum of squared distances of each row's hidden patches (n, P, d), (n,)."""
+    distance = F.mse_loss(patches, teacher_patches.detach(), reduction="none").sum(dim=2)
+    return distance.masked_fill(~mask, 0.0).sum(dim=1)
