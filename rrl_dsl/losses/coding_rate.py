@@ -9,9 +9,7 @@ import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
-from torch.nn import functional as F
 
-from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
@@ -36,9 +34,9 @@ class SimDINO(Loss):
       over views of (1/d + 1/m) (1/2) logdet(I + d / (m epsilon) S^T S), with S the m rows of a
       view, not centred. Only views that the teacher sees have a rate: those with a row among the
       columns, so no local crops; all of them where no row is a column, as in a bank. The patches'
-      mean is over the hidden ones of a row, then over the rows of these views, where a row with
-      nothing hidden is 0. Their published runs have `epsilon=0.05`, `rate=mean`, and weights of 1
-      with `patch_weight=0` for SimDINO and 1 for SimDINOv2.
+      mean is over the hidden ones of a row, then over the rows that have patches, which local crops
+      need not; a row with nothing hidden is 0. Their published runs have `epsilon=0.05`, which is
+      the epsilon^2 of their paper, `rate=mean`, and weights of 1, of which SimDINO has no patches'.
     - `form=paper`, equations 16 to 20 of Maes et al., with embeddings as they come: 1/n times the
       sum over edges of w_ij |s_i - t_j|^2, whatever `normalize`; a/n times that over hidden patches
       of |s_ip - t_ip|^2; R = (1/2) logdet(I + d / epsilon^2 Cov(G S)), with the covariance of all
@@ -93,13 +91,12 @@ class SimDINO(Loss):
         self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor
     ) -> Tensor:
         student, teacher = unit(z), unit(keys)
-        own = places(relation.rows, relation.cols)
+        own = relation.own_column()
         views = taught_views(relation.rows.view, own)
         aligned = mean_over_edges(relation.dot(student, teacher), relation.degree(), self.normalize)
         value = -aligned - self.rate_weight * self._mean_rate(student, teacher, own, views)
         if patches:
-            similarity = patch_similarity(**patches)[torch.cat(views)]
-            value = value - self.patch_weight * similarity.mean()
+            value = value - self.patch_weight * patch_similarity(**patches).mean()
         return value
 
     def _mean_rate(
@@ -125,19 +122,19 @@ class SimDINO(Loss):
         self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor
     ) -> Tensor:
         n, width = z.shape
-        row_of = places(relation.cols, relation.rows)
+        row_of = _rows_of_columns(relation)
         if bool((row_of < 0).any()):
             message = (
                 "`form=paper` of the loss `simdino` wants the student's embedding of every column"
             )
-            raise error("RRL406", message, hint="use `form=authors`, or columns that are the rows")
-        distance = relation.sqdist(z, keys)
-        if patches:
-            distance = distance + self.patch_weight * patch_distance(**patches)
+            raise error("RRL406", message, hint="use `form=authors`, or columns that are rows")
         related = relation.matmul(z[row_of], with_self=True)
         centred = related - related.mean(dim=0)
         rate = coding_rate(centred, width / (n * self.epsilon**2))
-        return distance.mean() - self.rate_weight * rate
+        value = relation.sqdist(z, keys).mean() - self.rate_weight * rate
+        if patches:
+            value = value + self.patch_weight * patch_distance(**patches).mean()
+        return value
 
 
 def coding_rate(z: Tensor, scale: float) -> Tensor:
@@ -148,15 +145,11 @@ def coding_rate(z: Tensor, scale: float) -> Tensor:
     return factor.diagonal().log().sum().to(z.dtype)
 
 
-def places(rows: Nodes, among: Nodes) -> Tensor:
-    """Where each of the n rows stands among others, int64 (n,); -1 where it does not."""
-    pairs = torch.stack(
-        [torch.cat([rows.sample, among.sample]), torch.cat([rows.view, among.view])]
-    )
-    distinct, number = torch.unique(pairs, dim=1, return_inverse=True)
-    place = torch.full_like(distinct[0], -1)
-    place[number[len(rows) :]] = torch.arange(len(among), device=place.device)
-    return place[number[: len(rows)]]
+def _rows_of_columns(relation: Relation) -> Tensor:
+    """The row that each column is, int64 (m,); -1 where it is none."""
+    own = relation.own_column()
+    rows = (own >= 0).nonzero().squeeze(1)
+    return own.new_full((len(relation.cols),), -1).index_copy(0, own[rows], rows)
 
 
 def taught_views(view: Tensor, own: Tensor) -> list[Tensor]:
@@ -174,13 +167,32 @@ def taught_views(view: Tensor, own: Tensor) -> list[Tensor]:
 
 
 def patch_similarity(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Tensor:
-    """The mean cosine similarity of each row's hidden patches (n, P, d), (n,); 0 for none."""
+    """The mean cosine similarity of each row's hidden patches (r, P, d), (r,); 0 for none.
+
+    Raises:
+        RRLError: RRL406 where the shapes do not fit together.
+    """
+    _check_patches(patches, teacher_patches, mask)
     similarity = (unit(patches) * unit(teacher_patches.detach())).sum(dim=2)
     total = similarity.masked_fill(~mask, 0.0).sum(dim=1)
     return total / mask.sum(dim=1).clamp(min=1)
 
 
 def patch_distance(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Tensor:
-    """The sum of squared distances of each row's hidden patches (n, P, d), (n,)."""
-    distance = F.mse_loss(patches, teacher_patches.detach(), reduction="none").sum(dim=2)
+    """The sum of squared distances of each row's hidden patches (r, P, d), (r,).
+
+    Raises:
+        RRLError: RRL406 where the shapes do not fit together.
+    """
+    _check_patches(patches, teacher_patches, mask)
+    distance = (patches - teacher_patches.detach()).square().sum(dim=2)
     return distance.masked_fill(~mask, 0.0).sum(dim=1)
+
+
+def _check_patches(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> None:
+    if patches.ndim != 3 or teacher_patches.shape != patches.shape:
+        found = f"{tuple(patches.shape)}, {tuple(teacher_patches.shape)}"
+        raise error("RRL406", f"patches have shape (n, P, d), at the teacher as well, not {found}")
+    if mask.dtype != torch.bool or mask.shape != patches.shape[:2]:
+        message = f"`mask` is bool {tuple(patches.shape[:2])}, not {mask.dtype} {tuple(mask.shape)}"
+        raise error("RRL406", message.replace("torch.", ""))

@@ -111,13 +111,13 @@ def test_it_is_the_authors_loss_with_local_crops(views, rate):
 def test_hidden_patches_are_aligned_as_the_authors_do(weight):
     rows, columns = crops(6, 4)
     z, keys = normal(24, 4), normal(12, 4, seed=1).detach()
-    patches, teacher = normal(24, 5, 3, seed=2), normal(24, 5, 3, seed=3).detach()
-    mask = hidden(24, 5)
+    patches, teacher = normal(12, 5, 3, seed=2), normal(12, 5, 3, seed=3).detach()
+    mask = hidden(12, 5)
     relation = rrl.compile("ssl(views=4)").relate(rows, columns)
     given = {"keys": keys, "patches": patches, "teacher_patches": teacher, "mask": mask}
     ours = create("simdino", patch_weight=weight, normalize="edges")(relation, z, **given)
     without = authors_loss(z.reshape(4, 6, 4), keys.reshape(2, 6, 4), epsilon=0.05, mean=False)
-    theirs = without + weight * authors_patches(patches[:12], teacher[:12], mask[:12])
+    theirs = without + weight * authors_patches(patches, teacher, mask)
     same_value_and_gradients(ours, theirs, [z, patches])
 
 
@@ -225,7 +225,7 @@ def test_form_paper_refuses_columns_that_are_no_rows():
     found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
     assert found.code == "RRL406"
     assert "`form=paper` of the loss `simdino` wants the student's embedding" in found.message
-    assert found.hint == "use `form=authors`, or columns that are the rows"
+    assert found.hint == "use `form=authors`, or columns that are rows"
 
 
 def test_the_rate_of_the_mean_refuses_rows_without_their_teacher():
@@ -238,11 +238,30 @@ def test_the_rate_of_the_mean_refuses_rows_without_their_teacher():
 
 def test_without_patches_it_asks_for_none():
     assert create("simdino", patch_weight=0).needs() == ("teacher",)
-    assert create("simdino").needs() == ("teacher", "patches")
+    assert create("simdino").needs() == ("patches", "teacher")
     z = torch.ones(4, 2)
     found = refusal(lambda: create("simdino")(torch.ones(4, 4), z, keys=z))
     assert found.code == "RRL406"
     assert found.message.startswith("the loss `simdino` wants `patches`")
+
+
+@pytest.mark.parametrize("form", ["authors", "paper"])
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("teacher_patches", torch.ones(4, 5, 3), "patches have shape (n, P, d), at the teacher"),
+        ("patches", torch.ones(4, 3), "patches have shape (n, P, d), at the teacher"),
+        ("mask", torch.ones(4, 2), "`mask` is bool (4, 2), not float32 (4, 2)"),
+        ("mask", torch.ones(4, 3, dtype=torch.bool), "`mask` is bool (4, 2), not bool (4, 3)"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused(form, name, wrong, words):
+    z = torch.ones(4, 2)
+    given = {"patches": torch.ones(4, 2, 3), "teacher_patches": torch.ones(4, 2, 3)}
+    given |= {"mask": torch.ones(4, 2, dtype=torch.bool), name: wrong}
+    found = refusal(lambda: create("simdino", form=form)(torch.ones(4, 4), z, keys=z, **given))
+    assert found.code == "RRL406"
+    assert words in found.message
 
 
 @pytest.mark.parametrize("form", ["authors", "paper"])
