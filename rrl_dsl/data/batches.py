@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler, get_worker_info
 
 from rrl_dsl.data.dataset import Split
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -154,18 +154,33 @@ def loader(
     sampler: DistributedSampler[Batch] = DistributedSampler(
         batches, world_size, rank, shuffle, seed, drop_last
     )
-    return BatchLoader(
-        batches,
-        batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        collate_fn=_as_it_is,
-        pin_memory=torch.cuda.is_available(),
-        drop_last=drop_last,
+    fetching = _fetching(seed, workers)
+    return BatchLoader(batches, batch_size, sampler=sampler, drop_last=drop_last, **fetching)
+
+
+def listed_batches(
+    split: Split, sampler: Sampler[list[int]], *, seed: int = 0, workers: int = 0
+) -> BatchLoader:
+    """A loader over the batches that a sampler lists.
+
+    Args:
+        split: What to load.
+        sampler: Lists the places in the split of each batch's samples.
+        seed: What the loader's own draws follow from, which reach no batch.
+        workers: The number of processes that fetch ahead; 0 fetches in this one.
+    """
+    return BatchLoader(SplitBatches(split), batch_sampler=sampler, **_fetching(seed, workers))
+
+
+def _fetching(seed: int, workers: int) -> dict[str, Any]:
+    return {
+        "num_workers": workers,
+        "collate_fn": _as_it_is,
+        "pin_memory": torch.cuda.is_available(),
         # the loader draws a seed every epoch, which must not move the model's own draws
-        generator=torch.Generator().manual_seed(seed),
-        persistent_workers=workers > 0,
-    )
+        "generator": torch.Generator().manual_seed(seed),
+        "persistent_workers": workers > 0,
+    }
 
 
 def row_columns(

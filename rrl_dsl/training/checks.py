@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
-from rrl_dsl.data.batches import loader
+from rrl_dsl.data.batches import listed_batches, loader, row_columns
 from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.registry import Need
@@ -16,7 +18,11 @@ from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.partners import relating
 from rrl_dsl.training.rows import sample_batches
+from rrl_dsl.training.sampler import RelationSampler, batch_sizes
+
+_NEAR_EQUAL: Final = "raise `batch_size`: the sampler cuts an epoch into near-equal batches"
 
 
 def check_loss(program: Program, loss: Loss, config: Config, patch_size: int | None) -> None:
@@ -84,18 +90,40 @@ def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
+    smallest = _smallest_batch(config, dataset)
     for _, term in loss.terms():
         least = term.least_rows(config.projector.out)
-        if config.batch_size < least:
+        if smallest < least:
             message = (
                 f"`{term.name()}` on {config.projector.out} dimensions wants batches of at least "
-                f"{least} samples, not {config.batch_size}"
+                f"{least} samples, not {smallest}"
             )
-            hint = f"use `--set batch_size={least}`, or a smaller `projector.out`"
-            raise error("RRL405", message, hint=hint)
+            larger = f"use `--set batch_size={least}`" if config.batch_size < least else _NEAR_EQUAL
+            raise error("RRL405", message, hint=f"{larger}, or a smaller `projector.out`")
     share = config.batch_size // config.devices
     loader(dataset.train, share, shuffle=True, world_size=config.devices, drop_last=True)
     _check_relates(program, config, dataset)
+
+
+def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
+    """Refuses a relation sampler that would bring no two samples together.
+
+    Raises:
+        RRLError: RRL404 where the recipe relates nothing that it can tell before a batch is drawn,
+            RRL502 where more samples shall meet than a batch has.
+    """
+    if config.sampler.name != "relation":
+        return
+    if config.sampler.meet > config.batch_size:
+        message = f"`meet` is {config.sampler.meet}, more than the {config.batch_size} of a batch"
+        raise error("RRL502", message, hint="2 to 16 are usual")
+    hint = "use `--set sampler=random`, or relate samples by labels, pairs or neighbours in a field"
+    if not any(relating(program.plan, epoch) for epoch in range(config.epochs)):
+        message = "the `relation` sampler finds nothing in this recipe to bring samples together by"
+        raise error("RRL404", message, hint=hint)
+    if not program.requires.epochs and not _relation_sampler(program, config, dataset).meeting(0):
+        message = "the `relation` sampler finds no two samples of the data set that are related"
+        raise error("RRL404", message, hint=hint)
 
 
 def check_columns(program: Program, dataset: DataSet) -> None:
@@ -129,8 +157,7 @@ def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Ten
 
 
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
-    views = program.requires.views
-    nodes = next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
+    nodes = _first_rows(program, config, dataset)
     spaces = stand_in_spaces(program, len(nodes), config.seed)
     columns = nodes if program.requires.bank else None  # as long as the bank is empty
     related = bool((program.relate(nodes, columns, spaces=spaces).degree() > 0).any())
@@ -138,3 +165,23 @@ def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
         hint = "relate the views of a sample with `ssl(views=2)`, or use larger batches"
         raise error("RRL404", message, hint=hint)
+
+
+def _first_rows(program: Program, config: Config, dataset: DataSet) -> Nodes:
+    """The rows of a run's first batch."""
+    views = program.requires.views
+    if config.sampler.name == "relation":
+        batches = listed_batches(dataset.train, _relation_sampler(program, config, dataset))
+        return Nodes(*row_columns(next(iter(batches)), views))
+    return next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
+
+
+def _smallest_batch(config: Config, dataset: DataSet) -> int:
+    if config.sampler.name == "relation":
+        return min(batch_sizes(len(dataset.train), config.batch_size, config.devices))
+    return config.batch_size
+
+
+def _relation_sampler(program: Program, config: Config, dataset: DataSet) -> RelationSampler:
+    meet = config.sampler.meet
+    return RelationSampler(program, dataset.train, config.batch_size, meet=meet)

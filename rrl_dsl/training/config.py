@@ -114,7 +114,14 @@ class Probe(Section):
     lr: float = Field(default=0.1, gt=0)
 
 
-def _loss(value: Any) -> Any:
+class Sampler(Section):
+    """How samples are drawn: at random, or so that related samples meet in a batch."""
+
+    name: Literal["random", "relation"] = "random"
+    meet: int = Field(default=4, ge=2, description="Of relation: samples drawn together.")
+
+
+def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -134,7 +141,7 @@ class Config(Section):
     )
     workers: int = Field(default=0, ge=0, description="Processes that load images.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    loss: Annotated[Loss, BeforeValidator(_loss)] = Loss()
+    loss: Annotated[Loss, BeforeValidator(_named)] = Loss()
     backbone: str = Field(
         default="resnet18", description="A name, `timm:NAME` or `package.module:attribute`."
     )
@@ -162,6 +169,7 @@ class Config(Section):
         description="Images that go through the encoder at a time; gradients stay those of the "
         "whole batch.",
     )
+    sampler: Annotated[Sampler, BeforeValidator(_named)] = Sampler()
     seed: int = Field(default=0, ge=0, lt=2**32)
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(default=1, ge=1)

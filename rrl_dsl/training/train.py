@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.data import registry
-from rrl_dsl.data.batches import Batch, loader
+from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
@@ -35,6 +34,7 @@ from rrl_dsl.training.history import History
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.settings import Setting, pointing_at
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -104,6 +104,8 @@ def build(
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
+    with pointing_at(settings, "sampler"):
+        checks.check_sampler(program, config, dataset)
     with pointing_at(settings, "batch_size"):
         checks.check_batches(program, loss, config, dataset)
     _quiet()
@@ -134,7 +136,7 @@ def train(
     config = module.config
     history = History(run.metrics)
     trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
-    train_loader, test_loader = _loaders(config, dataset, trainer)
+    train_loader, test_loader = _loaders(module, dataset, trainer)
     checkpoint = run.last if run.last.exists() else None
     try:
         trainer.fit(module, train_loader, test_loader, ckpt_path=checkpoint)
@@ -193,19 +195,24 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
     )
 
 
-def _loaders(config: Config, dataset: DataSet, trainer: L.Trainer) -> tuple[Any, Any]:
-    size = config.batch_size // config.devices
-    share = partial(
-        loader,
-        seed=config.seed,
-        world_size=config.devices,
-        rank=trainer.global_rank,
-        workers=config.workers,
-    )
-    return (
-        share(dataset.train, size, shuffle=True, drop_last=True),
-        share(dataset.test, min(512, len(dataset.test)), shuffle=False),
-    )
+def _loaders(
+    module: RelationalModule, dataset: DataSet, trainer: L.Trainer
+) -> tuple[BatchLoader, BatchLoader]:
+    """The loaders of this rank's shares of the training and the test split."""
+    config = module.config
+    fetching: dict[str, Any] = {"seed": config.seed, "workers": config.workers}
+    rank: dict[str, Any] = {"world_size": config.devices, "rank": trainer.global_rank}
+    if config.sampler.name == "relation":
+        meet = config.sampler.meet
+        sampler = RelationSampler(
+            module.program, dataset.train, config.batch_size, meet=meet, **rank
+        )
+        train = listed_batches(dataset.train, sampler, **fetching)
+    else:
+        size = config.batch_size // config.devices
+        train = loader(dataset.train, size, shuffle=True, drop_last=True, **rank, **fetching)
+    size = min(512, len(dataset.test))
+    return train, loader(dataset.test, size, shuffle=False, **rank, **fetching)
 
 
 def _accuracies(

@@ -44,7 +44,7 @@ graph = rrl.parse("ssl() | supervised(frac=0.3) | corrupt(fpr=0.02)")
 module = build(graph, resolve([], settings), digits)
 (out / "checkpoints").mkdir(parents=True, exist_ok=True)
 trainer = _trainer(module.config, RunDirectory(out), [])
-trainer.fit(module, *_loaders(module.config, digits, trainer))
+trainer.fit(module, *_loaders(module, digits, trainer))
 if trainer.is_global_zero:
     encoder = module.encoder.state_dict()
     torch.save([encoder, float(trainer.callback_metrics["loss"])], out / "learned.pt")

@@ -1,0 +1,197 @@
+"""The relation sampler: batches in which labelled and paired samples meet.
+
+At random, ten labels a class of CIFAR-100 give 0.1 edges beyond views a batch. Here each epoch puts
+the samples into small groups of related ones, and a group goes into one batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from rrl_dsl.backends.program import Program, Samples
+from rrl_dsl.graph.draws import key
+from rrl_dsl.graph.streams import stream_word
+from rrl_dsl.training.partners import Partners, Places, Relations
+
+
+class RelationSampler(Sampler[list[int]]):
+    """Lists one rank's part of each batch; a `batch_sampler` for PyTorch's data loader.
+
+    An epoch takes the samples in a random order. Each that has no group yet opens one, and brings
+    up to `meet - 1` others that have none: in turn one from each of its relations, its class by
+    each label the program compares and its neighbours in each list found over the data set, at
+    random among those. Groups are small so that a class whose samples are all labelled fills no
+    batch. They are dealt to the batches by size, the largest first, as cards are, so that every
+    batch gets alike; samples without partners fill what is left.
+
+    - Every sample occurs in every epoch; where their number does not divide among the ranks, at
+      most `world_size - 1` of them occur twice.
+    - No batch is larger than `batch_size`, and two differ by at most `world_size` in size. All
+      ranks' parts of a batch are equally large, so related samples meet once ranks are gathered.
+    - A group stays in one batch as long as enough samples have no partner: where nearly all have
+      one, the last of a batch that does not fit goes elsewhere.
+    - The order follows from the program's seed and the epoch, on every rank alike.
+
+    What is related is found anew for each epoch, as schedules have it, in O(n · meet) beside the
+    lengths of lists: some seconds for a million samples.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        split: Samples,
+        batch_size: int,
+        *,
+        meet: int,
+        world_size: int = 1,
+        rank: int = 0,
+    ) -> None:
+        """Finds what the program relates over the whole split.
+
+        Args:
+            program: What says which samples are related, and gives the seed.
+            split: The n samples, as a program is bound to.
+            batch_size: Samples a batch, over all ranks; a multiple of `world_size`.
+            meet: How many related samples are drawn together, at least 2.
+            world_size: The number of ranks.
+            rank: Which of them this is.
+
+        Raises:
+            RRLError: As `Program.bind`.
+        """
+        self._count = len(split.sample)
+        self._seed = program.seed
+        self._relations = Relations(program, split)
+        self._sizes = batch_sizes(self._count, batch_size, world_size)
+        self._meet, self._world_size, self._rank = meet, world_size, rank
+        self._epoch = 0
+
+    @property
+    def sampler(self) -> RelationSampler:
+        """Itself: Lightning tells the epoch to `loader.batch_sampler.sampler`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch whose batches come next."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches(self._epoch):
+            size = len(batch) // self._world_size
+            yield batch[self._rank * size : (self._rank + 1) * size].tolist()
+
+    def batches(self, epoch: int) -> list[Places]:
+        """The batches of an epoch over all ranks, each the places of its samples in the split.
+
+        A batch's first part is that of rank 0, and so on.
+        """
+        draws = self._draws(epoch)
+        groups = self._groups(epoch, draws)
+        repeats = draws.permutation(self._count)[: sum(self._sizes) - self._count]
+        places = np.concatenate([np.arange(self._count), repeats])
+        alone = np.arange(self._count, len(places))
+        batch_of = _dealt(np.concatenate([groups, alone]), self._sizes, draws)
+        shuffled = draws.permutation(len(places))
+        shuffled = shuffled[np.argsort(batch_of[shuffled], kind="stable")]
+        return np.split(places[shuffled], np.cumsum(self._sizes)[:-1])
+
+    def meeting(self, epoch: int) -> int:
+        """How many samples of an epoch are drawn together with another."""
+        sizes = np.bincount(self._groups(epoch, self._draws(epoch)))
+        return int(sizes[sizes > 1].sum())
+
+    def _draws(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng(key(self._seed, stream_word("sampler", 0), epoch))
+
+    def _groups(self, epoch: int, draws: np.random.Generator) -> Places:
+        order = draws.permutation(self._count)
+        return grouped(self._relations.partners(epoch, order), order, self._meet)
+
+
+def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
+    """The sizes of an epoch's batches: as few as possible, near-equal, multiples of `world_size`.
+
+    Args:
+        count: The number of samples, at least 1; up to `world_size - 1` occur twice.
+        batch_size: The most samples a batch, a multiple of `world_size`.
+        world_size: The number of ranks.
+    """
+    share = -(-count // world_size)
+    batches = -(-share // (batch_size // world_size))
+    small, larger = divmod(share, batches)
+    return [(small + (at < larger)) * world_size for at in range(batches)]
+
+
+def grouped(relations: Sequence[Partners], order: Places, meet: int) -> Places:
+    """Groups of up to `meet` related samples; every sample is in one.
+
+    Args:
+        relations: What gives samples their partners.
+        order: All n samples, in the order in which they open groups.
+        meet: The most samples in a group.
+
+    Returns:
+        The group of each sample, (n,), called by the sample that opened it.
+    """
+    groups = list(range(len(order)))
+    free = bytearray(b"\x01") * len(order)
+    known = np.zeros(len(order), dtype=bool)
+    for relation in relations:
+        known |= relation.known
+    for turn, first in enumerate(order[known[order]].tolist()):
+        if not free[first]:
+            continue
+        free[first] = 0
+        sources = deque(relation.of(first, free) for relation in relations)
+        sources.rotate(turn)  # or the last would bring nobody where `meet` is small
+        for other in islice(_in_turn(sources), meet - 1):
+            free[other] = 0
+            groups[other] = first
+    return np.array(groups, dtype=np.int64)
+
+
+def _in_turn(sources: deque[Iterator[int]]) -> Iterator[int]:
+    """One item of each source in turn, until all are used up."""
+    while sources:
+        source = sources.popleft()
+        for item in islice(source, 1):
+            yield item
+            sources.append(source)
+
+
+def _dealt(groups: Places, sizes: Sequence[int], draws: np.random.Generator) -> Places:
+    """The batch of each sample, (n,): groups are dealt, the rest fills the batches.
+
+    Args:
+        groups: The group of each sample, (n,).
+        sizes: The sizes of the batches; they sum to n.
+        draws: What it follows from.
+    """
+    members = np.bincount(groups)
+    dealt = draws.permutation(np.flatnonzero(members > 1))
+    dealt = dealt[np.argsort(-members[dealt], kind="stable")]
+    batch_of_group = np.full(len(members), -1, dtype=np.int64)
+    batch_of_group[dealt] = draws.permutation(len(sizes))[np.arange(len(dealt)) % len(sizes)]
+    batch_of = batch_of_group[groups]
+    _put_back(batch_of, groups, sizes)
+    room = np.array(sizes) - np.bincount(batch_of[batch_of >= 0], minlength=len(sizes))
+    left = draws.permutation(np.flatnonzero(batch_of < 0))
+    batch_of[left] = np.repeat(np.arange(len(sizes)), room)
+    return batch_of
+
+
+def _put_back(batch_of: Places, groups: Places, sizes: Iterable[int]) -> None:
+    """Takes what is too much out of each batch, of as few groups as possible."""
+    held = np.flatnonzero(batch_of >= 0)
+    held = held[np.lexsort((groups[held], batch_of[held]))]
+    loads = np.bincount(batch_of[held], minlength=1)
+    rank = np.arange(len(held)) - np.repeat(np.cumsum(loads) - loads, loads)
+    batch_of[held[rank >= np.array(list(sizes))[batch_of[held]]]] = -1
