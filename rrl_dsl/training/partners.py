@@ -19,7 +19,7 @@ from rrl_dsl.backends.dense import Inputs, prepare, scalars_of
 from rrl_dsl.backends.lookups import Found, find, place_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program, Samples
-from rrl_dsl.graph.plan import Components, Heaviest, Instruction, Plan
+from rrl_dsl.graph.plan import Components, Instruction, Plan
 
 Places = NDArray[np.int64]
 
@@ -160,7 +160,7 @@ class Relations:
 
 @dataclass(frozen=True)
 class _Effect:
-    """How the result of an instruction follows from comparisons of samples.
+    """How the result of an instruction for two samples follows from comparisons of them.
 
     Attributes:
         possible: Whether it can be anything but false or 0.
@@ -202,10 +202,11 @@ def _effect(
     match instruction.op:
         case "same" | "listed" | "listed_mutually":
             column = plan.columns[instruction.columns[-1]]
-            if isinstance(column.stage, Heaviest | Components):
+            if isinstance(column.stage, Components):
                 return replace(before[column.stage.inner], possible=True)
-            is_class = column.kind in _CLASSES
-            return _Effect(raised=frozenset({at} if is_class else ()))
+            if column.kind in _CLASSES:
+                return _Effect(raised=frozenset({at}))
+            return _Effect(possible=column.kind != "sample")  # two samples are never the same
         case "linked" | "linked_weight":
             return _Effect(raised=frozenset({at}))
         case "constant":

@@ -1,7 +1,9 @@
 """The relation sampler: batches in which labelled and paired samples meet.
 
-At random, ten labels a class of CIFAR-100 give 0.1 edges beyond views a batch. Here each epoch puts
-the samples into small groups of related ones, and a group goes into one batch.
+Each epoch puts the samples into small groups of related ones, and a group goes into one batch. With
+ten labels a class of CIFAR-100, a random batch of 256 has 0.11 pairs of related samples on average.
+Groups of 4 give 6.6, and every batch has some; groups of 8 give 15, unevenly, and of 16 give 23,
+but half the batches have none.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class RelationSampler(Sampler[list[int]]):
     batch gets alike; samples without partners fill what is left.
 
     - Every sample occurs in every epoch; where their number does not divide among the ranks, at
-      most `world_size - 1` of them occur twice.
+      most `world_size - 1` are repeated.
     - No batch is larger than `batch_size`, and two differ by at most `world_size` in size. All
       ranks' parts of a batch are equally large, so related samples meet once ranks are gathered.
     - A group stays in one batch as long as enough samples have no partner: where nearly all have
@@ -95,7 +97,7 @@ class RelationSampler(Sampler[list[int]]):
         """
         draws = self._draws(epoch)
         groups = self._groups(epoch, draws)
-        repeats = draws.permutation(self._count)[: sum(self._sizes) - self._count]
+        repeats = np.resize(draws.permutation(self._count), sum(self._sizes) - self._count)
         places = np.concatenate([np.arange(self._count), repeats])
         alone = np.arange(self._count, len(places))
         batch_of = _dealt(np.concatenate([groups, alone]), self._sizes, draws)
@@ -120,7 +122,7 @@ def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
     """The sizes of an epoch's batches: as few as possible, near-equal, multiples of `world_size`.
 
     Args:
-        count: The number of samples, at least 1; up to `world_size - 1` occur twice.
+        count: The number of samples, at least 1; up to `world_size - 1` are repeated.
         batch_size: The most samples a batch, a multiple of `world_size`.
         world_size: The number of ranks.
     """
