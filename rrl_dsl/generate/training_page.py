@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,6 +43,12 @@ def _default(info: FieldInfo) -> str:
 
 def _written(value: Any) -> str:
     """A value as YAML has it."""
+    if isinstance(value, Path):  # of every user alike
+        return (
+            f"~/{value.relative_to(Path.home())}"
+            if value.is_relative_to(Path.home())
+            else str(value)
+        )
     if isinstance(value, bool):
         return str(value).lower()
     return str(list(value)) if isinstance(value, tuple) else str(value)
