@@ -21,7 +21,7 @@ class Loss(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = "simclr"
+    name: str = Field(default="simclr", description="See `rrl-dsl losses`.")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -32,9 +32,13 @@ class Loss(BaseModel):
 class Optimiser(Section):
     """How the encoder's weights move: cosine schedule after a linear warm-up."""
 
-    name: Literal["adam", "sgd", "lars"] = "lars"
+    name: Literal["adam", "sgd", "lars"] = Field(
+        default="lars", description="`adam`, `sgd` or `lars`."
+    )
     lr: float = Field(default=0.4, gt=0, description="The peak learning rate.")
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(
+        default=1e-4, ge=0, description="Of weights; not of biases, norms, tokens and probes."
+    )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Of sgd and lars.")
     trust: float = Field(default=0.02, gt=0, description="LARS's trust coefficient.")
     warmup: int = Field(default=10, ge=0, description="Epochs until the peak learning rate.")
@@ -43,18 +47,18 @@ class Optimiser(Section):
 class Projector(Section):
     """The perceptron between backbone and loss."""
 
-    hidden: int = Field(default=2048, ge=1)
-    out: int = Field(default=256, ge=1)
-    norm: bool = False
-    layers: int = Field(default=2, ge=1)
+    hidden: int = Field(default=2048, ge=1, description="The width of its layers but the last.")
+    out: int = Field(default=256, ge=1, description="The width of the embeddings.")
+    norm: bool = Field(default=False, description="Whether batch norms follow its layers.")
+    layers: int = Field(default=2, ge=1, description="How many linear layers.")
 
 
 class Predictor(Section):
     """The perceptron behind the projector, of losses that predict other rows."""
 
-    hidden: int = Field(default=4096, ge=1)
-    norm: bool = True
-    layers: int = Field(default=2, ge=1)
+    hidden: int = Field(default=4096, ge=1, description="The width of its layers but the last.")
+    norm: bool = Field(default=True, description="Whether batch norms follow its layers.")
+    layers: int = Field(default=2, ge=1, description="How many linear layers.")
 
 
 class Teacher(Section):
@@ -67,7 +71,7 @@ class Teacher(Section):
 class Prototypes(Section):
     """The prototypes behind the projector, of losses that compare scores of them."""
 
-    count: int = Field(default=4096, ge=2)
+    count: int = Field(default=4096, ge=2, description="How many.")
     centre_momentum: float = Field(
         default=0.9, ge=0, lt=1, description="Of the mean of the teacher's scores."
     )
@@ -111,7 +115,7 @@ class LocalViews(Section):
 class Probe(Section):
     """The linear probes that are trained beside the encoder."""
 
-    lr: float = Field(default=0.1, gt=0)
+    lr: float = Field(default=0.1, gt=0, description="The peak learning rate.")
 
 
 class Sampler(Section):
@@ -128,7 +132,9 @@ def _named(value: Any) -> Any:
 class Config(Section):
     """Everything a run depends on beside its recipe."""
 
-    dataset: str = "digits"
+    dataset: str = Field(
+        default="digits", description="A name, or `imagefolder:`, `npz:` and a path."
+    )
     data_dir: Path = Field(
         default=DEFAULT_ROOT,
         description="Where data sets are looked for.",
@@ -140,7 +146,9 @@ class Config(Section):
         default=None, ge=8, description="Pixels a side, of image folders."
     )
     workers: int = Field(default=0, ge=0, description="Processes that load images.")
-    params: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    params: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Values of the recipe's parameters."
+    )
     loss: Annotated[Loss, BeforeValidator(_named)] = Loss()
     backbone: str = Field(
         default="resnet18", description="A name, `timm:NAME` or `package.module:attribute`."
@@ -160,8 +168,10 @@ class Config(Section):
     local_views: LocalViews = LocalViews()
     optimiser: Optimiser = Optimiser()
     probe: Probe = Probe()
-    augmentation: str | None = None
-    epochs: int = Field(default=400, ge=1)
+    augmentation: str | None = Field(
+        default=None, description="How views are drawn; what suits the data set where left out."
+    )
+    epochs: int = Field(default=400, ge=1, description="Passes over the data.")
     batch_size: int = Field(default=256, ge=2, description="Samples a batch, over all devices.")
     micro_batch: int | None = Field(
         default=None,
@@ -170,7 +180,13 @@ class Config(Section):
         "whole batch.",
     )
     sampler: Annotated[Sampler, BeforeValidator(_named)] = Sampler()
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = Field(default=1, ge=1)
-    precision: Literal["auto", "32", "16-mixed", "bf16-mixed"] = "auto"
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="Of weights, order, views, and the recipe's draws."
+    )
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="`auto`, `cpu` or `gpu`."
+    )
+    devices: int = Field(default=1, ge=1, description="Processes, or GPUs.")
+    precision: Literal["auto", "32", "16-mixed", "bf16-mixed"] = Field(
+        default="auto", description="`32`, `bf16-mixed`, `16-mixed`; `auto` by what there is."
+    )
