@@ -206,7 +206,8 @@ class RelationalModule(L.LightningModule):
         if mask is not None:
             outputs["mask"] = mask
         if self.teacher is not None:
-            outputs |= in_parts(self.teacher, images, size=size)
+            with torch.no_grad():
+                outputs |= in_parts(self.teacher, images, size=size)
         return outputs
 
     def _whole_image(self, images: Tensor) -> Outputs:
