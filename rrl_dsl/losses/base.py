@@ -55,7 +55,8 @@ class Loss(ABC):
         """The value of the loss.
 
         Args:
-            relation: A relation, or weights (n, m), bool or a real dtype and not negative.
+            relation: A relation, or weights (n, m), bool or a real dtype and not negative; float64
+                weights are computed with in float64.
             z: The rows' embeddings (n, d), or those of their patches (n, P, d): see `inputs`.
             keys: The columns' embeddings (m, d), where they are not those of the rows. In a loss
                 that takes them from another network, such as a teacher, the columns of a square
@@ -65,23 +66,28 @@ class Loss(ABC):
 
         Returns:
             A scalar in at least float32. Rows without an edge contribute nothing and are not
-            counted; without any edge the loss is 0.
+            counted; without any edge the loss is 0, but for terms that do not read the graph.
 
         Raises:
             RRLError: RRL406 where something is missing or the shapes do not fit together; RRL405,
                 RRL409 as the loss says.
         """
         self._check_given(z, keys, others)
+        least = torch.float32
         if not isinstance(relation, Relation):
             matrix = _as_tensor("the graph", relation)
             views = None if view is None else _as_tensor("`view`", view)
             relation = of_matrix(matrix, view=views, columns=self._has_columns(matrix, keys))
             if matrix.dtype == torch.float64:  # its small weights are none in float32
-                z, keys = z.double(), None if keys is None else keys.double()
+                least = torch.float64
+        elif view is not None:
+            raise error("RRL406", "`view` goes with a matrix: a relation knows the views")
         self._check_shapes(relation, z, z if keys is None else keys)
+        wider = torch.promote_types(z.dtype, z.dtype if keys is None else keys.dtype)
+        dtype = torch.promote_types(wider, least)
         with torch.autocast(z.device.type, enabled=False):
-            rows = at_least_float32(z)
-            columns = rows if keys is None else at_least_float32(keys)
+            rows = z.to(dtype)
+            columns = rows if keys is None else keys.to(dtype)
             return self.value(relation, rows, columns, **_full_precision(others))
 
     @abstractmethod
@@ -135,9 +141,11 @@ class Loss(ABC):
         given = {name: outputs[each] for name, each in inputs.items() if each in outputs}
         if columns is not None:
             wanted = inputs.get("keys", inputs["z"])
-            given.update({"keys": columns[wanted]} if wanted in columns else {})
+            if wanted not in columns:
+                raise self._lacking("keys", wanted)
+            given["keys"] = columns[wanted]
         if "z" not in given:
-            raise self._lacking("z")
+            raise self._lacking("z", inputs["z"])
         return self(relation, given.pop("z"), **given)
 
     def _check_given(self, z: Any, keys: Any, others: Mapping[str, Any]) -> None:
@@ -146,13 +154,13 @@ class Loss(ABC):
                 raise error("RRL406", f"embeddings are tensors, not a {type(each).__name__}")
         inputs = self.inputs()
         given = {"z", *others} | ({"keys"} if keys is not None else set())
-        for name in given - inputs.keys() - {"keys"}:
+        for name in [name for name in others if name not in inputs]:
             message = f"the loss `{self.name()}` takes no `{name}`"
             hint = did_you_mean(name, list(inputs)) or f"it takes {listing(inputs)}"
             raise error("RRL406", message, hint=hint)
         for name in inputs:
             if name not in given and not self._is_optional(name):
-                raise self._lacking(name)
+                raise self._lacking(name, inputs[name])
 
     def _check_shapes(self, relation: Relation, z: Tensor, keys: Tensor) -> None:
         n, m = relation.shape
@@ -173,8 +181,7 @@ class Loss(ABC):
         parameter = inspect.signature(self.value).parameters.get(name)
         return parameter is not None and parameter.default is not parameter.empty
 
-    def _lacking(self, name: str) -> Exception:
-        output = self.inputs()[name]
+    def _lacking(self, name: str, output: Output) -> Exception:
         message = f"the loss `{self.name()}` wants `{name}`: {OUTPUTS[output].doc}"
         hint = "pass it as the second argument" if name == "z" else f"pass `{name}=`"
         return error("RRL406", message, hint=hint)

@@ -11,6 +11,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -88,21 +89,19 @@ class Composite(Loss):
         return torch.stack(values).sum()
 
 
+@dataclass(frozen=True, config=OPTIONS)
 class Sum(Composite):
-    """A sum that a user wrote."""
+    """A sum that a user wrote.
 
-    def __init__(self, terms: Sequence[tuple[float, Loss]]) -> None:
-        """A sum.
+    Attributes:
+        weighted: Weights and losses, at least one.
+    """
 
-        Args:
-            terms: Weights and losses, at least one.
-        """
-        object.__setattr__(self, "_terms", tuple(terms))
+    weighted: tuple[tuple[float, Loss], ...]
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
         """The weights and the losses."""
-        found: Sequence[tuple[float, Loss]] = self._terms  # type: ignore[attr-defined]
-        return found
+        return self.weighted
 
 
 def is_sum(text: str) -> bool:
@@ -127,10 +126,9 @@ def parse_sum(text: str, options: Mapping[str, Any]) -> Loss:
     source = Source(text, "loss")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
+        terms = tuple(_Reader(source).terms(tree, 1.0))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
-    shift = len(text) - len(text.lstrip())
-    terms = list(_Reader(source, shift).terms(tree, 1.0))
     if len(terms) == 1 and terms[0][0] == 1.0:
         return terms[0][1]
     return Sum(terms)
@@ -139,9 +137,12 @@ def parse_sum(text: str, options: Mapping[str, Any]) -> Loss:
 class _Reader:
     """Reads the nodes of one expression."""
 
-    def __init__(self, source: Source, shift: int) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._shift = shift
+        self._shift = len(source.text) - len(source.text.lstrip())
+        self._encoded = source.text.strip().encode()  # Python counts in bytes
+        lines = self._encoded.splitlines(keepends=True)
+        self._starts = list(accumulate(map(len, lines), initial=0))
 
     def terms(self, node: ast.expr, weight: float) -> Iterator[tuple[float, Loss]]:
         match node:
@@ -151,29 +152,40 @@ class _Reader:
             case ast.BinOp(ast.Constant() as number, ast.Mult(), factor) | ast.BinOp(
                 factor, ast.Mult(), ast.Constant() as number
             ):
-                yield from self.terms(factor, weight * self._weight(number))
+                yield from self.terms(factor, self._weight(number, weight))
             case ast.Name(name):
                 yield weight, self._loss(node, name, {})
             case ast.Call(ast.Name(name), [], keywords):
-                options = {str(each.arg): self._option(each.value) for each in keywords}
-                yield weight, self._loss(node, name, options)
+                yield weight, self._loss(node, name, self._options(keywords))
+            case ast.Call(ast.Name(), [first, *_]):
+                raise self._fault(first, "an option has its name before it: `NAME=VALUE`")
+            case ast.BinOp(_, ast.Sub(), _):
+                raise self._fault(node, "losses are added, and a name in a sum has no `-`")
             case _:
                 raise self._fault(node, "a sum is made of losses, and of numbers times losses")
 
-    def _weight(self, node: ast.Constant) -> float:
+    def _weight(self, node: ast.Constant, before: float) -> float:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._fault(node, "a weight is a number")
-        if not 0 < value < math.inf:
+        if not 0 < value < math.inf or not 0 < before * value < math.inf:
             raise self._fault(node, "a weight is above 0 and finite")
-        return float(value)
+        return before * value
+
+    def _options(self, keywords: Sequence[ast.keyword]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        for each in keywords:
+            if each.arg is None or each.arg in options:
+                raise self._fault(each, "an option has a name, and stands once")
+            options[each.arg] = self._option(each.value)
+        return options
 
     def _option(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Name):
             return _WORDS.get(node.id, node.id)
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             raise self._fault(node, "an option is a number, a word, true or false") from None
 
     def _loss(self, node: ast.expr, name: str, options: dict[str, Any]) -> Loss:
@@ -187,15 +199,17 @@ class _Reader:
                 replace(each, source=self._source, span=span) for each in problem.diagnostics
             ) from None
 
-    def _fault(self, node: ast.expr, message: str) -> RRLError:
+    def _fault(self, node: ast.expr | ast.keyword, message: str) -> RRLError:
         return _unreadable(self._source, self._span(node), message)
 
-    def _span(self, node: ast.expr) -> Span:
-        start, end = node.col_offset, node.end_col_offset or node.col_offset + 1
-        encoded = self._source.text[self._shift :].encode()  # Python counts in bytes
-        return Span(
-            self._shift + len(encoded[:start].decode()), self._shift + len(encoded[:end].decode())
-        )
+    def _span(self, node: ast.expr | ast.keyword) -> Span:
+        end_line, end = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset + 1
+        return Span(self._offset(node.lineno, node.col_offset), self._offset(end_line, end))
+
+    def _offset(self, line: int, column: int) -> int:
+        """The place in the text of a place in a line, which Python counts from 1, in bytes."""
+        before = self._encoded[: self._starts[line - 1] + column]
+        return self._shift + len(before.decode())
 
 
 def _unreadable(source: Source, span: Span, message: str) -> RRLError:

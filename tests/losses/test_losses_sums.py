@@ -1,0 +1,307 @@
+"""Sums of losses: what a text says, what it costs, and where a text that says nothing is wrong."""
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic.dataclasses import dataclass
+
+import rrl_dsl as rrl
+from rrl_dsl.losses import Loss, create, register, registry
+from rrl_dsl.losses.base import OPTIONS
+
+HINT = "write a sum like `dino + 1.0*ibot + 0.1*koleo`"
+
+
+@pytest.fixture
+def graph():
+    return torch.rand(12, 12, generator=torch.Generator().manual_seed(0)) > 0.6
+
+
+@pytest.fixture
+def z():
+    return torch.randn(12, 3, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def pull(monkeypatch):
+    """A loss of a user's own, over backbone features and predictions."""
+    monkeypatch.setattr(registry, "_LOSSES", dict(registry.registered()))
+
+    @register("pull")
+    @dataclass(frozen=True, kw_only=True, config=OPTIONS)
+    class Pull(Loss):
+        """Pulls."""
+
+        binary = True
+        power: float = 1.0
+        note: Any = None
+
+        def inputs(self):
+            return {"z": "backbone", "keys": "prediction"}
+
+        def value(self, relation, z, keys):
+            return relation.dot(z, keys).sum() ** self.power
+
+        def least_rows(self, width):
+            return width + 5
+
+        def skipped(self, relation):
+            return {"odd": relation.degree().float().mean()}
+
+    return Pull
+
+
+def said(text):
+    """The weights and losses of a text."""
+    return list(create(text).terms())
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("simclr + suncet", [(1.0, "simclr"), (1.0, "suncet")]),
+        ("simclr + 0.5*suncet", [(1.0, "simclr"), (0.5, "suncet")]),
+        ("suncet*.5+2*simclr", [(0.5, "suncet"), (2.0, "simclr")]),
+        ("  simclr\t+  1e-3 * suncet ", [(1.0, "simclr"), (0.001, "suncet")]),
+        ("0.5*(simclr + 4*suncet)", [(0.5, "simclr"), (2.0, "suncet")]),
+        ("(simclr +\n    2*suncet)", [(1.0, "simclr"), (2.0, "suncet")]),
+        ("3*simclr", [(3.0, "simclr")]),
+        ("(simclr)", [(1.0, "simclr")]),
+        ("simclr()", [(1.0, "simclr")]),
+        ("simclr + wmse + suncet", [(1.0, "simclr"), (1.0, "wmse"), (1.0, "suncet")]),
+    ],
+)
+def test_a_text_says_weights_and_losses(text, terms):
+    assert said(text) == [(weight, create(name)) for weight, name in terms]
+
+
+def test_one_loss_is_no_sum():
+    assert create("(simclr)") == create("simclr()") == create("1*simclr") == create("simclr")
+    assert create("2*simclr") != create("simclr")
+
+
+def test_options_stand_in_brackets():
+    assert said("simclr(temperature=0.1, normalize='edges') + 2*suncet(temperature=1)") == [
+        (1.0, create("simclr", temperature=0.1, normalize="edges")),
+        (2.0, create("suncet", temperature=1)),
+    ]
+
+
+def test_a_bare_word_is_that_word_and_true_and_false_are_not():
+    assert said("supcon(form=sum) + wmse(by_view=false) + simclr(self_in_denominator=true)") == [
+        (1.0, create("supcon", form="sum")),
+        (1.0, create("wmse", by_view=False)),
+        (1.0, create("simclr", self_in_denominator=True)),
+    ]
+    assert said("wmse(by_view=False)") == said("wmse(by_view=false)")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("True", True), ("false", False), ("word", "word"), ("'a b'", "a b")]
+    + [("-1.5", -1.5), ("[1, 2]", [1, 2]), ("None", None)],
+)
+def test_an_option_is_what_its_text_says(text, value, pull):
+    assert create(f"pull(note={text})") == pull(note=value)
+    assert type(create(f"pull(note={text})").note) is type(value)
+
+
+def test_sums_are_equal_where_their_terms_are():
+    assert create("simclr + wmse") == create("simclr  +  1.0*wmse")
+    assert hash(create("simclr + wmse")) == hash(create("simclr + wmse"))
+    assert create("simclr + wmse") != create("simclr + suncet")
+    assert create("simclr + wmse") != create("simclr + 2*wmse")
+    assert "SuNCEt(temperature=0.2)" in repr(create("simclr + suncet"))
+
+
+def test_the_value_and_the_gradient_are_the_weighted_sum(graph, z):
+    z.requires_grad_()
+    simclr, suncet = create("simclr", temperature=0.1), create("suncet")
+    ours = create("2*simclr(temperature=0.1) + 0.5*suncet")(graph, z)
+    theirs = 2 * simclr(graph, z) + 0.5 * suncet(graph, z)
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
+    (one,), (other,) = (torch.autograd.grad(each, z) for each in (ours, theirs))
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_a_call_hands_keys_and_views_to_every_term(z):
+    view = torch.arange(12) % 2
+    loss = create("wmse(slice=0) + simclr")
+    parts = create("wmse", slice=0), create("simclr")
+    graph, keys = torch.ones(12, 12), z.roll(1, dims=0)
+    expected = sum(each(graph, z, view=view) for each in parts)
+    torch.testing.assert_close(loss(graph, z, view=view), expected)
+    expected = sum(each(graph, z, keys=keys) for each in parts)
+    torch.testing.assert_close(loss(graph, z, keys=keys), expected)
+    relation = rrl.compile("random(0.5)").relate(rrl.Nodes(torch.arange(12)))
+    expected = sum(each(relation, z) for each in parts)
+    torch.testing.assert_close(loss.value(relation, z, z), expected)
+
+
+@pytest.mark.usefixtures("pull")
+def test_over_gives_each_term_what_it_takes(graph, z):
+    backbone, prediction = torch.rand(12, 7), torch.rand(12, 7)
+    loss = create("simclr + 0.1*pull(power=2)")
+    assert loss.inputs() == {
+        "projection": "projection",
+        "backbone": "backbone",
+        "prediction": "prediction",
+    }
+    outputs = {"projection": z, "backbone": backbone, "prediction": prediction}
+    own = create("pull", power=2)(graph, backbone, keys=prediction)
+    expected = create("simclr")(graph, z) + 0.1 * own
+    torch.testing.assert_close(loss.over(graph, outputs), expected)
+    with pytest.raises(rrl.RRLError, match="the loss `pull` wants `keys`") as problem:
+        loss.over(graph, {"projection": z, "backbone": backbone})
+    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+
+
+@pytest.mark.usefixtures("pull")
+def test_over_gives_each_term_its_columns(z):
+    graph, columns = torch.ones(12, 5), {"projection": z[:5] + 1, "prediction": torch.ones(5, 3)}
+    ours = create("simclr + pull").over(graph, {"projection": z, "backbone": z}, columns)
+    expected = create("simclr")(graph, z, keys=z[:5] + 1)
+    expected = expected + create("pull")(graph, z, keys=torch.ones(5, 3))
+    torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.usefixtures("pull")
+def test_it_needs_what_its_terms_need(graph):
+    loss = create("wmse + pull + dino")
+    assert loss.needs() == ("predictor", "prototypes", "teacher")
+    assert loss.least_rows(4) == 9
+    assert loss.least_rows(100) == 200
+    assert [term.binary for _, term in loss.terms()] == [False, True, False]
+    relation = rrl.compile("none()").relate(rrl.Nodes(torch.arange(4)))
+    assert loss.skipped(relation) == {
+        "wmse/without_edge": 1,
+        "pull/odd": 0,
+        "dino/without_edge": 1,
+    }
+
+
+def test_a_sum_within_a_sum_keeps_its_options(z):
+    [(_, simclr), (weight, dinov2)] = said("simclr + 0.5*dinov2(koleo=0)")
+    assert weight == 0.5
+    assert [term.name() for _, term in dinov2.terms()] == ["dino", "ibot"]
+    assert simclr == create("simclr")
+
+
+def refusals(text, **options):
+    with pytest.raises(rrl.RRLError) as problem:
+        create(text, **options)
+    return problem.value.diagnostics
+
+
+MEANT = "a sum is made of losses, and of numbers times losses"
+NAMED = "an option has a name, and stands once"
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "message"),
+    [
+        ("simclr +", "simclr +", "this is no sum of losses"),
+        ("simclr(temperature=0.2", "simclr(temperature=0.2", "this is no sum of losses"),
+        ("+".join(["simclr"] * 3000), None, "this is no sum of losses"),
+        ("1 + simclr", "1", MEANT),
+        ("simclr * suncet", "simclr * suncet", MEANT),
+        ("simclr + -1*suncet", "-1*suncet", MEANT),
+        ("simclr + 'suncet'", "'suncet'", MEANT),
+        ("(simclr, suncet)", "(simclr, suncet)", MEANT),
+        (
+            "simclr + my-loss",
+            "simclr + my-loss",
+            "losses are added, and a name in a sum has no `-`",
+        ),
+        ("simclr + 0*suncet", "0", "a weight is above 0 and finite"),
+        ("simclr + 1e999*suncet", "1e999", "a weight is above 0 and finite"),
+        ("1e200*(1e201*simclr)", "1e201", "a weight is above 0 and finite"),
+        ("1e-200*(1e-201*simclr)", "1e-201", "a weight is above 0 and finite"),
+        ("simclr + True*suncet", "True", "a weight is a number"),
+        ("2j*simclr", "2j", "a weight is a number"),
+        ("simclr(0.1)", "0.1", "an option has its name before it: `NAME=VALUE`"),
+        ("simclr(**options)", "**options", NAMED),
+        ("simclr(temperature=1, temperature=2)", "temperature=2", NAMED),
+        ("simclr(temperature=a.b)", "a.b", "an option is a number, a word, true or false"),
+        ("simclr(temperature={[]: 1})", "{[]: 1}", "an option is a number, a word, true or false"),
+    ],
+)
+def test_a_text_that_is_no_sum_says_where(text, at, message):
+    [found] = refusals(text)
+    assert (found.code, found.message, found.hint) == ("RRL423", message, HINT)
+    assert found.source.text == text
+    assert text[slice(*found.span)] == (text if at is None else at)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "at", "message", "hint"),
+    [
+        (
+            "suncet + 0.5*simclrr",
+            "RRL407",
+            "simclrr",
+            "there is no loss called `simclrr`",
+            "did you mean `simclr`?",
+        ),
+        (
+            "  (suncet +\n é*2 +\n   simclrr)",
+            "RRL407",
+            "é",
+            "there is no loss called `é`",
+            None,  # it lists the losses
+        ),
+        (
+            "(suncet + \n  'é'*simclr)",
+            "RRL423",
+            "'é'",
+            "a weight is a number",
+            HINT,
+        ),
+        (
+            "(suncet(normalise=é) +\r\n  simclr)",
+            "RRL408",
+            "suncet(normalise=é)",
+            "the loss `suncet` has no option `normalise`",
+            "its options are `temperature`",
+        ),
+        (
+            "simclr + suncet(temprature=1)",
+            "RRL408",
+            "suncet(temprature=1)",
+            "the loss `suncet` has no option `temprature`",
+            "did you mean `temperature`?",
+        ),
+        (
+            "simclr + supcon(form=both)",
+            "RRL408",
+            "supcon(form=both)",
+            "`form` of the loss `supcon` should be 'out' or 'sum', not 'both'",
+            None,
+        ),
+    ],
+)
+def test_what_is_wrong_within_a_sum_is_pointed_at(text, code, at, message, hint):
+    [found] = refusals(text)
+    assert found.code == code
+    assert text[slice(*found.span)] == at
+    assert found.source.text == text
+    assert found.message == message
+    assert hint is None or found.hint == hint
+
+
+def test_every_bad_option_of_a_term_is_told():
+    text = "suncet + simclr(temperature=-1, normalize=cols)"
+    found = refusals(text)
+    assert [each.code for each in found] == ["RRL408", "RRL408"]
+    assert {text[slice(*each.span)] for each in found} == {"simclr(temperature=-1, normalize=cols)"}
+    assert {each.message.split()[0] for each in found} == {"`temperature`", "`normalize`"}
+
+
+def test_options_beside_a_sum_are_refused():
+    [found] = refusals("simclr + suncet", temperature=0.1)
+    assert found.code == "RRL408"
+    assert found.message == (
+        "`simclr + suncet` is a sum, and `temperature` could be an option of each of its losses"
+    )
+    assert found.hint == "write it behind a name: `NAME(temperature=…)`"
