@@ -99,8 +99,16 @@ def test_a_bare_word_is_that_word_and_true_and_false_are_not():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("true", True), ("True", True), ("false", False), ("word", "word"), ("'a b'", "a b")]
-    + [("-1.5", -1.5), ("[1, 2]", [1, 2]), ("None", None)],
+    [
+        ("true", True),
+        ("True", True),
+        ("false", False),
+        ("word", "word"),
+        ("'a b'", "a b"),
+        ("-1.5", -1.5),
+        ("[1, 2]", [1, 2]),
+        ("None", None),
+    ],
 )
 def test_an_option_is_what_its_text_says(text, value, pull):
     assert create(f"pull(note={text})") == pull(note=value)
