@@ -14,8 +14,8 @@ from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges
 from rrl_dsl.losses.collapse import collapsed
+from rrl_dsl.losses.covariance import centre, cholesky, whiten
 from rrl_dsl.losses.registry import register
-from rrl_dsl.losses.whitening import centre, cholesky, whiten
 
 
 @register("spectral")
@@ -182,7 +182,7 @@ class Laplacian(_OverRows):
         degree = relation.degree()
         mass = self._mass(degree)
         self._check(z, keys, int((mass > 0).sum()))
-        whitened, failed = whiten(z, self.shrinkage, mass)
+        whitened, failed = whiten(z, self.shrinkage, mass=mass)
         if bool(failed):
             raise collapsed(z, "they cannot be whitened", hint="raise `shrinkage`")
         distance = relation.sqdist(whitened, whitened)

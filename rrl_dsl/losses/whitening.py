@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -17,6 +18,7 @@ from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
 from rrl_dsl.losses.collapse import collapsed
+from rrl_dsl.losses.covariance import Whitening, whiten
 from rrl_dsl.losses.registry import register
 
 
@@ -29,8 +31,18 @@ class WMSE(Loss):
 
     Equation 2 of Maes et al., with the minus sign that it lacks (Ermolov et al. 2021). Each
     view is whitened by itself, in slices of its samples: ordered by a hash of (seed, step, sample),
-    alike in every view, near-equal in size. Edges across slices count. Whitening is by the
-    Cholesky factor of the covariance, in float64, shrunk relative to its trace.
+    alike in every view, near-equal in size. Edges across slices count. Whitening is in float64, of
+    the covariance shrunk relative to its trace. `iterations` averages over that many slicings, as
+    the authors' `w_iter` does.
+
+    The authors, lightly and solo-learn whiten by Cholesky factors; `whitening=zca` moves the rows
+    least and does not depend on the order of the dimensions. Where all rows are whitened together
+    the two agree, since one is a rotation of the other.
+
+    `detach=later` stops the gradient of each edge at its later view, so that the last view only
+    follows the others by the shared weights; the value is the same. solo-learn does this, and so
+    published 61.33 on CIFAR-100 and 88.67 on CIFAR-10, with slices of 128 and one iteration. The
+    authors and lightly do not.
 
     On rich graphs the mean over rows and the slices matter: whitening all rows together
     (`slice=0`, `by_view=false`) or `normalize=edges` costs accuracy there.
@@ -40,10 +52,18 @@ class WMSE(Loss):
     slice: Annotated[
         int, Field(ge=0, description="Samples whitened together, at least; 0 for all.")
     ] = 128
+    iterations: Annotated[int, Field(ge=1, description="Slicings to average over.")] = 1
     by_view: Annotated[bool, Field(description="Whiten each view by itself.")] = True
+    whitening: Annotated[
+        Whitening, Field(description="By the Cholesky factor or the symmetric root.")
+    ] = "cholesky"
     shrinkage: Annotated[
         float, Field(ge=0, lt=1, description="Share of the mean variance mixed in.")
     ] = 1e-6
+    detach: Annotated[
+        Literal["none", "later"],
+        Field(description="Whether the gradient of an edge stops at its later view."),
+    ] = "none"
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`.
@@ -52,26 +72,32 @@ class WMSE(Loss):
             RRLError: RRL405 where a view has fewer rows than twice the width, RRL409 where the
                 embeddings have collapsed so far that no slice can be whitened.
         """
-        seed, step = relation.seed, relation.step
-        q = self._whitened(z, relation.rows, seed, step)
-        k = q if keys is z else self._whitened(keys, relation.cols, seed, step)
-        return mean_over_edges(relation.sqdist(q, k), relation.degree(), self.normalize)
+        values = [self._of_slicing(relation, z, keys, each) for each in range(self.iterations)]
+        return torch.stack(values).mean()
 
     def least_rows(self, width: int) -> int:
         """Twice the width: fewer rows have no covariance worth whitening by."""
         return 2 * width
 
-    def _whitened(self, z: Tensor, rows: Nodes, seed: int, step: int) -> Tensor:
+    def _of_slicing(self, relation: Relation, z: Tensor, keys: Tensor, iteration: int) -> Tensor:
+        draw = {"seed": relation.seed, "step": relation.step, "iteration": iteration}
+        q = self._whitened(z, relation.rows, draw)
+        k = q if keys is z else self._whitened(keys, relation.cols, draw)
+        stopped = self.detach == "later"
+        total = _sqdist_of_earlier(relation, q, k) if stopped else relation.sqdist(q, k)
+        return mean_over_edges(total, relation.degree(), self.normalize)
+
+    def _whitened(self, z: Tensor, rows: Nodes, draw: Mapping[str, int]) -> Tensor:
         least = self.least_rows(z.shape[1])
         views = rows.view if self.by_view else torch.zeros_like(rows.view)
         size = max(self.slice, least) if self.slice else len(rows)
-        slices = sliced(rows.sample, views, size, seed=seed, step=step)
+        slices = sliced(rows.sample, views, size, **draw)
         for each in slices:
             if len(each) < least:
                 message = f"whitening {z.shape[1]} dimensions wants at least {least} rows of a view"
                 hint = "use larger batches or a narrower projector"
                 raise error("RRL405", f"{message}, and there are {len(each)}", hint=hint)
-        parts = [whiten(z[each], self.shrinkage) for each in slices]
+        parts = [whiten(z[each], self.shrinkage, whitening=self.whitening) for each in slices]
         order = torch.cat(slices)
         whitened = torch.cat([part for part, _ in parts])
         if bool(torch.stack([failed for _, failed in parts]).any()):
@@ -79,7 +105,9 @@ class WMSE(Loss):
         return unit(torch.empty_like(whitened).index_copy(0, order, whitened).to(z.dtype))
 
 
-def sliced(sample: Tensor, view: Tensor, size: int, *, seed: int, step: int) -> list[Tensor]:
+def sliced(
+    sample: Tensor, view: Tensor, size: int, *, seed: int, step: int, iteration: int = 0
+) -> list[Tensor]:
     """Rows to whiten together: of one view, near-equal numbers, at least `size` where there are.
 
     Samples are ordered by a hash, so that a slice holds the same samples in every view and does
@@ -91,11 +119,12 @@ def sliced(sample: Tensor, view: Tensor, size: int, *, seed: int, step: int) -> 
         size: The least number of rows in a slice, unless the view itself has fewer.
         seed: The recipe's seed.
         step: The optimiser step.
+        iteration: Which slicing of the step.
 
     Returns:
         Row indices, int64, one tensor a slice; together a permutation of all rows.
     """
-    key = torch.full_like(sample[:1], draws.key(seed, stream_word("wmse", 0), step))
+    key = torch.full_like(sample[:1], draws.key(seed, stream_word("wmse", iteration), step))
     hashes = hashing.row_hash(sample, None, key) << 31 | sample & 0x7FFFFFFF
     slices: list[Tensor] = []
     for each in torch.unique(view):
@@ -105,63 +134,18 @@ def sliced(sample: Tensor, view: Tensor, size: int, *, seed: int, step: int) -> 
     return slices
 
 
-def whiten(z: Tensor, shrinkage: float, mass: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Rows with zero mean and, but for the shrinkage, the identity as covariance.
+def _sqdist_of_earlier(relation: Relation, q: Tensor, k: Tensor) -> Tensor:
+    """`relation.sqdist`, the gradient of a pair reaching its earlier view alone.
 
-    Args:
-        z: (n, d).
-        shrinkage: How much of the mean variance is mixed into the covariance, from 0 to 1.
-        mass: What each row weighs in mean and covariance, (n,), not negative; the covariance is
-            then divided by its sum. Where left out all rows weigh 1, and it is by n - 1.
-
-    Returns:
-        float64 (n, d), and a bool scalar that says whether the covariance had no Cholesky factor.
+    Of a pair within one view it reaches both.
     """
-    weights = torch.ones(len(z), device=z.device) if mass is None else mass
-    total = max(len(z) - 1, 1) if mass is None else mass.double().sum()
-    centred, constant = centre(z, weights)
-    covariance = (weights.double()[:, None] * centred).T @ centred / total
-    mean_variance = covariance.diagonal().mean()
-    identity = torch.eye(z.shape[1], dtype=torch.float64, device=z.device)
-    covariance = (1 - shrinkage) * covariance + shrinkage * mean_variance * identity
-    factor, failed = cholesky(covariance)
-    failed = failed | constant
-    return torch.linalg.solve_triangular(factor, centred.T, upper=False).T, failed
-
-
-def centre(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows less their weighted mean.
-
-    Args:
-        z: (n, d).
-        weights: (n,), not all 0.
-
-    Returns:
-        float64 (n, d), and a bool scalar that says whether all rows are alike, so that nothing is
-        left but rounding errors.
-    """
-    weights = weights.double()[:, None]
-    mean = (weights * z.double()).sum(dim=0) / weights.sum()
-    centred = z.double() - mean
-    rounding = len(z) * torch.finfo(torch.float64).eps * mean.abs()
-    return centred, (centred.abs() <= rounding).all()
-
-
-def cholesky(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """The Cholesky factor of a Gram matrix, and whether it has none.
-
-    A dimension that the earlier ones explain but for rounding counts as explained: its pivot would
-    be made of rounding errors, and so would all that is solved by it.
-
-    Args:
-        gram: (d, d), symmetric.
-
-    Returns:
-        The lower factor (d, d), the identity where there is none; and a bool scalar.
-    """
-    factor, info = torch.linalg.cholesky_ex(gram)
-    left = factor.diagonal().square()
-    rounding = len(gram) * torch.finfo(gram.dtype).eps * gram.diagonal()
-    failed = (info != 0) | ~torch.isfinite(factor).all() | (left <= rounding).any()
-    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.where(failed, identity, factor), failed
+    total = q.new_zeros(len(q))
+    for view in torch.unique(relation.rows.view):
+        rows = (relation.rows.view == view).nonzero().squeeze(1)
+        earlier, later = relation.cols.view < view, relation.cols.view > view
+        there = torch.where(later[:, None], k.detach(), k)
+        for side, here in ((earlier, q.detach()), (~earlier, q)):
+            cols = side.nonzero().squeeze(1)
+            part = relation.restricted(rows, cols).sqdist(here[rows], there[cols])
+            total = total.index_add(0, rows, part)
+    return total
