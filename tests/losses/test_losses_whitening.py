@@ -230,7 +230,14 @@ def test_the_root_has_one_derivative_and_says_so():
     root, _ = inverse_root(matrix * 2)
     (gradient,) = torch.autograd.grad(root.square().sum(), matrix, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        torch.autograd.grad(gradient.sum(), matrix)
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("least", [0.0, 1e-17, -1e-3, float("nan")])
+def test_a_matrix_singular_but_for_rounding_has_no_root(least):
+    root, failed = inverse_root(torch.tensor([1.0, least], dtype=torch.float64).diag())
+    assert failed
+    assert torch.isfinite(root).all()
 
 
 def collapsed(rows):
