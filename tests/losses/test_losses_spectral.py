@@ -7,7 +7,7 @@ from scipy.linalg import eigh, subspace_angles
 import rrl_dsl as rrl
 from rrl_dsl.backends.relation import DenseRelation
 from rrl_dsl.losses import create
-from rrl_dsl.losses.whitening import whiten
+from rrl_dsl.losses.covariance import whiten
 
 
 def draw(rows, width=4, seed=0):
@@ -265,7 +265,7 @@ def test_without_shrinkage_a_lost_dimension_is_collapse(name):
 def test_whitened_rows_have_the_moments_that_their_weights_say(seed):
     z = draw(20, seed=seed).detach() @ draw(4, 4, seed=seed + 1).detach() + 3
     mass = graph_of(20, 20, seed).sum(dim=1)
-    whitened, failed = whiten(z, 0.0, mass)
+    whitened, failed = whiten(z, 0.0, mass=mass)
     assert not bool(failed)
     torch.testing.assert_close(mass @ whitened, torch.zeros(4).double(), rtol=0, atol=1e-10)
     moments = whitened.T @ mass.diag() @ whitened / mass.sum()
