@@ -121,7 +121,8 @@ class NNCLR(Loss):
         """
         if bank.ndim != 2 or bank.shape[1] != z.shape[1] or not len(bank):
             message = f"a bank for embeddings of width {z.shape[1]} has shape (m, {z.shape[1]})"
-            raise error("RRL406", f"{message}, not {tuple(bank.shape)}", hint="and m > 0")
+            hint = "fill it with earlier projections before the first loss"
+            raise error("RRL406", f"{message} and m > 0, not {tuple(bank.shape)}", hint=hint)
         anchors, predictions = nearest(z, bank), unit(keys)
         if self.form == "info_nce":
             compared = [

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 import rrl_dsl as rrl
 from rrl_dsl.backends.relation import DenseRelation
 from rrl_dsl.losses import create
+from rrl_dsl.losses.contrastive import cross_entropy
 
 MODEST = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 TEMPERATURES = [0.01, 0.07, 0.5, 10.0]
@@ -145,6 +146,16 @@ def test_on_any_relation_the_formula_holds(relation, name, temperature):
             weights, compared, z, keys, temperature, name=name, normalize="edges"
         )
         assert_equal(by_edges, theirs, z, *given.values())
+
+
+def test_a_row_that_is_compared_with_nothing_costs_nothing():
+    weights, contrast = torch.eye(4).roll(1, dims=1), torch.zeros(4, 4, dtype=torch.bool)
+    weights[2] = 0
+    z = F.normalize(embeddings(4))
+    relation = DenseRelation(weights, rrl.Nodes(torch.arange(4)), contrast=contrast)
+    total, degree = cross_entropy(relation, z, z, 2.0)
+    assert degree.tolist() == [1, 1, 0, 1]
+    torch.testing.assert_close(total, torch.zeros_like(total), rtol=0, atol=1e-12)
 
 
 OPTIONS = [
