@@ -47,7 +47,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
     "simclr": _CONTRASTIVE,
     "suncet": _CONTRASTIVE,
     "supcon": {**_CONTRASTIVE, "optimiser": {"name": "sgd", "lr": 0.4, "weight_decay": 1e-5}},
-    "wmse": _WHITENED,
+    "wmse": {**_WHITENED, "loss": {"name": "wmse", "detach": "later"}},
     "laplacian": _WHITENED,
     "projection": _WHITENED,
     "nnclr": {
