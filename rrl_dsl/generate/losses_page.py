@@ -33,7 +33,8 @@ def losses() -> str:
     """The text of the page."""
     by_loss: dict[type[Loss], list[str]] = {}
     for name, loss in registered().items():
-        by_loss.setdefault(loss, []).append(name)
+        if loss.__module__.startswith("rrl_dsl."):  # and not what someone else registered
+            by_loss.setdefault(loss, []).append(name)
     rows = [
         f"| {', '.join(f'[`{name}`](#{names[0]})' for name in names)} | "
         f"{cell(doc_of(loss).partition(chr(10))[0])} | {', '.join(needs_in_words(loss))} |\n"

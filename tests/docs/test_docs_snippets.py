@@ -65,7 +65,8 @@ def test_the_readme_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
             if name := re.match(r"# (\w+\.py)\n", text):  # a module of its own
                 (tmp_path / name[1]).write_text(text)
                 monkeypatch.syspath_prepend(str(tmp_path))
-            exec(compile(text, "README.md", "exec"), scope)
+            else:
+                exec(compile(text, "README.md", "exec"), scope)
         elif language == "sh":
             lines += text.splitlines()
             for line in text.splitlines():
