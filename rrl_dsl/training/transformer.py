@@ -43,8 +43,8 @@ paper; micro is for digits on a processor without an accelerator."""
 _POSITION_SPREAD: Final = 0.3
 """Of embeddings of positions at first, beside about 1 of those of patches.
 
-At torchvision's 0.02 a network sees a bag of patches for long: 330 steps of simclr on digits bring a
-linear probe from 74 to 78 % there, and to 97 % here.
+At torchvision's 0.02 a network sees a bag of patches for long: 330 steps of simclr on digits bring
+a linear probe from 74 to 78 % there, and to 97 % here.
 """
 
 

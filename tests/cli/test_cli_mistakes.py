@@ -1,6 +1,7 @@
 """Malformed recipes and configurations: a code, a place, a mend, and never a traceback."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -52,7 +53,9 @@ def test_a_bad_configuration_is_explained(cli, tmp_path, monkeypatch, text, code
     [
         ("ssl() | near(time, 3)", "--batch 32", None),
         ("ssl() | near(time, 3)", "--nodes digits --batch 32", "--nodes digits"),
-        ("ssl() | knn(5, space=teacher)", "--nodes digits --batch 32", None),
+        ("supervised()", "--loss barlow --batch 32", "--loss barlow"),
+        ("ssl()", "--loss 'simclr + dinov2' --batch 32", "--loss simclr + dinov2"),
+        ("ssl()", "--set local_views.count=2 --set augmentation=plain", "augmentation=plain"),
         ("ssl()", "--precision 16-mixed --batch 32", "--precision 16-mixed"),
         ("ssl()", "--set accelerator=gpu --precision 32 --batch 32", "accelerator=gpu"),
         ("ssl()", "--nodes digits --batch 3000", "--batch 3000"),
@@ -64,7 +67,7 @@ def test_errors_before_training_point_at_the_setting_that_they_are_about(
 ):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (tmp_path / "a.rrl").write_text(f"{text}\n")
-    result = cli("train", "a.rrl", *flags.split())
+    result = cli("train", "a.rrl", *shlex.split(flags))
     assert result.code == 1
     assert [line for line in result.err.splitlines() if line.startswith("1 | ")] == (
         [f"1 | {shown}"] if shown else []

@@ -32,7 +32,18 @@ BELOW = {
         "editor",
     },
     "editor": {"language", "graph", "backends", "data", "report"},
-    "generate": {"language", "grammar", "graph", "backends", "data", "show", "report", "editor"},
+    "generate": {
+        "language",
+        "grammar",
+        "graph",
+        "backends",
+        "losses",
+        "data",
+        "show",
+        "report",
+        "training",
+        "editor",
+    },
 }
 """What each folder may import beside itself."""
 
