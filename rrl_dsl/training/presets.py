@@ -103,9 +103,17 @@ _SMALL_GREY: Final[Settings] = {
     "probe": {"lr": 3e-3},
 }
 
+_SMALL_PATCHES: Final[Settings] = {
+    "backbone": "vit-micro",
+    "batch_size": 64,  # a transformer wants more steps than epochs of so few samples have
+    "optimiser": {"name": "adam", "lr": 1e-3, "weight_decay": 1e-6, "warmup": 5},
+    "teacher": {"momentum": 0.99, "final": 1.0},
+}
+
 SMALL_GREY: Final[Mapping[str, Settings]] = {
-    "dinov2": {"backbone": "vit-micro"},
-    "simdino": {"backbone": "vit-micro"},
+    "dinov2": _SMALL_PATCHES,
+    "ibot": _SMALL_PATCHES,
+    "simdino": _SMALL_PATCHES,
 }
 """Loss -> what is different for small grey images."""
 
