@@ -46,6 +46,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     **{
         f"docs/images/gallery/{name}.svg": partial(gallery.gallery_picture, name)
         for name in gallery.recipes()
+        if gallery.pictured(name) == name
     },
 }
 """Path from the root of a checkout -> what the file must hold."""

@@ -32,7 +32,7 @@ def index() -> str:
     """`docs/reference/README.md`: every built-in in a line."""
     lines = [NOTE, "# Reference of the built-ins", ""]
     lines.append("The language is described in [language.md](../language.md), its errors in")
-    lines.append("[errors.md](errors.md).")
+    lines.append("[errors.md](errors.md), the losses in [losses.md](losses.md).")
     for kind, title in _TITLES.items():
         lines += ["", f"## {title}", "", "| call | what it does |", "|---|---|"]
         lines += [
