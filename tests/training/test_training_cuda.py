@@ -1,0 +1,64 @@
+"""The parts of a model on a GPU: `pytest -m gpu`."""
+
+import pytest
+import torch
+
+from rrl_dsl.data.batches import loader
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+CASES = [
+    ("ssl(views=2) | supervised(frac=0.3)", "simclr", {}),
+    ("ssl(views=2) | supervised(frac=0.3)", "vicreg", {}),
+    ("ssl(views=2)", "wmse", {}),
+    ("ssl(views=2)", "nnclr", {"bank": 150}),
+    ("ssl(views=2) | knn(4, space=teacher, bank=150, query=other)", "byol", {}),
+    ("ssl(views=2)", "dino(centring=sinkhorn)", {"local_views": {"count": 2}}),
+    ("ssl(views=2)", "dinov2", {"micro_batch": 40}),
+    ("ssl(views=2)", "simdino", {}),
+]
+
+
+class Alone:
+    """As much of a Lightning trainer as a step asks for."""
+
+    world_size, global_rank, global_step, current_epoch = 1, 0, 0, 0
+    estimated_stepping_batches = 10
+
+
+@pytest.mark.parametrize(("recipe", "loss", "settings"), CASES)
+def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
+    make_module, digits, recipe, loss, settings, monkeypatch
+):
+    def whole(self, images, count, seed):
+        return self.plain(torch.cat([images] * count))
+
+    def local(self, images, count, seed):
+        return self.plain(torch.cat([images[..., :4, :4]] * count))
+
+    def masks(count, grid, *, device, **_):
+        return torch.arange(count * grid[0] * grid[1], device=device).view(count, -1) % 3 == 0
+
+    # draws of views and masks differ between devices
+    monkeypatch.setattr("rrl_dsl.training.module.Views.forward", whole)
+    monkeypatch.setattr("rrl_dsl.training.module.Views.local", local)
+    monkeypatch.setattr("rrl_dsl.training.module.block_masks", masks)
+    batch = next(iter(loader(digits.train, 64, shuffle=True)))
+    values = []
+    for device in ("cpu", "cuda"):
+        module = make_module(recipe, loss, accelerator="cpu", **settings).to(device)
+        module.trainer = Alone()
+        module.log = lambda *_, **__: None
+        losses = []
+        for _ in range(3):  # the third has a bank and a centre
+            relations = module.training_step(batch.to(device), 0)["relations"]
+            losses.append(relations.value(module.loss))
+        losses[-1].backward()
+        values.append(torch.stack(losses).detach().cpu())
+        weights = [each.grad for each in module.encoder.parameters() if each.grad is not None]
+        assert weights
+        assert all(torch.isfinite(each).all() for each in weights)
+    torch.testing.assert_close(values[1], values[0], rtol=2e-3, atol=2e-3)
