@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 import rrl_dsl as rrl
-from rrl_dsl.training.teacher import follow, momentum_at
+from rrl_dsl.models.teacher import follow, momentum_at
 
 
 def views(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,10 +3,12 @@
     loss = rrl_dsl.losses.create("simclr", temperature=0.2)
     value = loss(relation, z)
 
-`base` has the contract, `registry` the names; each family of losses is one file.
+`base` has the contract, `registry` the names, `creation` reads text; each family of losses is one
+file.
 """
 
 from rrl_dsl.losses.base import Loss
-from rrl_dsl.losses.registry import create, find, names, register
+from rrl_dsl.losses.creation import create
+from rrl_dsl.losses.registry import find, names, register
 
 __all__ = ["Loss", "create", "find", "names", "register"]

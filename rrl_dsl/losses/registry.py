@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
-
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.losses.base import Loss
 
 ENTRY_POINTS = "rrl_dsl.losses"
@@ -79,28 +76,6 @@ def find(name: str) -> type[Loss]:
     return next(iter(found))
 
 
-def create(name: str, **options: Any) -> Loss:
-    """The loss of that name with these options, or a weighted sum of losses.
-
-    Args:
-        name: A name, or a sum such as `dino + 0.1*koleo` or `simclr(temperature=0.1) + vicreg`.
-        options: Those of one loss; in a sum they stand behind its names.
-
-    Raises:
-        RRLError: As `find`; RRL408 for an option that does not fit, RRL423 for a sum that cannot
-            be read.
-    """
-    from rrl_dsl.losses.sums import is_sum, parse_sum
-
-    if is_sum(name):
-        return parse_sum(name, options)
-    loss = find(name)
-    try:
-        return loss(**options)
-    except ValidationError as problems:
-        raise RRLError(_refusals(name, loss, problems)) from None
-
-
 def registered() -> dict[str, type[Loss]]:
     """The losses that are registered here, by name; those that packages declare are not loaded."""
     for family in _FAMILIES:
@@ -127,25 +102,3 @@ def _load(point: EntryPoint) -> type[Loss]:
 
 def _package(point: EntryPoint) -> str:
     return point.module if point.dist is None else point.dist.name
-
-
-def option_names(loss: type[Loss]) -> list[str]:
-    """The names of a loss's options."""
-    return [field.name for field in dataclasses.fields(loss)]
-
-
-def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterator[Diagnostic]:
-    options = option_names(loss)
-    for problem in problems.errors():
-        option = str(problem["loc"][0])
-        if option not in options:
-            hint = did_you_mean(option, options) or f"its options are {listing(options)}"
-            yield Diagnostic("RRL408", f"the loss `{name}` has no option `{option}`", hint=hint)
-        else:
-            message = f"`{option}` of the loss `{name}` {_complaint(problem['msg'])}"
-            yield Diagnostic("RRL408", f"{message}, not {problem['input']!r:.60}")
-
-
-def _complaint(message: str) -> str:
-    """Pydantic's sentence, fitted into ours."""
-    return (message[0].lower() + message[1:]).removeprefix("input ")

@@ -1,1 +1,1 @@
-"""The trainer: configuration, models, the Lightning module, evaluation, run directory."""
+"""The trainer: configuration, the Lightning module, sampling, evaluation, run directory."""

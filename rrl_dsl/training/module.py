@@ -18,20 +18,20 @@ from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.outputs import Output
-from rrl_dsl.training.accumulation import in_parts
-from rrl_dsl.training.backbones import Backbone, build_backbone
-from rrl_dsl.training.bank import Bank
+from rrl_dsl.models.accumulation import in_parts
+from rrl_dsl.models.backbones import Backbone, build_backbone
+from rrl_dsl.models.bank import Bank
+from rrl_dsl.models.encoder import Encoder, Outputs, joined
+from rrl_dsl.models.heads import Projector
+from rrl_dsl.models.imported import width_of
+from rrl_dsl.models.masking import block_masks
+from rrl_dsl.models.teacher import Centre, Teacher, follow, momentum_at
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.encoder import Encoder, Outputs, joined
-from rrl_dsl.training.heads import Projector
-from rrl_dsl.training.imported import width_of
-from rrl_dsl.training.masking import block_masks
 from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
 from rrl_dsl.training.parts import parts_of
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.relations import SPACES, Relations, compared
 from rrl_dsl.training.statistics import edge_statistics
-from rrl_dsl.training.teacher import Centre, Teacher, follow, momentum_at
 
 
 class RelationalModule(L.LightningModule):
@@ -76,7 +76,12 @@ class RelationalModule(L.LightningModule):
         self.loss = loss
         self.views = Views(config.augmentation or "cifar", shape, local_views(config, shape))
         self.parts = parts_of(program.requires, loss)
-        self.encoder = Encoder(self._backbone(shape, backbone), config, self.parts)
+        self.encoder = Encoder(
+            self._backbone(shape, backbone),
+            **config.projector.model_dump(),
+            prototypes=config.prototypes.count,
+            parts=self.parts,
+        )
         width = config.projector.out
         self.predictor = self._predictor(width) if "predictor" in self.parts else None
         self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rrl_dsl.losses.collapse import effective_rank
 from rrl_dsl.losses.outputs import Output
-from rrl_dsl.training.encoder import Outputs
+from rrl_dsl.models.encoder import Outputs
 
 WATCHED: Final[dict[str, Output]] = {"backbone": "backbone", "projector": "projection"}
 """Probe -> the output that it reads."""

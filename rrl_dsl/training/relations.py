@@ -14,7 +14,7 @@ from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.outputs import Output
-from rrl_dsl.training.encoder import Outputs
+from rrl_dsl.models.encoder import Outputs
 
 SPACES: Final[dict[str, Output]] = {
     "projection": "projection",

@@ -25,8 +25,8 @@ from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.losses.sums import Sum
+from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import checks
-from rrl_dsl.training.backbones import build_backbone
 from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels

@@ -18,7 +18,8 @@ BELOW = {
     "losses": {"language", "graph", "backends"},
     "data": {"language", "backends.nodes"},
     "show": {"language"},
-    "training": {"language", "graph", "backends", "losses", "data", "show"},
+    "models": {"language", "backends", "losses"},
+    "training": {"language", "graph", "backends", "losses", "models", "data", "show"},
     "report": {"language", "graph", "backends", "data", "show"},
     "cli": {
         "language",

@@ -6,9 +6,9 @@ import torch
 
 import rrl_dsl as rrl
 from rrl_dsl.data.batches import loader
-from rrl_dsl.training.bank import Bank
+from rrl_dsl.models.bank import Bank
+from rrl_dsl.models.teacher import Centre, momentum_at
 from rrl_dsl.training.parts import parts_of
-from rrl_dsl.training.teacher import Centre, momentum_at
 
 CPU = torch.device("cpu")
 

@@ -40,7 +40,7 @@ import rrl_dsl as rrl
 from rrl_dsl.data import registry
 from rrl_dsl.training import module as modules
 from rrl_dsl.training import train as trains
-from rrl_dsl.training.backbones import Backbone
+from rrl_dsl.models.backbones import Backbone
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.settings import resolve

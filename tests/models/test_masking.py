@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.masking import block_masks
+from rrl_dsl.models.masking import block_masks
 
 
 def neighbours(masks: Tensor, grid: tuple[int, int]) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
-from rrl_dsl.training.tokens import PatchEncoder, Tokens
+from rrl_dsl.models.tokens import PatchEncoder, Tokens
 
 _MODULE_HINT = "install its package, or put the folder it is in into PYTHONPATH"
 _MAKER_HINT = "name a class or function that makes a network"

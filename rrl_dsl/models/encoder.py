@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.losses.outputs import Output, Part
-from rrl_dsl.training.backbones import Backbone
-from rrl_dsl.training.config import Config
-from rrl_dsl.training.heads import Projector, Prototypes
+from rrl_dsl.models.backbones import Backbone
+from rrl_dsl.models.heads import Projector, Prototypes
 
 Outputs = dict[Output, Tensor]
 
@@ -18,23 +17,40 @@ Outputs = dict[Output, Tensor]
 class Encoder(nn.Module):
     """From images to embeddings of the rows, and of their patches where those are compared."""
 
-    def __init__(self, backbone: Backbone, config: Config, parts: Collection[Part]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        hidden: int,
+        out: int,
+        norm: bool,
+        layers: int,
+        prototypes: int,
+        parts: Collection[Part],
+    ) -> None:
         """An encoder with fresh heads.
 
         Args:
             backbone: The backbone.
-            config: The sizes of the heads.
+            hidden: The width of the projector's layers but the last.
+            out: The width of the embeddings.
+            norm: Whether batch norms follow the projector's layers.
+            layers: How many linear layers the projector has.
+            prototypes: How many prototypes there are, where some are needed.
             parts: What is needed; `prototypes` and `patches` add heads.
         """
         super().__init__()
+
+        def projector() -> Projector:
+            return Projector(backbone.width, hidden, out, norm, layers)
+
         self.backbone = backbone
-        self.projector = _projector(backbone, config)
-        width, count = config.projector.out, config.prototypes.count
+        self.projector = projector()
         scored, patched = "prototypes" in parts, "patches" in parts
-        self.prototypes = Prototypes(width, count) if scored else None
+        self.prototypes = Prototypes(out, prototypes) if scored else None
         # heads of their own, as in DINOv2: the statistics of patches are others
-        self.patch_projector = _projector(backbone, config) if patched else None
-        self.patch_prototypes = Prototypes(width, count) if scored and patched else None
+        self.patch_projector = projector() if patched else None
+        self.patch_prototypes = Prototypes(out, prototypes) if scored and patched else None
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Outputs:
         """What the encoder makes of images.
@@ -62,11 +78,6 @@ class Encoder(nn.Module):
         if self.prototypes is not None:
             outputs["prototypes"] = self.prototypes(outputs["projection"])
         return outputs
-
-
-def _projector(backbone: Backbone, config: Config) -> Projector:
-    chosen = config.projector
-    return Projector(backbone.width, chosen.hidden, chosen.out, chosen.norm, chosen.layers)
 
 
 def _each_patch(head: nn.Module, patches: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrl_dsl.language.diagnostics import error
-from rrl_dsl.training.tokens import PatchEncoder, Tokens, nearest_patch_size
+from rrl_dsl.models.tokens import PatchEncoder, Tokens, nearest_patch_size
 
 
 class Size(NamedTuple):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.losses.outputs import Output
-from rrl_dsl.training.encoder import Outputs
+from rrl_dsl.models.encoder import Outputs
 
 
 class Bank(nn.Module):

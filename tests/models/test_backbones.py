@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.backbones import BACKBONES, build_backbone
+from rrl_dsl.models.backbones import BACKBONES, build_backbone
 
 WIDTHS = {
     "small": 128,

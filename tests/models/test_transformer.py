@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.backbones import Backbone, build_backbone
+from rrl_dsl.models.backbones import Backbone, build_backbone
 
 
 def micro(shape: tuple[int, int, int] = (1, 8, 8), patch_size: int | None = None) -> Backbone:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
-from rrl_dsl.training.backbones import build_backbone
-from rrl_dsl.training.tokens import PatchEncoder, Tokens
+from rrl_dsl.models.backbones import build_backbone
+from rrl_dsl.models.tokens import PatchEncoder, Tokens
 
 SHAPE = (1, 8, 8)
 

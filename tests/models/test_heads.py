@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.heads import Projector, Prototypes
+from rrl_dsl.models.heads import Projector, Prototypes
 
 
 @pytest.mark.parametrize("norm", [True, False])

@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import rrl_dsl as rrl
 from rrl_dsl import losses
-from rrl_dsl.training import accumulation
-from rrl_dsl.training.accumulation import in_parts
+from rrl_dsl.models import accumulation
+from rrl_dsl.models.accumulation import in_parts
 
 ROWS, WIDTH = 24, 6
 

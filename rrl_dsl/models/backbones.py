@@ -16,9 +16,9 @@ import torchvision
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
-from rrl_dsl.training.imported import imported_network, width_of
-from rrl_dsl.training.tokens import PatchEncoder, Tokens
-from rrl_dsl.training.transformer import TRANSFORMERS, build_transformer
+from rrl_dsl.models.imported import imported_network, width_of
+from rrl_dsl.models.tokens import PatchEncoder, Tokens
+from rrl_dsl.models.transformer import TRANSFORMERS, build_transformer
 
 _SMALL_SIDE = 64
 """Up to this many pixels a side, a stride in the stem costs more than it saves."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.losses.outputs import Output
-from rrl_dsl.training.encoder import Encoder, Outputs
+from rrl_dsl.models.encoder import Encoder, Outputs
 
 _TEACHERS: dict[Output, Output] = {
     "projection": "teacher_projection",

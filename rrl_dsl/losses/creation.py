@@ -1,0 +1,174 @@
+"""Losses from text: a name with options, or a sum such as `dino + 1.0*ibot + 0.1*koleo`.
+
+The text is an expression of Python: names of losses, with options in brackets where they have
+some, numbers times losses, sums. A bare word as the value of an option is that word.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+from pydantic import ValidationError
+
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
+from rrl_dsl.language.span import Source, Span
+from rrl_dsl.losses.base import Loss
+from rrl_dsl.losses.registry import find
+from rrl_dsl.losses.sums import Sum
+
+_SIGNS = "+*()"
+_WORDS = {"true": True, "false": False}
+
+
+def create(name: str, **options: Any) -> Loss:
+    """The loss of that name with these options, or a weighted sum of losses.
+
+    Args:
+        name: A name, or a sum such as `dino + 0.1*koleo` or `simclr(temperature=0.1) + vicreg`.
+        options: Those of one loss; in a sum they stand behind its names.
+
+    Raises:
+        RRLError: As `find`; RRL408 for an option that does not fit, RRL423 for a sum that cannot
+            be read.
+    """
+    if _is_sum(name):
+        return _parse(name, options)
+    loss = find(name)
+    try:
+        return loss(**options)
+    except ValidationError as problems:
+        raise RRLError(_refusals(name, loss, problems)) from None
+
+
+def _is_sum(text: str) -> bool:
+    """Whether a text is more than the name of a loss."""
+    return any(sign in text for sign in _SIGNS)
+
+
+def _parse(text: str, options: Mapping[str, Any]) -> Loss:
+    """The loss that an expression says; a single loss where it is one.
+
+    Args:
+        text: The expression.
+        options: Must be empty: options stand behind the names.
+
+    Raises:
+        RRLError: RRL423 where it cannot be read, else as `create`, with the place in the text.
+    """
+    if options:
+        first = next(iter(options))
+        message = f"`{text}` is a sum, and `{first}` could be an option of each of its losses"
+        raise error("RRL408", message, hint=f"write it behind a name: `NAME({first}=…)`")
+    source = Source(text, "loss")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        terms = tuple(_Reader(source).terms(tree, 1.0))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
+    if len(terms) == 1 and terms[0][0] == 1.0:
+        return terms[0][1]
+    return Sum(terms)
+
+
+class _Reader:
+    """Reads the nodes of one expression."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._shift = len(source.text) - len(source.text.lstrip())
+        self._encoded = source.text.strip().encode()  # Python counts in bytes
+        lines = self._encoded.splitlines(keepends=True)
+        self._starts = list(accumulate(map(len, lines), initial=0))
+
+    def terms(self, node: ast.expr, weight: float) -> Iterator[tuple[float, Loss]]:
+        match node:
+            case ast.BinOp(left, ast.Add(), right):
+                yield from self.terms(left, weight)
+                yield from self.terms(right, weight)
+            case ast.BinOp(ast.Constant() as number, ast.Mult(), factor) | ast.BinOp(
+                factor, ast.Mult(), ast.Constant() as number
+            ):
+                yield from self.terms(factor, self._weight(number, weight))
+            case ast.Name(name):
+                yield weight, self._loss(node, name, {})
+            case ast.Call(ast.Name(name), [], keywords):
+                yield weight, self._loss(node, name, self._options(keywords))
+            case ast.Call(ast.Name(), [first, *_]):
+                raise self._fault(first, "an option has its name before it: `NAME=VALUE`")
+            case ast.BinOp(_, ast.Sub(), _):
+                raise self._fault(node, "losses are added, and a name in a sum has no `-`")
+            case _:
+                raise self._fault(node, "a sum is made of losses, and of numbers times losses")
+
+    def _weight(self, node: ast.Constant, before: float) -> float:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._fault(node, "a weight is a number")
+        if not 0 < value < math.inf or not 0 < before * value < math.inf:
+            raise self._fault(node, "a weight is above 0 and finite")
+        return before * value
+
+    def _options(self, keywords: Sequence[ast.keyword]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        for each in keywords:
+            if each.arg is None or each.arg in options:
+                raise self._fault(each, "an option has a name, and stands once")
+            options[each.arg] = self._option(each.value)
+        return options
+
+    def _option(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Name):
+            return _WORDS.get(node.id, node.id)
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError):
+            raise self._fault(node, "an option is a number, a word, true or false") from None
+
+    def _loss(self, node: ast.expr, name: str, options: dict[str, Any]) -> Loss:
+        try:
+            return create(name, **options)
+        except RRLError as problem:
+            span = self._span(node)
+            raise RRLError(
+                replace(each, source=self._source, span=span) for each in problem.diagnostics
+            ) from None
+
+    def _fault(self, node: ast.expr | ast.keyword, message: str) -> RRLError:
+        return _unreadable(self._source, self._span(node), message)
+
+    def _span(self, node: ast.expr | ast.keyword) -> Span:
+        end_line, end = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset + 1
+        return Span(self._offset(node.lineno, node.col_offset), self._offset(end_line, end))
+
+    def _offset(self, line: int, column: int) -> int:
+        """The place in the text of a place in a line, which Python counts from 1, in bytes."""
+        before = self._encoded[: self._starts[line - 1] + column]
+        return self._shift + len(before.decode())
+
+
+def _unreadable(source: Source, span: Span, message: str) -> RRLError:
+    hint = "write a sum like `dino + 1.0*ibot + 0.1*koleo`"
+    return RRLError(Diagnostic("RRL423", message, span, source, hint))
+
+
+def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterator[Diagnostic]:
+    options = [field.name for field in dataclasses.fields(loss)]
+    for problem in problems.errors():
+        option = str(problem["loc"][0])
+        if option not in options:
+            hint = did_you_mean(option, options) or f"its options are {listing(options)}"
+            yield Diagnostic("RRL408", f"the loss `{name}` has no option `{option}`", hint=hint)
+        else:
+            message = f"`{option}` of the loss `{name}` {_complaint(problem['msg'])}"
+            yield Diagnostic("RRL408", f"{message}, not {problem['input']!r:.60}")
+
+
+def _complaint(message: str) -> str:
+    """Pydantic's sentence, fitted into ours."""
+    return (message[0].lower() + message[1:]).removeprefix("input ")

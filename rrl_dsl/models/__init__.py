@@ -1,0 +1,1 @@
+"""Networks and their parts: backbones, heads, the encoder, its teacher, the bank."""
