@@ -20,6 +20,7 @@ SAMPLES, VIEWS = 12, 2
 ROWS = SAMPLES * VIEWS
 SIZES = {"n": ROWS, "m": 7, "P": 4, "f": 6, "d": 3, "K": 5}
 DIRECTIONS = 3
+LOSSES = list(dict.fromkeys(find(name) for name in names()))  # before a test registers its own
 
 
 def choices(loss, option):
@@ -33,7 +34,7 @@ def choices(loss, option):
 
 def variants():
     """Each loss as it is, and with each choice of each option; aliases once."""
-    for loss in dict.fromkeys(find(name) for name in names()):
+    for loss in LOSSES:
         yield pytest.param(loss.name(), {}, id=loss.name())
         for option in options_of(loss):
             for value in choices(loss, option):
@@ -102,7 +103,7 @@ def test_the_registry_is_covered_with_its_options():
     found = [parameter.id for parameter in VARIANTS]
     assert {"simclr", "wmse", "simclr(normalize=edges)", "wmse(by_view=False)"} <= set(found)
     assert len(found) == len(set(found))
-    assert {find(name).name() for name in names()} <= set(found)
+    assert {loss.name() for loss in LOSSES} <= set(found)
 
 
 @every_loss
@@ -219,7 +220,7 @@ def test_half_precision_under_autocast_is_close(name, options, dtype):
 
 def temperatures():
     """Every option that is a temperature, cold and hot."""
-    for loss in dict.fromkeys(find(name) for name in names()):
+    for loss in LOSSES:
         for field in dataclasses.fields(loss):
             if "temperature" in field.name:
                 for value in (0.01, 10.0):
@@ -241,9 +242,14 @@ def test_extreme_temperatures_are_finite(name, options):
         assert torch.isfinite(gradient).all()
 
 
+STOPPED = {"wmse(detach=later)": "the gradient stops at one side of an edge, the value does not"}
+
+
 @every_loss
 def test_gradients_are_those_of_the_value(name, options):
     """Central differences along random directions of the outputs that have a gradient."""
+    if reason := excepted(STOPPED, name, options):
+        pytest.skip(reason)
     loss = create(name, **options)
     relation, outputs = DenseRelation(weights(loss), nodes()), drawn(loss)
     _, gradients = value_and_gradients(loss, relation, outputs)
