@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 import rrl_dsl as rrl
 from rrl_dsl.losses import Loss, create
 from rrl_dsl.losses.base import OPTIONS
+from rrl_dsl.losses.outputs import OUTPUTS
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -173,3 +174,16 @@ def test_a_loss_over_patches_takes_embeddings_of_patches(refusal):
     assert torch.isfinite(loss(torch.ones(4, 4), z, keys=z, mask=mask))
     message, _ = refusal(lambda: loss(torch.ones(4, 4), z[:, 0], keys=z[:, 0], mask=mask))
     assert message == "embeddings have shape (n, P, K), not (4, 6), (4, 6)"
+
+
+@pytest.mark.parametrize("name", ["simclr", "wmse", "nnclr", "koleo", "simdino", "projection"])
+def test_no_rows_cost_nothing(name):
+    loss = create(name)
+    sizes = {"n": 0, "m": 4, "P": 3, "d": 5, "K": 6, "f": 7}
+    outputs = {
+        each: torch.zeros([sizes[size] for size in OUTPUTS[each].shape])
+        for each in loss.inputs().values()
+    }
+    if "mask" in outputs:
+        outputs["mask"] = outputs["mask"].bool()
+    assert float(loss.over(torch.ones(0, 0), outputs)) == 0
