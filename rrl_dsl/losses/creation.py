@@ -1,7 +1,8 @@
 """Losses from text: a name with options, or a sum such as `dino + 1.0*ibot + 0.1*koleo`.
 
 The text is an expression of Python: names of losses, with options in brackets where they have
-some, numbers times losses, sums. A bare word as the value of an option is that word.
+some, numbers times losses, sums. A bare word as the value of an option is that word. A loss of
+another module is named by its place, `package.module:Class`, here too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -24,6 +26,7 @@ from rrl_dsl.losses.sums import Sum
 
 _SIGNS = "+*()"
 _WORDS = {"true": True, "false": False}
+_PLACE = re.compile(r"""("[^"]*"|'[^']*')|(?<=\w):(?=[^\W\d])""")
 
 
 def create(name: str, **options: Any) -> Loss:
@@ -67,7 +70,7 @@ def _parse(text: str, options: Mapping[str, Any]) -> Loss:
         raise error("RRL408", message, hint=f"write it behind a name: `NAME({first}=…)`")
     source = Source(text, "loss")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(_without_colons(text.strip()), mode="eval").body
         terms = tuple(_Reader(source).terms(tree, 1.0))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
@@ -95,11 +98,11 @@ class _Reader:
                 factor, ast.Mult(), ast.Constant() as number
             ):
                 yield from self.terms(factor, self._weight(number, weight))
-            case ast.Name(name):
-                yield weight, self._loss(node, name, {})
-            case ast.Call(ast.Name(name), [], keywords):
+            case ast.Name() | ast.Attribute():
+                yield weight, self._loss(node, node, {})
+            case ast.Call(ast.Name() | ast.Attribute() as name, [], keywords):
                 yield weight, self._loss(node, name, self._options(keywords))
-            case ast.Call(ast.Name(), [first, *_]):
+            case ast.Call(ast.Name() | ast.Attribute(), [first, *_]):
                 raise self._fault(first, "an option has its name before it: `NAME=VALUE`")
             case ast.BinOp(_, ast.Sub(), _):
                 raise self._fault(node, "losses are added, and a name in a sum has no `-`")
@@ -130,9 +133,12 @@ class _Reader:
         except (ValueError, TypeError):
             raise self._fault(node, "an option is a number, a word, true or false") from None
 
-    def _loss(self, node: ast.expr, name: str, options: dict[str, Any]) -> Loss:
+    def _loss(self, node: ast.expr, name: ast.expr, options: dict[str, Any]) -> Loss:
+        written = self._source.text[slice(*self._span(name))]
+        if _is_sum(written):
+            raise self._fault(node, "a loss is a name, or a place like `package.module:Class`")
         try:
-            return create(name, **options)
+            return create(written, **options)
         except RRLError as problem:
             span = self._span(node)
             raise RRLError(
@@ -150,6 +156,11 @@ class _Reader:
         """The place in the text of a place in a line, which Python counts from 1, in bytes."""
         before = self._encoded[: self._starts[line - 1] + column]
         return self._shift + len(before.decode())
+
+
+def _without_colons(text: str) -> str:
+    """`module:Class` as `module.Class`, which Python reads and which is as long."""
+    return _PLACE.sub(lambda found: found[1] or ".", text)
 
 
 def _unreadable(source: Source, span: Span, message: str) -> RRLError:

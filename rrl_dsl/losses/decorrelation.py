@@ -32,8 +32,8 @@ class VICReg(Loss):
 
     Bardes, Ponce and LeCun (2022), over a relation: I alone looks at the graph, and with
     `normalize=edges` it is sum w |z_i - z_j|^2 / (d sum w). V and C are of all rows of a view, with
-    n - 1 in the denominator; a row that is alone in its view has neither. Embeddings are not
-    normalised. Where the columns are other rows, V and C are of the rows.
+    n - 1 in the denominator, with edges or without; a row that is alone in its view has neither.
+    Embeddings are not normalised. Where the columns are other rows, V and C are of the rows.
 
     On two views it is what lightly and pytorch-metric-learning compute, and the authors' code.
     solo-learn does not halve V: its published numbers are those of `variance_over_views=sum`. C is
@@ -58,7 +58,7 @@ class VICReg(Loss):
             variance, covariance = torch.stack(terms).unbind(dim=1)
             joined = variance.sum() if self.variance_over_views == "sum" else variance.mean()
             value = value + self.variance * joined + self.covariance * 2 * covariance.mean()
-        return value.where((degree > 0).any(), 0.0)
+        return value
 
     def least_rows(self, width: int) -> int:
         """Two: one row has no variance."""

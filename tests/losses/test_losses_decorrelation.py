@@ -265,12 +265,21 @@ def test_gradients_are_exact(name, weights, normalize):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rows", [1, 8])
-def test_a_graph_without_edges_costs_nothing(name, rows):
+def test_a_graph_without_edges_pulls_nothing_together(name, rows):
     z, view = embeddings(rows), torch.arange(rows) % 2
-    value = create(name)(torch.eye(rows), z, view=view)
+    options = {"variance": 0, "covariance": 0} if name == "vicreg" else {}
+    value = create(name, **options)(torch.eye(rows), z, view=view)
     (gradient,) = torch.autograd.grad(value, z)
     assert float(value.detach()) == 0
     assert torch.equal(gradient, torch.zeros_like(z))
+
+
+def test_variance_and_covariance_do_not_read_the_graph():
+    z, view = embeddings(8), torch.arange(8) % 2
+    alone = create("vicreg", invariance=0)(torch.ones(8, 8), z, view=view)
+    empty = create("vicreg")(torch.eye(8), z, view=view)
+    assert float(alone.detach()) > 1
+    torch.testing.assert_close(empty, alone)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -108,3 +108,32 @@ def test_listing_shows_what_works_and_warns_of_the_rest(cli):
     assert refused.code == 1
     assert "error[RRL422]" in refused.err
     assert "Pulls." in cli("losses", "pull-of-a-package").out
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_place_stands_in_a_sum_and_has_options():
+    assert create("good_loss:Pull(weight=2.0)") == find("good_loss:Pull")(weight=2.0)
+    [(one, ours), (tenth, simclr)] = create("good_loss:Pull(weight=3) + 0.1*simclr").terms()
+    assert (one, ours.weight, tenth, simclr.name()) == (1.0, 3.0, 0.1, "simclr")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("text", "code", "wrong"),
+    [
+        ("simclr + 0.1*good_loss:Pul(weight=1)", "RRL422", "good_loss:Pul(weight=1)"),
+        (
+            "simclr + good_loss:Pull(weight=1, wieght=2)",
+            "RRL408",
+            "good_loss:Pull(weight=1, wieght=2)",
+        ),
+        ("simclr + good_loss.Pull(weight=1)", "RRL407", "good_loss.Pull(weight=1)"),
+        ("simclr + simclr(note=1).Pull", "RRL423", "simclr(note=1).Pull"),
+    ],
+)
+def test_a_wrong_place_in_a_sum_is_pointed_at(text, code, wrong):
+    with pytest.raises(rrl.RRLError) as problem:
+        create(text)
+    found = problem.value.diagnostics[0]
+    assert found.code == code
+    assert text[slice(*found.span)] == wrong

@@ -105,6 +105,7 @@ def test_a_bare_word_is_that_word_and_true_and_false_are_not():
         ("false", False),
         ("word", "word"),
         ("'a b'", "a b"),
+        ("'a:b'", "a:b"),
         ("-1.5", -1.5),
         ("[1, 2]", [1, 2]),
         ("None", None),
