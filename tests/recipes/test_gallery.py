@@ -58,14 +58,30 @@ def shared(label: np.ndarray, frac: float = 1.0) -> np.ndarray:
     return partial @ partial.T > 0
 
 
-@pytest.mark.parametrize("name", ["simclr", "wmse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "simclr",
+        "wmse",
+        "nnclr",
+        "byol",
+        "simsiam",
+        "barlow_twins",
+        "vicreg",
+        "spectral",
+        "dino",
+        "dinov2",
+        "simdinov2",
+    ],
+)
 def test_views_of_one_sample(name: str):
     kronecker = np.kron(np.eye(24), np.ones((2, 2))) > 0
     np.testing.assert_array_equal(graph(name), kronecker)
 
 
-def test_supcon_relates_all_of_one_class():
-    np.testing.assert_array_equal(graph("supcon"), LABEL[:, None] == LABEL)
+@pytest.mark.parametrize("name", ["supcon", "supervised_least_squares"])
+def test_all_of_one_class_are_related(name: str):
+    np.testing.assert_array_equal(graph(name), LABEL[:, None] == LABEL)
 
 
 @pytest.mark.parametrize(("name", "frac"), [("suncet", 0.1), ("semi_supervised", 0.3)])
