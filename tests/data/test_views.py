@@ -16,6 +16,8 @@ SHAPES: dict[str, Shape] = {
     "small-grey": (1, 28, 28),
     "cifar": (3, 32, 32),
     "cifar-wmse": (3, 32, 32),
+    "cifar-vicreg": (3, 32, 32),
+    "cifar-nnclr": (3, 32, 32),
     "photo": (3, 96, 96),
 }
 each_preset = pytest.mark.parametrize("name", SHAPES)
