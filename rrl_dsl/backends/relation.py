@@ -206,8 +206,12 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         columns: Whether the columns are other rows than the rows (`keys=` was given).
 
     Raises:
-        RRLError: RRL406 where the matrix has an impossible shape or dtype.
+        RRLError: RRL406 where the matrix has an impossible shape or dtype, is sparse, or, on the
+            CPU, has a weight that is negative or not finite.
     """
+    if weights.layout != torch.strided:
+        message = f"a graph is a dense matrix, not {weights.layout}".replace("torch.", "")
+        raise error("RRL406", message, hint="pass its `.to_dense()`")
     if weights.ndim != 2:
         raise error("RRL406", f"a graph has shape (n, m), not {tuple(weights.shape)}")
     if weights.is_complex():
@@ -217,6 +221,8 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         message = f"a graph of shape ({n}, {m}) has columns that are not its rows"
         raise error("RRL406", message, hint=f"pass the {m} columns' embeddings as `keys=`")
     device = weights.device
+    if device.type == "cpu":  # to look at them would wait for any other device
+        _check_weights(weights)
     view = torch.zeros(n, dtype=torch.int64, device=device) if view is None else view.to(device)
     if tuple(view.shape) != (n,):
         raise error("RRL406", f"`view` has shape {tuple(view.shape)} for {n} rows")
@@ -225,6 +231,14 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         return DenseRelation(weights, rows)
     others = torch.arange(m, device=device) + n  # ids that no row has
     return DenseRelation(weights, rows, Nodes(others, check=False))
+
+
+def _check_weights(weights: Tensor) -> None:
+    wrong = ~((weights >= 0) & (weights < torch.inf))
+    if bool(wrong.any()):
+        row, column = wrong.nonzero()[0].tolist()
+        message = f"the weight of row {row} and column {column} is {weights[row, column].item():g}"
+        raise error("RRL406", message, hint="weights are finite and not negative")
 
 
 def _occurrence(view: Tensor) -> Tensor:

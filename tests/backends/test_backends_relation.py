@@ -331,8 +331,24 @@ def test_rows_of_a_view_are_numbered_as_they_come():
         (torch.ones(3), "RRL406"),
         (torch.ones(2, 3), "RRL406"),
         (torch.ones(2, 2, dtype=torch.complex64), "RRL406"),
+        (torch.ones(2, 2).to_sparse(), "RRL406"),
     ],
 )
 def test_impossible_matrix_is_refused(weights: Tensor, code: str):
     with pytest.raises(rrl.RRLError, match=code):
         of_matrix(weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_a_negative_weight_is_refused_with_its_place(dtype: torch.dtype):
+    weights = torch.ones(2, 3, dtype=dtype)
+    weights[1, 2] = -2
+    with pytest.raises(rrl.RRLError, match="weight of row 1 and column 2 is -2") as problem:
+        of_matrix(weights, columns=True)
+    assert problem.value.diagnostics[0].hint == "weights are finite and not negative"
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_refused(weight: float):
+    with pytest.raises(rrl.RRLError, match=f"weight of row 0 and column 0 is {weight}"):
+        of_matrix(torch.full((2, 2), weight))
