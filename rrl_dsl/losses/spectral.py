@@ -154,8 +154,8 @@ class Laplacian(_OverRows):
     eigenvalue 0 here.
 
     `constraint=degree` whitens by the degrees D, V^T D 1 = 0 and V^T D V / sum w = I: those of
-    L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). Rows without an edge have no weight
-    in it.
+    L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). D has the sums of the rows of W,
+    where W is asymmetric too, and rows without an edge have no weight in it.
 
     With `normalize=rows` it is the same of the graph with its rows first scaled to sum to 1, whose
     D is 1 for rows with an edge and 0 for others. On `ssl(views=2)` all four agree.
