@@ -175,7 +175,7 @@ class Config(Section):
     batch_size: int = Field(default=256, ge=2, description="Samples a batch, over all devices.")
     micro_batch: int | None = Field(
         default=None,
-        ge=1,
+        ge=2,  # a batch norm has no statistics of one row
         description="Images that go through the encoder at a time; gradients stay those of the "
         "whole batch.",
     )

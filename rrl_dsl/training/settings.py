@@ -195,7 +195,8 @@ def _diagnostics(problems: ValidationError, settings: list[Setting]) -> Iterator
             message = f"there is no setting `{'.'.join(place)}`"
             yield Diagnostic("RRL501", message, span, source, hint)
         else:
-            complaint = problem["msg"][0].lower() + problem["msg"][1:]
+            complaint = problem["msg"].removeprefix("Value error, ")
+            complaint = complaint[0].lower() + complaint[1:]
             message = f"`{name}`: {complaint}, not {problem['input']!r:.60}"
             yield Diagnostic("RRL502", message.replace("input should", "it should"), span, source)
 

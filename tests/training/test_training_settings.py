@@ -34,3 +34,16 @@ def test_the_last_word_wins_and_an_error_points_at_it():
     with pytest.raises(rrl.RRLError, match="epochs=x"):
         resolve(given, {})
     assert resolve(reversed(given), {}).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("mask.ratio=[0.5, 0.1]", "`mask.ratio`: it should be two shares above 0 and below 1"),
+        ("micro_batch=1", "`micro_batch`: it should be greater than or equal to 2, not 1"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_said_in_plain_words(assignment, message):
+    with pytest.raises(rrl.RRLError) as problem:
+        resolve([from_assignment(assignment)], {})
+    assert problem.value.diagnostics[0].message.startswith(message)
