@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import numbers
-import os
-import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -43,9 +40,6 @@ Spaces = Mapping[str, "Tensor | tuple[Tensor, Tensor]"]
 
 _STRATEGIES: Final = ("auto", "dense")
 _TILE: Final = 1024
-_FUSED_PAIRS: Final = 2048 * 2048
-_COMPILERS: Final = {"cuda": ("CC", ("gcc", "clang")), "cpu": ("CXX", ("g++", "clang++"))}
-"""By device, the environment variable and the programs by which torch finds a compiler."""
 
 
 class Samples(Protocol):
@@ -271,13 +265,14 @@ class Program:
         self, rows: Nodes, cols: Nodes, spaces: Spaces | None, epoch: int, step: int
     ) -> Prepared:
         from rrl_dsl.backends import dense
+        from rrl_dsl.backends.fusing import is_fused
 
         device = rows.device
         lookups = self._lookups(device)
         if device.type == "cpu":  # on a device, looking would wait
             self._check_bound(rows, cols, lookups)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
-        fused = _is_fused(self.fused, device, len(rows) * len(cols))
+        fused = is_fused(self.fused, device, len(rows) * len(cols))
         inputs = dense.Inputs(scalars, lookups, fused)
         return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
 
@@ -378,22 +373,6 @@ def _check_graph(recipe: Any) -> None:
     if not isinstance(recipe, Graph):
         message = f"a recipe is a graph, and this is {described(recipe)}"
         raise error("RRL210", message, hint="`rrl.load(path)` reads a file")
-
-
-def _is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
-    """Whether to compile the edge function: as asked, or where that is soon earned back."""
-    on_gpu = device.type == "cuda"
-    variable, compilers = _COMPILERS["cuda" if on_gpu else "cpu"]
-    there = bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
-    if asked is None and not on_gpu:
-        return there and pairs >= _FUSED_PAIRS
-    if not there and asked is not False:
-        lacking = f"there is no compiler, {listing(compilers)}"
-        if asked:
-            message = f"the edges cannot be fused into one kernel: {lacking}"
-            raise error("RRL506", message, hint="install one, or leave `fused=True` out")
-        warnings.warn(f"the edges are not fused into one kernel: {lacking}", stacklevel=4)
-    return there if asked is None else asked
 
 
 def _check_seed(seed: Any) -> None:

@@ -8,7 +8,7 @@ from torch._dynamo.utils import counters
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import dense
-from rrl_dsl.backends.program import _is_fused
+from rrl_dsl.backends.fusing import is_fused
 
 TEXT = """
 param frac = 0.3
@@ -106,14 +106,14 @@ def test_asking_for_a_kernel_without_a_compiler_is_rrl506():
 def test_gpu_without_a_compiler_works_op_by_op_and_says_so():
     gpu = torch.device("cuda")
     with pytest.warns(UserWarning, match="there is no compiler, `gcc` or `clang`"):
-        assert not _is_fused(None, gpu, 4)
-    assert not _is_fused(False, gpu, 4)
+        assert not is_fused(None, gpu, 4)
+    assert not is_fused(False, gpu, 4)
     with pytest.raises(rrl.RRLError):
-        _is_fused(True, gpu, 4)
+        is_fused(True, gpu, 4)
 
 
 def test_gpu_with_a_compiler_of_another_name_is_fused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setenv("CC", "/opt/cc")
-    assert _is_fused(None, torch.device("cuda"), 4)
-    assert not _is_fused(False, torch.device("cuda"), 4)
+    assert is_fused(None, torch.device("cuda"), 4)
+    assert not is_fused(False, torch.device("cuda"), 4)
