@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.losses.outputs import Output
 from rrl_dsl.models.encoder import Outputs
 
@@ -36,8 +37,18 @@ class Bank(nn.Module):
 
         Args:
             nodes: The n rows.
-            outputs: Their embeddings, each (n, d).
+            outputs: Their embeddings, each (n, d), of the same names every time.
+
+        Raises:
+            RRLError: RRL406 where they are of other names than before, or of other rows.
         """
+        if self._nodes is not None and outputs.keys() != self._outputs.keys():
+            message = f"a bank of {listing(self._outputs)} is given {listing(outputs) or 'nothing'}"
+            raise error("RRL406", message, hint="give it the same outputs every time")
+        for name, each in outputs.items():
+            if len(each) != len(nodes):
+                message = f"a bank is given {len(nodes)} rows, and {len(each)} of `{name}`"
+                raise error("RRL406", message)
         added = {name: each.detach()[: self._size] for name, each in outputs.items()}
         nodes = nodes[: self._size]
         if self._nodes is not None:

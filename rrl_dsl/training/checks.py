@@ -41,7 +41,7 @@ def check_loss(program: Program, loss: Loss, config: Config, patch_size: int | N
     faults = [fault for _, term in loss.terms() for fault in _unserved(program, term)]
     for _, term in loss.terms():
         if "patches" in term.needs() and patch_size is None:
-            message = f"`{term.name()}` compares patches, and `{config.backbone}` has none"
+            message = f"`{term.name()}` compares patches, and the backbone has none"
             faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
     if config.local_views.count:
         for call in calls_of(program.graph):

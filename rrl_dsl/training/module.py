@@ -26,6 +26,7 @@ from rrl_dsl.models.heads import Projector
 from rrl_dsl.models.imported import width_of
 from rrl_dsl.models.masking import block_masks
 from rrl_dsl.models.teacher import Centre, Teacher, follow, momentum_at
+from rrl_dsl.training.checks import check_loss
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
 from rrl_dsl.training.parts import parts_of
@@ -67,7 +68,8 @@ class RelationalModule(L.LightningModule):
                 configured one.
 
         Raises:
-            RRLError: RRL502 where the configuration does not fit the images.
+            RRLError: RRL502 where the configuration does not fit the images, RRL404 and RRL424
+                where recipe or model cannot serve the loss.
         """
         super().__init__()
         self.config = config
@@ -76,8 +78,10 @@ class RelationalModule(L.LightningModule):
         self.loss = loss
         self.views = Views(config.augmentation or "cifar", shape, local_views(config, shape))
         self.parts = parts_of(program.requires, loss)
+        chosen = self._backbone(shape, backbone)
+        check_loss(program, loss, config, chosen.patch_size)
         self.encoder = Encoder(
-            self._backbone(shape, backbone),
+            chosen,
             **config.projector.model_dump(),
             prototypes=config.prototypes.count,
             parts=self.parts,
@@ -89,8 +93,7 @@ class RelationalModule(L.LightningModule):
         taken = set(loss.inputs().values())
         self.centre = self._new_centre() if "centre" in taken else None
         self.patch_centre = self._new_centre() if "patch_centre" in taken else None
-        features = self.encoder.backbone.width
-        self.probes = None if classes is None else LinearProbes(features, width, classes)
+        self.probes = None if classes is None else LinearProbes(chosen.width, width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Backbone features (n, width) of float images (n, C, H, W), normalised."""

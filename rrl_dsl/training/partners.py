@@ -105,7 +105,7 @@ class Linked:
                 yield other
 
 
-class Relations:
+class SplitRelations:
     """What a program compares the samples of a split by, epoch by epoch."""
 
     def __init__(self, program: Program, split: Samples) -> None:

@@ -18,7 +18,7 @@ from torch.utils.data import Sampler
 from rrl_dsl.backends.program import Program, Samples
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
-from rrl_dsl.training.partners import Partners, Places, Relations
+from rrl_dsl.training.partners import Partners, Places, SplitRelations
 
 
 class RelationSampler(Sampler[list[int]]):
@@ -68,7 +68,7 @@ class RelationSampler(Sampler[list[int]]):
         """
         self._count = len(split.sample)
         self._seed = program.seed
-        self._relations = Relations(program, split)
+        self._relations = SplitRelations(program, split)
         self._sizes = batch_sizes(self._count, batch_size, world_size)
         self._meet, self._world_size, self._rank = meet, world_size, rank
         self._epoch = 0

@@ -99,20 +99,20 @@ def build(
             patch_size=config.patch_size,
             options=config.backbone_options,
         )
-    with pointing_at(settings, "loss", "backbone", "local_views"):
-        checks.check_loss(program, loss, config, backbone.patch_size)
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
+    classes = len(dataset.class_names["label"])
+    with pointing_at(settings, "loss", "backbone", "local_views"):
+        module = RelationalModule(
+            config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
+        )
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
     with pointing_at(settings, "batch_size"):
         checks.check_batches(program, loss, config, dataset)
     _quiet()
-    classes = len(dataset.class_names["label"])
-    return RelationalModule(
-        config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
-    )
+    return module
 
 
 def train(

@@ -4,7 +4,6 @@ import csv
 from dataclasses import replace
 
 import pytest
-import test_training_ranks as ranks
 import torch
 from PIL import Image
 from rich.console import Console
@@ -210,12 +209,3 @@ def test_each_process_loads_the_fields_of_its_share(zoo, rank):
         place = [known.index(sample) for sample in nodes.sample.tolist()]
         for name, field in zoo.train.fields.items():
             torch.testing.assert_close(nodes.fields[name], field[place], equal_nan=True)
-
-
-@pytest.mark.slow
-def test_two_ranks_relate_by_fields_as_one_process_does(tmp_path, monkeypatch):
-    recipe = "ssl() | (similarity(pixels) | threshold(0.9)) | knn(2, space=pixels)"
-    script = ranks.SCRIPT.replace("ssl() | supervised(frac=0.3) | corrupt(fpr=0.02)", recipe)
-    assert recipe in script
-    monkeypatch.setattr(ranks, "SCRIPT", script)
-    ranks.test_two_ranks_learn_what_one_process_learns(tmp_path)

@@ -8,6 +8,8 @@ import rrl_dsl as rrl
 from rrl_dsl.data.batches import loader
 from rrl_dsl.models.bank import Bank
 from rrl_dsl.models.teacher import Centre, momentum_at
+from rrl_dsl.training.config import Config, LocalViews
+from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.parts import parts_of
 
 CPU = torch.device("cpu")
@@ -222,7 +224,8 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "ssl(views=2)",
             "dinov2",
             {"backbone": "small"},
-            "RRL424 `ibot` compares patches, and `small` has none | use `--set backbone=vit-micro`",
+            "RRL424 `ibot` compares patches, and the backbone has none | "
+            "use `--set backbone=vit-micro`",
         ),
         (
             "supervised()",
@@ -273,3 +276,20 @@ def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeyp
         "`suncet` wants weights of 0 and 1, and `similarity(field=pixels"
     )
     assert "threshold" in found.hint
+
+
+def test_a_module_of_one_s_own_refuses_what_the_command_line_refuses():
+    config = Config(backbone="small", augmentation="digits", local_views=LocalViews(count=2))
+    program = rrl.compile("ssl(views=2) | knn(3, space=teacher)")
+    with pytest.raises(rrl.RRLError) as problem:
+        RelationalModule(config, program, rrl.losses.create("ibot"), shape=(1, 8, 8))
+    assert [each.code for each in problem.value.diagnostics] == ["RRL424", "RRL424"]
+
+
+def test_a_bank_keeps_the_same_outputs_from_first_to_last():
+    bank = Bank(5)
+    bank.push(rows(0, 3), {"projection": torch.zeros(3, 2)})
+    for outputs in ({"backbone": torch.zeros(3, 2)}, {}, {"projection": torch.zeros(2, 2)}):
+        with pytest.raises(rrl.RRLError, match="bank") as problem:
+            bank.push(rows(3, 3), outputs)
+        assert problem.value.diagnostics[0].code == "RRL406"

@@ -13,6 +13,10 @@ CASES = {
         "recipe": "ssl() | supervised(frac=0.3) | corrupt(fpr=0.02)",
         "loss": "simclr",
     },
+    "fields": {
+        "recipe": "ssl() | (similarity(pixels) | threshold(0.9)) | knn(2, space=pixels)",
+        "loss": "simclr",
+    },
     "teacher and bank": {
         # two whole batches: of a part, ranks would keep other rows
         "recipe": "ssl(views=2) | knn(3, space=teacher, bank=800, query=other)",
