@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -112,8 +112,19 @@ class Loss(ABC):
         return tuple(part for part in get_args(Part) if part in found)
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
-        """The losses that it is a weighted sum of: itself, unless it is a sum."""
+        """The losses that it is a weighted sum of, with their weights: itself, unless it is a sum.
+
+        They may be sums in their turn; see `flat_terms`.
+        """
         return ((1.0, self),)
+
+    def flat_terms(self) -> Sequence[tuple[float, Loss]]:
+        """The terms, with every sum among them multiplied out: losses that are no sums."""
+        return ((1.0, self),)
+
+    def summed(self, value: Callable[[Loss], Tensor]) -> Tensor:
+        """The weighted sum of the values of its flat terms, a scalar."""
+        return torch.stack([weight * value(term) for weight, term in self.flat_terms()]).sum()
 
     def least_rows(self, width: int) -> int:
         """How many rows of each view a batch must have for embeddings of this width."""

@@ -56,11 +56,11 @@ def needs_in_words(loss: type[Loss]) -> list[str]:
     if plain is None:
         return ["depends on its options"]
     needs: list[str] = list(plain.needs())
-    if any(term.binary for _, term in plain.terms()):
+    if any(term.binary for _, term in plain.flat_terms()):
         needs.append("weights of 0 and 1")
-    if any(term.symmetric for _, term in plain.terms()):
+    if any(term.symmetric for _, term in plain.flat_terms()):
         needs.append("no columns but the rows")
-    if (views := max(term.views for _, term in plain.terms())) > 1:
+    if (views := max(term.views for _, term in plain.flat_terms())) > 1:
         needs.append(f"{views} views")
     if (rows := plain.least_rows(WIDTH)) > 1:
         needs.append(f"{rows} rows a view at width {WIDTH}")

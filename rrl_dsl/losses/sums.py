@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
@@ -21,22 +20,28 @@ class Composite(Loss):
 
     @abstractmethod
     def terms(self) -> Sequence[tuple[float, Loss]]:
-        """The weights and the losses."""
+        """The weights and the losses, sums among them."""
+
+    def flat_terms(self) -> Sequence[tuple[float, Loss]]:
+        """See `Loss.flat_terms`."""
+        return [
+            (weight * own, term) for weight, loss in self.terms() for own, term in loss.flat_terms()
+        ]
 
     def inputs(self) -> Mapping[str, Output]:
         """What the terms take, each by its output's name."""
-        outputs = (each for _, term in self.terms() for each in term.inputs().values())
+        outputs = (each for _, term in self.flat_terms() for each in term.inputs().values())
         return {output: output for output in outputs}
 
     def least_rows(self, width: int) -> int:
         """What the most demanding term wants."""
-        return max(term.least_rows(width) for _, term in self.terms())
+        return max(term.least_rows(width) for _, term in self.flat_terms())
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
         """What each term leaves out."""
         return {
             f"{term.name()}/{reason}": share
-            for _, term in self.terms()
+            for _, term in self.flat_terms()
             for reason, share in term.skipped(relation).items()
         }
 
@@ -53,11 +58,7 @@ class Composite(Loss):
 
         Where they take different ones, use `over`.
         """
-        values = [
-            weight * term(relation, z, keys=keys, view=view, **others)
-            for weight, term in self.terms()
-        ]
-        return torch.stack(values).sum()
+        return self.summed(lambda term: term(relation, z, keys=keys, view=view, **others))
 
     def value(
         self, relation: Relation, z: Tensor, keys: Tensor, *others: Any, **named: Any
@@ -72,8 +73,7 @@ class Composite(Loss):
         columns: Mapping[Output, Tensor] | None = None,
     ) -> Tensor:
         """The sum, each term over the outputs that it takes."""
-        values = [weight * term.over(relation, outputs, columns) for weight, term in self.terms()]
-        return torch.stack(values).sum()
+        return self.summed(lambda term: term.over(relation, outputs, columns))
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -38,8 +38,8 @@ def check_loss(program: Program, loss: Loss, config: Config, patch_size: int | N
         RRLError: RRL404 for what a term of the loss wants of the recipe, RRL424 for what it or the
             recipe wants of the model.
     """
-    faults = [fault for _, term in loss.terms() for fault in _unserved(program, term)]
-    for _, term in loss.terms():
+    faults = [fault for _, term in loss.flat_terms() for fault in _unserved(program, term)]
+    for _, term in loss.flat_terms():
         if "patches" in term.needs() and patch_size is None:
             message = f"`{term.name()}` compares patches, and the backbone has none"
             faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
@@ -91,7 +91,7 @@ def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
         raise error("RRL502", message)
     smallest = _smallest_batch(config, dataset)
-    for _, term in loss.terms():
+    for _, term in loss.flat_terms():
         least = term.least_rows(config.projector.out)
         if smallest < least:
             message = (

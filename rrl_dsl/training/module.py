@@ -302,7 +302,7 @@ class RelationalModule(L.LightningModule):
             SPACES[each] for each in self.program.requires.spaces if each in SPACES
         }
         if self.program.requires.bank:
-            kept |= {compared(term)[1] for _, term in self.loss.terms()}
+            kept |= {compared(term)[1] for _, term in self.loss.flat_terms()}
         return kept | ({"projection"} if "bank" in self.loss.needs() else set())
 
     def _to_keep(self, outputs: Outputs, whole: int) -> Outputs:

@@ -49,18 +49,11 @@ class Relations:
 
     def value(self, loss: Loss) -> Tensor:
         """The loss over the rows, each term over the relation of what it compares; a scalar."""
-        values = []
-        for weight, term in loss.terms():
-            z, keys = compared(term)
-            columns = None
-            if self.bank is not None:
-                columns = {keys: torch.cat([self.outputs[keys], self.bank[1][keys]])}
-            values.append(weight * term.over(self.between(z, keys), self.outputs, columns))
-        return torch.stack(values).sum()
+        return loss.summed(self._of_one)
 
     def skipped(self, loss: Loss) -> dict[str, Tensor]:
         """The shares of rows that the loss leaves out, by term where it has several."""
-        terms = loss.terms()
+        terms = loss.flat_terms()
         return {
             reason if len(terms) == 1 else f"{term.name()}/{reason}": share
             for _, term in terms
@@ -77,6 +70,14 @@ class Relations:
     def whole_rows(self) -> tuple[Nodes, Nodes, dict[str, tuple[Tensor, Tensor]]]:
         """The rows of whole views, the columns beside them, and both their vectors by space."""
         return self._sides(True, True)
+
+    def _of_one(self, loss: Loss) -> Tensor:
+        """A loss that is no sum."""
+        z, keys = compared(loss)
+        columns = None
+        if self.bank is not None:
+            columns = {keys: torch.cat([self.outputs[keys], self.bank[1][keys]])}
+        return loss.over(self.between(z, keys), self.outputs, columns)
 
     def _relate(self, rows_whole: bool, cols_whole: bool) -> Relation:
         rows, cols, spaces = self._sides(rows_whole, cols_whole)
@@ -113,7 +114,7 @@ class Relations:
         return len(self.outputs[output]) < len(self.nodes)
 
 
-def compared(term: Loss) -> tuple[Output, Output]:
-    """The outputs that a loss compares: of its rows and of its columns."""
-    inputs: Mapping[str, Output] = term.inputs()
+def compared(loss: Loss) -> tuple[Output, Output]:
+    """The outputs that a loss which is no sum compares: of its rows and of its columns."""
+    inputs: Mapping[str, Output] = loss.inputs()
     return inputs["z"], inputs.get("keys", inputs["z"])

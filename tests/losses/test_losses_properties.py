@@ -69,10 +69,10 @@ def weights(loss, *, dtype=torch.float64, seed=0):
     """Random weights with empty rows; of 0 and 1, and symmetric, where the loss wants that."""
     generator = torch.Generator().manual_seed(seed)
     found = torch.rand(ROWS, ROWS, generator=generator).to(torch.float64)
-    if any(term.symmetric for _, term in loss.terms()):
+    if any(term.symmetric for _, term in loss.flat_terms()):
         found = torch.maximum(found, found.T)
     found = found.where(found > 0.7, 0.0)
-    if any(term.binary for _, term in loss.terms()):
+    if any(term.binary for _, term in loss.flat_terms()):
         found = (found > 0).to(found.dtype)
     found[::7] = found[:, ::7] = 0
     return found.to(dtype)
@@ -135,7 +135,7 @@ OWN_COLUMNS = {
 @every_loss
 def test_self_is_the_same_row_wherever_its_column_stands(name, options):
     loss = create(name, **options)
-    if any(term.symmetric for _, term in loss.terms()):
+    if any(term.symmetric for _, term in loss.flat_terms()):
         pytest.skip("it has no columns but its rows")
     if reason := excepted(OWN_COLUMNS, name, options):
         pytest.skip(reason)
