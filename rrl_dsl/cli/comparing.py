@@ -11,12 +11,12 @@ import typer
 
 from rrl_dsl.cli.output import output, print_facts, print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
-    Batch,
+    BatchSize,
     DataDirectory,
+    DataSetName,
     Download,
     Epoch,
     Json,
-    Nodes,
     Parameters,
     Seed,
     columns_of,
@@ -39,8 +39,8 @@ def diff(
     one: Annotated[Path, typer.Argument(help="A recipe file.", metavar="ONE", show_default=False)],
     other: Annotated[Path, typer.Argument(help="Another.", metavar="OTHER", show_default=False)],
     param: Parameters = None,
-    nodes: Nodes = "digits",
-    batch: Batch = 256,
+    dataset: DataSetName = "digits",
+    batch_size: BatchSize = 256,
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
@@ -60,11 +60,11 @@ def diff(
 
     before, after = _graphs_of((one, other), parameters_of(param))
     lines, unseen = tree_difference(before, after), out_of_sight(before, after)
-    columns = columns_of(nodes, data_dir, download)
+    columns = columns_of(dataset, data_dir, download)
     faults = list(dict.fromkeys([*lacking(before, columns), *lacking(after, columns)]))
     changes = None
     if not faults:
-        changes = edge_changes(before, after, columns, samples=batch, seed=seed, epoch=epoch)
+        changes = edge_changes(before, after, columns, samples=batch_size, seed=seed, epoch=epoch)
     if json:
         print_json(
             {
@@ -82,7 +82,7 @@ def diff(
     if changes is None:
         print_not_known(faults)
     else:
-        _print_changes(changes, nodes)
+        _print_changes(changes, dataset)
 
 
 def _graphs_of(paths: Sequence[Path], params: Mapping[str, Scalar]) -> list[Graph]:

@@ -11,13 +11,13 @@ import typer
 
 from rrl_dsl.cli.output import errors, output, print_diagnostic, print_json, print_text
 from rrl_dsl.cli.recipes import (
-    Batch,
+    BatchSize,
     DataDirectory,
+    DataSetName,
     Download,
     Epoch,
     Expression,
     Json,
-    Nodes,
     Parameters,
     RecipeFile,
     Seed,
@@ -59,8 +59,8 @@ def compile_recipe(
             show_default=False,
         ),
     ] = None,
-    nodes: Nodes = _DATASET,
-    batch: Batch = 256,
+    dataset: DataSetName = _DATASET,
+    batch_size: BatchSize = 256,
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
@@ -82,21 +82,21 @@ def compile_recipe(
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:
         print_program(source, program)
-    columns = columns_of(nodes, data_dir, download)
+    columns = columns_of(dataset, data_dir, download)
     drawn = show or out is not None
     faults = lacking(program.graph, columns)
-    if faults and (drawn or nodes != _DATASET):
+    if faults and (drawn or dataset != _DATASET):
         raise RRLError(faults)
-    figures = None if faults else _figures(program, columns, batch, epoch)
+    figures = None if faults else _figures(program, columns, batch_size, epoch)
     if not json:
         for fault in faults:
             print_diagnostic(fault.as_warning())
         if figures is not None:
             _print_figures(figures)
     console = errors() if json else output()
-    exported = out is not None and _exported(program, columns, batch, epoch, out, console)
+    exported = out is not None and _exported(program, columns, batch_size, epoch, out, console)
     if show or (drawn and not exported):
-        samples = min(batch, PICTURE_SAMPLES)
+        samples = min(batch_size, PICTURE_SAMPLES)
         sample = picture_of(source, program.graph, columns, samples, seed=seed, epoch=epoch)
         picture = out or Path(f"{Path(source.name).stem if recipe else 'graph'}.png")
         _draw(program.graph, sample, show, None if exported else picture, console)

@@ -12,13 +12,13 @@ import typer
 
 from rrl_dsl.cli.output import output, print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
-    Batch,
+    BatchSize,
     DataDirectory,
+    DataSetName,
     Download,
     Epoch,
     Expression,
     Json,
-    Nodes,
     Parameters,
     Seed,
     columns_of,
@@ -43,8 +43,8 @@ def explain(
     ] = None,
     expression: Expression = None,
     param: Parameters = None,
-    nodes: Nodes = "digits",
-    batch: Batch = 256,
+    dataset: DataSetName = "digits",
+    batch_size: BatchSize = 256,
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
@@ -70,8 +70,8 @@ def explain(
 
     source = source_of(None if what is None else Path(what), expression)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
-    columns = columns_of(nodes, data_dir, download)
-    found = explain_program(program, columns, samples=batch, epoch=epoch)
+    columns = columns_of(dataset, data_dir, download)
+    found = explain_program(program, columns, samples=batch_size, epoch=epoch)
     if json:
         print_json(_record(found))
         return

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 import typer
 
 from rrl_dsl import __version__
 from rrl_dsl.cli import checking, comparing, compiling, explaining, reference, serving, training
+from rrl_dsl.cli.usage import Verb
 
 app = typer.Typer(
     name="rrl-dsl",
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("check")(checking.check)
-app.command("fmt")(checking.fmt)
-app.command("explain")(explaining.explain)
-app.command("diff")(comparing.diff)
-app.command("compile")(compiling.compile_recipe)
-app.command("train")(training.train)
-app.command("losses")(reference.losses)
-app.command("builtins")(reference.builtins)
-app.command("lsp")(serving.lsp)
+_VERBS: Final[dict[str, Callable[..., None]]] = {
+    "check": checking.check,
+    "fmt": checking.fmt,
+    "explain": explaining.explain,
+    "diff": comparing.diff,
+    "compile": compiling.compile_recipe,
+    "train": training.train,
+    "losses": reference.losses,
+    "builtins": reference.builtins,
+    "lsp": serving.lsp,
+}
+for name, verb in _VERBS.items():
+    app.command(name, cls=Verb)(verb)
 
 
 @app.callback(invoke_without_command=True)

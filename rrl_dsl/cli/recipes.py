@@ -26,13 +26,13 @@ Expression = Annotated[
 Parameters = Annotated[
     list[str] | None, typer.Option("--param", help="NAME=VALUE for a `param`; repeatable.")
 ]
-NODES_HELP: Final = (
+DATASET_HELP: Final = (
     "The data set to take rows from: digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, "
     "npz:PATH."
 )
-Nodes = Annotated[str, typer.Option(help=NODES_HELP)]
-BATCH_HELP: Final = "Samples a batch."
-Batch = Annotated[int, typer.Option(min=2, help=BATCH_HELP)]
+DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
+BATCH_SIZE_HELP: Final = "Samples a batch."
+BatchSize = Annotated[int, typer.Option(min=2, help=BATCH_SIZE_HELP)]
 Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
 Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed.")]
 DataDirectory = Annotated[

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from rrl_dsl.cli.output import output, print_diagnostic, print_text
 from rrl_dsl.cli.recipes import (
-    BATCH_HELP,
-    NODES_HELP,
+    BATCH_SIZE_HELP,
+    DATASET_HELP,
     DataDirectory,
     Download,
     Parameters,
@@ -29,18 +29,15 @@ if TYPE_CHECKING:
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
 
-_KEYS: Final = {"--nodes": "dataset", "--batch": "batch_size"}
-"""Settings that have another name than their flag, which is called as in the other verbs."""
-
 
 def train(
     recipe: RecipeFile = None,
     loss: Annotated[
         str | None, typer.Option(help="The loss: see `rrl-dsl losses`.", show_default="simclr")
     ] = None,
-    nodes: Annotated[str | None, typer.Option(help=NODES_HELP, show_default="digits")] = None,
+    dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help=BATCH_HELP)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help=BATCH_SIZE_HELP)] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
     seed: Annotated[
@@ -70,9 +67,9 @@ def train(
     """
     flags: dict[str, Any] = {
         "--loss": loss,
-        "--nodes": nodes,
+        "--dataset": dataset,
         "--epochs": epochs,
-        "--batch": batch,
+        "--batch-size": batch_size,
         "--devices": devices,
         "--precision": precision,
         "--seed": seed,
@@ -102,7 +99,7 @@ def _settings(
     settings = from_yaml(config) if config else []
     settings += [from_assignment(text) for text in assignments or []]
     settings += [
-        from_flag(flag, (_KEYS.get(flag, flag.removeprefix("--").replace("-", "_")),), value)
+        from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
         for flag, value in flags.items()
     ]
     settings += [

@@ -133,11 +133,18 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [*ordered[: MAX_DIAGNOSTICS - 1], note]
 
 
+def folded(word: str) -> str:
+    """The word without its case and without the signs between its parts: `NT-Xent` is `ntxent`."""
+    return re.sub(r"[-_. ]", "", word).lower()
+
+
 def nearest(word: str, known: Sequence[str], *, likeness: float = 0.6) -> str | None:
     """The known word nearest to `word`, or None where none is as like as that, from 0 to 1."""
     import difflib  # costs more than the rest of this module, and only a mistake needs it
 
     candidates = known[:_CANDIDATES]  # comparing with thousands would take seconds
+    if same := [each for each in candidates if folded(each) == folded(word) != ""]:
+        return same[0]
     found = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=likeness)
     return found[0] if found else None
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeVar
 
-from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import did_you_mean, error, folded, listing
+from rrl_dsl.language.other_names import LOSSES
 from rrl_dsl.losses.base import Loss
 
 ENTRY_POINTS = "rrl_dsl.losses"
@@ -67,7 +68,8 @@ def find(name: str) -> type[Loss]:
         found.setdefault(_load(point), _package(point))
     if not found:
         known = names()
-        hint = did_you_mean(name, known) or f"losses are {listing(known)}"
+        meant = LOSSES.get(folded(name), name)
+        hint = did_you_mean(meant, known) or f"losses are {listing(known)}"
         raise error("RRL407", f"there is no loss called `{name}`", hint=hint)
     if len(found) > 1:
         one, *others = found.values()

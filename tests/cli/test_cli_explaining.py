@@ -88,7 +88,7 @@ def test_rewriting_is_shown_before_and_after(cli):
 
 def test_scope_and_needs_of_every_kind(cli):
     text = "knn(3, space=pixels) | knn(2) | near(label, 1) | topk(5)"
-    result = cli("explain", "-e", text, "--batch", "32")
+    result = cli("explain", "-e", text, "--batch-size", "32")
     for words in (
         "an edge depends on the whole batch",
         "the number field `label`",
@@ -117,7 +117,7 @@ def test_epoch_batch_and_parameters_matter(cli):
     assert figures(curriculum)["edges"] == pytest.approx(1)
     assert figures(curriculum, "--epoch", "20")["edges"] > 50
     assert figures(curriculum, "--epoch", "10", "--param", "epochs=10")["edges"] > 50
-    assert figures("-e", "ssl() | all()", "--batch", "10")["edges"] == 19
+    assert figures("-e", "ssl() | all()", "--batch-size", "10")["edges"] == 19
 
 
 def test_explain_as_json(cli):

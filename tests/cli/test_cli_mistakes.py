@@ -51,15 +51,15 @@ def test_a_bad_configuration_is_explained(cli, tmp_path, monkeypatch, text, code
 @pytest.mark.parametrize(
     ("text", "flags", "shown"),
     [
-        ("ssl() | near(time, 3)", "--batch 32", None),
-        ("ssl() | near(time, 3)", "--nodes digits --batch 32", "--nodes digits"),
-        ("supervised()", "--loss barlow --batch 32", "--loss barlow"),
-        ("ssl()", "--loss 'simclr + dinov2' --batch 32", "--loss simclr + dinov2"),
+        ("ssl() | near(time, 3)", "--batch-size 32", None),
+        ("ssl() | near(time, 3)", "--dataset digits --batch-size 32", "--dataset digits"),
+        ("supervised()", "--loss barlow --batch-size 32", "--loss barlow"),
+        ("ssl()", "--loss 'simclr + dinov2' --batch-size 32", "--loss simclr + dinov2"),
         ("ssl()", "--set local_views.count=2 --set augmentation=plain", "augmentation=plain"),
-        ("ssl()", "--precision 16-mixed --batch 32", "--precision 16-mixed"),
-        ("ssl()", "--set accelerator=gpu --precision 32 --batch 32", "accelerator=gpu"),
-        ("ssl()", "--nodes digits --batch 3000", "--batch 3000"),
-        ("ssl() & near(label, 0) - all()", "--nodes digits --batch 32", "--batch 32"),
+        ("ssl()", "--precision 16-mixed --batch-size 32", "--precision 16-mixed"),
+        ("ssl()", "--set accelerator=gpu --precision 32 --batch-size 32", "accelerator=gpu"),
+        ("ssl()", "--dataset digits --batch-size 3000", "--batch-size 3000"),
+        ("ssl() & near(label, 0) - all()", "--dataset digits --batch-size 32", "--batch-size 32"),
     ],
 )
 def test_errors_before_training_point_at_the_setting_that_they_are_about(
@@ -85,7 +85,7 @@ def test_errors_before_training_point_at_the_setting_that_they_are_about(
         (("compile", "-e", "supervised(labels=fine)", "--show"), "RRL401"),
         (("compile", "-e", "ssl()", "--out", "graph.bmp"), "RRL507"),
         (("compile", "-e", "ssl()", "--out", "nowhere/graph.png"), "RRL507"),
-        (("compile", "-e", "ssl()", "--nodes", "digts"), "RRL411"),
+        (("compile", "-e", "ssl()", "--dataset", "digts"), "RRL411"),
         (("train", "a.rrl", "--set", "epochs"), "RRL503"),
         (("train", "a.rrl", "--set", "epochs=x"), "RRL502"),
         (("train", "a.rrl", "--set", "projecter.out=3"), "RRL501"),
@@ -156,5 +156,5 @@ def test_pairs_may_name_what_an_archive_tests_on(cli, tmp_path):
     np.savez(tmp_path / "mine.npz", images=images, label=label, split=split)
     (tmp_path / "links.csv").write_text("a,b\n0,3\n")
     (tmp_path / "mine.rrl").write_text('pairs("links.csv")\n')
-    result = cli("compile", "mine.rrl", "--nodes", "npz:mine.npz", "--json")
+    result = cli("compile", "mine.rrl", "--dataset", "npz:mine.npz", "--json")
     assert not json.loads(result.out)["faults"]

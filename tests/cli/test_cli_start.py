@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from rrl_dsl.cli.main import app
+from rrl_dsl.language.other_names import LOSSES, SETTINGS
+from rrl_dsl.losses import names
+from rrl_dsl.training.config import setting_names
 
 ROOT = Path(__file__).parents[2]
 VERBS = {command.name: command.callback for command in app.registered_commands}
@@ -52,9 +55,76 @@ def test_every_example_of_the_help_runs(cli, tmp_path, monkeypatch, example):
 @pytest.mark.parametrize("verb", ON_DATA)
 def test_one_thing_has_one_name_in_every_verb(cli, verb):
     shown = cli(verb, "--help").out
-    for option in ("--nodes", "--batch", "--seed", "--param", "--data-dir", "--download"):
+    for option in ("--dataset", "--batch-size", "--seed", "--param", "--data-dir", "--download"):
         assert f" {option} " in shown, option
-    assert not re.search("--dataset|--batch-size", shown)
+    assert not re.search("--nodes|--batch ", shown)
+    assert cli(verb, "-h").out == shown
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("--nodes", "--dataset"),
+        ("--data", "--dataset"),
+        ("--batch", "--batch-size"),
+        ("--BatchSize=3", "--batch-size"),
+        ("--lr", "--set optimiser.lr=…"),
+        ("--learning-rate=0.1", "--set optimiser.lr=…"),
+        ("--wd", "--set optimiser.weight_decay=…"),
+        ("--optimizer", "--set optimiser=…"),
+        ("--gpu", "--set accelerator=gpu"),
+        ("--gpus", "--devices"),
+        ("--fp16", "--precision 16-mixed"),
+        ("--output", "--out"),
+        ("--num-workers", "--set workers=…"),
+        ("--max_epochs", "--epochs"),
+        ("--checkpoint", "--resume"),
+        ("--temperature", "--set loss.temperature=…"),
+        ("--arch", "--set backbone=…"),
+        ("--backbone", "--set backbone=…"),  # a setting without a flag of its own
+        ("--weight-decay", "--set optimiser.weight_decay=…"),
+        ("--sampler.meet", "--set sampler.meet=…"),
+    ],
+)
+def test_what_the_field_calls_an_option_leads_to_its_name_here(cli, option, meant):
+    result = cli("train", "a.rrl", option)
+    assert result.code == 2
+    assert f"No such option: {option.partition('=')[0]}. Write `{meant}`." in result.err
+
+
+@pytest.mark.parametrize("verb", ON_DATA)
+def test_an_option_is_said_where_the_verb_has_it(cli, verb):
+    assert "Write `--dataset`" in cli(verb, "a.rrl", "--nodes", "digits").err
+    assert ("optimiser.lr" in cli(verb, "a.rrl", "--lr", 1).err) == (verb == "train")
+
+
+@pytest.mark.parametrize(
+    ("loss", "meant"),
+    [
+        ("ntxent", "simclr"),
+        ("NT-Xent", "simclr"),
+        ("nt_xent", "simclr"),
+        ("InfoNCE", "simclr"),
+        ("SimCLR", "simclr"),
+        ("barlow_twins", "barlow"),
+        ("BarlowTwins", "barlow"),
+        ("W-MSE", "wmse"),
+        ("X-CLR", "xclr"),
+    ],
+)
+def test_what_the_field_calls_a_loss_leads_to_its_name_here(cli, tmp_path, loss, meant):
+    (tmp_path / "a.rrl").write_text("ssl()\n")
+    for words in (("losses", loss), ("train", "a.rrl", "--loss", f"dino + {loss}")):
+        if loss.isidentifier() or words[0] == "losses":
+            assert f"did you mean `{meant}`?" in cli(*words).err
+
+
+def test_every_other_name_of_a_setting_leads_to_one_that_there_is():
+    known = setting_names()
+    for setting in SETTINGS.values():
+        assert setting.partition("=")[0] in [*known, "loss", "loss.temperature"]
+    assert set(LOSSES.values()) <= set(names())
+    assert not LOSSES.keys() & set(names())
 
 
 @pytest.mark.parametrize("verb", ["compile", "explain"])
@@ -68,19 +138,19 @@ def test_a_data_set_is_fetched_where_that_is_asked_for(cli, tmp_path, monkeypatc
         return digits.columns()
 
     monkeypatch.setattr(registry, "columns", columns)
-    given = ("-e", "ssl()", "--nodes", "cifar10", "--data-dir", "there")
+    given = ("-e", "ssl()", "--dataset", "cifar10", "--data-dir", "there")
     assert cli(verb, *given).code == cli(verb, *given, "--download").code == 0
     assert asked == [("cifar10", Path("there"), download) for download in (False, True)]
 
 
 def test_train_takes_its_data_set_and_batch_by_those_names(cli, tmp_path):
     (tmp_path / "a.rrl").write_text("ssl()\n")
-    result = cli("train", "a.rrl", "--nodes", "digts")
-    assert "1 | --nodes digts" in result.err
+    result = cli("train", "a.rrl", "--dataset", "digts")
+    assert "1 | --dataset digts" in result.err
     assert "RRL411" in result.err
-    result = cli("train", "a.rrl", "--batch", "100000")
+    result = cli("train", "a.rrl", "--batch-size", "100000")
     assert "RRL502" in result.err
-    assert "1 | --batch 100000" in result.err
+    assert "1 | --batch-size 100000" in result.err
 
 
 def test_what_stands_indented_stays_so_in_a_narrow_terminal(cli, monkeypatch):

@@ -37,7 +37,7 @@ def test_show_draws_in_the_terminal_and_writes_a_picture(cli, tmp_path):
 
 
 def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_path):
-    result = cli("compile", "-e", "supervised()", "--batch", 100, "--out", "graph.npz")
+    result = cli("compile", "-e", "supervised()", "--batch-size", 100, "--out", "graph.npz")
     assert (result.code, "written   graph.npz" in result.out) == (0, True)
     with np.load(tmp_path / "graph.npz") as found:
         same = found["label_label"][:, None] == found["label_label"]

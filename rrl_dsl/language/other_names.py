@@ -1,0 +1,78 @@
+"""What other programs and papers call the settings and losses of this project.
+
+They are not names here: an error that meets one of them says the name that is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rrl_dsl.language.diagnostics import folded
+
+_SETTINGS: Final = {
+    "dataset": "data nodes data_name train_data data_file",
+    "data_dir": "root data_root data_path data_folder",
+    "image_size": "img_size resize input_size",
+    "workers": "num_workers n_workers",
+    "loss": "criterion objective loss_fn method",
+    "loss.temperature": "temperature temp tau",
+    "backbone": "arch architecture model encoder network",
+    "projector.hidden": "proj_hidden_dim",
+    "projector.out": "proj_output_dim proj_dim projection_dim embedding_dim out_dim",
+    "projector.layers": "proj_layers",
+    "predictor.hidden": "pred_hidden_dim",
+    "teacher.momentum": "ema base_tau momentum_teacher",
+    "prototypes.count": "num_prototypes n_prototypes",
+    "bank": "queue queue_size memory_bank",
+    "local_views.count": "local_crops num_local_crops local_crops_number num_small_crops",
+    "optimiser.name": "opt optim optimizer",
+    "optimiser.lr": "lr learning_rate base_lr max_lr",
+    "optimiser.weight_decay": "wd decay",
+    "optimiser.warmup": "warmup warmup_epochs",
+    "augmentation": "aug augment augmentations transform transforms",
+    "epochs": "max_epochs num_epochs n_epochs",
+    "batch_size": "batch bs train_batch_size batch_size_per_gpu",
+    "micro_batch": "micro_batch_size gradient_cache",
+    "seed": "random_seed random_state",
+    "accelerator": "device",
+    "accelerator=gpu": "gpu cuda use_gpu",
+    "accelerator=cpu": "cpu no_cuda",
+    "devices": "gpus num_gpus n_gpus num_devices world_size nproc_per_node",
+    "precision": "dtype",
+    "precision=16-mixed": "amp fp16 half mixed_precision",
+    "precision=bf16-mixed": "bf16",
+}
+_OPTIONS: Final = {
+    "--out": "output output_dir out_dir save save_dir log_dir run_dir file",
+    "--resume": "checkpoint ckpt ckpt_path resume_from resume_from_checkpoint restart",
+    "--config": "cfg config_file yaml settings",
+    "--expression": "expr recipe text",
+    "--param": "params parameter parameters",
+    "--show": "draw plot picture visualize",
+    "--set": "override option setting",
+}
+_LOSSES: Final = {
+    "simclr": "ntxent info_nce nt_xent_loss info_nce_loss contrastive",
+    "supcon": "supervised_contrastive sup_con_loss",
+    "barlow": "barlow_twins",
+    "wmse": "whitening whitening_mse",
+    "xclr": "x_sample x_sample_contrastive",
+    "spectral": "spectral_contrastive",
+    "laplacian": "eigenmaps laplacian_eigenmaps",
+    "projection": "least_squares",
+    "simdino": "simdinov2",
+}
+
+
+def _names(table: dict[str, str]) -> dict[str, str]:
+    return {folded(other): name for name, others in table.items() for other in others.split()}
+
+
+SETTINGS: Final = _names(_SETTINGS)
+"""Another name, folded -> the setting as `--set` takes it, some with the value that is meant."""
+
+OPTIONS: Final = _names(_OPTIONS)
+"""Another name, folded -> the option of the command line that is no setting."""
+
+LOSSES: Final = _names(_LOSSES)
+"""Another name, folded -> the loss."""
