@@ -114,7 +114,7 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
-    from rrl_dsl.training.presets import defaults
+    from rrl_dsl.training.presets import configuration
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
 
@@ -126,7 +126,7 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
         loss = create_loss(wanted.loss.name, **wanted.loss.options)
     with pointing_at(settings, "dataset"):
         data = load_data(wanted)
-    config = resolve(settings, defaults(loss, data.shape, data.augmentation))
+    config = configuration(settings, data.shape, data.augmentation)
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
     module = build(graph, config, data, settings)

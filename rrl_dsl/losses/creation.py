@@ -12,7 +12,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -29,19 +29,87 @@ _WORDS = {"true": True, "false": False}
 _PLACE = re.compile(r"""("[^"]*"|'[^']*')|(?<=\w):(?=[^\W\d])""")
 
 
+@dataclass(frozen=True)
+class Term:
+    """A loss of a text: its weight, its name, and the options behind it.
+
+    Attributes:
+        at: Where it stands in a sum; None for a name alone.
+    """
+
+    weight: float
+    name: str
+    options: Mapping[str, Any]
+    at: tuple[Source, Span] | None = None
+
+    def loss(self) -> Loss:
+        """The loss with these options.
+
+        Raises:
+            RRLError: As `create`.
+        """
+        try:
+            return _built(self.name, self.options)
+        except RRLError as problem:
+            if self.at is None:
+                raise
+            source, span = self.at
+            raise RRLError(
+                replace(each, source=source, span=span) for each in problem.diagnostics
+            ) from None
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        name = f"{self.name}({options})" if options else self.name
+        return name if self.weight == 1 else f"{self.weight!r}*{name}"
+
+
 def create(name: str, **options: Any) -> Loss:
     """The loss of that name with these options, or a weighted sum of losses.
 
     Args:
         name: A name, or a sum such as `dino + 0.1*koleo` or `simclr(temperature=0.1) + vicreg`.
-        options: Those of one loss; in a sum they stand behind its names.
+        options: Those of one loss, before those in its brackets; in a sum they stand behind its
+            names.
 
     Raises:
         RRLError: As `find`; RRL408 for an option that does not fit, RRL423 for a sum that cannot
             be read.
     """
-    if _is_sum(name):
-        return _parse(name, options)
+    weighted = tuple((term.weight, term.loss()) for term in read(name, options))
+    if len(weighted) == 1 and weighted[0][0] == 1:
+        return weighted[0][1]
+    return Sum(weighted)
+
+
+def read(text: str, options: Mapping[str, Any]) -> list[Term]:
+    """The losses of a text, with their options.
+
+    Args:
+        text: A name, or an expression.
+        options: Further options, where it is one loss.
+
+    Raises:
+        RRLError: RRL408 where there are options beside a sum, RRL423 where it cannot be read.
+    """
+    if not _is_sum(text):
+        return [Term(1.0, text, dict(options))]
+    source = Source(text, "loss")
+    try:
+        tree = ast.parse(_without_colons(text.strip()), mode="eval").body
+        terms = list(_Reader(source).terms(tree, 1.0))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
+    if not options:
+        return terms
+    if len(terms) > 1 or terms[0].weight != 1:
+        first = next(iter(options))
+        message = f"`{text}` is a sum, and `{first}` could be an option of each of its losses"
+        raise error("RRL408", message, hint=f"write it behind a name: `NAME({first}=…)`")
+    return [replace(terms[0], options={**terms[0].options, **options})]
+
+
+def _built(name: str, options: Mapping[str, Any]) -> Loss:
     loss = find(name)
     try:
         return loss(**options)
@@ -54,31 +122,6 @@ def _is_sum(text: str) -> bool:
     return any(sign in text for sign in _SIGNS)
 
 
-def _parse(text: str, options: Mapping[str, Any]) -> Loss:
-    """The loss that an expression says; a single loss where it is one.
-
-    Args:
-        text: The expression.
-        options: Must be empty: options stand behind the names.
-
-    Raises:
-        RRLError: RRL423 where it cannot be read, else as `create`, with the place in the text.
-    """
-    if options:
-        first = next(iter(options))
-        message = f"`{text}` is a sum, and `{first}` could be an option of each of its losses"
-        raise error("RRL408", message, hint=f"write it behind a name: `NAME({first}=…)`")
-    source = Source(text, "loss")
-    try:
-        tree = ast.parse(_without_colons(text.strip()), mode="eval").body
-        terms = tuple(_Reader(source).terms(tree, 1.0))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
-    if len(terms) == 1 and terms[0][0] == 1.0:
-        return terms[0][1]
-    return Sum(terms)
-
-
 class _Reader:
     """Reads the nodes of one expression."""
 
@@ -89,7 +132,7 @@ class _Reader:
         lines = self._encoded.splitlines(keepends=True)
         self._starts = list(accumulate(map(len, lines), initial=0))
 
-    def terms(self, node: ast.expr, weight: float) -> Iterator[tuple[float, Loss]]:
+    def terms(self, node: ast.expr, weight: float) -> Iterator[Term]:
         match node:
             case ast.BinOp(left, ast.Add(), right):
                 yield from self.terms(left, weight)
@@ -99,9 +142,9 @@ class _Reader:
             ):
                 yield from self.terms(factor, self._weight(number, weight))
             case ast.Name() | ast.Attribute():
-                yield weight, self._loss(node, node, {})
+                yield self._term(weight, node, node, [])
             case ast.Call(ast.Name() | ast.Attribute() as name, [], keywords):
-                yield weight, self._loss(node, name, self._options(keywords))
+                yield self._term(weight, node, name, keywords)
             case ast.Call(ast.Name() | ast.Attribute(), [first, *_]):
                 raise self._fault(first, "an option has its name before it: `NAME=VALUE`")
             case ast.BinOp(_, ast.Sub(), _):
@@ -133,17 +176,13 @@ class _Reader:
         except (ValueError, TypeError):
             raise self._fault(node, "an option is a number, a word, true or false") from None
 
-    def _loss(self, node: ast.expr, name: ast.expr, options: dict[str, Any]) -> Loss:
+    def _term(
+        self, weight: float, node: ast.expr, name: ast.expr, keywords: Sequence[ast.keyword]
+    ) -> Term:
         written = self._source.text[slice(*self._span(name))]
         if _is_sum(written):
             raise self._fault(node, "a loss is a name, or a place like `package.module:Class`")
-        try:
-            return create(written, **options)
-        except RRLError as problem:
-            span = self._span(node)
-            raise RRLError(
-                replace(each, source=self._source, span=span) for each in problem.diagnostics
-            ) from None
+        return Term(weight, written, self._options(keywords), (self._source, self._span(node)))
 
     def _fault(self, node: ast.expr | ast.keyword, message: str) -> RRLError:
         return _unreadable(self._source, self._span(node), message)

@@ -7,10 +7,16 @@ backbone in a minute on two processor cores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from rrl_dsl.losses import Loss
+from rrl_dsl.losses import Loss, create
+from rrl_dsl.losses.creation import read
+from rrl_dsl.losses.registry import find
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.config import Loss as LossSettings
+from rrl_dsl.training.settings import Setting, resolve
 
 Settings = dict[str, Any]
 
@@ -47,7 +53,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
     "simclr": _CONTRASTIVE,
     "suncet": _CONTRASTIVE,
     "supcon": {**_CONTRASTIVE, "optimiser": {"name": "sgd", "lr": 0.4, "weight_decay": 1e-5}},
-    "wmse": {**_WHITENED, "loss": {"name": "wmse", "detach": "later"}},
+    "wmse": {**_WHITENED, "loss": {"detach": "later"}},
     "laplacian": _WHITENED,
     "projection": _WHITENED,
     "nnclr": {
@@ -61,13 +67,13 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
         "projector": _WIDE,
         "augmentation": "cifar",
-        "loss": {"name": "barlow", "scale": 0.1, "redundancy": 0.0051},
+        "loss": {"scale": 0.1, "redundancy": 0.0051},
     },
     "vicreg": {
         "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
         "projector": _WIDE,
         "augmentation": "cifar-vicreg",
-        "loss": {"name": "vicreg", "variance_over_views": "sum"},
+        "loss": {"variance_over_views": "sum"},
     },
     "byol": {
         "optimiser": {"name": "lars", "lr": 1.0, "weight_decay": 1e-5},
@@ -82,8 +88,8 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "predictor": {"hidden": 512},
         "augmentation": "cifar",
     },
-    "dino": {**_DISTILLED, "loss": {"name": "dino", **_WARM_TEACHER}},
-    "dinov2": {**_DISTILLED, "loss": {"name": "dinov2", **_WARM_TEACHER}, "backbone": "vit-tiny"},
+    "dino": {**_DISTILLED, "loss": {**_WARM_TEACHER}},
+    "dinov2": {**_DISTILLED, "loss": {**_WARM_TEACHER}, "backbone": "vit-tiny"},
     "simdino": {**_DISTILLED, "backbone": "vit-tiny"},
 }
 """Loss -> settings for colour images; a loss that is not here starts from simclr's."""
@@ -112,29 +118,70 @@ _SMALL_PATCHES: Final[Settings] = {
 
 SMALL_GREY: Final[Mapping[str, Settings]] = {
     # patches of 2 x 2 pixels say little of each other
-    "dinov2": {**_SMALL_PATCHES, "loss": {"name": "dinov2", "ibot": 0.3}},
+    "dinov2": {**_SMALL_PATCHES, "loss": {"ibot": 0.3}},
     "ibot": _SMALL_PATCHES,
     "simdino": _SMALL_PATCHES,
 }
 """Loss -> what is different for small grey images."""
 
 
+def configuration(
+    settings: Sequence[Setting], shape: tuple[int, int, int], augmentation: str
+) -> Config:
+    """The configuration of a run: what suits loss and images, overlaid by what the user set.
+
+    Every loss of a sum starts from the loss options of its own preset, everything else from the
+    preset of the first.
+
+    Args:
+        settings: What the user set.
+        shape: (C, H, W) of the images.
+        augmentation: The preset of views that the data set asks for.
+
+    Raises:
+        RRLError: As `resolve` and `rrl_dsl.losses.create`.
+    """
+    wanted = resolve(settings, {}).loss
+    loss = create(wanted.name, **wanted.options)
+    chosen = resolve(settings, defaults(loss, shape, augmentation))
+    return chosen.model_copy(update={"loss": with_preset(wanted, shape)})
+
+
 def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Settings:
-    """The settings to start from; for a sum of losses those of its first.
+    """The settings to start from, but for the loss; for a sum of losses those of its first.
 
     Args:
         loss: The loss.
         shape: (C, H, W) of the images.
-        augmentation: The preset that the data set asks for.
+        augmentation: The preset of views that the data set asks for.
     """
-    grey = shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE
-    presets = SMALL_GREY if grey else CIFAR
+    presets = _presets(shape)
     known = [term.name() for term in (loss, loss.terms()[0][1]) if term.name() in presets]
     chosen = dict(presets[known[0]] if known else presets.get("simclr", {}))
-    if not known or known[0] != loss.name():
-        chosen.pop("loss", None)  # its options would be another's
-    if grey:
+    chosen.pop("loss", None)
+    if presets is SMALL_GREY:
         return {**_SMALL_GREY, **chosen, "augmentation": augmentation}
     if augmentation != "cifar":
         chosen["augmentation"] = augmentation
     return {**_COLOUR, **chosen}
+
+
+def with_preset(loss: LossSettings, shape: tuple[int, int, int]) -> LossSettings:
+    """A loss with the options of its preset where the user set no other.
+
+    Args:
+        loss: The loss, or a sum of losses.
+        shape: (C, H, W) of the images.
+    """
+    presets = _presets(shape)
+    terms = []
+    for term in read(loss.name, loss.options):
+        preset = presets.get(find(term.name).name(), {})
+        terms.append(replace(term, options={**preset.get("loss", {}), **term.options}))
+    if len(terms) == 1 and terms[0].weight == 1:
+        return LossSettings(name=terms[0].name, **terms[0].options)
+    return LossSettings(name=" + ".join(map(str, terms)))
+
+
+def _presets(shape: tuple[int, int, int]) -> Mapping[str, Settings]:
+    return SMALL_GREY if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE else CIFAR

@@ -3,6 +3,7 @@
 import pytest
 
 import rrl_dsl as rrl
+from rrl_dsl.training.presets import configuration
 from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, resolve
 
 
@@ -47,3 +48,49 @@ def test_a_value_that_does_not_fit_is_said_in_plain_words(assignment, message):
     with pytest.raises(rrl.RRLError) as problem:
         resolve([from_assignment(assignment)], {})
     assert problem.value.diagnostics[0].message.startswith(message)
+
+
+COLOUR = (3, 32, 32)
+
+
+def on_colour(*assignments):
+    """The loss of a run on colour images, with its options as given."""
+    settings = [from_assignment(each) for each in assignments]
+    config = configuration(settings, COLOUR, "cifar")
+    return rrl.losses.create(config.loss.name, **config.loss.options)
+
+
+@pytest.mark.parametrize(
+    ("brackets", "assignments"),
+    [
+        ("barlow(redundancy=0.01)", ["loss=barlow", "loss.redundancy=0.01"]),
+        ("barlow(redundancy=0.01)", ["loss.name=barlow(redundancy=0.02)", "loss.redundancy=0.01"]),
+        ("vicreg(invariance=3)", ["loss=vicreg", "loss.invariance=3"]),
+        ("wmse(slice=32)", ["loss=wmse", "loss.slice=32"]),
+        ("dino(temperature=0.2)", ["loss=dino", "loss.temperature=0.2"]),
+        ("1.0*dino", ["loss=dino"]),
+        ("(barlow)", ["loss=barlow"]),
+        ("simdino(rate=mean)", ["loss=simdino", "loss.rate=mean"]),
+    ],
+)
+def test_options_in_brackets_are_options_set_one_by_one(brackets, assignments):
+    assert on_colour(f"loss={brackets}") == on_colour(*assignments)
+
+
+def test_options_in_brackets_keep_the_others_of_the_preset():
+    create = rrl.losses.create
+    found = on_colour("loss=barlow(redundancy=0.01)")
+    assert found == create("barlow", redundancy=0.01, scale=0.1)
+    assert on_colour("loss=barlow(scale=1)") == create("barlow", redundancy=0.0051, scale=1)
+
+
+def test_each_loss_of_a_sum_starts_from_its_own_preset():
+    warm = "teacher_temperature=0.07, warmup_teacher_temperature=0.04, warmup_epochs=50"
+    found = on_colour("loss=0.5*dino(temperature=0.2) + vicreg + simclr")
+    expected = f"0.5*dino(temperature=0.2, {warm}) + vicreg(variance_over_views=sum) + simclr"
+    assert found == rrl.losses.create(expected)
+
+
+def test_an_option_beside_a_sum_is_refused():
+    with pytest.raises(rrl.RRLError, match="is a sum"):
+        on_colour("loss=barlow + simclr", "loss.redundancy=0.01")
