@@ -1,8 +1,9 @@
 """Views: what augmentation makes of a batch of images, on the device that holds them.
 
 A preset is a function from the shape of an image to a module that augments a batch, float
-(n, C, H, W) within [0, 1], each image by parameters of its own. To add one, register it here or
-in any module that is imported before training:
+(n, C, H, W) within [0, 1], each image by parameters of its own; or to a list of modules, for one
+view each, and again from the first where there are more views. To add one, register it here or in
+any module that is imported before training:
 
     @preset("mirrored", mean=(0.5,), std=(0.25,))
     def mirrored(shape: Shape) -> nn.Module:
@@ -21,9 +22,10 @@ from kornia import augmentation
 from torch import Tensor, nn
 
 from rrl_dsl.data.dataset import Shape
+from rrl_dsl.data.jitter import ColorJitter
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
-Build = Callable[[Shape], nn.Module]
+Build = Callable[[Shape], nn.Module | list[nn.Module]]
 Scale = tuple[float, float]
 """The least and the largest share of an image's area that a crop shows."""
 BuildLocal = Callable[[Shape, Scale], nn.Module]
@@ -34,7 +36,8 @@ class Preset:
     """How to draw views of a kind of image.
 
     Attributes:
-        build: From the shape of an image to the module that augments a batch.
+        build: From the shape of an image to the module that augments a batch, or to one for each
+            view.
         mean: What is subtracted of every channel, scaled to [0, 1]; one value serves any
             number of channels.
         std: What the channels are then divided by.
@@ -97,13 +100,14 @@ class Views(nn.Module):
                 f"augmentation `{name}` is for images of {len(chosen.mean)} channels, "
                 f"and these have {shape[0]}",
             )
-        self.augment = chosen.build(shape)
-        self.augment_local: nn.Module | None = None
+        built = chosen.build(shape)
+        self.augment = nn.ModuleList(built if isinstance(built, list) else [built])
+        self.augment_local: nn.ModuleList | None = None
         if local is not None:
             if chosen.local is None:
                 raise error("RRL502", f"augmentation `{name}` has no local views")
             side, scale = local
-            self.augment_local = chosen.local((shape[0], side, side), scale)
+            self.augment_local = nn.ModuleList([chosen.local((shape[0], side, side), scale)])
         self.register_buffer("mean", torch.tensor(chosen.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(chosen.std)[:, None, None], persistent=False)
 
@@ -141,9 +145,11 @@ class Views(nn.Module):
         with _without_autocast(images.device):
             return self._normalise(_unit(images))
 
-    def _drawn(self, augment: nn.Module, images: Tensor, count: int, seed: int) -> Tensor:
+    def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
-            return self._normalise(augment(_unit(images).repeat(count, 1, 1, 1)))
+            whole = _unit(images)
+            views = [augment[view % len(augment)](whole) for view in range(count)]
+            return self._normalise(torch.cat(views))
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
@@ -158,7 +164,7 @@ def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
 
 
 def _colour_local(shape: Shape, scale: Scale) -> nn.Module:
-    return nn.Sequential(*_colour(shape, scale), _blur(shape, kernel=9))
+    return _colour(shape, scale, blur=9)
 
 
 @preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
@@ -182,52 +188,79 @@ def small_grey(shape: Shape) -> nn.Module:
     )
 
 
+# solo-learn's, scripts/pretrain/cifar/augmentations and, of W-MSE and VICReg, the method's own file
+
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
 @preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
 def cifar(shape: Shape) -> nn.Module:
-    """The "symmetric" augmentation of solo-learn for CIFAR: every view by the same strong one."""
-    return nn.Sequential(*_colour(shape, (0.08, 1.0)), _blur(shape, kernel=9))
+    """`symmetric`: every view by the same strong one."""
+    return _colour(shape, blur=9)
+
+
+@preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+def cifar_weak(shape: Shape) -> nn.Module:
+    """`symmetric_weak`: colours change half as much."""
+    return _colour(shape, jitter=(0.4, 0.4, 0.4, 0.1), blur=9)
+
+
+@preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+def cifar_asymmetric(shape: Shape) -> list[nn.Module]:
+    """`asymmetric`: no blur, and every second view may be solarised."""
+    return [_colour(shape, jitter=_MILD), _colour(shape, jitter=_MILD, solarize=0.2)]
 
 
 @preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
 def cifar_wmse(shape: Shape) -> nn.Module:
-    """For W-MSE on CIFAR: milder crops and no blur."""
-    return nn.Sequential(*_colour(shape, (0.2, 1.0)))
+    """W-MSE's: milder crops and no blur."""
+    return _colour(shape, (0.2, 1.0))
 
 
 @preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
 def cifar_vicreg(shape: Shape) -> nn.Module:
-    """For VICReg on CIFAR: milder crops."""
-    return nn.Sequential(*_colour(shape, (0.2, 1.0)), _blur(shape, kernel=9))
-
-
-@preset("cifar-nnclr", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
-def cifar_nnclr(shape: Shape) -> nn.Module:
-    """For NNCLR on CIFAR: colours change less."""
-    colour = _colour(shape, (0.08, 1.0), jitter=(0.4, 0.4, 0.2, 0.1))
-    return nn.Sequential(*colour, _blur(shape, kernel=9))
+    """VICReg's: milder crops, no blur, and a few views are solarised."""
+    return _colour(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
 
 
 @preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_colour_local)
 def photo(shape: Shape) -> nn.Module:
-    """For photographs: as for CIFAR, with SimCLR's blur over a tenth of the image."""
-    tenth = min(shape[1:]) // 20 * 2 + 1
-    return nn.Sequential(*_colour(shape, (0.08, 1.0)), _blur(shape, kernel=max(9, tenth)))
+    """For photographs: as `cifar`, with SimCLR's blur over a tenth of the image."""
+    return _colour(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
+
+
+_Jitter = tuple[float, float, float, float]
+_MILD: Final[_Jitter] = (0.4, 0.4, 0.2, 0.1)
 
 
 def _colour(
     shape: Shape,
-    scale: Scale,
-    jitter: tuple[float, float, float, float] = (0.8, 0.8, 0.8, 0.2),
-) -> list[nn.Module]:
-    return [
+    scale: Scale = (0.08, 1.0),
+    *,
+    jitter: _Jitter = (0.8, 0.8, 0.8, 0.2),
+    blur: int | None = None,
+    solarize: float = 0.0,
+) -> nn.Module:
+    """Crop, colour jitter, grey, blur, solarisation and flip, as SimCLR and BYOL have them.
+
+    Args:
+        shape: (C, H, W) of the views.
+        scale: Of the crop.
+        jitter: How much brightness, contrast, saturation and hue change.
+        blur: The side of the kernel in pixels; None for no blur.
+        solarize: The share of views that are solarised.
+    """
+    modules = [
         _crop(shape, scale),
-        augmentation.ColorJitter(*jitter, p=0.8),
+        ColorJitter(*jitter, p=0.8),
         augmentation.RandomGrayscale(p=0.2),
-        augmentation.RandomHorizontalFlip(),
     ]
+    if blur is not None:
+        modules.append(_blur(shape, blur))
+    if solarize:  # what is at least half as bright as white is inverted
+        half, none = (0.5, 0.5), (0.0, 0.0)
+        modules.append(augmentation.RandomSolarize(half, none, p=solarize))
+    return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
 
 
 def _crop(shape: Shape, scale: Scale) -> nn.Module:

@@ -61,7 +61,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "projector": {"hidden": 2048, "out": 256, "norm": True, "layers": 3},
         "predictor": {"hidden": 4096},
         "bank": 65536,
-        "augmentation": "cifar-nnclr",
+        "augmentation": "cifar-asymmetric",
     },
     "barlow": {
         "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from kornia import augmentation
+from PIL import Image, ImageOps
 from torch import Tensor, nn
+from torchvision.transforms.v2 import functional
 
 from rrl_dsl.data.dataset import Shape
 from rrl_dsl.data.digits import load as load_digits
-from rrl_dsl.data.views import PRESETS, Preset, Views
+from rrl_dsl.data.jitter import ColorJitter
+from rrl_dsl.data.views import PRESETS, Preset, Views, cifar_vicreg
 from rrl_dsl.language.diagnostics import RRLError
 
 SHAPES: dict[str, Shape] = {
@@ -17,7 +23,8 @@ SHAPES: dict[str, Shape] = {
     "cifar": (3, 32, 32),
     "cifar-wmse": (3, 32, 32),
     "cifar-vicreg": (3, 32, 32),
-    "cifar-nnclr": (3, 32, 32),
+    "cifar-weak": (3, 32, 32),
+    "cifar-asymmetric": (3, 32, 32),
     "photo": (3, 96, 96),
 }
 each_preset = pytest.mark.parametrize("name", SHAPES)
@@ -151,6 +158,50 @@ def test_grey_presets_take_colour_but_not_the_other_way_round() -> None:
     assert Views("digits", (3, 8, 8))(noise((3, 8, 8)), 1, seed=0).shape == (6, 3, 8, 8)
     with pytest.raises(RRLError, match=r"\[RRL502\].*`cifar` is for images of 3 channels"):
         Views("cifar", (1, 32, 32))
+
+
+def test_colours_change_as_torchvision_s_in_an_order_of_each_image_s_own() -> None:
+    images, jitter = noise((3, 6, 6), count=96) / 255, ColorJitter(0.4, 0.4, 0.4, 0.1, p=1.0)
+    torch.manual_seed(0)
+    found = jitter(images)
+    names = ("brightness", "contrast", "saturation", "hue")
+    factors = [jitter._params[f"{name}_factor"].tolist() for name in names]
+    orders = set()
+    for number, image in enumerate(images):
+        for order in permutations(range(4)):
+            changed = image
+            for step in order:
+                adjust = getattr(functional, f"adjust_{names[step]}")
+                changed = adjust(changed, factors[step][number])
+            if torch.allclose(changed, found[number], atol=1e-4):
+                orders.add(order)
+                break
+        else:
+            pytest.fail(f"no order of the operations makes image {number}")
+    assert len(orders) > 12
+
+
+def test_the_second_view_alone_is_solarised_where_they_are_asymmetric() -> None:
+    white = torch.full((400, 3, 8, 8), 255, dtype=torch.uint8)
+    views = Views("cifar-asymmetric", (3, 8, 8))
+    black = (views(white, 4, seed=0) < -1.7).flatten(1).all(dim=1).view(4, 400)
+    first, second, third, fourth = black.float().mean(dim=1).tolist()
+    assert first == third == 0
+    assert 0.05 < second < 0.25
+    assert 0.05 < fourth < 0.25
+
+
+def test_solarisation_is_pillow_s() -> None:
+    values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
+    [solarize] = [
+        each
+        for each in cifar_vicreg((3, 16, 16)).modules()
+        if isinstance(each, augmentation.RandomSolarize)
+    ]
+    solarize.p_batch, solarize.p = 1.0, 1.0
+    found = solarize(values / 255)
+    expected = np.asarray(ImageOps.solarize(Image.fromarray(values[0].permute(1, 2, 0).numpy())))
+    assert np.array_equal((found[0].permute(1, 2, 0) * 255).round().byte().numpy(), expected)
 
 
 def test_an_unknown_preset_has_a_suggestion() -> None:
