@@ -23,6 +23,8 @@ class Nodes:
         view: int64 (n,), non-negative view numbers.
         labels: Label field -> int64 (n,); -1 means unknown.
         fields: Other fields -> numbers (n,) or vectors (n, d), integer or floating; NaN is missing.
+        check: Whether to look at values, here and where a program relates the rows; None for
+            where they are on the CPU.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Nodes:
                 only where the rows are on the CPU.
 
         Raises:
-            RRLError: RRL402 where the columns do not fit together or hold impossible values.
+            RRLError: RRL402 where the columns do not fit together or hold impossible values, or
+                where two rows of one sample differ in a label or another field.
         """
+        self.check = check
         self.sample = _integers("sample", sample)
         if self.sample.ndim != 1:
             raise error("RRL402", f"`sample` wants shape (n,), not {tuple(self.sample.shape)}")
@@ -54,8 +58,14 @@ class Nodes:
         self.view = self._column("view", zeros)
         self.labels = {name: self._column(name, value) for name, value in (labels or {}).items()}
         self.fields = {name: self._field(name, value) for name, value in (fields or {}).items()}
-        if check if check is not None else self.device.type == "cpu":
+        if self.checked:
             self._check_values()
+            self._check_agreement()
+
+    @property
+    def checked(self) -> bool:
+        """Whether values are looked at."""
+        return self.device.type == "cpu" if self.check is None else self.check
 
     @property
     def device(self) -> torch.device:
@@ -125,23 +135,27 @@ class Nodes:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Nodes:
         """The rows that a function makes of every column."""
-        return Nodes(
+        return self._derived(
             change(self.sample),
             change(self.view),
             {name: change(value) for name, value in self.labels.items()},
             {name: change(value) for name, value in self.fields.items()},
-            check=False,
         )
 
     def followed_by(self, others: Nodes) -> Nodes:
         """These rows and then others, which carry the same columns."""
-        return Nodes(
+        return self._derived(
             torch.cat([self.sample, others.sample]),
             torch.cat([self.view, others.view]),
             {name: torch.cat([value, others.labels[name]]) for name, value in self.labels.items()},
             {name: torch.cat([value, others.fields[name]]) for name, value in self.fields.items()},
-            check=False,
         )
+
+    def _derived(self, *columns: Any) -> Nodes:
+        """Nodes of columns that were looked at before."""
+        nodes = Nodes(*columns, check=False)
+        nodes.check = self.check
+        return nodes
 
     def _column(self, name: str, value: Any) -> Tensor:
         column = _integers(name, value)
@@ -180,6 +194,24 @@ class Nodes:
             if not column.is_floating_point() and bool((_int64(column).abs() > _FARTHEST).any()):
                 message = f"the field `{name}` has an integer beyond 2^62"
                 raise error("RRL402", message, hint="give it as a floating-point number")
+
+    def _check_agreement(self) -> None:
+        """Two rows of one sample share every label and field."""
+        order = self.sample.argsort(stable=True)
+        again = (self.sample[order].diff() == 0).nonzero().flatten()
+        one, other = order[again], order[again + 1]
+        if not len(again):
+            return
+        for name, column in [*self.labels.items(), *self.fields.items()]:
+            a, b = column[one], column[other]
+            differs = (a != b) & ~((a != a) & (b != b))  # NaN is missing in both
+            differs = differs if differs.ndim == 1 else differs.any(dim=1)
+            if bool(differs.any()):
+                at = int(differs.nonzero()[0])
+                i, j = int(one[at]), int(other[at])
+                message = f"`{name}` differs in rows {i} and {j}, both of sample {self.sample[i]}"
+                hint = "the views of a sample share its labels and fields; other samples, other ids"
+                raise error("RRL402", message, hint=hint)
 
     def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
         yield "sample", self.sample, 0

@@ -256,7 +256,8 @@ EXPLANATIONS: Final = MappingProxyType(
         ),
         "RRL402": _E(
             "The columns of `Nodes` do not fit together, or hold what cannot be: ids and views are "
-            "whole numbers from 0, labels from -1 (unknown), fields are finite or NaN (missing)."
+            "whole numbers from 0, labels from -1 (unknown), fields are finite or NaN (missing). "
+            "The views of a sample have the same labels and fields."
         ),
         "RRL403": _E(
             "The recipe looks at the whole data set (`supervised(per_class=…)`, `geodesic`, "
@@ -324,6 +325,12 @@ EXPLANATIONS: Final = MappingProxyType(
         "RRL424": _E(
             "The loss compares what this model does not have, such as the embeddings of patches of "
             "a network without patches, or it wants a relation that the recipe does not give."
+        ),
+        "RRL425": _E(
+            "`ssl(views=2)` relates two views of a sample, and the rows that are related have one "
+            "view number alone. Two rows with the same sample and view are the same row, which "
+            "is not related with itself, so a loss would train on nothing. Number the views: "
+            "`Nodes(ids.repeat(2), view=torch.arange(2).repeat_interleave(len(ids)))`."
         ),
         # 5xx configuration and runs
         "RRL501": _E("A key of the configuration is unknown."),

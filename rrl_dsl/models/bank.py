@@ -73,12 +73,11 @@ class Bank(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        nodes = self._nodes
-        columns = {} if nodes is None else dict(vars(nodes))
-        return {"nodes": columns, "outputs": self._outputs}
+        columns = {} if self._nodes is None else vars(self._nodes)
+        return {"nodes": dict(columns), "outputs": self._outputs}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Takes up what a checkpoint kept."""
         columns = state["nodes"]
-        self._nodes = Nodes(**columns, check=False) if columns else None
+        self._nodes = Nodes(**columns) if columns else None
         self._outputs = dict(state["outputs"])
