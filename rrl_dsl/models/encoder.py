@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,7 @@ class Encoder(nn.Module):
         self,
         backbone: Backbone,
         *,
-        hidden: int,
-        out: int,
-        norm: bool,
-        layers: int,
+        projector: Callable[[int], Projector],
         prototypes: int,
         parts: Collection[Part],
     ) -> None:
@@ -32,24 +29,18 @@ class Encoder(nn.Module):
 
         Args:
             backbone: The backbone.
-            hidden: The width of the projector's layers but the last.
-            out: The width of the embeddings.
-            norm: Whether batch norms follow the projector's layers.
-            layers: How many linear layers the projector has.
+            projector: From the number of features to a fresh projector.
             prototypes: How many prototypes there are, where some are needed.
             parts: What is needed; `prototypes` and `patches` add heads.
         """
         super().__init__()
-
-        def projector() -> Projector:
-            return Projector(backbone.width, hidden, out, norm, layers)
-
         self.backbone = backbone
-        self.projector = projector()
+        self.projector = projector(backbone.width)
+        out = self.projector.width
         scored, patched = "prototypes" in parts, "patches" in parts
         self.prototypes = Prototypes(out, prototypes) if scored else None
         # heads of their own, as in DINOv2: the statistics of patches are others
-        self.patch_projector = projector() if patched else None
+        self.patch_projector = projector(backbone.width) if patched else None
         self.patch_prototypes = Prototypes(out, prototypes) if scored and patched else None
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Outputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,36 +12,64 @@ from torch.nn.utils import parametrizations
 
 from rrl_dsl.language.diagnostics import error
 
+Activation = Literal["relu", "gelu"]
+OutputNorm = Literal["none", "affine", "plain"]
+
+_ACTIVATIONS: Final[dict[Activation, type[nn.Module]]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
 
 class Projector(nn.Sequential):
-    """A multi-layer perceptron from backbone features to the space of the loss."""
+    """A multi-layer perceptron from backbone features to the space of the loss.
 
-    def __init__(self, width: int, hidden: int, out: int, norm: bool, layers: int = 2) -> None:
-        """A projector of `layers` linear layers with ReLU between them.
+    Attributes:
+        width: The width of what comes out.
+    """
+
+    width: int
+
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        out: int,
+        norm: bool,
+        layers: int = 2,
+        activation: Activation = "relu",
+        output_norm: OutputNorm = "none",
+    ) -> None:
+        """A projector of `layers` linear layers with activations between them.
 
         Args:
             width: The number of features that go in.
             hidden: The width of every layer but the last.
             out: The width of the last layer.
             norm: Whether batch normalisation follows every layer but the last.
-            layers: The number of linear layers, at least 1.
+            layers: The number of linear layers; with 0, features come out as they go in.
+            activation: What follows every layer but the last.
+            output_norm: Whether batch normalisation follows the last layer, and whether it learns
+                a scale and an offset (`affine`) or not (`plain`).
 
         Raises:
-            RRLError: RRL502, if a number is below 1.
+            RRLError: RRL502, if there are fewer than 0 layers, or another number is below 1.
         """
-        sizes = {"width": width, "hidden": hidden, "out": out, "layers": layers}
-        for name, size in sizes.items():
+        for name, size in {"width": width, "hidden": hidden, "out": out}.items():
             if size < 1:
                 raise error("RRL502", f"the projector's `{name}` must be at least 1, not {size}")
+        if layers < 0:
+            raise error("RRL502", f"the projector's `layers` must be at least 0, not {layers}")
+        super().__init__()
+        self.width = out if layers else width
+        if not layers:
+            return
         widths = [width, *[hidden] * (layers - 1)]
-        modules: list[nn.Module] = []
         for wide, narrow in pairwise(widths):
-            # the norm has an offset of its own
-            modules.append(nn.Linear(wide, narrow, bias=not norm))
+            self.append(nn.Linear(wide, narrow, bias=not norm))  # a norm has its own offset
             if norm:
-                modules.append(nn.BatchNorm1d(narrow))
-            modules.append(nn.ReLU(inplace=True))
-        super().__init__(*modules, nn.Linear(widths[-1], out))
+                self.append(nn.BatchNorm1d(narrow))
+            self.append(_ACTIVATIONS[activation]())
+        self.append(nn.Linear(widths[-1], out, bias=output_norm == "none"))
+        if output_norm != "none":
+            self.append(nn.BatchNorm1d(out, affine=output_norm == "affine"))
 
 
 class Prototypes(nn.Module):

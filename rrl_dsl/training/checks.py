@@ -79,8 +79,17 @@ def _is_binary(call: Call) -> bool:
     return call.signature.kind != "source" or call.signature.binary(call.arguments)
 
 
-def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet) -> None:
+def check_batches(
+    program: Program, loss: Loss, config: Config, dataset: DataSet, width: int
+) -> None:
     """Refuses batches that the loss, the devices or the data set cannot serve.
+
+    Args:
+        program: The recipe.
+        loss: The loss.
+        config: The configuration.
+        dataset: The data.
+        width: The width of the embeddings.
 
     Raises:
         RRLError: RRL404 where the recipe relates nothing in them, RRL405 where they are too small
@@ -92,14 +101,15 @@ def check_batches(program: Program, loss: Loss, config: Config, dataset: DataSet
         raise error("RRL502", message)
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
-        least = term.least_rows(config.projector.out)
+        least = term.least_rows(width)
         if smallest < least:
             message = (
-                f"`{term.name()}` on {config.projector.out} dimensions wants batches of at least "
+                f"`{term.name()}` on {width} dimensions wants batches of at least "
                 f"{least} samples, not {smallest}"
             )
             larger = f"use `--set batch_size={least}`" if config.batch_size < least else _NEAR_EQUAL
-            raise error("RRL405", message, hint=f"{larger}, or a smaller `projector.out`")
+            narrower = "a smaller `projector.out`" if config.projector.layers else "a projector"
+            raise error("RRL405", message, hint=f"{larger}, or {narrower}")
     share = config.batch_size // config.devices
     loader(dataset.train, share, shuffle=True, world_size=config.devices, drop_last=True)
     _check_relates(program, config, dataset)

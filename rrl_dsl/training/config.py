@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
+from rrl_dsl.models.heads import Activation, OutputNorm
 
 
 class Section(BaseModel):
@@ -41,6 +42,11 @@ class Optimiser(Section):
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Of sgd and lars.")
     trust: float = Field(default=0.02, gt=0, description="LARS's trust coefficient.")
+    scale_lr: bool = Field(
+        default=False,
+        description="Whether `lr` and `probe.lr` are those of a batch of 256, and are multiplied "
+        "by `batch_size` / 256.",
+    )
     warmup: int = Field(default=10, ge=0, description="Epochs until the peak learning rate.")
 
 
@@ -50,7 +56,15 @@ class Projector(Section):
     hidden: int = Field(default=2048, ge=1, description="The width of its layers but the last.")
     out: int = Field(default=256, ge=1, description="The width of the embeddings.")
     norm: bool = Field(default=False, description="Whether batch norms follow its layers.")
-    layers: int = Field(default=2, ge=1, description="How many linear layers.")
+    layers: int = Field(default=2, ge=0, description="How many linear layers; 0 for no projector.")
+    activation: Activation = Field(
+        default="relu", description="Between its layers: `relu` or `gelu`."
+    )
+    output_norm: OutputNorm = Field(
+        default="none",
+        description="The batch norm behind its last layer: `none`, `affine` (with a scale and an "
+        "offset that are learned) or `plain`.",
+    )
 
 
 class Predictor(Section):
@@ -59,6 +73,9 @@ class Predictor(Section):
     hidden: int = Field(default=4096, ge=1, description="The width of its layers but the last.")
     norm: bool = Field(default=True, description="Whether batch norms follow its layers.")
     layers: int = Field(default=2, ge=1, description="How many linear layers.")
+    constant_lr: bool = Field(
+        default=False, description="Whether its learning rate is the peak's throughout."
+    )
 
 
 class Teacher(Section):
@@ -72,6 +89,7 @@ class Prototypes(Section):
     """The prototypes behind the projector, of losses that compare scores of them."""
 
     count: int = Field(default=4096, ge=2, description="How many.")
+    frozen: int = Field(default=0, ge=0, description="Epochs until they are trained.")
     centre_momentum: float = Field(
         default=0.9, ge=0, lt=1, description="Of the mean of the teacher's scores."
     )
@@ -177,6 +195,11 @@ class Config(Section):
     prototypes: Prototypes = Prototypes()
     mask: Mask = Mask()
     bank: int = Field(default=65536, ge=1, description="Earlier rows that a loss looks at.")
+    bank_views: int | None = Field(
+        default=None,
+        ge=1,
+        description="Of how many views the bank keeps the rows; of all where left out.",
+    )
     local_views: LocalViews = LocalViews()
     optimiser: Optimiser = Optimiser()
     probe: Probe = Probe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -82,11 +83,11 @@ class RelationalModule(L.LightningModule):
         check_loss(program, loss, config, chosen.patch_size)
         self.encoder = Encoder(
             chosen,
-            **config.projector.model_dump(),
+            projector=partial(Projector, **config.projector.model_dump()),
             prototypes=config.prototypes.count,
             parts=self.parts,
         )
-        width = config.projector.out
+        width = self.encoder.projector.width
         self.predictor = self._predictor(width) if "predictor" in self.parts else None
         self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None
         self.bank = Bank(self._bank_size()) if "bank" in self.parts else None
@@ -114,6 +115,13 @@ class RelationalModule(L.LightningModule):
             seen: Outputs = {name: each[: len(label)] for name, each in outputs.items()}
             loss = loss + self.probes.loss(seen, label)
         return {"loss": loss, "relations": relations, "skipped": skipped}
+
+    def on_after_backward(self) -> None:
+        """Keeps the prototypes as they are in the epochs in which they are frozen."""
+        if self.current_epoch < self.config.prototypes.frozen:
+            for each in (self.encoder.prototypes, self.encoder.patch_prototypes):
+                if each is not None:
+                    each.zero_grad()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Lets the teacher follow."""
@@ -148,8 +156,7 @@ class RelationalModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """One optimiser with a cosine schedule by step."""
-        trained = nn.ModuleList([self.encoder, *([self.predictor] if self.predictor else [])])
-        optimiser = build_optimiser(self.config, trained, self.probes)
+        optimiser = build_optimiser(self.config, self.encoder, self.probes, self.predictor)
         total = int(self.trainer.estimated_stepping_batches)
         steps_per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
         warmup = min(self.config.optimiser.warmup * steps_per_epoch, total // 2)
@@ -293,8 +300,9 @@ class RelationalModule(L.LightningModule):
         if self.patch_centre is not None:
             self.patch_centre.update(outputs["teacher_patch_prototypes"], outputs["mask"])
         if self.bank is not None:
-            whole = relations.whole
-            self.bank.push(relations.nodes[:whole], self._to_keep(outputs, whole))
+            rows = self._rows_to_keep(relations)
+            kept: Outputs = {name: outputs[name][rows] for name in sorted(self._kept())}
+            self.bank.push(relations.nodes[rows], kept)
 
     def _kept(self) -> set[Output]:
         """The outputs that the bank keeps: what is compared with its rows."""
@@ -305,8 +313,13 @@ class RelationalModule(L.LightningModule):
             kept |= {compared(term)[1] for _, term in self.loss.flat_terms()}
         return kept | ({"projection"} if "bank" in self.loss.needs() else set())
 
-    def _to_keep(self, outputs: Outputs, whole: int) -> Outputs:
-        return {name: outputs[name][:whole] for name in sorted(self._kept())}
+    def _rows_to_keep(self, relations: Relations) -> Tensor:
+        """The rows that the bank keeps: those of its views, int64."""
+        every = self.program.requires.views
+        views = min(self.config.bank_views or every, every)
+        later = relations.nodes.view[: relations.whole] >= views
+        # sorted, as to ask for the places of the others would wait for the device
+        return later.long().argsort(stable=True)[: relations.whole // every * views]
 
     def _draw_seed(self) -> int:
         """What the views of this step follow from, on this rank."""

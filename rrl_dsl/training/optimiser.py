@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -14,27 +14,45 @@ from torch.optim.lr_scheduler import LambdaLR
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.lars import LARS
 
+_REFERENCE_BATCH: Final = 256
+"""The batch that learning rates which scale with it are given for."""
+
 
 def build_optimiser(
-    config: Config, encoder: nn.Module, probes: nn.Module | None = None
+    config: Config,
+    encoder: nn.Module,
+    probes: nn.Module | None = None,
+    predictor: nn.Module | None = None,
 ) -> Optimizer:
     """One optimiser, with groups for weights, for biases, norms and tokens, and for the probes.
 
     Biases, norms, tokens and embeddings of positions get no weight decay and no adaptation under
-    LARS; the probes neither, and a learning rate of their own.
+    LARS; the probes neither, and a learning rate of their own. The predictor has groups of its own,
+    marked `constant_lr` where its learning rate stays as it is: see `cosine_schedule`.
     """
-    chosen = config.optimiser
     plain: dict[str, Any] = {"weight_decay": 0.0}
-    if chosen.name == "lars":
+    if config.optimiser.name == "lars":
         plain["adapt"] = False
-    trained = [each for each in encoder.parameters() if each.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [each for each in trained if _is_weight(each)]},
-        {"params": [each for each in trained if not _is_weight(each)], **plain},
-    ]
+    groups = list(_groups(encoder, plain))
+    if predictor is not None:
+        constant = config.predictor.constant_lr
+        groups += [{**group, "constant_lr": constant} for group in _groups(predictor, plain)]
     if probes is not None:
-        groups.append({"params": list(probes.parameters()), "lr": config.probe.lr, **plain})
+        lr = config.probe.lr * _scale(config)
+        groups.append({"params": list(probes.parameters()), "lr": lr, **plain})
     return _optimiser(config, groups)
+
+
+def _groups(module: nn.Module, plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The weights of a module, and its other parameters."""
+    trained = [each for each in module.parameters() if each.requires_grad]
+    yield {"params": [each for each in trained if _is_weight(each)]}
+    yield {"params": [each for each in trained if not _is_weight(each)], **plain}
+
+
+def _scale(config: Config) -> float:
+    """What learning rates are multiplied by (Goyal et al. 2017)."""
+    return config.batch_size / _REFERENCE_BATCH if config.optimiser.scale_lr else 1.0
 
 
 def _is_weight(parameter: nn.Parameter) -> bool:
@@ -44,7 +62,8 @@ def _is_weight(parameter: nn.Parameter) -> bool:
 
 def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
     chosen = config.optimiser
-    common: dict[str, Any] = {"lr": chosen.lr, "weight_decay": chosen.weight_decay}
+    lr = chosen.lr * _scale(config)
+    common: dict[str, Any] = {"lr": lr, "weight_decay": chosen.weight_decay}
     if chosen.name == "adam":
         return torch.optim.Adam(groups, **common)
     if chosen.name == "sgd":
@@ -53,7 +72,10 @@ def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
 
 
 def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaLR:
-    """Linear warm-up over `warmup` steps, then half a cosine down to 0 at step `total`."""
+    """Linear warm-up over `warmup` steps, then half a cosine down to 0 at step `total`.
+
+    Groups marked `constant_lr` keep their learning rate, as SimSiam's predictor does.
+    """
 
     def factor(step: int) -> float:
         if step < warmup:
@@ -61,4 +83,9 @@ def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaL
         progress = (step - warmup) / max(1, total - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    return LambdaLR(optimiser, factor)
+    constant = [group.get("constant_lr", False) for group in optimiser.param_groups]
+    return LambdaLR(optimiser, [_one if each else factor for each in constant])
+
+
+def _one(step: int) -> float:
+    return 1.0

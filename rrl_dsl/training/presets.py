@@ -1,8 +1,17 @@
 """What to start from: settings by loss and by kind of image.
 
-For colour images they are solo-learn's published CIFAR settings (da Costa et al. 2022) where it has
-the method, else those of the nearest of its methods; for small grey images, what trains the `small`
-backbone in a minute on two processor cores.
+For colour images they are solo-learn's published CIFAR settings (da Costa et al. 2022): a comment
+names the file below `scripts/pretrain/cifar/` of its repository, or the method that a loss without
+a file is nearest to. What differs from those runs:
+
+- 400 epochs, of 1000, and bilinear crops, of bicubic ones.
+- Weight decay is not of biases and norms, under SGD and Adam either.
+- Warm-up begins at 0, not at 3e-5.
+- BYOL's loss is the mean cosine, a quarter of the sum that solo-learn takes. LARS makes the same
+  steps of both, but for biases and norms.
+- DINO's head begins as torch's layers do, not with deviations of 0.02.
+
+For small grey images they are what trains the `small` backbone in a minute on two processor cores.
 """
 
 from __future__ import annotations
@@ -22,75 +31,82 @@ Settings = dict[str, Any]
 
 _SMALL_SIDE: Final = 32
 
-_LARS: Final[Settings] = {"name": "lars", "lr": 0.4, "weight_decay": 1e-4}
 
-_CONTRASTIVE: Final[Settings] = {
-    "optimiser": _LARS,
+def _published(name: str, lr: float, weight_decay: float) -> Settings:
+    """An optimiser whose learning rate is for batches of 256, as all of solo-learn's are."""
+    return {"name": name, "lr": lr, "weight_decay": weight_decay, "scale_lr": True}
+
+
+_SIMCLR: Final[Settings] = {  # simclr.yaml, symmetric.yaml
+    "optimiser": _published("lars", 0.4, 1e-4),
     "projector": {"hidden": 2048, "out": 256, "norm": False},
     "augmentation": "cifar",
 }
-_WIDE: Final[Settings] = {"hidden": 2048, "out": 2048, "norm": True, "layers": 3}
-_WHITENED: Final[Settings] = {
-    "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6},
+_WMSE: Final[Settings] = {  # wmse.yaml
+    "optimiser": _published("adam", 2e-3, 1e-6),
     "projector": {"hidden": 1024, "out": 64, "norm": True},
     "probe": {"lr": 3e-3},
     "augmentation": "cifar-wmse",
 }
-_DISTILLED: Final[Settings] = {
-    "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-6},
-    "projector": {"hidden": 2048, "out": 256, "norm": True, "layers": 3},
-    "prototypes": {"count": 4096},
+_WIDE: Final[Settings] = {"hidden": 2048, "out": 2048, "norm": True, "layers": 3}
+_DINO: Final[Settings] = {  # dino.yaml, asymmetric.yaml
+    "optimiser": _published("lars", 0.3, 1e-6),
+    "projector": {"hidden": 2048, "out": 256, "norm": False, "layers": 3, "activation": "gelu"},
+    "prototypes": {"count": 4096, "frozen": 1},
     "teacher": {"momentum": 0.9995, "final": 1.0},
-    "augmentation": "cifar",
+    "augmentation": "cifar-asymmetric",
 }
-_WARM_TEACHER: Final[Settings] = {
+_WARM_TEACHER: Final[Settings] = {  # solo-learn's defaults when its numbers were published
     "teacher_temperature": 0.07,
     "warmup_teacher_temperature": 0.04,
     "warmup_epochs": 50,
 }
 
 CIFAR: Final[Mapping[str, Settings]] = {
-    "simclr": _CONTRASTIVE,
-    "suncet": _CONTRASTIVE,
-    "supcon": {**_CONTRASTIVE, "optimiser": {"name": "sgd", "lr": 0.4, "weight_decay": 1e-5}},
-    "wmse": {**_WHITENED, "loss": {"detach": "later"}},
-    "laplacian": _WHITENED,
-    "projection": _WHITENED,
-    "nnclr": {
-        "optimiser": {"name": "lars", "lr": 0.4, "weight_decay": 1e-5},
-        "projector": {"hidden": 2048, "out": 256, "norm": True, "layers": 3},
+    "simclr": _SIMCLR,
+    "supcon": _SIMCLR,  # the same loss; solo-learn's SupCon is `suncet`
+    "suncet": {**_SIMCLR, "optimiser": _published("sgd", 0.4, 1e-5)},  # supcon.yaml, symmetric.yaml
+    "wmse": {**_WMSE, "loss": {"detach": "later"}},
+    "laplacian": _WMSE,  # the nearest: it whitens too
+    "projection": _WMSE,
+    "nnclr": {  # nnclr.yaml, asymmetric.yaml
+        "optimiser": _published("lars", 0.4, 1e-5),
+        "projector": {**_WIDE, "out": 256, "output_norm": "affine"},
         "predictor": {"hidden": 4096},
         "bank": 65536,
+        "bank_views": 1,
         "augmentation": "cifar-asymmetric",
     },
-    "barlow": {
-        "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
+    "barlow": {  # barlow.yaml, asymmetric.yaml
+        "optimiser": _published("lars", 0.3, 1e-4),
         "projector": _WIDE,
-        "augmentation": "cifar",
+        "augmentation": "cifar-asymmetric",
         "loss": {"scale": 0.1, "redundancy": 0.0051},
     },
-    "vicreg": {
-        "optimiser": {"name": "lars", "lr": 0.3, "weight_decay": 1e-4},
+    "vicreg": {  # vicreg.yaml
+        "optimiser": _published("lars", 0.3, 1e-4),
         "projector": _WIDE,
         "augmentation": "cifar-vicreg",
         "loss": {"variance_over_views": "sum"},
     },
-    "byol": {
-        "optimiser": {"name": "lars", "lr": 1.0, "weight_decay": 1e-5},
+    "byol": {  # byol.yaml, asymmetric.yaml
+        "optimiser": _published("lars", 1.0, 1e-5),
         "projector": {"hidden": 4096, "out": 256, "norm": True},
         "predictor": {"hidden": 4096},
         "teacher": {"momentum": 0.99, "final": 1.0},
-        "augmentation": "cifar",
+        "augmentation": "cifar-asymmetric",
     },
-    "simsiam": {
-        "optimiser": {"name": "sgd", "lr": 0.5, "weight_decay": 1e-5},
-        "projector": _WIDE,
-        "predictor": {"hidden": 512},
-        "augmentation": "cifar",
+    "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
+        "optimiser": _published("sgd", 0.5, 1e-5),
+        "projector": {**_WIDE, "output_norm": "plain"},
+        "predictor": {"hidden": 512, "constant_lr": True},
+        "augmentation": "cifar-weak",
     },
-    "dino": {**_DISTILLED, "loss": {**_WARM_TEACHER}},
-    "dinov2": {**_DISTILLED, "loss": {**_WARM_TEACHER}, "backbone": "vit-tiny"},
-    "simdino": {**_DISTILLED, "backbone": "vit-tiny"},
+    "dino": {**_DINO, "loss": _WARM_TEACHER},
+    # the nearest to DINO, on a transformer
+    "dinov2": {**_DINO, "loss": _WARM_TEACHER, "backbone": "vit-tiny"},
+    "ibot": {**_DINO, "loss": _WARM_TEACHER, "backbone": "vit-tiny"},
+    "simdino": {**_DINO, "backbone": "vit-tiny"},
 }
 """Loss -> settings for colour images; a loss that is not here starts from simclr's."""
 

@@ -110,7 +110,8 @@ def build(
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
     with pointing_at(settings, "batch_size"):
-        checks.check_batches(program, loss, config, dataset)
+        width = module.encoder.projector.width
+        checks.check_batches(program, loss, config, dataset, width)
     _quiet()
     return module
 

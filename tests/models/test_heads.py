@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -36,18 +37,46 @@ def test_one_layer_is_linear() -> None:
     )
 
 
-@pytest.mark.parametrize("wrong", ["width", "hidden", "out", "layers"])
+def test_no_layers_give_the_features_as_they_are() -> None:
+    projector, x = Projector(8, 16, 4, norm=True, layers=0, output_norm="plain"), torch.randn(3, 8)
+    assert projector(x).equal(x)
+    assert projector.width == 8
+
+
+def test_activations_are_relu_or_gelu() -> None:
+    x = torch.randn(5, 8)
+    projector = Projector(8, 16, 4, norm=False, activation="gelu")
+    first, last = (module for module in projector if isinstance(module, torch.nn.Linear))
+    assert torch.allclose(projector(x), last(F.gelu(first(x))))
+
+
+@pytest.mark.parametrize(("output_norm", "learned"), [("affine", 2), ("plain", 0)])
+def test_what_comes_out_may_be_normalised_over_the_batch(output_norm: Any, learned: int) -> None:
+    projector = Projector(8, 16, 4, norm=True, output_norm=output_norm)
+    found = projector(torch.randn(64, 8))
+    assert torch.allclose(found.mean(dim=0), torch.zeros(4), atol=1e-5)
+    assert torch.allclose(found.var(dim=0, correction=0), torch.ones(4), atol=1e-2)
+    assert len(list(projector[-1].parameters())) == learned
+
+
+@pytest.mark.parametrize("wrong", ["width", "hidden", "out"])
 def test_a_projector_without_extent_is_refused(wrong: str) -> None:
     sizes = {"width": 8, "hidden": 8, "out": 8, "layers": 2, wrong: 0}
     with pytest.raises(RRLError, match=rf"\[RRL502\].*`{wrong}` must be at least 1, not 0"):
         Projector(**sizes, norm=True)
 
 
+def test_fewer_than_no_layers_are_refused() -> None:
+    with pytest.raises(RRLError, match=r"\[RRL502\].*`layers` must be at least 0, not -1"):
+        Projector(8, 8, 8, norm=True, layers=-1)
+
+
 def test_scores_are_cosines_with_the_prototypes() -> None:
     prototypes, x = Prototypes(8, 20), 3 * torch.randn(5, 8)
     directions = prototypes.directions.weight
     assert torch.allclose(directions.norm(dim=1), torch.ones(20))
-    assert torch.allclose(prototypes(x), F.cosine_similarity(x[:, None], directions, dim=-1))
+    expected = F.cosine_similarity(x[:, None], directions, dim=-1)
+    assert torch.allclose(prototypes(x), expected, atol=1e-6)
 
 
 def test_training_turns_the_prototypes_and_keeps_their_norms() -> None:

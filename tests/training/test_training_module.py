@@ -87,6 +87,31 @@ def test_the_schedule_warms_up_and_ends_at_zero():
     assert schedule.get_last_lr()[0] == pytest.approx(0, abs=1e-9)
 
 
+def test_a_group_of_constant_rate_is_not_scheduled():
+    groups = [
+        {"params": [torch.zeros(1, requires_grad=True)]},
+        {"params": [torch.zeros(1, requires_grad=True)], "constant_lr": True},
+    ]
+    optimiser = torch.optim.SGD(groups, lr=2.0)
+    schedule = cosine_schedule(optimiser, warmup=4, total=20)
+    for step in range(20):
+        assert schedule.get_last_lr()[1] == 2.0, step
+        optimiser.step()
+        schedule.step()
+
+
+def test_the_predictor_alone_has_a_constant_rate_where_asked_for(make_module):
+    module = make_module("ssl(views=2)", "simsiam", predictor={"hidden": 16, "constant_lr": True})
+    groups = build_optimiser(
+        module.config, module.encoder, module.probes, module.predictor
+    ).param_groups
+    constant = [each for group in groups if group.get("constant_lr") for each in group["params"]]
+    assert {id(each) for each in constant} == {id(each) for each in module.predictor.parameters()}
+    every = [id(each) for group in groups for each in group["params"]]
+    trained = [module.encoder, module.predictor, module.probes]
+    assert sorted(every) == sorted(id(each) for part in trained for each in part.parameters())
+
+
 def test_edge_statistics_of_a_graph_counted_by_hand():
     nodes = rrl.Nodes(
         sample=torch.tensor([0, 1, 2, 0, 1, 2]),

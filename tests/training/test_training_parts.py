@@ -103,6 +103,42 @@ def test_a_centre_of_some_patches_is_their_mean():
     torch.testing.assert_close(centre.value, scores[chosen].mean(dim=0))
 
 
+@pytest.mark.parametrize(("views", "kept"), [(None, [0, 1]), (1, [0]), (2, [0, 1]), (9, [0, 1])])
+def test_the_bank_keeps_the_rows_of_its_views(make_module, step, views, kept):
+    module = make_module("ssl(views=2)", "nnclr", bank_views=views)
+    relations = step(module)
+    nodes, outputs = module.bank.newest(1000, CPU)
+    found = torch.isin(relations.nodes.view, torch.tensor(kept))
+    assert nodes.sample.equal(relations.nodes.sample[found])
+    assert nodes.view.equal(relations.nodes.view[found])
+    assert outputs["projection"].equal(relations.outputs["projection"][found])
+
+
+def test_prototypes_are_frozen_for_the_first_epochs(make_module, batch):
+    module = make_module("ssl(views=2)", "dino", prototypes={"count": 16, "frozen": 2})
+    module.trainer, module.log = Alone(), lambda *_, **__: None
+    moved = []
+    for epoch in (0, 1, 2):
+        module.trainer.current_epoch = epoch
+        module.zero_grad()
+        module.training_step(batch, 0)["loss"].backward()
+        module.on_after_backward()
+        trained = [each for each in module.encoder.prototypes.parameters() if each.requires_grad]
+        moved.append(any(each.grad is not None for each in trained))
+        assert all(each.grad is not None for each in module.encoder.projector.parameters())
+    assert moved == [False, False, True]
+
+
+def test_without_a_projector_the_loss_sees_the_backbone(make_module, step):
+    module = make_module("ssl(views=2)", "byol", projector={"layers": 0})
+    outputs = step(module).outputs
+    width = module.encoder.backbone.width
+    assert {each.shape[1] for each in outputs.values()} == {width}
+    plain = make_module("ssl(views=2)", "simclr", projector={"layers": 0})
+    seen = plain.encoder(plain.views.plain(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)))
+    assert seen["projection"].equal(seen["backbone"])
+
+
 def rows(first, count):
     return rrl.Nodes(torch.arange(first, first + count), labels={"label": torch.arange(count)})
 

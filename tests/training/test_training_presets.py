@@ -1,0 +1,191 @@
+"""Presets of colour images against solo-learn's scripts/pretrain/cifar, written as data."""
+
+import pytest
+from torch import nn
+
+import rrl_dsl as rrl
+from rrl_dsl.data.views import Views
+from rrl_dsl.models.heads import Projector
+from rrl_dsl.training.optimiser import build_optimiser
+from rrl_dsl.training.presets import CIFAR, configuration
+from rrl_dsl.training.settings import from_assignment
+
+COLOUR = (3, 32, 32)
+
+PUBLISHED = {
+    # (optimiser, lr, weight_decay, classifier_lr), projector, predictor, augmentations, others;
+    # L a linear layer with its width, B batch norm (b without scale and offset), R ReLU, G GELU
+    "simclr": ("lars 0.4 1e-4 0.1", "L2048 R L256", None, "symmetric", {}),
+    "suncet": ("sgd 0.4 1e-5 0.1", "L2048 R L256", None, "symmetric", {}),
+    "wmse": ("adam 2e-3 1e-6 3e-3", "L1024 B R L64", None, "wmse", {"loss.slice": 128}),
+    "barlow": (
+        "lars 0.3 1e-4 0.1",
+        "L2048 B R L2048 B R L2048",
+        None,
+        "asymmetric",
+        {"loss.scale": 0.1, "loss.redundancy": 0.0051},
+    ),
+    "vicreg": (
+        "lars 0.3 1e-4 0.1",
+        "L2048 B R L2048 B R L2048",
+        None,
+        "vicreg",
+        {"loss.invariance": 25.0, "loss.variance": 25.0, "loss.covariance": 1.0},
+    ),
+    "byol": (
+        "lars 1.0 1e-5 0.1",
+        "L4096 B R L256",
+        "L4096 B R L256",
+        "asymmetric",
+        {"teacher.momentum": 0.99, "teacher.final": 1.0},
+    ),
+    "simsiam": (
+        "sgd 0.5 1e-5 0.1",
+        "L2048 B R L2048 B R L2048 b",
+        "L512 B R L2048",
+        "symmetric_weak",
+        {"predictor.constant_lr": True},
+    ),
+    "nnclr": (
+        "lars 0.4 1e-5 0.1",
+        "L2048 B R L2048 B R L256 B",
+        "L4096 B R L256",
+        "asymmetric",
+        {"loss.temperature": 0.2, "bank": 65536, "bank_views": 1},
+    ),
+    "dino": (
+        "lars 0.3 1e-6 0.1",
+        "L2048 G L2048 G L256",
+        None,
+        "asymmetric",
+        {
+            "prototypes.count": 4096,
+            "prototypes.frozen": 1,
+            "teacher.momentum": 0.9995,
+            "teacher.final": 1.0,
+            "loss.temperature": 0.1,
+            "loss.teacher_temperature": 0.07,
+            "loss.warmup_teacher_temperature": 0.04,
+            "loss.warmup_epochs": 50,
+        },
+    ),
+}
+
+AUGMENTATIONS = {
+    # for each view: least share of the crop, jitter, shares that are blurred and solarised
+    "symmetric": [(0.08, (0.8, 0.8, 0.8, 0.2), 0.5, 0.0)],
+    "symmetric_weak": [(0.08, (0.4, 0.4, 0.4, 0.1), 0.5, 0.0)],
+    "asymmetric": [
+        (0.08, (0.4, 0.4, 0.2, 0.1), 0.0, 0.0),
+        (0.08, (0.4, 0.4, 0.2, 0.1), 0.0, 0.2),
+    ],
+    "vicreg": [(0.2, (0.4, 0.4, 0.2, 0.1), 0.0, 0.1)],
+    "wmse": [(0.2, (0.8, 0.8, 0.8, 0.2), 0.0, 0.0)],
+}
+
+LETTERS = {nn.ReLU: "R", nn.GELU: "G"}
+each_method = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def config_of(name, *assignments):
+    settings = [from_assignment(each) for each in (f"loss={name}", *assignments)]
+    return configuration(settings, COLOUR, "cifar")
+
+
+def layers(head):
+    """A head in the letters of the table."""
+    said = []
+    for module in head:
+        match module:
+            case nn.Linear():
+                said.append(f"L{module.out_features}")
+            case nn.BatchNorm1d():
+                said.append("B" if module.affine else "b")
+            case _:
+                said.append(LETTERS[type(module)])
+    return " ".join(said)
+
+
+def views_of(name):
+    """An augmentation as a row of the table, for each view."""
+    found = []
+    for view in Views(name, COLOUR).augment:
+        by_type = {type(each).__name__: each for each in view}
+        crop, jitter = by_type["RandomResizedCrop"], by_type["ColorJitter"]
+        blur, solarize = (by_type.get(f"Random{each}") for each in ("GaussianBlur", "Solarize"))
+        assert crop.flags["size"] == COLOUR[1:]
+        assert crop._param_generator.scale[1] == 1
+        assert (jitter.p, by_type["RandomGrayscale"].p) == (0.8, 0.2)
+        assert by_type["RandomHorizontalFlip"].p == 0.5
+        amounts = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
+        shares = (each.p if each else 0.0 for each in (blur, solarize))
+        found.append((crop._param_generator.scale[0], amounts, *shares))
+    return found
+
+
+@each_method
+def test_optimisers_are_the_published_ones(name):
+    config = config_of(name)
+    chosen = config.optimiser
+    optimiser, *numbers = PUBLISHED[name][0].split()
+    assert chosen.name == optimiser
+    assert [chosen.lr, chosen.weight_decay, config.probe.lr] == [float(each) for each in numbers]
+    assert (config.batch_size, chosen.scale_lr) == (256, True)
+    assert (chosen.momentum, chosen.trust, chosen.warmup) == (0.9, 0.02, 10)
+
+
+@each_method
+def test_heads_are_the_published_ones(name):
+    config = config_of(name)
+    _, projector, predictor, _, _ = PUBLISHED[name]
+    assert layers(Projector(512, **config.projector.model_dump())) == projector
+    if predictor is not None:
+        chosen, width = config.predictor, config.projector.out
+        found = Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
+        assert layers(found) == predictor
+
+
+@each_method
+def test_views_are_the_published_ones(name):
+    assert views_of(config_of(name).augmentation) == AUGMENTATIONS[PUBLISHED[name][3]]
+
+
+@each_method
+def test_other_settings_are_the_published_ones(name):
+    config = config_of(name)
+    loss = rrl.losses.create(config.loss.name, **config.loss.options)
+    for place, value in PUBLISHED[name][4].items():
+        found = config
+        for key in place.split("."):
+            found = loss if key == "loss" else getattr(found, key)
+        assert found == value, place
+
+
+def test_one_loss_by_two_names_trains_alike():
+    simclr, supcon = config_of("simclr"), config_of("supcon")
+    assert simclr.model_copy(update={"loss": supcon.loss}) == supcon
+
+
+def test_every_preset_is_published_or_the_nearest_that_is():
+    assert {name for name in CIFAR if name not in PUBLISHED} == {
+        "supcon",
+        "laplacian",
+        "projection",
+        "dinov2",
+        "ibot",
+        "simdino",
+    }
+    for name in CIFAR:
+        assert config_of(name).optimiser.scale_lr, name
+
+
+@pytest.mark.parametrize(("batch", "scale"), [(256, 1), (512, 2), (64, 0.25)])
+def test_learning_rates_scale_with_the_batch(batch, scale):
+    encoder, probes = nn.Linear(4, 3), nn.Linear(3, 2)
+    config = config_of("simclr", f"batch_size={batch}")
+    weights, biases, probe = build_optimiser(config, encoder, probes).param_groups
+    assert weights["lr"] == biases["lr"] == pytest.approx(0.4 * scale)
+    assert probe["lr"] == pytest.approx(0.1 * scale)
+    config = config_of("simclr", f"batch_size={batch}", "optimiser.scale_lr=false")
+    weights, _, probe = build_optimiser(config, encoder, probes).param_groups
+    assert (weights["lr"], probe["lr"]) == (0.4, 0.1)
