@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rrl_dsl.cli.recipes import Expressions
 from rrl_dsl.cli.texts import Format, check_texts, format_texts
+from rrl_dsl.language.span import Source
 
 Paths = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(help="Recipe files, folders of them, or - for standard input.", metavar="PATH"),
 ]
 
 
 def check(
-    paths: Paths,
+    paths: Paths = None,
+    expressions: Expressions = None,
     form: Annotated[
         Format, typer.Option("--format", help="For people, for tools, or for GitHub's annotations.")
     ] = Format.TEXT,
@@ -26,13 +30,15 @@ def check(
     - `rrl-dsl check recipes`
     - `rrl-dsl check recipes --format json`
     - `rrl-dsl check - < recipes/simclr.rrl`
+    - `rrl-dsl check -e 'ssl(views=2) | supervised()'`
     """
-    if not check_texts(paths, form):
+    if not check_texts(_recipes(paths, expressions), form):
         raise typer.Exit(1)
 
 
 def fmt(
-    paths: Paths,
+    paths: Paths = None,
+    expressions: Expressions = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where something would change.")
     ] = False,
@@ -42,10 +48,23 @@ def fmt(
 ) -> None:
     """Write recipes in the one style of the language; comments stay, and the meaning.
 
+    What comes from standard input or `-e` goes to standard output.
+
     Examples:
     - `rrl-dsl fmt recipes`
     - `rrl-dsl fmt --check recipes`
     - `rrl-dsl fmt - < recipes/simclr.rrl`
     """
-    if not format_texts(paths, check=check, diff=diff):
+    if not format_texts(_recipes(paths, expressions), check=check, diff=diff):
         raise typer.Exit(1)
+
+
+def _recipes(paths: list[str] | None, expressions: list[str] | None) -> list[str | Source]:
+    """What is to be read.
+
+    Raises:
+        typer.BadParameter: Where there is nothing.
+    """
+    if not paths and not expressions:
+        raise typer.BadParameter("give recipe files, folders of them, or a recipe with `-e`")
+    return [*(paths or []), *(Source(text, "-e", Path()) for text in expressions or [])]

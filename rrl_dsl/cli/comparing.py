@@ -16,6 +16,7 @@ from rrl_dsl.cli.recipes import (
     DataSetName,
     Download,
     Epoch,
+    Expressions,
     Json,
     Parameters,
     Seed,
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 
 def diff(
-    one: Annotated[Path, typer.Argument(help="A recipe file.", metavar="ONE", show_default=False)],
-    other: Annotated[Path, typer.Argument(help="Another.", metavar="OTHER", show_default=False)],
+    recipes: Annotated[
+        list[Path] | None, typer.Argument(help="Recipe files.", metavar="ONE OTHER")
+    ] = None,
+    expressions: Expressions = None,
     param: Parameters = None,
     dataset: DataSetName = "digits",
     batch_size: BatchSize = 256,
@@ -49,16 +52,21 @@ def diff(
 ) -> None:
     """Compare two recipes: by their structure, and by the edges of a batch.
 
-    A `--param` is for both.
+    A `--param` is for both. A recipe given with `-e` comes after the files.
 
     Examples:
     - `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
+    - `rrl-dsl diff recipes/supcon.rrl -e 'ssl(views=2) | supervised()'`
     """
     from rrl_dsl.report.edge_changes import edge_changes
     from rrl_dsl.report.lacking import lacking
     from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
 
-    before, after = _graphs_of((one, other), parameters_of(param))
+    if len(recipes or []) + len(expressions or []) != 2:
+        raise typer.BadParameter("give two recipes, as files or with `-e`")
+    given: list[tuple[Path | None, str | None]] = [(path, None) for path in recipes or []]
+    given += [(None, text) for text in expressions or []]
+    before, after = _graphs_of(given, parameters_of(param))
     lines, unseen = tree_difference(before, after), out_of_sight(before, after)
     columns = columns_of(dataset, data_dir, download)
     faults = list(dict.fromkeys([*lacking(before, columns), *lacking(after, columns)]))
@@ -85,8 +93,10 @@ def diff(
         _print_changes(changes, dataset)
 
 
-def _graphs_of(paths: Sequence[Path], params: Mapping[str, Scalar]) -> list[Graph]:
-    """The graphs of some files.
+def _graphs_of(
+    given: Sequence[tuple[Path | None, str | None]], params: Mapping[str, Scalar]
+) -> list[Graph]:
+    """The graphs of some recipes.
 
     Raises:
         RRLError: With the errors of all of them; one without a place stands at its file.
@@ -95,11 +105,11 @@ def _graphs_of(paths: Sequence[Path], params: Mapping[str, Scalar]) -> list[Grap
 
     graphs: list[Graph] = []
     faults: list[Diagnostic] = []
-    for path in paths:
+    for path, expression in given:
         try:
-            graphs.append(graph_of(source_of(path, None), params))
+            graphs.append(graph_of(source_of(path, expression), params))
         except RRLError as problem:
-            faults += at_file(path, problem.diagnostics)
+            faults += at_file(path or Path("-e"), problem.diagnostics)
     if faults:
         raise RRLError(in_order(faults))
     return graphs

@@ -1,16 +1,15 @@
-"""`explain`: what a code, a built-in or a recipe is."""
+"""`explain`: what a recipe is, and what a name is."""
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrl_dsl.cli.output import output, print_json, print_not_known, print_text
+from rrl_dsl.cli.names import explain_name, is_name
+from rrl_dsl.cli.output import print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
     BatchSize,
     DataDirectory,
@@ -26,14 +25,10 @@ from rrl_dsl.cli.recipes import (
     print_program,
     source_of,
 )
-from rrl_dsl.cli.sources import meant_by
-from rrl_dsl.language.diagnostics import error, nearest
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.cost import Cost
     from rrl_dsl.report.recipe import Explanation
-
-_CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
 
 
 def explain(
@@ -51,7 +46,7 @@ def explain(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Explain an error code, a built-in of the language, or a recipe.
+    """Explain a recipe, an error code, a built-in of the language, a loss or a setting.
 
     Of a recipe: its type and scope, what it needs, what rewriting leaves of it, how dense its graph
     is on a data set, and what it costs.
@@ -59,16 +54,21 @@ def explain(
     Examples:
     - `rrl-dsl explain RRL203`
     - `rrl-dsl explain corrupt`
+    - `rrl-dsl explain simclr`
+    - `rrl-dsl explain optimiser.lr`
     - `rrl-dsl explain recipes/semi_coarse.rrl`
     - `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
     """
-    if what is not None and expression is None and _explain_name(what, json):
-        return
+    path = None if what is None else Path(what)
+    if what is not None and expression is None and is_name(what):
+        path = explain_name(what, json)
+        if path is None:
+            return
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.report.recipe import explain as explain_program
 
-    source = source_of(None if what is None else Path(what), expression)
+    source = source_of(path, expression)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     columns = columns_of(dataset, data_dir, download)
     found = explain_program(program, columns, samples=batch_size, epoch=epoch)
@@ -80,52 +80,6 @@ def explain(
     _print_rewriting(found)
     _print_figures(found)
     _print_cost(found.cost)
-
-
-def _explain_name(what: str, json: bool) -> bool:
-    """Explains a code or a built-in; whether it is one.
-
-    Raises:
-        RRLError: RRL101 where it is no file either, by its look.
-    """
-    from rrl_dsl.graph.registry import signatures
-    from rrl_dsl.language.explanations import EXPLANATIONS
-
-    if code := _CODE.fullmatch(what):
-        _explain_code(f"RRL{code['number']}", json)
-    elif what in signatures():
-        from rrl_dsl.cli.reference import builtins
-
-        builtins(what, json)
-    elif Path(what).name != what or Path(what).suffix or os.path.exists(what):
-        return False
-    else:
-        names = {each.lower(): each for each in (*EXPLANATIONS, *signatures())}
-        meant = names.get(nearest(what, list(names)) or "") or meant_by(Path(what))
-        hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
-        raise error("RRL101", f"`{what}` is no code, no built-in and no file", hint=hint)
-    return True
-
-
-def _explain_code(code: str, json: bool) -> None:
-    from rrl_dsl.language.codes import CODES
-    from rrl_dsl.language.explanations import EXPLANATIONS
-
-    if code not in EXPLANATIONS:
-        meant = nearest(code.lower(), [each.lower() for each in EXPLANATIONS])
-        hint = f"did you mean `{meant.upper()}`?" if meant else None
-        raise error("RRL101", f"there is no code `{code}`", hint=hint)
-    found = EXPLANATIONS[code]
-    if json:
-        print_json({"code": code, "title": CODES[code], **asdict(found)})
-        return
-    output().print(f"[bold]{code}[/bold]  {CODES[code]}\n")
-    output().print(found.text, markup=False)
-    for title, recipe in (("wrong", found.wrong), ("right", found.right)):
-        if recipe is not None:
-            print_text(f"\n{title}:", style="bold")
-            for line in recipe.splitlines():
-                print_text(f"    {line}")
 
 
 def _print_calls(found: Explanation) -> None:

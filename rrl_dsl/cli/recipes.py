@@ -23,6 +23,10 @@ RecipeFile = Annotated[
 Expression = Annotated[
     str | None, typer.Option("-e", "--expression", help="A recipe given in place of a file.")
 ]
+Expressions = Annotated[
+    list[str] | None,
+    typer.Option("-e", "--expression", help="A recipe given in place of a file; repeatable."),
+]
 Parameters = Annotated[
     list[str] | None, typer.Option("--param", help="NAME=VALUE for a `param`; repeatable.")
 ]

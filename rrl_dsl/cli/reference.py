@@ -44,7 +44,7 @@ def builtins(name: Name = None, json: Json = False) -> None:
             rows = [
                 (str(each), each.doc.partition("\n")[0]) for each in chosen if each.kind == kind
             ]
-            _print_table(f"{kind}s", ("call", "what it does"), rows)
+            print_table(f"{kind}s", ("call", "what it does"), rows)
 
 
 def losses(name: Name = None, json: Json = False) -> None:
@@ -77,12 +77,13 @@ def losses(name: Name = None, json: Json = False) -> None:
             (each, doc_of(loss).partition("\n")[0], ", ".join(needs_in_words(loss)))
             for each, loss in found.items()
         ]
-        _print_table("losses", ("name", "what it is", "needs"), rows)
+        print_table("losses", ("name", "what it is", "needs"), rows)
         for fault in faults.values():
             print_diagnostic(fault)
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Rows of cells under a title and the names of their columns, on standard output."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -111,7 +112,7 @@ def _explain_signature(signature: Signature) -> None:
         for parameter in signature.parameters
     ]
     if rows:
-        _print_table("parameters", ("parameter", "type", "what it is"), rows)
+        print_table("parameters", ("parameter", "type", "what it is"), rows)
 
 
 def _signature_record(signature: Signature) -> dict[str, Any]:
@@ -142,11 +143,11 @@ def _explain_loss(name: str, loss: type[Loss]) -> None:
     output().print(f"[bold]{name}[/bold]\n")
     _print_doc(doc_of(loss))
     taken = [(argument, OUTPUTS[each].doc) for argument, each in inputs_of(loss).items()]
-    _print_table("takes", ("argument", "what it is"), taken)
+    print_table("takes", ("argument", "what it is"), taken)
     if needs := needs_in_words(loss):
         output().print(f"needs {', '.join(needs)}\n", markup=False)
     rows = [(option.name, _default(option), option.doc) for option in options_of(loss)]
-    _print_table("options", ("option", "default", "what it does"), rows)
+    print_table("options", ("option", "default", "what it does"), rows)
 
 
 def _loss_record(name: str, loss: type[Loss]) -> dict[str, Any]:

@@ -31,14 +31,14 @@ class Format(StrEnum):
 _STDIN: Final = "-"
 
 
-def check_texts(paths: Sequence[str], form: Format) -> bool:
+def check_texts(recipes: Sequence[str | Source], form: Format) -> bool:
     """Prints what is wrong with recipes; whether nothing is.
 
     Args:
-        paths: Files, folders of them, or `-` for standard input.
+        recipes: Files, folders of them, `-` for standard input, or texts.
         form: How it is printed.
     """
-    files, faults = _files_of(paths)
+    files, faults = _files_of(recipes)
     found = _once(chain.from_iterable(map(_faults_of, files)))
     print_diagnostics([*faults, *found], form)
     if form is Format.TEXT:
@@ -47,15 +47,16 @@ def check_texts(paths: Sequence[str], form: Format) -> bool:
     return not (faults or found)
 
 
-def format_texts(paths: Sequence[str], *, check: bool, diff: bool) -> bool:
+def format_texts(recipes: Sequence[str | Source], *, check: bool, diff: bool) -> bool:
     """Writes recipes in the style of the language; whether all went well.
 
     Args:
-        paths: Files, folders of them, or `-` for standard input to standard output.
+        recipes: Files, folders of them, `-` for standard input to standard output, or texts,
+            which go there too.
         check: Write nothing; a text that would change is a failure.
         diff: As `check`, and print what would change.
     """
-    files, faults = _files_of(paths)
+    files, faults = _files_of(recipes)
     changed = 0
     for file in files:
         try:
@@ -67,14 +68,14 @@ def format_texts(paths: Sequence[str], *, check: bool, diff: bool) -> bool:
     return not (faults or ((check or diff) and changed))
 
 
-def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
-    """Named files and the recipes of named folders in order of their paths; and what is wrong.
+def _files_of(recipes: Sequence[str | Source]) -> tuple[list[str | Source], list[Diagnostic]]:
+    """Texts, named files and the recipes of named folders, in order; and what is wrong.
 
     A folder that holds no recipe is RRL021.
     """
-    files, faults = list[str](), list[Diagnostic]()
-    for path in paths:
-        if path == _STDIN or not Path(path).is_dir():
+    files, faults = list[str | Source](), list[Diagnostic]()
+    for path in recipes:
+        if isinstance(path, Source) or path == _STDIN or not Path(path).is_dir():
             files.append(path)
             continue
         inside = sorted(str(each) for each in Path(path).rglob("*.rrl"))
@@ -86,13 +87,15 @@ def _files_of(paths: Sequence[str]) -> tuple[list[str], list[Diagnostic]]:
     return list(dict.fromkeys(files)), faults
 
 
-def _source_of(file: str) -> Source:
+def _source_of(file: str | Source) -> Source:
+    if isinstance(file, Source):
+        return file
     if file == _STDIN:
         return parser.decode(sys.stdin.buffer.read(parser.MAX_BYTES + 4), "<stdin>", Path())
     return read(Path(file))
 
 
-def _faults_of(file: str) -> list[Diagnostic]:
+def _faults_of(file: str | Source) -> list[Diagnostic]:
     from rrl_dsl.graph.recipe import analyse
 
     try:
@@ -122,7 +125,7 @@ def _verdict(files: int, wrong: int, faults: int) -> str:
     return f"{recipes} checked, {errors}{where}\n"
 
 
-def _format_file(file: str, *, check: bool, diff: bool) -> bool:
+def _format_file(file: str | Source, *, check: bool, diff: bool) -> bool:
     """Formats a file, or says that it would change; whether it did or would.
 
     Raises:
@@ -133,18 +136,19 @@ def _format_file(file: str, *, check: bool, diff: bool) -> bool:
 
     source = _source_of(file)
     formatted = format_text(source)
+    path = None if isinstance(file, Source) or file == _STDIN else Path(file)
     # a byte order mark is not a part of the text, and not of the style either
-    written = source.text if file == _STDIN else Path(file).read_bytes().decode("utf-8")
+    written = source.text if path is None else path.read_bytes().decode("utf-8")
     changes = formatted != written
     if diff and changes:
         sys.stdout.write(_difference(written, formatted, source.name))
-    elif file == _STDIN and not check and not diff:
+    elif path is None and not check and not diff:
         sys.stdout.flush()
         sys.stdout.buffer.write(formatted.encode("utf-8"))  # a recipe is UTF-8 everywhere
     elif check and changes:
         sys.stdout.write(f"{printable(source.name)} would change\n")
-    elif changes and not diff:
-        write_text(Path(file), formatted)
+    elif changes and path is not None and not diff:
+        write_text(path, formatted)
         sys.stdout.write(f"{printable(source.name)} formatted\n")
     return changes
 

@@ -14,16 +14,17 @@ from rrl_dsl.cli.recipes import (
     DATASET_HELP,
     DataDirectory,
     Download,
+    Expression,
     Parameters,
     RecipeFile,
     parameters_of,
     source_of,
 )
+from rrl_dsl.language.span import Source, Span
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.program import Program
     from rrl_dsl.data.dataset import DataSet
-    from rrl_dsl.language.span import Source
     from rrl_dsl.training.module import RelationalModule
     from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import Setting
@@ -32,8 +33,13 @@ if TYPE_CHECKING:
 
 def train(
     recipe: RecipeFile = None,
+    expression: Expression = None,
     loss: Annotated[
-        str | None, typer.Option(help="The loss: see `rrl-dsl losses`.", show_default="simclr")
+        str | None,
+        typer.Option(
+            help="The loss: see `rrl-dsl losses`.",
+            show_default="what the recipe's header names, or simclr",
+        ),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
@@ -62,7 +68,9 @@ def train(
     """Train an encoder on a recipe and say what it learned.
 
     Examples:
-    - `rrl-dsl train recipes/semi_supervised.rrl --loss wmse`
+    - `rrl-dsl train recipes/byol.rrl`
+    - `rrl-dsl train recipes/semi_supervised.rrl --loss simclr`
+    - `rrl-dsl train -e 'ssl(views=2) | supervised()' --epochs 3`
     - `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1`
     """
     flags: dict[str, Any] = {
@@ -78,13 +86,12 @@ def train(
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
     if resume is not None:
-        if recipe or given or param or config or assignments or out:
+        if recipe or expression is not None or given or param or config or assignments or out:
             raise typer.BadParameter("`--resume` goes on as the run was started: nothing beside it")
         _go_on(resume)
         return
-    if recipe is None:
-        raise typer.BadParameter("give a recipe file")
-    _start(recipe, _settings(config, assignments, given, param), out)
+    source = source_of(recipe, expression)
+    _start(source, _settings(config, assignments, given, param), out)
 
 
 def _settings(
@@ -109,7 +116,7 @@ def _settings(
     return settings
 
 
-def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
+def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.data.views import Views
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
@@ -118,7 +125,8 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
 
-    source = source_of(recipe, None)
+    named = _of_header(source)
+    settings = [*named, *settings]
     wanted = resolve(settings, {})
     with pointing_at(settings, "params"):
         graph = graph_of(source, dict(wanted.params))
@@ -130,11 +138,27 @@ def _start(recipe: Path, settings: list[Setting], out: Path | None) -> None:
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
     module = build(graph, config, data, settings)
-    run = runs.create(out, run_name(recipe, loss, config))
+    run = runs.create(out, run_name(source, loss, config))
     if runs.leads():
         run.describe(source, graph, config)
+        others = [each.value for each in named if each.value != wanted.loss.name]
+        other = f"; the recipe's header names {others[0]}" if others else ""
+        print_text(f"loss      {wanted.loss.name}{other}")
         _draw_graph(source, module.program, data, run)
     _run(module, data, run)
+
+
+def _of_header(source: Source) -> list[Setting]:
+    """The loss that the recipe's header names, as a setting that every other overrides."""
+    from rrl_dsl.report.gallery import header_of
+    from rrl_dsl.training.settings import Setting
+
+    loss = header_of(source.text).loss
+    if not loss:
+        return []
+    start = source.text.index(loss, source.text.index("loss: "))
+    span = Span(start, start + len(loss))
+    return [Setting(("loss",), loss, source, span, span)]
 
 
 def _go_on(path: Path) -> None:

@@ -49,11 +49,9 @@ def _option(name: str, own: set[str]) -> str | None:
 
 def _settings() -> dict[str, str]:
     """Every setting by its folded name, with its section and, where that is no other's, without."""
-    from rrl_dsl.training.config import setting_names
+    from rrl_dsl.training.described import settings
 
-    names = setting_names()
+    names = [each.name for each in settings()]
     lasts = [name.rpartition(".")[2] for name in names]
     short = {last: name for last, name in zip(lasts, names, strict=True) if lasts.count(last) == 1}
-    return {
-        folded(name): setting for name, setting in [*short.items(), *zip(names, names, strict=True)]
-    }
+    return {folded(name): meant for name, meant in (short | {each: each for each in names}).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -147,4 +148,9 @@ def _declared() -> dict[str, EntryPoint]:
 def _unknown(spec: str) -> Exception:
     known = tuple(names())
     hint = did_you_mean(spec, known)
+    path = spec.partition(":")[2] or spec
+    if path.lower().endswith(".npz"):
+        hint = f"write `npz:{path}`"
+    elif os.path.isdir(os.path.expanduser(path)):
+        hint = f"write `imagefolder:{path}`"
     return error("RRL411", f"there is no data set `{spec}`; there is {listing(known)}", hint=hint)

@@ -23,6 +23,7 @@ from rrl_dsl.generate.training_page import training_page
 from rrl_dsl.grammar import tables as stored
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.files import write_text
+from rrl_dsl.report.gallery import recipes
 
 FILES: Final[Mapping[str, Callable[[], str]]] = {
     "rrl_dsl/__init__.pyi": stub,
@@ -45,7 +46,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     },
     **{
         f"docs/images/gallery/{name}.svg": partial(gallery.gallery_picture, name)
-        for name in gallery.recipes()
+        for name in recipes()
         if gallery.pictured(name) == name
     },
 }

@@ -1,15 +1,9 @@
-"""The gallery: published methods as pairs of a recipe and a loss, from the headers of the recipes.
-
-A header is the comment at the top of a recipe: what the method does, then lines that start with
-`paper:`, `method:` and `loss:`, then what else there is to say.
-"""
+"""The pages of the gallery: published methods, each a recipe with its graph and its loss."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import PurePath
+from dataclasses import replace
 from typing import Final, get_args
 
 import numpy as np
@@ -19,51 +13,17 @@ from rrl_dsl.data.table import Columns
 from rrl_dsl.generate.marked import with_tables
 from rrl_dsl.generate.pages import NOTE
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.recipe import load
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.losses import create
 from rrl_dsl.losses.outputs import Part
+from rrl_dsl.report.gallery import comment_of, header_of, recipe, recipes
 from rrl_dsl.report.recipe import needs_in_words, scope_in_words
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 from rrl_dsl.training.parts import parts_of
 
 _ROWS: Final = 64
-_FIELDS: Final = ("paper", "method", "loss")
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a recipe of the gallery says of itself.
-
-    Attributes:
-        what: What the method does.
-        paper: Where it was published.
-        method: What it is called.
-        loss: The loss that it is trained with, as `--loss` takes it.
-        notes: What else there is to say.
-    """
-
-    what: str
-    paper: str
-    method: str
-    loss: str
-    notes: str
-
-
-def header_of(text: str) -> Header:
-    """The header of a recipe's text."""
-    found = {"what": "", **dict.fromkeys(_FIELDS, ""), "notes": ""}
-    part = "what"
-    for line in _comment(text):
-        name, colon, rest = line.partition(": ")
-        if colon and name in _FIELDS:
-            part, line = name, rest
-        elif part in ("method", "loss"):  # one line each
-            part = "notes"
-        found[part] = f"{found[part]} {line}".strip()
-    return Header(**found)
 
 
 def readme() -> str:
@@ -100,7 +60,7 @@ def gallery() -> str:
     for name, text in recipes().items():
         graph = recipe(name)
         header = header_of(text)
-        body = text.rstrip("\n").split("\n")[len(_comment(text)) :]
+        body = text.rstrip("\n").split("\n")[len(comment_of(text)) :]
         lines += [
             f"## {header.method}",
             "",
@@ -109,7 +69,7 @@ def gallery() -> str:
             f"*{header.paper}*",
             "",
             *([header.notes, ""] if header.notes else []),
-            f"`rrl-dsl train recipes/{name}.rrl --loss {_quoted(header.loss)}`",
+            f"`rrl-dsl train recipes/{name}.rrl` trains it with the loss `{header.loss}`.",
             "",
             "```rrl",
             *body,
@@ -122,20 +82,6 @@ def gallery() -> str:
             "",
         ]
     return "\n".join(lines)
-
-
-def recipes() -> dict[str, str]:
-    """Name -> text of the gallery's recipes."""
-    found = sorted(
-        (each for each in files("rrl_dsl.recipes").iterdir() if each.name.endswith(".rrl")),
-        key=lambda each: each.name,
-    )
-    return {PurePath(each.name).stem: each.read_text(encoding="utf-8") for each in found}
-
-
-def recipe(name: str) -> Graph:
-    """A recipe of the gallery."""
-    return load(str(files("rrl_dsl.recipes").joinpath(f"{name}.rrl")))
 
 
 def pictured(name: str) -> str:
@@ -168,17 +114,6 @@ def _linked(columns: Columns, graph: Graph) -> Columns:
         labels={name: label[kept] for name, label in columns.labels.items()},
         fields={name: field[kept] for name, field in columns.fields.items()},
     )
-
-
-def _comment(text: str) -> list[str]:
-    """The comment at the head of a recipe, without its signs."""
-    lines = text.split("\n")
-    size = next(at for at, line in enumerate(lines) if not line.startswith("#"))
-    return [line.removeprefix("#").strip() for line in lines[:size]]
-
-
-def _quoted(loss: str) -> str:
-    return loss if loss.isidentifier() else f"'{loss}'"
 
 
 def _parts(graph: Graph, loss: str) -> list[str]:

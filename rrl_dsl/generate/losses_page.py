@@ -31,25 +31,21 @@ refused. The trainer gives a model the parts that are named here, and no others.
 
 def losses() -> str:
     """The text of the page."""
-    by_loss: dict[type[Loss], list[str]] = {}
-    for name, loss in registered().items():
-        if loss.__module__.startswith("rrl_dsl."):  # and not what someone else registered
-            by_loss.setdefault(loss, []).append(name)
+    own = {  # and not what someone else registered
+        name: loss for name, loss in registered().items() if loss.__module__.startswith("rrl_dsl.")
+    }
     rows = [
-        f"| {', '.join(f'[`{name}`](#{names[0]})' for name in names)} | "
+        f"| [`{name}`](#{name}) | "
         f"{cell(doc_of(loss).partition(chr(10))[0])} | {', '.join(needs_in_words(loss))} |\n"
-        for loss, names in by_loss.items()
+        for name, loss in own.items()
     ]
-    sections = ["\n".join(_section(names, loss)) for loss, names in by_loss.items()]
+    sections = ["\n".join(_section(name, loss)) for name, loss in own.items()]
     return _HEAD + "".join(rows) + "\n" + "\n".join(sections)
 
 
-def _section(names: list[str], loss: type[Loss]) -> Iterator[str]:
-    yield f"## {names[0]}"
+def _section(name: str, loss: type[Loss]) -> Iterator[str]:
+    yield f"## {name}"
     yield ""
-    if len(names) > 1:
-        yield f"Also called {', '.join(f'`{name}`' for name in names[1:])}."
-        yield ""
     yield doc_of(loss)
     yield ""
     yield "| takes | what it is |"

@@ -22,7 +22,7 @@ from rrl_dsl.losses.registry import register
 Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False, description="Softmax temperature.")]
 
 
-@register("simclr", "xclr")
+@register("simclr")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SimCLR(Loss):
     """Cross-entropy of each row's relations under a softmax over similarities.
@@ -31,7 +31,7 @@ class SimCLR(Loss):
 
     Equation 1 of Maes et al. with a temperature and without self in the denominator. On
     `ssl(views=2)` it is NT-Xent (Chen et al. 2020), on a label graph SupCon's L_out (Khosla et al.
-    2020), with soft weights X-Sample contrastive (Sobal et al. 2025).
+    2020), with soft weights `xclr`.
     """
 
     temperature: Temperature = 0.2
@@ -50,6 +50,15 @@ class SimCLR(Loss):
             with_self=self.self_in_denominator,
         )
         return mean_over_edges(total, degree, self.normalize)
+
+
+@register("xclr")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class XCLR(SimCLR):
+    """X-Sample contrastive (Sobal et al. 2025): `simclr` by the name it has on soft weights.
+
+    - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
+    """
 
 
 @register("suncet")

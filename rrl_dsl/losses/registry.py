@@ -28,25 +28,24 @@ _LossClass = TypeVar("_LossClass", bound=type[Any])
 _LOSSES: dict[str, type[Loss]] = {}
 
 
-def register(*names: str) -> Callable[[_LossClass], _LossClass]:
-    """Registers a loss class under a name and its aliases.
+def register(name: str) -> Callable[[_LossClass], _LossClass]:
+    """Registers a loss class under a name.
 
     Raises:
-        ValueError: Where a name is taken by another class.
+        ValueError: Where the name is taken by another class.
     """
 
     def add(loss: _LossClass) -> _LossClass:
-        for name in names:
-            if _LOSSES.setdefault(name, loss) is not loss:
-                raise ValueError(f"the loss `{name}` is registered twice")
-        loss._name = names[0]
+        if _LOSSES.setdefault(name, loss) is not loss:
+            raise ValueError(f"the loss `{name}` is registered twice")
+        loss._name = name
         return loss
 
     return add
 
 
 def names() -> list[str]:
-    """Every loss by name, aliases included: those that are registered, then those of packages.
+    """Every loss by name: those that are registered, then those of packages.
 
     Nothing of another package is loaded.
     """

@@ -143,18 +143,6 @@ class Sampler(Section):
     meet: int = Field(default=4, ge=2, description="Of relation: samples drawn together.")
 
 
-def setting_names(model: type[BaseModel] | None = None, section: str = "") -> list[str]:
-    """Every setting of a run, as `--set` takes it: `epochs`, `optimiser.lr`."""
-    names: list[str] = []
-    for key, field in (model or Config).model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            names += setting_names(inner, f"{key}.")
-        else:
-            names.append(section + key)
-    return names
-
-
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 

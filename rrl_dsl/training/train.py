@@ -22,6 +22,7 @@ from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.span import Source
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.losses.sums import Sum
@@ -255,10 +256,11 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module="torch.optim.lr_scheduler")
 
 
-def run_name(recipe: Path | None, loss: Loss, config: Config) -> str:
+def run_name(source: Source, loss: Loss, config: Config) -> str:
     """What a run is called: recipe, losses and data set."""
     dataset = config.dataset.partition(":")[0]
     losses = loss.name()
     if isinstance(loss, Sum):
         losses = "+".join(term.name() for _, term in loss.terms())
-    return f"{recipe.stem if recipe else 'recipe'}-{losses}-{dataset}"
+    recipe = "recipe" if source.name == "-e" else Path(source.name).stem
+    return f"{recipe}-{losses}-{dataset}"

@@ -58,8 +58,39 @@ def test_what_is_nothing_is_told_its_neighbour(cli, tmp_path, written, meant):
 
 
 def test_what_is_near_nothing_is_told_where_to_look(cli):
-    assert "`rrl-dsl builtins` lists what there is" in cli("explain", "zzzzzzzz").err
+    assert (
+        "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
+        in cli("explain", "zzzzzzzz").err
+    )
     assert cli("explain", "x" * 300).code == 1
+
+
+def test_a_name_is_explained_whatever_it_is_of(cli):
+    loss = cli("losses", "simclr").out
+    assert cli("explain", "simclr").out.startswith(loss)
+    recipe = cli("explain", str(RECIPES / "simclr.rrl")).out.splitlines()[1:]  # but for its path
+    assert cli("explain", "simclr").out[len(loss) :].splitlines()[1:] == recipe
+    assert cli("explain", "isomap").out.splitlines()[1] == "type      binary graph"
+    assert "The peak learning rate." in cli("explain", "optimiser.lr").out
+    section = cli("explain", "optimiser").out
+    assert all(f"optimiser.{key} " in section for key in ("name", "lr", "weight_decay", "warmup"))
+    (setting,) = json.loads(cli("explain", "epochs", "--json").out)
+    assert (setting["name"], setting["default"]) == ("epochs", "400")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("ntxent", "simclr"),
+        ("lr", "optimiser.lr"),
+        ("learning-rate", "optimiser.lr"),
+        ("projector.ot", "projector.out"),
+        ("Isomap", "isomap"),
+        ("batch-size", "batch_size"),
+    ],
+)
+def test_a_name_that_is_written_otherwise_is_told_the_right_one(cli, written, meant):
+    assert f"did you mean `{meant}`?" in cli("explain", written).err
 
 
 def test_a_recipe_is_explained_in_all_its_parts(cli):

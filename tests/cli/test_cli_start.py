@@ -13,7 +13,7 @@ import pytest
 from rrl_dsl.cli.main import app
 from rrl_dsl.language.other_names import LOSSES, SETTINGS
 from rrl_dsl.losses import names
-from rrl_dsl.training.config import setting_names
+from rrl_dsl.training.described import settings
 
 ROOT = Path(__file__).parents[2]
 VERBS = {command.name: command.callback for command in app.registered_commands}
@@ -120,9 +120,9 @@ def test_what_the_field_calls_a_loss_leads_to_its_name_here(cli, tmp_path, loss,
 
 
 def test_every_other_name_of_a_setting_leads_to_one_that_there_is():
-    known = setting_names()
+    known = [each.name for each in settings()]
     for setting in SETTINGS.values():
-        assert setting.partition("=")[0] in [*known, "loss", "loss.temperature"]
+        assert setting.partition("=")[0] in [*known, "loss.temperature"]
     assert set(LOSSES.values()) <= set(names())
     assert not LOSSES.keys() & set(names())
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import rrl_dsl as rrl
 from rrl_dsl.data import registry
-from rrl_dsl.generate.gallery import header_of, recipes
+from rrl_dsl.report.gallery import header_of, recipes
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.run import RunDirectory

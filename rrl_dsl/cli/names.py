@@ -1,0 +1,108 @@
+"""`explain NAME`: an error code, a built-in, a loss, a setting, a recipe of the gallery."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.cli.output import output, print_json, print_text
+from rrl_dsl.cli.sources import meant_by
+from rrl_dsl.graph.registry import signatures
+from rrl_dsl.language.codes import CODES
+from rrl_dsl.language.diagnostics import error, folded, nearest
+from rrl_dsl.language.explanations import EXPLANATIONS
+from rrl_dsl.language.other_names import LOSSES, SETTINGS
+
+_CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
+
+
+def is_name(what: str) -> bool:
+    """Whether a word is a name by its look, and no file."""
+    if what in signatures() or _CODE.fullmatch(what):
+        return True
+    is_file = Path(what).name != what or Path(what).suffix == ".rrl" or os.path.exists(what)
+    return not is_file
+
+
+def explain_name(what: str, json: bool) -> Path | None:
+    """Explains a name.
+
+    Returns:
+        The file of the recipe of the gallery that has the name and is still to be explained; None
+        where there is none, or where JSON is printed of what else has the name.
+
+    Raises:
+        RRLError: RRL101 where nothing has that name.
+    """
+    if code := _CODE.fullmatch(what):
+        _explain_code(f"RRL{code['number']}", json)
+        return None
+    if what in signatures():
+        from rrl_dsl.cli.reference import builtins
+
+        builtins(what, json)
+        return None
+    from rrl_dsl.losses import names
+    from rrl_dsl.report.gallery import path_of, recipes
+    from rrl_dsl.training.described import settings
+
+    found = True
+    if what in names():
+        from rrl_dsl.cli.reference import losses
+
+        losses(what, json)
+    elif any(what == each.name for each in settings()):
+        _explain_setting(what, json)
+    else:
+        found = False
+    if what in recipes():
+        return None if found and json else path_of(what)
+    if not found:
+        raise _unknown(what, [*names(), *(each.name for each in settings()), *recipes()])
+    return None
+
+
+def _explain_code(code: str, json: bool) -> None:
+    if code not in EXPLANATIONS:
+        meant = nearest(code.lower(), [each.lower() for each in EXPLANATIONS])
+        hint = f"did you mean `{meant.upper()}`?" if meant else None
+        raise error("RRL101", f"there is no code `{code}`", hint=hint)
+    found = EXPLANATIONS[code]
+    if json:
+        print_json({"code": code, "title": CODES[code], **asdict(found)})
+        return
+    output().print(f"[bold]{code}[/bold]  {CODES[code]}\n")
+    output().print(found.text, markup=False)
+    for title, recipe in (("wrong", found.wrong), ("right", found.right)):
+        if recipe is not None:
+            print_text(f"\n{title}:", style="bold")
+            for line in recipe.splitlines():
+                print_text(f"    {line}")
+
+
+def _explain_setting(name: str, json: bool) -> None:
+    """A setting; of a section all that are in it."""
+    from rrl_dsl.cli.reference import print_table
+    from rrl_dsl.training.described import settings
+
+    chosen = [each for each in settings() if each.name == name or each.section == name]
+    if json:
+        print_json([each._asdict() for each in chosen])
+        return
+    rows = [(each.name, each.default, each.doc) for each in chosen if not each.is_section]
+    print_table("settings", ("setting", "default", "what it is"), rows)
+    print_text(f"`--set {rows[0][0]}=…`, or in a file of `--config`, sets it")
+
+
+def _unknown(what: str, others: list[str]) -> Exception:
+    names = {each.lower(): each for each in (*EXPLANATIONS, *signatures(), *others)}
+    word = LOSSES.get(folded(what)) or SETTINGS.get(folded(what), what).partition("=")[0]
+    meant = names.get(nearest(word, list(names)) or "") or meant_by(Path(what))
+    hint = f"did you mean `{meant}`?"
+    if meant is None:
+        hint = "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
+    message = f"`{what}` is no code, built-in, loss, setting or file"
+    return error("RRL101", message, hint=hint)
