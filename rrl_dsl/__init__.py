@@ -41,13 +41,21 @@ def __getattr__(name: str) -> Any:
         globals()[name] = getattr(found, attribute) if attribute else found
         return globals()[name]
     if name.startswith("_") or name not in (functions := _built_ins()):
-        raise AttributeError(f"module `rrl_dsl` has no attribute `{name}`")
+        raise AttributeError(_missing(name))
     globals().update(functions)
     return functions[name]
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_NAMES, *_built_ins()})
+
+
+def _missing(name: str) -> str:
+    message = f"module `rrl_dsl` has no attribute `{name}`"
+    if name.startswith("_"):
+        return message
+    suggestion = import_module("rrl_dsl.language.diagnostics").did_you_mean(name, __dir__())
+    return f"{message}; {suggestion}" if suggestion else message
 
 
 def _built_ins() -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
 _FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is an int64
@@ -56,8 +58,10 @@ class Nodes:
             raise error("RRL402", f"`sample` wants shape (n,), not {tuple(self.sample.shape)}")
         zeros = torch.zeros_like(self.sample) if view is None else view
         self.view = self._column("view", zeros)
-        self.labels = {name: self._column(name, value) for name, value in (labels or {}).items()}
-        self.fields = {name: self._field(name, value) for name, value in (fields or {}).items()}
+        given = named("labels", labels)
+        self.labels = {name: self._column(name, each) for name, each in given.items()}
+        given = named("fields", fields)
+        self.fields = {name: self._field(name, each) for name, each in given.items()}
         if self.checked:
             self._check_values()
             self._check_agreement()
@@ -89,7 +93,7 @@ class Nodes:
             return self.labels[name]
         if name in self.fields:
             message = f"`{name}` is a field of numbers, and a label is wanted"
-            raise error("RRL417", message, hint=f"labels: {', '.join(self.labels) or 'none'}")
+            raise error("RRL417", message, hint=f"give it as `labels={{'{name}': ...}}`")
         raise _lacking("label field", name, list(self.labels))
 
     def number(self, name: str) -> Tensor:
@@ -169,7 +173,7 @@ class Nodes:
         return column
 
     def _field(self, name: str, value: Any) -> Tensor:
-        column = _tensor(name, value)
+        column = tensor(name, value)
         if column.ndim not in (1, 2) or len(column) != len(self):
             message = f"the field `{name}` has shape {tuple(column.shape)} for {len(self)} rows"
             raise error("RRL402", message, hint="give one number or one vector for each row")
@@ -220,20 +224,53 @@ class Nodes:
             yield name, column, -1
 
 
+def check_nodes(value: object) -> None:
+    """Refuses what is no rows, where rows are wanted.
+
+    Raises:
+        RRLError: RRL402.
+    """
+    if not isinstance(value, Nodes):
+        message = f"a program relates rows, and this is {described(value)}"
+        raise error("RRL402", message, hint="make them with `rrl.Nodes(sample, view, labels)`")
+
+
+def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:
+    """What a user gives as numbers, arrays of any byte order and stride among it, as a tensor.
+
+    Raises:
+        RRLError: With that code, for what is no array of numbers.
+    """
+    try:
+        if hasattr(value, "__array__") and not isinstance(value, Tensor):
+            array = np.asarray(value)
+            value = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy of our own
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as problem:  # text, ragged lists, huge integers
+        raise error(code, f"`{name}` wants an array of numbers: {problem}") from problem
+
+
+def named(what: str, given: Any, code: str = "RRL402") -> Mapping[str, Any]:
+    """What a user gives by name; empty for None.
+
+    Raises:
+        RRLError: With that code, for what is no mapping from names.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(each, str) for each in given):
+        message = f"`{what}` wants columns by name, and this is {described(given)}"
+        raise error(code, message, hint=f"write `{what}={{'NAME': ...}}`")
+    return given
+
+
 def _lacking(what: str, name: str, known: list[str]) -> RRLError:
     hint = did_you_mean(name, known) or f"they carry {', '.join(known) or 'none'}"
     return error("RRL401", f"the rows carry no {what} `{name}`", hint=hint)
 
 
-def _tensor(name: str, value: Any) -> Tensor:
-    try:
-        return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as problem:  # text, ragged lists, huge integers
-        raise error("RRL402", f"`{name}` wants an array of numbers: {problem}") from problem
-
-
 def _integers(name: str, value: Any) -> Tensor:
-    column = _tensor(name, value)
+    column = tensor(name, value)
     wrong = column.is_floating_point() or column.is_complex() or column.dtype == torch.bool
     if wrong and column.numel():  # an empty list is one of floats
         raise error("RRL402", f"`{name}` wants integers, not {column.dtype}".replace("torch.", ""))

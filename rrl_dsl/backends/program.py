@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import scipy.sparse as sp
     import torch
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
     from rrl_dsl.backends.dense import Prepared
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.relation import Relation
 
 Strategy = Literal["auto", "dense"]
-Spaces = Mapping[str, "Tensor | tuple[Tensor, Tensor]"]
+Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
 """By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
 
 _STRATEGIES: Final = ("auto", "dense")
@@ -115,6 +116,10 @@ class Program:
         from rrl_dsl.backends.lookups import check_ids, find
         from rrl_dsl.backends.nodes import Nodes
 
+        if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
+            message = f"`bind` takes the samples of a data set, and this is {described(dataset)}"
+            hint = "make them with `rrl.Nodes(range(len(dataset)), labels={'label': ...})`"
+            raise error("RRL402", message, hint=hint)
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
         known = rows.sample if others is None else torch.cat([rows.sample, others.cpu()])
@@ -144,7 +149,7 @@ class Program:
                 bound first, RRL418 where embeddings are missing, RRL419 where the recipe has
                 columns of its own, RRL421 for rows that the bound data set lacks.
         """
-        self._check_columns(None)
+        self._check_rows(nodes, None)
         return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
 
     def relate(
@@ -176,7 +181,7 @@ class Program:
         """
         from rrl_dsl.backends.relation import DenseRelation
 
-        self._check_columns(cols)
+        self._check_rows(rows, cols)
         if strategy not in _STRATEGIES:
             hint = did_you_mean(strategy, _STRATEGIES) or f"choose {listing(_STRATEGIES)}"
             raise error("RRL413", f"there is no strategy called `{strategy}`", hint=hint)
@@ -206,7 +211,7 @@ class Program:
         import numpy as np
         import scipy.sparse as sp
 
-        self._check_columns(None)
+        self._check_rows(nodes, None)
         prepared = self._prepare(nodes, nodes, spaces, epoch, step)
         rows, cols, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
         for top, left in _tiles(len(nodes)):
@@ -262,7 +267,7 @@ class Program:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the picture of the recipe's graph, with this seed."""
-        return str(import_module("rrl_dsl.report.notebook").html_of(self.graph, self.seed))
+        return str(import_module("rrl_dsl.report.display").html_of(self.graph, self.seed))
 
     def _prepare(
         self, rows: Nodes, cols: Nodes, spaces: Spaces | None, epoch: int, step: int
@@ -294,7 +299,11 @@ class Program:
             self._found_on[device] = tuple(each.to(device) for each in self._found)
         return self._found_on[device]
 
-    def _check_columns(self, cols: Nodes | None) -> None:
+    def _check_rows(self, rows: Nodes, cols: Nodes | None) -> None:
+        from rrl_dsl.backends.nodes import check_nodes
+
+        for each in (rows,) if cols is None else (rows, cols):
+            check_nodes(each)
         if self.requires.bank and cols is None:
             message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
@@ -332,14 +341,18 @@ class Program:
         self, rows: Nodes, cols: Nodes, spaces: Spaces | None
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """The vectors of rows and columns in each space that the recipe looks at."""
+        from rrl_dsl.backends.nodes import named, tensor
+
+        embeddings = named("spaces", spaces, "RRL418")
         found: dict[str, tuple[Tensor, Tensor]] = {}
         for name in self.requires.spaces:
-            given = (spaces or {}).get(name)
+            given = embeddings.get(name)
             if given is None:
                 message = f"this recipe compares rows in the space `{name}`, and none is given"
                 hint = f"pass the rows' embeddings as `spaces={{'{name}': z}}`"
                 raise error("RRL418", message, hint=hint)
-            of_rows, of_cols = given if isinstance(given, tuple) else (given, given)
+            pair = given if isinstance(given, tuple) and len(given) == 2 else (given, given)
+            of_rows, of_cols = (tensor(name, each, "RRL418").detach() for each in pair)
             for what, vectors, nodes in (("rows", of_rows, rows), ("columns", of_cols, cols)):
                 if vectors.ndim != 2 or len(vectors) != len(nodes):
                     message = (
@@ -348,7 +361,11 @@ class Program:
                     )
                     hint = f"give `{name}` as the pair (vectors of rows, vectors of columns)"
                     raise error("RRL418", message, hint=None if cols is rows else hint)
-            found[name] = of_rows.detach(), of_cols.detach()
+                if vectors.is_complex() or vectors.device != nodes.device:
+                    kind = f"{vectors.dtype} on {vectors.device}".removeprefix("torch.")
+                    message = f"the space `{name}` is {kind}, and the rows are on {nodes.device}"
+                    raise error("RRL418", message, hint="give real numbers beside the rows")
+            found[name] = of_rows, of_cols
         return found
 
 

@@ -66,15 +66,17 @@ class Relation(ABC):
         """sum_j w_ij, (n,)."""
 
     @abstractmethod
-    def lse(self, q: Tensor, k: Tensor, scale: float = 1.0, *, with_self: bool = False) -> Tensor:
+    def lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         """log sum_j exp(scale q_i . k_j) over related or contrasted j, (n,); -inf for none."""
 
     @abstractmethod
-    def dot(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+    def dot(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
         """sum_j w_ij (scale q_i . k_j), (n,)."""
 
     @abstractmethod
-    def masked_lse(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+    def masked_lse(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
         """log sum_{j: w_ij > 0} w_ij exp(scale q_i . k_j), (n,); -inf for no edge."""
 
     @abstractmethod
@@ -152,15 +154,17 @@ class DenseRelation(Relation):
         exact = torch.float64 if self.weights.dtype == torch.float64 else torch.float32
         return self._weights(exact, with_self).sum(dim=1)
 
-    def lse(self, q: Tensor, k: Tensor, scale: float = 1.0, *, with_self: bool = False) -> Tensor:
+    def lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         compared = self._compared | self.same if with_self else self._compared
         return _logsumexp(_similarity(q, k) * scale, compared)
 
-    def dot(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+    def dot(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
         similarity = _similarity(q, k)
         return (self._weights(similarity.dtype) * similarity).sum(dim=1) * scale
 
-    def masked_lse(self, q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
+    def masked_lse(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
         logits = _similarity(q, k) * scale
         weights = self._weights(logits.dtype).masked_fill(~self._related, 1.0)
         return _logsumexp(logits + weights.log(), self._related)

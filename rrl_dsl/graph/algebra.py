@@ -12,12 +12,13 @@ import numbers
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
-from rrl_dsl.graph.call import MAX_DEPTH, Call, Transform, from_python
+from rrl_dsl.graph.call import MAX_DEPTH, Call, Transform, from_python, no_truth
 from rrl_dsl.graph.registry import Scope
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
+from rrl_dsl.language.diagnostics import error
 
 Operator = Literal["|", "&", "+", "-"]
 
@@ -115,6 +116,21 @@ class Graph:
     def __invert__(self) -> Graph:
         return from_python(lambda: complement(self))
 
+    def __ror__(self, other: object) -> NoReturn:
+        _refuse_left("|", other)
+
+    def __rand__(self, other: object) -> NoReturn:
+        _refuse_left("&", other)
+
+    def __radd__(self, other: object) -> NoReturn:
+        _refuse_left("+", other)
+
+    def __rsub__(self, other: object) -> NoReturn:
+        _refuse_left("-", other)
+
+    def __bool__(self) -> NoReturn:
+        raise no_truth(self.noun, "write `a & b`, `a | b` or `~a`")
+
     @cached_property
     def identity(self) -> str:
         """SHA-256 of the canonical form, as 64 hexadecimal digits."""
@@ -131,12 +147,27 @@ class Graph:
         return hash(self.identity)
 
     def __repr__(self) -> str:
-        return f"<{'binary' if self.binary else 'weighted'} graph {self.identity[:12]}>"
+        """The text of a recipe that defines the graph."""
+        from rrl_dsl.graph.text import text_of
+
+        return text_of(self)
+
+    # pictures stand above graphs in the order of imports; few programs ask for one
+
+    def show(self, *, seed: int = 0) -> None:
+        """Draws the graph over some of the digits in the terminal, with its parts.
+
+        Args:
+            seed: The recipe's seed, from which the choice of samples follows too.
+
+        Raises:
+            RRLError: RRL401 or RRL417 where the recipe reads what the digits lack.
+        """
+        import_module("rrl_dsl.report.display").show(self, seed)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the graph's picture on the digits, with its statistics."""
-        # pictures stand above graphs in the order of imports; only a notebook asks for one
-        return str(import_module("rrl_dsl.report.notebook").html_of(self))
+        return str(import_module("rrl_dsl.report.display").html_of(self))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -392,6 +423,14 @@ def _shallow(graph: Graph) -> Graph:
         message = f"this graph has more than {MAX_DEPTH} levels"
         raise Refusal("RRL302", message, "write a flat chain, or simplify an inner part")
     return graph
+
+
+def _refuse_left(operator: Operator, left: object) -> NoReturn:
+    """Refuses what is no graph on the left of an operator."""
+    refusal = mismatched(operator, left)
+    if operator == "+" and type(left) is int and left == 0:  # what `sum` begins with
+        refusal.hint = "write `sum(graphs, rrl.none())`"
+    raise error(refusal.code, refusal.message, hint=refusal.hint)
 
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:

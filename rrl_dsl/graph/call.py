@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.registry import Arguments, Scope, Signature
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Refusal, Value
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.spelling import is_name
 
 MAX_DEPTH: Final = 64
@@ -56,7 +56,7 @@ class Call:
         return f"{self.signature.name}({', '.join(shown)})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transform:
     """Graph -> Graph: one call, or several applied in order."""
 
@@ -71,7 +71,10 @@ class Transform:
         message = f"`{name}` is a transform and needs a graph on its left"
         raise error("RRL203", message, hint=f"write `graph | {self}`")
 
-    def __str__(self) -> str:
+    def __bool__(self) -> NoReturn:
+        raise no_truth(self.noun, "write `a | b` to apply one after the other")
+
+    def __repr__(self) -> str:
         return " | ".join(map(str, self.calls))
 
 
@@ -86,6 +89,12 @@ def compose(first: Transform, second: Transform) -> Transform:
         message = f"this transform has {MAX_DEPTH} steps or more, and a graph {MAX_DEPTH} levels"
         raise Refusal("RRL302", message, "leave some out")
     return Transform(calls)
+
+
+def no_truth(noun: str, hint: str) -> RRLError:
+    """What `and`, `or`, `not` and `if` get, which would take one operand for the whole."""
+    message = f"{noun} is neither true nor false, and `and`, `or`, `not` build none"
+    return error("RRL201", message, hint=hint)
 
 
 def from_python(build: Callable[[], Built]) -> Built:

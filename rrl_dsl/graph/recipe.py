@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Resolution
-from rrl_dsl.graph.types import Scalar
+from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language import parser
-from rrl_dsl.language.diagnostics import RRLError, in_order
+from rrl_dsl.language.diagnostics import RRLError, error, in_order
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import number_value, string_value
+
+_PATH: Final = re.compile(r"""\s*[^\n#'"()|]+\.rrl\s*""")
 
 
 def parse(
@@ -33,15 +38,38 @@ def parse(
         directory: What the files that the recipe imports or reads are relative to.
 
     Raises:
-        RRLError: With every independent error of the text.
+        RRLError: With every independent error of the text; RRL210 for what is no text, or a path.
     """
+    _check_text(text)
     folder = None if directory is None else Path(directory)
     return graph_of(Source(text.removeprefix("\ufeff"), name, folder), params)
 
 
 def load(path: str | Path, *, params: Mapping[str, Scalar] | None = None) -> Graph:
-    """The graph that a recipe file defines; see `parse`."""
+    """The graph that a recipe file defines; see `parse`.
+
+    Raises:
+        RRLError: As `parse`; RRL210 for what is no path, RRL021 for a file that cannot be read.
+    """
+    _check_path(path)
     return graph_of(parser.read(Path(path)), params)
+
+
+def _check_text(text: object) -> None:
+    if isinstance(text, os.PathLike) or (isinstance(text, str) and _PATH.fullmatch(text)):
+        message = f"`{text}` is the path of a recipe, and its text is wanted"
+        raise error("RRL210", message, hint=f'`rrl.load("{text}")` reads the file')
+    if not isinstance(text, str):
+        raise error("RRL210", f"a recipe is a text, and this is {described(text)}")
+
+
+def _check_path(path: object) -> None:
+    if not isinstance(path, str | os.PathLike):
+        message = f"a recipe file is named by its path, and this is {described(path)}"
+        raise error("RRL210", message)
+    if isinstance(path, str) and "(" in path and not Path(path).exists():
+        message = f"`{path}` is the text of a recipe, and its path is wanted"
+        raise error("RRL210", message, hint="`rrl.parse(text)` reads a text")
 
 
 def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:

@@ -282,6 +282,8 @@ def described(value: object) -> str:
         return f'the string "{value[:40]}"'
     if value is None:
         return "None"
+    if getattr(value, "__module__", None) == "rrl_dsl":  # a built-in as a Python function
+        return f"the function `{value.__name__}`, which is not called"  # type: ignore[attr-defined]
     return str(getattr(value, "noun", f"a {type(value).__name__}"))
 
 

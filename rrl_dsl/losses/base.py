@@ -9,12 +9,21 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import fields
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import torch
-from pydantic import ConfigDict
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from pydantic_core.core_schema import no_info_wrap_validator_function as wrap_validator
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrl_dsl.backends.relation import Relation, at_least_float32, of_matrix
@@ -23,6 +32,26 @@ from rrl_dsl.losses.outputs import OUTPUTS, Output, Part
 
 Normalize = Literal["rows", "edges"]
 """`rows`: the mean over rows with an edge of each row's mean; `edges`: the mean over all edges."""
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _kept(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
+    """A tensor as it is, for its gradient; anything else as a number."""
+    if not isinstance(value, Tensor):
+        return number(value)
+    if value.ndim or not value.is_floating_point():
+        raise ValueError("should be a number or a floating-point tensor of shape ()")
+    if value.device.type == "cpu" and not value > 0:  # a device is not waited for
+        raise ValueError("should be above 0")
+    return value
+
+
+Learnable = Annotated[
+    float | Tensor,
+    GetPydanticSchema(lambda _, handler: wrap_validator(_kept, handler(_Positive))),
+]
+"""An option above 0: a number, or a tensor of shape (), which keeps its gradient."""
 
 OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 
@@ -92,6 +121,15 @@ class Loss(ABC):
                 return 0.0 * (rows.sum() + columns.sum())
             return self.value(relation, rows, columns, **_full_precision(others))
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_tensors(cls, value: Any, info: ValidationInfo) -> Any:
+        """A number made of a tensor would lose its gradient without a word."""
+        found = cls.__pydantic_fields__[info.field_name]  # type: ignore[attr-defined]
+        if isinstance(value, Tensor) and Tensor not in get_args(found.annotation):
+            raise ValueError("should be a number, and no tensor is learned here")
+        return value
+
     @abstractmethod
     def value(
         self, relation: Relation, z: Tensor, keys: Tensor, *others: Any, **named: Any
@@ -125,6 +163,12 @@ class Loss(ABC):
     def summed(self, value: Callable[[Loss], Tensor]) -> Tensor:
         """The weighted sum of the values of its flat terms, a scalar."""
         return torch.stack([weight * value(term) for weight, term in self.flat_terms()]).sum()
+
+    def learned(self) -> list[nn.Parameter]:
+        """The options that are parameters, those of the terms of a sum among them."""
+        losses = (self, *(term for _, term in self.flat_terms()))
+        options = (getattr(each, option.name) for each in losses for option in fields(each))
+        return list(dict.fromkeys(each for each in options if isinstance(each, nn.Parameter)))
 
     def least_rows(self, width: int) -> int:
         """How many rows of each view a batch must have for embeddings of this width."""

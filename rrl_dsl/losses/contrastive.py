@@ -11,6 +11,7 @@ from torch import Tensor
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.losses.base import (
     OPTIONS,
+    Learnable,
     Loss,
     Normalize,
     mean_over_edges,
@@ -19,7 +20,7 @@ from rrl_dsl.losses.base import (
 )
 from rrl_dsl.losses.registry import register
 
-Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False, description="Softmax temperature.")]
+Temperature = Annotated[Learnable, Field(description="Softmax temperature.")]
 
 
 @register("simclr")
@@ -103,7 +104,7 @@ class SupCon(SimCLR):
 
 
 def cross_entropy(
-    relation: Relation, q: Tensor, k: Tensor, scale: float, *, with_self: bool = False
+    relation: Relation, q: Tensor, k: Tensor, scale: float | Tensor, *, with_self: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Each row's weighted sum of negative log shares, and its degree.
 

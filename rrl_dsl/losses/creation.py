@@ -221,4 +221,5 @@ def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterato
 
 def _complaint(message: str) -> str:
     """Pydantic's sentence, fitted into ours."""
+    message = message.removeprefix("Value error, ")
     return (message[0].lower() + message[1:]).removeprefix("input ")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
-from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, mean_over_rows
+from rrl_dsl.losses.base import OPTIONS, Learnable, Loss, Normalize, mean_over_edges, mean_over_rows
 from rrl_dsl.losses.koleo import KoLeo
 from rrl_dsl.losses.outputs import Output
 from rrl_dsl.losses.registry import register
@@ -35,9 +35,7 @@ class Distillation(Loss):
     epochs (DINO and DINOv2 on ImageNet) or 50 (solo-learn, its numbers on CIFAR too).
     """
 
-    temperature: Annotated[float, _Temperature, Field(description="The student's temperature.")] = (
-        0.1
-    )
+    temperature: Annotated[Learnable, Field(description="The student's temperature.")] = 0.1
     teacher_temperature: Annotated[
         float, _Temperature, Field(description="The teacher's, after the warm-up.")
     ] = 0.04

@@ -77,6 +77,7 @@ class RelationalModule(L.LightningModule):
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
         self.loss = loss
+        self.learned = nn.ParameterList(loss.learned())
         self.views = Views(config.augmentation or "cifar", shape, local_views(config, shape))
         self.parts = parts_of(program.requires, loss)
         chosen = self._backbone(shape, backbone)
@@ -156,7 +157,8 @@ class RelationalModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """One optimiser with a cosine schedule by step."""
-        optimiser = build_optimiser(self.config, self.encoder, self.probes, self.predictor)
+        encoder = nn.ModuleList([self.encoder, self.learned])
+        optimiser = build_optimiser(self.config, encoder, self.probes, self.predictor)
         total = int(self.trainer.estimated_stepping_batches)
         steps_per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
         warmup = min(self.config.optimiser.warmup * steps_per_epoch, total // 2)

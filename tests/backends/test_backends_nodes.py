@@ -135,6 +135,47 @@ def test_vectors_are_fields():
     )
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(4, dtype=">i8"),
+        np.arange(4)[::-1][::-1],
+        np.arange(8)[::2] // 2,
+        np.arange(4, dtype=np.uint8),
+        np.arange(4, dtype=np.uint32),
+        range(4),
+        list(np.arange(4)),
+    ],
+    ids=["big-endian", "reversed", "strided", "uint8", "uint32", "range", "list of scalars"],
+)
+def test_arrays_of_any_layout_are_taken(array: object):
+    nodes = rrl.Nodes(array, labels={"fine": array}, fields={"time": array})
+    assert nodes.sample.tolist() == nodes.label("fine").tolist() == [0, 1, 2, 3]
+    assert nodes.number("time").tolist() == [0, 1, 2, 3]
+
+
+def test_array_that_changes_afterwards_changes_no_rows():
+    labels = np.array([0, 1])
+    nodes = rrl.Nodes([0, 1], labels={"fine": labels})
+    labels[0] = 7
+    assert nodes.label("fine").tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("columns", [torch.tensor([0, 1]), [0, 1], {0: [0, 1]}])
+@pytest.mark.parametrize("what", ["labels", "fields"])
+def test_columns_without_a_name_are_refused(what: str, columns: object):
+    code, message, hint = refusal([0, 1], **{what: columns})
+    assert code == "RRL402"
+    assert message.startswith(f"`{what}` wants columns by name, and this is a ")
+    assert hint == f"write `{what}={{'NAME': ...}}`"
+
+
+def test_field_in_the_place_of_a_label_says_where_labels_are_given():
+    program = rrl.compile("supervised(labels=fine)")
+    with pytest.raises(rrl.RRLError, match=r"give it as `labels=\{'fine': ...\}`"):
+        program(rrl.Nodes([0, 1], fields={"fine": [0, 1]}))
+
+
 def test_looking_at_the_values_can_be_left_out():
     assert rrl.Nodes([-5], check=False).sample.tolist() == [-5]
 

@@ -315,3 +315,72 @@ def test_recipe_with_a_bank_wants_its_columns(ask):
 def test_program_of_something_else_is_refused(build, code: str, hint: str | None):
     only = error_of(build)
     assert (only.code, only.hint) == (code, hint)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sample": [0, 1]},
+        [0, 1],
+        np.arange(2),
+        torch.arange(2),
+        torch.utils.data.TensorDataset(torch.zeros(2, 3)),
+        "digits",
+        None,
+    ],
+    ids=lambda given: type(given).__name__,
+)
+@pytest.mark.parametrize("use", ["__call__", "relate", "to_scipy", "to_networkx", "bind"])
+def test_what_is_no_rows_is_refused_wherever_rows_are_wanted(use: str, given: object):
+    program = rrl.compile("supervised(per_class=1)" if use == "bind" else "ssl()")
+    with pytest.raises(rrl.RRLError) as caught:
+        getattr(program, use)(given)
+    (only,) = caught.value.diagnostics
+    assert only.code == "RRL402"
+    assert "rrl.Nodes(" in only.hint
+
+
+def test_columns_that_are_no_rows_are_refused():
+    with pytest.raises(rrl.RRLError, match="a program relates rows, and this is a dict"):
+        rrl.compile("ssl()").relate(rrl.Nodes([0, 1]), {"sample": [0, 1]})
+
+
+VECTORS = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]
+
+
+@pytest.mark.parametrize(
+    "z",
+    [
+        VECTORS,
+        np.array(VECTORS),
+        np.array(VECTORS, dtype=">f4"),
+        np.array(VECTORS)[::-1][::-1],
+        torch.tensor(VECTORS, requires_grad=True),
+        (np.array(VECTORS), VECTORS),
+        np.array([[10, 0], [0, 10], [10, 1]]),
+    ],
+)
+def test_embeddings_come_as_any_array(z: object):
+    near = rrl.compile("knn(1)").relate(rrl.Nodes([0, 1, 2]), spaces={"projection": z})
+    # 0 and 2 are nearest each other; 1 is nearest 2
+    assert near.weights.tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    "spaces",
+    [
+        np.zeros((3, 2)),
+        torch.zeros(3, 2),
+        [VECTORS],
+        {"projection": "z"},
+        {"projection": [[0.0], [1.0, 2.0], [3.0]]},
+        {"projection": np.zeros((3, 2), complex)},
+        {"projection": np.zeros((2, 2))},
+        {"projection": (VECTORS, VECTORS, VECTORS)},
+        {"backbone": VECTORS},
+    ],
+)
+def test_what_is_no_embeddings_is_rrl418(spaces: object):
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.compile("knn(1)").relate(rrl.Nodes([0, 1, 2]), spaces=spaces)
+    assert [each.code for each in caught.value.diagnostics] == ["RRL418"]

@@ -2,10 +2,14 @@
 
 import copy
 import fractions
+import operator
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from random_recipes import Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
 
@@ -260,7 +264,94 @@ def test_unknown_parameter_names_those_there_are():
         rrl.parse("param frac = .3\nparam views = 2\nssl(views)", params={"zzz": 1})
 
 
+@pytest.mark.parametrize("read", [rrl.compile, rrl.parse])
+@pytest.mark.parametrize("path", ["a/b.rrl", "my recipes/b.rrl", r"C:\b.rrl", "b.rrl\n"])
+def test_path_in_place_of_a_text_says_what_reads_files(read: Callable[..., object], path: str):
+    code, message = refusal(lambda: read(path))
+    assert code == "RRL210"
+    assert message.endswith("is the path of a recipe, and its text is wanted")
+    with pytest.raises(rrl.RRLError, match=r"`rrl.load\(.*\)` reads the file"):
+        read(path)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"ssl()", ["ssl()"], rrl.ssl(), rrl.ssl])
+def test_what_is_no_text_and_no_path_is_refused(value: object):
+    assert refusal(lambda: rrl.parse(value))[0] == "RRL210"
+    assert refusal(lambda: rrl.load(value))[0] == "RRL210"
+
+
+def test_text_in_place_of_a_path_is_told_from_one():
+    message = "`ssl(views=2)` is the text of a recipe, and its path is wanted"
+    assert refusal(lambda: rrl.load("ssl(views=2)")) == ("RRL210", message)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("supervized", "supervised"), ("SSL", "ssl"), ("compil", "compile")]
+)
+def test_misspelt_function_suggests_one(name: str, meant: str):
+    with pytest.raises(AttributeError, match=f"`{name}`; did you mean `{meant}`?"):
+        getattr(rrl, name)
+    assert not hasattr(rrl, "nothing_like_this")
+
+
+# what Python would take for something else
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda a, b: a and b,
+        lambda a, b: a or b,
+        lambda a, b: not a,
+        lambda a, b: b if a else a,
+        lambda a, b: any([a, b]),
+    ],
+    ids=["and", "or", "not", "if", "any"],
+)
+def test_graph_and_transform_have_no_truth(build: Callable[..., object]):
+    assert refusal(lambda: build(rrl.ssl(), rrl.supervised()))[0] == "RRL201"
+    assert refusal(lambda: build(rrl.keep(0.9), rrl.drop_self()))[0] == "RRL201"
+
+
+@pytest.mark.parametrize("sign", ["|", "&", "+", "-"])
+@pytest.mark.parametrize(
+    "other", [3, "ssl()", None, [], {}, {1}, rrl.supervised, np.zeros(2)], ids=repr
+)
+def test_what_is_no_graph_is_refused_on_the_left_too(sign: str, other: object):
+    join = {"|": operator.or_, "&": operator.and_, "+": operator.add, "-": operator.sub}[sign]
+    code, message = refusal(lambda: join(other, rrl.ssl()))
+    assert code == "RRL201"
+    assert message.startswith(f"`{sign}` joins two graphs, not ")
+
+
+def test_function_that_is_not_called_is_named():
+    _, message = refusal(lambda: rrl.ssl() | rrl.supervised)
+    assert message == "`|` joins two graphs, not the function `supervised`, which is not called"
+
+
+def test_sum_begins_with_no_graph_and_says_with_what_it_may():
+    graphs = [rrl.ssl(), rrl.supervised()]
+    with pytest.raises(rrl.RRLError, match=r"write `sum\(graphs, rrl.none\(\)\)`"):
+        sum(graphs)
+    program = rrl.compile(sum(graphs, rrl.none()))
+    assert program.rewritten == graphs[0] + graphs[1]
+
+
 # graphs as values
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(recipes(bound=True))
+def test_graph_shows_itself_as_the_text_of_a_recipe(recipe: Recipe):
+    graph = graph_of(recipe)
+    assert rrl.parse(repr(graph)) == graph
+
+
+def test_transform_and_contrast_show_themselves_as_texts():
+    assert repr(rrl.keep(0.9) | rrl.drop_self()) == "keep(p=0.9) | drop_self()"
+    graph = (rrl.ssl() | rrl.self()).with_contrast(~rrl.ssl())
+    assert repr(graph) == "ssl() | self()\ncontrast ~ssl()"
+    assert rrl.parse(repr(graph)) == graph
 
 
 def test_graphs_are_values():
@@ -269,8 +360,6 @@ def test_graphs_are_values():
     assert {a: 1}[b] == 1
     assert a != rrl.ssl()
     assert a != "ssl() | self()"
-    assert repr(a) == f"<binary graph {a.identity[:12]}>"
-    assert repr(2 * a).startswith("<weighted graph ")
 
 
 def test_graph_cannot_be_changed():

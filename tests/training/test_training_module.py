@@ -6,6 +6,7 @@ import torch
 import rrl_dsl as rrl
 from rrl_dsl.data.batches import loader
 from rrl_dsl.training.lars import LARS
+from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
 from rrl_dsl.training.statistics import edge_statistics
 
@@ -129,3 +130,22 @@ def test_edge_statistics_of_a_graph_counted_by_hand():
     assert float(figures["edges/agree_label"]) == pytest.approx(6 / 22)
     assert float(figures["edges/beyond_views"]) == 1
     assert float(figures["edges/isolated"]) == 0
+
+
+def test_a_learned_temperature_is_trained_and_kept(make_module, fit, tmp_path):
+    plain = make_module(epochs=1)
+    temperature = torch.nn.Parameter(torch.tensor(0.2))
+    loss = rrl.losses.create("simclr", temperature=temperature)
+    module = RelationalModule(
+        plain.config,
+        plain.program,
+        loss,
+        shape=(1, 8, 8),
+        classes=10,
+        backbone=plain.encoder.backbone,
+    )
+    assert module.learned[0] is temperature
+    fit(module, tmp_path)
+    assert temperature.item() != pytest.approx(0.2, abs=1e-5)
+    checkpoint = torch.load(next((tmp_path / "checkpoints").glob("*.ckpt")), weights_only=False)
+    assert checkpoint["state_dict"]["learned.0"] == temperature

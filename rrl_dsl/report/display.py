@@ -1,4 +1,4 @@
-"""How graphs and programs show themselves in a notebook."""
+"""How graphs and programs show themselves, in a notebook and in a terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
+from rich.console import Console
+
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data import digits
+from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.text import text_of
@@ -18,10 +21,33 @@ from rrl_dsl.report.figures import figures_of, in_words
 from rrl_dsl.report.lacking import lacking
 from rrl_dsl.report.recipe import facts_of
 from rrl_dsl.report.sample import sample_of
+from rrl_dsl.report.tree import tree_of
+from rrl_dsl.show.sample import GraphSample
 from rrl_dsl.show.svg import matrix_svg
+from rrl_dsl.show.terminal import matrix_text
+from rrl_dsl.show.tree import tree_lines
 
 _ROWS: Final = 64
+_WIDTH: Final = 120
 _BATCH: Final = 256
+
+
+def show(graph: Graph, seed: int = 0) -> None:
+    """Prints the graph over some of the digits, and the recipe's parts.
+
+    Args:
+        graph: The recipe.
+        seed: The recipe's seed.
+
+    Raises:
+        RRLError: RRL401 or RRL417 where the recipe reads what the digits lack.
+    """
+    columns = digits.columns()
+    if faults := lacking(graph, columns):
+        raise RRLError(faults)
+    console = Console(highlight=False)
+    console.print(matrix_text(_sample(graph, columns, seed), width=min(console.width, _WIDTH)))
+    console.print("\n".join(tree_lines(tree_of(graph))), markup=False, soft_wrap=True)
 
 
 def html_of(graph: Graph, seed: int = 0) -> str:
@@ -50,15 +76,20 @@ def html_of(graph: Graph, seed: int = 0) -> str:
 
 
 def _picture(graph: Graph, seed: int) -> str:
-    columns, requires = digits.columns(), requires_of(graph)
+    columns = digits.columns()
     if lacking(graph, columns):
         return ""
     try:
-        sample = sample_of(graph, columns, samples=_ROWS // requires.views, seed=seed)
+        return matrix_svg(_sample(graph, columns, seed))
     except RRLError as problem:
         return f"<pre>{escape(str(problem))}</pre>"
+
+
+def _sample(graph: Graph, columns: Columns, seed: int) -> GraphSample:
+    requires = requires_of(graph)
+    sample = sample_of(graph, columns, samples=_ROWS // requires.views, seed=seed)
     title = "raw pixels in place of embeddings" if sample.stands_in else "on the digits"
-    return matrix_svg(sample.picture(title, "", (*requires.labels, "label")[0]))
+    return sample.picture(title, "", (*requires.labels, "label")[0])
 
 
 def _figures(graph: Graph, seed: int) -> Iterator[str]:

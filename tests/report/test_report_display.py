@@ -1,4 +1,4 @@
-"""A Graph and a Program show themselves in a notebook as a picture with statistics."""
+"""A graph and a program show themselves, in a notebook and in a terminal."""
 
 import re
 import subprocess
@@ -49,6 +49,21 @@ def test_text_is_escaped():
 @pytest.mark.parametrize("text", ["none()", "all()", "similarity(pixels, kernel=dot)", "self()"])
 def test_every_picture_is_well_formed(text: str):
     svg_of(rrl.parse(text)._repr_html_())
+
+
+def test_graph_is_printed_with_its_parts(capsys: pytest.CaptureFixture[str]):
+    graph = rrl.parse("ssl(views=2) | supervised(frac=0.3) | corrupt(fpr=0.01)")
+    graph.show()
+    printed = capsys.readouterr().out
+    for words in ("64 rows", "corrupt(fpr=0.01)", "├─ ssl()", "└─ supervised(frac=0.3)"):
+        assert words in printed
+    graph.show(seed=1)
+    assert capsys.readouterr().out != printed
+
+
+def test_what_cannot_be_printed_is_an_error():
+    with pytest.raises(rrl.RRLError, match="the data set `digits` has no field `time`"):
+        rrl.near("time", 5).show()
 
 
 def test_notebooks_need_no_torch():
