@@ -72,15 +72,19 @@ class Relation(ABC):
         """log sum_j exp(scale q_i . k_j) over related or contrasted j, (n,); -inf for none."""
 
     @abstractmethod
-    def dot(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def dot(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         """sum_j w_ij (scale q_i . k_j), (n,)."""
 
     @abstractmethod
-    def masked_lse(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def masked_lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         """log sum_{j: w_ij > 0} w_ij exp(scale q_i . k_j), (n,); -inf for no edge."""
 
     @abstractmethod
-    def sqdist(self, q: Tensor, k: Tensor) -> Tensor:
+    def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
         """sum_j w_ij |q_i - k_j|^2, (n,), from differences and not by cancellation."""
 
     @abstractmethod
@@ -160,20 +164,25 @@ class DenseRelation(Relation):
         compared = self._compared | self.same if with_self else self._compared
         return _logsumexp(_similarity(q, k) * scale, compared)
 
-    def dot(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def dot(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         similarity = _similarity(q, k)
-        return (self._weights(similarity.dtype) * similarity).sum(dim=1) * scale
+        return (self._weights(similarity.dtype, with_self) * similarity).sum(dim=1) * scale
 
-    def masked_lse(self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def masked_lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
         logits = _similarity(q, k) * scale
-        weights = self._weights(logits.dtype).masked_fill(~self._related, 1.0)
-        return _logsumexp(logits + weights.log(), self._related)
+        related = self._related | (self.same & (self.weights > 0)) if with_self else self._related
+        weights = self.weights.to(logits.dtype).masked_fill(~related, 1.0)
+        return _logsumexp(logits + weights.log(), related)
 
-    def sqdist(self, q: Tensor, k: Tensor) -> Tensor:
+    def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
         with _full_precision(q):
             q, k = at_least_float32(q), at_least_float32(k)
             distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
-            return (self._weights(q.dtype) * distance.square()).sum(dim=1)
+            return (self._weights(q.dtype, with_self) * distance.square()).sum(dim=1)
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
         with _full_precision(v):

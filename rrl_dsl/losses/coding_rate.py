@@ -13,6 +13,7 @@ from torch import Tensor
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
+from rrl_dsl.losses.contrastive import WithSelf
 from rrl_dsl.losses.outputs import Output
 from rrl_dsl.losses.registry import register
 
@@ -40,14 +41,15 @@ class SimDINO(Loss):
     - `form=paper`, equations 16 to 20 of Maes et al., with embeddings as they come: 1/n times the
       sum over edges of w_ij |s_i - t_j|^2, whatever `normalize`; a/n times that over hidden patches
       of |s_ip - t_ip|^2; R = (1/2) logdet(I + d / epsilon^2 Cov(G S)), with the covariance of all
-      rows, centred and over n. As in their graphs, G has its own diagonal here. Equation 20
+      rows, centred and over n. As in their graphs, G has its own diagonal there; the sum over edges
+      has it with `with_self=true`, as equation 18 is written. Equation 20
       prints the teacher's embeddings, which have no gradient; the student's are meant, as in
       Wu et al. So every column must be one of the rows.
 
-    Sums over edges leave out self. The mean over edges is the one of all pairs of views in the
-    authors' code with `normalize=edges`, and with `rows` too unless there are local crops. A graph
-    without edges has no alignment; the other terms of `form=authors` do not read the graph, and
-    stay.
+    Sums over edges leave out self, unless `with_self`. The mean over edges is the one of all pairs
+    of views in the authors' code with `normalize=edges`, and with `rows` too unless there are local
+    crops. A graph without edges has no alignment; the other terms of `form=authors` do not read the
+    graph, and stay.
     """
 
     epsilon: Annotated[
@@ -64,6 +66,7 @@ class SimDINO(Loss):
     normalize: Annotated[
         Normalize, Field(description="Mean over rows or over edges (authors' form).")
     ] = "rows"
+    with_self: WithSelf = False
     form: Annotated[
         Literal["authors", "paper"],
         Field(description="As the authors' code, or as equations 16 to 20 are written."),
@@ -93,7 +96,9 @@ class SimDINO(Loss):
         student, teacher = unit(z), unit(keys)
         own = relation.own_column()
         views = taught_views(relation.rows.view, own)
-        aligned = mean_over_edges(relation.dot(student, teacher), relation.degree(), self.normalize)
+        among = {"with_self": self.with_self}
+        similarity, degree = relation.dot(student, teacher, **among), relation.degree(**among)
+        aligned = mean_over_edges(similarity, degree, self.normalize)
         value = -aligned - self.rate_weight * self._mean_rate(student, teacher, own, views)
         if patches:
             value = value - self.patch_weight * patch_similarity(**patches).mean()
@@ -131,7 +136,8 @@ class SimDINO(Loss):
         related = relation.matmul(z[row_of], with_self=True)
         centred = related - related.mean(dim=0)
         rate = coding_rate(centred, width / (n * self.epsilon**2))
-        value = relation.sqdist(z, keys).mean() - self.rate_weight * rate
+        distance = relation.sqdist(z, keys, with_self=self.with_self)
+        value = distance.mean() - self.rate_weight * rate
         if patches:
             value = value + self.patch_weight * patch_distance(**patches).mean()
         return value

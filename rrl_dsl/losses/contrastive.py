@@ -20,6 +20,10 @@ from rrl_dsl.losses.base import (
 )
 from rrl_dsl.losses.registry import register
 
+WithSelf = Annotated[
+    bool,
+    Field(description="Self is an edge like any other, of its own weight in the graph."),
+]
 Temperature = Annotated[Learnable, Field(description="Softmax temperature.")]
 
 
@@ -30,16 +34,21 @@ class SimCLR(Loss):
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
 
-    Equation 1 of Maes et al. with a temperature and without self in the denominator. On
-    `ssl(views=2)` it is NT-Xent (Chen et al. 2020), on a label graph SupCon's L_out (Khosla et al.
-    2020), with soft weights `xclr`.
+    Equation 1 of Maes et al. with a temperature and without self, as a mean. On `ssl(views=2)` it
+    is NT-Xent (Chen et al. 2020), on a label graph SupCon's L_out (Khosla et al. 2020), with soft
+    weights `xclr`.
+
+    As it is written, equation 1 sums over self too, in the denominator and over the diagonal of G:
+    with `with_self=true, temperature=1, normalize=edges` this is equation 1 over the sum of all
+    w_ij.
     """
 
     temperature: Temperature = 0.2
     normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
     self_in_denominator: Annotated[
-        bool, Field(description="Sum self into the denominator, as equation 1 is written.")
+        bool, Field(description="Sum self into the denominator, though it is no edge.")
     ] = False
+    with_self: WithSelf = False
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
@@ -48,7 +57,8 @@ class SimCLR(Loss):
             unit(z),
             unit(keys),
             1 / self.temperature,
-            with_self=self.self_in_denominator,
+            with_self=self.with_self,
+            self_in_denominator=self.self_in_denominator,
         )
         return mean_over_edges(total, degree, self.normalize)
 
@@ -70,17 +80,20 @@ class SuNCEt(Loss):
     - mean_i log( sum_j w_ij exp(s_ij / T) / sum_j exp(s_ij / T) ), s the cosine similarity
 
     Equation 5 of Maes et al. (Assran et al. 2020); SupCon's L_in up to the log of the degree,
-    and what solo-learn calls SupCon.
+    and what solo-learn calls SupCon. As it is written, equation 5 has `with_self=true` and
+    `temperature=1`.
     """
 
     temperature: Temperature = 0.2
+    with_self: WithSelf = False
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
         q, k, scale = unit(z), unit(keys), 1 / self.temperature
-        related = relation.degree() > 0
-        shares = relation.masked_lse(q, k, scale).masked_fill(~related, 0.0)
-        log_sum = relation.lse(q, k, scale).masked_fill(~related, 0.0)
+        among = {"with_self": self.with_self}
+        related = relation.degree(**among) > 0
+        shares = relation.masked_lse(q, k, scale, **among).masked_fill(~related, 0.0)
+        log_sum = relation.lse(q, k, scale, **among).masked_fill(~related, 0.0)
         return mean_over_rows(log_sum - shares, related)
 
 
@@ -91,6 +104,9 @@ class SupCon(SimCLR):
 
     `form=out` is Khosla et al.'s (2020) L_out; `form=sum` is equations 3 and 4 of Maes et al.,
     L_SimCLR + L_SuNCEt.
+
+    The code of Khosla et al. multiplies L_out by T / 0.07 (`temperature / base_temperature`): by
+    1.43 at their T of 0.1. Here the temperature scales similarities alone.
     """
 
     form: Annotated[Literal["out", "sum"], Field(description="L_out, or the paper's sum.")] = "out"
@@ -99,12 +115,19 @@ class SupCon(SimCLR):
         """See `Loss.value`."""
         value = super().value(relation, z, keys)
         if self.form == "sum":
-            value = value + SuNCEt(temperature=self.temperature).value(relation, z, keys)
+            suncet = SuNCEt(temperature=self.temperature, with_self=self.with_self)
+            value = value + suncet.value(relation, z, keys)
         return value
 
 
 def cross_entropy(
-    relation: Relation, q: Tensor, k: Tensor, scale: float | Tensor, *, with_self: bool = False
+    relation: Relation,
+    q: Tensor,
+    k: Tensor,
+    scale: float | Tensor,
+    *,
+    with_self: bool = False,
+    self_in_denominator: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Each row's weighted sum of negative log shares, and its degree.
 
@@ -113,12 +136,14 @@ def cross_entropy(
         q: The rows' vectors, (n, d).
         k: The columns', (m, d).
         scale: What q_i . k_j is multiplied by.
-        with_self: Whether the softmax sums over self too.
+        with_self: Whether self is an edge like any other.
+        self_in_denominator: Whether the softmax sums over self though it is no edge.
 
     Returns:
         - sum_j w_ij log softmax_j(scale q_i . k_j), (n,), 0 for rows without an edge; and
         sum_j w_ij, (n,).
     """
-    degree = relation.degree().to(q.dtype)
-    log_sum = relation.lse(q, k, scale, with_self=with_self).masked_fill(degree == 0, 0.0)
-    return degree * log_sum - relation.dot(q, k, scale), degree
+    degree = relation.degree(with_self=with_self).to(q.dtype)
+    log_sum = relation.lse(q, k, scale, with_self=with_self or self_in_denominator)
+    related = relation.dot(q, k, scale, with_self=with_self)
+    return degree * log_sum.masked_fill(degree == 0, 0.0) - related, degree

@@ -101,28 +101,33 @@ def lse(s: Scene, scale: float, with_self: bool) -> Tensor:
     return s.by_row(row)
 
 
-def dot(s: Scene, scale: float) -> Tensor:
+def dot(s: Scene, scale: float, with_self: bool) -> Tensor:
     return s.by_row(
         lambda i: total(
-            [s.weight(i, j) * scale * (s.q[i] @ s.k[j]) for j in range(len(s.cols))], s.q
+            [s.weight(i, j, with_self) * scale * (s.q[i] @ s.k[j]) for j in range(len(s.cols))], s.q
         )
     )
 
 
-def masked_lse(s: Scene, scale: float) -> Tensor:
+def masked_lse(s: Scene, scale: float, with_self: bool) -> Tensor:
     def row(i: int) -> Tensor:
-        related = [j for j in range(len(s.cols)) if s.weight(i, j) > 0]
-        logs = [torch.tensor(s.weight(i, j), dtype=torch.float64).log() for j in related]
+        related = [j for j in range(len(s.cols)) if s.weight(i, j, with_self) > 0]
+        weights = [s.weight(i, j, with_self) for j in related]
+        logs = [torch.tensor(weight, dtype=torch.float64).log() for weight in weights]
         terms = [log + scale * s.q[i] @ s.k[j] for log, j in zip(logs, related, strict=True)]
         return log_total_exp(terms, s.q)
 
     return s.by_row(row)
 
 
-def sqdist(s: Scene) -> Tensor:
+def sqdist(s: Scene, with_self: bool) -> Tensor:
     return s.by_row(
         lambda i: total(
-            [s.weight(i, j) * (s.q[i] - s.k[j]).square().sum() for j in range(len(s.cols))], s.q
+            [
+                s.weight(i, j, with_self) * (s.q[i] - s.k[j]).square().sum()
+                for j in range(len(s.cols))
+            ],
+            s.q,
         )
     )
 
@@ -145,9 +150,24 @@ REDUCTIONS: dict[str, tuple[Callable[[Scene], Tensor], Callable[[Scene], Tensor]
         lambda s: s.relation.lse(s.q, s.k, 0.5, with_self=True),
         lambda s: lse(s, 0.5, True),
     ),
-    "dot": (lambda s: s.relation.dot(s.q, s.k, 2.0), lambda s: dot(s, 2.0)),
-    "masked_lse": (lambda s: s.relation.masked_lse(s.q, s.k, 2.0), lambda s: masked_lse(s, 2.0)),
-    "sqdist": (lambda s: s.relation.sqdist(s.q, s.k), sqdist),
+    "dot": (lambda s: s.relation.dot(s.q, s.k, 2.0), lambda s: dot(s, 2.0, False)),
+    "dot with self": (
+        lambda s: s.relation.dot(s.q, s.k, 2.0, with_self=True),
+        lambda s: dot(s, 2.0, True),
+    ),
+    "masked_lse": (
+        lambda s: s.relation.masked_lse(s.q, s.k, 2.0),
+        lambda s: masked_lse(s, 2.0, False),
+    ),
+    "masked_lse with self": (
+        lambda s: s.relation.masked_lse(s.q, s.k, 2.0, with_self=True),
+        lambda s: masked_lse(s, 2.0, True),
+    ),
+    "sqdist": (lambda s: s.relation.sqdist(s.q, s.k), lambda s: sqdist(s, False)),
+    "sqdist with self": (
+        lambda s: s.relation.sqdist(s.q, s.k, with_self=True),
+        lambda s: sqdist(s, True),
+    ),
     "matmul": (lambda s: s.relation.matmul(s.k), lambda s: matmul(s, False)),
     "matmul with self": (
         lambda s: s.relation.matmul(s.k, with_self=True),

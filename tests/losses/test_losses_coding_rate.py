@@ -160,14 +160,16 @@ def test_alignment_is_a_weighted_mean_on_any_graph(columns, normalize):
     same_value_and_gradients(ours, theirs, [z])
 
 
-def paper_loss(weights, z, keys, patches, teacher, mask, *, epsilon, rate_weight, patch_weight):
-    """Equations 16 to 20 by loops; self is out of equation 18, and in G of equation 20."""
+def paper_loss(
+    weights, z, keys, patches, teacher, mask, *, epsilon, rate_weight, patch_weight, with_self
+):
+    """Equations 16 to 20 by loops; self may be out of equation 18, and is in G of equation 20."""
     n, d = z.shape
     aligned = sum(
         weights[i, j] * (z[i] - keys[j]).square().sum()
         for i in range(n)
         for j in range(n)
-        if i != j
+        if with_self or i != j
     )
     hidden_ones = sum(
         (patches[i, p] - teacher[i, p]).square().sum()
@@ -183,11 +185,12 @@ def paper_loss(weights, z, keys, patches, teacher, mask, *, epsilon, rate_weight
 GRAPHS = ["ssl(views=2)", "supervised()", "ssl() | 0.3 * supervised() | drop_self()", None]
 
 
+@pytest.mark.parametrize("with_self", [False, True])
 @pytest.mark.parametrize("recipe", GRAPHS)
-def test_form_paper_is_the_equations_as_written(recipe):
+def test_form_paper_is_the_equations_as_written(recipe, with_self):
     z, keys = normal(12, 4), normal(12, 4, seed=1).detach()
     patches, teacher, mask = normal(12, 5, 3, seed=2), normal(12, 5, 3, seed=3), hidden(12, 5)
-    options = {"epsilon": 0.4, "rate_weight": 0.7, "patch_weight": 0.3}
+    options = {"epsilon": 0.4, "rate_weight": 0.7, "patch_weight": 0.3, "with_self": with_self}
     graph = weights = soft(12, 12)
     if recipe is not None:
         nodes = rrl.Nodes(

@@ -150,6 +150,10 @@ def test_self_is_the_same_row_wherever_its_column_stands(name, options):
 SELF_COUNTS = {
     "projection": "a trace, to which the diagonal belongs",
     "simdino(form=paper)": "the rate is that of G Z, as the paper's graphs have a diagonal",
+    **{
+        f"{name}(with_self=True)": "asked for"
+        for name in ("simclr", "xclr", "suncet", "supcon", "simdino")
+    },
 }
 
 

@@ -121,7 +121,7 @@ def test_sums_are_equal_where_their_terms_are():
     assert hash(create("simclr + wmse")) == hash(create("simclr + wmse"))
     assert create("simclr + wmse") != create("simclr + suncet")
     assert create("simclr + wmse") != create("simclr + 2*wmse")
-    assert "SuNCEt(temperature=0.2)" in repr(create("simclr + suncet"))
+    assert "SuNCEt(temperature=0.2, with_self=False)" in repr(create("simclr + suncet"))
 
 
 def test_the_value_and_the_gradient_are_the_weighted_sum(graph, z):
@@ -272,7 +272,7 @@ def test_a_text_that_is_no_sum_says_where(text, at, message):
             "RRL408",
             "suncet(normalise=é)",
             "the loss `suncet` has no option `normalise`",
-            "its options are `temperature`",
+            "its options are `temperature` or `with_self`",
         ),
         (
             "simclr + suncet(temprature=1)",

@@ -123,6 +123,20 @@ def test_self_in_the_denominator_is_equation_1_as_written():
     torch.testing.assert_close(ours, rows.mean(), rtol=1e-9, atol=0)
 
 
+def test_equations_1_4_and_5_are_had_as_written():
+    z, weights = embeddings(9), soft_graph(9, 9)
+    weights.diagonal().fill_(1.0)
+    share = F.softmax(F.normalize(z) @ F.normalize(z).T, dim=1)
+    written = {"temperature": 1.0, "with_self": True}
+    simclr = create("simclr", normalize="edges", **written)(weights, z)
+    first = -(weights * share.log()).sum()
+    torch.testing.assert_close(weights.sum() * simclr, first, rtol=1e-9, atol=0)
+    fifth = -(weights * share).sum(dim=1).log().mean()
+    torch.testing.assert_close(create("suncet", **written)(weights, z), fifth, rtol=1e-9, atol=0)
+    supcon = create("supcon", form="sum", normalize="edges", **written)(weights, z)
+    torch.testing.assert_close(supcon, first / weights.sum() + fifth, rtol=1e-9, atol=0)
+
+
 def test_normalising_by_edges_weighs_every_edge_alike():
     z, weights = embeddings(9), soft_graph(9, 9)
     weights.fill_diagonal_(0)
