@@ -58,7 +58,8 @@ def _sne(call: Call, vectors: Vectors, places: Places) -> npt.NDArray[Any]:
     found = neighbours.gaussians(vectors[known], perplexity, np.searchsorted(known, places[at]))
     x = vectors[places[at]]
     distance = np.array([np.square(each - x).sum(axis=1) for each in x]).reshape(len(x), -1)
-    given = np.exp(-distance * found[:, :1] - found[:, 1:])
+    precision, normaliser, reach = (column[:, None] for column in found.T)
+    given = np.where(distance <= reach, np.exp(-distance * precision - normaliser), 0.0)
     weights = np.zeros((len(places), len(places)))
     weights[np.ix_(at, at)] = given + given.T
     np.fill_diagonal(weights, 0.0)

@@ -141,7 +141,7 @@ class _Counted:
         if column.kind in _VECTORS:
             return 8 * self.width(column.field)
         if column.kind == "precision":
-            return 16
+            return 24
         if isinstance(column.stage, Nearest | Heaviest):
             return 8 * min(column.stage.k, self.rows)
         return 8

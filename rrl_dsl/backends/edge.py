@@ -124,9 +124,13 @@ def _gaussian(i: Tensor, j: Tensor, bandwidth: Tensor) -> Tensor:
 
 def _affinity(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
     distance = _squared(i, j)
-    given_i = torch.exp(-distance * of_i[..., 0] - of_i[..., 1])
-    given_j = torch.exp(-distance * of_j[..., 0] - of_j[..., 1])
-    return _weight(given_i + given_j)
+    return _weight(_given(distance, of_i) + _given(distance, of_j))
+
+
+def _given(distance: Tensor, of: Tensor) -> Tensor:
+    """One side of the joint probability."""
+    weight = torch.exp(-distance * of[..., 0] - of[..., 1])
+    return torch.where(distance > of[..., 2], 0.0, weight)
 
 
 def _search(i: Tensor, j: Tensor, found: Found) -> tuple[Tensor, Tensor]:

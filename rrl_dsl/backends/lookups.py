@@ -31,7 +31,7 @@ class Found(NamedTuple):
         starts: int64 (u + 1,), where the entries of each sample start.
         entries: int64 (e,), the places of the samples linked with each, ascending.
         weights: float32 (e,), their weights.
-        precision: float64 (u, 2), precision and log-normaliser of each sample.
+        precision: float64 (u, 3), precision, log-normaliser and reach of each sample.
         steps: How many halvings the longest list of entries takes.
     """
 
@@ -107,7 +107,7 @@ def place_of(found: Found, sample: Tensor) -> Tensor:
 
 def _ids_alone(ids: Tensor) -> Found:
     whole, real = torch.empty(0, dtype=torch.int64), torch.empty(0)
-    return Found(ids, whole, whole, real, real.double().reshape(0, 2), 0)
+    return Found(ids, whole, whole, real, real.double().reshape(0, 3), 0)
 
 
 def _of_graph(ids: np.ndarray[tuple[int], np.dtype[np.int64]], graph: sp.csr_array) -> Found:

@@ -28,9 +28,11 @@ Places = NDArray[np.int64]
 _SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
 _CELLS: Final = 2**22  # of a tile: values for some rows and all columns
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
-_FORMAT: Final = 2  # of what is kept: raise it with any change to what is found
+_FORMAT: Final = 3  # of what is kept: raise it with any change to what is found
 _WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are read from disk
 _STEPS: Final = 100
+TIE: Final = 1e-9
+"""Squared distances that differ by this share are one distance to `sne`."""
 _NO_LENGTH: Final = 2.0**-20  # of a step between equal vectors, in a sparse graph
 
 
@@ -59,15 +61,16 @@ def affinities(vectors: Vectors, perplexity: float) -> Vectors:
     """The Gaussians of symmetric SNE (Hinton and Roweis 2002; van der Maaten and Hinton 2008).
 
     Returns:
-        (n, 2): b_i and l_i with p_ij = exp(-b_i d^2 - l_i) + exp(-b_j d^2 - l_j), which is
-        (p_j|i + p_i|j) / 2n; NaN where the vector is missing.
+        (n, 3): b_i, l_i and r_i. The weight (p_j|i + p_i|j) / 2n is g_i + g_j, where g_i is
+        exp(-b_i d^2 - l_i) for a squared distance d^2 of at most r_i, else 0. NaN where the
+        vector is missing.
 
     Raises:
         RRLError: RRL420 where there are too few samples for the perplexity.
     """
     there = np.isfinite(vectors).all(axis=1)
     check_perplexity(perplexity, int(there.sum()))
-    result = np.full((len(vectors), 2), np.nan)
+    result = np.full((len(vectors), 3), np.nan)
     result[there] = _kept(gaussians, vectors[there], perplexity)
     return result
 
@@ -182,42 +185,65 @@ def gaussians(vectors: Vectors, perplexity: float, of: Places | None = None) -> 
 
     count = len(vectors)
     of = np.arange(count) if of is None else of
-    result = np.empty((len(of), 2))
+    result = np.empty((len(of), 3))
     for tile in _tiles(len(of), count):
         distance = cdist(vectors[of[tile]], vectors, "sqeuclidean")
         distance[np.arange(len(tile)), of[tile]] = np.inf  # nobody is a neighbour of themselves
-        nearest = distance.min(axis=1)
-        precision, total = _precision(distance - nearest[:, None], perplexity)
-        normaliser = np.log(total) - precision * nearest
-        result[tile] = np.stack([precision, normaliser + np.log(2 * count)], axis=1)
+        result[tile] = _fitted(distance, perplexity)
+    result[:, 1] += np.log(2 * count)
     return result
 
 
-def _precision(distance: Vectors, perplexity: float) -> tuple[Vectors, Vectors]:
+def _fitted(distance: Vectors, perplexity: float) -> Vectors:
+    """Precision, log-normaliser and reach of each row's squared distances.
+
+    As the precision grows, the weights tend to uniform ones over the nearest, and the perplexity to
+    their number. Where that is not below the perplexity, no precision reaches it, and the limit is
+    taken.
+    """
+    nearest = distance.min(axis=1)
+    reach = nearest * (1 + TIE)
+    ties = (distance <= reach[:, None]).sum(axis=1)
+    tied = ties >= perplexity
+    fitted = np.stack([np.zeros(len(ties)), np.log(ties), reach], axis=1)
+    shifted = distance[~tied] - nearest[~tied, None]
+    precision, total = _precision(shifted, reach[~tied] - nearest[~tied], perplexity)
+    normaliser = np.log(total) - precision * nearest[~tied]
+    fitted[~tied] = np.stack([precision, normaliser, np.full_like(total, np.inf)], axis=1)
+    return fitted
+
+
+def _precision(distance: Vectors, tie: Vectors, perplexity: float) -> tuple[Vectors, Vectors]:
     """The precision at which each row's entropy is log(perplexity), and the sum of its weights.
 
     By Newton's method on the logarithm, and by bisection where that leaves what is known.
+
+    Args:
+        distance: Squared distances (n, m), less the smallest of the row.
+        tie: (n,), up to where they count as 0; fewer than the perplexity do.
+        perplexity: The perplexity.
     """
     finite = np.where(np.isfinite(distance), distance, 0.0)
-    low, high = np.zeros(len(distance)), np.full(len(distance), np.inf)
-    precision = 1.0 / np.maximum(finite.mean(axis=1), np.finfo(float).tiny)
+    gap = np.where(distance > tie[:, None], distance, np.inf).min(axis=1, initial=np.inf)
+    # there the weights beyond the ties sum to less than the last bit of 1
+    high = np.minimum((np.log(distance.shape[1]) + 40.0) / np.maximum(gap, 1e-300), 1e300)
+    low = np.zeros(len(distance))
+    precision = np.minimum(1.0 / np.maximum(finite.mean(axis=1), 1e-300), high)
     for _ in range(_STEPS):
         weights = np.exp(-precision[:, None] * distance)
         total = weights.sum(axis=1)
         mean = np.einsum("ij,ij->i", weights, finite) / total
         spread = np.einsum("ij,ij,ij->i", weights, finite, finite) / total - mean**2
         excess = np.log(total) + precision * mean - np.log(perplexity)
-        done = (np.abs(excess) < 1e-12) | (high - low <= 1e-15 * low)
+        done = (np.abs(excess) < 1e-12) | (high - low <= 1e-15 * high)
         if done.all():
             break
         low, high = np.where(excess > 0, precision, low), np.where(excess > 0, high, precision)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            step = np.clip(excess / (precision**2 * spread), -2.0, 2.0)
-            guess = precision * np.exp(step)
-        middle = np.where(np.isinf(high), 2 * precision, (low + high) / 2)
-        guess = np.where((guess > low) & (guess < high), guess, middle)
-        precision = np.where(done, precision, np.minimum(guess, 1e300))
-    return precision, total
+            guess = precision * np.exp(np.clip(excess / (precision**2 * spread), -2.0, 2.0))
+        guess = np.where((guess > low) & (guess < high), guess, (low + high) / 2)
+        precision = np.where(done, precision, guess)
+    return precision, np.exp(-precision[:, None] * distance).sum(axis=1)
 
 
 def _tiles(rows: int, columns: int) -> Iterator[Places]:

@@ -122,7 +122,7 @@ class Geodesic:
 
 @dataclass(frozen=True)
 class Affinities:
-    """Each sample's precision and log-normaliser of a Gaussian with the given perplexity."""
+    """Each sample's precision, log-normaliser and reach of a Gaussian with the given perplexity."""
 
     field: str
     perplexity: float
@@ -179,7 +179,7 @@ class Column:
     | `vector` | float64 (d,), the vector `field`; NaN where missing |
     | `direction` | float64 (d,), the vector `field` scaled to length 1, or 0 |
     | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
-    | `precision` | float64 (2,), precision and log-normaliser from the lookup `lookup` |
+    | `precision` | float64 (3,), precision, log-normaliser, reach from the lookup `lookup` |
     | `row` | int64, where the row stands in the universe |
     | `list` | int64, the at most k rows of the universe that the stage `stage` lists, -1 for none |
     | `component` | int64, the component that the stage `stage` finds |

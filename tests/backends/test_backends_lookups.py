@@ -292,10 +292,63 @@ def test_perplexity_beyond_the_data_set_is_rrl420():
     )
 
 
-def test_samples_at_one_place_are_no_hindrance():
-    x = np.concatenate([np.zeros((10, 2)), np.eye(2) * 3])
-    found = whole("similarity(x, kernel=sne, perplexity=3)", data(x))
-    assert np.isfinite(found).all()
+def sne(x: np.ndarray, perplexity: float) -> np.ndarray:
+    return whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
+
+
+def uniform(neighbours: np.ndarray) -> np.ndarray:
+    """p_ij where each sample has equal shares of its neighbours, (n, n) bool."""
+    given = neighbours / neighbours.sum(axis=1, keepdims=True)
+    return (given + given.T) / (2 * len(given))
+
+
+CUBE = np.stack(np.meshgrid([0.0, 1.0], [0.0, 1.0], [0.0, 1.0]), axis=-1).reshape(8, 3)
+GRID = 0.1 * np.stack(np.meshgrid(np.arange(7), np.arange(7)), axis=-1).reshape(49, 2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3, 1e-30, 1e30])
+def test_affinities_are_uniform_over_more_nearest_samples_than_the_perplexity(scale: float):
+    corners = cdist(CUBE, CUBE, "cityblock") == 1
+    np.testing.assert_allclose(sne(scale * CUBE, 2.5), uniform(corners), rtol=1e-6)
+    np.testing.assert_allclose(sne(scale * CUBE, 3.0), uniform(corners), rtol=1e-6)
+    apart = ~np.eye(64, dtype=bool)
+    np.testing.assert_allclose(sne(scale * np.eye(64), 30.0), apart / (64 * 63), rtol=1e-6)
+    # sums of tenths are equally far but for rounding
+    steps = np.rint(cdist(GRID, GRID, "cityblock") / 0.1) == 1
+    np.testing.assert_allclose(sne(scale * GRID, 1.5), uniform(steps), rtol=1e-6)
+
+
+def test_affinities_of_equal_samples_beside_an_outlier():
+    x = np.zeros((40, 2))
+    x[39] = [0.3, 0.1]  # all others are its nearest
+    equal = np.ones((40, 40), dtype=bool)
+    equal[:39, 39] = False
+    np.fill_diagonal(equal, False)
+    np.testing.assert_allclose(sne(x, 5.0), uniform(equal), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("perplexity", [1.0, 2.0, 5.0, 9.5, 28.9])
+def test_affinities_sum_to_one_whatever_the_vectors(seed: int, perplexity: float):
+    rng = np.random.default_rng(seed)
+    captions = rng.standard_normal((3, 16))[[0] * 15 + [1] * 14 + [2]].astype(np.float32)
+    blank = np.where(rng.random((30, 64)) < 0.02, 255.0, 0.0)
+    one_hot = np.eye(10)[rng.integers(0, 10, 30)]
+    uneven = rng.standard_normal((30, 2)) * 10.0 ** rng.integers(-9, 9, (30, 1))
+    for x in (captions, blank, one_hot, uneven, np.arange(30.0)[:, None]):
+        found = sne(x.astype(np.float64), perplexity)
+        assert abs(found.sum(dtype=np.float64) - 1) < 1e-5
+        assert found.max() <= 1 / 30 + 1e-7  # (1 + 1) / 2n
+        np.testing.assert_array_equal(found, found.T)
+
+
+def test_the_perplexity_is_reached_wherever_a_bandwidth_has_it():
+    x = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])[:, None]
+    np.testing.assert_allclose(sne(x, 2.5), joint_probabilities(x, 2.5), rtol=1e-6, atol=1e-9)
+    # nearly equal samples, whose bandwidth is some 1e-8 of the data's
+    x[1] = 1e-8
+    x[2] = -2e-8
+    assert abs(sne(x, 1.5).sum() - 1) < 1e-6
 
 
 # pairs

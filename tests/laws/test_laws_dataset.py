@@ -6,7 +6,7 @@ program(batch)[i, j] == dataset_graph[row_i, row_j]
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from parity_oracle import Row
 from random_batches import (
@@ -15,6 +15,7 @@ from random_batches import (
     nodes_of,
     reference_rows_of,
     settings_of_a_run,
+    suits,
     views_of,
 )
 from random_recipes import Recipe, graph_of, recipes
@@ -32,6 +33,7 @@ def selections(draw: st.DrawFn, rows: int) -> list[int]:
 
 
 def bound(recipe: Recipe, dataset: list[Row], seed: int) -> rrl.Program:
+    assume(suits(recipe, dataset))
     return rrl.compile(graph_of(recipe), seed=seed).bind(nodes_of(dataset))
 
 

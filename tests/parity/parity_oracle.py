@@ -76,6 +76,26 @@ def squared_distance(x: Sequence[float], y: Sequence[float]) -> float:
     return math.fsum((a - b) ** 2 for a, b in zip(x, y, strict=True))
 
 
+def shares(far: Mapping[int, float], perplexity: float) -> dict[int, float]:
+    """exp(-b d) over its sum, at the b whose perplexity is asked for, or in the limit."""
+    nearest = min(far.values())
+    ties = [b for b, d in far.items() if d == nearest]
+    if len(ties) >= perplexity:
+        return {b: 1 / len(ties) if b in ties else 0.0 for b in far}
+
+    def at(precision: float) -> dict[int, float]:
+        weights = {b: math.exp(-precision * (d - nearest)) for b, d in far.items()}
+        total = math.fsum(weights.values())
+        return {b: w / total for b, w in weights.items()}
+
+    low, high = 0.0, 1e4
+    for _ in range(200):
+        middle = (low + high) / 2
+        entropy = -math.fsum(p * math.log(p) for p in at(middle).values() if p)
+        low, high = (middle, high) if math.exp(entropy) > perplexity else (low, middle)
+    return at(low)
+
+
 def as_float32(x: float) -> float:
     largest = (2 - 2**-23) * 2.0**127
     return largest if x >= largest else struct.unpack("f", struct.pack("f", x))[0]
@@ -225,6 +245,9 @@ class Oracle:
             return 0.0
         temperature = given.get("temperature", 1.0)
         match given.get("kernel", "cosine"):
+            case "sne":
+                joint = self.once(id(given), lambda: self.joint_probabilities(given))
+                return joint[i.sample, j.sample]
             case "cosine":
                 return max(0.0, cosine(x, y) / temperature)
             case "dot":
@@ -235,6 +258,19 @@ class Oracle:
             case "rbf":
                 return math.exp(-squared_distance(x, y) / (2 * given.get("bandwidth", 1.0) ** 2))
         raise AssertionError(given)
+
+    def joint_probabilities(self, given: Mapping[str, object]) -> dict[tuple[int, int], float]:
+        """p_ij of symmetric SNE for any two samples of the data set that have a vector."""
+        field = given["field"]
+        vectors = {row.sample: row.vectors[field] for row in self.dataset if row.vectors[field]}
+        conditional = {}
+        for a, x in vectors.items():
+            far = {b: squared_distance(x, y) for b, y in vectors.items() if b != a}
+            for b, p in shares(far, given["perplexity"]).items():
+                conditional[a, b] = p
+        joint = {(a, b): conditional[a, b] + conditional[b, a] for a, b in conditional}
+        count, samples = 2 * len(vectors), [row.sample for row in self.dataset]
+        return {(a, b): joint.get((a, b), 0.0) / count for a in samples for b in samples}
 
     def listed(self, call: Call) -> dict[tuple[int, int], float]:
         def read() -> dict[tuple[int, int], float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from parity_oracle import Row
-from random_recipes import LABELS, NUMBERS, VECTORS
+from random_recipes import LABELS, NUMBERS, VECTORS, Recipe, Source, walk
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
@@ -36,6 +36,17 @@ def datasets(draw: st.DrawFn) -> list[Row]:
         )
         for sample in ids
     ]
+
+
+def suits(recipe: Recipe, dataset: Sequence[Row]) -> bool:
+    """Whether a data set has enough vectors for the perplexities of a recipe."""
+    for node in walk(recipe):
+        call = node.call if isinstance(node, Source) else None
+        if call is not None and call.arguments.get("kernel") == "sne":
+            known = sum(row.vectors[call.arguments["field"]] is not None for row in dataset)
+            if not call.arguments["perplexity"] < known - 1:
+                return False
+    return True
 
 
 def views_of(dataset: Sequence[Row], views: int = 2) -> list[Row]:

@@ -278,10 +278,13 @@ def sources(draw: st.DrawFn, scope: Scope) -> Source:
                 arguments["weight"] = draw(st.sampled_from([0.5, 2.0]))
         case "similarity":
             arguments["field"] = draw(st.sampled_from(VECTORS))
-            kernel = draw(st.sampled_from(["cosine", "dot", "exp", "rbf"]))
+            kernels = ["cosine", "dot", "exp", "rbf", *["sne"] * (2 * scope.bound)]
+            kernel = draw(st.sampled_from(kernels))
             arguments["kernel"] = kernel
             if kernel == "rbf":
                 arguments["bandwidth"] = draw(st.sampled_from([0.5, 2.0]))
+            elif kernel == "sne":
+                arguments["perplexity"] = draw(st.sampled_from([1.0, 1.5, 2.0, 3.25]))
             elif draw(st.booleans()):
                 arguments["temperature"] = draw(st.sampled_from([0.5, 2.0]))
         case "knn":

@@ -121,7 +121,10 @@ def _sne(call: Call, setting: Setting) -> Vectors:
 
 def _gaussian(distance: Vectors, perplexity: float) -> Vectors:
     """p_j|i of one sample, its bandwidth found by bisection for the perplexity."""
-    low, high = -745.0, 745.0  # of the logarithm of the precision
+    nearest = distance <= distance.min() * (1 + 1e-9)
+    if nearest.sum() >= perplexity:  # which no bandwidth reaches: the limit is taken
+        return np.asarray(nearest / nearest.sum())
+    low, high = -700.0, 700.0  # of the logarithm of the precision
     shifted = distance - distance.min()
     for _ in range(80):
         middle = (low + high) / 2
