@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, listing
 from rrl_dsl.language.span import Source, Span
+from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
 
 Place = tuple[str, ...]
@@ -97,7 +98,7 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
     Raises:
         RRLError: RRL501 and RRL502, one for each key or value that does not fit.
     """
-    given = list(settings)
+    given = [each for setting in settings for each in _taken_apart(setting)]
     merged = _copied(defaults)
     for setting in given:
         _assign(merged, setting)
@@ -173,6 +174,21 @@ def _assign(tree: dict[str, Any], setting: Setting) -> None:
         tree[last] = {**(replaced if same else {}), "name": setting.value}
     else:
         tree[last] = setting.value
+
+
+def _taken_apart(setting: Setting) -> list[Setting]:
+    """A loss with options in brackets as its name and a setting for each option."""
+    if setting.place not in (("loss",), ("loss", "name")) or not isinstance(setting.value, str):
+        return [setting]
+    try:
+        terms = read(setting.value, {})
+    except RRLError:  # which says more where the loss is created
+        return [setting]
+    if len(terms) > 1 or terms[0].weight != 1:
+        return [setting]
+    named = replace(setting, value=terms[0].name)
+    options = terms[0].options.items()
+    return [named, *(replace(setting, place=("loss", key), value=value) for key, value in options)]
 
 
 def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,17 @@ def test_a_file_and_a_flag_of_the_same_loss_keep_its_options(tmp_path):
     assert config.epochs == 3
 
 
+@pytest.mark.parametrize("place", [("loss",), ("loss", "name")])
+def test_options_in_brackets_are_added_to_those_that_are_set(place):
+    before = [from_assignment("loss.name=wmse"), from_assignment("loss.slice=64")]
+    given = [*before, from_flag("--loss", place, "wmse(by_view=false)")]
+    loss = resolve(given, {}).loss
+    assert (loss.name, loss.options) == ("wmse", {"slice": 64, "by_view": False})
+    given += [from_assignment("loss.by_view=true"), from_flag("--loss", place, "1*wmse(slice=32)")]
+    loss = resolve(given, {}).loss
+    assert (loss.name, loss.options) == ("wmse", {"slice": 32, "by_view": True})
+
+
 def test_another_loss_leaves_the_options_behind():
     given = [
         from_assignment("loss.name=wmse"),
