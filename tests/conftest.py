@@ -18,6 +18,14 @@ settings.register_profile("long", max_examples=20_000, deadline=None, print_blob
 settings.load_profile("quick")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory):
+    """What is found once is kept in a folder of the test run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RRL_DSL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @dataclass
 class Result:
     code: int

@@ -7,10 +7,7 @@ from the differences of the vectors, so that ties are ties and go to the smaller
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +17,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from rrl_dsl.graph.plan import Metric
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.files import cache_folder
 
 Vectors = NDArray[np.float64]
 """(n, d), NaN where missing; in the order of the sample ids."""
@@ -264,25 +262,6 @@ def _kept(function: Any, vectors: Vectors, *arguments: Any) -> Any:
         return function(vectors, *arguments)
     from joblib import Memory
 
-    return Memory(cache_folder(), verbose=0).cache(function)(vectors, *arguments)
-
-
-def cache_folder() -> Path:
-    """Where what is found is kept, made where it is not there yet.
-
-    Raises:
-        RRLError: RRL507 where nothing can be written there; the search, which may take minutes,
-            would be in vain.
-    """
-    chosen = os.environ.get("RRL_DSL_CACHE")  # empty is not set
-    folder = Path(chosen) if chosen else Path.home() / ".cache" / "rrl-dsl"
-    folder = folder / f"lookups-{_FORMAT}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        message = f"the neighbours of a data set are kept in `{folder}`, and it cannot be written"
-        hint = "set RRL_DSL_CACHE to a folder that can"
-        raise error("RRL507", f"{message}: {problem.strerror}", hint=hint) from None
-    return folder
+    return Memory(cache_folder(f"lookups-{_FORMAT}"), verbose=0).cache(function)(
+        vectors, *arguments
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from rrl_dsl.cli.output import print_facts
+from rrl_dsl.cli.output import print_diagnostic, print_facts
 from rrl_dsl.cli.sources import read
 from rrl_dsl.language.diagnostics import listing
 from rrl_dsl.language.span import Source
@@ -91,14 +91,17 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
 
 
 def columns_of(spec: str, data_dir: Path | None, download: bool) -> Columns:
-    """The columns of a data set that the user names.
+    """The columns of a data set that the user names; prints what is to be known of them.
 
     Raises:
         RRLError: RRL410, RRL411 or RRL412 where it cannot be had.
     """
     from rrl_dsl.data import registry
 
-    return registry.columns(spec, root=data_dir or registry.DEFAULT_ROOT, download=download)
+    columns = registry.columns(spec, root=data_dir or registry.DEFAULT_ROOT, download=download)
+    for note in columns.notes:
+        print_diagnostic(note)
+    return columns
 
 
 def print_program(source: Source, program: Program) -> None:

@@ -176,8 +176,12 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.train import train as fit
 
     if leads():
+        for note in data.notes:
+            print_diagnostic(note)
         print_text(f"run       {run.path}")
         print_text(f"identity  {module.program.identity}")
+        watched = "test" if data.val is None else "validation"
+        print_text(f"curves    on the {watched} split, {len(data.watched):,} images")
     try:
         outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
     except KeyboardInterrupt:

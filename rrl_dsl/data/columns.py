@@ -24,6 +24,7 @@ from rrl_dsl.data.table import Array
 from rrl_dsl.data.text_tables import TextTable
 from rrl_dsl.language.delimited import DELIMITERS
 from rrl_dsl.language.diagnostics import error, listing, nearest
+from rrl_dsl.language.digest import normal
 from rrl_dsl.language.faults import HEADER, Faults, Place
 from rrl_dsl.language.spelling import is_name
 
@@ -81,7 +82,7 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
 
     Args:
         folder: Where the images and the table lie.
-        files: The path of each of the n images below it.
+        files: The path of each of the n images below it, in Unicode's normal form C.
         taken: The labels that the data set has already.
 
     Returns:
@@ -185,7 +186,7 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
     rows = np.full(len(files), -1, dtype=np.int64)
     if len(named.values) == 0:
         faults.add("there is no row below the header", Place(HEADER))
-    for row, cell in enumerate(map(str, named.values)):
+    for row, cell in enumerate(normal(str(value)) for value in named.values):
         place = Place(row, named.at)
         if not cell:
             faults.add("this row names no file", place)

@@ -1,8 +1,8 @@
-"""What a data set is: two splits of images with stable ids and labels."""
+"""What a data set is: splits of images with stable ids and labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rrl_dsl.data.table import Columns
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.digest import stable_id
+
+_ONE_IN = 5
 
 Shape = tuple[int, int, int]
 """(C, H, W) of an image."""
@@ -66,15 +69,18 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A training and a test split of the same kind of images.
+    """A training and a test split of the same kind of images, and perhaps a validation split.
 
     Attributes:
         name: What the user calls it.
         train: What is trained on.
-        test: What is only evaluated on.
-        class_names: Label name -> the names of its classes; the finest label is `label`.
+        test: What the final table is measured on.
+        class_names: Label name -> the names of its classes; the finest label, where there is one,
+            is `label`.
         shape: (C, H, W) of every image, C 1 or 3.
         augmentation: The name of the preset of `rrl_dsl.data.views` that suits the images.
+        val: What is measured after every epoch, where there is such a split.
+        notes: What the user should know of how it was read, as warnings.
 
     Raises:
         RRLError: RRL412, if the splits and the names do not fit together.
@@ -86,22 +92,38 @@ class DataSet:
     class_names: Mapping[str, tuple[str, ...]]
     shape: Shape
     augmentation: str
+    val: Split | None = None
+    notes: tuple[Diagnostic, ...] = ()
 
     def __post_init__(self) -> None:
-        if "label" not in self.class_names:
-            raise self._malformed("has no label called `label`, the finest of its labels")
         if self.shape[0] not in (1, 3):
             raise self._malformed(f"has images of {self.shape[0]} channels; there may be 1 or 3")
-        for part, split in (("train", self.train), ("test", self.test)):
+        for part, split in self._splits():
             self._check_images(part, split)
             self._check_labels(part, split)
-        if _shapes(self.train) != _shapes(self.test):
-            raise self._malformed(
-                f"has the fields {_shapes(self.train)} to train on and {_shapes(self.test)} to test"
-            )
-        repeated = first_repeat(torch.cat([self.train.sample, self.test.sample]))
+            if _shapes(self.train) != _shapes(split):
+                raise self._malformed(
+                    f"has the fields {_shapes(self.train)} in train and {_shapes(split)} in {part}"
+                )
+        repeated = first_repeat(torch.cat([split.sample for _, split in self._splits()]))
         if repeated is not None:
             raise self._malformed(f"gives the sample id {repeated} to more than one image")
+
+    @property
+    def watched(self) -> Split:
+        """What is measured after every epoch: the validation split, else the test split."""
+        return self.val or self.test
+
+    @property
+    def others(self) -> Tensor:
+        """The ids of the samples that are not trained on, int64 (m,)."""
+        return torch.cat([split.sample for part, split in self._splits() if part != "train"])
+
+    def _splits(self) -> Iterator[tuple[str, Split]]:
+        yield "train", self.train
+        if self.val is not None:
+            yield "val", self.val
+        yield "test", self.test
 
     def _check_images(self, part: str, split: Split) -> None:
         first = split.images[torch.zeros(1, dtype=torch.int64)]
@@ -141,7 +163,8 @@ def columns_of(dataset: DataSet) -> Columns:
         labels={name: label.numpy() for name, label in train.labels.items()},
         class_names=dataset.class_names,
         fields={name: field.numpy() for name, field in train.fields.items()},
-        others=dataset.test.sample.numpy(),
+        others=dataset.others.numpy(),
+        notes=dataset.notes,
     )
 
 
@@ -153,8 +176,17 @@ def first_repeat(values: Tensor) -> int | None:
 
 
 def coarsen(label: Tensor, coarse_of: Sequence[int]) -> Tensor:
-    """The coarse class of each known fine class, int64 (n,); `coarse_of` is by fine class."""
-    return torch.tensor(coarse_of, dtype=torch.int64)[label]
+    """The coarse class of each fine class, int64 (n,), -1 for -1; `coarse_of` is by fine class."""
+    return torch.tensor([*coarse_of, -1], dtype=torch.int64)[label]
+
+
+def held_out(sample: Tensor) -> Tensor:
+    """Whether each sample is tested where a data set has no splits, bool (n,): one in 5.
+
+    Each id draws for itself, so that images added later move no other.
+    """
+    draws = [stable_id(f"split {number}") % _ONE_IN for number in sample.tolist()]
+    return torch.tensor(draws) == 0
 
 
 def _shapes(split: Split) -> dict[str, list[int]]:

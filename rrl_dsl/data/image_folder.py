@@ -1,118 +1,98 @@
-"""`imagefolder:PATH`: images in one folder a class, decoded when they are asked for."""
+"""`imagefolder:PATH`: images in one folder a class, decoded when they are asked for.
+
+| in PATH | what it holds |
+|---|---|
+| `train/` | what is trained on: a folder for each class |
+| `val/`, `valid/`, `validation/` | what the curves are measured on; without `test/` it is that |
+| `test/` | what the final table is measured on |
+| `unlabelled/` | further images to train on, of unknown class |
+| `hierarchy.yaml` | the coarse class of each class |
+| `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.columns` |
+
+Images may lie in further folders below that of their class. Those in a folder of a name of
+`UNLABELLED` are of unknown class, and so are those that lie beside the folders of the classes. A
+PATH without `train/`, `val/` and `test/` is one folder of this kind itself, of which a hash of the
+path holds out one image in five as the test split. `rrl_dsl.data.folder_rule` says which files are
+images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from mimetypes import guess_type
 from pathlib import Path
+from typing import Final
 
 import torch
 import yaml
-from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.datasets.folder import is_image_file
-from torchvision.transforms.v2 import functional
 
 from rrl_dsl.data import columns
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
-from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
-from rrl_dsl.language.digest import stable_id
+from rrl_dsl.data.dataset import DataSet, Split, coarsen, held_out, tensors
+from rrl_dsl.data.folder_rule import FolderRule
+from rrl_dsl.data.image_check import Checked, check
+from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
+from rrl_dsl.language.digest import normal, stable_id
 
-DEFAULT_SIZE = 224
-_SMALL_SIDE = 64
-_UNDECODABLE = (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises on a damaged image; a broken PNG is a `SyntaxError` to it."""
-_EIGHT_BITS = "convert the images to 8 bits, on the scale that suits them"
+UNLABELLED: Final = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled")
+"""Folders whose images are of unknown class; regardless of case."""
+
+DEFAULT_SIZE: Final = 224
+_VALIDATION: Final = ("val", "valid", "validation")
+_PARTS: Final = ("train", "val", "test")
+_HIERARCHY: Final = "hierarchy.yaml"
+_SMALL_SIDE: Final = 64
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """Image files as a store: decoded, turned upright, resized and cropped on access.
+class _Found:
+    """An image file: the part that it is in, its path below the data set, and its class."""
 
-    Attributes:
-        paths: The files.
-        size: The side of the square that an image is resized and centre-cropped to.
-    """
-
-    paths: Sequence[Path]
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: Tensor, /) -> Tensor:
-        """The images at int64 (b,) places, uint8 (b, 3, size, size).
-
-        Raises:
-            RRLError: RRL412, if a file is not an image of 8 bits a channel.
-        """
-        return torch.stack([self._decode(self.paths[place]) for place in index.tolist()])
-
-    def _decode(self, path: Path) -> Tensor:
-        try:
-            with Image.open(path) as image:
-                if image.mode.startswith(("I", "F")):
-                    # Pillow would clip these to white
-                    raise error(
-                        "RRL412", f"{path} has more than 8 bits a channel", hint=_EIGHT_BITS
-                    )
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-        except _UNDECODABLE as reason:
-            raise error("RRL412", f"{path} cannot be decoded: {reason}") from reason
-        pixels = functional.resize(functional.pil_to_tensor(upright), [self.size], antialias=True)
-        square: Tensor = functional.center_crop(pixels, [self.size, self.size])
-        return square
+    part: str
+    name: str
+    label: str | None
+    path: Path
 
 
-def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:
-    """The images in `path/train` and in `path/test` (or, where there is none, `path/val`).
+def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False) -> DataSet:
+    """The images of a folder; this module says how it is laid out.
 
-    Each holds one folder a class, whose images may lie in further folders. The classes are those
-    of `train`, sorted by name. `path/hierarchy.yaml`, where there is one, names the coarse class
-    of each class, and `rrl_dsl.data.columns` says what a table of further columns holds. A sample's
-    id is a hash of its path below `path`.
+    The classes are those of `train`, or of the other splits where it has none, sorted by name. A
+    sample's id is a hash of its path below `path`, in Unicode's normal form C.
 
     Args:
         path: The folder.
         size: The side in pixels that the shorter side of every image is resized to, before the
             middle is cut out.
+        skip_unreadable: Whether images that cannot be read are left out, not refused.
 
     Returns:
-        uint8 (3, size, size) images, `label`, `coarse` where there is a hierarchy, and the labels
-        and fields of the table where there is one.
+        uint8 (3, size, size) images; `label` where an image has a class, `coarse` where there is a
+        hierarchy, and the labels and fields of the table where there is one.
 
     Raises:
         RRLError: RRL410, if a folder is not there; RRL412, if it does not hold what it should.
     """
-    train, test = _existing(path, ("train",)), _existing(path, ("test", "val"))
-    classes = tuple(folder.name for folder in _class_folders(train))
-    for folder in _class_folders(test):
-        if folder.name not in classes:
-            raise error(
-                "RRL412",
-                f"{folder} is a class that {train} lacks",
-                hint=did_you_mean(folder.name, classes),
-            )
-    found = [[*_labelled_files(part, classes)] for part in (train, test)]
-    files = [file for part in found for file, _ in part]
-    labels = {"label": torch.tensor([number for part in found for _, number in part])}
-    class_names: dict[str, tuple[str, ...]] = {"label": classes}
-    hierarchy = path / "hierarchy.yaml"
-    if hierarchy.exists():
-        coarse = _read_hierarchy(hierarchy, classes)
-        class_names["coarse"] = tuple(sorted(set(coarse)))
-        coarse_of = [class_names["coarse"].index(name) for name in coarse]
-        labels["coarse"] = coarsen(labels["label"], coarse_of)
-    below = [file.relative_to(path).as_posix() for file in files]
-    table = columns.read(path, below, taken=class_names)
+    rule = FolderRule()
+    found = [*_images_of(path, rule)]
+    _check_names(found)
+    labels, class_names = _labels_of(path, found)
+    table = columns.read(path, [each.name for each in found], taken=class_names)
     labels |= tensors(table.labels)
     fields = tensors(table.fields)
-    sample = torch.tensor([stable_id(name) for name in below])
+    checked = check(path, [each.path for each in found])
+    if not skip_unreadable:
+        checked.stop()
+    sample = torch.tensor([stable_id(each.name) for each in found])
+    part_of = _parts_of(path, found, sample)
 
-    def split(rows: slice) -> Split:
+    def split(part: str) -> Split:
+        readable = (place for place in range(len(found)) if place not in checked.unreadable)
+        rows = torch.tensor([place for place in readable if part_of[place] == part])
         return Split(
-            ImageFiles(tuple(files[rows]), size),
+            ImageFiles(tuple(found[row].path for row in rows.tolist()), size),
             sample[rows],
             {name: label[rows] for name, label in labels.items()},
             {name: field[rows] for name, field in fields.items()},
@@ -120,68 +100,168 @@ def load(path: Path, size: int = DEFAULT_SIZE) -> DataSet:
 
     return DataSet(
         name=f"imagefolder:{path}",
-        train=split(slice(len(found[0]))),
-        test=split(slice(len(found[0]), None)),
+        train=split("train"),
+        val=split("val") if "val" in part_of else None,
+        test=split("test"),
         class_names=class_names | table.class_names,
         shape=(3, size, size),
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
+        notes=tuple(_notes(path, rule, found, checked, part_of)),
     )
 
 
-def _existing(path: Path, names: Sequence[str]) -> Path:
-    for name in names:
-        if (path / name).is_dir():
-            return path / name
-    wanted = " or ".join(f"`{name}`" for name in names)
-    raise error(
-        "RRL410",
-        f"there is no folder {wanted} in {path}",
-        hint="an image folder is laid out as PATH/train/CLASS/image.png and "
-        "PATH/test/CLASS/image.png",
+def _images_of(path: Path, rule: FolderRule) -> Iterator[_Found]:
+    """Every image, those of `train` first."""
+    for part, folder in _folders_of(path).items():
+        folders, beside = rule.entries(folder)
+        for file in beside:
+            yield _Found(part, _name(path, file), None, file)
+        for each in folders:
+            yield from _images_in(path, each, part, rule)
+        if part == "train" and folder != path:
+            for name in UNLABELLED:
+                if (path / name).is_dir():
+                    yield from _images_in(path, path / name, part, rule)
+
+
+def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterator[_Found]:
+    name = normal(folder.name)
+    label = None if name.casefold() in UNLABELLED else name
+    images = [*rule.below(folder)]
+    if not images:
+        raise error("RRL412", f"the class folder {folder} holds no images")
+    for file in sorted(images, key=lambda file: normal(str(file)).split("/")):
+        yield _Found(part, _name(path, file), label, file)
+
+
+def _name(path: Path, file: Path) -> str:
+    return normal(file.relative_to(path).as_posix())
+
+
+def _folders_of(path: Path) -> dict[str, Path]:
+    """Part -> the folder that holds it; `train` alone where the folder has no parts."""
+    named = {"train": ("train",), "val": _VALIDATION, "test": ("test",)}
+    folders = {
+        part: path / name for part in _PARTS for name in named[part] if (path / name).is_dir()
+    }
+    hint = (
+        "an image folder is laid out as PATH/train/CLASS/image.png and PATH/test/CLASS/image.png; "
+        "one without splits as PATH/CLASS/image.png or PATH/image.png"
     )
-
-
-def _class_folders(part: Path) -> list[Path]:
-    folders = sorted(entry for entry in part.iterdir() if entry.is_dir() and not _hidden(entry))
+    if not path.is_dir():
+        raise error("RRL410", f"there is no folder {path}", hint=hint)
     if not folders:
-        raise error("RRL412", f"{part} holds no class folders")
+        if not any(path.iterdir()):
+            raise error("RRL410", f"there is no folder `train` in {path}, nor any image", hint=hint)
+        return {"train": path}
+    if "train" not in folders:
+        raise error("RRL410", f"there is no folder `train` in {path}", hint=hint)
+    if len(folders) == 1:
+        raise error("RRL410", f"there is no folder `test` or `val` in {path}", hint=hint)
+    if "test" not in folders:
+        folders["test"] = folders.pop("val")
     return folders
 
 
-def _labelled_files(part: Path, classes: Sequence[str]) -> Iterator[tuple[Path, int]]:
-    """The images of a part, each with the number of its class."""
-    for folder in _class_folders(part):
-        number = classes.index(folder.name)
-        yield from ((file, number) for file in _images_in(folder))
+def _check_names(found: Sequence[_Found]) -> None:
+    if not any(each.part == "train" for each in found):
+        raise error("RRL412", "a split of a data set has no images")
+    paths: dict[str, Path] = {}
+    for each in found:
+        other = paths.setdefault(each.name, each.path)
+        if other is not each.path:
+            message = f"{each.path} and {other} differ only in how Unicode writes their letters"
+            raise error("RRL412", message, hint="rename one of them")
 
 
-def _images_in(folder: Path) -> list[Path]:
-    images = []
-    for file in sorted(folder.rglob("*")):
-        if _hidden(file) or not file.is_file():
-            continue
-        if is_image_file(str(file)):
-            images.append(file)
-        elif (guess_type(file.name)[0] or "").startswith("image/"):
+def _labels_of(
+    path: Path, found: Sequence[_Found]
+) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+    """The labels that the folders give, and the names of their classes; none without classes."""
+    of_part = {part: {each.label for each in found if each.part == part} for part in _PARTS}
+    of_part = {part: names - {None} for part, names in of_part.items()}
+    classes = sorted(name for name in of_part["train"] or of_part["val"] | of_part["test"] if name)
+    for each in found:
+        if each.label is not None and each.label not in classes:
             raise error(
                 "RRL412",
-                f"{file} is of a format that is not read",
-                hint="convert it to PNG, JPEG or WebP, or take it away",
+                f"`{each.label}` of {each.path} is a class that {path / 'train'} lacks",
+                hint=did_you_mean(each.label, classes),
             )
-    if not images:
-        raise error("RRL412", f"the class folder {folder} holds no images")
-    return images
+    hierarchy = path / _HIERARCHY
+    coarse = _read_hierarchy(hierarchy, classes) if hierarchy.exists() else None
+    if not classes:
+        return {}, {}
+    number = {name: place for place, name in enumerate(classes)} | {None: -1}
+    labels = {"label": torch.tensor([number[each.label] for each in found])}
+    class_names = {"label": tuple(classes)}
+    if coarse is not None:
+        class_names["coarse"] = tuple(sorted(set(coarse)))
+        coarse_of = [class_names["coarse"].index(name) for name in coarse]
+        labels["coarse"] = coarsen(labels["label"], coarse_of)
+    return labels, class_names
 
 
-def _hidden(path: Path) -> bool:
-    return path.name.startswith(".")
+def _parts_of(path: Path, found: Sequence[_Found], sample: Tensor) -> list[str]:
+    """The split of each image."""
+    if any(each.part != "train" for each in found):
+        return [each.part for each in found]
+    parts = ["test" if held else "train" for held in held_out(sample).tolist()]
+    if len(set(parts)) == 1:
+        message = f"the {len(found)} images of {path} are too few to hold out one in five"
+        raise error("RRL412", message, hint="put some into PATH/train and some into PATH/test")
+    return parts
+
+
+def _notes(
+    path: Path, rule: FolderRule, found: Sequence[_Found], checked: Checked, parts: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """What the user should know of what was read."""
+    left_out = [each for each in rule.left_out if each.parent != path]
+    if left_out:
+        names = _listed(_name(path, each) for each in left_out)
+        yield _note(f"{path}: {len(left_out):,} hidden and side files are left out: {names}")
+    if checked.unreadable:
+        names = _listed(found[place].name for place in checked.unreadable)
+        many = f"{len(checked.unreadable):,} of {len(found):,} images"
+        yield _note(f"{path}: {many} cannot be read and are left out: {names}")
+    if checked.several:
+        names = _listed(found[place].name for place in checked.several)
+        many = f"{len(checked.several):,} of {len(found):,} images"
+        yield _note(f"{path}: {many} have several frames, and the first is read: {names}")
+    labelled = sum(each.label is not None for each in found)
+    if labelled < len(found):
+        many = f"{len(found) - labelled:,} of {len(found):,} images"
+        yield _note(f"{path}: {many} lie in no folder of a class, and are unlabelled")
+    folders = _folders_of(path)
+    if folders["train"] == path:
+        many = f"{parts.count('test'):,} of {len(found):,} images"
+        yield _note(f"{path}: there is no test split, and a hash of the path holds out {many}")
+        return
+    if folders["test"].name in _VALIDATION:
+        yield _note(f"{path}: there is no `test`, and `{folders['test'].name}` is the test split")
+    read = {folder.name for folder in folders.values()} | {*UNLABELLED, *columns.FILES, _HIERARCHY}
+    top, images = FolderRule().entries(path)
+    unread = [each.name for each in [*top, *images] if each.name not in read]
+    if unread:
+        yield _note(f"{path}: beside the splits this is not read: {_listed(unread)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    first = [*names]
+    more = f" and {len(first) - _NAMED:,} more" if len(first) > _NAMED else ""
+    return ", ".join(f"`{name}`" for name in first[:_NAMED]) + more
+
+
+def _note(message: str) -> Diagnostic:
+    return Diagnostic("RRL426", message, severity="warning")
 
 
 def _read_hierarchy(path: Path, classes: Sequence[str]) -> list[str]:
     """The name of the coarse class of each class."""
     try:
         # the base loader keeps every word a string: classes may be called 0, no or null
-        tree = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)
+        tree = yaml.load(normal(path.read_text("utf-8")), Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as reason:
         raise error("RRL412", f"{path} is not readable YAML: {reason}") from reason
     if not isinstance(tree, Mapping) or not all(isinstance(name, str) for name in tree.values()):

@@ -25,17 +25,15 @@ from torch import Tensor
 
 from rrl_dsl.data import cells
 from rrl_dsl.data.columns import Further, check_names, further
-from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, tensors
+from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, tensors
 from rrl_dsl.data.table import Array
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.faults import Faults
 
 Arrays = dict[str, Array]
 
 _RESERVED = ("images", "split", "sample")
 _NAMES = "_names"
-_ONE_IN = 5
 _MAX_CLASSES = 100_000
 """Integers beyond this are times or identities, not class numbers."""
 _SMALL_SIDE = 64
@@ -210,9 +208,7 @@ class _Archive:
                 raise self._malformed(f"has the split `{strange[0]}`; there is `train` and `test`")
             tested = torch.tensor([part == "test" for part in split])
         else:
-            # each id draws for itself, so that images added later move no other
-            draws = [stable_id(f"split {number}") % _ONE_IN for number in sample.tolist()]
-            tested = torch.tensor(draws) == 0
+            tested = held_out(sample)
         if bool(tested.all()) or not bool(tested.any()):
             empty = "train" if bool(tested.all()) else "test"
             hint = "add an array `split` that says `train` or `test` of each image"

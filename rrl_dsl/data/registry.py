@@ -26,7 +26,7 @@ _BUILT_IN: Final = {
     "cifar100": ("torchvision_sets:cifar100", "60,000 of 100 classes in 20 coarse ones, 32 x 32"),
 }
 _FROM_PATH: Final = {
-    "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, and columns in a table",
+    "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, or in PATH; columns in a table",
     "npz": "images, labels and other columns in one NumPy archive",
 }
 
@@ -39,7 +39,14 @@ def names() -> dict[str, str]:
     return {**declared, **built_in, **from_path}
 
 
-def load(spec: str, *, root: Path, download: bool = False, size: int | None = None) -> DataSet:
+def load(
+    spec: str,
+    *,
+    root: Path,
+    download: bool = False,
+    size: int | None = None,
+    skip_unreadable: bool = False,
+) -> DataSet:
     """The data set that a user names.
 
     Args:
@@ -47,14 +54,15 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
         root: The folder below which named data sets keep their files.
         download: Whether a named data set may be fetched where it is not there.
         size: The side in pixels of the images of an image folder.
+        skip_unreadable: Whether images of an image folder that cannot be read are left out.
 
     Returns:
         The data set.
 
     Raises:
         RRLError: RRL410, if it is not there; RRL411, if there is none of that name; RRL412, if
-            it is malformed; RRL502, if the size is not positive, or is given to images that
-            have a size of their own.
+            it is malformed; RRL502, if the size is not positive, or what is for image folders
+            is given to another data set.
     """
     kind, colon, path = spec.partition(":")
     if colon or kind in _FROM_PATH:
@@ -63,9 +71,11 @@ def load(spec: str, *, root: Path, download: bool = False, size: int | None = No
         if not path:
             raise error("RRL411", f"`{spec}` lacks its path", hint=f"write `{kind}:PATH`")
         if kind == "imagefolder":
-            return _load_folder(_path(path), size)
+            return _load_folder(_path(path), size, skip_unreadable)
     if size is not None:
         raise error("RRL502", f"`size` is for `imagefolder`; images of `{spec}` have their own")
+    if skip_unreadable:
+        raise error("RRL502", f"`skip_unreadable` is for `imagefolder`, not for `{spec}`")
     if kind == "npz":
         from rrl_dsl.data import npz
 
@@ -104,14 +114,14 @@ def _path(text: str) -> Path:
         ) from reason
 
 
-def _load_folder(path: Path, size: int | None) -> DataSet:
+def _load_folder(path: Path, size: int | None, skip_unreadable: bool) -> DataSet:
     from rrl_dsl.data import image_folder
 
     if size is None:
-        return image_folder.load(path)
+        size = image_folder.DEFAULT_SIZE
     if size < 1:
         raise error("RRL502", f"`size` must be at least 1 pixel, not {size}")
-    return image_folder.load(path, size)
+    return image_folder.load(path, size, skip_unreadable=skip_unreadable)
 
 
 def _load_named(name: str, root: Path, download: bool) -> DataSet:

@@ -27,6 +27,7 @@ class Columns:
             is missing.
         others: int64 (m,), the ids of samples that exist beside these, such as those of a test
             split: files of pairs may name them.
+        notes: What the user should know of how they were read, as warnings.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Columns:
     class_names: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, Array]
     others: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    notes: tuple[Diagnostic, ...] = ()
 
     def faults(self, needs: Iterable[tuple[str, str]]) -> list[Diagnostic]:
         """What stands in the way of a recipe that reads some columns: RRL401 and RRL417.

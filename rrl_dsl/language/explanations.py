@@ -332,6 +332,11 @@ EXPLANATIONS: Final = MappingProxyType(
             "is not related with itself, so a loss would train on nothing. Number the views: "
             "`Nodes(ids.repeat(2), view=torch.arange(2).repeat_interleave(len(ids)))`."
         ),
+        "RRL426": _E(
+            "A data set was read, and not all of it as its files stand there: files were left out, "
+            "images have no label, or one split serves as another. The message says which and how "
+            "many."
+        ),
         # 5xx configuration and runs
         "RRL501": _E("A key of the configuration is unknown."),
         "RRL502": _E("A value of the configuration does not fit."),

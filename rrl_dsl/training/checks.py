@@ -153,7 +153,7 @@ def bind(program: Program, dataset: DataSet) -> None:
         RRLError: As `Program.bind`: RRL416 for a pair with a sample that the data set lacks.
     """
     if program.requires.bound or program.plan.lookups:
-        program.bind(dataset.train, others=dataset.test.sample)
+        program.bind(dataset.train, others=dataset.others)
 
 
 def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Tensor]:

@@ -163,6 +163,10 @@ class Config(Section):
     image_size: int | None = Field(
         default=None, ge=8, description="Pixels a side, of image folders."
     )
+    skip_unreadable: bool = Field(
+        default=False,
+        description="Whether images that cannot be read are left out, of image folders.",
+    )
     workers: int = Field(default=0, ge=0, description="Processes that load images.")
     params: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="Values of the recipe's parameters."

@@ -70,7 +70,11 @@ def load_data(config: Config) -> DataSet:
         RRLError: RRL410, RRL411 or RRL412.
     """
     return registry.load(
-        config.dataset, root=config.data_dir, download=config.download, size=config.image_size
+        config.dataset,
+        root=config.data_dir,
+        download=config.download,
+        size=config.image_size,
+        skip_unreadable=config.skip_unreadable,
     )
 
 
@@ -138,10 +142,10 @@ def train(
     config = module.config
     history = History(run.metrics)
     trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
-    train_loader, test_loader = _loaders(module, dataset, trainer)
+    train_loader, watched_loader = _loaders(module, dataset, trainer)
     checkpoint = run.last if run.last.exists() else None
     try:
-        trainer.fit(module, train_loader, test_loader, ckpt_path=checkpoint)
+        trainer.fit(module, train_loader, watched_loader, ckpt_path=checkpoint)
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:
@@ -200,7 +204,7 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
 def _loaders(
     module: RelationalModule, dataset: DataSet, trainer: L.Trainer
 ) -> tuple[BatchLoader, BatchLoader]:
-    """The loaders of this rank's shares of the training and the test split."""
+    """The loaders of this rank's shares of what is trained on and of what is watched."""
     config = module.config
     fetching: dict[str, Any] = {"seed": config.seed, "workers": config.workers}
     rank: dict[str, Any] = {"world_size": config.devices, "rank": trainer.global_rank}
@@ -213,8 +217,9 @@ def _loaders(
     else:
         size = config.batch_size // config.devices
         train = loader(dataset.train, size, shuffle=True, drop_last=True, **rank, **fetching)
-    size = min(512, len(dataset.test))
-    return train, loader(dataset.test, size, shuffle=False, **rank, **fetching)
+    watched = dataset.watched
+    size = min(512, len(watched))
+    return train, loader(watched, size, shuffle=False, **rank, **fetching)
 
 
 def _accuracies(

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 import rrl_dsl as rrl
 from rrl_dsl.backends import neighbours
 from rrl_dsl.backends.reference import Rows, evaluate
+from rrl_dsl.language.files import cache_folder
 
 
 def data(x: np.ndarray, ids: np.ndarray | None = None) -> rrl.Nodes:
@@ -141,9 +142,9 @@ def test_empty_variable_for_the_folder_is_none(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setenv("RRL_DSL_CACHE", "")
     monkeypatch.chdir(tmp_path)
-    assert neighbours.cache_folder().parent == tmp_path / ".cache" / "rrl-dsl"
+    assert cache_folder("lookups").parent == tmp_path / ".cache" / "rrl-dsl"
     monkeypatch.delenv("RRL_DSL_CACHE")
-    assert neighbours.cache_folder().parent == tmp_path / ".cache" / "rrl-dsl"
+    assert cache_folder("lookups").parent == tmp_path / ".cache" / "rrl-dsl"
 
 
 def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Path, monkeypatch):
@@ -153,7 +154,7 @@ def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Pat
     monkeypatch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)
     only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
     assert only.code == "RRL507"
-    assert only.message.startswith("the neighbours of a data set are kept in `")
+    assert only.message.startswith("what is found of a data set is kept in `")
     assert only.hint == "set RRL_DSL_CACHE to a folder that can"
 
 

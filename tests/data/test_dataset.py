@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, first_repeat
+from rrl_dsl.data.dataset import DataSet, Split, coarsen, columns_of, first_repeat
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.digest import stable_id
 
@@ -69,11 +69,34 @@ def test_images_that_are_not_uint8_are_refused() -> None:
         data_set(floats, split([2]))
 
 
-def test_every_data_set_has_a_label_called_label() -> None:
-    part = split([1])
-    fine = Split(part.images, part.sample, {"fine": part.labels["label"]})
-    with pytest.raises(RRLError, match=r"\[RRL412\].*no label called `label`"):
-        DataSet("toy", fine, fine, {"fine": ("a",)}, (1, 4, 4), "digits")
+def test_labels_are_optional() -> None:
+    train, test = (Split(part.images, part.sample, {}) for part in (split([1]), split([2])))
+    assert columns_of(DataSet("toy", train, test, {}, (1, 4, 4), "digits")).labels == {}
+
+
+def test_a_validation_split_is_watched_and_checked_like_the_others() -> None:
+    names = {"label": ("a", "b")}
+
+    def of(val: Split | None) -> DataSet:
+        return DataSet("toy", split([1]), split([2]), names, (1, 4, 4), "digits", val=val)
+
+    assert of(None).watched.sample.tolist() == [2]
+    assert of(None).others.tolist() == [2]
+    assert of(split([3])).watched.sample.tolist() == [3]
+    assert of(split([3])).others.tolist() == [3, 2]
+    assert columns_of(of(split([3]))).others.tolist() == [3, 2]
+    with pytest.raises(RRLError, match="the sample id 1 to more than one"):
+        of(split([1]))
+    with pytest.raises(RRLError, match=r"val images.*\(1, 5, 5\)"):
+        of(split([3], side=5))
+
+
+def test_a_coarse_class_of_an_unknown_class_is_unknown() -> None:
+    assert coarsen(torch.tensor([1, -1, 0]), [4, 5]).tolist() == [5, -1, 4]
+
+
+def test_a_stable_id_does_not_depend_on_how_unicode_writes_a_letter() -> None:
+    assert stable_id("train/caf\u00e9.png") == stable_id("train/cafe\u0301.png")
 
 
 def test_both_splits_carry_the_named_labels() -> None:

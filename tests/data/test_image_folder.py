@@ -80,12 +80,6 @@ def test_ids_are_hashes_of_the_relative_path(folder: Path, tmp_path: Path) -> No
     assert set(before.tolist()) < set(after.tolist())
 
 
-def test_val_stands_in_for_test(folder: Path) -> None:
-    (folder / "test").rename(folder / "val")
-    data = open_folder(folder)
-    assert int(data.test.sample[0]) == stable_id("val/dog/1.png")
-
-
 def test_the_preset_follows_the_size(folder: Path) -> None:
     assert open_folder(folder).augmentation == "cifar"
     assert open_folder(folder, size=None).augmentation == "photo"
@@ -137,17 +131,6 @@ def test_folders_that_hold_nothing_are_named(folder: Path) -> None:
     assert f"{folder / 'train' / 'bee'} holds no images" in complaint(folder)
 
 
-def test_a_part_without_classes_is_named(tmp_path: Path) -> None:
-    paint(tmp_path / "train/1.png", RED)
-    (tmp_path / "test").mkdir()
-    assert f"{tmp_path / 'train'} holds no class folders" in complaint(tmp_path)
-
-
-def test_an_image_of_another_format_is_not_passed_over(folder: Path) -> None:
-    Image.new("RGB", (4, 4)).save(folder / "train/cat/moving.gif")
-    assert "moving.gif is of a format that is not read" in complaint(folder)
-
-
 @pytest.mark.parametrize("present", [(), ("train",), ("test",)])
 def test_a_missing_part_is_not_there(tmp_path: Path, present: tuple[str, ...]) -> None:
     for part in present:
@@ -157,30 +140,143 @@ def test_a_missing_part_is_not_there(tmp_path: Path, present: tuple[str, ...]) -
         open_folder(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "empty"])
-def test_a_damaged_image_is_named_when_it_is_read(folder: Path, damage: str) -> None:
-    path = folder / "train/cat/b.png"
-    whole = path.read_bytes()
-    path.write_bytes({"garbage": b"no image", "truncated": whole[:50], "empty": b""}[damage])
+def notes(data: DataSet) -> list[str]:
+    return [note.message.partition(": ")[2] for note in data.notes]
+
+
+def test_a_validation_split_is_apart_from_test(folder: Path) -> None:
+    paint(folder / "val/cat/1.png", RED)
     data = open_folder(folder)
-    with pytest.raises(RRLError, match=r"\[RRL412\].*b\.png cannot be decoded"):
-        data.train.images[torch.tensor([1])]
-    data.train.images[torch.tensor([2])]
+    assert data.val is not None
+    assert data.val.sample.tolist() == [stable_id("val/cat/1.png")]
+    assert data.test.sample.tolist() == [stable_id("test/dog/1.png")]
+    assert data.watched is data.val
 
 
-def test_sixteen_bits_are_refused_and_not_clipped(folder: Path) -> None:
-    Image.fromarray(np.full((8, 8), 3000, dtype=np.uint16)).save(folder / "train/ant/1.png")
-    assert "ant/1.png has more than 8 bits" in complaint(folder)
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_without_test_the_validation_split_is_tested_and_that_is_said(
+    folder: Path, name: str
+) -> None:
+    (folder / "test").rename(folder / name)
+    data = open_folder(folder)
+    assert data.val is None
+    assert data.test.sample.tolist() == [stable_id(f"{name}/dog/1.png")]
+    assert f"there is no `test`, and `{name}` is the test split" in notes(data)
 
 
-def test_a_turned_photograph_is_set_upright(folder: Path) -> None:
-    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
-    pixels[:, :4] = 255
-    upside_down = Image.Exif()
-    upside_down[0x0112] = 3
-    Image.fromarray(pixels).save(folder / "train/ant/1.png", exif=upside_down)
-    image = open_folder(folder).train.images[torch.tensor([0])][0, 0]
-    assert image[4].tolist() == [0, 0, 0, 0, 255, 255, 255, 255]
+@pytest.mark.parametrize("name", ["unlabelled", "unlabeled", "_unlabelled", "Unlabelled"])
+def test_a_folder_for_images_of_unknown_class(folder: Path, name: str) -> None:
+    paint(folder / "train" / name / "deep/1.png", RED)
+    (folder / "hierarchy.yaml").write_text("cat: pet\ndog: pet\nant: insect\n")
+    data = open_folder(folder)
+    place = data.train.sample.tolist().index(stable_id(f"train/{name}/deep/1.png"))
+    assert data.class_names["label"] == ("ant", "cat", "dog")
+    assert data.train.labels["label"][place] == -1
+    assert data.train.labels["coarse"][place] == -1
+    assert sorted(data.train.labels["label"].tolist()) == [-1, 0, 1, 1, 2]
+    assert "1 of 6 images lie in no folder of a class, and are unlabelled" in notes(data)
+
+
+def test_unlabelled_images_beside_train_are_trained_on(folder: Path) -> None:
+    paint(folder / "unlabelled/1.png", RED)
+    data = open_folder(folder)
+    place = data.train.sample.tolist().index(stable_id("unlabelled/1.png"))
+    assert data.train.labels["label"][place] == -1
+
+
+def test_images_beside_the_class_folders_are_unlabelled(folder: Path) -> None:
+    paint(folder / "train/1.png", RED)
+    data = open_folder(folder)
+    place = data.train.sample.tolist().index(stable_id("train/1.png"))
+    assert data.train.labels["label"][place] == -1
+    assert len(data.train) == 5
+
+
+def test_a_flat_folder_has_no_label_and_tests_one_in_five(tmp_path: Path) -> None:
+    for number in range(100):
+        paint(tmp_path / f"{number}.png", RED)
+    data = open_folder(tmp_path)
+    assert data.class_names == {}
+    assert data.train.labels == {}
+    assert len(data.train) + len(data.test) == 100
+    assert 10 <= len(data.test) <= 30
+    held = set(data.test.sample.tolist())
+    paint(tmp_path / "later.png", RED)
+    assert held <= set(open_folder(tmp_path).test.sample.tolist())
+    assert any("no test split" in note for note in notes(data))
+
+
+def test_class_folders_without_splits_are_split(tmp_path: Path) -> None:
+    for number in range(30):
+        paint(tmp_path / "cat" / f"{number}.png", RED)
+        paint(tmp_path / "dog" / f"{number}.png", RED)
+    data = open_folder(tmp_path)
+    assert data.class_names == {"label": ("cat", "dog")}
+    assert len(data.train) + len(data.test) == 60
+
+
+def test_a_table_labels_a_flat_folder(tmp_path: Path) -> None:
+    for number in range(30):
+        paint(tmp_path / f"{number}.png", RED)
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(30))
+    (tmp_path / "columns.csv").write_text(f"file,label\n{rows}")
+    data = open_folder(tmp_path)
+    assert data.class_names == {"label": ("a", "b")}
+    assert set(data.train.labels["label"].tolist()) == {0, 1}
+
+
+def test_a_train_folder_without_classes_has_those_of_test(folder: Path) -> None:
+    for name in ("ant", "cat", "dog"):
+        (folder / "train" / name).rename(folder / f"train/unlabelled-{name}")
+    (folder / "train/unlabelled").mkdir()
+    for name in ("ant", "cat", "dog"):
+        (folder / f"train/unlabelled-{name}").rename(folder / "train/unlabelled" / name)
+    data = open_folder(folder)
+    assert data.class_names == {"label": ("dog",)}
+    assert set(data.train.labels["label"].tolist()) == {-1}
+    assert data.test.labels["label"].tolist() == [0]
+
+
+def test_what_is_not_read_is_counted_and_named(folder: Path) -> None:
+    paint(folder / "train/cat/.thumbnails/a.png", RED)
+    paint(folder / "originals/1.png", RED)
+    found = notes(open_folder(folder))
+    assert (
+        "3 hidden and side files are left out: "
+        "`train/.DS_Store`, `train/cat/.thumbnails`, `train/cat/notes.txt`" in found
+    )
+    assert "beside the splits this is not read: `originals`" in found
+
+
+def test_a_folder_without_peculiarities_has_no_notes(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        paint(tmp_path / part / "cat/1.png", RED)
+    assert open_folder(tmp_path).notes == ()
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize("written", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("stored", [COMPOSED, DECOMPOSED])
+def test_unicode_forms_are_one_name(tmp_path: Path, written: str, stored: str) -> None:
+    paint(tmp_path / f"train/{stored}/{stored}.png", RED)
+    paint(tmp_path / f"test/{COMPOSED}/1.png", RED)
+    (tmp_path / "hierarchy.yaml").write_text(f"{written}: place\n", "utf-8")
+    (tmp_path / "columns.csv").write_text(f"file,time\ntrain/{written}/{written}.png,3\n", "utf-8")
+    data = open_folder(tmp_path)
+    assert data.class_names["label"] == (COMPOSED,)
+    assert data.train.fields["time"].tolist() == [3]
+    assert data.train.sample.tolist() == [stable_id(f"train/{COMPOSED}/{COMPOSED}.png")]
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in (COMPOSED, DECOMPOSED):
+        paint(tmp_path / f"train/cat/{name}.png", RED)
+    paint(tmp_path / "test/cat/1.png", RED)
+    if len(list((tmp_path / "train/cat").iterdir())) == 1:
+        pytest.skip("this file system has one form")
+    assert "differ only in how Unicode writes" in complaint(tmp_path)
 
 
 def test_a_size_must_be_positive(folder: Path) -> None:

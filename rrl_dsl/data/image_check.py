@@ -1,0 +1,125 @@
+"""Checks that every image of a folder can be read, before a run begins.
+
+All of them are decoded once, in parallel. What was found is kept on disk by path, size and time of
+change of each file, so that the next run checks only what is new.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import PIL
+from rich.console import Console
+from rich.progress import track
+
+from rrl_dsl.data.image_files import decode, frames, quiet
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.digest import stable_id
+from rrl_dsl.language.files import cache_folder, write_text
+
+_FORMAT: Final = 1
+_SHOWN: Final = 10
+_WORTH_A_BAR: Final = 2000
+
+Verdict = int | str
+"""The number of frames of an image that can be read, else what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        unreadable: Place of an image that cannot be read -> what is wrong with it.
+        several: The places of the images that have several frames, of which the first is read.
+    """
+
+    unreadable: Mapping[int, str]
+    several: Sequence[int]
+
+    def stop(self) -> None:
+        """Refuses the images that cannot be read.
+
+        Raises:
+            RRLError: RRL412 for each of the first ten, and how many more there are.
+        """
+        if not self.unreadable:
+            return
+        messages = [*self.unreadable.values()]
+        if len(messages) > _SHOWN:
+            messages[_SHOWN:] = [f"{len(messages) - _SHOWN:,} more images cannot be read"]
+        faults = [Diagnostic("RRL412", message) for message in messages]
+        hint = "restore what is damaged, or leave it out with `--set skip_unreadable=true`"
+        faults[-1] = replace(faults[-1], hint=hint)
+        raise RRLError(faults)
+
+
+def check(folder: Path, files: Sequence[Path]) -> Checked:
+    """Decodes the files of a folder that have changed since they were decoded last.
+
+    Args:
+        folder: What the files are kept under.
+        files: The images.
+    """
+    name = f"{_FORMAT} {PIL.__version__} {os.path.realpath(folder)}"
+    kept = cache_folder("images") / f"{stable_id(name):016x}.json"
+    before = _read(kept)
+    states = {str(file.relative_to(folder)): _state(file) for file in files}
+    known = {path: before[path][-1] for path, state in states.items() if _same(before, path, state)}
+    fresh = [path for path in states if path not in known]
+    found = dict(zip(fresh, _verdicts([folder / path for path in fresh]), strict=True))
+    verdicts = known | found
+    if found:
+        now = {path: [*state, verdicts[path]] for path, state in states.items()}
+        write_text(kept, json.dumps(now))
+    ordered = [verdicts[path] for path in states]
+    return Checked(
+        {place: each for place, each in enumerate(ordered) if isinstance(each, str)},
+        [place for place, each in enumerate(ordered) if isinstance(each, int) and each > 1],
+    )
+
+
+def _verdicts(files: Sequence[Path]) -> list[Verdict]:
+    # a thread is enough: Pillow decodes without the interpreter's lock
+    with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        verdicts: Iterator[Verdict] = pool.map(_verdict, files)
+        if len(files) < _WORTH_A_BAR:
+            return list(verdicts)
+        console = Console(stderr=True)
+        text = "checking images, once"
+        return list(track(verdicts, text, total=len(files), console=console, transient=True))
+
+
+def _verdict(file: Path) -> Verdict:
+    try:
+        decode(file)
+        return frames(file)
+    except RRLError as problem:
+        return problem.diagnostics[0].message
+    except Exception as reason:  # later frames may be damaged in as many ways as the first
+        return f"{file} cannot be decoded: {reason}"
+
+
+def _state(file: Path) -> list[int]:
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
+    """Whether a file is as it was when it could be read; what could not is tried again."""
+    found = before.get(path, [0])
+    return found[:-1] == state and isinstance(found[-1], int)
+
+
+def _read(kept: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):  # what is not there or damaged is found anew
+        found = json.loads(kept.read_text("utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}

@@ -1,0 +1,154 @@
+"""Image files, decoded when they are asked for: upright, in RGB, 8 bits a channel."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
+from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from rrl_dsl.language.diagnostics import RRLError, error
+
+FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, whatever the suffix says; Pillow would also run other programs on a file."""
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what sets the image upright."""
+
+_DEEP: Final = re.compile(r";16[BLN]")
+"""In the name that Pillow gives to a layout of pixels: 16 bits a channel, of which it reads 8."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files as a store of squares.
+
+    Attributes:
+        paths: The files.
+        size: The side of the square that an image is resized and centre-cropped to.
+    """
+
+    paths: Sequence[Path]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        """The images at int64 (b,) places, uint8 (b, 3, size, size).
+
+        Raises:
+            RRLError: RRL412, if a file is not an image of 8 bits a channel.
+        """
+        with quiet():
+            return torch.stack([self._square(self.paths[place]) for place in index.tolist()])
+
+    def _square(self, path: Path) -> Tensor:
+        image = decode(path)
+        return _pixels(image, _middle(image, self.size), self.size)
+
+
+def quiet() -> warnings.catch_warnings[None]:
+    """A context without Pillow's warnings, which name no file; not to be entered in threads."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def decode(path: Path) -> Image.Image:
+    """The image of a file, RGB: the first frame, upright by its EXIF orientation, over white.
+
+    Raises:
+        RRLError: RRL412, if the file is not an image of 8 bits a channel.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if _is_deep(image):
+                hint = "convert the images to 8 bits, on the scale that suits them"
+                raise error("RRL412", f"{path} has more than 8 bits a channel", hint=hint)
+            return _over_white(_upright(image))
+    except RRLError:
+        raise
+    except Exception as reason:  # what damaged files raise in Pillow is no fixed list
+        found = str(reason) or type(reason).__name__
+        raise error("RRL412", f"{path} cannot be decoded: {found}") from reason
+
+
+def frames(path: Path) -> int:
+    """How many frames or pages a file that can be decoded has; 1 for a photograph with previews."""
+    with Image.open(path, formats=FORMATS) as image:
+        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether Pillow would clip the image's values, or keep the upper half of their bits."""
+    if image.mode.startswith(("I", "F")):
+        return True
+    if isinstance(image, TiffImageFile):
+        return any(bits > 8 for bits in image.tag_v2.get(BITSPERSAMPLE, ()))
+    return bool(_DEEP.search(str(getattr(image, "tile", None))))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image, turned by the orientation tag alone: other tags may be malformed."""
+    if isinstance(image, TiffImageFile):
+        orientation = _orientation(image)  # while the file is open
+        image.load_end = lambda: None  # type: ignore[method-assign]  # it reads every tag
+        image.load()
+    else:
+        image.load()
+        orientation = _orientation(image)  # a PNG may have it behind its pixels
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # tags that cannot be read turn nothing, in every viewer
+        return 1
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of an image, in its pixels."""
+
+
+def _middle(image: Image.Image, size: int) -> Box:
+    """What a centre crop shows of the image with its shorter side resized to `size`.
+
+    The numbers are those of torchvision's `Resize` and `CenterCrop`, but nothing larger than the
+    square is made: of a long strip the resized image would not fit into memory.
+    """
+    short = min(image.size)
+    width, height = (int(size * side / short) for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    across, down = image.width / width, image.height / height
+    return left * across, top * down, (left + size) * across, (top + size) * down
+
+
+def _pixels(image: Image.Image, box: Box, size: int) -> Tensor:
+    """A part of an image as uint8 (3, size, size)."""
+    resized = image.resize((size, size), Image.Resampling.BILINEAR, box)
+    pixels: Tensor = pil_to_tensor(resized)
+    return pixels
