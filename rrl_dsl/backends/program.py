@@ -381,7 +381,8 @@ def compile(  # noqa: A001  (the name users expect)
     Args:
         recipe: A graph, or the text of a recipe. A transform is refused with a hint.
         params: New values for the `param`s of a text.
-        seed: The recipe's seed, 0 <= seed < 2^64: other seeds draw other graphs.
+        seed: The recipe's seed, 0 <= seed < 2^64: other seeds draw other graphs. Calls with a
+            `seed=` of their own do not depend on it.
         fused: Whether `torch.compile` fuses the edge function into one kernel. Left out, it does
             where that pays (`benchmarks/fused_edges.py`) and there is a compiler: on CUDA, with a
             warning where there is none, and on a CPU for batches of 2048 x 2048 pairs or more,

@@ -38,7 +38,7 @@ DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
 BATCH_SIZE_HELP: Final = "Samples a batch."
 BatchSize = Annotated[int, typer.Option(min=2, help=BATCH_SIZE_HELP)]
 Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
-Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed.")]
+Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed: `--draws` of `train`.")]
 DataDirectory = Annotated[
     Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
 ]

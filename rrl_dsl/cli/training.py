@@ -47,7 +47,11 @@ def train(
     devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of weights, order, views, draws.")
+        int | None, typer.Option(min=0, help="Of weights, order and views.", show_default="0")
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of the recipe's draws.", show_default="that of --seed"),
     ] = None,
     param: Parameters = None,
     config: Annotated[
@@ -81,6 +85,7 @@ def train(
         "--devices": devices,
         "--precision": precision,
         "--seed": seed,
+        "--draws": draws,
         "--data-dir": str(data_dir) if data_dir else None,
         "--download": download or None,
     }

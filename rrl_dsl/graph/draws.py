@@ -1,6 +1,7 @@
 """The host's half of the draws: keys and thresholds, as plain integers.
 
-A draw is a counter-based hash of (recipe seed, stream, epoch or step, sample ids, views). The
+A draw is a counter-based hash of (seed, stream, epoch or step, sample ids, views). The seed is the
+recipe's, or the call's own where it is given one. The
 device's half hashes rows and pairs with the same `mix`; see `rrl_dsl/backends/hashing.py`.
 """
 
@@ -29,7 +30,7 @@ def key(seed: int, stream: int, time: int) -> int:
     """The 32-bit key of a stream at a time.
 
     Args:
-        seed: The recipe's seed, 64 bits.
+        seed: The recipe's seed or the call's own, 64 bits.
         stream: The call's stream word, 32 bits.
         time: 0, the epoch or the step, as the call redraws.
     """

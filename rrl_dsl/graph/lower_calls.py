@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.lowering import Lowering
+from rrl_dsl.graph.lowering import Lowering, key_of
 from rrl_dsl.graph.plan import (
     Active,
     Affinities,
@@ -19,7 +19,6 @@ from rrl_dsl.graph.plan import (
     Components,
     Geodesic,
     Heaviest,
-    Key,
     Listed,
     Nearest,
     Neighbours,
@@ -39,10 +38,9 @@ def _supervised(call: Call, lowering: Lowering) -> int:
     arguments = call.arguments
     label = lowering.column(Column("label", field=arguments["labels"]))
     if arguments["per_class"] is not None:
-        assert call.stream is not None
-        key = Key(call.stream, "never")
-        chosen = lowering.lookup(Chosen(arguments["labels"], arguments["per_class"], key))
-        label = lowering.column(Column("chosen_label", inputs=(label,), lookup=chosen))
+        chosen = Chosen(arguments["labels"], arguments["per_class"], key_of(call))
+        lookup = lowering.lookup(chosen)
+        label = lowering.column(Column("chosen_label", inputs=(label,), lookup=lookup))
     elif call.draws:
         drawn = lowering.column(Column("sample_hash", scalars=(lowering.key(call),)))
         limit = lowering.scalar(Threshold(arguments["frac"]))

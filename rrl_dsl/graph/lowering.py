@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.plan import (
@@ -95,8 +95,7 @@ class Lowering:
 
     def key(self, call: Call) -> int:
         """The key of a stochastic call."""
-        assert call.stream is not None
-        return self.scalar(Key(call.stream, cast(Redraw, call.arguments.get("redraw", "never"))))
+        return self.scalar(key_of(call))
 
     def drawn(self, call: Call) -> int:
         """The draw of a pair, one for its samples or one for its rows."""
@@ -115,3 +114,10 @@ class Lowering:
 
 def _position(table: dict[_Item, int], item: _Item) -> int:
     return table.setdefault(item, len(table))
+
+
+def key_of(call: Call) -> Key:
+    """The key of a stochastic call of a finished recipe."""
+    assert call.stream is not None
+    redraw: Redraw = call.arguments.get("redraw", "never")
+    return Key(call.stream, redraw, call.arguments["seed"])

@@ -28,15 +28,19 @@ Metric = Literal["cosine", "euclidean"]
 
 @dataclass(frozen=True)
 class Key:
-    """The key of a stream: an integer below 2^32."""
+    """The key of a stream: an integer below 2^32.
+
+    An explicit seed takes the place of the recipe's.
+    """
 
     stream: int
     redraw: Redraw
+    seed: int | None = None
 
     def at(self, seed: int, epoch: int, step: int) -> int:
         """Its value for one call."""
         time = {"never": 0, "epoch": epoch, "step": step}[self.redraw]
-        return draws.key(seed, self.stream, time)
+        return draws.key(seed if self.seed is None else self.seed, self.stream, time)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ def _facts(call: Call, stream: int) -> Iterator[str]:
     yield call.signature.kind
     yield f"scope {call.scope}"
     if call.draws:
-        yield f"draws from stream {stream:08x}"
+        seed = call.arguments["seed"]
+        yield f"draws from stream {stream:08x}" if seed is None else f"draws from seed {seed} alone"
     if call.schedules:
         yield "scheduled"

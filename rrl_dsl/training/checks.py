@@ -193,5 +193,5 @@ def _smallest_batch(config: Config, dataset: DataSet) -> int:
 
 
 def _relation_sampler(program: Program, config: Config, dataset: DataSet) -> RelationSampler:
-    meet = config.sampler.meet
-    return RelationSampler(program, dataset.train, config.batch_size, meet=meet)
+    meet, seed = config.sampler.meet, config.seed
+    return RelationSampler(program, dataset.train, config.batch_size, meet=meet, seed=seed)

@@ -207,8 +207,13 @@ class Config(Section):
         "whole batch.",
     )
     sampler: Annotated[Sampler, BeforeValidator(_named)] = Sampler()
-    seed: int = Field(
-        default=0, ge=0, lt=2**32, description="Of weights, order, views, and the recipe's draws."
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Of weights, order and views.")
+    draws: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**64,
+        description="Seed of the recipe's draws, but for calls with their own; `seed` where left "
+        "out.",
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field(
         default="auto", description="`auto`, `cpu` or `gpu`."

@@ -37,7 +37,7 @@ class RelationSampler(Sampler[list[int]]):
       ranks' parts of a batch are equally large, so related samples meet once ranks are gathered.
     - A group stays in one batch as long as enough samples have no partner: where nearly all have
       one, the last of a batch that does not fit goes elsewhere.
-    - The order follows from the program's seed and the epoch, on every rank alike.
+    - The order follows from the seed and the epoch, on every rank alike.
 
     What is related is found anew for each epoch, as schedules have it, in O(n · meet) beside the
     lengths of lists: some seconds for a million samples.
@@ -50,16 +50,18 @@ class RelationSampler(Sampler[list[int]]):
         batch_size: int,
         *,
         meet: int,
+        seed: int | None = None,
         world_size: int = 1,
         rank: int = 0,
     ) -> None:
         """Finds what the program relates over the whole split.
 
         Args:
-            program: What says which samples are related, and gives the seed.
+            program: What says which samples are related, and gives the seed where none is given.
             split: The n samples, as a program is bound to.
             batch_size: Samples a batch, over all ranks; a multiple of `world_size`.
             meet: How many related samples are drawn together, at least 2.
+            seed: What the order follows from.
             world_size: The number of ranks.
             rank: Which of them this is.
 
@@ -67,7 +69,7 @@ class RelationSampler(Sampler[list[int]]):
             RRLError: As `Program.bind`.
         """
         self._count = len(split.sample)
-        self._seed = program.seed
+        self._seed = program.seed if seed is None else seed
         self._relations = SplitRelations(program, split)
         self._sizes = batch_sizes(self._count, batch_size, world_size)
         self._meet, self._world_size, self._rank = meet, world_size, rank

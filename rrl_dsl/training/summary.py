@@ -67,11 +67,12 @@ def page(
 ) -> str:
     """The summary page of a run, in Markdown."""
     recipe = run.recipe.read_text(encoding="utf-8").strip()
+    draws = "" if config.draws is None else f", draws {config.draws}"
     lines = [
         f"# {run.path.name}",
         "",
         f"`{config.loss.name}` on `{config.dataset}`, {config.epochs} epochs in "
-        f"{outcome.seconds:.0f} s, seed {config.seed}.",
+        f"{outcome.seconds:.0f} s, seed {config.seed}{draws}.",
         "",
         "```",
         recipe,

@@ -94,7 +94,8 @@ def build(
     """
     with pointing_at(settings, "accelerator", "devices", "precision"):
         precision_of(config)
-    program = compile_recipe(graph, seed=config.seed)
+    draws = config.seed if config.draws is None else config.draws
+    program = compile_recipe(graph, seed=draws)
     loss = create_loss(config.loss.name, **config.loss.options)
     L.seed_everything(config.seed, verbose=False)
     with pointing_at(settings, "backbone", "backbone_options", "patch_size"):
@@ -211,7 +212,7 @@ def _loaders(
     if config.sampler.name == "relation":
         meet = config.sampler.meet
         sampler = RelationSampler(
-            module.program, dataset.train, config.batch_size, meet=meet, **rank
+            module.program, dataset.train, config.batch_size, meet=meet, seed=config.seed, **rank
         )
         train = listed_batches(dataset.train, sampler, **fetching)
     else:

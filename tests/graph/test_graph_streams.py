@@ -1,18 +1,32 @@
 """Which calls draw from which stream, and what shares a draw."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_recipes import Recipe, graph_of, recipes
+from parity_oracle import Row
+from random_batches import nodes_of, reference_rows_of, views_of
+from random_recipes import LABELS, NUMBERS, VECTORS, Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
+from rrl_dsl.backends import reference
 from rrl_dsl.graph.denoise import without_false_edges
 from rrl_dsl.graph.streams import seed_word, stream_word, streams_of
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 ROWS = {"sample": np.arange(60), "labels": {"label": np.arange(60) % 3}}
+SAMPLES = [
+    Row(
+        sample,
+        labels=dict.fromkeys(LABELS, sample % 3 - 1),
+        numbers=dict.fromkeys(NUMBERS, sample / 2),
+        vectors=dict.fromkeys(VECTORS, (sample % 2, 1)),
+    )
+    for sample in range(6)
+]
 
 
 def edges(recipe: rrl.Graph | str, seed: int = 0) -> np.ndarray:
@@ -118,9 +132,53 @@ def test_stochastic_call_of_another_name_changes_no_draw():
 
 
 def test_seed_of_the_recipe_moves_every_draw():
-    for text in ("random(.5)", "supervised(frac=.5)", "all() | keep(.5, seed=2)"):
+    for text in ("random(.5)", "supervised(frac=.5)", "all() | keep(.5)"):
         assert (edges(text, seed=0) != edges(text, seed=1)).any()
         assert (edges(text, seed=2**63) == edges(text, seed=2**63)).all()
+
+
+@MODEST
+@given(recipes(size=8, seeded=True))
+def test_seed_of_the_recipe_moves_no_draw_of_calls_with_their_own(recipe: Recipe):
+    graph = graph_of(recipe)
+    rows = reference_rows_of(views_of(SAMPLES))
+    one, other = (
+        rrl.compile(graph, seed=seed)(nodes_of(views_of(SAMPLES)), epoch=1, step=2)
+        for seed in (0, 2**63 + 5)
+    )
+    np.testing.assert_array_equal(one, other)
+    expected = reference.evaluate(graph, rows, seed=9, epoch=1, step=2)
+    np.testing.assert_array_equal(one.numpy().astype(np.float32), expected)
+
+
+@pytest.mark.parametrize("text", ["supervised(per_class=4, seed=1)", "supervised(per_class=4)"])
+def test_chosen_samples_follow_the_seed_of_their_own(text: str):
+    nodes = rrl.Nodes(**ROWS)
+    one, other = (rrl.compile(text, seed=seed).bind(nodes)(nodes) for seed in (0, 1))
+    assert np.array_equal(one, other) == ("seed" in text)
+
+
+def test_one_call_may_be_pinned_while_the_others_move():
+    text = "supervised(frac=.5, seed=1) | random(.2)"
+    pinned = [edges(f"({text}) & supervised(frac=.5, seed=1)", seed=seed) for seed in (0, 1)]
+    assert (pinned[0] == pinned[1]).all()
+    assert (edges(text, seed=0) != edges(text, seed=1)).any()
+
+
+def test_pinned_noise_has_the_same_false_edges_in_every_run():
+    noisy = "ssl() | corrupt(fpr=.3, seed=4)"
+    false = [
+        edges(noisy, seed=s) & ~edges(rrl.compile(noisy).without_noise().graph) for s in (0, 8)
+    ]
+    assert false[0].any()
+    assert (false[0] == false[1]).all()
+
+
+def test_imported_recipe_keeps_the_seeds_of_its_calls(tmp_path: Path):
+    (tmp_path / "base.rrl").write_text("random(.5, seed=3)")
+    texts = 'import "base.rrl" as base\nbase', "random(.5, seed=3)"
+    one, other = (rrl.parse(text, directory=tmp_path) for text in texts)
+    assert (edges(one, seed=1) == edges(other, seed=2)).all()
 
 
 @MODEST

@@ -385,7 +385,8 @@ class Oracle:
     def key_of(self, call: Call) -> int:
         times = {"never": 0, "epoch": self.epoch, "step": self.step}
         time = times[call.arguments.get("redraw", "never")]
-        return key(self.seed, self.streams[id(call)], time)
+        own = call.arguments.get("seed")
+        return key(self.seed if own is None else own, self.streams[id(call)], time)
 
     def draw(self, call: Call, i: Row, j: Row) -> int:
         by_row = call.arguments.get("unit", "sample") == "row"

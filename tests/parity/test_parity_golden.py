@@ -3,6 +3,8 @@
 A number that changes here changes the graph of every recipe that draws.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import parity_draws as oracle
 import pytest
@@ -12,6 +14,7 @@ import rrl_dsl as rrl
 from rrl_dsl.backends import hashing
 from rrl_dsl.backends.reference.draws import row_hash
 from rrl_dsl.graph import draws, streams
+from rrl_dsl.graph.lowering import key_of
 
 KEY = 0x9ABCDEF0
 
@@ -73,8 +76,21 @@ GRAPHS = {  # ids 0 to 7 of the classes id % 3: each row as a byte, the first co
     "random(0.5)": "bf76eed2abe4fb8b",
     "none() | corrupt(fpr=0.3)": "408d040142600952",
     "supervised(frac=0.5)": "9000249008240000",
-    "all() | keep(0.7, seed=7)": "af7bfd79f9a6c7fb",
     "random(0.2) | random(0.2)": "b744a69709f4b39b",
+}
+SEEDED_KEYS = {  # (explicit seed, epoch or step) -> key, whatever the recipe's seed
+    (0, 0): 0x2C0BC282,
+    (0, 17): 0x9BEED061,
+    (7, 0): 0xFC534EA8,
+    (7, 17): 0xA32C1F73,
+    (2**40, 0): 0xADC0D635,
+    (2**40, 17): 0x21DC874A,
+}
+SEEDED_GRAPHS = {
+    "all() | keep(0.7, seed=7)": "dfff7dfafdefd7ef",
+    "random(0.5, seed=1099511627776)": "88637b3bbf0e7e79",
+    "none() | corrupt(fpr=0.3, seed=0)": "01000f01212020b8",
+    "supervised(frac=0.5, seed=3)": "8200000000008200",
 }
 
 
@@ -130,4 +146,26 @@ def test_threshold(probability: float, expected: int):
 def test_graph_of_ids_nought_to_seven(text: str, bits: str):
     ids = torch.arange(8)
     weights = rrl.compile(text, seed=0)(rrl.Nodes(ids, labels={"label": ids % 3}))
+    assert np.packbits(weights.numpy()).tobytes().hex() == bits
+
+
+@pytest.mark.parametrize(("given", "expected"), SEEDED_KEYS.items())
+@pytest.mark.parametrize("recipe_seed", [0, 2**63 + 17])
+def test_key_of_an_explicit_seed(given: tuple[int, int], expected: int, recipe_seed: int):
+    seed, time = given
+    assert oracle.key(seed, oracle.stream_word("seed", seed), time) == expected
+    call = rrl.random(0.5, seed=seed).call
+    assert key_of(replace(call, stream=streams.seed_word(seed))).at(recipe_seed, 3, 4) == (
+        draws.key(seed, streams.seed_word(seed), 0)
+    )
+    redrawn = rrl.keep(0.5, redraw="epoch", seed=seed).calls[0]
+    redrawn = replace(redrawn, stream=streams.seed_word(seed))
+    assert key_of(redrawn).at(recipe_seed, time, 4) == expected
+
+
+@pytest.mark.parametrize(("text", "bits"), SEEDED_GRAPHS.items())
+@pytest.mark.parametrize("recipe_seed", [0, 5, 2**64 - 1])
+def test_graph_of_an_explicit_seed(text: str, bits: str, recipe_seed: int):
+    ids = torch.arange(8)
+    weights = rrl.compile(text, seed=recipe_seed)(rrl.Nodes(ids, labels={"label": ids % 3}))
     assert np.packbits(weights.numpy()).tobytes().hex() == bits

@@ -120,7 +120,8 @@ class Setting:
         """The key of a stochastic call."""
         times = {"never": 0, "epoch": self.epoch, "step": self.step}
         time = times[call.arguments.get("redraw", "never")]
-        return draws.key(self.seed, self.streams[call], time)
+        seed = call.arguments["seed"]
+        return draws.key(self.seed if seed is None else seed, self.streams[call], time)
 
     def pair_draws(self, call: Call) -> Words:
         """(u, u): the upper 31 bits of the hash of each pair."""

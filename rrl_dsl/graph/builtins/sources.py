@@ -26,7 +26,10 @@ from rrl_dsl.graph.types import (
 )
 
 SEED_PARAMETER: Final = Parameter(
-    "seed", SEED, "Draws of their own: calls with the same seed draw the same.", default=None
+    "seed",
+    SEED,
+    "Draws that follow from it alone, whatever the recipe's seed: the same in every run.",
+    default=None,
 )
 
 
