@@ -24,7 +24,8 @@ from rrl_dsl.graph.plan import (
 
 WIDTH: Final = 128
 """Of embeddings, which a recipe does not say."""
-_VECTORS: Final = ("vector", "direction")
+_VECTORS: Final = {"vector": 1, "slices": 3}
+"""Kinds of columns of vectors, and how often they hold one."""
 
 _OPERATIONS: Final[Mapping[OpName, int]] = {
     "same": 3, "draw": 9, "choose": 1, "within": 2, "constant": 0, "both": 1, "either": 1,
@@ -119,7 +120,8 @@ class _Counted:
         operations = _OPERATIONS[instruction.op]
         for column in (self.plan.columns[at] for at in instruction.columns):
             if column.kind in _VECTORS:
-                operations += 2 * self.width(column.field)
+                held = _VECTORS[column.kind]  # of k slices, the largest k (k + 1) / 2 products
+                operations += held * (held + 1) * self.width(column.field)
             if isinstance(column.stage, Nearest | Heaviest):
                 operations += 4 * min(column.stage.k, self.rows)  # gone through for both rows
         return operations
@@ -139,7 +141,7 @@ class _Counted:
     def column(self, column: Column) -> int:
         """Bytes for each row."""
         if column.kind in _VECTORS:
-            return 8 * self.width(column.field)
+            return 8 * _VECTORS[column.kind] * self.width(column.field)
         if column.kind == "precision":
             return 24
         if isinstance(column.stage, Nearest | Heaviest):

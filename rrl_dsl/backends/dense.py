@@ -9,9 +9,8 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from rrl_dsl.backends import hashing, ranking
+from rrl_dsl.backends import hashing, inner, ranking
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.lookups import Found, place_of
 from rrl_dsl.backends.nodes import Nodes
@@ -139,8 +138,12 @@ def _column(column: Column, nodes: Nodes, before: Sequence[Tensor], inputs: Inpu
             return nodes.number(name)
         case "vector":
             return nodes.vector(name)
-        case "direction":
-            return F.normalize(nodes.vector(name), dim=1)
+        case "slices":
+            return inner.slices(nodes.vector(name))
+        case "unit":
+            return inner.units(nodes.vector(name))
+        case "square":
+            return inner.squares(before[column.inputs[0]])
         case "sample_hash":
             return hashing.row_hash(nodes.sample, None, *scalars)
         case "row_hash":

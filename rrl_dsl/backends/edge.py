@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.backends import hashing
+from rrl_dsl.backends.inner import inner
 from rrl_dsl.backends.lookups import Found
 from rrl_dsl.graph.plan import Instruction, Plan
-from rrl_dsl.graph.weights import LARGEST
+from rrl_dsl.graph.weights import LARGEST, ORTHOGONAL
 
 EdgeFunction = Callable[
     [Sequence[Tensor], Sequence[Tensor], Sequence[Tensor], Sequence[Found]], Tensor
@@ -73,7 +74,7 @@ def _call(instruction: Instruction) -> str:
     return f"{instruction.op}({', '.join(arguments)})"
 
 
-# Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d).
+# Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d).
 
 
 def _same(i: Tensor, j: Tensor) -> Tensor:
@@ -99,9 +100,15 @@ def _weight(x: Tensor) -> Tensor:
     return _finite(torch.where(x > 0, x, 0.0)).to(torch.float32)
 
 
-def _inner(i: Tensor, j: Tensor) -> Tensor:
-    # in float64: TF32, or the float32 that a batch's size orders otherwise, would not agree
-    return i.squeeze(1) @ j.squeeze(0).T
+def _inner(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> tuple[Tensor, Tensor]:
+    """Inner products of sliced vectors, and the products of their lengths, in units of both."""
+    product, lengths = inner(i.squeeze(1), j.squeeze(0)), (of_i * of_j).sqrt()
+    return torch.where(product.abs() <= ORTHOGONAL * lengths, 0.0, product), lengths
+
+
+def _cosines(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
+    product, lengths = _inner(i, j, of_i, of_j)
+    return product / lengths.clamp(min=1.0)  # less than 1 is 0
 
 
 def _squared(i: Tensor, j: Tensor) -> Tensor:
@@ -109,13 +116,20 @@ def _squared(i: Tensor, j: Tensor) -> Tensor:
     return torch.cdist(i.squeeze(1), j.squeeze(0), compute_mode=mode).square()
 
 
-def _proportional(i: Tensor, j: Tensor, temperature: Tensor) -> Tensor:
-    return _weight(_inner(i, j) / temperature)
+def _cosine(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor, temperature: Tensor) -> Tensor:
+    return _weight(_cosines(i, j, of_i, of_j) / temperature)
 
 
-def _exponential(i: Tensor, j: Tensor, temperature: Tensor) -> Tensor:
+def _dot(
+    i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor, unit_i: Tensor, unit_j: Tensor, t: Tensor
+) -> Tensor:
+    return _weight(_inner(i, j, of_i, of_j)[0] * (unit_i * unit_j) / t)
+
+
+def _exponential(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor, temperature: Tensor) -> Tensor:
     # rounding may lift a cosine above 1
-    return _weight(torch.exp(((_inner(i, j) - 1.0) / temperature).clamp(max=0.0)))
+    cosines = _cosines(i, j, of_i, of_j)
+    return _weight(torch.exp(((cosines - 1.0) / temperature).clamp(max=0.0)))
 
 
 def _gaussian(i: Tensor, j: Tensor, bandwidth: Tensor) -> Tensor:
@@ -191,8 +205,8 @@ _OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
     "raised": _raised,
     "above": torch.gt,
     "near": _near,
-    "cosine": _proportional,
-    "dot": _proportional,
+    "cosine": _cosine,
+    "dot": _dot,
     "exponential": _exponential,
     "gaussian": _gaussian,
     "affinity": _affinity,

@@ -22,6 +22,7 @@ from rrl_dsl.graph.plan import (
     Listed,
     Nearest,
     Neighbours,
+    OpName,
     Threshold,
 )
 from rrl_dsl.graph.schedule import Schedule
@@ -73,20 +74,21 @@ def _near(call: Call, lowering: Lowering) -> int:
 
 def _similarity(call: Call, lowering: Lowering) -> int:
     arguments = call.arguments
-    vector = Column("vector", field=arguments["field"])
-    direction = Column("direction", field=arguments["field"])
-    temperature = (lowering.measure(arguments["temperature"]),)
-    match arguments["kernel"]:
-        case "cosine":
-            return lowering.over("cosine", lowering.column(direction), scalars=temperature)
-        case "dot":
-            return lowering.over("dot", lowering.column(vector), scalars=temperature)
-        case "exp":
-            return lowering.over("exponential", lowering.column(direction), scalars=temperature)
-        case "rbf":
-            bandwidth = (lowering.measure(arguments["bandwidth"]),)
-            return lowering.over("gaussian", lowering.column(vector), scalars=bandwidth)
-    lookup = lowering.lookup(Affinities(arguments["field"], arguments["perplexity"]))
+    field, kernel = arguments["field"], arguments["kernel"]
+    if kernel in ("cosine", "dot", "exp"):
+        temperature = (lowering.measure(arguments["temperature"]),)
+        slices = lowering.column(Column("slices", field=field))
+        square = lowering.column(Column("square", inputs=(slices,)))
+        if kernel == "dot":
+            unit = lowering.column(Column("unit", field=field))
+            return lowering.over("dot", slices, square, unit, scalars=temperature)
+        op: OpName = "cosine" if kernel == "cosine" else "exponential"
+        return lowering.over(op, slices, square, scalars=temperature)
+    vector = Column("vector", field=field)
+    if kernel == "rbf":
+        bandwidth = (lowering.measure(arguments["bandwidth"]),)
+        return lowering.over("gaussian", lowering.column(vector), scalars=bandwidth)
+    lookup = lowering.lookup(Affinities(field, arguments["perplexity"]))
     precision = lowering.column(Column("precision", lookup=lookup))
     weight = lowering.over("affinity", lowering.column(vector), precision)
     return lowering.emit("masked", weight, lowering.emit("negated", lowering.same_sample()))

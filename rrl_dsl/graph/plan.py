@@ -181,7 +181,9 @@ class Column:
     | `chosen_label` | int64, the label in column `inputs[0]` where the sample is in the lookup `lookup`, else -1 |
     | `number` | the number `field`: int64, or float64 with NaN where missing |
     | `vector` | float64 (d,), the vector `field`; NaN where missing |
-    | `direction` | float64 (d,), the vector `field` scaled to length 1, or 0 |
+    | `slices` | float64 (3, d), the vector `field` in slices of whole numbers, see `backends/inner.py` |
+    | `unit` | float64, the value of 1 in the first slice of the vector `field` |
+    | `square` | float64, the squared length of the sliced vector in column `inputs[0]`, in units |
     | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
     | `precision` | float64 (3,), precision, log-normaliser, reach from the lookup `lookup` |
     | `row` | int64, where the row stands in the universe |
@@ -191,7 +193,8 @@ class Column:
 
     kind: Literal[
         "sample", "view", "label", "sample_hash", "row_hash", "drawn_label", "chosen_label",
-        "number", "vector", "direction", "place", "precision", "row", "list", "component",
+        "number", "vector", "slices", "unit", "square", "place", "precision", "row", "list",
+        "component",
     ]  # fmt: skip
     field: str | None = None
     inputs: tuple[int, ...] = ()
@@ -228,9 +231,9 @@ class Instruction:
     | `times(a, s)`, `at_most(a, s)`, `raised(a, s)` | float |
     | `above(a, s)` | bool: a > s |
     | `near(c, s)` | bool: the numbers differ by at most s |
-    | `cosine(c, s)` | float: max(0, u . v / s) of directions u, v |
-    | `dot(c, s)` | float: max(0, x . y / s) of vectors x, y |
-    | `exponential(c, s)` | float: exp((u . v - 1) / s) of directions |
+    | `cosine(c, q, s)` | float: max(0, cos(x, y) / s) of sliced vectors c and their squares q |
+    | `dot(c, q, u, s)` | float: max(0, x . y / s) of sliced c, squares q and units u |
+    | `exponential(c, q, s)` | float: exp((cos(x, y) - 1) / s), as for `cosine` |
     | `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
     | `affinity(c, p)` | float: symmetric SNE's joint probability of vectors c with precisions p |
     | `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |

@@ -12,6 +12,8 @@ from typing import Final
 LARGEST: Final = float.fromhex("0x1.fffffep+127")
 LEAST: Final = 2.0**-126
 """The least weight of full precision."""
+ORTHOGONAL: Final = 1e-12
+"""A cosine up to this, which rounding makes of 0, is 0."""
 
 
 def rounded(value: float) -> float:

@@ -56,10 +56,11 @@ def test_contrast_is_counted_too():
 
 
 def test_vectors_cost_their_width_and_one_that_is_not_known_is_said():
-    plan = rrl.compile("similarity(x)").plan
-    wide, narrow = (cost_of(plan, 64, {"x": width}) for width in (512, 2))
-    assert wide.operations - narrow.operations == 2 * 510
-    assert wide.prepared - narrow.prepared == 64 * 8 * 510
+    for kernel, products, held in (("rbf", 1, 1), ("cosine", 6, 3)):  # cut into three slices
+        plan = rrl.compile(f"similarity(x, {kernel})").plan
+        wide, narrow = (cost_of(plan, 64, {"x": width}) for width in (512, 2))
+        assert wide.operations - narrow.operations == 2 * 510 * products
+        assert wide.prepared - narrow.prepared == 64 * 8 * 510 * held
     assert wide.assumed is None
     assert cost_of(plan, 64) == replace(cost_of(plan, 64, {"x": 128}), assumed=128)
     assert cost_of(rrl.compile("knn(5)").plan, 64, {"x": 3}).assumed == 128

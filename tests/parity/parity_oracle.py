@@ -69,7 +69,8 @@ def streams_of(recipe: Recipe) -> dict[int, int]:
 
 def cosine(x: Sequence[float], y: Sequence[float]) -> float:
     lengths = math.hypot(*x) * math.hypot(*y)
-    return math.fsum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
+    found = math.fsum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
+    return found if abs(found) > 1e-12 else 0.0
 
 
 def squared_distance(x: Sequence[float], y: Sequence[float]) -> float:
@@ -252,7 +253,7 @@ class Oracle:
                 return max(0.0, cosine(x, y) / temperature)
             case "dot":
                 inner = math.fsum(a * b for a, b in zip(x, y, strict=True))
-                return max(0.0, inner / temperature)
+                return max(0.0, inner / temperature) if cosine(x, y) else 0.0
             case "exp":
                 return math.exp((cosine(x, y) - 1) / temperature)
             case "rbf":

@@ -15,7 +15,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.schedule import Schedule, at_epoch
 from rrl_dsl.graph.types import MODEL_SPACES
-from rrl_dsl.graph.weights import number
+from rrl_dsl.graph.weights import ORTHOGONAL, number
 
 
 def rate(value: float | Schedule, setting: Setting) -> int:
@@ -95,7 +95,7 @@ def _similarity(call: Call, setting: Setting) -> Vectors:
             case "cosine":
                 weight = _cosine(x) / arguments["temperature"]
             case "dot":
-                weight = (x @ x.T) / arguments["temperature"]
+                weight = _inner(x) / arguments["temperature"]
             case "exp":
                 weight = np.exp(np.minimum(_cosine(x) - 1.0, 0.0) / arguments["temperature"])
             case _:
@@ -216,9 +216,20 @@ def _next_view(setting: Setting) -> npt.NDArray[np.int64]:
     return found
 
 
+def _inner(x: Vectors) -> Vectors:
+    """(n, n): inner products, 0 where the cosine is no more than rounding."""
+    inner = np.array([(row * x).sum(axis=1) for row in x]).reshape(len(x), len(x))
+    return np.where(np.abs(inner) <= ORTHOGONAL * _lengths(x), 0.0, inner)
+
+
 def _cosine(x: Vectors) -> Vectors:
-    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return np.asarray(unit @ unit.T)
+    return np.asarray(_inner(x) / np.maximum(_lengths(x), np.finfo(np.float64).tiny))
+
+
+def _lengths(x: Vectors) -> Vectors:
+    """(n, n): the products of the lengths of two vectors."""
+    length = np.linalg.norm(x, axis=1)
+    return np.asarray(length[:, None] * length)
 
 
 def _squared(a: Vectors, b: Vectors) -> Vectors:

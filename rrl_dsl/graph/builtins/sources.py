@@ -161,13 +161,14 @@ register(
         "source",
         "Weighs pairs by the similarity of their vectors.\n\n"
         "A weight from the vectors of both rows, as the kernel says. `cosine` and `dot` give the "
-        "cosine or the inner product over `temperature`, 0 where it is negative. `exp` gives "
-        "exp((cosine - 1) / temperature), which a row normalises to the softmax of X-Sample "
-        "contrastive learning. `rbf` gives exp(-d^2 / (2 bandwidth^2)) of the distance d. `sne` "
-        "gives the joint probabilities of symmetric SNE over the data set: each sample's "
-        "bandwidth is chosen for the perplexity, and p_ij = (p_j|i + p_i|j) / 2n. Where no fewer "
-        "samples than the perplexity are equally near to a sample, and nearest, no bandwidth has "
-        "it, and p_j|i is the limit, uniform over these. A missing vector makes no edge.",
+        "cosine or the inner product over `temperature`, 0 where the cosine is below 1e-12, which "
+        "rounding may make of 0. `exp` gives exp((cosine - 1) / temperature), which a row "
+        "normalises to the softmax of X-Sample contrastive learning. `rbf` gives "
+        "exp(-d^2 / (2 bandwidth^2)) of the distance d. `sne` gives the joint probabilities of "
+        "symmetric SNE over the data set: each sample's bandwidth is chosen for the perplexity, "
+        "and p_ij = (p_j|i + p_i|j) / 2n. Where no fewer samples than the perplexity are equally "
+        "near to a sample, and nearest, no bandwidth has it, and p_j|i is the limit, uniform over "
+        "these. A missing vector makes no edge.",
         "similarity(caption, kernel=rbf, bandwidth=0.5)",
         (
             Parameter("field", FIELD, "A field of vectors.", example="caption"),
