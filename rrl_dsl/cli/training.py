@@ -130,9 +130,10 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
 
-    named = _of_header(source)
-    settings = [*named, *settings]
-    wanted = resolve(settings, {})
+    wanted, header = resolve(settings, {}), _of_header(source)
+    if header and "name" not in wanted.loss.model_fields_set:
+        settings = [header, *settings]
+        wanted = resolve(settings, {})
     with pointing_at(settings, "params"):
         graph = graph_of(source, dict(wanted.params))
     with pointing_at(settings, "loss"):
@@ -146,24 +147,25 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     run = runs.create(out, run_name(source, loss, config))
     if runs.leads():
         run.describe(source, graph, config)
-        others = [each.value for each in named if each.value != wanted.loss.name]
-        other = f"; the recipe's header names {others[0]}" if others else ""
+        other = ""
+        if header and header.value != wanted.loss.name:
+            other = f"; the recipe's header names {header.value}"
         print_text(f"loss      {wanted.loss.name}{other}")
         _draw_graph(source, module.program, data, run)
     _run(module, data, run)
 
 
-def _of_header(source: Source) -> list[Setting]:
-    """The loss that the recipe's header names, as a setting that every other overrides."""
+def _of_header(source: Source) -> Setting | None:
+    """The loss that the recipe's header names, as a setting."""
     from rrl_dsl.report.gallery import header_of
     from rrl_dsl.training.settings import Setting
 
     loss = header_of(source.text).loss
     if not loss:
-        return []
+        return None
     start = source.text.index(loss, source.text.index("loss: "))
     span = Span(start, start + len(loss))
-    return [Setting(("loss",), loss, source, span, span)]
+    return Setting(("loss",), loss, source, (span,), span)
 
 
 def _go_on(path: Path) -> None:

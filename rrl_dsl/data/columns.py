@@ -203,9 +203,11 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
 def _image_meant(cell: str, files: Sequence[str], folder: Path) -> str:
     """A hint with the image that a path is near to, else with how paths are written."""
     word = cell.replace("\\", "/")
-    name = word.rpartition("/")[2]
+    split, name = word.partition("/")[0], word.rpartition("/")[2]
+    # those of the same split alone, if it is one: the name of a file says nothing across splits
+    inside = [file for file in files if file.partition("/")[0] == split] or files
     # those of the same name first, because only so many are compared
-    likely = sorted(files, key=lambda file: file.rpartition("/")[2] != name)
+    likely = sorted(inside, key=lambda file: file.rpartition("/")[2] != name)
     found = nearest(word, likely)
     if found is not None:
         return f"did you mean `{found}`?"

@@ -51,6 +51,15 @@ _OPTIONS: Final = {
     "--show": "draw plot picture visualize",
     "--set": "override option setting",
 }
+_VALUES: Final = {
+    "adam": "adamw",
+    "sgd": "momentum nesterov",
+    "gpu": "cuda mps",
+    "32": "fp32 float32 32_true full",
+    "16-mixed": "16 fp16 float16 half amp 16_true",
+    "bf16-mixed": "bf16 bfloat16 bf16_true",
+    "relation": "related graph relational",
+}
 _LOSSES: Final = {
     "simclr": "ntxent info_nce nt_xent_loss info_nce_loss contrastive",
     "supcon": "supervised_contrastive sup_con_loss",
@@ -73,6 +82,9 @@ SETTINGS: Final = _names(_SETTINGS)
 
 OPTIONS: Final = _names(_OPTIONS)
 """Another name, folded -> the option of the command line that is no setting."""
+
+VALUES: Final = _names(_VALUES)
+"""Another name, folded -> the value of a setting that has a few."""
 
 LOSSES: Final = _names(_LOSSES)
 """Another name, folded -> the loss."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
-from rrl_dsl.data.batches import listed_batches, loader, row_columns
+from rrl_dsl.data.batches import listed_batches, row_columns
 from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.registry import Need
@@ -98,7 +98,12 @@ def check_batches(
     """
     if config.batch_size % config.devices:
         message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
-        raise error("RRL502", message)
+        whole = max(1, config.batch_size // config.devices) * config.devices
+        raise error("RRL502", message, hint=f"use `--set batch_size={whole}`")
+    most = len(dataset.train) // config.devices * config.devices
+    if config.batch_size > most:
+        message = f"a batch of {config.batch_size} is more than the {most} samples to train on"
+        raise error("RRL502", message, hint=f"use `--set batch_size={most}`, or less")
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
         least = term.least_rows(width)
@@ -110,8 +115,6 @@ def check_batches(
             larger = f"use `--set batch_size={least}`" if config.batch_size < least else _NEAR_EQUAL
             narrower = "a smaller `projector.out`" if config.projector.layers else "a projector"
             raise error("RRL405", message, hint=f"{larger}, or {narrower}")
-    share = config.batch_size // config.devices
-    loader(dataset.train, share, shuffle=True, world_size=config.devices, drop_last=True)
     _check_relates(program, config, dataset)
 
 

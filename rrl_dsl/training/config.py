@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.models.heads import Activation, OutputNorm
@@ -16,8 +16,14 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """`optimiser: adam` is `optimiser: {name: adam}`, in every section with a name."""
+        return {"name": value} if isinstance(value, str) and "name" in cls.model_fields else value
 
-class Loss(BaseModel):
+
+class Loss(Section):
     """The loss by name with its own options beside it, or a sum such as `dino + 0.1*koleo`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -143,8 +149,9 @@ class Sampler(Section):
     meet: int = Field(default=4, ge=2, description="Of relation: samples drawn together.")
 
 
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+def _as_text(value: Any) -> Any:
+    """YAML reads 32 as a number."""
+    return str(value) if type(value) is int else value
 
 
 class Config(Section):
@@ -171,7 +178,7 @@ class Config(Section):
     params: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="Values of the recipe's parameters."
     )
-    loss: Annotated[Loss, BeforeValidator(_named)] = Loss()
+    loss: Loss = Loss()
     backbone: str = Field(
         default="resnet18", description="A name, `timm:NAME` or `package.module:attribute`."
     )
@@ -206,7 +213,7 @@ class Config(Section):
         description="Images that go through the encoder at a time; gradients stay those of the "
         "whole batch.",
     )
-    sampler: Annotated[Sampler, BeforeValidator(_named)] = Sampler()
+    sampler: Sampler = Sampler()
     seed: int = Field(default=0, ge=0, lt=2**32, description="Of weights, order and views.")
     draws: int | None = Field(
         default=None,
@@ -219,6 +226,8 @@ class Config(Section):
         default="auto", description="`auto`, `cpu` or `gpu`."
     )
     devices: int = Field(default=1, ge=1, description="Processes, or GPUs.")
-    precision: Literal["auto", "32", "16-mixed", "bf16-mixed"] = Field(
-        default="auto", description="`32`, `bf16-mixed`, `16-mixed`; `auto` by what there is."
+    precision: Annotated[
+        Literal["auto", "32", "16-mixed", "bf16-mixed"], BeforeValidator(_as_text)
+    ] = Field(
+        default="auto", description="`32`, `bf16-mixed` or `16-mixed`; `auto` by what there is."
     )

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, listing
+from rrl_dsl.graph.recipe import parameter_value
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, folded, listing
+from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.yaml_faults import not_yaml
 from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.described import settings as described
 
 Place = tuple[str, ...]
 """The path of a key: `("optimiser", "lr")`."""
 
+FLAGS: Final = (
+    "loss",
+    "dataset",
+    "epochs",
+    "batch_size",
+    "devices",
+    "precision",
+    "seed",
+    "draws",
+    "data_dir",
+    "download",
+)
+"""The settings that have a flag of the same name."""
+
+_ASSIGNMENT: Final = "--set"
+_COMMAND_LINE: Final = "command line"
+_PLACES: Final = [tuple(each.name.split(".")) for each in described()]
+"""Every section and setting that there is."""
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that a user gave, and where."""
+    """One value that a user gave, and where.
+
+    Attributes:
+        keys: Where each part of its place stands.
+        span: Where the value stands.
+    """
 
     place: Place
     value: Any
     source: Source
-    key: Span
+    keys: tuple[Span, ...]
     span: Span
 
 
@@ -52,15 +82,8 @@ def from_yaml(path: Path) -> list[Setting]:
     except RecursionError:
         message = "this configuration nests too deeply"
         raise RRLError(Diagnostic("RRL503", message, source=source)) from None
-    except yaml.MarkedYAMLError as problem:
-        mark = problem.problem_mark or problem.context_mark
-        at = min(mark.index, max(len(source.text) - 1, 0)) if mark else 0
-        message = f"this is not YAML: {problem.problem or problem.context}"
-        raise RRLError(Diagnostic("RRL503", message, Span(at, at + 1), source)) from None
     except yaml.YAMLError as problem:
-        raise RRLError(
-            Diagnostic("RRL503", f"this is not YAML: {problem}", source=source)
-        ) from None
+        raise RRLError(not_yaml("RRL503", source, problem)) from None
     return settings
 
 
@@ -70,9 +93,9 @@ def from_assignment(text: str) -> Setting:
     Raises:
         RRLError: RRL503 where it is no assignment or the value is not YAML.
     """
-    source = Source(text, "--set")
+    source = Source(text, _ASSIGNMENT)
     key, equals, value = text.partition("=")
-    place = tuple(part.strip() for part in key.split("."))
+    place, keys = _parts(key, 0)
     if not equals or not all(place):
         message = "an assignment looks like `optimiser.lr=0.001`"
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
@@ -82,14 +105,16 @@ def from_assignment(text: str) -> Setting:
     except (yaml.YAMLError, RecursionError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
-    return Setting(place, read, source, Span(0, len(key)), span)
+    if place[0] == "params" and isinstance(read, bool | int | float | str | None):
+        read = parameter_value(value.strip())
+    return Setting(place, read, source, keys, span)
 
 
 def from_flag(flag: str, place: Place, value: Any, written: str | None = None) -> Setting:
     """The setting that a flag of the command line gives; `written` is what stands after it."""
-    source = Source(f"{flag} {value if written is None else written}", "command line")
+    source = Source(f"{flag} {value if written is None else written}", _COMMAND_LINE)
     span = Span(len(flag) + 1, len(source.text))
-    return Setting(place, value, source, span, span)
+    return Setting(place, value, source, (span,) * len(place), span)
 
 
 def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
@@ -110,12 +135,18 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
 
 @contextmanager
 def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
-    """Shows errors without a place at the setting below one of the keys that they are about."""
+    """Shows errors without a place at the setting below one of the keys that they are about.
+
+    A fix that is a setting, `--set KEY=VALUE`, is shown in the form in which the user wrote it.
+    """
     try:
         yield
     except RRLError as problem:
         near = [setting for setting in settings if setting.place[0] in keys]
-        raise RRLError(_placed(each, near) for each in problem.diagnostics) from None
+        raise RRLError(
+            replace(_placed(each, near), hint=_as_written(each.hint, settings))
+            for each in problem.diagnostics
+        ) from None
 
 
 def _placed(diagnostic: Diagnostic, near: list[Setting]) -> Diagnostic:
@@ -124,6 +155,21 @@ def _placed(diagnostic: Diagnostic, near: list[Setting]) -> Diagnostic:
     named = [each for each in near if f"`{each.place[-1]}`" in diagnostic.message]
     setting = (named or near)[-1]
     return replace(diagnostic, source=setting.source, span=setting.span)
+
+
+def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
+    """A hint with each `--set KEY=VALUE` as the user wrote that key, else as its flag."""
+
+    def form(found: re.Match[str]) -> str:
+        key, value = found.groups()
+        names = [each.source.name for each in settings if ".".join(each.place) == key]
+        if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
+            return f"`{key}: {value}`"
+        if key in FLAGS and names[-1:] != [_ASSIGNMENT]:
+            return f"`--{key.replace('_', '-')} {value}`"
+        return found[0]
+
+    return None if hint is None else re.sub(r"`--set ([\w.]+)=([^`]*)`", form, hint)
 
 
 def _refuse_aliases(source: Source) -> None:
@@ -136,23 +182,38 @@ def _refuse_aliases(source: Source) -> None:
             raise RRLError(Diagnostic("RRL503", message, span, source, hint))
 
 
-def _settings(node: yaml.Node, place: Place, source: Source) -> Iterator[Setting]:
+def _parts(key: str, start: int) -> tuple[Place, tuple[Span, ...]]:
+    """The parts of a key such as `optimiser.lr`, which begins at `start`, and their places."""
+    parts, spans = list[str](), list[Span]()
+    for part in key.split("."):
+        spans.append(Span(start, start + len(part)))
+        parts.append(part.strip())
+        start += len(part) + 1
+    return tuple(parts), tuple(spans)
+
+
+def _settings(
+    node: yaml.Node, place: Place, source: Source, keys: tuple[Span, ...] = ()
+) -> Iterator[Setting]:
     if not isinstance(node, yaml.MappingNode):
         span = Span(node.start_mark.index, max(node.end_mark.index, node.start_mark.index + 1))
         message = "a configuration is a mapping of keys to values"
         raise RRLError(Diagnostic("RRL503", message, span, source, hint="write `epochs: 100`"))
     for key, value in node.value:
-        inner = (*place, str(key.value))
+        parts, spans = _parts(str(key.value), key.start_mark.index)
+        inner, inner_keys = (*place, *parts), (*keys, *spans)
         key_span = Span(key.start_mark.index, key.end_mark.index)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
             message = f"the key `{key.value}` stands twice"
             raise RRLError(Diagnostic("RRL503", message, key_span, source))
-        if isinstance(value, yaml.MappingNode):
-            yield from _settings(value, inner, source)
+        if isinstance(value, yaml.MappingNode) and value.value:
+            yield from _settings(value, inner, source, inner_keys)
         else:
             span = Span(value.start_mark.index, max(value.end_mark.index, key_span.end))
             read = yaml.SafeLoader("").construct_document(value)
-            yield Setting(inner, read, source, key_span, span)
+            if inner[0] == "params" and isinstance(value, yaml.ScalarNode) and not value.style:
+                read = parameter_value(value.value)
+            yield Setting(inner, read, source, inner_keys, span)
 
 
 def _same_key(one: yaml.Node, other: yaml.Node) -> bool:
@@ -160,20 +221,28 @@ def _same_key(one: yaml.Node, other: yaml.Node) -> bool:
 
 
 def _assign(tree: dict[str, Any], setting: Setting) -> None:
-    *path, last = setting.place
+    if isinstance(setting.value, Mapping) and setting.value:  # of `--set`: the keys alone change
+        for key, value in setting.value.items():
+            _assign(tree, replace(setting, place=(*setting.place, str(key)), value=value))
+        return
+    place = setting.place
+    if isinstance(setting.value, str) and (*place, "name") in _PLACES:
+        place = (*place, "name")
+    if place == ("loss", "name") and _is_other_loss(tree, setting.value):
+        tree.pop("loss")  # another loss leaves the old one's options behind
+    *path, last = place
     for key in path:
         inner = tree.get(key)
         if not isinstance(inner, dict):  # `loss: wmse` before `loss.slice: 64`
             inner = {"name": inner} if isinstance(inner, str) else {}
         tree[key] = inner
         tree = inner
-    replaced = tree.get(last)
-    if isinstance(replaced, dict) and isinstance(setting.value, str):
-        same = replaced.get("name", setting.value) == setting.value
-        # another loss leaves the old one's options behind; the same one keeps them
-        tree[last] = {**(replaced if same else {}), "name": setting.value}
-    else:
-        tree[last] = setting.value
+    tree[last] = setting.value
+
+
+def _is_other_loss(tree: Mapping[str, Any], name: Any) -> bool:
+    before = tree.get("loss", {})
+    return bool(before.get("name", name) != name if isinstance(before, Mapping) else before != name)
 
 
 def _taken_apart(setting: Setting) -> list[Setting]:
@@ -198,23 +267,59 @@ def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _diagnostics(problems: ValidationError, settings: list[Setting]) -> Iterator[Diagnostic]:
+    seen = set[int]()
     for problem in problems.errors():
         place = tuple(str(part) for part in problem["loc"])
         setting = _setting_at(place, settings)
-        unknown = problem["type"] == "extra_forbidden"
-        span = (setting.key if unknown else setting.span) if setting else None
-        source = setting.source if setting else None
-        name = ".".join(place[: len(setting.place)] if setting else place)
-        if unknown:
-            known = _keys_at(place[:-1])
-            hint = did_you_mean(place[-1], known) or f"known keys are {listing(known)}"
-            message = f"there is no setting `{'.'.join(place)}`"
-            yield Diagnostic("RRL501", message, span, source, hint)
-        else:
-            complaint = problem["msg"].removeprefix("Value error, ")
-            complaint = complaint[0].lower() + complaint[1:]
-            message = f"`{name}`: {complaint}, not {problem['input']!r:.60}"
-            yield Diagnostic("RRL502", message.replace("input should", "it should"), span, source)
+        if problem["type"] == "extra_forbidden":
+            yield _unknown(place, setting)
+        elif setting is not None and len(setting.place) > len(place):
+            yield _unknown(setting.place[: len(place) + 1], setting)
+        elif setting is None or id(setting) not in seen:  # a union complains once a type
+            seen.add(id(setting))
+            yield _unfit(place, setting, problem)
+
+
+def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
+    """A key that there is not."""
+    message = f"there is no setting `{'.'.join(place)}`"
+    section, key = place[:-1], place[-1]
+    known = [each[len(section)] for each in _PLACES if each[:-1] == section]
+    meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
+    if not known:
+        hint = f"`{'.'.join(section)}` has one value"
+    elif meant and meant != ".".join(section):
+        hint = f"did you mean `{meant}`?"
+    else:
+        hint = did_you_mean(key, known) or f"known keys are {listing(known)}"
+    if setting is None:
+        return Diagnostic("RRL501", message, hint=hint)
+    return Diagnostic("RRL501", message, setting.keys[len(section)], setting.source, hint)
+
+
+def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
+    """A value that does not fit."""
+    depth = 2 if place[0] == "params" or place[:2] in _PLACES else 1
+    name = ".".join(place[:depth])
+    complaint = problem["msg"].removeprefix("Value error, ")
+    complaint = complaint[0].lower() + complaint[1:]
+    hint = None
+    if problem["type"] == "literal_error":
+        known = re.findall("'(.*?)'", problem["ctx"]["expected"])
+        value = str(problem["input"])
+        hint = did_you_mean(VALUES.get(folded(value), value), known)
+    elif problem["type"] in ("model_type", "dict_type"):
+        keys = [".".join(each) for each in _PLACES if each[:-1] == place and each != place]
+        complaint = "input should be a mapping of keys to values"
+        hint = f"its settings are {listing(keys)}" if keys else None
+    elif place[0] == "params":
+        complaint = "input should be a number, a word, true or false"
+    elif problem["type"] == "string_type":
+        complaint = "input should be text"
+    message = f"`{name}`: {complaint}, not {problem['input']!r:.60}"
+    message = message.replace("input should", "it should")
+    span, source = (setting.span, setting.source) if setting else (None, None)
+    return Diagnostic("RRL502", message, span, source, hint)
 
 
 def _setting_at(place: Place, settings: list[Setting]) -> Setting | None:
@@ -224,13 +329,3 @@ def _setting_at(place: Place, settings: list[Setting]) -> Setting | None:
         if setting.place[:shared] == place[:shared]:
             return setting
     return None
-
-
-def _keys_at(place: Place) -> list[str]:
-    model: type[BaseModel] = Config
-    for key in place:
-        inner = model.model_fields[key].annotation if key in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)

@@ -51,9 +51,10 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
         found.append(f"{ranks}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
     if program.requires.labels and beyond < _BEYOND_VIEWS:
+        meet = "; `--set sampler.name=relation` draws related samples together"
         found.append(
-            f"only {beyond:.1%} of a batch's rows are related to another sample: "
-            "the labels hardly meet in batches of this size"
+            f"only {beyond:.1%} of a batch's rows are related to another sample: the labels hardly "
+            f"meet in batches of this size{meet if config.sampler.name == 'random' else ''}"
         )
     return [Diagnostic("RRL509", message, severity="warning") for message in found]
 

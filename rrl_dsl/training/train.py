@@ -172,7 +172,9 @@ def precision_of(config: Config) -> Precision:
         raise error("RRL506", message)
     if config.precision == "16-mixed" and not on_gpu:
         message = "the `precision` 16-mixed needs a GPU"
-        raise error("RRL506", message, hint="use `--precision bf16-mixed` or `--precision 32`")
+        raise error(
+            "RRL506", message, hint="use `--set precision=bf16-mixed` or `--set precision=32`"
+        )
     if config.precision == "auto":
         return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
     return cast(Precision, config.precision.replace("32", "32-true"))

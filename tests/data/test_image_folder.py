@@ -109,14 +109,15 @@ def test_classes_called_like_yaml_values_stay_words(tmp_path: Path) -> None:
         ("cat: pet\ndog: pet\nant: i\ndogg: pet\n", "`dogg`, which is not a class folder"),
         ("cat: [pet]\ndog: pet\nant: i\n", "must map each class"),
         ("- cat\n", "must map each class"),
-        ("cat: {", "not readable YAML"),
+        ("cat: {", "this is not YAML: expected the node content"),
     ],
 )
 def test_a_malformed_hierarchy_is_refused(folder: Path, text: str, expected: str) -> None:
     (folder / "hierarchy.yaml").write_text(text)
-    found = complaint(folder)
-    assert expected in found
-    assert "hierarchy.yaml" in found
+    assert expected in complaint(folder)
+    with pytest.raises(RRLError, match=r"hierarchy\.yaml") as problem:
+        open_folder(folder)
+    assert "\\n" not in str(problem.value)
 
 
 def test_a_class_that_train_lacks_is_refused(folder: Path) -> None:
