@@ -26,6 +26,7 @@ from rrl_dsl.editor.documents import path_of
 from rrl_dsl.editor.formatting import formatting, formatting_of
 from rrl_dsl.editor.hover import hover_at
 from rrl_dsl.editor.links import links
+from rrl_dsl.editor.semantic_tokens import LEGEND, semantic_tokens
 
 PATIENCE: Final = 1.0
 """Seconds that a hover waits for the density of its graph."""
@@ -227,6 +228,12 @@ def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.D
     return None if document is None else links(ls.documents, ls.documents.analysed(document))
 
 
+def colours(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens | None:
+    """What each word of a text is."""
+    document = ls.text(params.text_document.uri)
+    return None if document is None else semantic_tokens(ls.documents.analysed(document))
+
+
 def format_document(
     ls: Server, params: types.DocumentFormattingParams
 ) -> list[types.TextEdit] | None:
@@ -287,6 +294,7 @@ _FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (types.TEXT_DOCUMENT_FOLDING_RANGE, folds, None),
     (types.TEXT_DOCUMENT_SELECTION_RANGE, selections, None),
     (types.TEXT_DOCUMENT_DOCUMENT_LINK, document_links, None),
+    (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, colours, LEGEND),
     (types.TEXT_DOCUMENT_FORMATTING, format_document, None),
     (types.TEXT_DOCUMENT_RANGE_FORMATTING, format_range, None),
     (

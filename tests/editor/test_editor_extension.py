@@ -50,6 +50,12 @@ def test_the_code_reads_the_setting_and_has_the_command_of_the_manifest():
     assert MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"] == [name]
 
 
+def test_the_grammar_s_scopes_are_not_covered_by_the_server_s_tokens():
+    assert CONTRIBUTED["configurationDefaults"]["[rrl]"] == {
+        "editor.semanticHighlighting.enabled": False
+    }
+
+
 @pytest.mark.parametrize(
     ("line", "opens", "closes"),
     [
