@@ -56,7 +56,7 @@ def semantic_tokens(analysis: Analysis) -> types.SemanticTokens:
 def _encoded(analysis: Analysis) -> Iterator[int]:
     """Line and column relative to the token before, length, type, modifiers."""
     line = column = 0
-    lexer = RecipeLexer()  # type: ignore[no-untyped-call]
+    lexer = RecipeLexer()
     for offset, kind, text in lexer.get_tokens_unprocessed(analysis.source.text):
         if kind in _CODES and text:
             place = analysis.positions.range(Span(offset, offset + len(text)))

@@ -1,7 +1,7 @@
 """Backbones by name: residual networks, vision transformers, and any network of other packages.
 
 The large residual networks are torchvision's, with the stem that suits small images where the
-images are small. `small` is a residual network of about 0.3 M weights for grey images of 8 x 8 to
+images are small. `small` is a residual network of about 0.3 M weights for images of 8 x 8 to
 28 x 28 pixels on a processor without an accelerator.
 """
 

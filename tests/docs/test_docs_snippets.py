@@ -86,6 +86,13 @@ def test_the_readme_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "mine-wmse" / "summary.md").is_file()
 
 
+def test_the_page_of_loops_runs_from_top_to_bottom():
+    scope = {}
+    for text in blocks("docs/own-loop.md", "python"):
+        exec(compile(text, "docs/own-loop.md", "exec"), scope)
+    assert scope["value"].isfinite()
+
+
 def test_the_commands_of_the_readme_name_what_is_there():
     install, test = (line for line in blocks("README.md", "sh")[:2])
     recipe = re.search(r"recipes/\w+\.rrl", install)
