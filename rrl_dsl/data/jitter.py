@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import torch
-from kornia import augmentation, enhance
+from kornia import augmentation, color, enhance
 from torch import Tensor
+
+_BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
+_FACTORS: Final = (
+    "brightness_factor",
+    "contrast_factor",
+    "saturation_factor",
+    "hue_factor",
+)
+"""The names of the parameters, by operation."""
 
 
 class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
@@ -32,18 +41,31 @@ class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
             flags: Not used.
             transform: Not used.
         """
-        operations = (
-            (enhance.adjust_brightness_accumulative, params["brightness_factor"]),
-            (enhance.adjust_contrast_with_mean_subtraction, params["contrast_factor"]),
-            (enhance.adjust_saturation_with_gray_subtraction, params["saturation_factor"]),
-            (enhance.adjust_hue, params["hue_factor"] * 2 * math.pi),
-        )
-        places = torch.rand(len(images), len(operations)).argsort(dim=1)  # not on the device
-        images = images.clone()
-        for place in places.T:
-            for number, (adjust, factors) in enumerate(operations):
-                chosen = (place == number).nonzero().squeeze(1)
-                if len(chosen):
-                    here = chosen.to(images.device)
-                    images[here] = adjust(images[here], factors[chosen.to(factors.device)])
+        # drawn on the host, which knows the sizes of groups without waiting for the device
+        order = torch.rand(len(images), len(_FACTORS)).argsort(dim=1)
+        place_of_hue = (order == _HUE).int().argmax(dim=1)
+        sizes = place_of_hue.bincount(minlength=len(_FACTORS)).tolist()
+        groups = torch.split(place_of_hue.argsort().to(images.device), sizes)
+
+        order = order.to(images.device)
+        factors = torch.stack([params[each].to(images) for each in _FACTORS], dim=1)
+        for place, group in enumerate(groups):
+            images = _blended(images, order[:, place], factors)
+            if len(group):
+                hue = factors[group, _HUE] * 2 * math.pi
+                images[group] = enhance.adjust_hue(images[group], hue)
         return images
+
+
+def _blended(images: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
+    """New images of which each went through brightness, contrast or saturation, but for hue.
+
+    These three mix an image with black, with its mean grey, and with its greys.
+    """
+    grey = color.rgb_to_grayscale(images)
+    factor = factors.gather(1, operation[:, None])[:, :, None, None]
+    operation = operation[:, None, None, None]
+    other = torch.where(operation == _CONTRAST, grey.mean(dim=(1, 2, 3), keepdim=True), grey)
+    other = other.masked_fill(operation == _BRIGHTNESS, 0.0)
+    mixed = (factor * images + (1 - factor) * other).clamp(0.0, 1.0)
+    return torch.where(operation == _HUE, images, mixed)

@@ -147,9 +147,12 @@ class Views(nn.Module):
 
     def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
-            whole = _unit(images)
-            views = [augment[view % len(augment)](whole) for view in range(count)]
-            return self._normalise(torch.cat(views))
+            views: dict[int, Tensor] = {}
+            for first, module in enumerate(augment[:count]):
+                numbers = range(first, count, len(augment))
+                drawn = module(_unit(images).repeat(len(numbers), 1, 1, 1))  # one pass for all
+                views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
+            return self._normalise(torch.cat([views[number] for number in range(count)]))
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
