@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from rrl_dsl.report.sample import Pixels
     from rrl_dsl.show.sample import GraphSample
 
-PICTURE_SAMPLES: Final = 64
-"""Samples in a picture: more rows than a person can tell apart help nobody."""
-
 _DATASET: Final = "digits"
 
 
@@ -50,12 +47,12 @@ def compile_recipe(
     recipe: RecipeFile = None,
     expression: Expression = None,
     param: Parameters = None,
-    show: Annotated[bool, typer.Option("--show", help="Draw the graph.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Draw the graph in the terminal.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where it goes: a picture (.png, .svg, .html), or the graph of the whole batch "
-            "(.npz, .graphml, .dot).",
+            help="A file to write: a picture (.png, .pdf, .svg, .html), or the graph for other "
+            "programs (.npz, .graphml, .dot).",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +69,7 @@ def compile_recipe(
     Examples:
     - `rrl-dsl compile recipes/semi_coarse.rrl --show`
     - `rrl-dsl compile recipes/semi_supervised.rrl --param frac=0.1`
-    - `rrl-dsl compile -e 'ssl(views=2)' --out graph.png`
+    - `rrl-dsl compile -e 'ssl(views=2)' --batch-size 32 --out graph.png`
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
@@ -95,11 +92,10 @@ def compile_recipe(
             _print_figures(figures)
     console = errors() if json else output()
     exported = out is not None and _exported(program, columns, batch_size, epoch, out, console)
-    if show or (drawn and not exported):
-        samples = min(batch_size, PICTURE_SAMPLES)
-        sample = picture_of(source, program.graph, columns, samples, seed=seed, epoch=epoch)
-        picture = out or Path(f"{Path(source.name).stem if recipe else 'graph'}.png")
-        _draw(program.graph, sample, show, None if exported else picture, console)
+    picture = None if exported else out
+    if show or picture:
+        sample = picture_of(source, program.graph, columns, batch_size, seed=seed, epoch=epoch)
+        _draw(program.graph, sample, show, picture, console)
     if json:
         print_json(_record(program, figures, faults))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
+
+_PICTURE_SAMPLES: Final = 64
+"""Samples in a run's picture, in which every row can still be seen."""
 
 
 def train(
@@ -210,7 +213,7 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
 def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirectory) -> None:
     import torch
 
-    from rrl_dsl.cli.compiling import PICTURE_SAMPLES, picture_of
+    from rrl_dsl.cli.compiling import picture_of
     from rrl_dsl.data.dataset import columns_of
     from rrl_dsl.report.tree import tree_of
     from rrl_dsl.show.figure import draw, save
@@ -220,7 +223,7 @@ def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirecto
         return images.flatten(1).double().numpy() / 255
 
     columns, seed = columns_of(data), program.seed
-    sample = picture_of(source, program.graph, columns, PICTURE_SAMPLES, seed=seed, pixels=pixels)
+    sample = picture_of(source, program.graph, columns, _PICTURE_SAMPLES, seed=seed, pixels=pixels)
     save(draw(sample, tree_of(program.graph)), run.path / "graph.png")
 
 

@@ -54,7 +54,7 @@ def gallery() -> str:
         "",
         f"Published methods as recipes, each with its graph over {_ROWS} rows of digits, "
         "grouped by class.",
-        "`rrl-dsl compile recipes/NAME.rrl --show` draws it over a larger batch.",
+        "`rrl-dsl compile recipes/NAME.rrl --out NAME.png` draws it over a larger batch.",
         "",
     ]
     for name, text in recipes().items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from html import escape
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -35,7 +35,7 @@ from rrl_dsl.show.style import fit_text, house_style
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tree import Branch, tree_lines
 
-FORMATS = (".png", ".svg", ".html")
+FORMATS = (".png", ".pdf", ".svg", ".html")
 
 _HEADER = 1.0
 _LEGEND = 0.65
@@ -103,7 +103,7 @@ def save(figure: Figure, path: Path) -> None:
     if not path.parent.is_dir():
         message = f"`{path}` cannot be written: there is no folder `{path.parent}`"
         raise error("RRL507", message, hint="make the folder first, or name another")
-    content = _rendered(figure, "png" if suffix == ".png" else "svg")
+    content = _rendered(figure, "svg" if suffix == ".html" else suffix.removeprefix("."))
     if suffix == ".html":
         drawing = content[content.index(b"<svg") :]
         content = b'<!doctype html>\n<meta charset="utf-8">\n<title>%s</title>\n%s' % (
@@ -113,11 +113,12 @@ def save(figure: Figure, path: Path) -> None:
     write_bytes(path, content)
 
 
-def _rendered(figure: Figure, kind: Literal["png", "svg"]) -> bytes:
+def _rendered(figure: Figure, kind: str) -> bytes:
     content = io.BytesIO()
     # Neither a date nor a version, so that the same figure gives the same bytes.
     metadata: dict[str, Any] = {
         "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
         "svg": {"Date": None, "Creator": None},
     }[kind]
     with house_style():

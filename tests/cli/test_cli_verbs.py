@@ -29,11 +29,27 @@ def test_compile_says_what_the_recipe_is(cli):
     assert "59.9% of the edges are added by noise" in result.out
 
 
-def test_show_draws_in_the_terminal_and_writes_a_picture(cli, tmp_path):
+def test_show_draws_in_the_terminal_and_writes_nothing(cli, tmp_path):
     result = cli("compile", recipe("semi_coarse.rrl"), "--show")
     for words in ("loops", "strokes", "curves", "corrupt(fpr=0.05)\n└─ union", "density"):
         assert words in result.out
-    assert (tmp_path / "semi_coarse.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("samples", [5, 100])
+def test_show_draws_the_samples_of_the_batch(cli, samples):
+    result = cli("compile", "-e", "ssl(views=3)", "--show", "--batch-size", samples)
+    assert f"{3 * samples} rows" in result.out
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
+def test_out_writes_a_picture(cli, tmp_path, suffix, start):
+    for name in ("one", "two"):
+        done = cli("compile", "-e", "ssl()", "--batch-size", 9, "--out", f"{name}{suffix}")
+        assert (done.code, f"picture   {name}{suffix}" in done.out) == (0, True)
+    found = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two")]
+    assert found[0].startswith(start)
+    assert found[0] == found[1]
 
 
 def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_path):
@@ -43,7 +59,7 @@ def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_pat
         same = found["label_label"][:, None] == found["label_label"]
         assert found["weights"].shape == (100, 100)
         np.testing.assert_array_equal(found["weights"], same)
-    shown = cli("compile", "-e", "ssl()", "--show", "--out", "graph.dot")
+    shown = cli("compile", "-e", "ssl()", "--batch-size", 64, "--show", "--out", "graph.dot")
     assert "⣿ related" in shown.out
     assert sorted(each.name for each in tmp_path.iterdir()) == ["graph.dot", "graph.npz"]
 

@@ -120,7 +120,7 @@ def test_svg_parses_whatever_the_names(small: GraphSample, tmp_path: Path) -> No
     assert ET.parse(tmp_path / "graph.svg").getroot().tag.endswith("svg")
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_the_same_input_gives_the_same_bytes(
     small: GraphSample, tmp_path: Path, suffix: str
 ) -> None:
