@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler, get_worker_info
 
+from rrl_dsl.data.crops import Crops
 from rrl_dsl.data.dataset import Split
+from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.language.diagnostics import RRLError, error
 
 
@@ -19,16 +21,18 @@ class Batch:
     """Some samples of a split.
 
     Attributes:
-        images: uint8 (b, C, H, W).
+        images: uint8 (b, C, H, W); of views that were cropped from files, (views, b, C, H, W).
         sample: The stable ids, int64 (b,).
         labels: Label name -> int64 (b,); -1 is unknown.
         fields: Name of a further column -> numbers (b,) or vectors (b, d); NaN is missing.
+        local: Local views that were cropped from files, uint8 (local, b, C, side, side).
     """
 
     images: Tensor
     sample: Tensor
     labels: dict[str, Tensor]
     fields: dict[str, Tensor] = field(default_factory=dict)
+    local: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sample)
@@ -50,14 +54,25 @@ class Batch:
     def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
         labels = {name: move(label) for name, label in self.labels.items()}
         fields = {name: move(column) for name, column in self.fields.items()}
-        return Batch(move(self.images), move(self.sample), labels, fields)
+        local = None if self.local is None else move(self.local)
+        return Batch(move(self.images), move(self.sample), labels, fields, local)
 
 
 class SplitBatches(Dataset[Batch]):
     """A split as a map-style data set of PyTorch, which fetches whole batches."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, crops: Crops | None = None) -> None:
+        """Batches of a split.
+
+        Args:
+            split: What to fetch from.
+            crops: The crops to draw of each sample, where its images are files; None for the whole
+                images.
+        """
         self._split = split
+        self._crops = crops
+        self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        """What crops follow from; workers see it change."""
 
     def __len__(self) -> int:
         return len(self._split)
@@ -87,7 +102,23 @@ class SplitBatches(Dataset[Batch]):
         index = torch.as_tensor(places, dtype=torch.int64)
         labels = {name: label[index] for name, label in self._split.labels.items()}
         fields = {name: column[index] for name, column in self._split.fields.items()}
-        return Batch(self._split.images[index], self._split.sample[index], labels, fields)
+        sample = self._split.sample[index]
+        if self._crops is None:
+            return Batch(self._split.images[index], sample, labels, fields)
+        views, local = self._cropped(index, sample, self._crops)
+        return Batch(views, sample, labels, fields, local)
+
+    def _cropped(self, index: Tensor, sample: Tensor, crops: Crops) -> tuple[Tensor, Tensor | None]:
+        """The crops of views and of local views."""
+        every, epoch = [*crops.views, *crops.local], int(self.epoch)
+        draws = [
+            [crops.draw(each, view, epoch) for view in range(len(every))]
+            for each in sample.tolist()
+        ]
+        assert isinstance(self._split.images, ImageFiles)
+        found = self._split.images.cropped(index, every, draws)
+        views, local = found[: len(crops.views)], found[len(crops.views) :]
+        return torch.stack(views), torch.stack(local) if local else None
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -99,6 +130,10 @@ class BatchLoader(DataLoader[Batch]):
         Raises:
             RRLError: As the split's images raise it.
         """
+        if isinstance(self.dataset, SplitBatches):
+            # where Lightning looks for what it tells the epoch
+            told = getattr(self.batch_sampler, "sampler", None)
+            self.dataset.epoch.fill_(getattr(told, "epoch", 0))
         for batch in super().__iter__():
             if isinstance(batch, RRLError):
                 # raising `batch` itself would tie this frame, and with it the workers, into a cycle
@@ -116,6 +151,7 @@ def loader(
     rank: int = 0,
     workers: int = 0,
     drop_last: bool = False,
+    crops: Crops | None = None,
 ) -> BatchLoader:
     """A loader over one process's share of a split.
 
@@ -132,6 +168,7 @@ def loader(
         workers: The number of processes that fetch ahead; 0 fetches in this one.
         drop_last: Whether an incomplete batch is left out, as is usual in training. Otherwise
             a few samples are repeated where the processes' shares would differ in size.
+        crops: As for `SplitBatches`.
 
     Returns:
         The loader.
@@ -150,7 +187,7 @@ def loader(
             f"a batch of {batch_size} is more than the {share} samples there are{processes}",
             hint=f"set the batch size to {share} or less",
         )
-    batches = SplitBatches(split)
+    batches = SplitBatches(split, crops)
     sampler: DistributedSampler[Batch] = DistributedSampler(
         batches, world_size, rank, shuffle, seed, drop_last
     )
@@ -159,7 +196,12 @@ def loader(
 
 
 def listed_batches(
-    split: Split, sampler: Sampler[list[int]], *, seed: int = 0, workers: int = 0
+    split: Split,
+    sampler: Sampler[list[int]],
+    *,
+    seed: int = 0,
+    workers: int = 0,
+    crops: Crops | None = None,
 ) -> BatchLoader:
     """A loader over the batches that a sampler lists.
 
@@ -168,8 +210,11 @@ def listed_batches(
         sampler: Lists the places in the split of each batch's samples.
         seed: What the loader's own draws follow from, which reach no batch.
         workers: The number of processes that fetch ahead; 0 fetches in this one.
+        crops: As for `SplitBatches`.
     """
-    return BatchLoader(SplitBatches(split), batch_sampler=sampler, **_fetching(seed, workers))
+    return BatchLoader(
+        SplitBatches(split, crops), batch_sampler=sampler, **_fetching(seed, workers)
+    )
 
 
 def _fetching(seed: int, workers: int) -> dict[str, Any]:

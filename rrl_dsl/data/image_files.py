@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from rrl_dsl.data.crops import Crop
 from rrl_dsl.language.diagnostics import RRLError, error
 
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -59,9 +60,36 @@ class ImageFiles:
         with quiet():
             return torch.stack([self._square(self.paths[place]) for place in index.tolist()])
 
+    def cropped(
+        self, index: Tensor, crops: Sequence[Crop], draws: Sequence[Sequence[int]]
+    ) -> list[Tensor]:
+        """Random crops of the whole images.
+
+        Args:
+            index: int64 (b,) places.
+            crops: Which crops to draw of each image.
+            draws: For each image, what each of its crops follows from.
+
+        Returns:
+            For each crop, uint8 (b, 3, side, side).
+
+        Raises:
+            RRLError: RRL412, if a file is not an image of 8 bits a channel.
+        """
+        parts: list[list[Tensor]] = [[] for _ in crops]
+        with quiet():
+            for place, draw in zip(index.tolist(), draws, strict=True):
+                image = decode(self.paths[place])
+                for part, crop, number in zip(parts, crops, draw, strict=True):
+                    part.append(pil_to_tensor(crop.of(image, number)))
+        return [torch.stack(part) for part in parts]
+
     def _square(self, path: Path) -> Tensor:
         image = decode(path)
-        return _pixels(image, _middle(image, self.size), self.size)
+        box = _middle(image, self.size)
+        square = image.resize((self.size, self.size), Image.Resampling.BILINEAR, box)
+        pixels: Tensor = pil_to_tensor(square)
+        return pixels
 
 
 def quiet() -> warnings.catch_warnings[None]:
@@ -130,25 +158,17 @@ def _over_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom of a part of an image, in its pixels."""
-
-
-def _middle(image: Image.Image, size: int) -> Box:
+def _middle(image: Image.Image, size: int) -> tuple[float, float, float, float]:
     """What a centre crop shows of the image with its shorter side resized to `size`.
 
     The numbers are those of torchvision's `Resize` and `CenterCrop`, but nothing larger than the
     square is made: of a long strip the resized image would not fit into memory.
+
+    Returns:
+        Left, top, right and bottom, in the image's pixels.
     """
     short = min(image.size)
     width, height = (int(size * side / short) for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
     across, down = image.width / width, image.height / height
     return left * across, top * down, (left + size) * across, (top + size) * down
-
-
-def _pixels(image: Image.Image, box: Box, size: int) -> Tensor:
-    """A part of an image as uint8 (3, size, size)."""
-    resized = image.resize((size, size), Image.Resampling.BILINEAR, box)
-    pixels: Tensor = pil_to_tensor(resized)
-    return pixels

@@ -8,26 +8,29 @@ any module that is imported before training:
     @preset("mirrored", mean=(0.5,), std=(0.25,))
     def mirrored(shape: Shape) -> nn.Module:
         return augmentation.RandomHorizontalFlip()
+
+A view that begins with a `RandomCrop`, as the first of an `nn.Sequential`, is cropped from the
+whole file where images are files: see `rrl_dsl.data.crops`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Final
 
 import torch
 from kornia import augmentation
 from torch import Tensor, nn
 
+from rrl_dsl.data.crops import Crop, Crops, Scale
 from rrl_dsl.data.dataset import Shape
 from rrl_dsl.data.jitter import ColorJitter
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 Build = Callable[[Shape], nn.Module | list[nn.Module]]
-Scale = tuple[float, float]
-"""The least and the largest share of an image's area that a crop shows."""
 BuildLocal = Callable[[Shape, Scale], nn.Module]
 
 
@@ -116,7 +119,7 @@ class Views(nn.Module):
         """Views of a batch; on one kind of device they depend on the arguments alone.
 
         Args:
-            images: uint8 (b, C, H, W).
+            images: uint8 (b, C, H, W), or (count, b, C, H, W) where each view is cropped already.
             count: The number of views of each image.
             seed: What the draws follow from.
 
@@ -131,6 +134,19 @@ class Views(nn.Module):
         """Local views of a batch: small crops, float32 (count * b, C, side, side), as `forward`."""
         assert self.augment_local is not None
         return self._drawn(self.augment_local, images, count, seed)
+
+    def crops(self, count: int, local: int, seed: int) -> Crops | None:
+        """The crops that views begin with, or None where some view begins with something else.
+
+        Args:
+            count: The number of views.
+            local: The number of local views.
+            seed: What the draws follow from.
+        """
+        every = [*_in_turn(self.augment, count), *_in_turn(self.augment_local or (), local)]
+        begin = [each[0] if isinstance(each, nn.Sequential) else each for each in every]
+        found = [each.crop for each in begin if isinstance(each, RandomCrop)]
+        return Crops(found[:count], found[count:], seed) if len(found) == len(begin) else None
 
     @torch.no_grad()
     def plain(self, images: Tensor) -> Tensor:
@@ -147,10 +163,14 @@ class Views(nn.Module):
 
     def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
+            unit, cropped = _unit(images), images.ndim == 5
             views: dict[int, Tensor] = {}
             for first, module in enumerate(augment[:count]):
                 numbers = range(first, count, len(augment))
-                drawn = module(_unit(images).repeat(len(numbers), 1, 1, 1))  # one pass for all
+                if cropped:
+                    drawn = _behind_crop(module)(unit[first :: len(augment)].flatten(0, 1))
+                else:
+                    drawn = module(unit.repeat(len(numbers), 1, 1, 1))  # one pass for all
                 views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
             return self._normalise(torch.cat([views[number] for number in range(count)]))
 
@@ -158,12 +178,22 @@ class Views(nn.Module):
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
 
 
+def _in_turn(modules: Iterable[nn.Module], count: int) -> list[nn.Module]:
+    """A module for each view, and again from the first where there are more views."""
+    return list(islice(cycle(modules), count))
+
+
+def _behind_crop(module: nn.Module) -> nn.Module:
+    """What is left of a view's module behind its crop."""
+    return module[1:] if isinstance(module, nn.Sequential) else nn.Identity()
+
+
 def _digits_local(shape: Shape, scale: Scale) -> nn.Module:
-    return nn.Sequential(_crop(shape, scale), augmentation.RandomGaussianNoise(std=0.2, p=1.0))
+    return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomGaussianNoise(std=0.2, p=1.0))
 
 
 def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
-    return nn.Sequential(_crop(shape, scale), augmentation.RandomHorizontalFlip())
+    return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomHorizontalFlip())
 
 
 def _colour_local(shape: Shape, scale: Scale) -> nn.Module:
@@ -185,7 +215,7 @@ def digits(shape: Shape) -> nn.Module:
 def small_grey(shape: Shape) -> nn.Module:
     """For small grey images of things that may be mirrored, such as clothes."""
     return nn.Sequential(
-        _crop(shape, (0.4, 1.0)),
+        RandomCrop(shape, (0.4, 1.0)),
         augmentation.RandomHorizontalFlip(),
         augmentation.RandomAffine(degrees=10.0, shear=5.0, p=1.0),
     )
@@ -254,7 +284,7 @@ def _colour(
         solarize: The share of views that are solarised.
     """
     modules = [
-        _crop(shape, scale),
+        RandomCrop(shape, scale),
         ColorJitter(*jitter, p=0.8),
         augmentation.RandomGrayscale(p=0.2),
     ]
@@ -266,13 +296,23 @@ def _colour(
     return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
 
 
-def _crop(shape: Shape, scale: Scale) -> nn.Module:
-    crop: nn.Module = augmentation.RandomResizedCrop(
-        shape[1:],
-        scale=scale,
-        cropping_mode="resample",  # the other mode cuts the images out one by one
-    )
-    return crop
+class RandomCrop(augmentation.RandomResizedCrop):  # type: ignore[misc]
+    """Kornia's random crop, which knows what it draws."""
+
+    def __init__(self, shape: Shape, scale: Scale) -> None:
+        """A crop.
+
+        Args:
+            shape: (C, H, W) of the result.
+            scale: The least and the largest share of the area.
+        """
+        self.crop = Crop(shape[1], scale)
+        super().__init__(
+            shape[1:],
+            scale=scale,
+            ratio=self.crop.ratio,
+            cropping_mode="resample",  # the other mode cuts the images out one by one
+        )
 
 
 def _blur(shape: Shape, kernel: int) -> nn.Module:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import Batch, row_columns
-from rrl_dsl.data.views import Scale, Views
+from rrl_dsl.data.crops import Scale
+from rrl_dsl.data.views import Views
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
@@ -215,7 +216,9 @@ class RelationalModule(L.LightningModule):
         mask = self._mask(images, seed) if "patches" in self.parts else None
         outputs: Outputs = in_parts(self.encoder, images, mask, size=size)
         if count := self.config.local_views.count:
-            crops = self.views.local(batch.images, count, seed + 1)
+            crops = self.views.local(
+                batch.images if batch.local is None else batch.local, count, seed + 1
+            )
             local: Outputs = in_parts(self._whole_image, crops, size=size)
             outputs |= joined([outputs, local])
         if self.predictor is not None:

@@ -73,7 +73,7 @@ class RelationSampler(Sampler[list[int]]):
         self._relations = SplitRelations(program, split)
         self._sizes = batch_sizes(self._count, batch_size, world_size)
         self._meet, self._world_size, self._rank = meet, world_size, rank
-        self._epoch = 0
+        self.epoch = 0
 
     @property
     def sampler(self) -> RelationSampler:
@@ -82,13 +82,13 @@ class RelationSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch whose batches come next."""
-        self._epoch = epoch
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.batches(self._epoch):
+        for batch in self.batches(self.epoch):
             size = len(batch) // self._world_size
             yield batch[self._rank * size : (self._rank + 1) * size].tolist()
 

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.data import registry
 from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
+from rrl_dsl.data.crops import Crops
 from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.span import Source
@@ -210,16 +212,22 @@ def _loaders(
     """The loaders of this rank's shares of what is trained on and of what is watched."""
     config = module.config
     fetching: dict[str, Any] = {"seed": config.seed, "workers": config.workers}
+    crops: Crops | None = None
+    if isinstance(dataset.train.images, ImageFiles):
+        local = config.local_views.count
+        crops = module.views.crops(module.program.requires.views, local, config.seed)
     rank: dict[str, Any] = {"world_size": config.devices, "rank": trainer.global_rank}
     if config.sampler.name == "relation":
         meet = config.sampler.meet
         sampler = RelationSampler(
             module.program, dataset.train, config.batch_size, meet=meet, seed=config.seed, **rank
         )
-        train = listed_batches(dataset.train, sampler, **fetching)
+        train = listed_batches(dataset.train, sampler, crops=crops, **fetching)
     else:
         size = config.batch_size // config.devices
-        train = loader(dataset.train, size, shuffle=True, drop_last=True, **rank, **fetching)
+        train = loader(
+            dataset.train, size, shuffle=True, drop_last=True, crops=crops, **rank, **fetching
+        )
     watched = dataset.watched
     size = min(512, len(watched))
     return train, loader(watched, size, shuffle=False, **rank, **fetching)

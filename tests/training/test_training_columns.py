@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -209,3 +210,20 @@ def test_each_process_loads_the_fields_of_its_share(zoo, rank):
         place = [known.index(sample) for sample in nodes.sample.tolist()]
         for name, field in zoo.train.fields.items():
             torch.testing.assert_close(nodes.fields[name], field[place], equal_nan=True)
+
+
+def test_views_of_image_files_are_crops_of_the_files_whatever_the_workers(
+    zoo, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    losses = []
+    for workers in (0, 1):
+        local = {"count": 1, "size": 8}
+        module = build_on(
+            zoo, "ssl(views=2)", epochs=2, batch_size=8, workers=workers, local_views=local
+        )
+        with patch.object(module.views, "forward", wraps=module.views.forward) as views:
+            outcome = trained(zoo, module, tmp_path / f"run-{workers}")
+        assert {call.args[0].shape for call in views.call_args_list} == {(2, 8, 3, 12, 12)}
+        losses.append([row["loss"] for row in outcome.history])
+    assert losses[0] == losses[1]
