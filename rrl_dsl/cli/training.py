@@ -129,6 +129,7 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
     from rrl_dsl.training import run as runs
+    from rrl_dsl.training.estimate import long_run
     from rrl_dsl.training.presets import configuration
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, load_data, run_name
@@ -154,6 +155,8 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
         if header and header.value != wanted.loss.name:
             other = f"; the recipe's header names {header.value}"
         print_text(f"loss      {wanted.loss.name}{other}")
+        if time := long_run(module, data):
+            print_text(f"time      {time}")
         _draw_graph(source, module.program, data, run)
     _run(module, data, run)
 

@@ -1,0 +1,76 @@
+"""How long a run takes on the CPU, told before it starts."""
+
+from __future__ import annotations
+
+import copy
+from time import perf_counter
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.module import RelationalModule
+
+_IMAGES: Final = 8
+_MINUTE: Final = 60.0
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_WORTH_SAYING: Final = 5 * _MINUTE
+
+
+def long_run(module: RelationalModule, dataset: DataSet) -> str | None:
+    """What is said of a run of more than some minutes on the CPU.
+
+    A few random images go through a copy of the backbone and back, and the time is scaled to all
+    epochs. Neither the module nor a generator changes.
+
+    Args:
+        module: What is to be trained.
+        dataset: On what.
+
+    Returns:
+        A line, or None for a short run, or one on a GPU.
+    """
+    config = module.config
+    if torch.cuda.is_available() and config.accelerator != "cpu":
+        return None
+    images = _images_of_an_epoch(module, dataset)
+    seconds = _seconds_per_image(module, dataset) * images * config.epochs
+    if seconds < _WORTH_SAYING:
+        return None
+    side, threads = dataset.shape[1], torch.get_num_threads()
+    return (
+        f"at least {_in_words(seconds)}: {config.epochs:,} epochs of {images:,} images of {side} "
+        f"pixels through `{config.backbone}` on the CPU, {threads} threads"
+    )
+
+
+def _images_of_an_epoch(module: RelationalModule, dataset: DataSet) -> int:
+    """The views of an epoch's samples; local views count by their area."""
+    config: Config = module.config
+    samples = len(dataset.train) // config.batch_size * config.batch_size
+    local = config.local_views
+    side = local.size or dataset.shape[1] // 2
+    views = module.program.requires.views + local.count * (side / dataset.shape[1]) ** 2
+    return round(samples * views)
+
+
+def _seconds_per_image(module: RelationalModule, dataset: DataSet) -> float:
+    backbone = copy.deepcopy(module.encoder.backbone).train()
+    with torch.random.fork_rng(devices=[]):
+        images = torch.randn(_IMAGES, *dataset.shape)
+        for _ in range(2):  # the first also finds its memory
+            start = perf_counter()
+            features: Tensor = backbone(images)
+            features.sum().backward()  # type: ignore[no-untyped-call]
+            seconds = perf_counter() - start
+    return seconds / _IMAGES
+
+
+def _in_words(seconds: float) -> str:
+    for unit, name in ((_DAY, "days"), (_HOUR, "hours")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / _MINUTE:.0f} minutes"

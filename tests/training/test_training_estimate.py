@@ -1,0 +1,56 @@
+"""The time that a long run on the CPU takes is said before it starts."""
+
+import copy
+
+import pytest
+import torch
+
+from rrl_dsl.training import estimate
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Each pass of 8 images takes as many seconds as the clock is told."""
+
+    def told(seconds):
+        readings = iter([0.0, 100.0, 1000.0, 1000.0 + seconds])
+        monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings))
+
+    return told
+
+
+def test_the_time_is_that_of_all_views_of_all_epochs(make_module, digits, clock):
+    samples = len(digits.train) // 256 * 256
+    module = make_module("ssl(views=3)", epochs=10, batch_size=256, accelerator="cpu")
+    clock(8.0)  # a second an image
+    hours = samples * 3 * 10 / 3600
+    said = estimate.long_run(module, digits)
+    assert said.startswith(f"at least {hours:.0f} hours: 10 epochs of {samples * 3:,} images of 8 ")
+    clock(8.0 / 24)
+    assert estimate.long_run(module, digits).startswith(f"at least {hours / 24 * 60:.0f} minutes")
+    clock(8.0 * 24)
+    assert estimate.long_run(module, digits).startswith(f"at least {hours:.0f} days")
+
+
+def test_local_views_count_by_their_area(make_module, digits, clock):
+    samples = len(digits.train) // 256 * 256
+    local = {"count": 4, "size": 4}
+    module = make_module(epochs=10, batch_size=256, accelerator="cpu", local_views=local)
+    clock(8.0)
+    assert f" {samples * 3:,} images" in estimate.long_run(module, digits)  # 2 + 4 / 4
+
+
+def test_nothing_is_said_of_a_short_run(make_module, digits, clock):
+    module = make_module(epochs=1, batch_size=256, accelerator="cpu")
+    clock(0.8)  # 0.1 s an image, and 2 x 1,280 images
+    assert estimate.long_run(module, digits) is None
+
+
+def test_measuring_changes_nothing(make_module, digits):
+    module = make_module(accelerator="cpu")
+    before = copy.deepcopy(module.state_dict())
+    state = torch.random.get_rng_state()
+    estimate.long_run(module, digits)
+    assert torch.random.get_rng_state().equal(state)
+    assert all(each.equal(before[name]) for name, each in module.state_dict().items())
+    assert all(each.grad is None for each in module.parameters())
