@@ -9,10 +9,11 @@ import typer
 
 from rrl_dsl import __version__
 from rrl_dsl.cli import checking, comparing, compiling, explaining, reference, serving, training
-from rrl_dsl.cli.usage import Verb
+from rrl_dsl.cli.usage import Verb, Verbs
 
 app = typer.Typer(
     name="rrl-dsl",
+    cls=Verbs,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -36,6 +36,15 @@ def at_file(path: Path, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def meant_by(path: Path) -> Path | None:
-    """The recipe beside a path that differs in its ending, or else the one of the nearest name."""
+    """The recipe that a path may mean.
+
+    It is the one beside it that differs in its ending, else the one of the nearest name, else the
+    gallery's of that name.
+    """
+    from rrl_dsl.report.gallery import path_of
+
     recipe = Path(f"{path.with_suffix('')}.rrl")
-    return recipe if recipe.exists() else near_file(recipe)
+    if recipe.exists():
+        return recipe
+    published = path_of(path.stem)
+    return near_file(recipe) or (published if published.exists() else None)

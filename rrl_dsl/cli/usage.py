@@ -1,14 +1,47 @@
-"""A command line that names an option as other programs do is told the name here."""
+"""What is said of a command line that does not begin with a verb, or names options otherwise."""
 
 from __future__ import annotations
 
 from itertools import takewhile
 from typing import Any
 
-from typer.core import TyperCommand
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 from rrl_dsl.language.diagnostics import folded
 from rrl_dsl.language.other_names import OPTIONS, SETTINGS
+
+
+class Verbs(TyperGroup):
+    """The verbs. `help VERB` is `VERB --help`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads what stands before the verb.
+
+        Raises:
+            UsageError: Where it is an option that belongs behind it.
+        """
+        own = {name for parameter in self.params for name in parameter.opts} | {"--help", "-h"}
+        if args and args[0].startswith("-") and args[0] not in own:
+            ctx.fail(f"No such option: {args[0]}. Options follow the verb: `rrl-dsl VERB …`.")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """The verb, and the words behind it.
+
+        Raises:
+            UsageError: Where there is no such verb.
+        """
+        if args[0] == "help":
+            if len(args) == 1:
+                typer.echo(ctx.get_help())
+                ctx.exit()
+            args = [args[1], "--help"]
+        elif args[0].endswith(".rrl"):
+            ctx.fail(
+                f"No such command '{args[0]}'. Write a verb first: `rrl-dsl compile {args[0]}`."
+            )
+        return super().resolve_command(ctx, args)
 
 
 class Verb(TyperCommand):

@@ -92,6 +92,33 @@ def test_what_the_field_calls_an_option_leads_to_its_name_here(cli, option, mean
     assert f"No such option: {option.partition('=')[0]}. Write `{meant}`." in result.err
 
 
+def test_help_is_a_verb_too(cli):
+    assert cli("help").out == cli("--help").out
+    assert cli("help", "train").out == cli("train", "--help").out
+    assert "Did you mean 'train'?" in cli("help", "trian").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a.rrl",), "`rrl-dsl compile a.rrl`"),
+        (("--loss", "simclr", "train", "a.rrl"), "Options follow the verb"),
+        (("-e", "ssl()"), "Options follow the verb"),
+    ],
+)
+def test_a_command_line_without_a_verb_at_its_start_is_told_so(cli, words, said):
+    result = cli(*words)
+    assert result.code == 2
+    assert said in " ".join(result.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("verb", ["compile", "train", "check"])
+def test_a_recipe_of_the_gallery_is_found_by_its_name(cli, verb):
+    result = cli(verb, "byol")
+    assert result.code == 1
+    assert re.search(r"did you mean `.*byol\.rrl`", result.err + result.out)
+
+
 @pytest.mark.parametrize("verb", ON_DATA)
 def test_an_option_is_said_where_the_verb_has_it(cli, verb):
     assert "Write `--dataset`" in cli(verb, "a.rrl", "--nodes", "digits").err
