@@ -25,6 +25,7 @@ from rrl_dsl.language.span import Source, Span
 if TYPE_CHECKING:
     from rrl_dsl.backends.program import Program
     from rrl_dsl.data.dataset import DataSet
+    from rrl_dsl.training.config import Config
     from rrl_dsl.training.module import RelationalModule
     from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import Setting
@@ -132,7 +133,7 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.training.estimate import long_run
     from rrl_dsl.training.presets import configuration
     from rrl_dsl.training.settings import pointing_at, resolve
-    from rrl_dsl.training.train import build, load_data, run_name
+    from rrl_dsl.training.train import build, run_name
 
     wanted, header = resolve(settings, {}), _of_header(source)
     if header and "name" not in wanted.loss.model_fields_set:
@@ -143,7 +144,7 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     with pointing_at(settings, "loss"):
         loss = create_loss(wanted.loss.name, **wanted.loss.options)
     with pointing_at(settings, "dataset"):
-        data = load_data(wanted)
+        data = _load(wanted)
     config = configuration(settings, data.shape, data.augmentation)
     with pointing_at(settings, "augmentation"):
         Views(config.augmentation or data.augmentation, data.shape)
@@ -176,11 +177,23 @@ def _of_header(source: Source) -> Setting | None:
 
 def _go_on(path: Path) -> None:
     from rrl_dsl.training import run as runs
-    from rrl_dsl.training.train import build, load_data
+    from rrl_dsl.training.train import build
 
     run, graph, config = runs.reopen(path)
-    data = load_data(config)
+    data = _load(config)
     _run(build(graph, config, data), data, run)
+
+
+def _load(config: Config) -> DataSet:
+    """The data set of a run; says what is to be known of it."""
+    from rrl_dsl.training.run import leads
+    from rrl_dsl.training.train import load_data
+
+    data = load_data(config)
+    if leads():
+        for note in data.notes:
+            print_diagnostic(note)
+    return data
 
 
 def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
@@ -189,8 +202,6 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.train import train as fit
 
     if leads():
-        for note in data.notes:
-            print_diagnostic(note)
         print_text(f"run       {run.path}")
         print_text(f"identity  {module.program.identity}")
         watched = "test" if data.val is None else "validation"

@@ -79,7 +79,7 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
     """
     rule = FolderRule()
     found = [*_images_of(path, rule)]
-    _check_names(found)
+    _check_names(path, found)
     labels, class_names = _labels_of(path, found)
     table = columns.read(path, [each.name for each in found], taken=class_names)
     labels |= tensors(table.labels)
@@ -165,9 +165,9 @@ def _folders_of(path: Path) -> dict[str, Path]:
     return folders
 
 
-def _check_names(found: Sequence[_Found]) -> None:
+def _check_names(path: Path, found: Sequence[_Found]) -> None:
     if not any(each.part == "train" for each in found):
-        raise error("RRL412", "a split of a data set has no images")
+        raise error("RRL412", f"{path} holds no images to train on")
     paths: dict[str, Path] = {}
     for each in found:
         other = paths.setdefault(each.name, each.path)

@@ -3,7 +3,7 @@
 | array | what it holds |
 |---|---|
 | `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3 |
-| `split` | optional strings (N,), `train` or `test`; without it a hash of the id tests one in 5 |
+| `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id tests one in 5 |
 | `sample` | optional integers (N,), the ids; without it the place in the archive |
 | NAME | class numbers: integers (N,) from -1, unknown, to 99,999: a label |
 | NAME`_names` | optional strings: the names of the classes of that label |
@@ -56,9 +56,10 @@ def load(path: Path) -> DataSet:
     found = archive.columns()
     labels, fields = tensors(found.labels), tensors(found.fields)
     sample = archive.sample()
-    tested = archive.tested(sample)
+    part_of = archive.splits(sample)
 
-    def split(chosen: Tensor) -> Split:
+    def split(part: str) -> Split:
+        chosen = torch.tensor([each == part for each in part_of])
         return Split(
             images[chosen],
             sample[chosen],
@@ -69,8 +70,9 @@ def load(path: Path) -> DataSet:
     channels, height, width = images.shape[1:]
     return DataSet(
         name=f"npz:{path}",
-        train=split(~tested),
-        test=split(tested),
+        train=split("train"),
+        val=split("val") if "val" in part_of else None,
+        test=split("test"),
         class_names=found.class_names,
         shape=(channels, height, width),
         augmentation=_augmentation((channels, height, width)),
@@ -199,21 +201,21 @@ class _Archive:
             raise self._malformed(f"gives the id {repeated} to more than one sample")
         return sample
 
-    def tested(self, sample: Tensor) -> Tensor:
-        """Whether each sample is in the test split, bool (N,)."""
+    def splits(self, sample: Tensor) -> list[str]:
+        """The split of each sample: `train`, `val` or `test`."""
         if "split" in self._arrays:
             split = self._strings("split", self._rows)
-            strange = sorted(set(split) - {"train", "test"})
+            strange = sorted(set(split) - {"train", "val", "test"})
             if strange:
-                raise self._malformed(f"has the split `{strange[0]}`; there is `train` and `test`")
-            tested = torch.tensor([part == "test" for part in split])
+                known = "there is `train`, `val` and `test`"
+                raise self._malformed(f"has the split `{strange[0]}`; {known}")
         else:
-            tested = held_out(sample)
-        if bool(tested.all()) or not bool(tested.any()):
-            empty = "train" if bool(tested.all()) else "test"
-            hint = "add an array `split` that says `train` or `test` of each image"
-            raise self._malformed(f"leaves nothing in the {empty} split", hint=hint)
-        return tested
+            split = ["test" if held else "train" for held in held_out(sample).tolist()]
+        for part in ("train", "test"):
+            if part not in split:
+                hint = "add an array `split` that says `train` or `test` of each image"
+                raise self._malformed(f"leaves nothing in the {part} split", hint=hint)
+        return split
 
     def _names_classes(self, name: str) -> bool:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays

@@ -150,6 +150,21 @@ def test_views_of_crops_are_not_cropped_again(crop_alone: str) -> None:
     torch.testing.assert_close(views.local(crops, 3, seed=0), expected)
 
 
+def test_every_crop_meets_the_augmentation_of_its_own_view() -> None:
+    @preset("invert-second", mean=(0.0,), std=(1.0,))
+    def build(shape: tuple[int, int, int]) -> list[nn.Module]:
+        crop = RandomCrop(shape, (0.3, 0.7))
+        return [crop, nn.Sequential(crop, augmentation.RandomInvert(p=1.0))]
+
+    try:
+        crops = torch.arange(3 * 4, dtype=torch.uint8).view(3, 4, 1, 1, 1).expand(-1, -1, 3, 8, 8)
+        found = Views("invert-second", (3, 8, 8))(crops, 3, seed=0)[:, 0, 0, 0] * 255
+    finally:
+        del PRESETS["invert-second"]
+    expected = [0, 1, 2, 3, 251, 250, 249, 248, 8, 9, 10, 11]
+    assert found.round().tolist() == expected
+
+
 def test_views_know_the_crops_they_begin_with(crop_alone: str) -> None:
     found = Views(crop_alone, (3, 8, 8), (4, (0.1, 0.3))).crops(2, 3, seed=9)
     assert found == Crops([Crop(8, (0.3, 0.7))] * 2, [Crop(4, (0.1, 0.3))] * 3, 9)

@@ -238,6 +238,11 @@ def test_a_train_folder_without_classes_has_those_of_test(folder: Path) -> None:
     assert data.test.labels["label"].tolist() == [0]
 
 
+def test_folders_without_any_image_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    assert f"{tmp_path} holds no images to train on" in complaint(tmp_path)
+
+
 def test_what_is_not_read_is_counted_and_named(folder: Path) -> None:
     paint(folder / "train/cat/.thumbnails/a.png", RED)
     paint(folder / "originals/1.png", RED)

@@ -128,6 +128,15 @@ def test_a_time_is_never_the_finest_label(tmp_path: Path) -> None:
     assert data.class_names["label"] == data.class_names["kind"]
 
 
+def test_a_validation_split_is_apart_from_test(tmp_path: Path) -> None:
+    split = np.array(["train", "val", "test", "val", "train", "test"])
+    data = open_npz(save(tmp_path, images=GREY, label=KIND, split=split))
+    assert data.val is not None
+    found = [part.sample.tolist() for part in (data.train, data.val, data.test)]
+    assert found == [[0, 4], [1, 3], [2, 5]]
+    assert data.watched is data.val
+
+
 def test_without_a_split_a_hash_of_the_id_decides(tmp_path: Path) -> None:
     count = 1000
     images, label = np.zeros((count, 4, 4), np.uint8), np.zeros(count, np.int64)
