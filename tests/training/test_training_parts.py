@@ -289,7 +289,7 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "laplacian",
             {"batch_size": 30},
             "RRL405 `laplacian` on 32 dimensions wants batches of at least 33 samples, not 30 | "
-            "use `--set batch_size=33`, or a smaller `projector.out`",
+            "use `--batch-size 33`, or a smaller `projector.out`",
         ),
     ],
 )
