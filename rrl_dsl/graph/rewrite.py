@@ -56,7 +56,7 @@ class _Rewriter:
         result = self.shared(node if same else node.over(operands))
         for name, rule in RULES:
             simpler = rule(result)
-            if simpler is not None:
+            if simpler is not None and (simpler.binary or not result.binary):  # bool stays bool
                 self.steps.append(Step(name, result, simpler))
                 result = self.visit(simpler)
                 break

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_oracle import Row
 from random_batches import batches, datasets, nodes_of, spaces_of
-from random_recipes import graph_of, recipes
+from random_recipes import Applied, Call, Joined, Recipe, Scaled, graph_of, is_binary, recipes
 
 import rrl_dsl as rrl
 
@@ -276,6 +277,21 @@ def test_every_result_is_symmetric_and_not_negative(a: rrl.Graph, rows: Rows):
     np.testing.assert_array_equal(found, found.T)
     assert (found >= 0).all()
     assert np.isfinite(found).all()
+
+
+@MODEST
+@given(recipes(batch=True), recipes(batch=True), st.sampled_from("|&+-"), some_rows())
+def test_what_is_known_to_be_binary_is_bool(a: Recipe, b: Recipe, sign: str, rows: Rows):
+    nought = Applied(a, Call("clip", {"max": 0.0}))  # which makes anything binary
+    if sign == "-" and not is_binary(b):
+        sign = "&"
+    for one, other in ((nought, b), (nought, nought)):
+        joined = Joined(sign, one, other)
+        for graph in (joined, Applied(joined, Call("clip", {"max": 0.0})), Scaled(0.0, joined)):
+            program = rrl.compile(graph_of(graph), seed=2)
+            found = program(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
+            assert program.binary == is_binary(graph) == (found.dtype == torch.bool)
+            assert program.plan.binary == program.binary
 
 
 @MODEST
