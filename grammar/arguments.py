@@ -10,7 +10,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "near": "field within",
     "similarity": "field kernel temperature bandwidth perplexity",
     "geodesic": "field k within",
-    "knn": "k space metric mutual bank query",
+    "knn": "k space metric mutual bank query directed",
     "random": "p seed",
     "none": "",
     "all": "",

@@ -88,16 +88,18 @@ def knn(
     mutual: bool = False,
     bank: int = 0,
     query: Literal["self", "other"] = "self",
+    directed: bool = False,
 ) -> Graph:
     """Relates rows to their nearest neighbours.
 
     An edge where j is among the k nearest of i or i among those of j; with `mutual`, where both
-    are. A row never is its own neighbour, and ties go to the smaller (sample, view). In the
-    spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. In a
-    field of the data set they are those of the whole data set, found once when the recipe is
-    bound to it. `query=other` takes the neighbours of the next view of the same sample, which is
-    none of them either; in a field of the data set views are alike. With `bank=m` the last m rows
-    are further columns.
+    are. With `directed` it leads from row i to each of its k nearest columns j and not back,
+    whether the rows are the columns or not: such a graph is not symmetric. A row never is its own
+    neighbour, and ties go to the smaller (sample, view). In the spaces `projection`, `backbone`
+    and `teacher` the neighbours are those of the batch. In a field of the data set they are those
+    of the whole data set, found once when the recipe is bound to it. `query=other` takes the
+    neighbours of the next view of the same sample, which is none of them either; in a field of
+    the data set views are alike. With `bank=m` the last m rows are further columns.
     """
 
 def random(p: float | Schedule, seed: int | None = None) -> Graph:
@@ -186,8 +188,8 @@ def topk(k: int, mutual: bool = False) -> Transform:
 def closure() -> Transform:
     """Joins what is connected.
 
-    An edge of weight 1 between any two rows of a batch that a path of edges joins; the diagonal
-    is 1.
+    An edge of weight 1 between any two rows of a batch that a path of edges joins, whichever way
+    they lead; the diagonal is 1.
     """
 
 def during(start: int = 0, end: int | None = None) -> Transform:

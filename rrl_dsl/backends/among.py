@@ -36,7 +36,7 @@ def _knn(call: Call, vectors: Vectors, places: Places) -> npt.NDArray[Any]:
     arguments = call.arguments
     lists, _ = neighbours.k_nearest(vectors, arguments["k"], arguments["metric"], places)
     near = np.array([np.isin(places, each) for each in lists]).reshape(len(places), -1)
-    return np.asarray(near & near.T if arguments["mutual"] else near | near.T)
+    return reference.linked(near, arguments)
 
 
 def _geodesic(call: Call, vectors: Vectors, places: Places) -> npt.NDArray[Any]:

@@ -32,7 +32,7 @@ _OPERATIONS: Final[Mapping[OpName, int]] = {
     "negated": 1, "number": 1, "largest": 1, "smallest": 1, "total": 2, "masked": 1, "times": 2,
     "at_most": 1, "raised": 2, "above": 1, "near": 3, "cosine": 3, "dot": 3, "exponential": 5,
     "gaussian": 4, "affinity": 9, "linked": 8, "linked_weight": 9, "listed": 0,
-    "listed_mutually": 0,
+    "listed_mutually": 0, "listed_by_row": 0,
 }  # fmt: skip
 """For a pair, beside what goes through a vector or a list."""
 

@@ -214,4 +214,5 @@ _OPS: Final[Mapping[str, Callable[..., Tensor]]] = {
     "linked_weight": _linked_weight,
     "listed": _listed,
     "listed_mutually": _listed_mutually,
+    "listed_by_row": lambda i, j, of_i, of_j: _in_list(of_i, j),
 }

@@ -69,7 +69,7 @@ def find(lookup: Lookup, dataset: Nodes, seed: int) -> Found:
     vectors = dataset.vector(lookup.field).numpy()[first]
     match lookup:
         case Neighbours():
-            graph = neighbours.neighbour_graph(vectors, lookup.k, lookup.metric, lookup.mutual)
+            graph = neighbours.neighbour_graph(vectors, lookup.k, lookup.metric, lookup.lists)
             return _of_graph(ids, graph)
         case Geodesic():
             return _of_graph(ids, neighbours.geodesic_graph(vectors, lookup.k, lookup.within))

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import dijkstra
 
-from rrl_dsl.graph.plan import Metric
+from rrl_dsl.graph.plan import Lists, Metric
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import cache_folder
 
@@ -34,16 +34,21 @@ TIE: Final = 1e-9
 _NO_LENGTH: Final = 2.0**-20  # of a step between equal vectors, in a sparse graph
 
 
-def neighbour_graph(vectors: Vectors, k: int, metric: Metric, mutual: bool) -> sp.csr_array:
-    """Which samples are among the k nearest of the other, or with `mutual` of each other.
+def neighbour_graph(vectors: Vectors, k: int, metric: Metric, lists: Lists) -> sp.csr_array:
+    """Which samples are linked by their lists of the k nearest.
 
     Returns:
-        (n, n), symmetric, of ones; no sample is its own neighbour.
+        (n, n), of ones, symmetric but for `directed`; no sample is its own neighbour.
     """
-    lists, _ = _kept(k_nearest, vectors, k, metric)
-    directed = _graph_of(lists, np.ones(lists.shape))
-    both = directed.multiply(directed.T) if mutual else directed.maximum(directed.T)
-    return sp.csr_array(both)
+    nearest, _ = _kept(k_nearest, vectors, k, metric)
+    directed = _graph_of(nearest, np.ones(nearest.shape))
+    match lists:
+        case "directed":
+            return directed
+        case "mutual":
+            return sp.csr_array(directed.multiply(directed.T))
+        case "either":
+            return sp.csr_array(directed.maximum(directed.T))
 
 
 def geodesic_graph(vectors: Vectors, k: int, within: float) -> sp.csr_array:

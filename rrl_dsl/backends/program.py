@@ -230,18 +230,23 @@ class Program:
     ) -> nx.Graph[int]:
         """The graph over rows; nodes carry `sample` and `view`, edges `weight`; no self-loops.
 
+        A recipe that is not symmetric gives an `nx.DiGraph`.
+
         Raises:
             RRLError: As `__call__`.
         """
         import networkx as nx
 
         matrix = self.to_scipy(nodes, spaces=spaces, epoch=epoch, step=step).tocoo()
-        graph: nx.Graph[int] = nx.Graph()
+        both = self.graph.symmetric  # else each way is an edge of its own
+        graph: nx.Graph[int] = nx.Graph() if both else nx.DiGraph()
         samples, views = nodes.sample.tolist(), nodes.view.tolist()
         for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
             graph.add_node(row, sample=sample, view=view)
         entries = zip(matrix.row.tolist(), matrix.col.tolist(), matrix.data.tolist(), strict=True)
-        graph.add_weighted_edges_from((i, j, float(weight)) for i, j, weight in entries if i < j)
+        graph.add_weighted_edges_from(
+            (i, j, float(weight)) for i, j, weight in entries if i < j or (i != j and not both)
+        )
         return graph
 
     @property

@@ -21,7 +21,7 @@ _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a
 
 
 def nearest(stage: Nearest, universe: Universe) -> Tensor:
-    """The k nearest rows of each, int64; ties go to the smaller (sample, view).
+    """The k nearest rows or columns of each row, int64; ties go to the smaller (sample, view).
 
     A row may ask for those of the next view instead. Neither it nor that view is among them.
     """
@@ -29,13 +29,16 @@ def nearest(stage: Nearest, universe: Universe) -> Tensor:
     if stage.metric == "cosine":
         vectors = F.normalize(vectors, dim=1)
     there = universe.first & vectors.isfinite().all(dim=1)
+    offered = there
+    if stage.columns_alone:
+        offered = there & torch.zeros_like(there).index_fill(0, universe.of_cols, True)
     lists = []
     for tile in _tiles(len(universe), vectors.device):
         query = universe.next_view[tile] if stage.of_other_view else tile
         asked = query.clamp(min=0)
         distance = rank_distance(vectors[asked], vectors, stage.metric)
         unknown = ~there[asked] | (query < 0)
-        distance = distance.masked_fill(~there | unknown[:, None], torch.inf)
+        distance = distance.masked_fill(~offered | unknown[:, None], torch.inf)
         distance.scatter_(1, torch.stack([tile, asked], dim=1), torch.inf)
         lists.append(smallest(distance, stage.k))
     return torch.cat(lists)
@@ -101,7 +104,8 @@ def components(related: Callable[[Tensor], Tensor], universe: Universe) -> Tenso
         universe: The rows.
     """
     size, device = len(universe), universe.first.device
-    edges = torch.cat([related(tile) & universe.first for tile in _tiles(size, device)])
+    edges = torch.cat([related(tile) for tile in _tiles(size, device)])
+    edges = (edges | edges.T) & universe.first  # a path may go an edge either way
     root = torch.arange(size, device=device)
     levels = max(size - 1, 0).bit_length()
     for _ in range(2 * levels):

@@ -31,7 +31,7 @@ def _types() -> Iterator[str]:
     """Each type that a parameter has, with what it accepts."""
     yield "| type | accepts |"
     yield "|---|---|"
-    yield "| Graph | symmetric weights >= 0 over the rows of a batch |"
+    yield "| Graph | weights >= 0 over the rows of a batch, symmetric unless a call is `directed` |"
     yield "| Transform | Graph -> Graph |"
     yield "| Schedule | a number that depends on the epoch |"
     described: dict[str, str] = {}

@@ -26,7 +26,7 @@ _SCOPES: Final[tuple[Scope, ...]] = ("pair", "data set", "batch")  # each depend
 
 
 class Graph:
-    """Symmetric weights w(i, j) >= 0 over the rows of a batch.
+    """Weights w(i, j) >= 0 of the rows of a batch to its columns.
 
     Build one with the functions of `rrl_dsl` or with `rrl_dsl.parse`, and combine them with
     `|`, `&`, `+`, `-`, `*` and `~`.
@@ -93,6 +93,13 @@ class Graph:
         from rrl_dsl.graph.bounds import is_loopless
 
         return is_loopless(self)
+
+    @cached_property
+    def symmetric(self) -> bool:
+        """Whether w(i, j) = w(j, i) is known, as it is where no call is directed."""
+        from rrl_dsl.graph.bounds import is_symmetric
+
+        return is_symmetric(self)
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):

@@ -1,6 +1,6 @@
-"""What is known of a graph's weights before any row is: their largest value, and the diagonal.
+"""What is known of a graph's weights before any row is: largest value, diagonal, symmetry.
 
-`Graph.limit` and `Graph.loopless` ask here, once for each node.
+`Graph.limit`, `Graph.loopless` and `Graph.symmetric` ask here, once for each node.
 """
 
 from __future__ import annotations
@@ -65,11 +65,22 @@ def is_loopless(graph: Graph) -> bool:
     return isinstance(graph, Complement) or known[0]
 
 
+def is_symmetric(graph: Graph) -> bool:
+    """Whether the weights are known to be the same there as back; see `Graph.symmetric`."""
+    if isinstance(graph, Source):
+        return graph.call.signature.symmetric(graph.call.arguments)
+    if isinstance(graph, Contrasted):
+        return graph.graph.symmetric
+    known = all(operand.symmetric for operand in graph.operands)
+    return _rule_of(graph).symmetric(known) if isinstance(graph, Applied) else known
+
+
 class _Rule(NamedTuple):
-    """What a transform does to the limit, by its arguments, and to the knowledge of no loops."""
+    """What a transform does to the limit, by its arguments, and to what is known of the graph."""
 
     limit: Callable[[Arguments, float], float] = lambda arguments, limit: limit
     loopless: Callable[[bool], bool] = lambda loopless: loopless
+    symmetric: Callable[[bool], bool] = lambda symmetric: symmetric
 
 
 def _rule_of(graph: Applied) -> _Rule:
@@ -95,7 +106,7 @@ TRANSFORMS: Final[Mapping[str, _Rule]] = {
     "clip": _Rule(limit=lambda arguments, limit: min(limit, number(arguments["max"]))),
     "power": _Rule(limit=_power),
     "topk": _Rule(),
-    "closure": _Rule(lambda arguments, limit: 1.0, lambda loopless: False),
+    "closure": _Rule(lambda arguments, limit: 1.0, lambda loopless: False, lambda symmetric: True),
     "during": _Rule(),
     "drop_self": _Rule(loopless=lambda loopless: True),
 }

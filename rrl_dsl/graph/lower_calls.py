@@ -20,6 +20,7 @@ from rrl_dsl.graph.plan import (
     Geodesic,
     Heaviest,
     Listed,
+    Lists,
     Nearest,
     Neighbours,
     OpName,
@@ -103,13 +104,18 @@ def _geodesic(call: Call, lowering: Lowering) -> int:
 def _knn(call: Call, lowering: Lowering) -> int:
     arguments = call.arguments
     space, k, metric = arguments["space"], arguments["k"], arguments["metric"]
-    mutual = arguments["mutual"]
+    directed = arguments["directed"]
+    lists: Lists = "directed" if directed else _lists(call)
     if space in MODEL_SPACES:
-        stage = Nearest(space, k, metric, of_other_view=arguments["query"] == "other")
-        related = lowering.listed(stage, mutual=mutual)
+        stage = Nearest(space, k, metric, arguments["query"] == "other", columns_alone=directed)
+        related = lowering.listed(stage, lists)
         return lowering.emit("both", related, lowering.emit("negated", lowering.same_row()))
-    lookup = lowering.lookup(Neighbours(space, k, metric, mutual))
+    lookup = lowering.lookup(Neighbours(space, k, metric, lists))
     return lowering.over("linked", lowering.place(lookup), lookup=lookup)
+
+
+def _lists(call: Call) -> Lists:
+    return "mutual" if call.arguments["mutual"] else "either"
 
 
 def _random(call: Call, lowering: Lowering) -> int:
@@ -206,7 +212,7 @@ def _power(call: Call, binary: bool, inner: int, lowering: Lowering) -> int:
 
 def _topk(call: Call, binary: bool, inner: int, lowering: Lowering) -> int:
     stage = Heaviest(inner, call.arguments["k"])
-    listed = lowering.listed(stage, mutual=call.arguments["mutual"])
+    listed = lowering.listed(stage, _lists(call))
     return lowering.emit("both" if binary else "masked", inner, listed)
 
 

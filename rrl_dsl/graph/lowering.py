@@ -12,6 +12,7 @@ from rrl_dsl.graph.plan import (
     Constant,
     Instruction,
     Key,
+    Lists,
     Lookup,
     OpName,
     Redraw,
@@ -72,10 +73,16 @@ class Lowering:
         """The column of the places of the rows' samples in a lookup."""
         return self.column(Column("place", lookup=lookup))
 
-    def listed(self, stage: Stage, *, mutual: bool) -> int:
+    def listed(self, stage: Stage, lists: Lists) -> int:
         """Whether rows are in the lists that a stage makes."""
-        op: OpName = "listed_mutually" if mutual else "listed"
-        return self.over(op, self.column(Column("row")), self.column(Column("list", stage=stage)))
+        ops: dict[Lists, OpName] = {
+            "either": "listed",
+            "mutual": "listed_mutually",
+            "directed": "listed_by_row",
+        }
+        return self.over(
+            ops[lists], self.column(Column("row")), self.column(Column("list", stage=stage))
+        )
 
     def same_sample(self) -> int:
         """Whether both rows are views of one sample."""

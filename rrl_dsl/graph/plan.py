@@ -21,6 +21,8 @@ from rrl_dsl.graph.weights import number
 
 Redraw = Literal["never", "epoch", "step"]
 Metric = Literal["cosine", "euclidean"]
+Lists = Literal["either", "mutual", "directed"]
+"""Where there is an edge: one is in the list of the other, each is, or j is in the list of i."""
 
 
 # scalars
@@ -105,12 +107,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The samples among whose k nearest a sample is, or that are among its own."""
+    """The samples that are linked with a sample by their lists of the k nearest."""
 
     field: str
     k: int
     metric: Metric
-    mutual: bool
+    lists: Lists
     covers_data_set = True
 
 
@@ -141,12 +143,13 @@ Lookup = Chosen | Listed | Neighbours | Geodesic | Affinities
 
 @dataclass(frozen=True)
 class Nearest:
-    """The k nearest rows of each in a space, ties to the smaller (sample, view)."""
+    """The k nearest rows, or columns, of each in a space, ties to the smaller (sample, view)."""
 
     space: str
     k: int
     metric: Metric
     of_other_view: bool
+    columns_alone: bool
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ OpName = Literal[
     "same", "draw", "choose", "within", "constant", "both", "either", "negated",
     "number", "largest", "smallest", "total", "masked", "times", "at_most", "raised", "above",
     "near", "cosine", "dot", "exponential", "gaussian", "affinity",
-    "linked", "linked_weight", "listed", "listed_mutually",
+    "linked", "linked_weight", "listed", "listed_mutually", "listed_by_row",
 ]  # fmt: skip
 
 
@@ -239,6 +242,7 @@ class Instruction:
     | `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
     | `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
     | `listed_mutually(r, c)` | bool: each is in the other's list |
+    | `listed_by_row(r, c)` | bool: j is in the list of i |
 
     Attributes:
         op: What is done.

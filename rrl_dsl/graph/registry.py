@@ -99,6 +99,7 @@ class Signature:
         makes_binary: For a transform, whether its result is binary whatever graph it is given.
         limit: For a source, a bound that no weight exceeds.
         loopless: Whether the diagonal of a source is 0.
+        symmetric: For a source, whether its weights are the same there as back.
         scope: What an edge depends on beside the two rows.
         needs: The columns that a call reads.
         timed: Whether the graph changes with the epoch though no argument is a schedule.
@@ -117,6 +118,7 @@ class Signature:
     makes_binary: Callable[[Arguments], bool] = lambda arguments: False
     limit: Callable[[Arguments], float] = lambda arguments: 1.0
     loopless: bool = False
+    symmetric: Callable[[Arguments], bool] = lambda arguments: True
     scope: Callable[[Arguments], Scope] = lambda arguments: "pair"
     needs: Callable[[Arguments], tuple[Need, ...]] = lambda arguments: ()
     timed: Callable[[Arguments], bool] = lambda arguments: False

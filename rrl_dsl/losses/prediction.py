@@ -27,11 +27,10 @@ class BYOL(Loss):
 
     Grill et al. (2020), on `ssl(views=2)` averaged over both orders of the views. `normalize=rows`
     is the mean over rows with an edge of each row's mean, `edges` the formula above; on
-    `ssl(views=2)` they agree. Against the nearest rows of a teacher's bank,
-    `knn(k, space=teacher, bank=m, query=other)`, it is MeanShift (Koohpayegani et al. 2021).
+    `ssl(views=2)` they agree.
 
     `form=cosine` is lightly's and SimSiam's. `form=distance` is 2 - 2 cos, the squared distance of
-    unit vectors: equation 2 of BYOL and MeanShift's code. BYOL's paper and solo-learn, whose
+    unit vectors: equation 2 of BYOL. BYOL's paper and solo-learn, whose
     published numbers are of `distance`, sum over the two orders of the views what is averaged
     here: twice this value.
     """
@@ -51,6 +50,25 @@ class BYOL(Loss):
         cosines = relation.dot(unit(z), unit(keys.detach()))
         total = -cosines if self.form == "cosine" else 2 * (degree - cosines)
         return mean_over_edges(total, degree, self.normalize)
+
+
+@register("mean_shift")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class MeanShift(BYOL):
+    """Squared distance of each row's prediction to the teacher's related rows.
+
+    - mean_i (1/deg_i) sum_j w_ij (2 - 2 cos(p_i, sg(k_j))), p the predictions, k the teacher's
+
+    `byol` in the form of MeanShift's code (Koohpayegani et al. 2021), over the k nearest rows to
+    the other view's teacher: `ssl() | knn(k - 1, space=teacher, bank=m, query=other,
+    directed=true)`, since the other view is its own nearest. Its code seeks them among the target
+    views of the batch and earlier ones; where both views are rows, both are sought among, and
+    both ways are averaged.
+    """
+
+    form: Annotated[
+        Literal["cosine", "distance"], Field(description="-cos, or the distance 2 - 2 cos.")
+    ] = "distance"
 
 
 @register("simsiam")

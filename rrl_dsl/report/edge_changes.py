@@ -56,7 +56,7 @@ def edge_changes(
     apart = np.abs(before.weights - after.weights) > 1e-6
 
     def pairs(edges: npt.NDArray[np.bool_]) -> int:
-        return int(np.count_nonzero(edges)) // 2
+        return int(np.count_nonzero(np.triu(edges | edges.T)))
 
     return EdgeChanges(
         rows=len(before.rows),

@@ -48,11 +48,12 @@ def _dot(sample: Sample) -> bytes:
     network = _network(sample)
 
     def lines() -> Iterator[str]:
-        yield "graph {"
+        kind, joint = ("digraph", "->") if network.is_directed() else ("graph", "--")
+        yield f"{kind} {{"
         for row, values in network.nodes(data=True):
             yield f"  {row} [{_attributes(values)}];"
         for one, other, values in network.edges(data=True):
-            yield f"  {one} -- {other} [{_attributes(values)}];"
+            yield f"  {one} {joint} {other} [{_attributes(values)}];"
         yield "}\n"
 
     return "\n".join(lines()).encode()
@@ -68,7 +69,8 @@ def _attributes(values: Mapping[str, object]) -> str:
 
 def _network(sample: Sample) -> nx.Graph[int]:
     """The rows with their sample, view and classes; the edges with their weight, no loops."""
-    network: nx.Graph[int] = nx.Graph()
+    related = sample.related
+    network: nx.Graph[int] = nx.Graph() if sample.symmetric else nx.DiGraph()
     rows, names = sample.rows, sample.columns.class_names
     classes = {
         f"label_{name}": ["unknown" if at < 0 else names[name][at] for at in rows.label(name)]
@@ -77,7 +79,7 @@ def _network(sample: Sample) -> nx.Graph[int]:
     for row in range(len(rows)):
         known = {name: values[row] for name, values in classes.items()}
         network.add_node(row, sample=int(rows.sample[row]), view=int(rows.view[row]), **known)
-    for one, other in np.argwhere(np.triu(sample.related)).tolist():
+    for one, other in np.argwhere(np.triu(related) if sample.symmetric else related).tolist():
         values: dict[str, object] = {"weight": float(sample.weights[one, other])}
         if sample.false is not None:
             values["false"] = bool(sample.false[one, other])

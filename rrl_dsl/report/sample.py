@@ -37,6 +37,7 @@ class Sample:
         columns: The data set.
         rows: The n rows, the views of a sample side by side.
         weights: float32 (n, n).
+        symmetric: Whether the recipe says that they are the same there as back.
         false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
         stands_in: Whether raw pixels stand in for a model's embeddings.
         paths_over: Over how many of the data set's samples paths were found; None for all of them.
@@ -45,6 +46,7 @@ class Sample:
     columns: Columns
     rows: Rows
     weights: Weights
+    symmetric: bool
     false: npt.NDArray[np.bool_] | None
     stands_in: bool
     paths_over: int | None
@@ -150,7 +152,7 @@ def sample_of(
     if adds_edges(graph):
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
     over = among.paths_over(graph, len(dataset))
-    return Sample(columns, rows, weights, false, stands_in=bool(spaces), paths_over=over)
+    return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
 
 
 def rows_of(columns: Columns) -> Rows:

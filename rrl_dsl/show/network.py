@@ -117,6 +117,7 @@ def _draw_links(
     relations: NDArray[np.float64],
     false: NDArray[np.bool_],
 ) -> None:
+    relations, false = np.maximum(relations, relations.T), false | false.T  # drawn once
     start, stop = np.nonzero(np.triu(relations))
     if not len(start):
         return

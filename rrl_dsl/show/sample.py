@@ -28,7 +28,7 @@ class GraphSample:
     no statistic and is never drawn as an edge.
 
     Attributes:
-        weights: Float (n, n), symmetric up to rounding, finite, not negative; zero means no edge.
+        weights: Float (n, n), finite, not negative; zero means no edge.
         group: Integer (n,), the class of each row as a place in `group_names`, -1 for unknown.
         group_names: The name of each class.
         view: Integer (n,), which view of its sample each row is.
@@ -59,8 +59,6 @@ class GraphSample:
             raise ValueError(f"false_edges must be ({rows}, {rows}), not {self.false_edges.shape}")
         if not (np.isfinite(self.weights).all() and (self.weights >= 0).all()):
             raise ValueError("weights must be finite and not negative")
-        if not np.allclose(self.weights, self.weights.T):
-            raise ValueError("weights must be symmetric")
         if self.group.min() < UNKNOWN or self.group.max() >= len(self.group_names):
             raise ValueError(f"group must be -1 or a place in the {len(self.group_names)} names")
 
@@ -117,8 +115,9 @@ class GraphSample:
 
     @property
     def edges(self) -> int:
-        """How many unordered pairs of distinct rows have an edge."""
-        return int(np.count_nonzero(self.relations)) // 2
+        """How many unordered pairs of distinct rows have an edge, either way."""
+        related = self.relations > 0
+        return int(np.count_nonzero(np.triu(related | related.T)))
 
     @property
     def density(self) -> float:

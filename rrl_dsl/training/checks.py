@@ -73,6 +73,9 @@ def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
             if call.arguments.get("bank"):
                 message = f"`{term.name()}` has no columns but its rows, and `{call}` adds earlier"
                 yield Diagnostic("RRL404", f"{message} rows", hint="write `bank=0`")
+        if not program.graph.symmetric:
+            message = f"`{term.name()}` wants a symmetric graph, and this recipe's is directed"
+            yield Diagnostic("RRL404", message, hint="leave `directed=true` out")
 
 
 def _is_binary(call: Call) -> bool:

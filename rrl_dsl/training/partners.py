@@ -200,7 +200,7 @@ def _effect(
     scalars = [plan.scalars[each].at(0, epoch, 0) for each in instruction.scalars]
     possible = [value.possible for value in values]
     match instruction.op:
-        case "same" | "listed" | "listed_mutually":
+        case "same" | "listed" | "listed_mutually" | "listed_by_row":
             column = plan.columns[instruction.columns[-1]]
             if isinstance(column.stage, Components):
                 return replace(before[column.stage.inner], possible=True)

@@ -56,6 +56,14 @@ _DINO: Final[Settings] = {  # dino.yaml, asymmetric.yaml
     "teacher": {"momentum": 0.9995, "final": 1.0},
     "augmentation": "cifar-asymmetric",
 }
+_BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
+    "optimiser": _published("lars", 1.0, 1e-5),
+    "projector": {"hidden": 4096, "out": 256, "norm": True},
+    "predictor": {"hidden": 4096},
+    "teacher": {"momentum": 0.99, "final": 1.0},
+    "augmentation": "cifar-asymmetric",
+}
+_MEAN_SHIFT_TEACHER: Final = {"momentum": 0.99, "final": 0.99}  # train_msf.py of UMBCvision/MSF
 _WARM_TEACHER: Final[Settings] = {  # solo-learn's defaults when its numbers were published
     "teacher_temperature": 0.07,
     "warmup_teacher_temperature": 0.04,
@@ -89,13 +97,8 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "augmentation": "cifar-vicreg",
         "loss": {"variance_over_views": "sum"},
     },
-    "byol": {  # byol.yaml, asymmetric.yaml
-        "optimiser": _published("lars", 1.0, 1e-5),
-        "projector": {"hidden": 4096, "out": 256, "norm": True},
-        "predictor": {"hidden": 4096},
-        "teacher": {"momentum": 0.99, "final": 1.0},
-        "augmentation": "cifar-asymmetric",
-    },
+    "byol": _BYOL,
+    "mean_shift": {**_BYOL, "teacher": _MEAN_SHIFT_TEACHER},  # the nearest, its teacher apart
     "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
         "optimiser": _published("sgd", 0.5, 1e-5),
         "projector": {**_WIDE, "output_norm": "plain"},
@@ -133,6 +136,7 @@ _SMALL_PATCHES: Final[Settings] = {
 }
 
 SMALL_GREY: Final[Mapping[str, Settings]] = {
+    "mean_shift": {"teacher": _MEAN_SHIFT_TEACHER},
     # patches of 2 x 2 pixels say little of each other
     "dinov2": {**_SMALL_PATCHES, "loss": {"ibot": 0.3}},
     "ibot": _SMALL_PATCHES,

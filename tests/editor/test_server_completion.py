@@ -168,12 +168,15 @@ VALUES_OF_FRAC = ["share", "ramp", *SCHEDULES]
         (
             "similarity(v) | knn(3, ^ )",
             [
-                *["space=", "metric=", "mutual=", "bank=", "query="],
+                *["space=", "metric=", "mutual=", "bank=", "query=", "directed="],
                 *["projection", "backbone", "teacher", "pixels", "v", "field"],
             ],
         ),
         ("knn(3, space=^", ["projection", "backbone", "teacher", "pixels", "field"]),
-        ("knn(^", ["k=", "space=", "metric=", "mutual=", "bank=", "query=", "count"]),
+        (
+            "knn(^",
+            ["k=", "space=", "metric=", "mutual=", "bank=", "query=", "directed=", "count"],
+        ),
         ("knn(3, metric=^", ["cosine", "euclidean"]),
         ("knn(3, mutual=^", ["true", "false", "flag"]),
         ("corrupt(^", ["tpr=", "fpr=", "unit=", "redraw=", "seed="]),

@@ -13,7 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_oracle import Row
 from random_batches import batches, datasets, nodes_of, spaces_of
-from random_recipes import Applied, Call, Joined, Recipe, Scaled, graph_of, is_binary, recipes
+from random_recipes import (
+    Applied,
+    Call,
+    Joined,
+    Recipe,
+    Scaled,
+    graph_of,
+    is_binary,
+    is_symmetric,
+    recipes,
+)
 
 import rrl_dsl as rrl
 
@@ -271,10 +281,12 @@ def test_composed_transforms_apply_in_order(a: rrl.Graph, rows: Rows):
 
 
 @MODEST
-@given(recipes(size=8, batch=True).map(graph_of), some_rows())
-def test_every_result_is_symmetric_and_not_negative(a: rrl.Graph, rows: Rows):
-    found = weights(a, rows)
-    np.testing.assert_array_equal(found, found.T)
+@given(recipes(size=8, batch=True), some_rows())
+def test_every_result_is_not_negative_and_symmetric_where_that_is_known(a: Recipe, rows: Rows):
+    found = weights(graph_of(a), rows)
+    assert graph_of(a).symmetric == is_symmetric(a)
+    if is_symmetric(a):
+        np.testing.assert_array_equal(found, found.T)
     assert (found >= 0).all()
     assert np.isfinite(found).all()
 

@@ -124,8 +124,30 @@ def test_without_keys_it_is_refused(name):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_against_the_neighbours_in_a_bank_byol_is_mean_shift(seed):
-    """Koohpayegani et al.: the mean over rows of the mean over the k neighbours of 2 - 2 cos."""
+def test_mean_shift_is_that_of_its_authors(seed):
+    """Koohpayegani et al.: the targets join the bank, of whose rows the k nearest are drawn to."""
+    samples, k = 7, 5
+    q, t = embeddings(samples, seed=seed), embeddings(samples, seed=seed + 10).detach()
+    earlier = embeddings(60, seed=seed + 20).detach()
+    recipe = f"ssl(views=2) | knn({k - 1}, space=teacher, bank=60, query=other, directed=true)"
+    ids = torch.arange(samples)
+    rows = rrl.Nodes(ids)
+    cols = rrl.Nodes(torch.cat([ids, 100 + torch.arange(60)]), torch.ones(67, dtype=torch.int64))
+    keys = torch.cat([t, earlier])
+    own = embeddings(samples, seed=seed + 30).detach()  # the teacher's of the rows are no columns
+    relation = rrl.compile(recipe).relate(rows, cols, spaces={"teacher": (own, keys)})
+    assert relation.degree().tolist() == [k] * samples
+
+    query, target = F.normalize(q, dim=1), F.normalize(t, dim=1)
+    queue = torch.cat([target, F.normalize(earlier, dim=1)])
+    nearest = (2 - 2 * target @ queue.T).topk(k, dim=1, largest=False).indices
+    published = ((2 - 2 * query @ queue.T).gather(1, nearest).sum(dim=1) / k).mean()
+    assert_equal(create("mean_shift")(relation, q, keys=keys), published, q)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_against_the_neighbours_in_a_bank_byol_is_near_mean_shift(seed):
+    """The mean over rows of the mean over the k neighbours of 2 - 2 cos."""
     samples, k = 6, 3
     rows, _ = two_views(samples, seed)
     p, t = embeddings(2 * samples, seed=seed), embeddings(2 * samples, seed=seed + 10).detach()

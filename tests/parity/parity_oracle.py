@@ -119,9 +119,11 @@ class Oracle:
         self.streams = streams_of(self.recipe)
         self.found: dict[object, object] = {}  # what is found once a data set, or once a batch
         self.universe: list[Row] = []
+        self.columns: set[tuple[int, int]] = set()
 
     def matrix(self, rows: Sequence[Row], cols: Sequence[Row]) -> list[list[float]]:
         once = {row.row: row for row in [*cols, *rows]}
+        self.columns = {row.row for row in cols}
         self.universe = [once[key] for key in sorted(once)]
         self.found.clear()
         return [[self.weight(self.recipe, i, j, {}) for j in cols] for i in rows]
@@ -316,6 +318,8 @@ class Oracle:
         else:
             lists = self.once(id(call), lambda: self.lists_of_samples(given))
             among = [j.sample in lists[i.sample], i.sample in lists[j.sample]]
+        if given.get("directed"):
+            return among[0]
         return all(among) if given.get("mutual") else any(among)
 
     def nearest_rows(self, call: Call, row: Row) -> list[tuple[int, int]]:
@@ -330,6 +334,8 @@ class Oracle:
 
         def find() -> list[tuple[int, int]]:
             others = [each for each in self.universe if each.row not in (row.row, asking)]
+            if given.get("directed"):
+                others = [each for each in others if each.row in self.columns]
             far = {o.row: distance(row.spaces[space], o.spaces[space], metric) for o in others}
             return sorted(far, key=lambda other: (far[other], other))[: given["k"]]
 
@@ -374,7 +380,9 @@ class Oracle:
             while waiting:
                 here = waiting.pop()
                 for each in self.universe:
-                    if each.row not in reached and self.weight(node.operand, here, each, {}) > 0:
+                    ways = ((here, each), (each, here))
+                    joined = any(self.weight(node.operand, a, b, {}) > 0 for a, b in ways)
+                    if each.row not in reached and joined:
                         reached.add(each.row)
                         waiting.append(each)
             return reached

@@ -124,6 +124,15 @@ def is_binary(recipe: Recipe) -> bool:
             return is_binary(operand) and not shrinks
 
 
+def is_symmetric(recipe: Recipe) -> bool:
+    """Whether the language knows the graph to be symmetric."""
+    if isinstance(recipe, Source):
+        return not recipe.call.arguments.get("directed")
+    if isinstance(recipe, Applied) and recipe.call.name == "closure":
+        return True
+    return all(map(is_symmetric, operands(recipe)))
+
+
 # to the library
 
 
@@ -292,7 +301,7 @@ def sources(draw: st.DrawFn, scope: Scope) -> Source:
             in_model = scope.batch and (not scope.bound or draw(st.booleans()))
             arguments["space"] = draw(spaces if in_model else st.sampled_from(VECTORS))
             arguments["metric"] = draw(st.sampled_from(["cosine", "euclidean"]))
-            arguments["mutual"] = draw(st.booleans())
+            arguments[draw(st.sampled_from(["mutual", "directed"]))] = draw(st.booleans())
             if draw(st.booleans()):
                 arguments["query"] = "other"
         case "geodesic":

@@ -49,3 +49,14 @@ def test_dot_has_a_line_for_each_row_and_each_edge(sample: Sample, tmp_path: Pat
     assert lines[0].startswith(f'  0 ["sample"="{sample.rows.sample[0]}", "view"="0", ')
     assert sum(" -- " in line for line in lines) == np.triu(sample.related).sum()
     assert len(lines) == 24 + np.triu(sample.related).sum()
+
+
+def test_directed_graph_is_written_as_one(tmp_path: Path):
+    graph = rrl.knn(200, space="pixels", directed=True)
+    directed = sample_of(graph, digits.columns(), samples=12)
+    export.save(directed, tmp_path / "graph.dot")
+    first, *lines, _ = (tmp_path / "graph.dot").read_text().splitlines()
+    assert first == "digraph {"
+    assert (directed.related != directed.related.T).any()
+    arrows = {tuple(map(int, line.split(" [")[0].split("->"))) for line in lines if " -> " in line}
+    assert arrows == set(map(tuple, np.argwhere(directed.related).tolist()))

@@ -278,6 +278,13 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "rows | write `bank=0`",
         ),
         (
+            "ssl(views=2) | knn(3, directed=true)",
+            "laplacian",
+            {},
+            "RRL404 `laplacian` wants a symmetric graph, and this recipe's is directed | "
+            "leave `directed=true` out",
+        ),
+        (
             "ssl(views=2) | knn(3, space=teacher)",
             "simclr",
             {"local_views": {"count": 2}},

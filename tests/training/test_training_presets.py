@@ -7,7 +7,7 @@ import rrl_dsl as rrl
 from rrl_dsl.data.views import Views
 from rrl_dsl.models.heads import Projector
 from rrl_dsl.training.optimiser import build_optimiser
-from rrl_dsl.training.presets import CIFAR, configuration
+from rrl_dsl.training.presets import CIFAR, SMALL_GREY, configuration
 from rrl_dsl.training.settings import from_assignment
 
 COLOUR = (3, 32, 32)
@@ -166,11 +166,17 @@ def test_one_loss_by_two_names_trains_alike():
     assert simclr.model_copy(update={"loss": supcon.loss}) == supcon
 
 
+@pytest.mark.parametrize("images", [CIFAR, SMALL_GREY], ids=["colour", "grey"])
+def test_the_teacher_of_mean_shift_keeps_the_momentum_of_its_authors(images):
+    assert images["mean_shift"]["teacher"] == {"momentum": 0.99, "final": 0.99}
+
+
 def test_every_preset_is_published_or_the_nearest_that_is():
     assert {name for name in CIFAR if name not in PUBLISHED} == {
         "supcon",
         "laplacian",
         "projection",
+        "mean_shift",
         "dinov2",
         "ibot",
         "simdino",

@@ -6,6 +6,6 @@ lowering to account. Every other backend is tested against it.
 
 from rrl_dsl.backends.reference.evaluate import evaluate
 from rrl_dsl.backends.reference.rows import Rows
-from rrl_dsl.backends.reference.sources import SOURCES
+from rrl_dsl.backends.reference.sources import SOURCES, linked
 
-__all__ = ["SOURCES", "Rows", "evaluate"]
+__all__ = ["SOURCES", "Rows", "evaluate", "linked"]

@@ -58,7 +58,8 @@ def evaluate(
     universe, (of_rows, of_cols) = _universe(rows, cols)
     samples = None if dataset is None else dataset[np.unique(dataset.sample, return_index=True)[1]]
     # the streams of the whole recipe, of which the contrast is a part
-    setting = Setting(universe, samples, seed, epoch, step, streams_of(graph))
+    is_column = np.isin(np.arange(len(universe)), of_cols)
+    setting = Setting(universe, is_column, samples, seed, epoch, step, streams_of(graph))
     results: dict[int, Weights] = {}
     ordered = in_order(graph)
     for node in walk(ordered):

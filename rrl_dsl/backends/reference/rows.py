@@ -92,6 +92,7 @@ class Setting:
 
     Attributes:
         rows: The universe: every row and column of the call once, by (sample, view).
+        is_column: (u,): which of them are columns.
         dataset: One row for each sample, by sample, where the whole data set is known.
         seed: The recipe's seed.
         epoch: The epoch.
@@ -100,6 +101,7 @@ class Setting:
     """
 
     rows: Rows
+    is_column: Mask
     dataset: Rows | None
     seed: int
     epoch: int

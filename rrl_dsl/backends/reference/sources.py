@@ -13,6 +13,7 @@ from rrl_dsl.backends.reference.draws import sample_draws
 from rrl_dsl.backends.reference.rows import Ids, Mask, Setting, Vectors, equal
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.registry import Arguments
 from rrl_dsl.graph.schedule import Schedule, at_epoch
 from rrl_dsl.graph.types import MODEL_SPACES
 from rrl_dsl.graph.weights import ORTHOGONAL, number
@@ -169,22 +170,34 @@ def _knn(call: Call, setting: Setting) -> Mask:
         x = setting.rows.spaces[arguments["space"]].astype(np.float64)
         here = np.arange(len(x))
         asked = _next_view(setting) if arguments["query"] == "other" else here
-        near = _neighbours(x, arguments["k"], arguments["metric"], here, asked)
+        offered = setting.is_column if arguments["directed"] else True
+        near = _neighbours(x, arguments["k"], arguments["metric"], here, asked, offered)
     else:
         x = setting.known_dataset().vector(arguments["space"])
         place = setting.places()
         near = _neighbours(x, arguments["k"], arguments["metric"], place, place)[:, place]
-    both = near & near.T if arguments["mutual"] else near | near.T
-    return np.asarray(both & ~setting.same_row)
+    return linked(near, arguments) & ~setting.same_row
+
+
+def linked(near: Mask, arguments: Arguments) -> Mask:
+    """(n, n): where there is an edge, of whether j is among the nearest of i."""
+    if arguments["directed"]:
+        return near
+    return np.asarray(near & near.T if arguments["mutual"] else near | near.T)
 
 
 def _neighbours(
-    x: Vectors, k: int, metric: str, place: npt.NDArray[Any], asked: npt.NDArray[Any]
+    x: Vectors,
+    k: int,
+    metric: str,
+    place: npt.NDArray[Any],
+    asked: npt.NDArray[Any],
+    offered: Mask | bool = True,
 ) -> Mask:
     """(n, m): whether each of x is among the k nearest that a row asks for, ties to the first.
 
     Row i is x[place[i]] and asks for the nearest of x[asked[i]], of none where that is -1; neither
-    of the two counts.
+    of the two counts, nor what is not offered.
     """
     there = np.asarray(np.isfinite(x).all(axis=1))
     near = np.zeros((len(place), len(x)), dtype=bool)
@@ -192,7 +205,7 @@ def _neighbours(
     for row, query in enumerate(asked):
         if query < 0 or not there[query]:
             continue
-        others = np.flatnonzero(there & ~np.isin(np.arange(len(x)), [query, place[row]]))
+        others = np.flatnonzero(there & offered & ~np.isin(np.arange(len(x)), [query, place[row]]))
         if metric == "cosine":
             distance = 2.0 - (unit[others] * unit[query]).sum(axis=1)
         else:

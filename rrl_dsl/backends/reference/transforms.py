@@ -44,7 +44,8 @@ def _topk(call: Call, weights: Weights, setting: Setting) -> Weights:
 
 
 def _closure(call: Call, weights: Weights, setting: Setting) -> Weights:
-    reached = (weights > 0) | setting.same_row
+    edges = weights > 0
+    reached = edges | edges.T | setting.same_row  # a path may go an edge either way
     while True:
         further = (reached.astype(np.float64) @ reached.astype(np.float64)) > 0
         if np.array_equal(further, reached):

@@ -53,6 +53,13 @@ def _knn_scope(arguments: Arguments) -> Scope:
     return "batch" if _in_model(arguments) else "data set"
 
 
+def _directed_or_mutual(arguments: Arguments) -> Refusal | None:
+    if not (arguments["directed"] and arguments["mutual"]):
+        return None
+    message = "a relation is `directed` or `mutual`, not both"
+    return Refusal("RRL303", message, "remove `mutual`", "directed", instead="mutual")
+
+
 def _pairs_have_weights(arguments: Arguments) -> bool:
     return arguments["file"].weight is not None or arguments["weight"] not in (None, 1.0)
 
@@ -214,12 +221,14 @@ register(
         "source",
         "Relates rows to their nearest neighbours.\n\n"
         "An edge where j is among the k nearest of i or i among those of j; with `mutual`, where "
-        "both are. A row never is its own neighbour, and ties go to the smaller (sample, view). In "
-        "the spaces `projection`, `backbone` and `teacher` the neighbours are those of the batch. "
-        "In a field of the data set they are those of the whole data set, found once when the "
-        "recipe is bound to it. `query=other` takes the neighbours of the next view of the same "
-        "sample, which is none of them either; in a field of the data set views are alike. With "
-        "`bank=m` the last m rows are further columns.",
+        "both are. With `directed` it leads from row i to each of its k nearest columns j and not "
+        "back, whether the rows are the columns or not: such a graph is not symmetric. A "
+        "row never is its own neighbour, and ties go to the smaller (sample, view). In the spaces "
+        "`projection`, `backbone` and `teacher` the neighbours are those of the batch. In a field "
+        "of the data set they are those of the whole data set, found once when the recipe is bound "
+        "to it. `query=other` takes the neighbours of the next view of the same sample, "
+        "which is none of them either; in a field of the data set views are alike. With `bank=m` "
+        "the last m rows are further columns.",
         "knn(2, space=caption)",
         (
             Parameter("k", COUNT, "How many neighbours.", example="5"),
@@ -233,8 +242,16 @@ register(
                 "Whose neighbours: the row's own, or those of the sample's other view.",
                 default="self",
             ),
+            Parameter(
+                "directed",
+                FLAG,
+                "Whether only the row's own neighbours count, which are columns.",
+                default=False,
+            ),
         ),
         loopless=True,
+        symmetric=lambda arguments: not arguments["directed"],
+        check=_directed_or_mutual,
         scope=_knn_scope,
         needs=_space,
     )

@@ -147,8 +147,8 @@ register(
         "closure",
         "transform",
         "Joins what is connected.\n\n"
-        "An edge of weight 1 between any two rows of a batch that a path of edges joins; the "
-        "diagonal is 1.",
+        "An edge of weight 1 between any two rows of a batch that a path of edges joins, whichever "
+        "way they lead; the diagonal is 1.",
         'pairs("links.csv") | closure()',
         makes_binary=lambda arguments: True,
         scope=lambda arguments: "batch",
