@@ -26,6 +26,7 @@ _NAMES: Final = {
     "Transform": ("rrl_dsl.graph.call", "Transform"),
     "compile": ("rrl_dsl.backends.program", "compile"),
     "load": ("rrl_dsl.graph.recipe", "load"),
+    "load_encoder": ("rrl_dsl.training.trained_encoder", "load_encoder"),
     "losses": ("rrl_dsl.losses", None),
     "parse": ("rrl_dsl.graph.recipe", "parse"),
 }

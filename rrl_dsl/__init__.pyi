@@ -13,6 +13,7 @@ from rrl_dsl.graph.recipe import load as load
 from rrl_dsl.graph.recipe import parse as parse
 from rrl_dsl.graph.schedule import Schedule as Schedule
 from rrl_dsl.language.diagnostics import RRLError as RRLError
+from rrl_dsl.training.trained_encoder import load_encoder as load_encoder
 
 __version__: str
 

@@ -8,7 +8,16 @@ from typing import Annotated, Final
 import typer
 
 from rrl_dsl import __version__
-from rrl_dsl.cli import checking, comparing, compiling, explaining, reference, serving, training
+from rrl_dsl.cli import (
+    checking,
+    comparing,
+    compiling,
+    explaining,
+    exporting,
+    reference,
+    serving,
+    training,
+)
 from rrl_dsl.cli.usage import Verb, Verbs
 
 app = typer.Typer(
@@ -25,6 +34,7 @@ _VERBS: Final[dict[str, Callable[..., None]]] = {
     "diff": comparing.diff,
     "compile": compiling.compile_recipe,
     "train": training.train,
+    "export": exporting.export,
     "losses": reference.losses,
     "builtins": reference.builtins,
     "lsp": serving.lsp,

@@ -20,6 +20,7 @@ from rrl_dsl.cli.recipes import (
     parameters_of,
     source_of,
 )
+from rrl_dsl.language.diagnostics import listing
 from rrl_dsl.language.span import Source, Span
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
+_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download"}
+"""What may differ where a run goes on: how long, and where its data lie."""
 
 
 def train(
@@ -80,6 +83,7 @@ def train(
     - `rrl-dsl train recipes/semi_supervised.rrl --loss simclr`
     - `rrl-dsl train -e 'ssl(views=2) | supervised()' --epochs 3`
     - `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1`
+    - `rrl-dsl train --resume runs/semi_supervised-wmse-digits-1 --epochs 100`
     """
     flags: dict[str, Any] = {
         "--loss": loss,
@@ -95,9 +99,11 @@ def train(
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
     if resume is not None:
-        if recipe or expression is not None or given or param or config or assignments or out:
-            raise typer.BadParameter("`--resume` goes on as the run was started: nothing beside it")
-        _go_on(resume)
+        others = recipe or expression is not None or param or config or assignments or out
+        if others or given.keys() - _RESUMABLE:
+            message = "`--resume` goes on as the run was started; beside it there may be "
+            raise typer.BadParameter(message + listing(sorted(_RESUMABLE)))
+        _go_on(resume, _settings(None, None, given, None))
         return
     source = source_of(recipe, expression)
     _start(source, _settings(config, assignments, given, param), out)
@@ -151,7 +157,7 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     module = build(graph, config, data, settings)
     run = runs.create(out, run_name(source, loss, config))
     if runs.leads():
-        run.describe(source, graph, config)
+        run.describe(source, graph, config, data)
         other = ""
         if header and header.value != wanted.loss.name:
             other = f"; the recipe's header names {header.value}"
@@ -175,13 +181,34 @@ def _of_header(source: Source) -> Setting | None:
     return Setting(("loss",), loss, source, (span,), span)
 
 
-def _go_on(path: Path) -> None:
+def _go_on(path: Path, changes: list[Setting]) -> None:
     from rrl_dsl.training import run as runs
+    from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
 
-    run, graph, config = runs.reopen(path)
-    data = _load(config)
-    _run(build(graph, config, data), data, run)
+    with pointing_at(changes, "epochs"):
+        run, graph, config = runs.reopen(path, changes)
+    before = run.configuration()
+    with pointing_at(changes, "dataset"):
+        data = _load(config)
+        run.check_data(data)
+    module = build(graph, config, data)
+    if runs.leads():
+        _say_what_is_left(run.epochs_done(), before, config)
+        run.configure(config)
+    _run(module, data, run)
+
+
+def _say_what_is_left(done: int, before: Config, config: Config) -> None:
+    if config.epochs == done:
+        print_text(f"finished  all {done} epochs are trained: the encoder is only evaluated again")
+    else:
+        print_text(f"resumed   after epoch {done} of {config.epochs}")
+    if config.epochs != before.epochs:
+        print_text(
+            f"schedule  of {config.epochs} epochs in place of {before.epochs}: learning rate and "
+            "teacher momentum go on from where its cosine is now"
+        )
 
 
 def _load(config: Config) -> DataSet:

@@ -103,6 +103,16 @@ def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
     return columns_of(load(spec, root=root, download=download))
 
 
+def absolute(spec: str) -> str:
+    """The same data set, named so that it is found from every folder.
+
+    Raises:
+        RRLError: RRL410 where a `~` stands for no home.
+    """
+    kind, colon, path = spec.partition(":")
+    return f"{kind}:{_path(path).absolute()}" if colon and kind in _FROM_PATH else spec
+
+
 def _path(text: str) -> Path:
     """A path, with the home that a `~` stands for."""
     try:

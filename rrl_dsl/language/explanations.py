@@ -343,8 +343,9 @@ EXPLANATIONS: Final = MappingProxyType(
         "RRL503": _E("A configuration file is not readable YAML."),
         "RRL504": _E("The directory for a run holds something already, or cannot be made."),
         "RRL505": _E(
-            "A run cannot go on: its directory is not one, it has no checkpoint yet, or the recipe "
-            "or a file it reads is no longer what it was."
+            "A run cannot go on, or its encoder cannot be read: its directory is not one, it has "
+            "no checkpoint yet or a damaged one, the recipe, a file that this reads or the data "
+            "are not what they were, or it has trained more epochs than asked for."
         ),
         "RRL506": _E("This machine lacks the device or the precision that was asked for."),
         "RRL507": _E(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning as L
 import torch
@@ -97,6 +97,17 @@ class RelationalModule(L.LightningModule):
         self.centre = self._new_centre() if "centre" in taken else None
         self.patch_centre = self._new_centre() if "patch_centre" in taken else None
         self.probes = None if classes is None else LinearProbes(chosen.width, width, classes)
+
+    @classmethod
+    def load_from_checkpoint(cls, *_: Any, **__: Any) -> NoReturn:
+        """Refuses: a checkpoint has weights, and not the recipe and the loss.
+
+        Raises:
+            RRLError: RRL505.
+        """
+        message = "a checkpoint alone does not say which recipe, loss and images it belongs to"
+        hint = "`rrl_dsl.load_encoder(RUN)` reads the encoder of a run, `--resume RUN` goes on"
+        raise error("RRL505", message, hint=hint)
 
     def forward(self, images: Tensor) -> Tensor:
         """Backbone features (n, width) of float images (n, C, H, W), normalised."""

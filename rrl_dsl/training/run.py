@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 import yaml
+from torch import Tensor
 
+from rrl_dsl.data import registry
+from rrl_dsl.data.dataset import DataSet, Shape
+from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
-from rrl_dsl.graph.recipe import graph_of
+from rrl_dsl.graph.recipe import analyse, graph_of
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import write_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.settings import from_yaml, resolve
+from rrl_dsl.training.run_files import copy_files
+from rrl_dsl.training.settings import Setting, from_yaml, resolve
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
 _ENVIRONMENT: Final = "RRL_DSL_RUN_DIRECTORY"
 """Tells the further processes of a distributed run, which repeat its command, where it writes."""
+_DATA: Final = "data.json"
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run knows of its data without them.
+
+    Attributes:
+        fingerprint: That of `rrl_dsl.data.fingerprint`.
+        shape: (C, H, W) of the images.
+        augmentation: The preset of views that suits them.
+    """
+
+    fingerprint: str
+    shape: Shape
+    augmentation: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +76,11 @@ class RunDirectory:
         return self.path / "config.yaml"
 
     @property
+    def files(self) -> Path:
+        """Copies of the files that the recipe reads."""
+        return self.path / "files"
+
+    @property
     def metrics(self) -> Path:
         """One row an epoch."""
         return self.path / "metrics.csv"
@@ -67,23 +95,112 @@ class RunDirectory:
         """The newest checkpoint."""
         return self.checkpoints / "last.ckpt"
 
-    def describe(self, source: Source, graph: Graph, config: Config) -> None:
-        """Writes down what the run is made from.
+    def describe(self, source: Source, graph: Graph, config: Config, data: DataSet) -> None:
+        """Writes down what the run is made from, with copies of the files that the recipe reads.
 
-        Files that the recipe imports or reads stay where they are: their folder is kept, and their
-        content is a part of the identity.
+        Raises:
+            RRLError: RRL504 where such a file cannot be copied; RRL507.
         """
         write_text(self.recipe, source.text)
-        directory = None if source.directory is None else str(source.directory.resolve())
+        read = analyse(source, config.params).files
+        inside = copy_files(read, source.directory or Path(), self.files)
         form = {
             "identity": graph.identity,
-            "directory": directory,
+            "directory": inside and inside.relative_to(self.path).as_posix(),
             "canonical": json.loads(canonical(graph)),
         }
         write_text(self.canonical, _json(form))
-        write_text(self.config, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        known = RunData(fingerprint(data), data.shape, data.augmentation)
+        write_text(self.path / _DATA, _json(asdict(known)))
+        self.configure(config)
         versions = {"python": platform.python_version(), **dict(_versions())}
         write_text(self.path / "versions.json", _json(versions))
+
+    def configure(self, config: Config) -> None:
+        """Writes the configuration, with whole paths."""
+        values = {
+            **config.model_dump(mode="json"),
+            "dataset": registry.absolute(config.dataset),
+            "data_dir": str(config.data_dir.expanduser().absolute()),
+        }
+        write_text(self.config, yaml.safe_dump(values, sort_keys=False))
+
+    def configuration(self, changes: Sequence[Setting] = ()) -> Config:
+        """The configuration that the run was started with, and what is to be different.
+
+        Raises:
+            RRLError: RRL505 where the directory holds none; as `resolve`.
+        """
+        if not self.config.is_file():
+            message = f"`{self.path}` is not a run: it has no `{self.config.name}`"
+            raise error("RRL505", message, hint="give the directory that `rrl-dsl train` printed")
+        return resolve([*from_yaml(self.config), *changes], {})
+
+    def data(self) -> RunData:
+        """What the run knows of its data.
+
+        Raises:
+            RRLError: RRL505 where that is not written, or is damaged.
+        """
+        path = self.path / _DATA
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return RunData(found["fingerprint"], tuple(found["shape"]), found["augmentation"])
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            message = f"`{path}` cannot be read: {problem}"
+            raise error("RRL505", message, hint="start the run anew") from None
+
+    def check_data(self, data: DataSet) -> None:
+        """Refuses other data than those that the run was started with.
+
+        Raises:
+            RRLError: RRL505.
+        """
+        if fingerprint(data) != self.data().fingerprint:
+            message = f"the data of `{data.name}` are not those that this run was started with"
+            hint = "name the same data with `--dataset`, or start a new run"
+            raise error("RRL505", message, hint=hint)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of the newest checkpoint by their names, on the CPU.
+
+        Raises:
+            RRLError: RRL505 where there is no checkpoint, or it is damaged.
+        """
+        state = self._checkpoint()["state_dict"]
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+    def epochs_done(self) -> int:
+        """How many epochs the newest checkpoint has seen.
+
+        Raises:
+            RRLError: As `weights`.
+        """
+        return int(self._checkpoint()["epoch"]) + 1
+
+    def _checkpoint(self) -> dict[str, Any]:
+        if not self.last.is_file():
+            message = f"`{self.path}` has no checkpoint: it stopped in its first epoch"
+            raise error("RRL505", message, hint="start it anew")
+        try:
+            found: dict[str, Any] = torch.load(
+                self.last, map_location="cpu", weights_only=True, mmap=True
+            )
+            found["state_dict"], found["epoch"]
+        except (
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            KeyError,
+            TypeError,
+            pickle.UnpicklingError,
+        ) as problem:
+            reason = str(problem).partition("\n")[0]
+            message = f"`{self.last}` is no checkpoint that can be read: {reason}"
+            hint = "put a sound checkpoint there, or start the run anew"
+            raise error("RRL505", message, hint=hint) from None
+        return found
 
     def summarise(self, summary: dict[str, Any], page: str) -> None:
         """Writes down what came out."""
@@ -121,24 +238,30 @@ def leads() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" or _ENVIRONMENT not in os.environ
 
 
-def reopen(path: Path) -> tuple[RunDirectory, Graph, Config]:
+def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, Graph, Config]:
     """The directory, recipe and configuration of a run that is to go on.
+
+    Args:
+        path: The directory.
+        changes: Settings that are to be different.
 
     Raises:
         RRLError: RRL505 where it holds no run, or its recipe or a file that this reads is no longer
-            what it was; as `rrl_dsl.graph.recipe.parse` where such a file is gone.
+            what it was, or it has seen more epochs than it is to have; as
+            `rrl_dsl.graph.recipe.parse` where such a file is gone.
     """
     run = RunDirectory(path)
     for needed in (run.recipe, run.canonical, run.config):
         if not needed.is_file():
             hint = "give the directory that `rrl-dsl train` printed"
             raise error("RRL505", f"`{path}` is not a run: it has no `{needed.name}`", hint=hint)
-    if not run.last.is_file():
-        message = f"`{path}` has no checkpoint: it stopped in its first epoch"
-        raise error("RRL505", message, hint="start it anew")
-    config = resolve(from_yaml(run.config), {})
+    done = run.epochs_done()
+    config = run.configuration(changes)
+    if config.epochs < done:
+        message = f"`{path}` has trained {done} epochs, more than {config.epochs}"
+        raise error("RRL505", message, hint=f"give `--epochs` of at least {done}")
     form = json.loads(run.canonical.read_text(encoding="utf-8"))
-    directory = None if form["directory"] is None else Path(form["directory"])
+    directory = None if form["directory"] is None else path / form["directory"]
     source = Source(run.recipe.read_text(encoding="utf-8"), str(run.recipe), directory)
     graph = graph_of(source, config.params)
     if graph.identity != form["identity"]:

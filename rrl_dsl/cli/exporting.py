@@ -1,0 +1,39 @@
+"""`export`: the trained encoder of a run, for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rrl_dsl.cli.output import print_text
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("encoder.pt"),
+    part: Annotated[str, typer.Option(help="backbone, projector or teacher.")] = "backbone",
+) -> None:
+    """Write the weights of a trained encoder as a plain PyTorch state dict.
+
+    `torch.load(FILE, weights_only=True)` reads it. The weights of a backbone have the names that
+    its network gives them, torchvision's or timm's for example; `projector` is the projector alone.
+    In Python, `rrl_dsl.load_encoder(RUN)` gives the network itself, with its input normalisation.
+
+    Examples:
+    - `rrl-dsl export runs/semi_supervised-wmse-digits-1 --out encoder.pt`
+    """
+    import io
+
+    import torch
+
+    from rrl_dsl.language.files import write_bytes
+    from rrl_dsl.training.trained_encoder import weights_of
+
+    weights = weights_of(run, part)
+    content = io.BytesIO()
+    torch.save(weights, content)
+    write_bytes(out, content.getvalue())
+    count = sum(each.numel() for each in weights.values())
+    print_text(f"{out}  {part}, {len(weights)} tensors, {count:,} values")

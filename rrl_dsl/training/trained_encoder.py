@@ -1,0 +1,137 @@
+"""The encoder that a run trained, outside the trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rrl_dsl.data.views import Views
+from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.models.backbones import build_backbone
+from rrl_dsl.models.heads import Projector
+from rrl_dsl.training.run import RunDirectory
+
+EncoderPart = Literal["backbone", "projector", "teacher"]
+
+_PREFIXES: Final[dict[str, str]] = {
+    "backbone": "encoder.backbone.",
+    "projector": "encoder.projector.",
+    "teacher": "teacher.encoder.backbone.",
+}
+"""Part -> what the names of its weights begin with in a checkpoint."""
+
+
+class TrainedEncoder(nn.Module):
+    """From images as they are to features: the normalisation of a run, and its network.
+
+    Attributes:
+        network: From normalised float images (n, C, H, W) to features (n, d).
+        views: Its `plain` normalises the images.
+    """
+
+    def __init__(self, network: nn.Module, views: Views) -> None:
+        """Puts the two together.
+
+        Args:
+            network: The network.
+            views: What the run drew its views with.
+        """
+        super().__init__()
+        self.network = network
+        self.views = views
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of images.
+
+        Args:
+            images: uint8 (n, C, H, W), of the size that the run was trained with.
+
+        Returns:
+            float (n, d).
+
+        Raises:
+            RRLError: RRL402, where the images are not uint8.
+        """
+        if images.dtype != torch.uint8:
+            message = f"images are torch.uint8 (n, C, H, W), and these are {images.dtype}"
+            hint = "give pixels of 0 to 255, or normalised images to `encoder.network`"
+            raise error("RRL402", message, hint=hint)
+        features: Tensor = self.network(self.views.plain(images))
+        return features
+
+
+def load_encoder(run: str | Path, part: EncoderPart = "backbone") -> TrainedEncoder:
+    """The encoder of a run, in evaluation mode on the CPU, with its input normalisation.
+
+    Args:
+        run: The directory of the run.
+        part: `backbone` gives features; `projector` gives the embeddings of the loss, backbone and
+            projector; `teacher` gives the features of the teacher's backbone.
+
+    Raises:
+        RRLError: RRL505, where there is no such run, or it has no checkpoint or no such part;
+            RRL502 as `rrl_dsl.models.backbones.build_backbone`.
+    """
+    prefix = _prefix(part)
+    directory = RunDirectory(Path(run))
+    config, data = directory.configuration(), directory.data()
+    features = _PREFIXES["backbone"] if part == "projector" else prefix
+    backbone = build_backbone(
+        config.backbone,
+        data.shape,
+        patch_size=config.patch_size,
+        options=config.backbone_options,
+    )
+    _take_up(backbone, directory, features)
+    network: nn.Module = backbone
+    if part == "projector":
+        projector = Projector(backbone.width, **config.projector.model_dump())
+        _take_up(projector, directory, prefix)
+        network = nn.Sequential(backbone, projector)
+    views = Views(config.augmentation or data.augmentation, data.shape)
+    return TrainedEncoder(network, views).eval()
+
+
+def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
+    """The weights of a part of a run's model, by the names that its network gives them.
+
+    Args:
+        run: The directory of the run.
+        part: `backbone`, `projector` (that alone) or `teacher` (its backbone).
+
+    Raises:
+        RRLError: RRL505, as `load_encoder`.
+    """
+    found = _own(RunDirectory(Path(run)), _prefix(part))
+    return {name.removeprefix("body."): value.contiguous() for name, value in found.items()}
+
+
+def _prefix(part: str) -> str:
+    if part not in _PREFIXES:
+        hint = did_you_mean(part, list(_PREFIXES)) or f"its parts are {listing(_PREFIXES)}"
+        raise error("RRL505", f"a run has no part `{part}`", hint=hint)
+    return _PREFIXES[part]
+
+
+def _own(run: RunDirectory, prefix: str) -> dict[str, Tensor]:
+    """The weights of the newest checkpoint whose names begin with a prefix, without it."""
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in run.weights().items()
+        if name.startswith(prefix)
+    }
+    if not found and prefix == _PREFIXES["teacher"]:
+        hint = "losses such as `byol` and `dino` train one"
+        raise error("RRL505", f"the model of `{run.path}` has no teacher", hint=hint)
+    return found
+
+
+def _take_up(module: nn.Module, run: RunDirectory, prefix: str) -> None:
+    try:
+        module.load_state_dict(_own(run, prefix))
+    except RuntimeError as problem:
+        message = f"`{run.last}` does not fit the configuration beside it"
+        raise error("RRL505", f"{message}: {str(problem).splitlines()[-1].strip()}") from None
