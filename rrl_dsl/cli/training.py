@@ -20,7 +20,7 @@ from rrl_dsl.cli.recipes import (
     parameters_of,
     source_of,
 )
-from rrl_dsl.language.diagnostics import listing
+from rrl_dsl.language.diagnostics import Diagnostic, listing
 from rrl_dsl.language.span import Source, Span
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ def _load(config: Config) -> DataSet:
 
 
 def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
+    from rrl_dsl.training.evaluation import unmeasured
     from rrl_dsl.training.run import leads
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
@@ -233,6 +234,8 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
         print_text(f"identity  {module.program.identity}")
         watched = "test" if data.val is None else "validation"
         print_text(f"curves    on the {watched} split, {len(data.watched):,} images")
+        if reason := unmeasured(data):
+            print_diagnostic(Diagnostic("RRL509", reason, severity="warning"))
     try:
         outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rrl_dsl.language.diagnostics import error
 
@@ -12,20 +13,43 @@ def effective_rank(z: Tensor) -> Tensor:
     """The exponential of the entropy of the normalised singular values, a scalar.
 
     Roy and Vetterli (2007), as RankMe (Garrido et al. 2023) uses it; centred first, so that a
-    constant embedding has rank 0 and not 1. Between 0 and the width; NaN where an embedding is
-    not finite.
+    constant embedding has rank 0 and not 1. Singular values that rounding to the dtype of `z` may
+    have made are 0. It does not see how short the differences are beside the embeddings: see
+    `spread`.
 
     Args:
         z: Embeddings (n, d).
+
+    Returns:
+        From 0 to min(d, n - 1); NaN where an embedding is not finite.
     """
-    centred = z.detach().double()
-    centred = centred - centred.mean(dim=0)
-    finite = torch.isfinite(centred).all()
-    values = torch.linalg.svdvals(centred.nan_to_num())
-    largest = values.max()
+    exact = z.detach().double()
+    finite = torch.isfinite(exact).all()
+    exact = exact.nan_to_num()
+    values = torch.linalg.svdvals(exact - exact.mean(dim=0))
+    # noise of one rounding in each entry has singular values up to about this
+    rows, width = z.shape
+    rounding = torch.finfo(z.dtype).eps * exact.square().mean().sqrt()
+    values = values.where(values > 2 * rounding * (rows**0.5 + width**0.5), 0.0)
     shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
     rank = torch.exp(-torch.special.xlogy(shares, shares).sum())
-    return rank.masked_fill(largest <= 1e-12, 0.0).masked_fill(~finite, torch.nan)
+    return rank.where(values.max() > 0, 0.0).masked_fill(~finite, torch.nan)
+
+
+def spread(z: Tensor) -> Tensor:
+    """How far unit embeddings lie apart, a scalar: their standard deviation times sqrt(d).
+
+    Chen and He (2021, section 4.1) watch it for collapse. The mean cosine of the embeddings is
+    1 - spread^2.
+
+    Args:
+        z: Embeddings (n, d).
+
+    Returns:
+        From 0, where all have one direction, to 1; NaN where an embedding is not finite.
+    """
+    unit = F.normalize(z.detach().double())
+    return unit.var(dim=0, correction=0).sum().sqrt()
 
 
 def collapsed(z: Tensor, consequence: str, hint: str) -> Exception:

@@ -84,14 +84,16 @@ class Sample:
         Args:
             title: The picture's title.
             recipe: The recipe's text.
-            by: The label field that the rows are grouped by.
+            by: The label field that the rows are grouped by; one group where the data set has none
+                of that name.
         """
+        known = by in self.columns.class_names
         if self.paths_over is not None:
             title += f", paths over {self.paths_over:,} samples"
         return GraphSample(
             weights=self.weights.astype(np.float64),
-            group=self.rows.label(by),
-            group_names=self.columns.class_names[by],
+            group=self.rows.label(by) if known else np.full(len(self.rows), -1),
+            group_names=self.columns.class_names.get(by, ()),
             view=self.rows.view,
             title=title,
             recipe=recipe,

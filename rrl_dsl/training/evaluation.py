@@ -40,11 +40,29 @@ class Accuracies:
     neighbours: float
 
 
+def unmeasured(dataset: DataSet) -> str | None:
+    """Why no accuracy can be told of a data set, or None where one can.
+
+    Probes learn from known labels of the training split, and are judged by those of the test split.
+    """
+    train, test = (has_known_labels(split) for split in (dataset.train, dataset.test))
+    if train and test:
+        return None
+    where = " in the training split" if test else " in the test split" if train else ""
+    return f"no `label` is known{where}, so there are no accuracies"
+
+
+def has_known_labels(split: Split) -> bool:
+    """Whether probes can learn from a split, or be judged by it."""
+    return "label" in split.labels and bool((split.labels["label"] >= 0).any())
+
+
 def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accuracies:
     """How well the finest label can be read off some features.
 
     Args:
-        dataset: The samples; those of unknown label are left out.
+        dataset: The samples; those of unknown label are left out, and some of both splits are
+            known.
         encode: From a batch to its features.
         batch_size: Samples encoded at a time.
     """

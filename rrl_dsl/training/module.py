@@ -35,6 +35,7 @@ from rrl_dsl.training.parts import parts_of
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.relations import SPACES, Relations, compared
 from rrl_dsl.training.statistics import edge_statistics
+from rrl_dsl.training.watching import Watching
 
 
 class RelationalModule(L.LightningModule):
@@ -97,6 +98,7 @@ class RelationalModule(L.LightningModule):
         self.centre = self._new_centre() if "centre" in taken else None
         self.patch_centre = self._new_centre() if "patch_centre" in taken else None
         self.probes = None if classes is None else LinearProbes(chosen.width, width, classes)
+        self.watching = Watching()
 
     @classmethod
     def load_from_checkpoint(cls, *_: Any, **__: Any) -> NoReturn:
@@ -126,7 +128,8 @@ class RelationalModule(L.LightningModule):
             whole = self.program.requires.views
             label = batch.labels["label"].repeat(whole)
             seen: Outputs = {name: each[: len(label)] for name, each in outputs.items()}
-            loss = loss + self.probes.loss(seen, label)
+            known = self._gathered((label >= 0).sum()[None], 1).float().mean()
+            loss = loss + self.probes.loss(seen, label, known)
         return {"loss": loss, "relations": relations, "skipped": skipped}
 
     def on_after_backward(self) -> None:
@@ -145,15 +148,16 @@ class RelationalModule(L.LightningModule):
         follow(self.teacher.encoder, self.encoder, momentum)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Shows the probes samples that are not trained on."""
+        """Watches samples that are not trained on."""
+        outputs = self.encoder.heads(self(self.views.plain(batch.images)))
+        self.watching.see(outputs)
         if self.probes is not None:
-            outputs = self.encoder.heads(self(self.views.plain(batch.images)))
-            self.probes.watch(outputs, batch.labels["label"])
+            self.watching.judge(outputs, batch.labels["label"], self.probes)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the probes' accuracies, their gap and the effective ranks."""
-        if self.probes is not None:
-            self.log_dict(self.probes.figures(), sync_dist=True)
+        """Logs what was watched: see `rrl_dsl.training.watching.Watching.figures`."""
+        figures = self.watching.figures(lambda own: self._gathered(own, len(own)))
+        self.log_dict(figures)
 
     def on_train_epoch_end(self) -> None:
         """Stops a run whose loss is no number, before a checkpoint is made of it.

@@ -8,14 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rrl_dsl.losses.collapse import effective_rank
 from rrl_dsl.losses.outputs import Output
 from rrl_dsl.models.encoder import Outputs
 
 WATCHED: Final[dict[str, Output]] = {"backbone": "backbone", "projector": "projection"}
 """Probe -> the output that it reads."""
-
-_RANK_ROWS: Final = 2048  # enough rows to tell a rank, few enough for a decomposition every epoch
 
 
 class LinearProbes(nn.Module):
@@ -36,40 +33,22 @@ class LinearProbes(nn.Module):
                 "projector": nn.Linear(embedding_width, classes),
             }
         )
-        self._seen: list[dict[str, Tensor]] = []
 
-    def loss(self, outputs: Outputs, label: Tensor) -> Tensor:
-        """The sum of both cross-entropies, a scalar.
+    def forward(self, outputs: Outputs) -> dict[str, Tensor]:
+        """The scores of each class (n, classes), by probe; no gradient reaches the outputs."""
+        return {name: probe(outputs[WATCHED[name]].detach()) for name, probe in self.probes.items()}
+
+    def loss(self, outputs: Outputs, label: Tensor, known: Tensor) -> Tensor:
+        """The sum of both probes' mean cross-entropies, a scalar.
 
         Args:
             outputs: `backbone` and `projection` of the rows.
             label: int64 (n,), -1 where unknown; such rows teach nothing.
+            known: How many rows are known, of which the mean is taken: on one of several ranks,
+                their mean number, so that every known row of the whole batch counts alike.
         """
         losses = [
-            # a batch without one known label has no mean
-            F.cross_entropy(
-                probe(outputs[WATCHED[name]].detach()), label, ignore_index=-1, reduction="sum"
-            )
-            / (label >= 0).sum().clamp(min=1)
-            for name, probe in self.probes.items()
+            F.cross_entropy(scores, label, ignore_index=-1, reduction="sum")
+            for scores in self(outputs).values()
         ]
-        return torch.stack(losses).sum()
-
-    def watch(self, outputs: Outputs, label: Tensor) -> None:
-        """Keeps what the probes make of samples that are not trained on."""
-        seen: dict[str, Tensor] = {}
-        for name, probe in self.probes.items():
-            seen[name] = outputs[WATCHED[name]]
-            seen[f"right/{name}"] = probe(seen[name]).argmax(dim=1) == label
-        self._seen.append(seen)
-
-    def figures(self) -> dict[str, Tensor]:
-        """Accuracies, their gap and the effective ranks of what was watched, which is forgotten."""
-        whole = {name: torch.cat([part[name] for part in self._seen]) for name in self._seen[0]}
-        self._seen.clear()
-        found: dict[str, Tensor] = {}
-        for name in self.probes:
-            found[f"probe/{name}"] = whole[f"right/{name}"].float().mean()
-            found[f"rank/{name}"] = effective_rank(whole[name][:_RANK_ROWS]).float()
-        found["probe/gap"] = found["probe/backbone"] - found["probe/projector"]
-        return found
+        return torch.stack(losses).sum() / known.clamp(min=torch.finfo(torch.float32).tiny)

@@ -24,10 +24,13 @@ _ROWS: Final = {
 _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05
 _RANK_SHARE: Final = 0.05
+_SPREAD: Final = 0.25  # a mean cosine of 0.94
 
 
 def table(outcome: Outcome) -> Table:
-    """Test accuracies by kind of features, in per cent."""
+    """Test accuracies by kind of features, in per cent, or why there are none."""
+    if outcome.unmeasured:
+        return Table(outcome.unmeasured, box=None, pad_edge=False)
     shown = Table(box=None, pad_edge=False, title="test accuracy, %", title_justify="left")
     shown.add_column("features")
     for heading in _headings():
@@ -42,13 +45,17 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     """What a reader of the table should know: false edges, few edges, collapse."""
     figures = outcome.figures
     found: list[str] = []
-    rank, width = figures["rank/projector"], config.projector.out
-    ranks = f"the embeddings' effective rank is {rank:.1f} of {width}"
+    rank, apart = figures["rank/projector"], figures["spread/projector"]
+    largest = outcome.largest_rank
+    ranks = f"the embeddings' effective rank is {rank:.1f} of {largest}"
     false = fmean(row.get("edges/false", 0.0) for row in outcome.history)
     if false > _FALSE_SHARE:
         found.append(f"{false:.0%} of the edges are false, added by the recipe's noise; {ranks}")
-    elif rank < max(2.0, _RANK_SHARE * width):
+    elif rank < max(min(2.0, largest / 2), _RANK_SHARE * largest):
         found.append(f"{ranks}: they are close to collapse")
+    elif apart < _SPREAD and largest:
+        cosine = f"the embeddings' mean cosine is {1 - apart**2:.2f}"
+        found.append(f"{cosine}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
     if program.requires.labels and beyond < _BEYOND_VIEWS:
         meet = "; `--set sampler.name=relation` draws related samples together"
@@ -81,13 +88,7 @@ def page(
         "",
         f"Identity `{program.identity}`.",
         "",
-        "Test accuracy, %:",
-        "",
-        f"| features | {' | '.join(_headings())} |",
-        f"|---|{'--:|' * len(_headings())}",
-        *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(outcome)),
-        "",
-        f"The probe with {PER_CLASS} labels a class is the mean of {DRAWS} draws.",
+        *_accuracy_lines(outcome),
         *(f"\n**Warning.** {warning.message}." for warning in warnings),
         "",
         "![the graph of a batch](graph.png)",
@@ -96,6 +97,20 @@ def page(
         "",
     ]
     return "\n".join(lines)
+
+
+def _accuracy_lines(outcome: Outcome) -> list[str]:
+    if outcome.unmeasured:
+        return [f"{outcome.unmeasured[0].upper()}{outcome.unmeasured[1:]}."]
+    return [
+        "Test accuracy, %:",
+        "",
+        f"| features | {' | '.join(_headings())} |",
+        f"|---|{'--:|' * len(_headings())}",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(outcome)),
+        "",
+        f"The probe with {PER_CLASS} labels a class is the mean of {DRAWS} draws.",
+    ]
 
 
 def _headings() -> list[str]:

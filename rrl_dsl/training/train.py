@@ -32,13 +32,21 @@ from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import checks
 from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels
+from rrl_dsl.training.evaluation import (
+    Accuracies,
+    Encode,
+    evaluate,
+    has_known_labels,
+    pixels,
+    unmeasured,
+)
 from rrl_dsl.training.history import History
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.settings import Setting, pointing_at
+from rrl_dsl.training.watching import RANK_ROWS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -52,12 +60,17 @@ class Outcome:
             `teacher`, its backbone, where there is one.
         figures: The last epoch's metrics.
         seconds: How long fitting took.
+        history: The metrics of every epoch.
+        largest_rank: What the effective rank of the embeddings can be at most.
+        unmeasured: Why there are no accuracies, where there are none.
     """
 
     accuracies: Mapping[str, Accuracies]
     figures: Mapping[str, float]
     seconds: float
     history: list[dict[str, float]] = field(default_factory=list)
+    largest_rank: int = 0
+    unmeasured: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -110,7 +123,8 @@ def build(
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
-    classes = len(dataset.class_names["label"])
+    probed = has_known_labels(dataset.train)
+    classes = len(dataset.class_names["label"]) if probed else None
     with pointing_at(settings, "loss", "backbone", "local_views"):
         module = RelationalModule(
             config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
@@ -154,8 +168,15 @@ def train(
     if not trainer.is_global_zero:
         return None
     figures = history.rows[-1]
-    accuracies = _accuracies(module, config, dataset)
-    return Outcome(accuracies, figures, figures["seconds"], history.rows)
+    reason = unmeasured(dataset)
+    return Outcome(
+        {} if reason else _accuracies(module, config, dataset),
+        figures,
+        figures["seconds"],
+        history.rows,
+        largest_rank=min(module.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1),
+        unmeasured=reason,
+    )
 
 
 def precision_of(config: Config) -> Precision:

@@ -19,7 +19,8 @@ def batch(digits):
 def test_probes_learn_and_the_encoder_does_not_learn_from_them(make_module, batch):
     module = make_module()
     outputs = module.encoder(module.views.plain(batch.images))
-    module.probes.loss(outputs, batch.labels["label"]).backward()
+    known = torch.tensor(len(batch))
+    module.probes.loss(outputs, batch.labels["label"], known).backward()
     assert all(weight.grad is None for weight in module.encoder.parameters())
     assert all(weight.grad.abs().sum() > 0 for weight in module.probes.parameters())
 
@@ -28,7 +29,7 @@ def test_samples_of_unknown_label_teach_the_probes_nothing(make_module, batch):
     module = make_module()
     outputs = module.encoder(module.views.plain(batch.images))
     unknown = torch.full_like(batch.labels["label"], -1)
-    assert float(module.probes.loss(outputs, unknown)) == 0
+    assert float(module.probes.loss(outputs, unknown, torch.tensor(0))) == 0
 
 
 def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypatch):

@@ -1,0 +1,154 @@
+"""Data of which not every label is known."""
+
+import dataclasses
+
+import pytest
+import torch
+from rich.console import Console
+
+import rrl_dsl as rrl
+from rrl_dsl.data.dataset import Split
+from rrl_dsl.models.encoder import Outputs
+from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.probes import LinearProbes
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import resolve
+from rrl_dsl.training.summary import table, warnings_of
+from rrl_dsl.training.train import Outcome, build, train
+from rrl_dsl.training.watching import Watching
+
+
+def hidden(split, rows):
+    """A split whose rows from the first to the last are of unknown label."""
+    label = split.labels["label"].clone()
+    label[rows] = -1
+    return dataclasses.replace(split, labels={**split.labels, "label": label})
+
+
+def trained(dataset, path, **settings):
+    loss = rrl.losses.create("simclr")
+    preset = defaults(loss, dataset.shape, dataset.augmentation)
+    config = resolve([], {**preset, "epochs": 1, **settings})
+    (path / "checkpoints").mkdir(parents=True)
+    module = build(rrl.parse("ssl(views=2)"), config, dataset)
+    return module, train(module, dataset, RunDirectory(path), Console(quiet=True))
+
+
+ALL = slice(None)
+LACKING = {
+    "all": (ALL, ALL, "no `label` is known, so"),
+    "test": (slice(0), ALL, "no `label` is known in the test split, so"),
+    "train": (ALL, slice(0), "no `label` is known in the training split, so"),
+}
+
+
+@pytest.mark.parametrize("part", LACKING)
+def test_a_split_without_a_known_label_is_trained_on_and_has_no_accuracies(digits, tmp_path, part):
+    train_rows, test_rows, reason = LACKING[part]
+    dataset = dataclasses.replace(
+        digits, train=hidden(digits.train, train_rows), test=hidden(digits.test, test_rows)
+    )
+    module, outcome = trained(dataset, tmp_path)
+    assert (module.probes is None) == (part != "test")
+    assert outcome.accuracies == {}
+    assert not [name for name in outcome.figures if name.startswith("probe/")]
+    assert outcome.figures["rank/projector"] > 1
+    (column,) = table(outcome).columns
+    assert str(column.header).startswith(reason)
+    for warning in warnings_of(outcome, module.program, module.config):
+        assert "label" not in warning.message
+
+
+def test_unknown_samples_are_left_out_of_every_accuracy(digits, tmp_path):
+    known = torch.arange(len(digits.test)) % 5 < 2
+    fewer = Split(
+        digits.test.images[known],
+        digits.test.sample[known],
+        {name: label[known] for name, label in digits.test.labels.items()},
+        {name: column[known] for name, column in digits.test.fields.items()},
+    )
+    outcomes = []
+    for name, test in (("hidden", hidden(digits.test, ~known)), ("fewer", fewer)):
+        dataset = dataclasses.replace(digits, test=test)
+        outcomes.append(trained(dataset, tmp_path / name)[1])
+    one, other = outcomes
+    for name in ("probe/backbone", "probe/projector", "probe/gap"):
+        assert one.figures[name] == pytest.approx(other.figures[name], abs=1e-6)
+    assert one.accuracies == other.accuracies
+
+
+def watched(labels, guesses):
+    """The figures of two ranks that each saw some samples."""
+    probes = LinearProbes(4, 4, 3)
+    for probe in probes.probes.values():
+        probe.load_state_dict({"weight": torch.eye(3, 4), "bias": torch.zeros(3)})
+    ranks = [Watching(), Watching()]
+    for rank, label, guess in zip(ranks, labels, guesses, strict=True):
+        features = torch.nn.functional.one_hot(torch.tensor(guess), 4).float()
+        outputs: Outputs = {"backbone": features, "projection": features}
+        rank.see(outputs)
+        rank.judge(outputs, torch.tensor(label), probes)
+    given: list[list[torch.Tensor]] = [[], []]
+    for rank, kept in zip(ranks, given, strict=True):
+        seen = list(rank._outputs), list(rank._right)
+        rank.figures(lambda own, kept=kept: kept.append(own) or own)
+        rank._outputs, rank._right = (list(each) for each in seen)
+    both = iter([torch.cat(pair) for pair in zip(*given, strict=True)])
+    return ranks[0].figures(lambda _: next(both))
+
+
+def test_each_known_sample_counts_alike_whichever_rank_saw_it():
+    figures = watched([[0, -1, -1, -1], [0, 1, 2, -1]], [[0, 0, 0, 0], [0, 1, 1, 1]])
+    assert float(figures["probe/backbone"]) == pytest.approx(3 / 4)
+    # a rank that has no known sample at all
+    figures = watched([[-1, -1], [0, 1]], [[0, 0], [0, 0]])
+    assert float(figures["probe/backbone"]) == pytest.approx(1 / 2)
+
+
+def test_the_probes_of_two_ranks_learn_from_each_known_row_alike(make_module):
+    probes = make_module().probes
+    outputs: Outputs = {"backbone": torch.randn(8, 128), "projection": torch.randn(8, 32)}
+    label = torch.tensor([0, 1, 2, -1, 3, -1, -1, -1])
+    whole = probes.loss(outputs, label, torch.tensor(4.0))
+    halves = [
+        probes.loss({name: each[rows] for name, each in outputs.items()}, label[rows], known)
+        for rows in (slice(4), slice(4, 8))
+        for known in [torch.tensor(2.0)]  # 3 on one rank and 1 on the other
+    ]
+    # the gradients of ranks are averaged
+    torch.testing.assert_close(whole, torch.stack(halves).mean())
+
+
+def test_a_data_set_without_a_column_label_is_trained_on(digits, tmp_path):
+    def without(split):
+        return dataclasses.replace(split, labels={"coarse": split.labels["coarse"]})
+
+    dataset = dataclasses.replace(
+        digits,
+        train=without(digits.train),
+        test=without(digits.test),
+        class_names={"coarse": digits.class_names["coarse"]},
+    )
+    _, outcome = trained(dataset, tmp_path)
+    assert outcome.accuracies == {}
+    assert outcome.unmeasured is not None
+
+
+@pytest.mark.parametrize(
+    ("rank", "apart", "largest", "collapsed"),
+    [
+        (28.8, 0.14, 32, True),  # all rows pulled together: a mean cosine of .98
+        (28.8, 0.9, 32, False),
+        (60.0, 0.9, 99, False),  # 100 rows of width 2,048
+        (3.0, 0.9, 99, True),
+        (9.5, 0.9, 11, False),
+        (2.0, 0.9, 2, False),
+        (0.0, 0.0, 0, False),  # of a single row nothing can be told
+    ],
+)
+def test_collapse_is_told_by_rank_and_by_spread(make_module, rank, apart, largest, collapsed):
+    module = make_module("ssl(views=2)")
+    figures = {"rank/projector": rank, "spread/projector": apart, "edges/beyond_views": 0.0}
+    outcome = Outcome({}, figures, 1.0, [figures], largest_rank=largest)
+    found = warnings_of(outcome, module.program, module.config)
+    assert [each.message.endswith("close to collapse") for each in found] == [True] * collapsed
