@@ -23,7 +23,8 @@ class Teacher(nn.Module):
     """A copy of an encoder that follows it slowly and has no gradients (Tarvainen, Valpola 2017).
 
     Batch norms use the statistics of the batch and keep running ones of their own, as in BYOL and
-    DINO.
+    DINO. Whatever else differs in training is left out: the published teachers drop no unit and no
+    path, so that their targets are the same whenever they are computed.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -34,6 +35,16 @@ class Teacher(nn.Module):
         """
         super().__init__()
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Puts what keeps running statistics into training mode, and nothing else."""
+        super().train(False)
+        for module in self.modules():
+            if any("running" in name for name, _ in module.named_buffers(recurse=False)):
+                module.training = mode
+        self.training = mode
+        return self
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Outputs:
