@@ -267,7 +267,7 @@ def _accuracies(
     )
     encoder = module.encoder
     encoders: dict[str, Encode] = {
-        "pixels": pixels,
+        "pixels": lambda batch: pixels(batch).to(module.device),  # where its probe is fitted
         "untrained": _encoder(module, untrained.eval().to(module.device)),
         "backbone": _encoder(module, encoder.backbone),
         "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
