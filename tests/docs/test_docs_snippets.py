@@ -93,6 +93,16 @@ def test_the_page_of_loops_runs_from_top_to_bottom():
     assert scope["value"].isfinite()
 
 
+def test_the_page_of_datasets_runs_from_top_to_bottom(run):
+    for _, language, text in after("## One NumPy archive", "docs/datasets.md"):
+        if language == "python":
+            exec(compile(text, "docs/datasets.md", "exec"), {})
+        else:
+            for line in text.splitlines():
+                code, printed = run(line)
+                assert code == 0, printed
+
+
 def test_the_commands_of_the_readme_name_what_is_there():
     install, test = (line for line in blocks("README.md", "sh")[:2])
     recipe = re.search(r"recipes/\w+\.rrl", install)
