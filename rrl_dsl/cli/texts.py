@@ -133,9 +133,10 @@ def _format_file(file: str | Source, *, check: bool, diff: bool) -> bool:
     """
     from rrl_dsl.language.files import write_text
     from rrl_dsl.language.format import format_text
+    from rrl_dsl.language.line_edits import with_ends_kept
 
     source = _source_of(file)
-    formatted = format_text(source)
+    formatted = with_ends_kept(source.text, format_text(source))
     path = None if isinstance(file, Source) or file == _STDIN else Path(file)
     # a byte order mark is not a part of the text, and not of the style either
     written = source.text if path is None else path.read_bytes().decode("utf-8")

@@ -24,6 +24,8 @@ from rrl_dsl.language.diagnostics import Diagnostic, listing
 from rrl_dsl.language.span import Source, Span
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from rrl_dsl.backends.program import Program
     from rrl_dsl.data.dataset import DataSet
     from rrl_dsl.training.config import Config
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
-_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download"}
-"""What may differ where a run goes on: how long, and where its data lie."""
+_KEYS: Final = {"--eval": "evaluate"}
+"""Flags that have not the name of their setting."""
+_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--eval"}
+"""What may differ where a run goes on: how long, where its data lie, what is told at the end."""
 
 
 def train(
@@ -69,6 +73,10 @@ def train(
     ] = None,
     data_dir: DataDirectory = None,
     download: Download = False,
+    evaluate: Annotated[
+        bool | None,
+        typer.Option("--eval/--no-eval", help="Fit the final probes.", show_default="--eval"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's directory.", show_default="runs/NAME-1")
     ] = None,
@@ -96,6 +104,7 @@ def train(
         "--draws": draws,
         "--data-dir": str(data_dir) if data_dir else None,
         "--download": download or None,
+        "--eval": evaluate,
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
     if resume is not None:
@@ -121,7 +130,7 @@ def _settings(
     settings = from_yaml(config) if config else []
     settings += [from_assignment(text) for text in assignments or []]
     settings += [
-        from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
+        from_flag(flag, (_KEYS.get(flag, flag.removeprefix("--").replace("-", "_")),), value)
         for flag, value in flags.items()
     ]
     settings += [
@@ -225,6 +234,7 @@ def _load(config: Config) -> DataSet:
 
 def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.evaluation import unmeasured
+    from rrl_dsl.training.facts import facts_of
     from rrl_dsl.training.run import leads
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
@@ -246,7 +256,8 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
         return
     warnings = warnings_of(outcome, module.program, module.config)
     _draw_curves(outcome, run)
-    run.summarise(outcome.to_dict(), page(run, module.program, module.config, outcome, warnings))
+    facts = facts_of(module, data)
+    run.summarise({**outcome.to_dict(), **facts.to_dict()}, page(run, facts, outcome, warnings))
     output().print()
     output().print(table(outcome))
     for warning in warnings:
@@ -260,7 +271,7 @@ def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirecto
     from rrl_dsl.cli.compiling import picture_of
     from rrl_dsl.data.dataset import columns_of
     from rrl_dsl.report.tree import tree_of
-    from rrl_dsl.show.figure import draw, save
+    from rrl_dsl.show.figure import draw
 
     def pixels(places: Any) -> Any:
         images = data.train.images[torch.from_numpy(places)]
@@ -268,11 +279,21 @@ def _draw_graph(source: Source, program: Program, data: DataSet, run: RunDirecto
 
     columns, seed = columns_of(data), program.seed
     sample = picture_of(source, program.graph, columns, _PICTURE_SAMPLES, seed=seed, pixels=pixels)
-    save(draw(sample, tree_of(program.graph)), run.path / "graph.png")
+    _show(draw(sample, tree_of(program.graph)), "graph", run)
 
 
 def _draw_curves(outcome: Outcome, run: RunDirectory) -> None:
     from rrl_dsl.show.curves import draw_curves
+
+    _show(draw_curves(outcome.history), "curves", run)
+
+
+def _show(figure: Figure, name: str, run: RunDirectory) -> None:
+    """Puts a picture into the directory of a run, and beside its curves in TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
+
     from rrl_dsl.show.figure import save
 
-    save(draw_curves(outcome.history), run.path / "curves.png")
+    save(figure, run.path / f"{name}.png")
+    with SummaryWriter(str(run.tensorboard)) as writer:
+        writer.add_figure(name, figure, close=False)

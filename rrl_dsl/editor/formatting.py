@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import SequenceMatcher
-
 from lsprotocol import types
 
 from rrl_dsl.editor.analysis import Analysis
-from rrl_dsl.language.diagnostics import Edit, RRLError
+from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.format import format_text
+from rrl_dsl.language.line_edits import line_edits
 from rrl_dsl.language.span import LINE_END, Source, Span
 from rrl_dsl.language.spelling import span_of
 
@@ -60,32 +59,3 @@ def _whole(source: Source, span: Span) -> Span:
     """A span from the start of its first line to the end of its last."""
     first, last = (source.position(each)[0] for each in span)
     return Span(source.line_start(first), source.line_start(last) + len(source.line(last)))
-
-
-def line_edits(before: str, after: str) -> list[Edit]:
-    """The lines to change so that a text becomes another, whose line ends are LF.
-
-    Args:
-        before: The text.
-        after: What it shall be, but for the ends of its lines.
-    """
-    ends = list(LINE_END.finditer(before))
-    end = ends[0][0] if ends else "\n"
-    starts = [0, *(each.end() for each in ends)]
-    stops = [*(each.start() for each in ends), len(before)]
-    old = [before[start:stop] for start, stop in zip(starts, stops, strict=True)]
-    new = after.split("\n")
-    edits: list[Edit] = []
-    for kind, first, last, low, high in SequenceMatcher(None, old, new).get_opcodes():
-        text = end.join(new[low:high])
-        if kind == "replace":
-            edits.append(Edit(Span(starts[first], stops[last - 1]), text))
-        elif kind == "insert":
-            at_end = first == len(old)
-            place = len(before) if at_end else starts[first]
-            edits.append(Edit(Span(place, place), end + text if at_end else text + end))
-        elif kind == "delete":
-            at_end = last == len(old)
-            stop = len(before) if at_end else starts[last]
-            edits.append(Edit(Span(stops[first - 1] if at_end else starts[first], stop), ""))
-    return edits

@@ -15,6 +15,8 @@ from rrl_dsl.language.diagnostics import error, nearest
 def write_bytes(path: Path, content: bytes) -> None:
     """Puts a file in place at once, over what stood there, whose permissions it keeps.
 
+    A file that has several names, hard links, is written in place, so that all of them stay its.
+
     Raises:
         RRLError: RRL507 where it cannot be written.
     """
@@ -22,6 +24,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     # In the same folder, since only within one file system is a rename atomic.
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
+        if target.exists() and target.stat().st_nlink > 1:
+            target.write_bytes(content)
+            return
         draft.write_bytes(content)
         if target.exists():
             draft.chmod(stat.S_IMODE(target.stat().st_mode))

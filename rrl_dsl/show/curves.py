@@ -28,7 +28,7 @@ class _Panel(NamedTuple):
 
 _PANELS = (
     _Panel("Loss", {"loss": ""}),
-    _Panel("Online accuracy", {"probe/backbone": "backbone", "probe/projector": "projector"}, True),
+    _Panel("Online probes", {"probe/backbone": "backbone", "probe/projector": "projector"}, True),
     _Panel("Effective rank", {"rank/backbone": "backbone", "rank/projector": "projector"}),
     _Panel("Edges per row", {"edges/per_row": ""}),
     _Panel("False edges, of all edges", {"edges/false": ""}, True),
@@ -40,9 +40,10 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
     Args:
         history: A row for each measurement, in order. `epoch` is its place on the x axis (its
-            number in `history` where missing); `loss`, `probe/backbone`, `probe/projector` (from
-            0 to 1), `rank/backbone`, `rank/projector`, `edges/per_row` and `edges/false` (a share
-            from 0 to 1) are drawn; other keys are left alone. A row may lack any of them.
+            number in `history`, from 1, where missing); `loss`, `probe/backbone`,
+            `probe/projector` (from 0 to 1), `rank/backbone`, `rank/projector`, `edges/per_row`
+            and `edges/false` (a share from 0 to 1) are drawn; other keys are left alone. A row may
+            lack any of them.
 
     Returns:
         A figure with a panel for what was measured, or that says that nothing was; see
@@ -69,7 +70,9 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]]) -> None:
     for (key, name), colour in zip(panel.curves.items(), (INK, ACCENT), strict=False):
         points = [
-            (row.get("epoch", number), row[key]) for number, row in enumerate(history) if key in row
+            (row.get("epoch", number), row[key])
+            for number, row in enumerate(history, 1)
+            if key in row
         ]
         if points:
             marker = "o" if len(points) <= _FEW_POINTS else ""
@@ -89,5 +92,10 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
     if len(panel.curves) > 1:
         # On the line of the title, where no curve can run through it.
         axes.legend(
-            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.3, handlelength=1.2
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            ncols=2,
+            borderaxespad=0.3,
+            handlelength=1.0,
+            columnspacing=1.2,
         )

@@ -214,6 +214,9 @@ class Config(Section):
         "whole batch.",
     )
     sampler: Sampler = Sampler()
+    evaluate: bool = Field(
+        default=True, description="Whether probes are fitted on frozen features at the end."
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Of weights, order and views.")
     draws: int | None = Field(
         default=None,

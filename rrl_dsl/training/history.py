@@ -1,4 +1,4 @@
-"""The metrics of a run, one row an epoch, written whole and atomically after each."""
+"""The metrics of a run, one row an epoch from 1 on, written whole and atomically after each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import csv
 import io
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from rrl_dsl.language.files import write_text
+
+_OF_A_STEP: Final = ("step/", "lr-")
+"""What the names of metrics of a single step begin with; the loggers alone have these."""
 
 
 class History(Callback):
@@ -33,8 +36,12 @@ class History(Callback):
         now = time.monotonic()
         self._seconds += now - self._started
         self._started = now
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {"epoch": float(trainer.current_epoch), "seconds": round(self._seconds, 2)}
+        figures = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.startswith(_OF_A_STEP)
+        }
+        row = {"epoch": float(trainer.current_epoch + 1), "seconds": round(self._seconds, 2)}
         self.rows.append({**row, **dict(sorted(figures.items()))})
         if trainer.is_global_zero:
             self._write()

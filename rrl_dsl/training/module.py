@@ -122,6 +122,7 @@ class RelationalModule(L.LightningModule):
         relations = self._relations(batch, outputs)
         loss = self._value(relations)
         self._remember(relations)
+        self.log("step/loss", loss, on_step=True, on_epoch=False)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         skipped = relations.skipped(self.loss) if batch_idx == 0 else {}
         if self.probes is not None:
@@ -167,7 +168,7 @@ class RelationalModule(L.LightningModule):
         """
         loss = float(self.trainer.callback_metrics.get("loss", torch.zeros(())))
         if not math.isfinite(loss):
-            message = f"the loss became {loss} in epoch {self.current_epoch}"
+            message = f"the loss became {loss} in epoch {self.current_epoch + 1}"
             hint = "lower `optimiser.lr`, or raise the loss's temperature"
             raise error("RRL508", message, hint=hint)
 

@@ -79,5 +79,9 @@ class LiveProgress(Callback):
 
 
 def _figures(metrics: Mapping[str, Tensor]) -> str:
-    shown = (("loss", "loss"), ("backbone", "probe/backbone"), ("projector", "probe/projector"))
+    shown = (
+        ("loss", "loss"),
+        ("online probes: backbone", "probe/backbone"),
+        ("projector", "probe/projector"),
+    )
     return "  ".join(f"{label} {float(metrics[key]):.3f}" for label, key in shown if key in metrics)

@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.run_files import copy_files
 from rrl_dsl.training.settings import Setting, from_yaml, resolve
+from rrl_dsl.training.yaml_values import Dumper
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
 _ENVIRONMENT: Final = "RRL_DSL_RUN_DIRECTORY"
@@ -91,6 +92,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard shows."""
+        return self.path / "tensorboard"
+
+    @property
     def last(self) -> Path:
         """The newest checkpoint."""
         return self.checkpoints / "last.ckpt"
@@ -113,8 +119,7 @@ class RunDirectory:
         known = RunData(fingerprint(data), data.shape, data.augmentation)
         write_text(self.path / _DATA, _json(asdict(known)))
         self.configure(config)
-        versions = {"python": platform.python_version(), **dict(_versions())}
-        write_text(self.path / "versions.json", _json(versions))
+        write_text(self.path / "versions.json", _json(versions()))
 
     def configure(self, config: Config) -> None:
         """Writes the configuration, with whole paths."""
@@ -123,7 +128,7 @@ class RunDirectory:
             "dataset": registry.absolute(config.dataset),
             "data_dir": str(config.data_dir.expanduser().absolute()),
         }
-        write_text(self.config, yaml.safe_dump(values, sort_keys=False))
+        write_text(self.config, yaml.dump(values, Dumper=Dumper, sort_keys=False))
 
     def configuration(self, changes: Sequence[Setting] = ()) -> Config:
         """The configuration that the run was started with, and what is to be different.
@@ -277,9 +282,10 @@ def _next_free(name: str) -> Path:
     return path
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in _VERSIONS_OF:
-        yield package, version(package)
+def versions() -> dict[str, str]:
+    """The versions of Python and of what numbers depend on."""
+    found = {package: version(package) for package in _VERSIONS_OF}
+    return {"python": platform.python_version(), **found}
 
 
 def _json(value: Any) -> str:

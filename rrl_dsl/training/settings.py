@@ -21,6 +21,7 @@ from rrl_dsl.language.yaml_faults import not_yaml
 from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
+from rrl_dsl.training.yaml_values import Loader
 
 Place = tuple[str, ...]
 """The path of a key: `("optimiser", "lr")`."""
@@ -77,7 +78,7 @@ def from_yaml(path: Path) -> list[Setting]:
         raise RRLError(Diagnostic("RRL503", message, source=Source("", str(path)))) from None
     try:
         _refuse_aliases(source)
-        root = yaml.compose(source.text, Loader=yaml.SafeLoader)
+        root = yaml.compose(source.text, Loader=Loader)
         settings = list(_settings(root, (), source)) if root is not None else []
     except RecursionError:
         message = "this configuration nests too deeply"
@@ -101,7 +102,7 @@ def from_assignment(text: str) -> Setting:
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
-        read = yaml.safe_load(value)
+        read = yaml.load(value, Loader=Loader)
     except (yaml.YAMLError, RecursionError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
@@ -210,7 +211,7 @@ def _settings(
             yield from _settings(value, inner, source, inner_keys)
         else:
             span = Span(value.start_mark.index, max(value.end_mark.index, key_span.end))
-            read = yaml.SafeLoader("").construct_document(value)
+            read = Loader("").construct_document(value)
             if inner[0] == "params" and isinstance(value, yaml.ScalarNode) and not value.style:
                 read = parameter_value(value.value)
             yield Setting(inner, read, source, inner_keys, span)

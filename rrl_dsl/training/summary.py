@@ -11,6 +11,7 @@ from rrl_dsl.backends.program import Program
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
+from rrl_dsl.training.facts import Facts
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.train import Outcome
 
@@ -31,7 +32,12 @@ def table(outcome: Outcome) -> Table:
     """Test accuracies by kind of features, in per cent, or why there are none."""
     if outcome.unmeasured:
         return Table(outcome.unmeasured, box=None, pad_edge=False)
-    shown = Table(box=None, pad_edge=False, title="test accuracy, %", title_justify="left")
+    shown = Table(
+        box=None,
+        pad_edge=False,
+        title="test accuracy of probes fitted at the end, %",
+        title_justify="left",
+    )
     shown.add_column("features")
     for heading in _headings():
         shown.add_column(heading, justify="right")
@@ -66,30 +72,25 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     return [Diagnostic("RRL509", message, severity="warning") for message in found]
 
 
-def page(
-    run: RunDirectory,
-    program: Program,
-    config: Config,
-    outcome: Outcome,
-    warnings: list[Diagnostic],
-) -> str:
+def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagnostic]) -> str:
     """The summary page of a run, in Markdown."""
-    recipe = run.recipe.read_text(encoding="utf-8").strip()
-    draws = "" if config.draws is None else f", draws {config.draws}"
     lines = [
         f"# {run.path.name}",
         "",
-        f"`{config.loss.name}` on `{config.dataset}`, {config.epochs} epochs in "
-        f"{outcome.seconds:.0f} s, seed {config.seed}{draws}.",
-        "",
         "```",
-        recipe,
+        run.recipe.read_text(encoding="utf-8").strip(),
         "```",
         "",
-        f"Identity `{program.identity}`.",
+        f"As it was trained on, in {outcome.seconds:.0f} s: `{facts.recipe}`.",
+        "",
+        f"Identity `{facts.identity}`.",
         "",
         *_accuracy_lines(outcome),
         *(f"\n**Warning.** {warning.message}." for warning in warnings),
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in facts.lines()),
         "",
         "![the graph of a batch](graph.png)",
         "",
@@ -103,7 +104,7 @@ def _accuracy_lines(outcome: Outcome) -> list[str]:
     if outcome.unmeasured:
         return [f"{outcome.unmeasured[0].upper()}{outcome.unmeasured[1:]}."]
     return [
-        "Test accuracy, %:",
+        "Test accuracy of probes fitted at the end on frozen features, %:",
         "",
         f"| features | {' | '.join(_headings())} |",
         f"|---|{'--:|' * len(_headings())}",

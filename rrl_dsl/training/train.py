@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor, nn
@@ -47,6 +47,9 @@ from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.settings import Setting, pointing_at
 from rrl_dsl.training.watching import RANK_ROWS
+
+_LOGGED_STEPS: Final = 10
+"""TensorBoard has every tenth step: reading a figure waits for the device."""
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -161,6 +164,8 @@ def train(
     trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     checkpoint = run.last if run.last.exists() else None
+    assert trainer.logger is not None
+    trainer.logger.log_hyperparams(config.model_dump(mode="json"))
     try:
         trainer.fit(module, train_loader, watched_loader, ckpt_path=checkpoint)
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
@@ -168,9 +173,9 @@ def train(
     if not trainer.is_global_zero:
         return None
     figures = history.rows[-1]
-    reason = unmeasured(dataset)
+    reason = unmeasured(dataset) if config.evaluate else "the final probes were left out"
     return Outcome(
-        {} if reason else _accuracies(module, config, dataset),
+        {} if reason else _accuracies(module, config, dataset, console),
         figures,
         figures["seconds"],
         history.rows,
@@ -216,11 +221,12 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
         max_epochs=config.epochs,
         callbacks=[
             *callbacks,
+            LearningRateMonitor(logging_interval="step"),
             # the newest alone, over the one before
             ModelCheckpoint(run.checkpoints, run.last.stem, enable_version_counter=False),
         ],
-        logger=TensorBoardLogger(run.path, name="tensorboard", version=""),
-        log_every_n_steps=1,
+        logger=TensorBoardLogger(run.path, name=run.tensorboard.name, version=""),
+        log_every_n_steps=_LOGGED_STEPS,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -255,7 +261,7 @@ def _loaders(
 
 
 def _accuracies(
-    module: RelationalModule, config: Config, dataset: DataSet
+    module: RelationalModule, config: Config, dataset: DataSet, console: Console
 ) -> dict[str, Accuracies]:
     module.eval()
     torch.manual_seed(config.seed)
@@ -274,7 +280,11 @@ def _accuracies(
     }
     if module.teacher is not None:
         encoders["teacher"] = _encoder(module, module.teacher.encoder.backbone)
-    return {name: evaluate(dataset, encode) for name, encode in encoders.items()}
+    found: dict[str, Accuracies] = {}
+    for name, encode in encoders.items():
+        with console.status(f"final probes: {name}, {len(found) + 1} of {len(encoders)}"):
+            found[name] = evaluate(dataset, encode)
+    return found
 
 
 def _encoder(module: RelationalModule, network: nn.Module) -> Encode:

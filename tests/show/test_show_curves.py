@@ -22,7 +22,7 @@ def test_a_panel_for_each_kind_of_measurement() -> None:
     figure = draw_curves([{"epoch": epoch, **FULL} for epoch in range(5)])
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "Loss",
-        "Online accuracy",
+        "Online probes",
         "Effective rank",
         "Edges per row",
         "False edges, of all edges",

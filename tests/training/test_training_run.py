@@ -108,7 +108,7 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.rrl").write_text("# hello\nparam frac = 0.3\nssl() | supervised(frac=frac)\n")
-    words = ["mine.rrl", "--loss", "supcon", "--epochs", "1", "--param", "frac=0.5"]
+    words = ["mine.rrl", "--loss", "supcon", "--epochs", "2", "--param", "frac=0.5"]
     monkeypatch.setattr("sys.argv", ["rrl-dsl", "train", *words, "--set", "probe.lr=0.01"])
     with pytest.raises(SystemExit) as stop:
         start.run()
@@ -125,11 +125,43 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
     assert config["probe"]["lr"] == 0.01
     assert "torch" in json.loads((run / "versions.json").read_text())
     assert "raw pixels" in (run / "summary.md").read_text()
+    assert [row["epoch"] for row in rows_of(run)] == ["1.0", "2.0"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["recipe"] == "ssl() | supervised(frac=0.5)"
+    assert summary["identity"] == graph.identity
+    assert summary["loss"] == "supcon"
+    assert (summary["seed"], summary["draws"]) == (0, None)
+    assert summary["samples"] == {"train": 1437, "test": 360}
+    assert summary["image"] == [1, 8, 8]
+    assert summary["warmup"] == 1.0  # half of the run, of 5 epochs that the preset has
+    assert summary["configuration"]["params"] == {"frac": 0.5}
+    assert "| epochs | 2, the first 1 of them warm-up |" in (run / "summary.md").read_text()
     for picture in ("graph.png", "curves.png"):
         assert (run / picture).read_bytes().startswith(b"\x89PNG")
     assert list((run / "tensorboard").rglob("events*"))
     assert (run / "checkpoints" / "last.ckpt").is_file()
     assert runs.reopen(run)[1] == graph
+
+
+def test_the_final_probes_can_be_left_out(make_module, fit, tmp_path, monkeypatch):
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", None)  # it would fail
+    outcome = fit(make_module(epochs=1, evaluate=False), tmp_path)
+    assert outcome.accuracies == {}
+    assert "left out" in outcome.unmeasured
+    assert "probe/backbone" in outcome.figures
+
+
+def test_tensorboard_has_steps_rates_and_settings(make_module, fit, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit(make_module(epochs=4, evaluate=False), tmp_path)
+    seen = EventAccumulator(str(tmp_path / "tensorboard"))
+    seen.Reload()
+    scalars = seen.Tags()["scalars"]
+    assert {"loss", "step/loss"} <= set(scalars)
+    assert any(name.startswith("lr-") for name in scalars)
+    assert "batch_size" in (tmp_path / "tensorboard" / "hparams.yaml").read_text()
+    assert not {name for name in rows_of(tmp_path)[0] if name.startswith(("lr-", "step/"))}
 
 
 def test_a_run_whose_recipe_was_changed_is_not_resumed(make_module, fit, tmp_path, digits):

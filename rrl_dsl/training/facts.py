@@ -1,0 +1,95 @@
+"""What a run was made of, for its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.graph.text import text_of
+from rrl_dsl.training.module import RelationalModule
+from rrl_dsl.training.run import versions
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run was made of.
+
+    Attributes:
+        recipe: The recipe as it was trained on, in one line, with its parameters put in.
+        identity: That of the recipe.
+        loss: The loss with the options that it was given.
+        configuration: Every setting.
+        samples: How many images each split has.
+        image: (C, H, W) of the images.
+        parameters: How many weights the backbone has.
+        warmup: Epochs of warm-up, which are at most half of a run.
+        versions: Those of Python and of the libraries.
+    """
+
+    recipe: str
+    identity: str
+    loss: str
+    configuration: Mapping[str, Any]
+    samples: Mapping[str, int]
+    image: tuple[int, int, int]
+    parameters: int
+    warmup: float
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; the seeds stand by themselves too."""
+        config = self.configuration
+        return {**asdict(self), "seed": config["seed"], "draws": config["draws"]}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """What each is called on a page, and its text."""
+        config = self.configuration
+        optimiser = config["optimiser"]
+        scaled = " for batches of 256" if optimiser["scale_lr"] else ""
+        return [
+            ("loss", f"`{self.loss}`"),
+            ("dataset", f"`{config['dataset']}`, {_counts(self.samples)}"),
+            ("images", " x ".join(map(str, self.image))),
+            ("backbone", f"`{config['backbone']}`, {self.parameters:,} weights"),
+            ("epochs", f"{config['epochs']}, the first {self.warmup:g} of them warm-up"),
+            ("batch", f"{config['batch_size']} samples"),
+            (
+                "optimizer",
+                f"{optimiser['name']}, learning rate {optimiser['lr']:g}{scaled}, "
+                f"weight decay {optimiser['weight_decay']:g}",
+            ),
+            ("seed", f"{config['seed']}" + _draws(config["draws"])),
+            ("versions", ", ".join(f"{name} {number}" for name, number in self.versions.items())),
+        ]
+
+
+def facts_of(module: RelationalModule, data: DataSet) -> Facts:
+    """What a run with this module on these data is made of; the module has been trained."""
+    config = module.config
+    loss = config.loss
+    options = ", ".join(f"{name}={value}" for name, value in loss.options.items())
+    splits = {"train": data.train, "validation": data.val, "test": data.test}
+    return Facts(
+        recipe=text_of(module.program.graph),
+        identity=module.program.identity,
+        loss=f"{loss.name}({options})" if options else loss.name,
+        configuration=config.model_dump(mode="json"),
+        samples={name: len(split) for name, split in splits.items() if split is not None},
+        image=data.shape,
+        parameters=sum(each.numel() for each in module.encoder.backbone.parameters()),
+        warmup=min(config.optimiser.warmup, config.epochs / 2),
+        versions=versions(),
+    )
+
+
+def _counts(samples: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count:,} to {name}" if name == "train" else f"{count:,} {name}"
+        for name, count in samples.items()
+    )
+
+
+def _draws(draws: int | None) -> str:
+    return "" if draws is None else f", draws {draws}"

@@ -1,0 +1,59 @@
+"""YAML whose values are read as people write them: by the core schema of YAML 1.2.
+
+PyYAML reads YAML 1.1, to which `1e-1` is text, `on` is true, `1:30` is 90, `010` is 8, and a date
+is no text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import yaml
+
+# Tag, pattern and first characters: YAML 1.2.2, section 10.3.2.
+_SCHEMA: Final = (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+)
+
+
+class Loader(yaml.SafeLoader):
+    """Reads values by the core schema."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own annotation)
+
+    def construct_whole(self, node: yaml.ScalarNode) -> int:
+        """A whole number: `010` is ten.
+
+        Raises:
+            yaml.YAMLError: Where it has more digits than Python reads.
+        """
+        text = str(self.construct_scalar(node))
+        try:
+            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        except ValueError:
+            message = "this number has too many digits, or is none"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from None
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes values so that `Loader` reads them."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+
+for _tag, _pattern, _first in _SCHEMA:
+    for _class in (Loader, Dumper):
+        _class.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}",
+            re.compile(f"(?:{_pattern})$"),
+            ["" if each == "\0" else each for each in _first],
+        )
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_whole)

@@ -1,0 +1,56 @@
+"""Values of configurations are read as people write them, and come back as they were written."""
+
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.training.settings import from_assignment, from_yaml
+from rrl_dsl.training.yaml_values import Dumper, Loader
+
+READ = {
+    "1e-1": 0.1,
+    "1e5": 100000.0,
+    "2E-3": 0.002,
+    ".5": 0.5,
+    "5.": 5.0,
+    "+1": 1,
+    "-1": -1,
+    "010": 10,
+    "0x1F": 31,
+    "-.inf": -math.inf,
+    "true": True,
+    "~": None,
+    "1:30": "1:30",
+    "on": "on",
+    "no": "no",
+    "2001-12-14": "2001-12-14",
+    "'1e-1'": "1e-1",
+}
+
+
+@pytest.mark.parametrize(("text", "value"), READ.items())
+def test_values_are_read_as_people_write_them(text, value, tmp_path):
+    (tmp_path / "c.yaml").write_text(f"backbone_options: {{deep: [{text}]}}\n")
+    (setting,) = from_yaml(tmp_path / "c.yaml")
+    assignment = from_assignment(f"backbone_options.deep=[{text}]")
+    for found in (setting.value[0], assignment.value[0]):
+        assert found == value
+        assert type(found) is type(value)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@given(st.dictionaries(st.text(min_size=1), PLAIN | st.lists(PLAIN)))
+def test_what_is_written_is_read_again(values):
+    assert yaml.load(yaml.dump(values, Dumper=Dumper), Loader=Loader) == values
+
+
+def test_a_number_of_too_many_digits_is_named(tmp_path):
+    (tmp_path / "c.yaml").write_text(f"backbone_options: {{width: {'1' * 5000}}}\n")
+    with pytest.raises(RRLError, match=r"RRL503.*too many digits"):
+        from_yaml(tmp_path / "c.yaml")
