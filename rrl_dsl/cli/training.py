@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
-_KEYS: Final = {"--eval": "evaluate"}
-"""Flags that have not the name of their setting."""
 _RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--eval"}
 """What may differ where a run goes on: how long, where its data lie, what is told at the end."""
 
@@ -130,7 +128,7 @@ def _settings(
     settings = from_yaml(config) if config else []
     settings += [from_assignment(text) for text in assignments or []]
     settings += [
-        from_flag(flag, (_KEYS.get(flag, flag.removeprefix("--").replace("-", "_")),), value)
+        from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
         for flag, value in flags.items()
     ]
     settings += [

@@ -214,7 +214,7 @@ class Config(Section):
         "whole batch.",
     )
     sampler: Sampler = Sampler()
-    evaluate: bool = Field(
+    eval: bool = Field(
         default=True, description="Whether probes are fitted on frozen features at the end."
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Of weights, order and views.")

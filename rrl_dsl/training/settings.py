@@ -37,6 +37,7 @@ FLAGS: Final = (
     "draws",
     "data_dir",
     "download",
+    "eval",
 )
 """The settings that have a flag of the same name."""
 

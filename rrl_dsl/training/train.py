@@ -173,7 +173,7 @@ def train(
     if not trainer.is_global_zero:
         return None
     figures = history.rows[-1]
-    reason = unmeasured(dataset) if config.evaluate else "the final probes were left out"
+    reason = unmeasured(dataset) if config.eval else "the final probes were left out"
     return Outcome(
         {} if reason else _accuracies(module, config, dataset, console),
         figures,

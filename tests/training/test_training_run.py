@@ -145,7 +145,7 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
 
 def test_the_final_probes_can_be_left_out(make_module, fit, tmp_path, monkeypatch):
     monkeypatch.setattr("rrl_dsl.training.train.evaluate", None)  # it would fail
-    outcome = fit(make_module(epochs=1, evaluate=False), tmp_path)
+    outcome = fit(make_module(epochs=1, eval=False), tmp_path)
     assert outcome.accuracies == {}
     assert "left out" in outcome.unmeasured
     assert "probe/backbone" in outcome.figures
@@ -154,7 +154,7 @@ def test_the_final_probes_can_be_left_out(make_module, fit, tmp_path, monkeypatc
 def test_tensorboard_has_steps_rates_and_settings(make_module, fit, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    fit(make_module(epochs=4, evaluate=False), tmp_path)
+    fit(make_module(epochs=4, eval=False), tmp_path)
     seen = EventAccumulator(str(tmp_path / "tensorboard"))
     seen.Reload()
     scalars = seen.Tags()["scalars"]
