@@ -24,6 +24,7 @@ VALUES = {
     "draws": ("6", lambda config: config.draws),
     "data_dir": ("there", lambda config: str(config.data_dir)),
     "download": ("true", lambda config: config.download),
+    "eval": ("false", lambda config: config.eval),
     "optimiser": ("adam", lambda config: config.optimiser.name),
     "sampler": ("relation", lambda config: config.sampler.name),
     "params.frac": ("0.5", lambda config: config.params["frac"]),
@@ -39,6 +40,7 @@ def in_yaml(tmp_path, text):
 
 def test_every_flag_that_is_no_setting_is_known_and_every_other_is_one(cli):
     shown = set(re.findall(r"--([a-z][a-z-]*)", cli("train", "--help").out.split("Options")[1]))
+    shown.discard("no-eval")
     assert {each.replace("-", "_") for each in shown - NO_SETTINGS} == set(FLAGS)
     assert set(FLAGS) <= {each.name for each in settings()}
     assert set(FLAGS) <= VALUES.keys()
@@ -70,15 +72,17 @@ def test_the_flag_is_written_down_as_the_setting_is(cli, monkeypatch, key):
     monkeypatch.setattr("rrl_dsl.training.presets.configuration", stop)
     monkeypatch.setattr("rrl_dsl.training.train.load_data", lambda _: Digits)
     text = VALUES[key][0]
-    flag = f"--{key.replace('_', '-')}"
-    cli("train", "-e", "ssl(views=2)", flag, *([] if key == "download" else [text]))
+    flag = {"eval": ["--no-eval"], "download": ["--download"]}.get(
+        key, [f"--{key.replace('_', '-')}", text]
+    )
+    cli("train", "-e", "ssl(views=2)", *flag)
     cli("train", "-e", "ssl(views=2)", "--set", f"{key}={text}")
     assert found[0] == found[1]
     assert found[0] != Config()
 
 
 class Digits:
-    shape, augmentation = (1, 8, 8), "digits"
+    shape, augmentation, notes = (1, 8, 8), "digits", ()
 
 
 def test_a_section_with_a_name_may_be_given_by_it_alone_and_keeps_what_else_it_holds():

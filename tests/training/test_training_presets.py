@@ -111,7 +111,7 @@ def views_of(name):
     found = []
     for view in Views(name, COLOUR).augment:
         by_type = {type(each).__name__: each for each in view}
-        crop, jitter = by_type["RandomResizedCrop"], by_type["ColorJitter"]
+        crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
         blur, solarize = (by_type.get(f"Random{each}") for each in ("GaussianBlur", "Solarize"))
         assert crop.flags["size"] == COLOUR[1:]
         assert crop._param_generator.scale[1] == 1
