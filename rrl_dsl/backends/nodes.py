@@ -99,35 +99,33 @@ class Nodes:
     def number(self, name: str) -> Tensor:
         """The number field of that name, (n,): int64, or float64 with NaN where missing.
 
-        A label may be read as a number; where it is unknown, it is missing.
-
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector.
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector or a label.
         """
-        column = self._any_field(name)
+        column = self._any_field(name, "number")
         if column.ndim != 1:
             message = f"`{name}` is a field of vectors of {column.shape[1]}, and numbers are wanted"
             raise error("RRL417", message, hint="`similarity` and `knn` compare vectors")
-        if name not in self.fields:
-            return column.double().masked_fill(column < 0, torch.nan)
         return column.double() if column.is_floating_point() else column.to(torch.int64)
 
     def vector(self, name: str) -> Tensor:
         """The vector field of that name, float64 (n, d), NaN where missing; numbers have d = 1.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it.
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a label.
         """
-        column = self._any_field(name)
+        column = self._any_field(name, "vector")
         if column.ndim == 1:
             column = self.number(name)[:, None]
         return column.double()
 
-    def _any_field(self, name: str) -> Tensor:
-        column = self.fields.get(name, self.labels.get(name))
-        if column is None:
-            raise _lacking("field", name, [*self.fields, *self.labels])
-        return column
+    def _any_field(self, name: str, kind: str) -> Tensor:
+        if name in self.fields:
+            return self.fields[name]
+        if name in self.labels:
+            message = f"`{name}` is a label, and a {kind} is wanted"
+            raise error("RRL417", message, hint=f"give it as `fields={{'{name}': ...}}`")
+        raise _lacking("field", name, list(self.fields))
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
         """Some of the rows, in the order asked for."""

@@ -2,61 +2,55 @@
 
 | values | column |
 |---|---|
-| text, unless most of it writes numbers or dates | a label: its classes are the texts, sorted |
-| whole numbers | a label, whose classes are the distinct numbers, -1 unknown; and a number |
+| text, unless most of it writes something else | a label: its classes are the texts, sorted |
+| whole numbers, `1.0` among them | a label, whose classes are the distinct numbers; and a number |
 | real numbers | a number, float64 |
-| ISO-8601 dates and times | a number: seconds since 1970, UTC where no zone is given, float64 |
+| dates and times | a number: seconds since 1970, UTC where no zone is given, float64 |
+| durations and times of day | a number: seconds, float64 |
 | truth values | a label of the classes `false` and `true` |
 | several numbers a row | a vector: float32 where the file holds it so, else float64 |
 
-Numbers, dates and times may be written as text. An empty cell and `nan` are missing: -1 in a label,
-NaN in numbers, NaN throughout in a vector of which any part is missing. Of a time, what is finer
-than a microsecond is left out. What is written as a number or a date and read as none, `1,5` or
-`31.12.2021`, is an error.
+Numbers, dates, durations and vectors may be written as text; `rrl_dsl.data.written` says how, and
+`rrl_dsl.data.unknown` which words are missing values. What is missing is -1 in a label, NaN in
+numbers, NaN throughout in a vector of which any part is missing. A negative number is unknown as a
+label, and a number as any other. Whole numbers of which one is written with zeros before it, such
+as `007`, have their texts as classes. Of a date, what is finer than a microsecond is left out. What
+is written as a number or a date and read as none, `1,5` or `31.12.2021`, is an error.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rrl_dsl.data import written
 from rrl_dsl.data.table import Array
+from rrl_dsl.data.unknown import UNKNOWN
+from rrl_dsl.data.written import Kind
 from rrl_dsl.language.faults import HEADER, Faults, Place
 
-_MISSING: Final = frozenset({"", "nan", "NaN"})
-_MARKS: Final = frozenset({"na", "n/a", "null", "none", "-", "?", "."})
-"""What people write for a missing number; it makes no column of numbers a label."""
-_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
-_REAL: Final = re.compile(
-    r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.ASCII | re.IGNORECASE
-)
-_TIME: Final = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
-)
-_FOREIGN: Final = re.compile(
-    r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+"
-    r"|(\d{1,2}([./-])\d{1,2}\5\d{4}|\d{4}([./-])\d{1,2}\6\d{1,2})([ T]\d{1,2}:\d\d(:\d\d)?)?",
-    re.ASCII,
-)
-"""Numbers and dates that are written otherwise than they are read."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64: Final = np.iinfo(np.int64)
+_EXACT: Final = 2**53
+"""Up to this every whole number is a float64."""
 _MICROSECOND: Final = 1e6
 _ONE_MICROSECOND: Final = datetime.resolution
 _NAT: Final = _INT64.min
 _NUMBERS: Final = "iuf"
 """NumPy's kinds of numbers."""
+_WIDER: Final[dict[Kind, Kind]] = {"whole number": "number"}
+_OTHERS: Final[tuple[Kind, ...]] = ("number", "date", "duration", "vector")
+"""What text writes that is no label."""
+_NO_SECONDS: Final = ("Y", "M", "generic")
+"""NumPy's units of durations that are no number of seconds."""
 _LEAVE_EMPTY: Final = "leave the cell of a missing value empty"
 WHAT_IS_READ: Final = "give each row a text, a number, a time or a vector of numbers"
-
-_Kind = Literal["whole number", "number", "date", "text"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +60,19 @@ class Cells:
     Attributes:
         name: What it is called.
         at: Which column of its file it is, from 0.
-        values: n texts, or an array (n,) of truth values, numbers or datetime64, or one of numbers
-            (n, d).
-        missing: bool (n,), what of it is empty.
+        values: n texts, or an array (n,) of truth values, numbers, datetime64 or timedelta64, or
+            one of numbers (n, d).
+        missing: bool (n,), what of it is missing.
+        faults: What is wrong with it so far.
+        words: How often which word stands for a missing value.
     """
 
     name: str
     at: int
     values: Sequence[str] | Array
     missing: NDArray[np.bool_]
+    faults: Faults
+    words: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,63 +84,103 @@ class Column:
         class_names: The names of the classes.
         field: Numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN is
             missing.
+        negative: How many numbers below -1 are unknown as a label.
     """
 
     label: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     field: Array | None = None
+    negative: int = 0
 
 
-def of_text(name: str, at: int, values: Sequence[str]) -> Cells:
-    """A column of text."""
-    return Cells(name, at, values, np.array([each in _MISSING for each in values], dtype=bool))
+def of_text(
+    name: str,
+    at: int,
+    values: Sequence[str],
+    faults: Faults,
+    unknown: frozenset[str] = UNKNOWN,
+) -> Cells:
+    """A column of text; `unknown` are the words for a missing value."""
+    missing = np.array([each.casefold() in unknown for each in values], dtype=bool)
+    words = Counter(values[row] for row in np.flatnonzero(missing).tolist() if values[row])
+    return Cells(name, at, values, missing, faults, words)
 
 
-def of_array(name: str, at: int, values: Array, empty: NDArray[np.bool_] | None = None) -> Cells:
-    """A column of an array (n,) or (n, d); NaN and NaT are missing, and what `empty` says."""
+def of_array(
+    name: str,
+    at: int,
+    values: Array,
+    faults: Faults,
+    unknown: frozenset[str] = UNKNOWN,
+    *,
+    empty: NDArray[np.bool_] | None = None,
+) -> Cells:
+    """A column of an array (n,) or (n, d).
+
+    NaN and NaT are missing, numbers among `unknown`, and what `empty` says.
+    """
     missing = np.zeros(len(values), dtype=bool) if empty is None else empty
-    if values.dtype.kind in "fM":
-        unknown = np.isnan(values) if values.dtype.kind == "f" else np.isnat(values)
-        missing = missing | unknown.reshape(len(values), -1).any(axis=1)
-    return Cells(name, at, values, missing)
+    kind = values.dtype.kind
+    if kind in "fmM":
+        none = np.isnan(values) if kind == "f" else np.isnat(values)
+        missing = missing | none.reshape(len(values), -1).any(axis=1)
+    words: Counter[str] = Counter()
+    if kind in _NUMBERS and values.ndim == 1:
+        marks = [float(word) for word in unknown if written.is_number(word)]
+        marked = np.isin(values, marks) & ~missing
+        words.update(f"{each:g}" for each in values[marked].tolist())
+        missing = missing | marked
+    return Cells(name, at, values, missing, faults, words)
 
 
-def column(cells: Cells, faults: Faults) -> Column | None:
+def unreadable(name: str, at: int, rows: int, faults: Faults) -> Cells:
+    """A column of n rows that its file cannot give; `faults` say why."""
+    return Cells(name, at, np.empty((rows, 0)), np.zeros(rows, dtype=bool), faults)
+
+
+def column(cells: Cells) -> Column:
     """What a column is, by its values.
 
-    Args:
-        cells: The column.
-        faults: Where to note values that fit no kind; the result is then None.
+    Raises:
+        RRLError: RRL412 where they fit no kind: the first ten faults.
     """
+    cells.faults.stop()
+    found = _read(cells)
+    cells.faults.stop()
+    assert found is not None
+    return found
+
+
+def _read(cells: Cells) -> Column | None:
     if cells.missing.all():
         hint = "fill it in, or take the column away"
         vectors = isinstance(cells.values, np.ndarray) and cells.values.ndim == 2
         what = (
             f"no vector of `{cells.name}` is whole" if vectors else f"`{cells.name}` has no value"
         )
-        faults.add(what, Place(HEADER, cells.at), hint)
+        cells.faults.add(what, Place(HEADER, cells.at), hint)
         return None
     if isinstance(cells.values, np.ndarray):
-        return _from_array(cells, cells.values, faults)
-    return _from_text(cells, cells.values, faults)
+        return _from_array(cells, cells.values)
+    return _from_text(cells, cells.values)
 
 
-def vector_of(name: str, parts: Sequence[Cells], faults: Faults) -> Cells | None:
+def vector_of(name: str, parts: Sequence[Cells]) -> Cells:
     """The vectors whose parts are columns of numbers.
 
     Args:
         name: What the vectors are called.
-        parts: The d columns.
-        faults: Where to note cells that are no numbers; the result is then None.
+        parts: The d columns; the faults of the first become those of the vectors.
     """
-    read = [_part(each, faults) for each in parts]
+    first = parts[0]
+    read = [_part(each, first.faults) for each in parts]
     known = [values for values in read if values is not None]
     if len(known) < len(read):
-        return None
+        return unreadable(name, first.at, len(first.values), first.faults)
     missing = np.any([each.missing for each in parts], axis=0)
     single = all(map(_is_single, known))
     values = np.stack([each.astype(np.float32 if single else np.float64) for each in known], axis=1)
-    return Cells(name, parts[0].at, values, missing)
+    return Cells(name, first.at, values, missing, first.faults)
 
 
 def _part(cells: Cells, faults: Faults) -> Array | None:
@@ -154,67 +192,73 @@ def _part(cells: Cells, faults: Faults) -> Array | None:
         message = f"`{cells.name}` is a part of a vector, and its values are no numbers"
         faults.add(message, Place(HEADER, cells.at))
         return None
-    strange = [row for row in _known(cells) if not _REAL.fullmatch(values[row])]
+    strange = [row for row in _known(cells) if not written.is_number(values[row])]
     what = f"in `{cells.name}`, which is a part of a vector, is no number"
     hint = f"{_LEAVE_EMPTY}, or call the column otherwise"
     _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, faults)
     if strange:
         return None
-    numbers = _floats(values)
+    numbers = _each(cells, values, float)
     return numbers if _finite(cells, numbers, faults) else None
 
 
-def _from_array(cells: Cells, values: Array, faults: Faults) -> Column | None:
+def _from_array(cells: Cells, values: Array) -> Column | None:
     kind = values.dtype.kind
     if values.ndim == 2 and values.shape[1] and kind in _NUMBERS:
-        return _vectors(cells, values, faults)
+        return _vectors(cells, values)
     if values.ndim == 1 and kind == "f":
-        return _numbers(cells, values, faults)
+        return _numbers(cells, values)
     if values.ndim == 1 and kind in _NUMBERS:
-        return _whole_numbers(cells, values, faults)
+        return _whole_numbers(cells, values)
     if values.ndim == 1 and kind == "M":
-        return _seconds(cells, values, faults)
+        return _dates(cells, values)
+    if values.ndim == 1 and kind == "m" and np.datetime_data(values.dtype)[0] not in _NO_SECONDS:
+        return _numbers(cells, values / np.timedelta64(1, "s"), label=False)
     if values.ndim == 1 and kind == "b":
         return _label(["true" if each else "false" for each in values], cells.missing)
     message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
     hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
-    faults.add(message, Place(HEADER, cells.at), hint)
+    cells.faults.add(message, Place(HEADER, cells.at), hint)
     return None
 
 
-def _from_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column | None:
-    """Text as the numbers or times that it writes, else as a label."""
+def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
+    """Text as what it writes, else as a label."""
     known = _known(cells)
-    kinds = {row: _kind(values[row]) for row in known}
-    count = Counter(kinds.values())
-    numbers = count["whole number"] + count["number"]
-    if count["whole number"] == len(known):
-        return _whole_text(cells, values, faults)
-    if numbers == len(known):
-        return _numbers(cells, _floats(values), faults)
-    if count["date"] == len(known):
-        return _seconds(cells, _times(values), faults)
-    said = sum(values[row].lower() not in _MARKS for row in known)
-    if 2 * max(numbers, count["date"]) <= said and count["text"]:
-        return None if _foreign(cells, values, faults) else _label(values, cells.missing)
-    wanted = ("date",) if count["date"] > numbers else ("whole number", "number")
-    strange = [row for row in known if kinds[row] not in wanted]
-    share = f"{len(known) - len(strange):,} of its {len(known):,} values are"
-    what = f"in `{cells.name}` is no {wanted[-1]}, though {share}"
+    kinds = {row: written.kind_of(values[row]) for row in known}
+    if set(kinds.values()) == {"whole number"}:
+        return _whole_text(cells, values)
+    count = Counter(_WIDER.get(kind, kind) for kind in kinds.values())
+    most = max(_OTHERS, key=count.__getitem__)
+    if count["text"] and 2 * count[most] <= len(known):
+        return None if _foreign(cells, values) else _label(values, cells.missing)
+    strange = [row for row in known if _WIDER.get(kinds[row], kinds[row]) != most]
+    share = f"{count[most]:,} of its {len(known):,} values are"
+    what = f"in `{cells.name}` is no {most}, though {share}"
     hint = f"{_LEAVE_EMPTY}; write classes as words, such as `n1`"
-    _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, faults)
-    return None
+    _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, cells.faults)
+    if strange:
+        return None
+    match most:
+        case "date":
+            return _dates(cells, _times(cells, values))
+        case "duration":
+            return _numbers(cells, _each(cells, values, written.seconds), label=False)
+        case "vector":
+            return _text_vectors(cells, values)
+        case _:
+            return _numbers(cells, _each(cells, values, float))
 
 
-def _foreign(cells: Cells, values: Sequence[str], faults: Faults) -> bool:
+def _foreign(cells: Cells, values: Sequence[str]) -> bool:
     """Notes the numbers and dates that are written otherwise, where most of a column is."""
     known = _known(cells)
-    strange = [row for row in known if _FOREIGN.fullmatch(values[row])]
+    strange = [row for row in known if written.is_foreign(values[row])]
     if 2 * len(strange) <= len(known):
         return False
     what = f"in `{cells.name}` is not read as a number or a date"
     hint = "write numbers as `1.5`, dates as `2021-12-31`, and classes as words, such as `n1`"
-    _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, faults)
+    _note(cells, strange, lambda row: f"`{values[row]}` {what}", hint, cells.faults)
     return True
 
 
@@ -231,30 +275,15 @@ def _known(cells: Cells) -> list[int]:
     return rows
 
 
-def _kind(cell: str) -> _Kind:
-    if _WHOLE.fullmatch(cell):
-        return "whole number"
-    if _REAL.fullmatch(cell):
-        return "number"
-    return "text" if _time(cell) is None else "date"
+def _each(cells: Cells, values: Sequence[str], read: Callable[[str], float | None]) -> Array:
+    """The number of each text, NaN where missing."""
+    found = np.full(len(values), np.nan)
+    for row in _known(cells):
+        found[row] = read(values[row])
+    return found
 
 
-def _time(cell: str) -> datetime | None:
-    """The time that a cell writes, if it does."""
-    if not _TIME.fullmatch(cell):
-        return None
-    try:
-        time = datetime.fromisoformat(cell)
-    except ValueError:  # the 31st of February
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _floats(values: Sequence[str]) -> Array:
-    return np.array([float(each) if each not in _MISSING else np.nan for each in values])
-
-
-def _whole_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column | None:
+def _whole_text(cells: Cells, values: Sequence[str]) -> Column | None:
     # Python refuses to read thousands of digits
     read = {row: int(values[row].lstrip("+-0")[:20] or "0") for row in _known(cells)}
     found = np.zeros(len(values), dtype=np.int64)
@@ -265,21 +294,46 @@ def _whole_text(cells: Cells, values: Sequence[str], faults: Faults) -> Column |
             found[row] = value
         else:
             large.append(row)
-    _note_too_large(cells, large, faults)
-    return None if large else _whole_numbers(cells, found, faults)
+    _note_too_large(cells, large)
+    if large:
+        return None
+    number = _whole_numbers(cells, found)
+    if number is None or not any(written.is_code(values[row]) for row in read):
+        return number
+    codes = _label(values, cells.missing | (found < 0))
+    return replace(number, label=codes.label, class_names=codes.class_names)
 
 
-def _note_too_large(cells: Cells, rows: Sequence[int], faults: Faults) -> None:
+def _note_too_large(cells: Cells, rows: Sequence[int]) -> None:
     what = f"in `{cells.name}` does not fit 64 bits"
     hint = "write it with a letter before it, for a label, or with a decimal point, for a number"
-    _note(cells, rows, lambda row: f"`{cells.values[row]}` {what}", hint, faults)
+    _note(cells, rows, lambda row: f"`{cells.values[row]}` {what}", hint, cells.faults)
 
 
-def _times(values: Sequence[str]) -> Array:
+def _times(cells: Cells, values: Sequence[str]) -> Array:
     """Times as datetime64."""
-    read = (_time(each) for each in values)
-    since = [_NAT if time is None else (time - _EPOCH) // _ONE_MICROSECOND for time in read]
-    return np.array(since, dtype=np.int64).view("datetime64[us]")
+    since = np.full(len(values), _NAT, dtype=np.int64)
+    for row in _known(cells):
+        time = written.date(values[row])
+        assert time is not None
+        since[row] = (time - _EPOCH) // _ONE_MICROSECOND
+    return since.view("datetime64[us]")
+
+
+def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
+    """The vectors that text writes, all of one length."""
+    read = {row: written.vector(values[row]) or [] for row in _known(cells)}
+    size = next((len(vector) for vector in read.values() if vector), 1)
+    strange = [row for row, vector in read.items() if len(vector) != size]
+    for row in strange:
+        message = f"this vector of `{cells.name}` has length {len(read[row])}, and the first {size}"
+        cells.faults.add(message, Place(row, cells.at), _LEAVE_EMPTY)
+    if strange:
+        return None
+    vectors = np.full((len(values), size), np.nan)
+    for row, vector in read.items():
+        vectors[row] = vector
+    return _read(replace(cells, values=vectors, missing=np.isnan(vectors).any(axis=1)))
 
 
 def _label(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
@@ -290,22 +344,34 @@ def _label(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
     return Column(np.array([number[each] for each in known], dtype=np.int64), names)
 
 
-def _whole_numbers(cells: Cells, values: Array, faults: Faults) -> Column | None:
+def _whole_numbers(cells: Cells, values: Array) -> Column | None:
     large = np.flatnonzero((values > _INT64.max) & ~cells.missing).tolist()
-    _note_too_large(cells, large, faults)
+    _note_too_large(cells, large)
     if large:
         return None
     raw = values.astype(np.int64)
-    known = ~cells.missing & (raw != -1)
+    field = np.where(cells.missing, np.nan, raw) if cells.missing.any() else raw
+    return _classes(raw, cells.missing, field)
+
+
+def _classes(raw: NDArray[np.int64], missing: NDArray[np.bool_], field: Array) -> Column:
+    """Whole numbers as a label and a number."""
+    known = ~missing & (raw >= 0)
     label = np.full(len(raw), -1, dtype=np.int64)
     classes, label[known] = np.unique(raw[known], return_inverse=True)
-    field = np.where(cells.missing, np.nan, raw) if cells.missing.any() else raw
-    return Column(label, tuple(map(str, classes.tolist())), field)
+    negative = int((~missing & (raw < -1)).sum())
+    return Column(label, tuple(map(str, classes.tolist())), field, negative)
 
 
-def _numbers(cells: Cells, values: Array, faults: Faults) -> Column | None:
+def _numbers(cells: Cells, values: Array, *, label: bool = True) -> Column | None:
+    """Numbers; a label too where all of them are whole, if that is asked for."""
     field = np.where(cells.missing, np.nan, _doubles(values))
-    return Column(field=field) if _finite(cells, field, faults) else None
+    if not _finite(cells, field, cells.faults):
+        return None
+    known = field[~cells.missing]
+    if label and bool(((known == np.floor(known)) & (np.abs(known) <= _EXACT)).all()):
+        return _classes(np.where(cells.missing, -1, field).astype(np.int64), cells.missing, field)
+    return Column(field=field)
 
 
 def _doubles(values: Array) -> Array:
@@ -314,10 +380,12 @@ def _doubles(values: Array) -> Array:
         return values.astype(np.float64)
 
 
-def _vectors(cells: Cells, values: Array, faults: Faults) -> Column | None:
+def _vectors(cells: Cells, values: Array) -> Column | None:
     field = values.astype(np.float32) if _is_single(values) else _doubles(values)
     field[cells.missing] = np.nan
-    return Column(field=field) if _finite(cells, field, faults) else None
+    if not _finite(cells, field, cells.faults):
+        return None
+    return Column(field=field)
 
 
 def _is_single(values: Array) -> bool:
@@ -332,11 +400,12 @@ def _finite(cells: Cells, field: Array, faults: Faults) -> bool:
     return not infinite
 
 
-def _seconds(cells: Cells, values: Array, faults: Faults) -> Column | None:
+def _dates(cells: Cells, values: Array) -> Column | None:
     year = values.astype("datetime64[Y]").astype(np.int64) + 1970
     strange = np.flatnonzero(~cells.missing & ((year < 1) | (year > 9999))).tolist()
     what = f"in `{cells.name}` is not from 1 to 9999"
-    _note(cells, strange, lambda row: f"the year {year[row]} {what}", _LEAVE_EMPTY, faults)
+    hint = _LEAVE_EMPTY
+    _note(cells, strange, lambda row: f"the year {year[row]} {what}", hint, cells.faults)
     if strange:
         return None
     seconds = values.astype("datetime64[us]").astype(np.int64) / _MICROSECOND

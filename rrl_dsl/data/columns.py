@@ -4,26 +4,30 @@ A folder of images may hold one table `columns.csv`, `columns.tsv` or `columns.p
 `file` names an image by its path below the folder, written with `/`; every other column says
 something of that image, which `rrl_dsl.data.cells` reads by its values. Columns of numbers called
 `NAME_0`, `NAME_1`, ... are the parts of a vector `NAME`; in Parquet a column of lists is one too.
-What an image without a row has is missing in every column.
+What an image without a row has is missing in every column. `columns.yaml` may name the words for a
+missing value, see `rrl_dsl.data.unknown`. A column that cannot be read refuses no other: the error
+is that of a recipe that reads it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rrl_dsl.data.cells import Cells, column, vector_of
+from rrl_dsl.data.cells import Cells, Column, column, unreadable, vector_of
 from rrl_dsl.data.parquet_tables import ParquetTable
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.text_tables import TextTable
+from rrl_dsl.data.unknown import FILE, KEY, words_of
 from rrl_dsl.language.delimited import DELIMITERS
-from rrl_dsl.language.diagnostics import error, listing, nearest
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing, nearest
 from rrl_dsl.language.digest import normal
 from rrl_dsl.language.faults import HEADER, Faults, Place
 from rrl_dsl.language.spelling import is_name
@@ -47,11 +51,15 @@ class Further:
         class_names: Label name -> the names of its classes.
         fields: Name -> numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN
             is missing. A column of whole numbers is both a label and a field.
+        unreadable: Name of a column that cannot be read -> what is wrong with it.
+        notes: What the user should know of how they were read, as warnings.
     """
 
     labels: dict[str, NDArray[np.int64]]
     class_names: dict[str, tuple[str, ...]]
     fields: dict[str, Array]
+    unreadable: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) -> Further:
@@ -60,21 +68,50 @@ def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) ->
     Args:
         columns: As they were read.
         taken: The labels that the data set has already.
-        faults: Where to note what fits no kind or has no proper name.
+        faults: Where to note names that mean something else.
 
     Raises:
-        RRLError: RRL412, with every fault that was found so far.
+        RRLError: RRL412, with every such name.
     """
-    check_names([(each.name, each.at) for each in columns], taken, faults)
-    found = {each.name: column(each, faults) for each in columns}
-    faults.stop()
-    kept = {name: each for name, each in found.items() if each is not None}
+    _check_names(columns, taken, faults)
+    kept: dict[str, Column] = {}
+    unreadable: dict[str, tuple[Diagnostic, ...]] = {}
+    for each in columns:
+        try:
+            kept[each.name] = column(each)
+        except RRLError as problem:
+            unreadable[plain(each.name)] = problem.diagnostics
     labelled = {name: each.label for name, each in kept.items() if each.label is not None}
     return Further(
         labels=labelled,
         class_names={name: kept[name].class_names for name in labelled},
         fields={name: each.field for name, each in kept.items() if each.field is not None},
+        unreadable=unreadable,
+        notes=tuple(_notes(columns, kept)),
     )
+
+
+def _notes(columns: Sequence[Cells], kept: Mapping[str, Column]) -> Iterator[Diagnostic]:
+    """What the user should know of how columns were read."""
+    left = [f"`{each.name}`" for each in columns if each.name not in kept]
+    if left:
+        names = ", ".join(left[:_LISTED]) + ", …" * (len(left) > _LISTED)
+        yield _note(f"columns that cannot be read, and that no recipe can read: {names}")
+    for each in columns:
+        if each.name not in kept:
+            continue
+        if each.words:
+            listed = ", ".join(f"`{word}`" for word, _ in each.words.most_common(_LISTED))
+            many = f"{each.words.total():,} of {len(each.values):,} values"
+            hint = f"`{KEY}` in `{FILE}`, or as an array of an archive, names other words"
+            yield _note(f"`{each.name}`: {many} are missing, written as {listed}", hint)
+        if negative := kept[each.name].negative:
+            many = f"{negative:,} of {len(each.values):,} values"
+            yield _note(f"`{each.name}`: {many} are below -1, and unknown as a label")
+
+
+def _note(message: str, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("RRL426", message, hint=hint, severity="warning")
 
 
 def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
@@ -95,57 +132,55 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
     path = _table_in(folder)
     if path is None:
         return Further({}, {}, {})
-    table = _open(path)
+    table = _open(path, words_of(folder))
     named = _file_column(table)
     columns = [each for each in table.columns if each.name != _FILE]
-    check_names([(each.name, each.at) for each in columns], taken, table.faults)
-    table.faults.stop()
     rows = _rows_of(named, files, folder, table.faults)
     table.faults.stop()
-    found = further(_with_vectors(columns, table.faults), taken, table.faults)
-    return Further(
+    found = further(_with_vectors(columns), taken, table.faults)
+    return replace(
+        found,
         labels={name: _label_at(rows, label) for name, label in found.labels.items()},
-        class_names=found.class_names,
         fields={name: _field_at(rows, field) for name, field in found.fields.items()},
     )
 
 
-def check_names(named: Iterable[tuple[str, int]], taken: Collection[str], faults: Faults) -> None:
-    """Notes names that no recipe can write, or that mean something else.
+def plain(name: str) -> str:
+    """The name that a recipe can write which is nearest to that of a column."""
+    written = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")
+    return written if is_name(written) else name
 
-    Args:
-        named: The name of each column, and which of the file's it is.
-        taken: The labels that the data set has already.
-        faults: Where to note them.
+
+def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Faults) -> None:
+    """Notes names that no recipe can write with their columns, and those that mean something else.
+
+    Raises:
+        RRLError: RRL412, for those that mean something else.
     """
-    seen: set[str] = set()
-    for name, at in named:
-        hint = None
-        if not name:
-            what = f"column {at + 1} has no name"
+    count = Counter(each.name for each in columns)
+    for each in columns:
+        place, name = Place(HEADER, each.at), each.name
+        if name in _RESERVED:
+            what = f"a column cannot be called `{name}`, which means something else"
+            faults.add(what, place, "call it otherwise")
+        elif name in taken:
+            faults.add(f"the data set has a label `{name}` already", place, "call it otherwise")
+        elif not name:
             hint = "pandas leaves its index out with `index=False`"
+            each.faults.add(f"column {each.at + 1} has no name", place, hint)
         elif not is_name(name):
             what = f"`{name}` is no name; names are lower-case ASCII letters, digits, `_`"
-            plain = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")
-            hint = f"call it `{plain}`" if is_name(plain) else None
-        elif name in seen:
+            other = plain(name)
+            each.faults.add(what, place, f"call it `{other}`" if other != name else None)
+        elif count[name] > 1:
             what = f"two columns are called `{name}`"
-            hint = "call one of them otherwise"
-        elif name in _RESERVED:
-            what = f"a column cannot be called `{name}`, which means something else"
-            hint = "call it otherwise"
-        elif name in taken:
-            what = f"the data set has a label `{name}` already"
-            hint = "call it otherwise"
-        else:
-            seen.add(name)
-            continue
-        faults.add(what, Place(HEADER, at), hint)
+            each.faults.add(what, place, "call one of them otherwise")
+    faults.stop()
 
 
 def _table_in(folder: Path) -> Path | None:
     """The table beside the images, if there is one."""
-    called = [path for path in folder.iterdir() if path.stem.lower() == _STEM]
+    called = [path for path in folder.iterdir() if path.stem.lower() == _STEM and path.name != FILE]
     strange = sorted(path.name for path in called if path.name not in FILES)
     if strange:
         message = f"{folder / strange[0]} is not read"
@@ -156,11 +191,11 @@ def _table_in(folder: Path) -> Path | None:
     return called[0] if called else None
 
 
-def _open(path: Path) -> TextTable | ParquetTable:
+def _open(path: Path, unknown: frozenset[str]) -> TextTable | ParquetTable:
     try:
         if path.suffix == ".parquet":
-            return ParquetTable(path)
-        return TextTable(path, DELIMITERS[path.suffix])
+            return ParquetTable(path, unknown)
+        return TextTable(path, DELIMITERS[path.suffix], unknown)
     except OSError as reason:
         raise error("RRL412", f"{path} cannot be read: {reason.strerror or reason}") from reason
 
@@ -177,6 +212,7 @@ def _file_column(table: TextTable | ParquetTable) -> Cells:
             hint = table.other_delimiter(names) or hint
         table.faults.add(what, Place(HEADER), hint)
         table.faults.stop()
+    named[0].faults.stop()
     return named[0]
 
 
@@ -214,7 +250,7 @@ def _image_meant(cell: str, files: Sequence[str], folder: Path) -> str:
     return f"a path is written as it is below {folder}, such as `{files[0]}`"
 
 
-def _with_vectors(columns: Sequence[Cells], faults: Faults) -> list[Cells]:
+def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
     """The columns, with those that are the parts of a vector as one."""
     numbered: dict[str, dict[int, Cells]] = {}
     for each in columns:
@@ -225,12 +261,13 @@ def _with_vectors(columns: Sequence[Cells], faults: Faults) -> list[Cells]:
     result = [each for each in columns if each.name not in inside]
     for name, parts in vectors.items():
         gap = next((number for number in range(len(parts)) if number not in parts), None)
-        if gap is not None:
-            place = Place(HEADER, parts[max(parts)].at)
-            faults.add(f"`{name}_{gap}` is missing from the vector `{name}`", place)
+        if gap is None:
+            result.append(vector_of(name, [parts[number] for number in range(len(parts))]))
             continue
-        vector = vector_of(name, [parts[number] for number in range(len(parts))], faults)
-        result += [] if vector is None else [vector]
+        last = parts[max(parts)]
+        place = Place(HEADER, last.at)
+        last.faults.add(f"`{name}_{gap}` is missing from the vector `{name}`", place)
+        result.append(unreadable(name, last.at, len(last.values), last.faults))
     return result
 
 

@@ -81,6 +81,8 @@ class DataSet:
         augmentation: The name of the preset of `rrl_dsl.data.views` that suits the images.
         val: What is measured after every epoch, where there is such a split.
         notes: What the user should know of how it was read, as warnings.
+        unreadable: Name of a column that cannot be read -> what is wrong with it; a recipe that
+            reads it is refused.
 
     Raises:
         RRLError: RRL412, if the splits and the names do not fit together.
@@ -94,6 +96,7 @@ class DataSet:
     augmentation: str
     val: Split | None = None
     notes: tuple[Diagnostic, ...] = ()
+    unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.shape[0] not in (1, 3):
@@ -165,6 +168,7 @@ def columns_of(dataset: DataSet) -> Columns:
         fields={name: field.numpy() for name, field in train.fields.items()},
         others=dataset.others.numpy(),
         notes=dataset.notes,
+        unreadable=dataset.unreadable,
     )
 
 

@@ -27,8 +27,9 @@ def columns(part: Literal["train", "test"] = "train") -> Columns:
         part: Which; they are always the same ones.
 
     Returns:
-        `label` (the digit), `coarse` (loops 0 6 8 9, strokes 1 4 7, curves 2 3 5) and the field
-        `pixels`, float32 (n, 64) from 0 to 1. A sample's id is its place in scikit-learn's array.
+        `label` (the digit, a number too), `coarse` (loops 0 6 8 9, strokes 1 4 7, curves 2 3 5) and
+        the field `pixels`, float32 (n, 64) from 0 to 1. A sample's id is its place in
+        scikit-learn's array.
     """
     digit = _source().target.astype(np.int64)
     # every fifth of each digit in the order of the array: stratified by class, and spread over
@@ -45,7 +46,10 @@ def columns(part: Literal["train", "test"] = "train") -> Columns:
             "coarse": np.array(_COARSE_OF_DIGIT, dtype=np.int64)[digit[sample]],
         },
         class_names={"label": tuple("0123456789"), "coarse": COARSE},
-        fields={"pixels": (_source().data[sample] / _INK).astype(np.float32)},
+        fields={
+            "label": digit[sample],
+            "pixels": (_source().data[sample] / _INK).astype(np.float32),
+        },
         others=np.flatnonzero(~chosen),
     )
 

@@ -8,6 +8,7 @@
 | `unlabelled/` | further images to train on, of unknown class |
 | `hierarchy.yaml` | the coarse class of each class |
 | `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.columns` |
+| `columns.yaml` | the words for a missing value; see `rrl_dsl.data.unknown` |
 
 Images may lie in further folders below that of their class. Those in a folder of a name of
 `UNLABELLED` are of unknown class, and so are those that lie beside the folders of the classes. A
@@ -108,7 +109,8 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
         class_names=class_names | table.class_names,
         shape=(3, size, size),
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
-        notes=tuple(_notes(path, rule, found, checked, part_of)),
+        notes=(*_notes(path, rule, found, checked, part_of), *table.notes),
+        unreadable=table.unreadable,
     )
 
 

@@ -5,16 +5,20 @@
 | `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3 |
 | `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id tests one in 5 |
 | `sample` | optional integers (N,), the ids; without it the place in the archive |
-| NAME | class numbers: integers (N,) from -1, unknown, to 99,999: a label |
-| NAME`_names` | optional strings: the names of the classes of that label |
+| NAME | class numbers: integers (N,) to 99,999, below 0 where unknown: a label, and a number |
+| NAME`_names` | optional strings: the names of the classes of that label, which is no number |
 | NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.cells` reads by its values |
+| `unknown` | optional strings (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
-Without an array `label`, the label of class numbers that has the most classes is `label` too.
+Labels are optional. Without an array `label`, the label of class numbers that has the most classes,
+some of them of several images, is `label` too.
 """
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,16 +28,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rrl_dsl.data import cells
-from rrl_dsl.data.columns import Further, check_names, further
+from rrl_dsl.data.cells import Cells
+from rrl_dsl.data.columns import Further, further
 from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, tensors
 from rrl_dsl.data.table import Array
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.data.unknown import KEY, UNKNOWN, words
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.faults import Faults
 
 Arrays = dict[str, Array]
 
-_RESERVED = ("images", "split", "sample")
+_RESERVED = ("images", "split", "sample", KEY)
 _NAMES = "_names"
+_AS_VALUES = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
 _MAX_CLASSES = 100_000
 """Integers beyond this are times or identities, not class numbers."""
 _SMALL_SIDE = 64
@@ -51,7 +58,7 @@ def load(path: Path) -> DataSet:
     Raises:
         RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should.
     """
-    archive = _Archive(path, _read(path))
+    archive = _Archive(path, *_read(path))
     images = archive.images()
     found = archive.columns()
     labels, fields = tensors(found.labels), tensors(found.fields)
@@ -76,6 +83,8 @@ def load(path: Path) -> DataSet:
         class_names=found.class_names,
         shape=(channels, height, width),
         augmentation=_augmentation((channels, height, width)),
+        notes=found.notes,
+        unreadable=found.unreadable,
     )
 
 
@@ -86,7 +95,8 @@ def _augmentation(shape: Shape) -> str:
     return "cifar" if max(shape) <= _SMALL_SIDE else "photo"
 
 
-def _read(path: Path) -> Arrays:
+def _read(path: Path) -> tuple[Arrays, list[str]]:
+    """The arrays of an archive, and the names of those that hold Python objects."""
     with _opened(path) as file:
         if not zipfile.is_zipfile(file):
             hint = "`numpy.savez` writes one; a copy that was cut short is none"
@@ -96,7 +106,9 @@ def _read(path: Path) -> Arrays:
             archive = np.load(file, allow_pickle=False)
         except Exception as reason:  # what a damaged archive raises is no fixed list
             raise _unreadable(str(path), reason) from reason
-        return {name: _read_array(path, archive, name) for name in archive.files}
+        found = {name: _read_array(path, archive, name) for name in archive.files}
+    arrays = {name: array for name, array in found.items() if array is not None}
+    return arrays, [name for name, array in found.items() if array is None]
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -108,15 +120,13 @@ def _opened(path: Path) -> BinaryIO:
         raise error("RRL410", message, hint="give the path of an .npz file") from reason
 
 
-def _read_array(path: Path, archive: Any, name: str) -> Array:
+def _read_array(path: Path, archive: Any, name: str) -> Array | None:
+    """An array; None for one of Python objects, which could run what a stranger wrote."""
     try:
         array = archive[name]
     except Exception as reason:  # as above: of the header alone there are six kinds
         if isinstance(reason, ValueError) and "pickle" in str(reason):
-            # NumPy's own words would invite the user to unpickle what a stranger wrote
-            message = f"array `{name}` of {path} holds Python objects, which are not read"
-            hint = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
-            raise error("RRL412", message, hint=hint) from reason
+            return None
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
         raise error("RRL412", f"{path} holds `{name}`, which is not an array")
@@ -129,18 +139,16 @@ def _unreadable(what: str, reason: Exception) -> RRLError:
     return error("RRL412", f"{what} cannot be read: {found}", hint=hint)
 
 
-def _cells(name: str, array: Array) -> cells.Cells:
-    if array.dtype.kind == "U" and array.ndim == 1:
-        return cells.of_text(name, 0, [text.strip() for text in array.tolist()])
-    return cells.of_array(name, 0, array)
-
-
 class _Archive:
     """The arrays of a file, checked as they are asked for."""
 
-    def __init__(self, path: Path, arrays: Arrays) -> None:
+    def __init__(self, path: Path, arrays: Arrays, objects: Sequence[str]) -> None:
         self._path = path
         self._arrays = arrays
+        self._objects = objects
+        for name in objects:
+            if name in _RESERVED or self._names_classes(name):
+                raise self._malformed(f"has an array `{name}` of Python objects", _AS_VALUES)
         if "images" not in arrays:
             found = ", ".join(arrays) or "nothing"
             raise self._malformed(f"has no array `images`; it holds {found}")
@@ -166,36 +174,61 @@ class _Archive:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, places[0], 1)))
 
     def columns(self) -> Further:
-        """The labels and fields, `label` among them."""
-        arrays = {
-            name: self._of_each_image(name)
-            for name in self._arrays
-            if name not in _RESERVED and not self._names_classes(name)
-        }
-        numbered = [name for name, array in arrays.items() if self._numbers_classes(name, array)]
-        others = [_cells(name, array) for name, array in arrays.items() if name not in numbered]
-        faults = Faults("RRL412", str(self._path))
-        check_names([(name, 0) for name in numbered], (), faults)
-        found = further(others, (), faults)
+        """The labels and fields."""
+        columns = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
+        columns = [name for name in columns if not self._names_classes(name)]
+        unknown = words(self._strings(KEY, None)) if KEY in self._arrays else UNKNOWN
+        cells = [self._cells(name, unknown) for name in columns]
+        found = further(cells, (), Faults("RRL412", str(self._path)))
         if "label" in found.fields and "label" not in found.labels:
-            what = f"{arrays['label'].dtype} {arrays['label'].shape}"
+            what = f"{self._arrays['label'].dtype} {self._arrays['label'].shape}"
             hint = "a class is one whole number or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"
             raise self._malformed(f"holds {what} in `label`, which are no classes", hint)
-        labels = {name: self._integers(name, lowest=-1) for name in numbered}
-        class_names = {name: self._class_names(name, labels[name]) for name in numbered}
-        if "label" not in labels | found.labels:
-            if not numbered:
-                hint = "add an integer array `label` (N,); where nothing is known it is -1"
-                raise self._malformed("has no label", hint)
-            finest = max(numbered, key=lambda name: len(class_names[name]))
-            labels["label"], class_names["label"] = labels[finest], class_names[finest]
-        return Further(labels | found.labels, class_names | found.class_names, found.fields)
+        numbered = [name for name in columns if self._is_numbered(name, found)]
+        for name in numbered:
+            raw = found.fields[name]
+            label = np.where(raw >= 0, raw, -1).astype(np.int64)  # NaN is not >= 0
+            found.labels[name], found.class_names[name] = label, self._class_names(name, label)
+            if name + _NAMES in self._arrays:
+                del found.fields[name]
+        notes = [*found.notes]
+        finest = self._finest(numbered, found)
+        if "label" not in {**found.labels, **found.unreadable} and finest is not None:
+            found.labels["label"] = found.labels[finest]
+            found.class_names["label"] = found.class_names[finest]
+            message = f"{self._path}: there is no array `label`, and `{finest}` is the label"
+            notes.append(Diagnostic("RRL426", message, severity="warning"))
+        return replace(found, notes=tuple(notes))
+
+    def _finest(self, numbered: Sequence[str], found: Further) -> str | None:
+        """The label of class numbers with the most classes; each image of its own class is none."""
+        known = {name: found.labels[name][found.labels[name] >= 0] for name in numbered}
+        shared = [name for name, label in known.items() if len(np.unique(label)) < len(label)]
+        return max(shared, key=lambda name: len(found.class_names[name]), default=None)
+
+    def _cells(self, name: str, unknown: frozenset[str]) -> Cells:
+        """An array as a column; one that is not of the images cannot be read."""
+        faults = Faults("RRL412", str(self._path))
+        if name in self._objects:
+            faults.add(f"`{name}` holds Python objects, which are not read", hint=_AS_VALUES)
+            return cells.unreadable(name, 0, self._rows, faults)
+        array = self._arrays[name]
+        if array.shape[:1] != (self._rows,):
+            faults.add(
+                f"the array `{name}` of {array.dtype} {array.shape} does not say something of each "
+                f"of the {self._rows} images"
+            )
+            return cells.unreadable(name, 0, self._rows, faults)
+        if array.dtype.kind == "U" and array.ndim == 1:
+            texts = [text.strip() for text in array.tolist()]
+            return cells.of_text(name, 0, texts, faults, unknown)
+        return cells.of_array(name, 0, array, faults, unknown)
 
     def sample(self) -> Tensor:
         """The ids, int64 (N,)."""
         if "sample" not in self._arrays:
             return torch.arange(self._rows)
-        sample = torch.from_numpy(self._integers("sample", lowest=0))
+        sample = torch.from_numpy(self._integers("sample"))
         repeated = first_repeat(sample)
         if repeated is not None:
             raise self._malformed(f"gives the id {repeated} to more than one sample")
@@ -220,22 +253,17 @@ class _Archive:
     def _names_classes(self, name: str) -> bool:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays
 
-    def _numbers_classes(self, name: str, array: Array) -> bool:
+    def _is_numbered(self, name: str, found: Further) -> bool:
         """Whether an array holds the numbers of classes, and no times or identities."""
+        whole = name in found.labels and name in found.fields
         if name + _NAMES in self._arrays:
+            if not whole:
+                what = f"has `{name}{_NAMES}`, and `{name}` holds no numbers of classes"
+                raise self._malformed(what)
             return True
-        if array.dtype.kind not in "iu" or array.ndim != 1:
+        if not whole or self._arrays[name].dtype.kind not in "iu":
             return False
-        return name == "label" or bool(array.min() >= -1 and array.max() < _MAX_CLASSES)
-
-    def _of_each_image(self, name: str) -> Array:
-        array = self._arrays[name]
-        if array.shape[:1] != (self._rows,):
-            raise self._malformed(
-                f"has an array `{name}` of {array.dtype} {array.shape}, "
-                f"which does not say something of each of the {self._rows} images"
-            )
-        return array
+        return name == "label" or bool(self._arrays[name].max() < _MAX_CLASSES)
 
     def _class_names(self, name: str, label: NDArray[np.int64]) -> tuple[str, ...]:
         classes = int(label.max()) + 1
@@ -253,7 +281,7 @@ class _Archive:
             )
         return tuple(names)
 
-    def _integers(self, name: str, lowest: int) -> NDArray[np.int64]:
+    def _integers(self, name: str) -> NDArray[np.int64]:
         array = self._arrays[name]
         if array.dtype.kind not in "iu" or array.shape != (self._rows,):
             raise self._malformed(
@@ -261,8 +289,8 @@ class _Archive:
                 f"which is not an integer for each of the {self._rows} images"
             )
         low, high = int(array.min()), int(array.max())
-        if low < lowest or high > np.iinfo(np.int64).max:
-            wrong = low if low < lowest else high
+        if low < 0 or high > np.iinfo(np.int64).max:
+            wrong = low if low < 0 else high
             raise self._malformed(f"has the value {wrong} in `{name}`")
         return array.astype(np.int64)
 

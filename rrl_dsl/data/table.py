@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Columns:
         others: int64 (m,), the ids of samples that exist beside these, such as those of a test
             split: files of pairs may name them.
         notes: What the user should know of how they were read, as warnings.
+        unreadable: Name of a column that cannot be read -> what is wrong with it.
     """
 
     name: str
@@ -37,29 +38,47 @@ class Columns:
     fields: Mapping[str, Array]
     others: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     notes: tuple[Diagnostic, ...] = ()
+    unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     def faults(self, needs: Iterable[tuple[str, str]]) -> list[Diagnostic]:
-        """What stands in the way of a recipe that reads some columns: RRL401 and RRL417.
+        """What stands in the way of a recipe that reads some columns: RRL401, RRL412 and RRL417.
 
         Args:
             needs: For each column the kind that is wanted, `label`, `number` or `vector`, and its
                 name.
         """
-        faults = (self._fault(kind, name) for kind, name in needs)
-        return [fault for fault in faults if fault is not None]
+        return [fault for kind, name in needs for fault in self._faults(kind, name)]
 
-    def _fault(self, kind: str, name: str) -> Diagnostic | None:
+    def _faults(self, kind: str, name: str) -> Iterator[Diagnostic]:
         what, known = "label field", list(self.labels)
         if kind != "label":
-            what, known = "field", list(dict.fromkeys([*self.labels, *self.fields]))
-        if name not in known and name not in self.fields:
-            message = f"the data set `{self.name}` has no {what} `{name}`"
-            hint = did_you_mean(name, known) or f"its {what}s are {listing(known)}"
-            return Diagnostic("RRL401", message, hint=hint)
-        if name not in known:
+            what, known = "field", list(self.fields)
+        if name in known:
+            if kind == "number" and self.fields[name].ndim == 2:
+                message = f"`{name}` of the data set `{self.name}` holds vectors, not numbers"
+                yield Diagnostic("RRL417", message, hint="`similarity` and `knn` compare vectors")
+        elif name in self.fields:
             message = f"`{name}` of the data set `{self.name}` is no label, and one is wanted"
-            return Diagnostic("RRL417", message, hint=f"its {what}s are {listing(known)}")
-        if kind == "number" and name in self.fields and self.fields[name].ndim == 2:
-            message = f"`{name}` of the data set `{self.name}` holds vectors, not numbers"
-            return Diagnostic("RRL417", message, hint="`similarity` and `knn` compare vectors")
-        return None
+            yield Diagnostic("RRL417", message, hint=_its(what, known))
+        elif name in self.labels:
+            message = f"`{name}` of the data set `{self.name}` is a label, and no {kind}"
+            yield Diagnostic("RRL417", message, hint=how_written(kind, name))
+        elif name in self.unreadable:
+            yield from self.unreadable[name]
+        else:
+            message = f"the data set `{self.name}` has no {what} `{name}`"
+            yield Diagnostic("RRL401", message, hint=did_you_mean(name, known) or _its(what, known))
+
+
+def _its(what: str, known: Sequence[str]) -> str:
+    return f"its {what}s are {listing(known)}" if known else f"it has no {what}s"
+
+
+def how_written(kind: str, name: str) -> str:
+    """How a data set holds the numbers or vectors of a column, so that they are read as such."""
+    if kind == "vector":
+        return (
+            f"a vector is written as `[0.1, 0.2]` in one cell, as numbers in columns `{name}_0`, "
+            f"`{name}_1`, …, or as an array (n, d)"
+        )
+    return "numbers are written as `1.5`, durations as `0:01:30`, dates as `2021-12-31T12:30:00`"

@@ -297,7 +297,11 @@ EXPLANATIONS: Final = MappingProxyType(
             "a sample in its data set, or the path of an image below its image folder."
         ),
         "RRL417": _E(
-            "A field is of another kind than the recipe reads, such as a vector for a number."
+            "A field is of another kind than the recipe reads: a label, a number or a vector. Text "
+            "is a label and nothing else; whole numbers are a label and a number. A vector is "
+            "written as `[0.1, 0.2]` in one cell, as numbers in columns `caption_0`, `caption_1`, "
+            "…, or as an array (n, d); numbers as `1.5`, durations as `0:01:30`, dates as "
+            "`2021-12-31T12:30:00`."
         ),
         "RRL418": _E(
             "The recipe compares rows by embeddings (`knn` in the space `projection`, `backbone` "

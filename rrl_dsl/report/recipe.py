@@ -86,10 +86,7 @@ def facts_of(program: Program) -> dict[str, str]:
 
 def widths_of(columns: Columns) -> dict[str, int]:
     """The width of each field of a data set, as vectors are compared; a number is a vector of 1."""
-    fields = {
-        name: 1 if field.ndim == 1 else field.shape[1] for name, field in columns.fields.items()
-    }
-    return dict.fromkeys(columns.labels, 1) | fields
+    return {name: (*field.shape, 1)[1] for name, field in columns.fields.items()}
 
 
 def kind_of(program: Program) -> str:

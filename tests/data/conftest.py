@@ -15,13 +15,16 @@ FILES = ("train/cat/0.png", "train/cat/1.png", "train/dog/0.png", "test/cat/0.pn
 
 @pytest.fixture
 def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What is said of the table in the folder `zoo`."""
+    """What is said of the table in the folder `zoo`, or of its columns that cannot be read."""
     (tmp_path / "zoo").mkdir()
     monkeypatch.chdir(tmp_path)
 
     def ask(files: Sequence[str] = FILES) -> str:
-        with pytest.raises(RRLError) as caught:
-            read(Path("zoo"), files, ("label",))
-        return f"{caught.value}\n"
+        try:
+            unreadable = read(Path("zoo"), files, ("label",)).unreadable
+        except RRLError as problem:
+            return f"{problem}\n"
+        assert unreadable
+        return f"{RRLError(each for found in unreadable.values() for each in found)}\n"
 
     return ask

@@ -149,6 +149,7 @@ def archive_read(table: Table) -> Further:
         {
             name: np.concatenate([part.fields[name].numpy() for part in parts])
             for name in data.train.fields
+            if name != "label"
         },
     )
 
@@ -157,9 +158,13 @@ def expected(table: Table) -> Further:
     found = Further({}, {}, {})
     for name, kind in table.kinds.items():
         cells = table.cells[name]
-        if kind in ("text", "whole"):
-            known = sorted({each for each in cells if each not in (None, -1)})
-            found.class_names[name] = tuple(map(str, known))
+        given = [each for each in cells if each is not None]
+        whole = kind == "real" and all(each == int(each) and abs(each) <= 2**53 for each in given)
+        if kind in ("text", "whole") or whole:
+            known = sorted({each for each in given if kind == "text" or each >= 0})
+            found.class_names[name] = tuple(
+                str(int(each)) if whole else str(each) for each in known
+            )
             found.labels[name] = np.array(
                 [known.index(each) if each in known else -1 for each in cells]
             )

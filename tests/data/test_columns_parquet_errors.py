@@ -46,12 +46,11 @@ error[RRL412]: `s` holds values of type struct<a: int64>, which is not read
 
 error[RRL412]: `b` holds values of type binary, which is not read
  --> zoo/columns.parquet
+  = help: give each row a text, a number, a time or a vector of numbers
 
 error[RRL412]: `l` holds lists of string, which are not read
  --> zoo/columns.parquet
-
-error[RRL412]: `t` holds values of type time64[us], which is not read
- --> zoo/columns.parquet
+  = help: give each row a text, a number, a time or a vector of numbers
 """,
     ),
     "vectors": (
@@ -69,6 +68,7 @@ error[RRL412]: this vector of `e` has length 0, and the first 1
   |
 1 | train/cat/0.png,[1.0, 2.0],[]
   |                            ^^
+  = help: write a missing vector as null
 """,
     ),
     "values": (
@@ -84,27 +84,19 @@ error[RRL412]: this vector of `e` has length 0, and the first 1
             "y_1": [1.0, float("inf")],
         },
         """\
-error[RRL412]: `x_0` is a part of a vector, and its values are no numbers
- --> zoo/columns.parquet
-
-error[RRL412]: `y_1` has an infinite value
- --> zoo/columns.parquet:2:59
-  |
-2 | train/cat/1.png,inf,null,1,35184372088832000,null,False,2,inf
-  |                                                           ^^^
-  = help: leave the cell of a missing value empty
-
 error[RRL412]: `a` has an infinite value
  --> zoo/columns.parquet:2:17
   |
 2 | train/cat/1.png,inf,null,1,35184372088832000,null,False,2,inf
   |                 ^^^
+  = help: leave the cell of a missing value empty
 
 error[RRL412]: `v` has an infinite value
  --> zoo/columns.parquet:1:21
   |
 1 | train/cat/0.png,1.0,[-inf, 1.0],18446744073709551615,null,null,True,1,1.0
   |                     ^^^^^^^^^^^
+  = help: leave the cell of a missing value empty
 
 error[RRL412]: `18446744073709551615` in `u` does not fit 64 bits
  --> zoo/columns.parquet:1:33
@@ -118,10 +110,21 @@ error[RRL412]: the year 1116918 in `t` is not from 1 to 9999
   |
 2 | train/cat/1.png,inf,null,1,35184372088832000,null,False,2,inf
   |                            ^^^^^^^^^^^^^^^^^
+  = help: leave the cell of a missing value empty
 
 error[RRL412]: `n` has no value
  --> zoo/columns.parquet
   = help: fill it in, or take the column away
+
+error[RRL412]: `x_0` is a part of a vector, and its values are no numbers
+ --> zoo/columns.parquet
+
+error[RRL412]: `y_1` has an infinite value
+ --> zoo/columns.parquet:2:59
+  |
+2 | train/cat/1.png,inf,null,1,35184372088832000,null,False,2,inf
+  |                                                           ^^^
+  = help: leave the cell of a missing value empty
 """,
     ),
     "nothing": (
@@ -133,6 +136,7 @@ error[RRL412]: no vector of `v` is whole
 
 error[RRL412]: `n` has no value
  --> zoo/columns.parquet
+  = help: fill it in, or take the column away
 """,
     ),
 }

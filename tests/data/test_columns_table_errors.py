@@ -135,47 +135,51 @@ error[RRL412]: this row cannot be read: ',' expected after '"'
 """,
     ),
     "names": (
-        b"file,Patient ID,,age,age,split,label,1x\ntrain/cat/0.png,1,1,1,1,1,1,1\n",
+        b"file,Patient ID,,age,age,1x\ntrain/cat/0.png,1,1,1,1,1\n",
         """\
 error[RRL412]: `Patient ID` is no name; names are lower-case ASCII letters, digits, `_`
  --> zoo/columns.csv:1:6
   |
-1 | file,Patient ID,,age,age,split,label,1x
+1 | file,Patient ID,,age,age,1x
   |      ^^^^^^^^^^
   = help: call it `patient_id`
 
 error[RRL412]: column 3 has no name
  --> zoo/columns.csv:1:17
   |
-1 | file,Patient ID,,age,age,split,label,1x
+1 | file,Patient ID,,age,age,1x
   |                 ^
   = help: pandas leaves its index out with `index=False`
 
 error[RRL412]: two columns are called `age`
  --> zoo/columns.csv:1:22
   |
-1 | file,Patient ID,,age,age,split,label,1x
+1 | file,Patient ID,,age,age,1x
   |                      ^^^
   = help: call one of them otherwise
 
-error[RRL412]: a column cannot be called `split`, which means something else
+error[RRL412]: `1x` is no name; names are lower-case ASCII letters, digits, `_`
  --> zoo/columns.csv:1:26
   |
-1 | file,Patient ID,,age,age,split,label,1x
-  |                          ^^^^^
+1 | file,Patient ID,,age,age,1x
+  |                          ^^
+""",
+    ),
+    "names that mean something else": (
+        b"file,split,label,age\ntrain/cat/0.png,1,1,1\n",
+        """\
+error[RRL412]: a column cannot be called `split`, which means something else
+ --> zoo/columns.csv:1:6
+  |
+1 | file,split,label,age
+  |      ^^^^^
   = help: call it otherwise
 
 error[RRL412]: the data set has a label `label` already
- --> zoo/columns.csv:1:32
+ --> zoo/columns.csv:1:12
   |
-1 | file,Patient ID,,age,age,split,label,1x
-  |                                ^^^^^
-
-error[RRL412]: `1x` is no name; names are lower-case ASCII letters, digits, `_`
- --> zoo/columns.csv:1:38
-  |
-1 | file,Patient ID,,age,age,split,label,1x
-  |                                      ^^
+1 | file,split,label,age
+  |            ^^^^^
 """,
     ),
     "a gap in a vector": (

@@ -61,16 +61,15 @@ class Rows:
         return self.labels[name]
 
     def number(self, name: str) -> npt.NDArray[Any]:
-        """A number field, or a label read as one, NaN where missing.
+        """A number field, NaN where missing.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector.
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector or a label.
         """
+        if name in self.labels and name not in self.fields:
+            raise error("RRL417", f"`{name}` is a label, and numbers or vectors are wanted")
         if name not in self.fields:
-            label = self.labels.get(name)
-            if label is None:
-                raise error("RRL401", f"the rows carry no field `{name}`")
-            return np.where(label < 0, np.nan, label.astype(np.float64))
+            raise error("RRL401", f"the rows carry no field `{name}`")
         if self.fields[name].ndim != 1:
             raise error("RRL417", f"`{name}` is a field of vectors, and numbers are wanted")
         return self.fields[name]
@@ -79,7 +78,7 @@ class Rows:
         """A vector field, float64 (n, d).
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it.
+            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a label.
         """
         if name in self.fields and self.fields[name].ndim == 2:
             return self.fields[name].astype(np.float64)

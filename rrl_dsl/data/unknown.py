@@ -1,0 +1,64 @@
+"""The words that stand for a missing value, in whatever file, and how a data set names others.
+
+A word of `UNKNOWN` is a missing value in text and in numbers alike, regardless of case. A data set
+in which one of them is a class, or a value such as -999 is none, says so itself: an image folder in
+`columns.yaml`, an archive in an array `unknown`. The words given there take the place of `UNKNOWN`;
+an empty cell, a null and NaN are missing always.
+
+    unknown: [n/a, "?", -999]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.span import Source
+from rrl_dsl.language.yaml_faults import not_yaml
+
+FILE: Final = "columns.yaml"
+"""The file of an image folder that names the words."""
+KEY: Final = "unknown"
+"""The key of that file, and the array of an archive, that names the words."""
+
+_ALWAYS: Final = frozenset({"", "nan"})
+UNKNOWN: Final = _ALWAYS | {
+    *("na", "n/a", "<na>", "#n/a", "nat", "none", "null", "nil", "unknown", "missing"),
+    *("?", "-", "--", "."),
+}
+"""The words for a missing value; regardless of case."""
+
+
+def words(given: Iterable[str]) -> frozenset[str]:
+    """The words that a data set names, and those that are missing always."""
+    return _ALWAYS | {each.strip().casefold() for each in given}
+
+
+def words_of(folder: Path) -> frozenset[str]:
+    """The words for a missing value in the table of an image folder.
+
+    Raises:
+        RRLError: RRL412 where its `columns.yaml` is not as above.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return UNKNOWN
+    try:
+        source = Source(path.read_text("utf-8-sig"), str(path))
+        # the base loader keeps every word a string: NULL, no or -999
+        tree = yaml.load(source.text, Loader=yaml.BaseLoader)
+    except OSError as reason:
+        raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
+    except UnicodeDecodeError as reason:
+        raise error("RRL412", f"{path} is not UTF-8 text") from reason
+    except yaml.YAMLError as reason:
+        raise RRLError(not_yaml("RRL412", source, reason)) from reason
+    given = tree.get(KEY) if isinstance(tree, Mapping) and len(tree) == 1 else None
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        message = f"{path} names the words for a missing value, and nothing else"
+        raise error("RRL412", message, hint=f'write `{KEY}: [n/a, "?", -999]`')
+    return words(given)

@@ -1,0 +1,113 @@
+"""What a cell of text writes: a number, a date, a duration, a vector, or a text.
+
+| written | read as |
+|---|---|
+| `7`, `-0.5`, `1e-3` | a number |
+| `2021-12-31`, `2021-12-31T12:30:00.5+01:00` | a date: seconds since 1970, in UTC by default |
+| `0:01:30`, `00:00:01.5`, `1 day, 0:00:00`, `PT1.5S` | a duration, or a time of day: seconds |
+| `[0.1, 0.2]`, `(0.1, 0.2)`, `[0.1 0.2]`, `0.1 0.2` | a vector |
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+Kind = Literal["whole number", "number", "date", "duration", "vector", "text"]
+
+_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
+_REAL: Final = re.compile(
+    r"[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)", re.ASCII | re.IGNORECASE
+)
+_DATE: Final = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
+)
+_CLOCK: Final = re.compile(
+    r"((?P<days>[+-]?\d{1,6}) days?,? ?)?(?P<sign>[+-]?)"
+    r"(?P<hours>\d{1,7}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d([.,]\d+)?)",
+    re.ASCII,
+)
+"""A duration as clocks, Python and pandas write it; days and the rest have a sign each."""
+_ISO_DURATION: Final = re.compile(
+    r"(?P<sign>[+-]?)P((?P<days>\d{1,6})D)?T(?=\d)((?P<hours>\d{1,7})H)?((?P<minutes>\d{1,9})M)?"
+    r"((?P<seconds>\d{1,9}([.,]\d+)?)S)?",
+    re.ASCII,
+)
+"""A duration as ISO 8601 writes it, in days and less."""
+_FOREIGN: Final = re.compile(
+    r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+"
+    r"|(\d{1,2}([./-])\d{1,2}\5\d{4}|\d{4}([./-])\d{1,2}\6\d{1,2})([ T]\d{1,2}:\d\d(:\d\d)?)?",
+    re.ASCII,
+)
+_CODE: Final = re.compile(r"[+-]?0\d+", re.ASCII)
+_BRACKETS: Final = {"[": "]", "(": ")"}
+_BETWEEN: Final = re.compile(r"\s*,\s*|\s+")
+
+
+def kind_of(cell: str) -> Kind:
+    """What a cell writes."""
+    if _WHOLE.fullmatch(cell):
+        return "whole number"
+    if is_number(cell):
+        return "number"
+    if date(cell) is not None:
+        return "date"
+    if seconds(cell) is not None:
+        return "duration"
+    return "text" if vector(cell) is None else "vector"
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell writes a number."""
+    return _REAL.fullmatch(cell) is not None
+
+
+def is_code(cell: str) -> bool:
+    """Whether a cell writes digits after a zero: `007` names another thing than `7`."""
+    return _CODE.fullmatch(cell) is not None
+
+
+def is_foreign(cell: str) -> bool:
+    """Whether a cell writes a number or a date otherwise than they are read."""
+    return _FOREIGN.fullmatch(cell) is not None
+
+
+def date(cell: str) -> datetime | None:
+    """The time that a cell writes, if it does."""
+    if not _DATE.fullmatch(cell):
+        return None
+    try:
+        time = datetime.fromisoformat(cell)
+    except ValueError:  # the 31st of February
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def seconds(cell: str) -> float | None:
+    """The duration or time of day that a cell writes, in seconds, if it does."""
+    found = _CLOCK.fullmatch(cell) or _ISO_DURATION.fullmatch(cell)
+    if found is None:
+        return None
+    part = {
+        name: float((text or "0").replace(",", "."))
+        for name, text in found.groupdict().items()
+        if name != "sign"
+    }
+    sign = -1 if found["sign"] == "-" else 1
+    days = part["days"] * (sign if found.re is _ISO_DURATION else 1)
+    clock = 3600 * part["hours"] + 60 * part["minutes"] + part["seconds"]
+    return timedelta(days=days).total_seconds() + sign * clock
+
+
+def vector(cell: str) -> list[float] | None:
+    """The vector that a cell writes, if it does; NaN where a part of it is missing."""
+    inner, bracketed = cell, cell[:1] in _BRACKETS and cell[-1:] == _BRACKETS[cell[0]]
+    if bracketed:
+        inner = cell[1:-1].strip().removesuffix(",")
+    elif "," in cell or " " not in cell:
+        return None
+    parts = _BETWEEN.split(inner.strip()) if inner.strip() else []
+    if not all(is_number(part) or part.casefold() == "nan" for part in parts):
+        return None
+    return [float(part) for part in parts]

@@ -1,0 +1,303 @@
+"""What kind a column is: a label, a number or a vector, in every file alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from rrl_dsl.data.registry import columns
+from rrl_dsl.data.table import Columns
+
+ROWS = 8
+FILES = [f"train/c/{row}.png" for row in range(ROWS)]
+nan = math.nan
+
+
+def csv_of(folder: Path, values: Sequence[str], suffix: str = ".csv") -> Columns:
+    mark = "," if suffix == ".csv" else "\t"
+    rows = [f'{file}{mark}"{value}"' for file, value in zip(FILES, values, strict=False)]
+    (folder / f"columns{suffix}").write_text("\n".join([f"file{mark}x", *rows]))
+    return columns(f"imagefolder:{folder}", root=folder)
+
+
+def parquet_of(folder: Path, values: Any) -> Columns:
+    table = pa.table({"file": FILES[: len(values)], "x": values})
+    pq.write_table(table, folder / "columns.parquet")
+    return columns(f"imagefolder:{folder}", root=folder)
+
+
+def npz_of(folder: Path, values: Sequence[str] | np.ndarray, **arrays: Any) -> Columns:
+    count = len(values)
+    split = ["train"] * count + ["test"]
+    x = np.asarray([*values, values[0]])
+    images = np.zeros((count + 1, 2, 2), np.uint8)
+    np.savez(folder / "set.npz", images=images, split=split, x=x, **arrays)
+    return columns(f"npz:{folder / 'set.npz'}", root=folder)
+
+
+WRITERS = {
+    "csv": csv_of,
+    "tsv": lambda folder, values: csv_of(folder, values, ".tsv"),
+    "parquet": parquet_of,
+    "npz": npz_of,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for file in [*FILES, "test/c/0.png"]:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / file)
+    return tmp_path
+
+
+def refused(found: Columns, kind: str, name: str = "x") -> str:
+    (fault,) = found.faults([(kind, name)])
+    return f"{fault.code} {fault.message} | {fault.hint}"
+
+
+def field_of(found: Columns, rows: int) -> np.ndarray:
+    assert not found.unreadable
+    return found.fields["x"][:rows]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_text_is_a_label_and_nothing_else(folder: Path, writer: str) -> None:
+    found = WRITERS[writer](folder, ["a cat", "a dog", "two cats"])
+    assert found.faults([("label", "x")]) == []
+    assert found.class_names["x"] == ("a cat", "a dog", "two cats")
+    number, vector = refused(found, "number"), refused(found, "vector")
+    assert number.startswith("RRL417 `x` of the data set `")
+    assert "is a label, and no number | numbers are written as `1.5`" in number
+    assert "is a label, and no vector | a vector is written as `[0.1, 0.2]` in one cell" in vector
+    assert "columns `x_0`, `x_1`, …" in vector
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["[0.1, 0.2]", "[-1,2e1]", ""],
+        ["[0.1 0.2]", "[-1. 20.]", ""],
+        ["0.1 0.2", "-1  20", ""],
+        ["(0.1, 0.2)", "( -1, +20 )", "[nan, 1]"],
+    ],
+)
+def test_text_may_write_vectors(folder: Path, writer: str, cells: list[str]) -> None:
+    found = WRITERS[writer](folder, cells)
+    expected = [[0.1, 0.2], [-1, 20], [nan, nan]]
+    np.testing.assert_array_equal(field_of(found, 3), expected)
+    assert "x" not in found.labels
+    assert found.faults([("vector", "x")]) == []
+    assert "holds vectors, not numbers" in refused(found, "number")
+
+
+def test_vectors_of_text_have_one_length(folder: Path) -> None:
+    found = csv_of(folder, ["[1, 2]", "[1, 2, 3]", "[]"])
+    faults = found.faults([("vector", "x")])
+    assert [each.message for each in faults] == [
+        "this vector of `x` has length 3, and the first 2",
+        "this vector of `x` has length 0, and the first 2",
+    ]
+
+
+@pytest.mark.parametrize("cell", ["[a, b]", "1,2", "[1, 2", "1 2 and 3", "[[1, 2], [3, 4]]"])
+def test_what_is_no_vector_is_text(folder: Path, cell: str) -> None:
+    assert csv_of(folder, [cell, "words"]).class_names["x"] == tuple(sorted([cell, "words"]))
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    ("cell", "seconds"),
+    [
+        ("00:00:01.5", 1.5),
+        ("1:02:03", 3723),
+        ("00:00:01,25", 1.25),
+        ("-0:00:02", -2),
+        ("100:00:00", 360_000),
+        ("2 days 01:00:00", 176_400),
+        ("1 day, 0:00:01.500000", 86_401.5),
+        ("-1 day, 23:59:58", -2),
+        ("-1 days +23:59:58.500000", -1.5),
+        ("PT1.5S", 1.5),
+        ("-P1DT1H", -90_000),
+    ],
+)
+def test_durations_are_seconds(folder: Path, writer: str, cell: str, seconds: float) -> None:
+    found = WRITERS[writer](folder, [cell, "", "0:00:00"])
+    np.testing.assert_array_equal(field_of(found, 3), [seconds, nan, 0])
+    assert "x" not in found.labels
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        (pa.array([1500, None], pa.duration("ms")), 1.5),
+        (pa.array([3_000_000_000, None], pa.duration("ns")), 3),
+        (pa.array([3723, None], pa.time32("s")), 3723),
+        (pa.array([1_500_000, None], pa.time64("us")), 1.5),
+    ],
+)
+def test_durations_and_times_of_parquet_are_seconds(
+    folder: Path, values: pa.Array, seconds: float
+) -> None:
+    np.testing.assert_array_equal(field_of(parquet_of(folder, values), 2), [seconds, nan])
+
+
+def test_durations_of_numpy_are_seconds(folder: Path) -> None:
+    found = npz_of(folder, np.array([1500, "NaT"], "m8[ms]"))
+    np.testing.assert_array_equal(field_of(found, 2), [1.5, nan])
+
+
+WORDS = ["None", "NULL", "null", "N/A", "NA", "<NA>", "NaT", "nan", "NaN", "NAN", "?", ""]
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("word", WORDS)
+def test_words_for_missing_values_are_no_class_and_no_number(
+    folder: Path, writer: str, word: str
+) -> None:
+    label = WRITERS[writer](folder, ["cat", word, word, "dog"])
+    assert label.class_names["x"] == ("cat", "dog")
+    assert label.labels["x"][:4].tolist() == [0, -1, -1, 1]
+    notes = [note.message for note in label.notes if note.message.startswith("`x`")]
+    count = 5 if writer == "npz" else 4
+    said = f"`x`: 2 of {count} values are missing, written as `{word}`"
+    assert notes == [said] * (word != "")
+    number = WRITERS[writer](folder, ["1.5", word, "2.5"])
+    np.testing.assert_array_equal(field_of(number, 3), [1.5, nan, 2.5])
+
+
+def test_a_folder_names_its_own_words(folder: Path) -> None:
+    (folder / "columns.yaml").write_text('unknown: [n/a, "?", -999]\n')
+    country = csv_of(folder, ["NA", "DE", "N/A", "?", "null"])
+    assert country.class_names["x"] == ("DE", "NA", "null")
+    assert country.labels["x"][:5].tolist() == [1, 0, -1, -1, 2]
+    number = csv_of(folder, ["1", "-999", "n/a", ""])
+    np.testing.assert_array_equal(field_of(number, 4), [1, nan, nan, nan])
+    (folder / "columns.csv").unlink()
+    for values in (pa.array([1, -999]), pa.array([1.0, -999.0])):
+        np.testing.assert_array_equal(field_of(parquet_of(folder, values), 2), [1, nan])
+
+
+def test_an_archive_names_its_own_words(folder: Path) -> None:
+    words = np.array(["?", "-999", "999"])
+    country = npz_of(folder, ["NA", "DE", "?"], unknown=words)
+    assert country.class_names["x"] == ("DE", "NA")
+    found = npz_of(folder, np.array([1, -999, 999, 0]), unknown=words)
+    assert found.labels["x"].tolist() == [1, -1, -1, 0]
+    np.testing.assert_array_equal(found.fields["x"], [1, nan, nan, 0])
+
+
+@pytest.mark.parametrize("text", ["- NA", "unknown: NA", "words: [NA]", "unknown: [[NA]]", "{"])
+def test_words_that_are_no_list_are_refused(folder: Path, text: str) -> None:
+    (folder / "columns.yaml").write_text(text)
+    with pytest.raises(Exception, match=r"\[RRL412\]"):
+        csv_of(folder, ["a"])
+
+
+@pytest.mark.parametrize("mark", [-1, -100, -999])
+def test_negative_numbers_are_unknown_as_a_label(folder: Path, mark: int) -> None:
+    values = [mark, 1, mark, 0, 1]
+    for found in (
+        csv_of(folder, [str(each) for each in values]),
+        npz_of(folder, np.array(values)),
+        npz_of(folder, np.array(values, np.float64)),
+    ):
+        assert found.class_names["x"] == ("0", "1")
+        assert found.labels["x"][:5].tolist() == [-1, 1, -1, 0, 1]
+        notes = [note.message for note in found.notes if "below -1" in note.message]
+        assert len(notes) == (mark < -1)
+        assert all(note.startswith("`x`: ") for note in notes)
+
+
+def test_a_negative_label_of_an_archive_is_unknown(folder: Path) -> None:
+    found = npz_of(folder, np.zeros(3), label=np.array([-100, 1, 0, 0]))
+    assert found.labels["label"].tolist() == [-1, 1, 0]
+    assert found.class_names["label"] == ("0", "1")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_whole_numbers_with_a_point_are_labels_too(folder: Path, writer: str) -> None:
+    found = WRITERS[writer](folder, ["1.0", "", "2.0", "1.0"])
+    assert found.class_names["x"] == ("1", "2")
+    assert found.labels["x"][:4].tolist() == [0, -1, 1, 0]
+    np.testing.assert_array_equal(field_of(found, 4), [1, nan, 2, 1])
+
+
+def test_whole_floats_are_labels_too(folder: Path) -> None:
+    values = np.array([7.0, nan, 3.0, 7.0])
+    for found in (parquet_of(folder, pa.array(values)), npz_of(folder, values)):
+        assert found.class_names["x"] == ("3", "7")
+        assert found.labels["x"][:4].tolist() == [1, -1, 0, 1]
+    assert "x" not in npz_of(folder, np.array([7.0, 3.5])).labels
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_zeros_before_a_number_keep_classes_apart(folder: Path, writer: str) -> None:
+    found = WRITERS[writer](folder, ["007", "7", "07", "007"])
+    assert found.class_names["x"] == ("007", "07", "7")
+    assert found.labels["x"][:4].tolist() == [0, 2, 1, 0]
+    assert field_of(found, 4).tolist() == [7, 7, 7, 7]
+
+
+def test_a_column_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
+    table = {
+        "file": FILES[:2],
+        "image": [{"bytes": b"x"}, {"bytes": b"y"}],
+        "raw": [b"x", b"y"],
+        "Meta": ["a", "b"],
+        "mixed": ["1", "2021-01-01"],
+        "patient": ["a", "b"],
+    }
+    pq.write_table(pa.table(table), folder / "columns.parquet")
+    found = columns(f"imagefolder:{folder}", root=folder)
+    assert found.labels["patient"][:2].tolist() == [0, 1]
+    assert found.faults([("label", "patient")]) == []
+    assert "`image` holds values of type struct<" in refused(found, "vector", "image")
+    assert "`raw` holds values of type binary" in refused(found, "label", "raw")
+    assert "`Meta` is no name; names are lower-case" in refused(found, "label", "meta")
+    assert "call it `meta`" in refused(found, "label", "meta")
+    assert "in `mixed` is no number" in refused(found, "number", "mixed")
+    (note,) = (each for each in found.notes if "cannot be read" in each.message)
+    assert note.message.endswith("`image`, `raw`, `Meta`, `mixed`")
+
+
+def test_an_array_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
+    strange = {"part": np.zeros((3, 2, 2)), "note": np.array([{}, [], ""], object)}
+    found = npz_of(folder, ["a", "b"], **strange, Day=np.zeros(3), short=np.zeros(2))
+    assert found.class_names["x"] == ("a", "b")
+    assert "`part` holds float64 (3, 2, 2), which is not read" in refused(found, "vector", "part")
+    assert "`note` holds Python objects" in refused(found, "label", "note")
+    assert "`Day` is no name" in refused(found, "number", "day")
+    assert "does not say something of each" in refused(found, "number", "short")
+
+
+def test_an_archive_needs_no_label(folder: Path) -> None:
+    found = npz_of(folder, np.array([0.5, 1.5]))
+    assert (found.labels, found.class_names) == ({}, {})
+    assert refused(found, "label", "label") == (
+        f"RRL401 the data set `npz:{folder / 'set.npz'}` has no label field `label` | "
+        "it has no label fields"
+    )
+
+
+def test_numbers_that_differ_in_every_image_are_not_the_label(folder: Path) -> None:
+    found = npz_of(folder, np.zeros(4) + 0.5, time=np.arange(5))
+    assert found.labels.keys() == {"time"}
+    shared = npz_of(folder, np.array([0, 0, 1, 1]))
+    assert shared.labels["label"].tolist() == [0, 0, 1, 1]
+    assert any("`x` is the label" in note.message for note in shared.notes)
+
+
+def test_what_is_read_as_it_can_be(folder: Path) -> None:
+    found = npz_of(folder, np.array([3, 4]))
+    assert found.faults([("label", "x"), ("number", "x"), ("vector", "x")]) == []
