@@ -142,9 +142,11 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.data.views import Views
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
+    from rrl_dsl.training import ranks
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.estimate import long_run
     from rrl_dsl.training.presets import configuration
+    from rrl_dsl.training.run import RunDirectory
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, run_name
 
@@ -152,27 +154,31 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     if header and "name" not in wanted.loss.model_fields_set:
         settings = [header, *settings]
         wanted = resolve(settings, {})
-    with pointing_at(settings, "params"):
-        graph = graph_of(source, dict(wanted.params))
-    with pointing_at(settings, "loss"):
-        loss = create_loss(wanted.loss.name, **wanted.loss.options)
-    with pointing_at(settings, "dataset"):
-        data = _load(wanted)
-    config = configuration(settings, data.shape, data.augmentation)
-    with pointing_at(settings, "augmentation"):
-        Views(config.augmentation or data.augmentation, data.shape)
-    module = build(graph, config, data, settings)
-    run = runs.create(out, run_name(source, loss, config))
-    if runs.leads():
-        run.describe(source, graph, config, data)
-        other = ""
-        if header and header.value != wanted.loss.name:
-            other = f"; the recipe's header names {header.value}"
-        print_text(f"loss      {wanted.loss.name}{other}")
-        if time := long_run(module, data):
-            print_text(f"time      {time}")
-        _draw_graph(source, module.program, data, run)
-    _run(module, data, run)
+    with pointing_at(settings, "devices"):
+        ranks.adopt(wanted.devices)
+    with ranks.together(wanted.devices) as processes:
+        with pointing_at(settings, "params"):
+            graph = graph_of(source, dict(wanted.params))
+        with pointing_at(settings, "loss"):
+            loss = create_loss(wanted.loss.name, **wanted.loss.options)
+        with pointing_at(settings, "dataset"):
+            data = _load(wanted)
+        config = configuration(settings, data.shape, data.augmentation)
+        with pointing_at(settings, "augmentation"):
+            Views(config.augmentation or data.augmentation, data.shape)
+        module = build(graph, config, data, settings)
+        name = run_name(source, loss, config)
+        run = RunDirectory(processes.share(lambda: runs.create(out, name).path))
+        if ranks.leads():
+            run.describe(source, graph, config, data)
+            other = ""
+            if header and header.value != wanted.loss.name:
+                other = f"; the recipe's header names {header.value}"
+            print_text(f"loss      {wanted.loss.name}{other}")
+            if time := long_run(module, data):
+                print_text(f"time      {time}")
+            _draw_graph(source, module.program, data, run)
+        _run(module, data, run)
 
 
 def _of_header(source: Source) -> Setting | None:
@@ -189,6 +195,7 @@ def _of_header(source: Source) -> Setting | None:
 
 
 def _go_on(path: Path, changes: list[Setting]) -> None:
+    from rrl_dsl.training import ranks
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
@@ -196,14 +203,16 @@ def _go_on(path: Path, changes: list[Setting]) -> None:
     with pointing_at(changes, "epochs"):
         run, graph, config = runs.reopen(path, changes)
     before = run.configuration()
-    with pointing_at(changes, "dataset"):
-        data = _load(config)
-        run.check_data(data)
-    module = build(graph, config, data)
-    if runs.leads():
-        _say_what_is_left(run.epochs_done(), before, config)
-        run.configure(config)
-    _run(module, data, run)
+    ranks.adopt(config.devices)
+    with ranks.together(config.devices):
+        with pointing_at(changes, "dataset"):
+            data = _load(config)
+            run.check_data(data)
+        module = build(graph, config, data)
+        if ranks.leads():
+            _say_what_is_left(run.epochs_done(), before, config)
+            run.configure(config)
+        _run(module, data, run)
 
 
 def _say_what_is_left(done: int, before: Config, config: Config) -> None:
@@ -220,7 +229,7 @@ def _say_what_is_left(done: int, before: Config, config: Config) -> None:
 
 def _load(config: Config) -> DataSet:
     """The data set of a run; says what is to be known of it."""
-    from rrl_dsl.training.run import leads
+    from rrl_dsl.training.ranks import leads
     from rrl_dsl.training.train import load_data
 
     data = load_data(config)
@@ -233,7 +242,7 @@ def _load(config: Config) -> DataSet:
 def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     from rrl_dsl.training.evaluation import unmeasured
     from rrl_dsl.training.facts import facts_of
-    from rrl_dsl.training.run import leads
+    from rrl_dsl.training.ranks import leads
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
 

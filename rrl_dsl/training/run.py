@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import platform
 from collections.abc import Sequence
@@ -31,8 +30,6 @@ from rrl_dsl.training.settings import Setting, from_yaml, resolve
 from rrl_dsl.training.yaml_values import Dumper
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
-_ENVIRONMENT: Final = "RRL_DSL_RUN_DIRECTORY"
-"""Tells the further processes of a distributed run, which repeat its command, where it writes."""
 _DATA: Final = "data.json"
 
 
@@ -223,8 +220,6 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
     Raises:
         RRLError: RRL504 where it holds something already or cannot be made.
     """
-    if not leads():
-        return RunDirectory(Path(os.environ[_ENVIRONMENT]))
     path = wanted or _next_free(name)
     try:
         path.mkdir(parents=True, exist_ok=wanted is not None)
@@ -234,13 +229,7 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
         (path / "checkpoints").mkdir()
     except OSError as problem:
         raise error("RRL504", f"cannot make `{path}`: {problem.strerror}") from None
-    os.environ[_ENVIRONMENT] = str(path.resolve())
     return RunDirectory(path)
-
-
-def leads() -> bool:
-    """Whether this process writes and prints: the first of a distributed run, or the only one."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" or _ENVIRONMENT not in os.environ
 
 
 def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, Graph, Config]:

@@ -29,7 +29,7 @@ from rrl_dsl.losses import Loss
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.losses.sums import Sum
 from rrl_dsl.models.backbones import build_backbone
-from rrl_dsl.training import checks
+from rrl_dsl.training import checks, ranks
 from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import (
@@ -210,12 +210,14 @@ def precision_of(config: Config) -> Precision:
 
 def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    ranks.adopt(config.devices)
     return L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
         # a part may be without a gradient, such as the mask token of a step without masks
         strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         sync_batchnorm=on_gpu and config.devices > 1,
+        plugins=[ranks.Environment()],
         use_distributed_sampler=False,
         precision=precision_of(config),
         max_epochs=config.epochs,

@@ -1,0 +1,130 @@
+"""A run whose processes another program starts: torchrun, srun, or a batch script."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAIN = """
+import sys, torch
+from rrl_dsl.cli.start import run
+torch.set_num_threads(1)
+run()
+"""
+OPTIONS = ["-e", "ssl(views=2)", "--epochs", "1", "--batch-size", "256", "--set", "accelerator=cpu"]
+LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "MASTER_")
+RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "RRL_DSL_RUN_DIRECTORY"}
+
+
+def started(folder: Path, *options: str, torchrun: int = 0, **variables: object):
+    script = folder / "start.py"
+    script.write_text(TRAIN)
+    launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={torchrun}", "--standalone"]
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in RANKS and not name.startswith(LAUNCHERS)
+    }
+    given = {name: str(value) for name, value in variables.items()}
+    return subprocess.Popen(
+        [sys.executable, *(launcher if torchrun else []), str(script), "train", *OPTIONS, *options],
+        cwd=folder,
+        env=kept | {"OMP_NUM_THREADS": "1"} | given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen) -> tuple[int, str]:
+    try:
+        text, _ = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    return process.returncode, text
+
+
+def tasks(folder: Path, *options: str, devices: int = 2, **variables: object):
+    """The two processes that `srun --ntasks=2` starts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = {"SLURM_NTASKS": 2, "SLURM_JOB_ID": 7, "MASTER_PORT": port, **variables}
+    both = [
+        started(
+            folder,
+            f"--devices={devices}",
+            *options,
+            SLURM_PROCID=rank,
+            SLURM_LOCALID=rank,
+            SLURM_NODEID=0,
+            **given,
+        )
+        for rank in range(2)
+    ]
+    return [finished(process) for process in both]
+
+
+def the_run(folder: Path) -> Path:
+    """The only run that was made, which is whole."""
+    (run,) = (folder / "runs").iterdir()
+    assert (run / "summary.json").is_file()
+    assert len((run / "metrics.csv").read_text().splitlines()) == 2
+    return run
+
+
+def test_torchrun_trains_one_run(tmp_path):
+    status, text = finished(started(tmp_path, "--devices=2", torchrun=2))
+    assert status == 0, text
+    the_run(tmp_path)
+    assert text.count("identity  ") == 1
+
+
+def test_srun_trains_one_run(tmp_path):
+    results = tasks(tmp_path, SLURM_STEP_NUM_TASKS=2)
+    assert [status for status, _ in results] == [0, 0], results
+    the_run(tmp_path)
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
+def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path, launcher):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    if launcher == "torchrun":
+        results = [finished(started(tmp_path, "--devices=2", "--out=full", torchrun=2))]
+    else:
+        results = tasks(tmp_path, "--out=full")
+    assert all(status == 1 for status, _ in results), results
+    assert "".join(text for _, text in results).count("error[RRL504]") == 1, results
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
+
+
+def test_a_process_that_fails_ends_the_one_that_leads(tmp_path):
+    # the second lacks what the first has, and the first waits for it in the first step
+    script = "import os, rrl_dsl.training.train as t\n"
+    script += "if os.environ.get('SLURM_PROCID') == '1':\n    t.History = None\n"
+    (tmp_path / "sitecustomize.py").write_text(script)
+    results = tasks(tmp_path, PYTHONPATH=tmp_path)
+    assert [status for status, _ in results] == [1, 1], results
+    assert "process 0 ends: another one of the run failed" in results[0][1]
+
+
+def test_as_many_processes_as_devices(tmp_path):
+    for status, text in tasks(tmp_path, devices=1, SLURM_STEP_NUM_TASKS=2):
+        assert status == 1
+        assert "error[RRL502]: `devices` is 1, and the launcher started 2 processes" in text
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"LOCAL_RANK": 1}, {"RANK": 1, "WORLD_SIZE": 2}, {"SLURM_NTASKS": 4, "SLURM_PROCID": 0}],
+    ids=["LOCAL_RANK", "RANK", "sbatch"],
+)
+def test_a_process_that_no_launcher_started_trains_alone(tmp_path, variables):
+    status, text = finished(started(tmp_path, **variables))
+    assert status == 0, text
+    the_run(tmp_path)
