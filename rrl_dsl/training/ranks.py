@@ -16,9 +16,11 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
-import torch.distributed as dist
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from torch.distributed import DistError
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from rrl_dsl.language.diagnostics import error
 
@@ -62,7 +64,7 @@ def adopt(devices: int) -> None:
         os.environ.pop(stale, None)
     if rank is not None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    rank_zero_only.rank = rank or 0
+    Environment().set_global_rank(rank or 0)  # Lightning read it when it was imported
 
 
 def leads() -> bool:
@@ -78,7 +80,7 @@ class Processes:
             others.
     """
 
-    def __init__(self, store: dist.Store | None) -> None:
+    def __init__(self, store: Store | None) -> None:
         self._store = store
 
     def share(self, make: Callable[[], Path]) -> Path:
@@ -168,22 +170,22 @@ def _launched() -> tuple[int, int] | None:
     return None
 
 
-def _store(devices: int) -> dist.Store:
+def _store(devices: int) -> Store:
     try:
-        found = dist.rendezvous("env://", int(os.environ["RANK"]), devices, timeout=_START)
-        return dist.PrefixStore("rrl-dsl", next(iter(found))[0])
-    except dist.DistError as problem:
+        found = rendezvous("env://", int(os.environ["RANK"]), devices, timeout=_START)
+        return PrefixStore("rrl-dsl", next(found)[0])
+    except DistError as problem:
         message = f"the {devices} processes of the run do not find each other: {problem}"
         hint = "start as many with torchrun or srun, or start the command once, without either"
         raise error("RRL502", message, hint=hint) from None
 
 
-def _end_with_the_others(store: dist.Store, ended: Event) -> None:
+def _end_with_the_others(store: Store, ended: Event) -> None:
     """Ends this process where another one failed, even if it waits in a collective operation."""
     while not ended.wait(_POLL):
         try:
             failed = store.check(["failed"])
-        except dist.DistError:  # the process that holds the store is gone
+        except DistError:  # the process that holds the store is gone
             failed = True
         if failed and not ended.is_set():
             sys.stderr.write(f"process {os.environ['RANK']} ends: another one of the run failed\n")

@@ -89,14 +89,10 @@ def test_srun_trains_one_run(tmp_path):
     the_run(tmp_path)
 
 
-@pytest.mark.parametrize("launcher", ["torchrun", "srun"])
-def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path, launcher):
+def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    if launcher == "torchrun":
-        results = [finished(started(tmp_path, "--devices=2", "--out=full", torchrun=2))]
-    else:
-        results = tasks(tmp_path, "--out=full")
+    results = tasks(tmp_path, "--out=full")
     assert all(status == 1 for status, _ in results), results
     assert "".join(text for _, text in results).count("error[RRL504]") == 1, results
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
@@ -121,8 +117,8 @@ def test_as_many_processes_as_devices(tmp_path):
 
 @pytest.mark.parametrize(
     "variables",
-    [{"LOCAL_RANK": 1}, {"RANK": 1, "WORLD_SIZE": 2}, {"SLURM_NTASKS": 4, "SLURM_PROCID": 0}],
-    ids=["LOCAL_RANK", "RANK", "sbatch"],
+    [{"LOCAL_RANK": 1}, {"RANK": 1, "WORLD_SIZE": 2, "SLURM_NTASKS": 4, "SLURM_PROCID": 0}],
+    ids=["left over", "sbatch"],
 )
 def test_a_process_that_no_launcher_started_trains_alone(tmp_path, variables):
     status, text = finished(started(tmp_path, **variables))
