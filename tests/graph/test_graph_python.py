@@ -315,7 +315,7 @@ def test_graph_and_transform_have_no_truth(build: Callable[..., object]):
 
 @pytest.mark.parametrize("sign", ["|", "&", "+", "-"])
 @pytest.mark.parametrize(
-    "other", [3, "ssl()", None, [], {}, {1}, rrl.supervised, np.zeros(2)], ids=repr
+    "other", [3, "ssl()", None, [], {}, {1}, rrl.supervised, np.zeros(2)], ids=type
 )
 def test_what_is_no_graph_is_refused_on_the_left_too(sign: str, other: object):
     join = {"|": operator.or_, "&": operator.and_, "+": operator.add, "-": operator.sub}[sign]
