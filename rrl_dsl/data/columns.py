@@ -2,7 +2,7 @@
 
 A folder of images may hold one table `columns.csv`, `columns.tsv` or `columns.parquet`. Its column
 `file` names an image by its path below the folder, written with `/`; every other column says
-something of that image, which `rrl_dsl.data.cells` reads by its values. Columns of numbers called
+something of that image, which `rrl_dsl.data.kinds` reads by its values. Columns of numbers called
 `NAME_0`, `NAME_1`, ... are the parts of a vector `NAME`; in Parquet a column of lists is one too.
 What an image without a row has is missing in every column. `columns.yaml` may name the words for a
 missing value, see `rrl_dsl.data.unknown`. A column that cannot be read refuses no other: the error
@@ -21,7 +21,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rrl_dsl.data.cells import Cells, Column, column, unreadable, vector_of
+from rrl_dsl.data.cells import Cells, unreadable
+from rrl_dsl.data.kinds import Column, column, vector_of
 from rrl_dsl.data.parquet_tables import ParquetTable
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.text_tables import TextTable

@@ -7,7 +7,7 @@
 | `sample` | optional integers (N,), the ids; without it the place in the archive |
 | NAME | class numbers: integers (N,) to 99,999, below 0 where unknown: a label, and a number |
 | NAME`_names` | optional strings: the names of the classes of that label, which is no number |
-| NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.cells` reads by its values |
+| NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.kinds` reads by its values |
 | `unknown` | optional strings (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
 Labels are optional. Without an array `label`, the label of class numbers that has the most classes,

@@ -63,6 +63,11 @@ def is_number(cell: str) -> bool:
     return _REAL.fullmatch(cell) is not None
 
 
+def is_negative(cell: str) -> bool:
+    """Whether a cell writes a negative whole number."""
+    return cell.startswith("-") and _WHOLE.fullmatch(cell) is not None
+
+
 def is_code(cell: str) -> bool:
     """Whether a cell writes digits after a zero: `007` names another thing than `7`."""
     return _CODE.fullmatch(cell) is not None

@@ -219,6 +219,15 @@ def test_negative_numbers_are_unknown_as_a_label(folder: Path, mark: int) -> Non
         assert all(note.startswith("`x`: ") for note in notes)
 
 
+@pytest.mark.parametrize("mark", ["-1", "-100"])
+def test_a_negative_number_among_texts_is_unknown(folder: Path, mark: str) -> None:
+    found = csv_of(folder, ["cat", mark, mark, mark, "dog"])
+    assert found.class_names["x"] == ("cat", "dog")
+    assert found.labels["x"][:5].tolist() == [0, -1, -1, -1, 1]
+    said = [note.message for note in found.notes if "unknown as a label" in note.message]
+    assert said == ["`x`: 3 of 5 values are below -1, and unknown as a label"] * (mark != "-1")
+
+
 def test_a_negative_label_of_an_archive_is_unknown(folder: Path) -> None:
     found = npz_of(folder, np.zeros(3), label=np.array([-100, 1, 0, 0]))
     assert found.labels["label"].tolist() == [-1, 1, 0]

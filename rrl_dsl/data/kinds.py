@@ -1,0 +1,341 @@
+"""What a column is, by its values, whatever file it comes from.
+
+| values | column |
+|---|---|
+| text, unless most of it writes something else | a label: its classes are the texts, sorted |
+| whole numbers, `1.0` among them | a label, whose classes are the distinct numbers; and a number |
+| real numbers | a number, float64 |
+| dates and times | a number: seconds since 1970, UTC where no zone is given, float64 |
+| durations and times of day | a number: seconds, float64 |
+| truth values | a label of the classes `false` and `true` |
+| several numbers a row | a vector: float32 where the file holds it so, else float64 |
+
+Numbers, dates, durations and vectors may be written as text; `rrl_dsl.data.written` says how, and
+`rrl_dsl.data.unknown` which words are missing values. What is missing is -1 in a label, NaN in
+numbers, NaN throughout in a vector of which any part is missing. A negative number is unknown as a
+label, and a number as any other; among texts it is unknown too, where it is the only one. Whole
+numbers of which one is written with zeros before it, such as `007`, have their texts as classes. Of
+a date, what is finer than a microsecond is left out. What is written as a number or a date and read
+as none, `1,5` or `31.12.2021`, is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rrl_dsl.data import written
+from rrl_dsl.data.cells import NUMBERS, WHAT_IS_READ, Cells, unreadable
+from rrl_dsl.data.table import Array
+from rrl_dsl.data.written import Kind
+from rrl_dsl.language.faults import HEADER, Faults, Place
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_INT64: Final = np.iinfo(np.int64)
+_EXACT: Final = 2**53
+"""Up to this every whole number is a float64."""
+_MICROSECOND: Final = 1e6
+_ONE_MICROSECOND: Final = datetime.resolution
+_NAT: Final = _INT64.min
+_WIDER: Final[dict[Kind, Kind]] = {"whole number": "number"}
+_OTHERS: Final[tuple[Kind, ...]] = ("number", "date", "duration", "vector")
+"""What text writes that is no label."""
+_NO_SECONDS: Final = ("Y", "M", "generic")
+"""NumPy's units of durations that are no number of seconds."""
+_LEAVE_EMPTY: Final = "leave the cell of a missing value empty"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What a column is; one of whole numbers is both a label and a number.
+
+    Attributes:
+        label: int64 (n,), the class, -1 where unknown.
+        class_names: The names of the classes.
+        field: Numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN is
+            missing.
+        negative: How many numbers below -1 are unknown as a label.
+    """
+
+    label: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    field: Array | None = None
+    negative: int = 0
+
+
+def column(cells: Cells) -> Column:
+    """What a column is, by its values.
+
+    Raises:
+        RRLError: RRL412 where they fit no kind: the first ten faults.
+    """
+    cells.faults.stop()
+    found = _read(cells)
+    cells.faults.stop()
+    assert found is not None
+    return found
+
+
+def _read(cells: Cells) -> Column | None:
+    if cells.missing.all():
+        hint = "fill it in, or take the column away"
+        vectors = isinstance(cells.values, np.ndarray) and cells.values.ndim == 2
+        what = (
+            f"no vector of `{cells.name}` is whole" if vectors else f"`{cells.name}` has no value"
+        )
+        cells.faults.add(what, Place(HEADER, cells.at), hint)
+        return None
+    if isinstance(cells.values, np.ndarray):
+        return _from_array(cells, cells.values)
+    return _from_text(cells, cells.values)
+
+
+def vector_of(name: str, parts: Sequence[Cells]) -> Cells:
+    """The vectors whose parts are columns of numbers.
+
+    Args:
+        name: What the vectors are called.
+        parts: The d columns; the faults of the first become those of the vectors.
+    """
+    first = parts[0]
+    read = [_part(each, first.faults) for each in parts]
+    known = [values for values in read if values is not None]
+    if len(known) < len(read):
+        return unreadable(name, first.at, len(first.values), first.faults)
+    missing = np.any([each.missing for each in parts], axis=0)
+    single = all(map(_is_single, known))
+    values = np.stack([each.astype(np.float32 if single else np.float64) for each in known], axis=1)
+    return Cells(name, first.at, values, missing, first.faults)
+
+
+def _part(cells: Cells, faults: Faults) -> Array | None:
+    """A column of numbers that is a part of a vector."""
+    values = cells.values
+    if isinstance(values, np.ndarray):
+        if values.ndim == 1 and values.dtype.kind in NUMBERS:
+            return values if _finite(cells, values, faults) else None
+        message = f"`{cells.name}` is a part of a vector, and its values are no numbers"
+        faults.add(message, Place(HEADER, cells.at))
+        return None
+    strange = [row for row in cells.known if not written.is_number(values[row])]
+    what = f"in `{cells.name}`, which is a part of a vector, is no number"
+    hint = f"{_LEAVE_EMPTY}, or call the column otherwise"
+    cells.note(strange, lambda row: f"`{values[row]}` {what}", hint, faults)
+    if strange:
+        return None
+    numbers = _each(cells, values, float)
+    return numbers if _finite(cells, numbers, faults) else None
+
+
+def _from_array(cells: Cells, values: Array) -> Column | None:
+    kind = values.dtype.kind
+    if values.ndim == 2 and values.shape[1] and kind in NUMBERS:
+        return _vectors(cells, values)
+    if values.ndim == 1 and kind == "f":
+        return _numbers(cells, values)
+    if values.ndim == 1 and kind in NUMBERS:
+        return _whole_numbers(cells, values)
+    if values.ndim == 1 and kind == "M":
+        return _dates(cells, values)
+    if values.ndim == 1 and kind == "m" and np.datetime_data(values.dtype)[0] not in _NO_SECONDS:
+        return _numbers(cells, values / np.timedelta64(1, "s"), label=False)
+    if values.ndim == 1 and kind == "b":
+        return _label(["true" if each else "false" for each in values], cells.missing)
+    message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
+    hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
+    cells.faults.add(message, Place(HEADER, cells.at), hint)
+    return None
+
+
+def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
+    """Text as what it writes, else as a label."""
+    known = cells.known
+    kinds = {row: written.kind_of(values[row]) for row in known}
+    if set(kinds.values()) == {"whole number"}:
+        return _whole_text(cells, values)
+    negative = [row for row in known if written.is_negative(values[row])]
+    if "text" in kinds.values() and len({values[row] for row in negative}) == 1:
+        return _without(cells, values, negative)
+    count = Counter(_WIDER.get(kind, kind) for kind in kinds.values())
+    most = max(_OTHERS, key=count.__getitem__)
+    if count["text"] and 2 * count[most] <= len(known):
+        return None if _foreign(cells, values) else _label(values, cells.missing)
+    strange = [row for row in known if _WIDER.get(kinds[row], kinds[row]) != most]
+    share = f"{count[most]:,} of its {len(known):,} values are"
+    what = f"in `{cells.name}` is no {most}, though {share}"
+    hint = f"{_LEAVE_EMPTY}; write classes as words, such as `n1`"
+    cells.note(strange, lambda row: f"`{values[row]}` {what}", hint)
+    if strange:
+        return None
+    match most:
+        case "date":
+            return _dates(cells, _times(cells, values))
+        case "duration":
+            return _numbers(cells, _each(cells, values, written.seconds), label=False)
+        case "vector":
+            return _text_vectors(cells, values)
+        case _:
+            return _numbers(cells, _each(cells, values, float))
+
+
+def _without(cells: Cells, values: Sequence[str], mark: Sequence[int]) -> Column | None:
+    """Text of which some rows are the same negative number, which stands for an unknown class."""
+    missing = cells.missing.copy()
+    missing[mark] = True
+    found = _from_text(replace(cells, missing=missing), values)
+    return found and replace(found, negative=0 if values[mark[0]] == "-1" else len(mark))
+
+
+def _foreign(cells: Cells, values: Sequence[str]) -> bool:
+    """Notes the numbers and dates that are written otherwise, where most of a column is."""
+    known = cells.known
+    strange = [row for row in known if written.is_foreign(values[row])]
+    if 2 * len(strange) <= len(known):
+        return False
+    what = f"in `{cells.name}` is not read as a number or a date"
+    hint = "write numbers as `1.5`, dates as `2021-12-31`, and classes as words, such as `n1`"
+    cells.note(strange, lambda row: f"`{values[row]}` {what}", hint)
+    return True
+
+
+def _each(cells: Cells, values: Sequence[str], read: Callable[[str], float | None]) -> Array:
+    """The number of each text, NaN where missing."""
+    found = np.full(len(values), np.nan)
+    for row in cells.known:
+        found[row] = read(values[row])
+    return found
+
+
+def _whole_text(cells: Cells, values: Sequence[str]) -> Column | None:
+    # Python refuses to read thousands of digits
+    read = {row: int(values[row].lstrip("+-0")[:20] or "0") for row in cells.known}
+    found = np.zeros(len(values), dtype=np.int64)
+    large = []
+    for row, size in read.items():
+        value = -size if values[row].startswith("-") else size
+        if _INT64.min <= value <= _INT64.max:
+            found[row] = value
+        else:
+            large.append(row)
+    _note_too_large(cells, large)
+    if large:
+        return None
+    number = _whole_numbers(cells, found)
+    if number is None or not any(written.is_code(values[row]) for row in read):
+        return number
+    codes = _label(values, cells.missing | (found < 0))
+    return replace(number, label=codes.label, class_names=codes.class_names)
+
+
+def _note_too_large(cells: Cells, rows: Sequence[int]) -> None:
+    what = f"in `{cells.name}` does not fit 64 bits"
+    hint = "write it with a letter before it, for a label, or with a decimal point, for a number"
+    cells.note(rows, lambda row: f"`{cells.values[row]}` {what}", hint)
+
+
+def _times(cells: Cells, values: Sequence[str]) -> Array:
+    """Times as datetime64."""
+    since = np.full(len(values), _NAT, dtype=np.int64)
+    for row in cells.known:
+        time = written.date(values[row])
+        assert time is not None
+        since[row] = (time - _EPOCH) // _ONE_MICROSECOND
+    return since.view("datetime64[us]")
+
+
+def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
+    """The vectors that text writes, all of one length."""
+    read = {row: written.vector(values[row]) or [] for row in cells.known}
+    size = next((len(vector) for vector in read.values() if vector), 1)
+    strange = [row for row, vector in read.items() if len(vector) != size]
+    for row in strange:
+        message = f"this vector of `{cells.name}` has length {len(read[row])}, and the first {size}"
+        cells.faults.add(message, Place(row, cells.at), _LEAVE_EMPTY)
+    if strange:
+        return None
+    vectors = np.full((len(values), size), np.nan)
+    for row, vector in read.items():
+        vectors[row] = vector
+    return _read(replace(cells, values=vectors, missing=np.isnan(vectors).any(axis=1)))
+
+
+def _label(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
+    known = [None if gone else each for each, gone in zip(values, missing.tolist(), strict=True)]
+    names = tuple(sorted({each for each in known if each is not None}))
+    number: dict[str | None, int] = {name: place for place, name in enumerate(names)}
+    number[None] = -1
+    return Column(np.array([number[each] for each in known], dtype=np.int64), names)
+
+
+def _whole_numbers(cells: Cells, values: Array) -> Column | None:
+    large = np.flatnonzero((values > _INT64.max) & ~cells.missing).tolist()
+    _note_too_large(cells, large)
+    if large:
+        return None
+    raw = values.astype(np.int64)
+    field = np.where(cells.missing, np.nan, raw) if cells.missing.any() else raw
+    return _classes(raw, cells.missing, field)
+
+
+def _classes(raw: NDArray[np.int64], missing: NDArray[np.bool_], field: Array) -> Column:
+    """Whole numbers as a label and a number."""
+    known = ~missing & (raw >= 0)
+    label = np.full(len(raw), -1, dtype=np.int64)
+    classes, label[known] = np.unique(raw[known], return_inverse=True)
+    negative = int((~missing & (raw < -1)).sum())
+    return Column(label, tuple(map(str, classes.tolist())), field, negative)
+
+
+def _numbers(cells: Cells, values: Array, *, label: bool = True) -> Column | None:
+    """Numbers; a label too where all of them are whole, if that is asked for."""
+    field = np.where(cells.missing, np.nan, _doubles(values))
+    if not _finite(cells, field, cells.faults):
+        return None
+    known = field[~cells.missing]
+    if label and bool(((known == np.floor(known)) & (np.abs(known) <= _EXACT)).all()):
+        return _classes(np.where(cells.missing, -1, field).astype(np.int64), cells.missing, field)
+    return Column(field=field)
+
+
+def _doubles(values: Array) -> Array:
+    """The numbers as float64; beyond its range they are infinite, which is noted as such."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float64)
+
+
+def _vectors(cells: Cells, values: Array) -> Column | None:
+    field = values.astype(np.float32) if _is_single(values) else _doubles(values)
+    field[cells.missing] = np.nan
+    if not _finite(cells, field, cells.faults):
+        return None
+    return Column(field=field)
+
+
+def _is_single(values: Array) -> bool:
+    """Whether an array holds float32, in whatever order of bytes."""
+    return values.dtype.type is np.float32
+
+
+def _finite(cells: Cells, field: Array, faults: Faults) -> bool:
+    infinite = np.flatnonzero(np.isinf(field).reshape(len(field), -1).any(axis=1)).tolist()
+    what = f"`{cells.name}` has an infinite value"
+    cells.note(infinite, lambda row: what, _LEAVE_EMPTY, faults)
+    return not infinite
+
+
+def _dates(cells: Cells, values: Array) -> Column | None:
+    year = values.astype("datetime64[Y]").astype(np.int64) + 1970
+    strange = np.flatnonzero(~cells.missing & ((year < 1) | (year > 9999))).tolist()
+    what = f"in `{cells.name}` is not from 1 to 9999"
+    hint = _LEAVE_EMPTY
+    cells.note(strange, lambda row: f"the year {year[row]} {what}", hint)
+    if strange:
+        return None
+    seconds = values.astype("datetime64[us]").astype(np.int64) / _MICROSECOND
+    return Column(field=np.where(cells.missing, np.nan, seconds))
