@@ -79,8 +79,8 @@ def test_a_run_keeps_its_draws_and_goes_on_with_them(given, digits, tmp_path):
     graph = graph_of(source)
     run = runs.RunDirectory(tmp_path / "run")
     run.checkpoints.mkdir(parents=True)
-    run.last.touch()
-    run.describe(source, graph, config)
+    torch.save({"state_dict": {}, "epoch": 0}, run.last)
+    run.describe(source, graph, config, digits)
     _, again, kept = runs.reopen(tmp_path / "run")
     assert (kept.seed, kept.draws) == (2, 11)
     assert build(again, kept, digits).program.seed == 11
