@@ -12,7 +12,7 @@ from rrl_dsl.language.files import write_text
 
 GOOD = "ssl(views=2) | supervised()\n"
 BAD = "ssl(vews=2)\n| corupt(fpr=0.1)\n"
-UGLY = "ssl( views=2 )|supervised()  # labels\r\n"
+UGLY = "ssl( views=2 )|supervised()  # labels\n"
 
 
 @pytest.fixture

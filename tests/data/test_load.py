@@ -96,7 +96,7 @@ def test_the_columns_of_digits_need_no_torch() -> None:
         "print(len(found.sample), *found.labels, *found.fields, 'torch' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["1437", "label", "coarse", "pixels", "False"]
+    assert ran.stdout.split() == ["1437", "label", "coarse", "label", "pixels", "False"]
 
 
 @pytest.mark.usefixtures("declared")

@@ -58,9 +58,13 @@ def test_sample_has_the_edges_of_the_graph_over_the_data_set(
 ):
     rows, graph = reference_rows_of(dataset), graph_of(recipe)
     classes = dict.fromkeys(rows.labels, ("a", "b", "c"))
-    found = sample_of(
-        graph, Columns("few", rows.sample, rows.labels, classes, rows.fields), samples=samples
-    )
+    columns = Columns("few", rows.sample, rows.labels, classes, rows.fields)
+    try:
+        found = sample_of(graph, columns, samples=samples)
+    except rrl.RRLError as problem:
+        if problem.diagnostics[0].code != "RRL420":  # too few samples for a perplexity
+            raise
+        return
     expected = reference.evaluate(graph, found.rows, dataset=rows)
     np.testing.assert_array_equal(found.weights, expected)
 

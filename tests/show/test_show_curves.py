@@ -37,10 +37,10 @@ def test_a_panel_for_each_kind_of_measurement() -> None:
 def test_what_was_not_measured_is_left_out() -> None:
     figure = draw_curves([{"loss": 3.0, "other": 1.0}, {"loss": 2.0, "rank/projector": 5.0}])
     loss, rank = figure.axes
-    assert loss.get_lines()[0].get_xydata().tolist() == [[0, 3], [1, 2]]
+    assert loss.get_lines()[0].get_xydata().tolist() == [[1, 3], [2, 2]]
     (line,) = rank.get_lines()
     assert line.get_label() == "projector"
-    assert line.get_xydata().tolist() == [[1, 5]]
+    assert line.get_xydata().tolist() == [[2, 5]]
 
 
 def test_epochs_are_the_x_axis() -> None:
