@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Final
 
 import torch
-import yaml
 from torch import Tensor
 
 from rrl_dsl.data import columns
@@ -33,10 +32,9 @@ from rrl_dsl.data.dataset import DataSet, Split, coarsen, held_out, tensors
 from rrl_dsl.data.folder_rule import FolderRule
 from rrl_dsl.data.image_check import Checked, check
 from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.data.side_files import read_yaml
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal, stable_id
-from rrl_dsl.language.span import Source
-from rrl_dsl.language.yaml_faults import not_yaml
 
 UNLABELLED: Final = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled")
 """Folders whose images are of unknown class; regardless of case."""
@@ -263,16 +261,7 @@ def _note(message: str) -> Diagnostic:
 
 def _read_hierarchy(path: Path, classes: Sequence[str]) -> list[str]:
     """The name of the coarse class of each class."""
-    try:
-        source = Source(normal(path.read_text("utf-8")), str(path))
-        # the base loader keeps every word a string: classes may be called 0, no or null
-        tree = yaml.load(source.text, Loader=yaml.BaseLoader)
-    except OSError as reason:
-        raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
-    except UnicodeDecodeError as reason:
-        raise error("RRL412", f"{path} is not UTF-8 text") from reason
-    except yaml.YAMLError as reason:
-        raise RRLError(not_yaml("RRL412", source, reason)) from reason
+    tree = read_yaml(path)
     if not isinstance(tree, Mapping) or not all(isinstance(name, str) for name in tree.values()):
         raise _bad_hierarchy(path, "must map each class to the name of its coarse class")
     unknown = [name for name in tree if name not in classes]

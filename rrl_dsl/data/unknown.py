@@ -14,11 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import yaml
-
-from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.language.span import Source
-from rrl_dsl.language.yaml_faults import not_yaml
+from rrl_dsl.data.side_files import read_yaml
+from rrl_dsl.language.diagnostics import error
 
 FILE: Final = "columns.yaml"
 """The file of an image folder that names the words."""
@@ -47,16 +44,7 @@ def words_of(folder: Path) -> frozenset[str]:
     path = folder / FILE
     if not path.exists():
         return UNKNOWN
-    try:
-        source = Source(path.read_text("utf-8-sig"), str(path))
-        # the base loader keeps every word a string: NULL, no or -999
-        tree = yaml.load(source.text, Loader=yaml.BaseLoader)
-    except OSError as reason:
-        raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
-    except UnicodeDecodeError as reason:
-        raise error("RRL412", f"{path} is not UTF-8 text") from reason
-    except yaml.YAMLError as reason:
-        raise RRLError(not_yaml("RRL412", source, reason)) from reason
+    tree = read_yaml(path)
     given = tree.get(KEY) if isinstance(tree, Mapping) and len(tree) == 1 else None
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         message = f"{path} names the words for a missing value, and nothing else"

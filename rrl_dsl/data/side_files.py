@@ -1,0 +1,30 @@
+"""The YAML files beside images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.digest import normal
+from rrl_dsl.language.span import Source
+from rrl_dsl.language.yaml_faults import not_yaml
+
+
+def read_yaml(path: Path) -> object:
+    """What a YAML file holds, with every scalar as text in Unicode's normal form C.
+
+    Raises:
+        RRLError: RRL412 where it cannot be read.
+    """
+    try:
+        source = Source(normal(path.read_text("utf-8-sig")), str(path))
+        # the base loader keeps every word a string: 0, no, NULL or -999
+        return yaml.load(source.text, Loader=yaml.BaseLoader)
+    except OSError as reason:
+        raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
+    except UnicodeDecodeError as reason:
+        raise error("RRL412", f"{path} is not UTF-8 text") from reason
+    except yaml.YAMLError as reason:
+        raise RRLError(not_yaml("RRL412", source, reason)) from reason
