@@ -172,6 +172,7 @@ def train(
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:
         return None
+    module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     figures = history.rows[-1]
     reason = unmeasured(dataset) if config.eval else "the final probes were left out"
     return Outcome(

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rrl_dsl.data.batches import loader
+from rrl_dsl.training.evaluation import Accuracies
 
 pytestmark = [
     pytest.mark.gpu,
@@ -62,3 +63,16 @@ def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
         assert weights
         assert all(torch.isfinite(each).all() for each in weights)
     torch.testing.assert_close(values[1], values[0], rtol=2e-3, atol=2e-3)
+
+
+def test_final_probes_are_fitted_on_the_gpu(make_module, fit, tmp_path, monkeypatch):
+    devices = []
+
+    def evaluate(dataset, encode):
+        features = encode(next(iter(loader(dataset.test, 16, shuffle=False))))
+        devices.append(features.device.type)
+        return Accuracies(0, 0, 0)
+
+    monkeypatch.setattr("rrl_dsl.training.train.evaluate", evaluate)
+    fit(make_module("ssl(views=2)", "byol", epochs=1, accelerator="gpu"), tmp_path)
+    assert devices == ["cuda"] * 5  # pixels, untrained, backbone, projector, teacher
