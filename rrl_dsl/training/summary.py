@@ -26,6 +26,9 @@ _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05
 _RANK_SHARE: Final = 0.05
 _SPREAD: Final = 0.25  # a mean cosine of 0.94
+_EARLY: Final = 2
+"""So many times the warm-up, and so many epochs at least, have the embeddings of a new network,
+which are alike, to move apart."""
 
 
 def table(outcome: Outcome) -> Table:
@@ -59,7 +62,7 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
         found.append(f"{false:.0%} of the edges are false, added by the recipe's noise; {ranks}")
     elif rank < max(min(2.0, largest / 2), _RANK_SHARE * largest):
         found.append(f"{ranks}: they are close to collapse")
-    elif apart < _SPREAD and largest:
+    elif apart < _SPREAD and largest and len(outcome.history) > _early(config):
         cosine = f"the embeddings' mean cosine is {1 - apart**2:.2f}"
         found.append(f"{cosine}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
@@ -70,6 +73,10 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
             f"meet in batches of this size{meet if config.sampler.name == 'random' else ''}"
         )
     return [Diagnostic("RRL509", message, severity="warning") for message in found]
+
+
+def _early(config: Config) -> float:
+    return _EARLY * max(1.0, min(config.optimiser.warmup, config.epochs / 2))
 
 
 def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagnostic]) -> str:

@@ -80,7 +80,7 @@ def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path
     outcome = train(module, digits, RunDirectory(tmp_path), Console(quiet=True))
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["0.0", "1.0"]
+    assert [row["epoch"] for row in rows] == ["1.0", "2.0"]
     for figure in ("loss", "probe/backbone", "rank/projector", "edges/per_row"):
         assert math.isfinite(float(rows[-1][figure])), figure
     assert any(figure.startswith("skipped/") for figure in rows[-1])

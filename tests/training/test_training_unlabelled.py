@@ -149,6 +149,14 @@ def test_a_data_set_without_a_column_label_is_trained_on(digits, tmp_path):
 def test_collapse_is_told_by_rank_and_by_spread(make_module, rank, apart, largest, collapsed):
     module = make_module("ssl(views=2)")
     figures = {"rank/projector": rank, "spread/projector": apart, "edges/beyond_views": 0.0}
-    outcome = Outcome({}, figures, 1.0, [figures], largest_rank=largest)
+    outcome = Outcome({}, figures, 1.0, [figures] * 11, largest_rank=largest)
     found = warnings_of(outcome, module.program, module.config)
     assert [each.message.endswith("close to collapse") for each in found] == [True] * collapsed
+
+
+def test_a_new_network_whose_embeddings_are_alike_has_not_collapsed(make_module):
+    module = make_module("ssl(views=2)", epochs=30)  # of which 5 are warm-up
+    figures = {"rank/projector": 24.0, "spread/projector": 0.14, "edges/beyond_views": 1.0}
+    for epochs, found in ((2, 0), (10, 0), (11, 1)):
+        outcome = Outcome({}, figures, 1.0, [figures] * epochs, largest_rank=32)
+        assert len(warnings_of(outcome, module.program, module.config)) == found
