@@ -4,6 +4,7 @@
 tests/editor -k any` hunts through many new ones; what it finds, it finds first the next time.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 
 from rrl_dsl.cli import start
 from rrl_dsl.cli.output import output
+
+# one process for each core: threads of torch would only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("quick", max_examples=150, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)

@@ -69,7 +69,6 @@ def digits(tmp_path_factory):
 @pytest.mark.parametrize("name", recipes())
 def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path, monkeypatch):
     monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
-    torch.set_num_threads(2)
     loss = header_of(recipes()[name]).loss
     settings = defaults(rrl.losses.create(loss), digits.shape, digits.augmentation) | {
         "loss": loss,

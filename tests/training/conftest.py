@@ -1,5 +1,4 @@
 import pytest
-import torch
 from rich.console import Console
 
 import rrl_dsl as rrl
@@ -37,8 +36,3 @@ def fit(digits):
         return train(module, digits, RunDirectory(path), Console(quiet=True))
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def _two_threads():
-    torch.set_num_threads(2)

@@ -115,6 +115,7 @@ def one_and_two(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ranks")  # which train once
 @pytest.mark.parametrize("name", CASES)
 def test_two_ranks_learn_what_one_process_learns(one_and_two, name):
     (one, loss_one), (two, loss_two) = (
