@@ -31,7 +31,7 @@ class Cells:
             one of numbers (n, d).
         missing: bool (n,), what of it is missing.
         faults: What is wrong with it so far.
-        words: How often which word stands for a missing value.
+        words: How often each word marks a missing value.
     """
 
     name: str

@@ -185,7 +185,7 @@ def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
 
 
 def _without(cells: Cells, values: Sequence[str], mark: Sequence[int]) -> Column | None:
-    """Text of which some rows are the same negative number, which stands for an unknown class."""
+    """Text in which some rows hold one negative number, which means an unknown class."""
     missing = cells.missing.copy()
     missing[mark] = True
     found = _from_text(replace(cells, missing=missing), values)

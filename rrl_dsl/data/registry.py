@@ -107,7 +107,7 @@ def absolute(spec: str) -> str:
     """The same data set, named so that it is found from every folder.
 
     Raises:
-        RRLError: RRL410 where a `~` stands for no home.
+        RRLError: RRL410 where a `~` names no home directory.
     """
     kind, colon, path = spec.partition(":")
     return f"{kind}:{_path(path).absolute()}" if colon and kind in _FROM_PATH else spec

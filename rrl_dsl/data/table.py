@@ -41,7 +41,7 @@ class Columns:
     unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     def faults(self, needs: Iterable[tuple[str, str]]) -> list[Diagnostic]:
-        """What stands in the way of a recipe that reads some columns: RRL401, RRL412 and RRL417.
+        """Why a recipe cannot read some columns: RRL401, RRL412 and RRL417.
 
         Args:
             needs: For each column the kind that is wanted, `label`, `number` or `vector`, and its

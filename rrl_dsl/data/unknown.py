@@ -1,4 +1,4 @@
-"""The words that stand for a missing value, in whatever file, and how a data set names others.
+"""The words that mean a missing value in every file format, and how a data set names others.
 
 A word of `UNKNOWN` is a missing value in text and in numbers alike, regardless of case. A data set
 in which one of them is a class, or a value such as -999 is none, says so itself: an image folder in

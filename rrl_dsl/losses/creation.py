@@ -34,7 +34,7 @@ class Term:
     """A loss of a text: its weight, its name, and the options behind it.
 
     Attributes:
-        at: Where it stands in a sum; None for a name alone.
+        at: Its place in the text of a sum; None for a name alone.
     """
 
     weight: float

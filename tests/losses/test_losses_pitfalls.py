@@ -208,6 +208,7 @@ def test_a_bad_option_says_what_would_fit(options, words):
 
 def test_a_loss_of_one_s_own_is_a_name_like_any_other(z, monkeypatch):
     monkeypatch.setattr(registry, "_LOSSES", dict(registry.registered()))  # it stays this test's
+
     @register("mean_degree")
     class MeanDegree(Loss):
         def value(self, relation, z, keys):
