@@ -17,9 +17,13 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from rrl_dsl.data.crops import Crop
 from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.files import open_file
 
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded, whatever the suffix says; Pillow would also run other programs on a file."""
+
+_MOST_PIXELS: Final = 2**26
+"""Of an image, decoded: 256 MiB, which a small file of one colour may unpack to."""
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,10 +105,14 @@ def decode(path: Path) -> Image.Image:
     """The image of a file, RGB: the first frame, upright by its EXIF orientation, over white.
 
     Raises:
-        RRLError: RRL412, if the file is not an image of 8 bits a channel.
+        RRLError: RRL412, if the file is not an image of 8 bits a channel, or has too many pixels.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                message = f"{path} has {image.width:,} x {image.height:,} pixels"
+                hint = f"an image has at most {_MOST_PIXELS:,}: make it smaller, or cut it up"
+                raise error("RRL412", message, hint=hint)
             if _is_deep(image):
                 hint = "convert the images to 8 bits, on the scale that suits them"
                 raise error("RRL412", f"{path} has more than 8 bits a channel", hint=hint)
@@ -118,7 +126,7 @@ def decode(path: Path) -> Image.Image:
 
 def frames(path: Path) -> int:
     """How many frames or pages a file that can be decoded has; 1 for a photograph with previews."""
-    with Image.open(path, formats=FORMATS) as image:
+    with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
         return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 

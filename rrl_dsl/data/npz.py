@@ -19,8 +19,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.faults import Faults
+from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
 
 Arrays = dict[str, Array]
 
@@ -56,7 +58,8 @@ def load(path: Path) -> DataSet:
         The images as they are, with every label and field of the archive.
 
     Raises:
-        RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should.
+        RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should;
+            RRL428, if it is too large.
     """
     archive = _Archive(path, *_read(path))
     images = archive.images()
@@ -103,20 +106,22 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
             raise error("RRL412", f"{path} is not an .npz archive", hint=hint)
         file.seek(0)
         try:
+            unpacked = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
         except Exception as reason:  # what a damaged archive raises is no fixed list
             raise _unreadable(str(path), reason) from reason
+        check_size(str(path), unpacked, ARCHIVE_BYTES)
         found = {name: _read_array(path, archive, name) for name in archive.files}
     arrays = {name: array for name, array in found.items() if array is not None}
     return arrays, [name for name, array in found.items() if array is None]
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     try:
-        return path.open("rb")
-    except (OSError, ValueError) as reason:  # ValueError: a path with a null character
-        why = getattr(reason, "strerror", None) or reason
-        message = f"no file can be read at {path}: {why}"
+        return open_file(path)
+    except OSError as reason:
+        message = f"no file can be read at {path}: {reason.strerror}"
         raise error("RRL410", message, hint="give the path of an .npz file") from reason
 
 
@@ -130,6 +135,8 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
         raise error("RRL412", f"{path} holds `{name}`, which is not an array")
+    if not array.itemsize:  # empty strings take no bytes in the file, as many as there may be
+        check_size(str(path), array.size, ARCHIVE_BYTES)
     return array
 
 

@@ -13,6 +13,7 @@ from rrl_dsl.data.cells import WHAT_IS_READ, Cells
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import UNKNOWN
 from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.language.parquet import Parquet
 
 
@@ -27,9 +28,9 @@ class ParquetTable(Parquet):
             unknown: The words for a missing value.
 
         Raises:
-            RRLError: RRL412 where it is no Parquet file.
+            RRLError: RRL412 where it is no Parquet file, RRL428 where it is too large.
         """
-        super().__init__("RRL412", path, str(path), unreadable="RRL412")
+        super().__init__("RRL412", path, str(path), TABLE_BYTES, unreadable="RRL412")
         self._unknown = unknown
         self.columns = [self._cells(name, at) for at, name in enumerate(self.table.column_names)]
 
@@ -68,7 +69,7 @@ class ParquetTable(Parquet):
             if vectors is not None:
                 return of_array(vectors)
         else:
-            message = f"`{name}` holds values of type {kind}, which is not read"
+            message = f"`{name}` holds values of type {self.types[at]}, which is not read"
             faults.add(message, Place(HEADER, at), WHAT_IS_READ)
         return cells.unreadable(name, at, len(column), faults)
 
@@ -91,6 +92,7 @@ def _vectors(
 
     kind = column.type.value_type
     if not (kinds.is_integer(kind) or kinds.is_floating(kind)):
+        kind = kind.value_type if kinds.is_dictionary(kind) else kind
         message = f"`{name}` holds lists of {kind}, which are not read"
         faults.add(message, Place(HEADER, at), WHAT_IS_READ)
         return None

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import yaml
 
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.digest import normal
+from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source
-from rrl_dsl.language.yaml_faults import not_yaml
+from rrl_dsl.language.yaml_faults import events_of, not_yaml
 
 
 def read_yaml(path: Path) -> object:
     """What a YAML file holds, with every scalar as text in Unicode's normal form C.
 
     Raises:
-        RRLError: RRL412 where it cannot be read.
+        RRLError: RRL412 where it cannot be read, RRL428 where it is too large.
     """
     try:
-        source = Source(normal(path.read_text("utf-8-sig")), str(path))
+        content = read_bytes(path, str(path), YAML_BYTES)
+        source = Source(normal(content.decode("utf-8-sig")), str(path))
+        deque(events_of("RRL412", source), maxlen=0)
         # the base loader keeps every word a string: 0, no, NULL or -999
         return yaml.load(source.text, Loader=yaml.BaseLoader)
     except OSError as reason:

@@ -8,6 +8,7 @@ from rrl_dsl.data import cells
 from rrl_dsl.data.unknown import UNKNOWN
 from rrl_dsl.language.delimited import DelimitedText
 from rrl_dsl.language.faults import Faults
+from rrl_dsl.language.files import TABLE_BYTES
 
 
 class TextTable(DelimitedText):
@@ -23,11 +24,11 @@ class TextTable(DelimitedText):
 
         Raises:
             RRLError: RRL412 for what is not UTF-8 text, a file without a row, and rows of another
-                length than the first.
+                length than the first; RRL428 where it is too large.
         """
         mark = "a tab" if delimiter == "\t" else f"`{delimiter}`"
         longer = f"a cell that holds {mark} stands in quotes"
-        super().__init__("RRL412", path, str(path), delimiter, longer)
+        super().__init__("RRL412", path, str(path), TABLE_BYTES, delimiter, longer)
         rows = self.equal_rows()
         names = next(rows, [])
         columns: list[list[str]] = [[] for _ in names]

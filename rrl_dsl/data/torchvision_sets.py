@@ -18,6 +18,7 @@ from torchvision.datasets.utils import check_integrity
 
 from rrl_dsl.data.dataset import DataSet, Split, coarsen
 from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.files import open_file
 
 FASHION_COARSE = ("tops", "bottoms", "dresses", "shoes", "bags")
 _FASHION_COARSE_OF = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)
@@ -138,7 +139,7 @@ def _column(values: Sequence[int]) -> Tensor:
 
 def _unpickle(path: Path) -> dict[str, Any]:
     # torchvision has compared the file's checksum with the official one before
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content: dict[str, Any] = pickle.load(file, encoding="latin1")
     return content
 

@@ -17,6 +17,7 @@ from rrl_dsl.language.delimited import DELIMITERS, DelimitedText, cells_in
 from rrl_dsl.language.diagnostics import did_you_mean
 from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.language.files import PAIRS_BYTES
 from rrl_dsl.language.parquet import Parquet
 from rrl_dsl.language.span import Source, Span
 
@@ -74,7 +75,7 @@ class _TextLinks(DelimitedText):
     places: Sequence[int] = ()
 
     def __init__(self, path: Path, name: str, suffix: str) -> None:
-        super().__init__("RRL415", path, name, DELIMITERS[suffix], longer=_ALIKE)
+        super().__init__("RRL415", path, name, PAIRS_BYTES, DELIMITERS[suffix], longer=_ALIKE)
 
     def rows(self) -> Iterator[tuple[int, Sequence[str]]]:
         for row in self.equal_rows():
@@ -99,7 +100,7 @@ class _TextLinks(DelimitedText):
 
 class _ParquetLinks(Parquet):
     def __init__(self, path: Path, name: str) -> None:
-        super().__init__("RRL415", path, name, unreadable="RRL414")
+        super().__init__("RRL415", path, name, PAIRS_BYTES, unreadable="RRL414")
         self.places: Sequence[int] = _places(self.table.column_names, self.faults)
         self.faults.stop()
         for which, at in zip(_COLUMNS, self.places, strict=False):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.faults import Place
+from rrl_dsl.language.files import open_file
 from rrl_dsl.language.span import Source, Span
 
 
@@ -120,7 +121,7 @@ def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
 
     from rrl_dsl.graph.link_tables import note, open_table, sample_id, weight_of
 
-    with path.open("rb") as file:
+    with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     table = open_table(path, name)
     a, b, weights = array("q"), array("q"), array("d")

@@ -88,6 +88,7 @@ CODES: Final = MappingProxyType(
         "RRL424": "a model that lacks what the loss needs",
         "RRL425": "rows with fewer views than the recipe asks for",
         "RRL426": "a note on how a data set was read",
+        "RRL428": "a file that holds more than is read",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "a configuration value that does not fit",

@@ -12,6 +12,7 @@ from typing import Final
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.language.files import read_bytes
 from rrl_dsl.language.span import Source, Span
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
@@ -29,25 +30,28 @@ class DelimitedText:
         faults: What was wrong with the file so far.
     """
 
-    def __init__(self, code: str, path: Path, name: str, delimiter: str, longer: str) -> None:
+    def __init__(
+        self, code: str, path: Path, name: str, most: int, delimiter: str, longer: str
+    ) -> None:
         """Opens a file.
 
         Args:
             code: The code of its faults.
             path: Where it lies; OSError where it cannot be read.
             name: What messages call it.
+            most: How many bytes of it are read.
             delimiter: What stands between its cells.
             longer: The mend of a row that is longer than the first.
 
         Raises:
-            RRLError: Where it is no UTF-8 text.
+            RRLError: Where it is no UTF-8 text; RRL428 where it is too large.
         """
         self._code = code
         self._name = name
         self._delimiter = delimiter
         self._longer = longer
         self._starts = array("q")  # of the rows that were read so far
-        self._content = self._decoded(path.read_bytes())
+        self._content = self._decoded(read_bytes(path, name, most))
         self.faults = Faults(code, name, self.locate)
 
     def _decoded(self, content: bytes) -> str:

@@ -341,6 +341,12 @@ EXPLANATIONS: Final = MappingProxyType(
             "images have no label, or one split serves as another. The message says which and how "
             "many."
         ),
+        "RRL428": _E(
+            "A small file may unpack to more than the memory holds. Of a file of pairs at most "
+            "256 MiB are read, of a table of columns 1 GiB, of an archive of arrays 4 GiB, of a "
+            "YAML file 4 MiB, all unpacked. The environment variable `RRL_DSL_MAX_BYTES` takes the "
+            "place of these bounds, for files that you trust."
+        ),
         # 5xx configuration and runs
         "RRL501": _E("A key of the configuration is unknown."),
         "RRL502": _E("A value of the configuration does not fit."),

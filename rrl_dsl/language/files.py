@@ -1,15 +1,110 @@
-"""Files: writing one so that a reader never sees half of it, and finding one that was misspelt."""
+"""Files: reading one that ends, writing one so that a reader never sees half of it, finding one."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Final
 
 from rrl_dsl.language.diagnostics import error, nearest
+
+PAIRS_BYTES: Final = 2**28
+"""What a file of pairs may hold, unpacked: an editor reads it at every change."""
+TABLE_BYTES: Final = 2**30
+"""What a table of columns may hold, unpacked."""
+ARCHIVE_BYTES: Final = 2**32
+"""What an archive of arrays may hold, unpacked."""
+YAML_BYTES: Final = 2**22
+"""What a YAML file may hold."""
+
+_PART: Final = 2**20
+_BOUND: Final = "RRL_DSL_MAX_BYTES"
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Opens a regular file to read; nothing else, since a pipe or a device may never end.
+
+    Raises:
+        OSError: Where there is no such file, or it is not a regular one.
+    """
+    try:
+        return open(path, "rb", opener=_regular)
+    except ValueError as reason:  # a null character, or half of a surrogate pair
+        raise OSError(errno.EINVAL, str(reason)) from None
+
+
+def _regular(path: str, flags: int) -> int:
+    _check_regular(os.stat(path).st_mode)  # opening a pipe or a device may already do something
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _check_regular(os.fstat(descriptor).st_mode)  # it may have been replaced
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+
+
+def read_bytes(path: Path, name: str, most: int) -> bytes:
+    """What a file holds.
+
+    Args:
+        path: Where it lies.
+        name: What messages call it.
+        most: How many bytes are read, unless the user raises the bound.
+
+    Raises:
+        OSError: As `open_file`.
+        RRLError: RRL428 where it holds more.
+    """
+    content = bytearray()
+    with open_file(path) as file:
+        check_size(name, os.fstat(file.fileno()).st_size, most)
+        while part := file.read(_PART):  # a file of the system may not know its size
+            content += part
+            check_size(name, len(content), most)
+    return bytes(content)
+
+
+def check_size(name: str, size: int, most: int) -> None:
+    """Refuses a file that would take too much memory.
+
+    Args:
+        name: What messages call it.
+        size: The bytes that it holds, unpacked.
+        most: How many are read, unless the user raises the bound.
+
+    Raises:
+        RRLError: RRL428.
+    """
+    bound = _bound(most)
+    if size > bound:
+        message = f"`{name}` holds {size:,} bytes unpacked, and at most {bound:,} are read"
+        hint = f"if you trust the file, set {_BOUND}={size}"
+        raise error("RRL428", message, hint=hint)
+
+
+def _bound(most: int) -> int:
+    """The bound that the user sets, else the usual one."""
+    chosen = os.environ.get(_BOUND)  # empty is not set
+    if not chosen:
+        return most
+    if not (chosen.isascii() and chosen.isdigit() and len(chosen) <= 18):
+        message = f"{_BOUND} is a number of bytes, not `{chosen}`"
+        raise error("RRL428", message, hint=f"write it in digits, such as {_BOUND}={most}")
+    return int(chosen)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

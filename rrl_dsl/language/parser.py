@@ -8,6 +8,7 @@ from typing import cast
 from lark.exceptions import UnexpectedToken
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.files import open_file
 from rrl_dsl.language.layout import Line, lines_of
 from rrl_dsl.language.lexer import MAX_BYTES as MAX_BYTES
 from rrl_dsl.language.lexer import grammar, tokens_of
@@ -28,10 +29,10 @@ def read(path: Path, name: str | None = None) -> Source:
     """
     name = str(path) if name is None else name
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 4)
-    except (OSError, ValueError) as problem:  # ValueError: a path with a null character
-        message = f"cannot read the recipe `{name}`: {getattr(problem, 'strerror', problem)}"
+    except OSError as problem:
+        message = f"cannot read the recipe `{name}`: {problem.strerror}"
         raise RRLError(Diagnostic("RRL021", message)) from problem
     return decode(data, name, path.parent)
 

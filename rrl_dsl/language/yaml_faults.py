@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import yaml
 
-from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.span import Source, Span
+
+MAX_DEPTH: Final = 64
+
+
+def events_of(code: str, source: Source) -> Iterator[yaml.Event]:
+    """The events of a text whose lists and mappings nest at most `MAX_DEPTH` deep.
+
+    Raises:
+        RRLError: With the code, where they nest deeper.
+        yaml.YAMLError: Where it is not YAML.
+    """
+    depth = 0
+    for event in yaml.parse(source.text, Loader=yaml.BaseLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            at = event.start_mark.index if event.start_mark else 0
+            message = f"this nests more than {MAX_DEPTH} deep"
+            raise RRLError(Diagnostic(code, message, Span(at, at + 1), source))
+        yield event
 
 
 def not_yaml(code: str, source: Source, problem: yaml.YAMLError) -> Diagnostic:

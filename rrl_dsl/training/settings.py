@@ -15,9 +15,10 @@ from pydantic_core import ErrorDetails
 
 from rrl_dsl.graph.recipe import parameter_value
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, folded, listing
+from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.language.span import Source, Span
-from rrl_dsl.language.yaml_faults import not_yaml
+from rrl_dsl.language.yaml_faults import events_of, not_yaml
 from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
@@ -67,10 +68,11 @@ def from_yaml(path: Path) -> list[Setting]:
     """The settings of a YAML file.
 
     Raises:
-        RRLError: RRL503 where the file is not a mapping of readable YAML.
+        RRLError: RRL503 where the file is not a mapping of readable YAML, RRL428 where it is too
+            large.
     """
     try:
-        source = Source(path.read_text(encoding="utf-8-sig"), str(path))
+        source = Source(read_bytes(path, str(path), YAML_BYTES).decode("utf-8-sig"), str(path))
     except OSError as problem:
         message = f"cannot read the configuration `{path}`: {problem.strerror}"
         raise RRLError(Diagnostic("RRL503", message)) from None
@@ -81,9 +83,6 @@ def from_yaml(path: Path) -> list[Setting]:
         _refuse_aliases(source)
         root = yaml.compose(source.text, Loader=Loader)
         settings = list(_settings(root, (), source)) if root is not None else []
-    except RecursionError:
-        message = "this configuration nests too deeply"
-        raise RRLError(Diagnostic("RRL503", message, source=source)) from None
     except yaml.YAMLError as problem:
         raise RRLError(not_yaml("RRL503", source, problem)) from None
     return settings
@@ -176,7 +175,7 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
 
 def _refuse_aliases(source: Source) -> None:
     """A few lines of aliases to aliases can stand for more than fits in memory."""
-    for event in yaml.parse(source.text, Loader=yaml.SafeLoader):
+    for event in events_of("RRL503", source):
         if isinstance(event, yaml.AliasEvent) and event.start_mark and event.end_mark:
             span = Span(event.start_mark.index, event.end_mark.index)
             message = "a configuration has no aliases"

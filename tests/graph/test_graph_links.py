@@ -142,8 +142,7 @@ def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object):
         raise OSError("the disk said no\nand more")
 
-    monkeypatch.setattr(Path, "open", fail)
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(os, "open", fail)
     only = error_of(tmp_path / "links.csv")
     assert only.message.endswith("links.csv`: the disk said no")
 
