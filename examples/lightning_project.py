@@ -17,10 +17,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import rrl_dsl as rrl
-from rrl_dsl.data.batches import Batch
-from rrl_dsl.training.callbacks import EdgeStatistics
-from rrl_dsl.training.config import Config, Optimiser, Probe, Projector
-from rrl_dsl.training.module import RelationalModule
 
 
 class Digits(L.LightningDataModule):
@@ -43,10 +39,10 @@ class Digits(L.LightningDataModule):
         return DataLoader(self.held_out, 200, collate_fn=batch)
 
 
-def batch(items: list[tuple[Tensor, ...]]) -> Batch:
+def batch(items: list[tuple[Tensor, ...]]) -> rrl.Batch:
     """A batch of samples; a label that is not known is -1."""
     images, sample, label = (torch.stack(column) for column in zip(*items, strict=True))
-    return Batch(images, sample, {"label": label})
+    return rrl.Batch(images, sample, {"label": label})
 
 
 class Print(Callback):
@@ -64,14 +60,14 @@ def main(epochs: int) -> dict[str, float]:
     backbone = nn.Sequential(
         nn.Flatten(), nn.Linear(64, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 128)
     )
-    config = Config(
-        augmentation="digits",
-        projector=Projector(hidden=256, out=32, norm=True),
-        optimiser=Optimiser(name="adam", lr=2e-3, weight_decay=1e-6, warmup=1),
-        probe=Probe(lr=3e-3),
-    )
-    module = RelationalModule(
-        config,
+    settings = {
+        "augmentation": "digits",
+        "projector": {"hidden": 256, "out": 32, "norm": True},
+        "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 1},
+        "probe": {"lr": 3e-3},
+    }
+    module = rrl.RelationalModule(
+        rrl.Config.model_validate(settings),
         rrl.compile("ssl(views=2) | supervised(frac=0.1)", seed=0),
         rrl.losses.create("simclr + 0.1*koleo"),
         shape=(1, 8, 8),
@@ -81,7 +77,7 @@ def main(epochs: int) -> dict[str, float]:
     trainer = L.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
-        callbacks=[EdgeStatistics(), Print()],
+        callbacks=[rrl.EdgeStatistics(), Print()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -15,7 +15,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 import rrl_dsl as rrl
-from rrl_dsl.models.teacher import follow, momentum_at
 
 
 def views(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -46,7 +45,7 @@ def main(epochs: int) -> float:
     optimiser = torch.optim.Adam(weights, lr=2e-3, weight_decay=1e-6)
 
     generator = torch.Generator().manual_seed(0)
-    step, steps = 0, epochs * (len(train) // 200)
+    step = 0
     for epoch in range(epochs):
         for ids in train[torch.randperm(len(train), generator=generator)].split(200):
             rows = views(images[ids], generator)
@@ -60,7 +59,9 @@ def main(epochs: int) -> float:
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
-            follow(teacher, encoder, momentum_at(step, steps, 0.98, 1.0))
+            with torch.no_grad():
+                for ours, theirs in zip(teacher.parameters(), encoder.parameters(), strict=True):
+                    ours.lerp_(theirs, 1 - 0.98)
             step += 1
 
     encoder.eval()

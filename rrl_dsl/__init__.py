@@ -17,11 +17,16 @@ from typing import Any, Final
 __version__ = "0.1.0"
 
 _NAMES: Final = {
+    "Batch": ("rrl_dsl.data.batches", "Batch"),
+    "Config": ("rrl_dsl.training.config", "Config"),
+    "EdgeStatistics": ("rrl_dsl.training.callbacks", "EdgeStatistics"),
     "Graph": ("rrl_dsl.graph.algebra", "Graph"),
+    "Network": ("rrl_dsl.models.network", "Network"),
     "Nodes": ("rrl_dsl.backends.nodes", "Nodes"),
     "Program": ("rrl_dsl.backends.program", "Program"),
     "RRLError": ("rrl_dsl.language.diagnostics", "RRLError"),
     "Relation": ("rrl_dsl.backends.relation", "Relation"),
+    "RelationalModule": ("rrl_dsl.training.module", "RelationalModule"),
     "Schedule": ("rrl_dsl.graph.schedule", "Schedule"),
     "Transform": ("rrl_dsl.graph.call", "Transform"),
     "compile": ("rrl_dsl.backends.program", "compile"),

@@ -17,11 +17,11 @@ from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.losses import create
 from rrl_dsl.losses.outputs import Part
+from rrl_dsl.models.requirements import parts_of
 from rrl_dsl.report.gallery import comment_of, header_of, recipe, recipes
 from rrl_dsl.report.recipe import needs_in_words, scope_in_words
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
-from rrl_dsl.training.parts import parts_of
 
 _ROWS: Final = 64
 

@@ -16,12 +16,17 @@ from rrl_dsl.backends.nodes import Nodes as Nodes
 from rrl_dsl.backends.program import Program as Program
 from rrl_dsl.backends.program import compile as compile
 from rrl_dsl.backends.relation import Relation as Relation
+from rrl_dsl.data.batches import Batch as Batch
 from rrl_dsl.graph.algebra import Graph as Graph
 from rrl_dsl.graph.call import Transform as Transform
 from rrl_dsl.graph.recipe import load as load
 from rrl_dsl.graph.recipe import parse as parse
 from rrl_dsl.graph.schedule import Schedule as Schedule
 from rrl_dsl.language.diagnostics import RRLError as RRLError
+from rrl_dsl.models.network import Network as Network
+from rrl_dsl.training.callbacks import EdgeStatistics as EdgeStatistics
+from rrl_dsl.training.config import Config as Config
+from rrl_dsl.training.module import RelationalModule as RelationalModule
 from rrl_dsl.training.trained_encoder import load_encoder as load_encoder
 
 __version__: str

@@ -160,6 +160,21 @@ BACKBONES: Final = (*_CONVOLUTIONAL, *TRANSFORMERS)
 """The names of our own backbones."""
 
 
+def wrapped(network: nn.Module, shape: tuple[int, int, int]) -> Backbone:
+    """A network of a user's own as a backbone; a backbone as it is.
+
+    Args:
+        network: From float images (n, C, H, W) to features (n, width).
+        shape: (C, H, W) of the images.
+
+    Raises:
+        RRLError: RRL502 where it does not give features for them.
+    """
+    if isinstance(network, Backbone):
+        return network
+    return Backbone(network, width_of(network, type(network).__name__, shape))
+
+
 def build_backbone(
     name: str,
     shape: tuple[int, int, int],

@@ -5,22 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
-from rrl_dsl.models.heads import Activation, OutputNorm
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values do not change afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        """`optimiser: adam` is `optimiser: {name: adam}`, in every section with a name."""
-        return {"name": value} if isinstance(value, str) and "name" in cls.model_fields else value
+from rrl_dsl.models.options import NetworkOptions, Section
 
 
 class Loss(Section):
@@ -56,86 +44,6 @@ class Optimiser(Section):
     warmup: int = Field(default=10, ge=0, description="Epochs until the peak learning rate.")
 
 
-class Projector(Section):
-    """The perceptron between backbone and loss."""
-
-    hidden: int = Field(default=2048, ge=1, description="The width of its layers but the last.")
-    out: int = Field(default=256, ge=1, description="The width of the embeddings.")
-    norm: bool = Field(default=False, description="Whether batch norms follow its layers.")
-    layers: int = Field(default=2, ge=0, description="How many linear layers; 0 for no projector.")
-    activation: Activation = Field(
-        default="relu", description="Between its layers: `relu` or `gelu`."
-    )
-    output_norm: OutputNorm = Field(
-        default="none",
-        description="The batch norm behind its last layer: `none`, `affine` (with a scale and an "
-        "offset that are learned) or `plain`.",
-    )
-
-
-class Predictor(Section):
-    """The perceptron behind the projector, of losses that predict other rows."""
-
-    hidden: int = Field(default=4096, ge=1, description="The width of its layers but the last.")
-    norm: bool = Field(default=True, description="Whether batch norms follow its layers.")
-    layers: int = Field(default=2, ge=1, description="How many linear layers.")
-    constant_lr: bool = Field(
-        default=False, description="Whether its learning rate is the peak's throughout."
-    )
-
-
-class Teacher(Section):
-    """The moving average of the encoder, of losses and recipes that look at one."""
-
-    momentum: float = Field(default=0.996, ge=0, le=1, description="At the first step.")
-    final: float = Field(default=1.0, ge=0, le=1, description="At the last, along a cosine.")
-
-
-class Prototypes(Section):
-    """The prototypes behind the projector, of losses that compare scores of them."""
-
-    count: int = Field(default=4096, ge=2, description="How many.")
-    frozen: int = Field(default=0, ge=0, description="Epochs until they are trained.")
-    centre_momentum: float = Field(
-        default=0.9, ge=0, lt=1, description="Of the mean of the teacher's scores."
-    )
-
-
-class Mask(Section):
-    """Which patches are hidden from the student, of losses that compare patches."""
-
-    ratio: tuple[float, float] = Field(
-        default=(0.1, 0.5), description="The least and the largest share of a masked view."
-    )
-    probability: float = Field(default=0.5, gt=0, le=1, description="The share of masked views.")
-
-    @field_validator("ratio")
-    @classmethod
-    def _in_order(cls, ratio: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < ratio[0] <= ratio[1] < 1:
-            raise ValueError("it should be two shares above 0 and below 1, the smaller first")
-        return ratio
-
-
-class LocalViews(Section):
-    """Small crops beside the recipe's views, which the teacher does not see (multi-crop)."""
-
-    count: int = Field(default=0, ge=0, description="How many of each sample.")
-    size: int | None = Field(
-        default=None, ge=2, description="Pixels a side; half of the image's where left out."
-    )
-    scale: tuple[float, float] = Field(
-        default=(0.05, 0.4), description="The least and the largest share of the image's area."
-    )
-
-    @field_validator("scale")
-    @classmethod
-    def _in_order(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError("it should be two shares above 0 and at most 1, the smaller first")
-        return scale
-
-
 class Probe(Section):
     """The linear probes that are trained beside the encoder."""
 
@@ -154,8 +62,8 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
-class Config(Section):
-    """Everything a run depends on beside its recipe."""
+class DataOptions(Section):
+    """Where the data come from."""
 
     dataset: str = Field(
         default="digits", description="A name, or `imagefolder:`, `npz:` and a path."
@@ -175,6 +83,11 @@ class Config(Section):
         description="Whether images that cannot be read are left out, of image folders.",
     )
     workers: int = Field(default=0, ge=0, description="Processes that load images.")
+
+
+class Config(NetworkOptions, DataOptions):
+    """Everything a run depends on beside its recipe."""
+
     params: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="Values of the recipe's parameters."
     )
@@ -188,18 +101,6 @@ class Config(Section):
     patch_size: int | None = Field(
         default=None, ge=1, description="Pixels a side of a vision transformer's patches."
     )
-    projector: Projector = Projector()
-    predictor: Predictor = Predictor()
-    teacher: Teacher = Teacher()
-    prototypes: Prototypes = Prototypes()
-    mask: Mask = Mask()
-    bank: int = Field(default=65536, ge=1, description="Earlier rows that a loss looks at.")
-    bank_views: int | None = Field(
-        default=None,
-        ge=1,
-        description="Of how many views the bank keeps the rows; of all where left out.",
-    )
-    local_views: LocalViews = LocalViews()
     optimiser: Optimiser = Optimiser()
     probe: Probe = Probe()
     augmentation: str | None = Field(
@@ -207,12 +108,6 @@ class Config(Section):
     )
     epochs: int = Field(default=400, ge=1, description="Passes over the data.")
     batch_size: int = Field(default=256, ge=2, description="Samples a batch, over all devices.")
-    micro_batch: int | None = Field(
-        default=None,
-        ge=2,  # a batch norm has no statistics of one row
-        description="Images that go through the encoder at a time; gradients stay those of the "
-        "whole batch.",
-    )
     sampler: Sampler = Sampler()
     eval: bool = Field(
         default=True, description="Whether probes are fitted on frozen features at the end."

@@ -58,7 +58,7 @@ def _images_of_an_epoch(module: RelationalModule, dataset: DataSet) -> int:
 
 
 def _seconds_per_image(module: RelationalModule, dataset: DataSet) -> float:
-    backbone = copy.deepcopy(module.encoder.backbone).train()
+    backbone = copy.deepcopy(module.network.encoder.backbone).train()
     with torch.random.fork_rng(devices=[]):
         images = torch.randn(_IMAGES, *dataset.shape)
         for _ in range(2):  # the first also finds its memory

@@ -78,7 +78,7 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
         configuration=config.model_dump(mode="json"),
         samples={name: len(split) for name, split in splits.items() if split is not None},
         image=data.shape,
-        parameters=sum(each.numel() for each in module.encoder.backbone.parameters()),
+        parameters=sum(each.numel() for each in module.network.encoder.backbone.parameters()),
         warmup=min(config.optimiser.warmup, config.epochs / 2),
         versions=versions(),
     )

@@ -135,7 +135,7 @@ def build(
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
     with pointing_at(settings, "batch_size"):
-        width = module.encoder.projector.width
+        width = module.network.encoder.projector.width
         checks.check_batches(program, loss, config, dataset, width)
     _quiet()
     return module
@@ -180,7 +180,9 @@ def train(
         figures,
         figures["seconds"],
         history.rows,
-        largest_rank=min(module.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1),
+        largest_rank=min(
+            module.network.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1
+        ),
         unmeasured=reason,
     )
 
@@ -274,15 +276,15 @@ def _accuracies(
         patch_size=config.patch_size,
         options=config.backbone_options,
     )
-    encoder = module.encoder
+    encoder = module.network.encoder
     encoders: dict[str, Encode] = {
         "pixels": lambda batch: pixels(batch).to(module.device),  # where its probe is fitted
         "untrained": _encoder(module, untrained.eval().to(module.device)),
         "backbone": _encoder(module, encoder.backbone),
         "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
     }
-    if module.teacher is not None:
-        encoders["teacher"] = _encoder(module, module.teacher.encoder.backbone)
+    if module.network.teacher is not None:
+        encoders["teacher"] = _encoder(module, module.network.teacher.encoder.backbone)
     found: dict[str, Accuracies] = {}
     for name, encode in encoders.items():
         with console.status(f"final probes: {name}, {len(found) + 1} of {len(encoders)}"):

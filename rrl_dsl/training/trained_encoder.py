@@ -17,9 +17,9 @@ from rrl_dsl.training.run import RunDirectory
 EncoderPart = Literal["backbone", "projector", "teacher"]
 
 _PREFIXES: Final[dict[str, str]] = {
-    "backbone": "encoder.backbone.",
-    "projector": "encoder.projector.",
-    "teacher": "teacher.encoder.backbone.",
+    "backbone": "network.encoder.backbone.",
+    "projector": "network.encoder.projector.",
+    "teacher": "network.teacher.encoder.backbone.",
 }
 """Part -> what the names of its weights begin with in a checkpoint."""
 

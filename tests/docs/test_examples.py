@@ -32,5 +32,16 @@ def test_a_loop_of_one_s_own(capsys):
     assert "nearest neighbours, 6 epochs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["dino_loop", "mean_shift_loop"])
+def test_a_loop_with_the_network_of_a_method(name):
+    assert main_of(name)(4) > main_of(name)(0)
+
+
 def test_every_example_is_tested():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"lightning_project", "own_loop"}
+    names = {"dino_loop", "lightning_project", "mean_shift_loop", "own_loop"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == names
+
+
+def test_examples_take_what_they_need_from_the_top():
+    for path in EXAMPLES.glob("*.py"):
+        assert "from rrl_dsl" not in path.read_text()

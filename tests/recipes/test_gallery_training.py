@@ -85,5 +85,5 @@ def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path
     assert any(figure.startswith("skipped/") for figure in rows[-1])
     warnings = [each.message for each in warnings_of(outcome, module.program, module.config)]
     assert not [message for message in warnings if "collapse" in message]
-    weights = [weight for weight in module.encoder.parameters() if weight.requires_grad]
+    weights = [weight for weight in module.network.encoder.parameters() if weight.requires_grad]
     assert all(torch.isfinite(weight).all() for weight in weights)

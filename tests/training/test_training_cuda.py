@@ -46,7 +46,7 @@ def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
     # draws of views and masks differ between devices
     monkeypatch.setattr("rrl_dsl.training.module.Views.forward", whole)
     monkeypatch.setattr("rrl_dsl.training.module.Views.local", local)
-    monkeypatch.setattr("rrl_dsl.training.module.block_masks", masks)
+    monkeypatch.setattr("rrl_dsl.models.network.block_masks", masks)
     batch = next(iter(loader(digits.train, 64, shuffle=True)))
     values = []
     for device in ("cpu", "cuda"):
@@ -56,10 +56,12 @@ def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
         losses = []
         for _ in range(3):  # the third has a bank and a centre
             relations = module.training_step(batch.to(device), 0)["relations"]
-            losses.append(relations.value(module.loss))
+            losses.append(relations.value(module.network.criterion))
         losses[-1].backward()
         values.append(torch.stack(losses).detach().cpu())
-        weights = [each.grad for each in module.encoder.parameters() if each.grad is not None]
+        weights = [
+            each.grad for each in module.network.encoder.parameters() if each.grad is not None
+        ]
         assert weights
         assert all(torch.isfinite(each).all() for each in weights)
     torch.testing.assert_close(values[1], values[0], rtol=2e-3, atol=2e-3)

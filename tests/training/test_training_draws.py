@@ -26,7 +26,7 @@ def labelled(module, digits):
 
 
 def weights(module):
-    return torch.cat([each.flatten() for each in module.encoder.parameters()])
+    return torch.cat([each.flatten() for each in module.network.encoder.parameters()])
 
 
 def test_a_sweep_over_seeds_with_fixed_draws_keeps_the_labelled_subset(make_module, digits):

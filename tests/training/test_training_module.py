@@ -18,16 +18,16 @@ def batch(digits):
 
 def test_probes_learn_and_the_encoder_does_not_learn_from_them(make_module, batch):
     module = make_module()
-    outputs = module.encoder(module.views.plain(batch.images))
+    outputs = module.network.encoder(module.views.plain(batch.images))
     known = torch.tensor(len(batch))
     module.probes.loss(outputs, batch.labels["label"], known).backward()
-    assert all(weight.grad is None for weight in module.encoder.parameters())
+    assert all(weight.grad is None for weight in module.network.encoder.parameters())
     assert all(weight.grad.abs().sum() > 0 for weight in module.probes.parameters())
 
 
 def test_samples_of_unknown_label_teach_the_probes_nothing(make_module, batch):
     module = make_module()
-    outputs = module.encoder(module.views.plain(batch.images))
+    outputs = module.network.encoder(module.views.plain(batch.images))
     unknown = torch.full_like(batch.labels["label"], -1)
     assert float(module.probes.loss(outputs, unknown, torch.tensor(0))) == 0
 
@@ -40,7 +40,7 @@ def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypa
 
 def test_the_encoder_has_no_decay_on_biases_and_norms(make_module):
     module = make_module(optimiser={"name": "lars", "lr": 0.1, "weight_decay": 0.5})
-    groups = build_optimiser(module.config, module.encoder, module.probes).param_groups
+    groups = build_optimiser(module.config, module.network.encoder, module.probes).param_groups
     weights, plain, probes = groups
     assert {weight.ndim for weight in plain["params"]} == {1}
     assert min(weight.ndim for weight in weights["params"]) > 1
@@ -105,12 +105,14 @@ def test_a_group_of_constant_rate_is_not_scheduled():
 def test_the_predictor_alone_has_a_constant_rate_where_asked_for(make_module):
     module = make_module("ssl(views=2)", "simsiam", predictor={"hidden": 16, "constant_lr": True})
     groups = build_optimiser(
-        module.config, module.encoder, module.probes, module.predictor
+        module.config, module.network.encoder, module.probes, module.network.predictor
     ).param_groups
     constant = [each for group in groups if group.get("constant_lr") for each in group["params"]]
-    assert {id(each) for each in constant} == {id(each) for each in module.predictor.parameters()}
+    assert {id(each) for each in constant} == {
+        id(each) for each in module.network.predictor.parameters()
+    }
     every = [id(each) for group in groups for each in group["params"]]
-    trained = [module.encoder, module.predictor, module.probes]
+    trained = [module.network.encoder, module.network.predictor, module.probes]
     assert sorted(every) == sorted(id(each) for part in trained for each in part.parameters())
 
 
@@ -143,10 +145,10 @@ def test_a_learned_temperature_is_trained_and_kept(make_module, fit, tmp_path):
         loss,
         shape=(1, 8, 8),
         classes=10,
-        backbone=plain.encoder.backbone,
+        backbone=plain.network.encoder.backbone,
     )
-    assert module.learned[0] is temperature
+    assert module.network.learned[0] is temperature
     fit(module, tmp_path)
     assert temperature.item() != pytest.approx(0.2, abs=1e-5)
     checkpoint = torch.load(next((tmp_path / "checkpoints").glob("*.ckpt")), weights_only=False)
-    assert checkpoint["state_dict"]["learned.0"] == temperature
+    assert checkpoint["state_dict"]["network.learned.0"] == temperature

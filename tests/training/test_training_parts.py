@@ -7,10 +7,11 @@ import torch
 import rrl_dsl as rrl
 from rrl_dsl.data.batches import loader
 from rrl_dsl.models.bank import Bank
+from rrl_dsl.models.options import LocalViewsOptions
+from rrl_dsl.models.requirements import parts_of
 from rrl_dsl.models.teacher import Centre, momentum_at
-from rrl_dsl.training.config import Config, LocalViews
+from rrl_dsl.training.config import Config
 from rrl_dsl.training.module import RelationalModule
-from rrl_dsl.training.parts import parts_of
 
 CPU = torch.device("cpu")
 
@@ -61,23 +62,22 @@ def test_a_model_has_what_loss_and_recipe_need_and_no_more(recipe, loss, parts):
 
 def test_a_model_that_needs_nothing_has_nothing(make_module):
     module = make_module()
-    kept = {name.partition(".")[0] for name in module.state_dict()}
-    assert kept == {"encoder", "probes"}
+    kept = {name.partition(".")[0] for name in module.network.state_dict()}
+    assert kept == {"encoder", "_extra_state"}
 
 
 def test_the_teacher_follows_by_its_momentum(make_module, step):
     module = make_module("ssl(views=2)", "byol", teacher={"momentum": 0.9, "final": 0.9})
     step(module)
-    before = [weight.clone() for weight in module.teacher.encoder.parameters()]
+    student, teacher = module.network.encoder, module.network.teacher
+    before = [weight.clone() for weight in teacher.parameters()]
     with torch.no_grad():
-        for weight in module.encoder.parameters():
+        for weight in student.parameters():
             weight.add_(1.0)
     module.on_train_batch_end(None, None, 0)
-    for old, now, student in zip(
-        before, module.teacher.encoder.parameters(), module.encoder.parameters(), strict=True
-    ):
-        torch.testing.assert_close(now, 0.9 * old + 0.1 * student)
-    assert not any(weight.requires_grad for weight in module.teacher.parameters())
+    for old, now, ours in zip(before, teacher.parameters(), student.parameters(), strict=True):
+        torch.testing.assert_close(now, 0.9 * old + 0.1 * ours)
+    assert not any(weight.requires_grad for weight in teacher.parameters())
 
 
 def test_the_momentum_goes_from_the_first_to_the_final_along_a_cosine():
@@ -107,7 +107,7 @@ def test_a_centre_of_some_patches_is_their_mean():
 def test_the_bank_keeps_the_rows_of_its_views(make_module, step, views, kept):
     module = make_module("ssl(views=2)", "nnclr", bank_views=views)
     relations = step(module)
-    nodes, outputs = module.bank.newest(1000, CPU)
+    nodes, outputs = module.network.bank.newest(1000, CPU)
     found = torch.isin(relations.nodes.view, torch.tensor(kept))
     assert nodes.sample.equal(relations.nodes.sample[found])
     assert nodes.view.equal(relations.nodes.view[found])
@@ -117,25 +117,25 @@ def test_the_bank_keeps_the_rows_of_its_views(make_module, step, views, kept):
 def test_prototypes_are_frozen_for_the_first_epochs(make_module, batch):
     module = make_module("ssl(views=2)", "dino", prototypes={"count": 16, "frozen": 2})
     module.trainer, module.log = Alone(), lambda *_, **__: None
-    moved = []
+    moved, encoder = [], module.network.encoder
     for epoch in (0, 1, 2):
         module.trainer.current_epoch = epoch
         module.zero_grad()
         module.training_step(batch, 0)["loss"].backward()
         module.on_after_backward()
-        trained = [each for each in module.encoder.prototypes.parameters() if each.requires_grad]
+        trained = [each for each in encoder.prototypes.parameters() if each.requires_grad]
         moved.append(any(each.grad is not None for each in trained))
-        assert all(each.grad is not None for each in module.encoder.projector.parameters())
+        assert all(each.grad is not None for each in encoder.projector.parameters())
     assert moved == [False, False, True]
 
 
 def test_without_a_projector_the_loss_sees_the_backbone(make_module, step):
     module = make_module("ssl(views=2)", "byol", projector={"layers": 0})
     outputs = step(module).outputs
-    width = module.encoder.backbone.width
+    width = module.network.encoder.backbone.width
     assert {each.shape[1] for each in outputs.values()} == {width}
     plain = make_module("ssl(views=2)", "simclr", projector={"layers": 0})
-    seen = plain.encoder(plain.views.plain(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)))
+    seen = plain.network.encoder(plain.views.plain(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)))
     assert seen["projection"].equal(seen["backbone"])
 
 
@@ -182,8 +182,8 @@ def test_a_recipe_with_a_bank_has_earlier_rows_as_columns(make_module, step):
     )
     relation = third.between("prediction", "teacher_projection")
     keys = torch.cat([third.outputs["teacher_projection"], third.bank[1]["teacher_projection"]])
-    expected = module.loss(relation, third.outputs["prediction"], keys=keys)
-    torch.testing.assert_close(third.value(module.loss), expected)
+    expected = module.network.criterion(relation, third.outputs["prediction"], keys=keys)
+    torch.testing.assert_close(third.value(module.network.criterion), expected)
 
 
 def test_nnclr_finds_its_neighbours_among_earlier_projections(make_module, step):
@@ -192,7 +192,7 @@ def test_nnclr_finds_its_neighbours_among_earlier_projections(make_module, step)
         relations = step(module)
     assert relations.outputs["bank"].shape == (150, 32)
     assert not relations.outputs["bank"].requires_grad
-    assert relations.value(module.loss).requires_grad
+    assert relations.value(module.network.criterion).requires_grad
 
 
 def test_local_views_give_the_loss_of_dino_s_multi_crop(make_module, step):
@@ -215,7 +215,7 @@ def test_local_views_give_the_loss_of_dino_s_multi_crop(make_module, step):
         list(outputs["teacher_prototypes"].chunk(2)), list(outputs["prototypes"].chunk(5))
     )
     assert outputs["centre"].abs().sum() > 0
-    torch.testing.assert_close(relations.value(module.loss), expected)
+    torch.testing.assert_close(relations.value(module.network.criterion), expected)
 
 
 def test_local_views_are_rows_of_every_other_loss_too(make_module, step):
@@ -245,8 +245,8 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             projector={"hidden": 32, "out": 16, "norm": False},
             micro_batch=size,
         )
-        step(module).value(module.loss).backward()
-        gradients.append([weight.grad for weight in module.encoder.parameters()])
+        step(module).value(module.network.criterion).backward()
+        gradients.append([weight.grad for weight in module.network.encoder.parameters()])
     for whole, parts in zip(*gradients, strict=True):
         assert (whole is None) == (parts is None)
         if whole is not None:
@@ -322,7 +322,7 @@ def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeyp
 
 
 def test_a_module_of_one_s_own_refuses_what_the_command_line_refuses():
-    config = Config(backbone="small", augmentation="digits", local_views=LocalViews(count=2))
+    config = Config(backbone="small", augmentation="digits", local_views=LocalViewsOptions(count=2))
     program = rrl.compile("ssl(views=2) | knn(3, space=teacher)")
     with pytest.raises(rrl.RRLError) as problem:
         RelationalModule(config, program, rrl.losses.create("ibot"), shape=(1, 8, 8))

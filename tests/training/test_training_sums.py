@@ -11,7 +11,7 @@ from rrl_dsl.losses import create, names
 from rrl_dsl.losses.base import OPTIONS
 from rrl_dsl.losses.outputs import OUTPUTS
 from rrl_dsl.losses.sums import Composite
-from rrl_dsl.training.relations import Relations
+from rrl_dsl.models.relations import Relations
 
 SAMPLES, LOCAL = 12, 1
 SIZES = {"d": 3, "f": 5, "K": 4, "P": 6, "m": 20}

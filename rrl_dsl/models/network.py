@@ -1,0 +1,320 @@
+"""The network of a method: encoder, and what loss and recipe need beside it, without a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.program import Program
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.losses import Loss
+from rrl_dsl.losses.outputs import Output
+from rrl_dsl.models.accumulation import in_parts
+from rrl_dsl.models.backbones import Backbone, build_backbone, wrapped
+from rrl_dsl.models.bank import Bank
+from rrl_dsl.models.encoder import Encoder, Outputs, joined
+from rrl_dsl.models.heads import Projector
+from rrl_dsl.models.masking import block_masks
+from rrl_dsl.models.options import NetworkOptions
+from rrl_dsl.models.relations import SPACES, Relations, compared
+from rrl_dsl.models.requirements import check_loss, parts_of
+from rrl_dsl.models.teacher import Centre, Teacher, follow, momentum_at
+
+Gather = Callable[[Tensor], Tensor]
+"""From the rows of one rank (n, ...) to those of all ranks (ranks * n, ...), with gradients."""
+
+
+class Network(nn.Module):
+    """A backbone with the parts that a loss and a recipe need, and no others.
+
+    The parts are a projector, a predictor, a teacher, prototypes, heads for patches, and a bank of
+    earlier rows. A training step is
+
+        outputs = network(views)
+        value = network.loss(nodes, outputs)
+        value.backward()
+        optimizer.step()
+        network.follow(steps)
+
+    `state_dict` has all of it, the bank, the centres and the step among them.
+
+    Attributes:
+        encoder: The student: backbone, projector and heads.
+        teacher: The moving average of the encoder, or None.
+    """
+
+    def __init__(
+        self, loss: Loss, program: Program, backbone: Backbone, options: NetworkOptions
+    ) -> None:
+        """A network with fresh heads; see `for_`.
+
+        Args:
+            loss: The loss.
+            program: The compiled recipe.
+            backbone: The backbone.
+            options: The options of its parts.
+
+        Raises:
+            RRLError: RRL404 and RRL424 where recipe or backbone cannot serve the loss.
+        """
+        super().__init__()
+        patches, local = backbone.patch_size is not None, options.local_views.count
+        check_loss(program, loss, patches=patches, local_views=local)
+        self.criterion = loss
+        self.program = program
+        self.options = options
+        self.parts = parts_of(program.requires, loss)
+        self.learned = nn.ParameterList(loss.learned())
+        self.encoder = Encoder(
+            backbone,
+            projector=partial(Projector, **options.projector.model_dump()),
+            prototypes=options.prototypes.count,
+            parts=self.parts,
+        )
+        self.predictor = self._new_predictor() if "predictor" in self.parts else None
+        self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None
+        self.bank = Bank(self._bank_size()) if "bank" in self.parts else None
+        taken = set(loss.inputs().values())
+        self.centre = self._new_centre() if "centre" in taken else None
+        self.patch_centre = self._new_centre() if "patch_centre" in taken else None
+        self.step = 0
+
+    @classmethod
+    def for_(
+        cls,
+        loss: Loss,
+        program: Program,
+        backbone: str | nn.Module,
+        shape: tuple[int, int, int],
+        **options: Any,
+    ) -> Self:
+        """The network that a loss and a recipe need.
+
+        Args:
+            loss: The loss, as `rrl_dsl.losses.create` makes it.
+            program: The compiled recipe.
+            backbone: A name as the setting `backbone` has it, or a network from float images
+                (n, C, H, W) to features (n, width).
+            shape: (C, H, W) of the images.
+            options: The options of its parts, by the names of a run's settings:
+                `projector={"hidden": 256, "out": 32}`, `bank=4096`.
+
+        Raises:
+            RRLError: RRL404 and RRL424 where recipe or backbone cannot serve the loss, RRL501 and
+                RRL502 for an option that does not exist or fit, RRL502 for a backbone that does not
+                exist or fit the images.
+        """
+        chosen = NetworkOptions.of(options)
+        if isinstance(backbone, str):
+            return cls(loss, program, build_backbone(backbone, shape), chosen)
+        return cls(loss, program, wrapped(backbone, shape), chosen)
+
+    def forward(
+        self, views: Tensor, local: Tensor | None = None, *, seed: int | None = None
+    ) -> Outputs:
+        """The outputs of student and teacher for the views of a batch.
+
+        Args:
+            views: The recipe's views, float (views * b, C, H, W), view after view, normalised.
+            local: Local views, float (local * b, C, side, side), view after view.
+            seed: What the masks of patches follow from; drawn by torch's generator where left out.
+
+        Returns:
+            Output -> tensor, of the rows of `views` and then of `local`. Patches and teacher have
+            those of `views` alone.
+        """
+        size = self.options.micro_batch
+        mask = self._mask(views, seed) if "patches" in self.parts else None
+        outputs: Outputs = in_parts(self.encoder, views, mask, size=size)
+        if local is not None:
+            outputs |= joined([outputs, in_parts(self._whole_image, local, size=size)])
+        if self.predictor is not None:
+            outputs["prediction"] = self.predictor(outputs["projection"])
+        if mask is not None:
+            outputs["mask"] = mask
+        if self.teacher is not None:
+            with torch.no_grad():
+                outputs |= in_parts(self.teacher, views, size=size)
+        return outputs
+
+    def loss(
+        self,
+        nodes: Nodes,
+        outputs: Outputs,
+        *,
+        step: int | None = None,
+        epoch: int = 0,
+        gather: Gather | None = None,
+    ) -> Tensor:
+        """The loss of a step. Centres move, and the bank takes the rows.
+
+        Args:
+            nodes: The rows, those of the views and then those of the local views.
+            outputs: The outputs for them.
+            step: The optimizer step; one more than the last where left out.
+            epoch: The epoch.
+            gather: Makes the rows of one rank those of all ranks; None for one rank.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            RRLError: As `Program.relate` and `Loss.__call__`.
+        """
+        relations = self.relations(nodes, outputs, step=step, epoch=epoch, gather=gather)
+        value = relations.value(self.criterion)
+        self.remember(relations)
+        return value
+
+    def relations(
+        self,
+        nodes: Nodes,
+        outputs: Outputs,
+        *,
+        step: int | None = None,
+        epoch: int = 0,
+        gather: Gather | None = None,
+    ) -> Relations:
+        """The relations that the loss of a step compares: the first half of `loss`."""
+        whole, ranks = self._rows_of_views(nodes), 1
+        wanted = {*self.criterion.inputs().values(), *self._kept()}
+        every: Outputs = {name: each for name, each in outputs.items() if name in wanted}
+        if gather is not None:
+            own = len(nodes)
+            nodes = nodes.each(lambda column: _gathered(column, whole, gather))
+            every = {name: _gathered(each, whole, gather) for name, each in every.items()}
+            ranks = len(nodes) // own
+        whole *= ranks
+        if self.centre is not None:
+            every["centre"] = self.centre.value.clone()
+        if self.patch_centre is not None:
+            every["patch_centre"] = self.patch_centre.value.clone()
+        size = self.program.requires.bank
+        bank = self.bank.newest(size, nodes.device) if self.bank is not None else None
+        if "bank" in self.criterion.inputs().values():
+            every["bank"] = self._earlier_projections(every, whole)
+        at = self.step if step is None else step
+        return Relations(self.program, nodes, every, whole, bank, epoch, at)
+
+    def remember(self, relations: Relations) -> None:
+        """Moves the centres, and puts the rows of the views into the bank: the end of `loss`."""
+        outputs = relations.outputs
+        self.step = relations.step + 1
+        if self.centre is not None:
+            self.centre.update(outputs["teacher_prototypes"])
+        if self.patch_centre is not None:
+            self.patch_centre.update(outputs["teacher_patch_prototypes"], outputs["mask"])
+        if self.bank is not None:
+            rows = self._rows_to_keep(relations)
+            kept: Outputs = {name: outputs[name][rows] for name in sorted(self._kept())}
+            self.bank.push(relations.nodes[rows], kept)
+
+    def freeze_prototypes(self, epoch: int) -> None:
+        """Drops the prototypes' gradients in the epochs in which they are frozen.
+
+        Call it between `backward` and the optimizer's step.
+        """
+        if epoch < self.options.prototypes.frozen:
+            for head in (self.encoder.prototypes, self.encoder.patch_prototypes):
+                if head is not None:
+                    head.zero_grad()
+
+    def follow(self, steps: int | None = None) -> None:
+        """Moves the teacher, where there is one, towards the encoder.
+
+        Call it after the optimizer's step.
+
+        Args:
+            steps: How many steps the training has, over which the teacher's momentum rises; where
+                left out, it stays what it is at the first.
+        """
+        if self.teacher is None:
+            return
+        chosen = self.options.teacher
+        momentum = chosen.momentum
+        if steps is not None:
+            momentum = momentum_at(self.step - 1, steps, chosen.momentum, chosen.final)
+        follow(self.teacher.encoder, self.encoder, momentum)
+
+    def get_extra_state(self) -> dict[str, int]:
+        """The state that is no tensor: the step."""
+        return {"step": self.step}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Takes up the state of `get_extra_state`."""
+        self.step = state["step"]
+
+    def _new_predictor(self) -> Projector:
+        chosen, width = self.options.predictor, self.encoder.projector.width
+        return Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
+
+    def _new_centre(self) -> Centre:
+        chosen = self.options.prototypes
+        return Centre(chosen.count, chosen.centre_momentum)
+
+    def _bank_size(self) -> int:
+        own = self.options.bank if "bank" in self.criterion.needs() else 0
+        return max(self.program.requires.bank, own)
+
+    def _whole_image(self, images: Tensor) -> Outputs:
+        return self.encoder.heads(self.encoder.backbone(images))
+
+    def _mask(self, images: Tensor, seed: int | None) -> Tensor:
+        chosen = self.options.mask
+        return block_masks(
+            len(images),
+            self.encoder.backbone.grid(*images.shape[2:]),
+            ratio=chosen.ratio,
+            probability=chosen.probability,
+            seed=int(torch.randint(2**62, ())) if seed is None else seed,
+            device=images.device,
+        )
+
+    def _rows_of_views(self, nodes: Nodes) -> int:
+        """How many of the rows are of the recipe's views; the others are of local views."""
+        local = self.options.local_views.count
+        if not local:
+            return len(nodes)
+        views = self.program.requires.views
+        samples, rest = divmod(len(nodes), views + local)
+        if rest:
+            message = f"{len(nodes)} rows are not {views} views and {local} local views of a sample"
+            raise error("RRL406", message, hint="give the rows of the views, then the local ones")
+        return samples * views
+
+    def _earlier_projections(self, outputs: Outputs, whole: int) -> Tensor:
+        """The rows that a loss searches; at the first step, those of the batch itself."""
+        projections = outputs["projection"]
+        if self.bank is not None:
+            earlier = self.bank.newest(self.options.bank, projections.device)
+            if earlier is not None:
+                return earlier[1]["projection"]
+        return projections[:whole].detach()
+
+    def _kept(self) -> set[Output]:
+        """The outputs that the bank keeps: what is compared with its rows."""
+        kept: set[Output] = {
+            SPACES[space] for space in self.program.requires.spaces if space in SPACES
+        }
+        if self.program.requires.bank:
+            kept |= {compared(term)[1] for _, term in self.criterion.flat_terms()}
+        return kept | ({"projection"} if "bank" in self.criterion.needs() else set())
+
+    def _rows_to_keep(self, relations: Relations) -> Tensor:
+        """The rows that the bank keeps: those of its views, int64."""
+        every = self.program.requires.views
+        views = min(self.options.bank_views or every, every)
+        later = relations.nodes.view[: relations.whole] >= views
+        # sorted, because to ask for the others' indices would wait for the device
+        return later.long().argsort(stable=True)[: relations.whole // every * views]
+
+
+def _gathered(own: Tensor, whole: int, gather: Gather) -> Tensor:
+    """The rows of all ranks: first those of views, then those of local views."""
+    parts = [part for part in (own[:whole], own[whole:]) if len(part)]
+    return torch.cat([gather(part) for part in parts])

@@ -1,0 +1,86 @@
+"""What a recipe and a loss require of each other and of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rrl_dsl.backends.program import Program
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.registry import Need
+from rrl_dsl.graph.requires import Requires
+from rrl_dsl.graph.traverse import calls_of
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.losses import Loss
+from rrl_dsl.losses.outputs import Part
+
+
+def parts_of(requires: Requires, loss: Loss) -> frozenset[Part]:
+    """The parts that a model must have, and no others.
+
+    Args:
+        requires: What the recipe needs.
+        loss: The loss.
+    """
+    found: set[Part] = set(loss.needs())
+    if requires.teacher:
+        found.add("teacher")
+    if requires.bank:
+        found.add("bank")
+    return frozenset(found)
+
+
+def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int) -> None:
+    """Refuses a loss that recipe or model cannot serve.
+
+    Args:
+        program: The recipe.
+        loss: The loss.
+        patches: Whether the backbone has features of patches.
+        local_views: How many local views of a sample there are.
+
+    Raises:
+        RRLError: RRL404 for what a term of the loss wants of the recipe, RRL424 for what it or the
+            recipe wants of the model.
+    """
+    faults = [fault for _, term in loss.flat_terms() for fault in _unserved(program, term)]
+    for _, term in loss.flat_terms():
+        if "patches" in term.needs() and not patches:
+            message = f"`{term.name()}` compares patches, and the backbone has none"
+            faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
+    if local_views:
+        for call in calls_of(program.graph):
+            if Need("space", "teacher") in call.signature.needs(call.arguments):
+                message = f"`{call}` looks at the teacher, and that does not see local views"
+                hint = "use `--set local_views.count=0`, or write `space=projection`"
+                faults.append(Diagnostic("RRL424", message, hint=hint))
+    if faults:
+        raise RRLError(faults)
+
+
+def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
+    """What a term wants of the recipe that it does not give."""
+    if term.binary and not program.binary:
+        weighted = (call for call in calls_of(program.graph) if not _is_binary(call))
+        call = next(weighted, None)
+        given = "this recipe has" if call is None else f"`{call}` has"
+        message = f"`{term.name()}` wants weights of 0 and 1, and {given} others"
+        yield Diagnostic("RRL404", message, hint="write `… | threshold(0.5)`")
+    if term.views > program.requires.views:
+        message = (
+            f"`{term.name()}` compares {term.views} views of a sample, and this recipe draws "
+            f"{program.requires.views}"
+        )
+        hint = f"relate views: write `ssl(views={term.views}) | …`"
+        yield Diagnostic("RRL404", message, hint=hint)
+    if term.symmetric:
+        for call in calls_of(program.graph):
+            if call.arguments.get("bank"):
+                message = f"`{term.name()}` has no columns but its rows, and `{call}` adds earlier"
+                yield Diagnostic("RRL404", f"{message} rows", hint="write `bank=0`")
+        if not program.graph.symmetric:
+            message = f"`{term.name()}` wants a symmetric graph, and this recipe's is directed"
+            yield Diagnostic("RRL404", message, hint="leave `directed=true` out")
+
+
+def _is_binary(call: Call) -> bool:
+    return call.signature.kind != "source" or call.signature.binary(call.arguments)
