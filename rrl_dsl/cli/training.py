@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
     from rrl_dsl.training.config import Config
     from rrl_dsl.training.module import RelationalModule
-    from rrl_dsl.training.run import RunDirectory
+    from rrl_dsl.training.run import Resumed, RunDirectory
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
 
@@ -210,12 +210,16 @@ def _go_on(path: Path, changes: list[Setting]) -> None:
             run.check_data(data)
         module = build(graph, config, data)
         if ranks.leads():
-            _say_what_is_left(run.epochs_done(), before, config)
+            _say_what_is_left(run.resumed_from(), before, config)
+            run.remove_drafts()
             run.configure(config)
         _run(module, data, run)
 
 
-def _say_what_is_left(done: int, before: Config, config: Config) -> None:
+def _say_what_is_left(resumed: Resumed, before: Config, config: Config) -> None:
+    if resumed.warning:
+        print_diagnostic(resumed.warning)
+    done = resumed.epochs
     if config.epochs == done:
         print_text(f"finished  all {done} epochs are trained: the encoder is only evaluated again")
     else:
@@ -256,7 +260,7 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
     try:
         outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
     except KeyboardInterrupt:
-        if run.last.exists():
+        if run.has_checkpoint():
             print_text(f"interrupted; `rrl-dsl train --resume {run.path}` goes on")
         raise typer.Exit(130) from None
     if outcome is None:

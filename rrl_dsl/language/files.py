@@ -23,6 +23,9 @@ ARCHIVE_BYTES: Final = 2**32
 YAML_BYTES: Final = 2**22
 """What a YAML file may hold."""
 
+DRAFTS: Final = "*.draft"
+"""What the names of drafts match, which a process that is killed leaves behind."""
+
 _PART: Final = 2**20
 _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
@@ -107,31 +110,60 @@ def _bound(most: int) -> int:
     return int(chosen)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
     """Puts a file in place at once, over what stood there, whose permissions it keeps.
+
+    The content is on the disk before it has the name: whatever ends the process or the machine, the
+    file is the old one or the new one. The draft lies beside it, because a rename is atomic only
+    within one file system.
 
     A file that has several names, hard links, is written in place, so that all of them stay its.
 
+    Args:
+        path: The file.
+        content: What it is to hold.
+        previous: Where to move the file that is replaced; None drops it.
+
     Raises:
-        RRLError: RRL507 where it cannot be written.
+        RRLError: RRL507 where it cannot be written; what stood there stays.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
-    # In the same folder, since only within one file system is a rename atomic.
-    draft = target.with_name(f".{secrets.token_hex(8)}")
+    draft = target.with_name(f".{secrets.token_hex(8)}.draft")
     try:
-        if target.exists() and target.stat().st_nlink > 1:
-            target.write_bytes(content)
+        if previous is None and target.exists() and target.stat().st_nlink > 1:
+            _write_through(target, content)
             return
-        draft.write_bytes(content)
+        _write_through(draft, content)
         if target.exists():
             draft.chmod(stat.S_IMODE(target.stat().st_mode))
+            if previous is not None:
+                os.replace(target, previous)
         os.replace(draft, target)
+        _sync_folder(target.parent)
     except OSError as reason:
         message = f"`{path}` cannot be written: {reason.strerror}"
         raise error("RRL507", message, hint="name a file that you may write") from reason
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def _write_through(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file, and waits until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the disk has the names in a folder, where the file system can tell."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

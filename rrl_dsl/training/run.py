@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import pickle
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 import yaml
 from torch import Tensor
 
@@ -21,9 +21,11 @@ from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
 from rrl_dsl.graph.recipe import analyse, graph_of
-from rrl_dsl.language.diagnostics import error
-from rrl_dsl.language.files import write_text
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.files import DRAFTS, write_text
 from rrl_dsl.language.span import Source
+from rrl_dsl.training import checkpoints
+from rrl_dsl.training.checkpoints import epochs_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.run_files import copy_files
 from rrl_dsl.training.settings import Setting, from_yaml, resolve
@@ -46,6 +48,21 @@ class RunData:
     fingerprint: str
     shape: Shape
     augmentation: str
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a run goes on from.
+
+    Attributes:
+        checkpoint: The file.
+        epochs: How many epochs it has seen.
+        warning: Why it is not the newest, where it is not.
+    """
+
+    checkpoint: Path
+    epochs: int
+    warning: Diagnostic | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,11 @@ class RunDirectory:
     def last(self) -> Path:
         """The newest checkpoint."""
         return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest."""
+        return self.checkpoints / "previous.ckpt"
 
     def describe(self, source: Source, graph: Graph, config: Config, data: DataSet) -> None:
         """Writes down what the run is made from, with copies of the files that the recipe reads.
@@ -169,40 +191,44 @@ class RunDirectory:
         Raises:
             RRLError: RRL505 where there is no checkpoint, or it is damaged.
         """
-        state = self._checkpoint()["state_dict"]
+        if not self.has_checkpoint():
+            raise self.no_checkpoint()
+        state = checkpoints.read(self.last)["state_dict"]
         return {name: value for name, value in state.items() if isinstance(value, Tensor)}
 
-    def epochs_done(self) -> int:
-        """How many epochs the newest checkpoint has seen.
+    def has_checkpoint(self) -> bool:
+        """Whether the run came to its first step."""
+        return self.last.is_file() or self.previous.is_file()
+
+    def resumed_from(self) -> Resumed:
+        """The checkpoint to go on from: the newest, or where that is damaged the one before.
 
         Raises:
-            RRLError: As `weights`.
+            RRLError: RRL505 where there is no checkpoint, or none that can be read.
         """
-        return int(self._checkpoint()["epoch"]) + 1
-
-    def _checkpoint(self) -> dict[str, Any]:
-        if not self.last.is_file():
-            message = f"`{self.path}` has no checkpoint: it stopped in its first epoch"
-            raise error("RRL505", message, hint="start it anew")
+        if not self.has_checkpoint():
+            raise self.no_checkpoint()
         try:
-            found: dict[str, Any] = torch.load(
-                self.last, map_location="cpu", weights_only=True, mmap=True
-            )
-            found["state_dict"], found["epoch"]
-        except (
-            OSError,
-            EOFError,
-            RuntimeError,
-            ValueError,
-            KeyError,
-            TypeError,
-            pickle.UnpicklingError,
-        ) as problem:
-            reason = str(problem).partition("\n")[0]
-            message = f"`{self.last}` is no checkpoint that can be read: {reason}"
-            hint = "put a sound checkpoint there, or start the run anew"
-            raise error("RRL505", message, hint=hint) from None
-        return found
+            return Resumed(self.last, epochs_of(checkpoints.read(self.last)))
+        except RRLError as damage:
+            try:
+                epochs = epochs_of(checkpoints.read(self.previous))
+            except RRLError:
+                raise damage from None
+            message = f"{damage.diagnostics[0].message}; the run goes on from the one before"
+            warning = Diagnostic("RRL505", message, severity="warning")
+            return Resumed(self.previous, epochs, warning)
+
+    def remove_drafts(self) -> None:
+        """Removes what a process left half written that was killed."""
+        for folder in (self.path, self.checkpoints):
+            for draft in folder.glob(DRAFTS):
+                draft.unlink(missing_ok=True)
+
+    def no_checkpoint(self) -> RRLError:
+        """RRL505, for a run that can only start anew."""
+        message = f"`{self.path}` has no checkpoint: it stopped before its first step"
+        return error("RRL505", message, hint="start the run anew with another `--out`")
 
     def summarise(self, summary: dict[str, Any], page: str) -> None:
         """Writes down what came out."""
@@ -218,18 +244,42 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
         name: What to call it there.
 
     Raises:
-        RRLError: RRL504 where it holds something already or cannot be made.
+        RRLError: RRL504 where it holds something already or cannot be made; RRL505 where it holds a
+            run that cannot go on either.
     """
-    path = wanted or _next_free(name)
+    path = wanted or Path("runs") / name
     try:
-        path.mkdir(parents=True, exist_ok=wanted is not None)
-        if any(path.iterdir()):
-            hint = "choose another `--out`, or go on with `--resume`"
-            raise error("RRL504", f"`{path}` is not empty", hint=hint)
-        (path / "checkpoints").mkdir()
+        if wanted is None:
+            run = RunDirectory(_numbered(path))
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+            run = RunDirectory(path)
+            _check_empty(run)
+        run.checkpoints.mkdir()
     except OSError as problem:
         raise error("RRL504", f"cannot make `{path}`: {problem.strerror}") from None
-    return RunDirectory(path)
+    return run
+
+
+def _numbered(path: Path) -> Path:
+    """Makes the directory with the next free number, which is this process's alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        numbered = path.with_name(f"{path.name}-{number}")
+        with suppress(FileExistsError):
+            numbered.mkdir()
+            break
+    return numbered
+
+
+def _check_empty(run: RunDirectory) -> None:
+    if run.has_checkpoint():
+        hint = f"go on with `--resume {run.path}`, or choose another `--out`"
+        raise error("RRL504", f"`{run.path}` holds a run", hint=hint)
+    if run.config.is_file():
+        raise run.no_checkpoint()
+    if any(run.path.iterdir()):
+        raise error("RRL504", f"`{run.path}` is not empty", hint="choose another `--out`")
 
 
 def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, Graph, Config]:
@@ -249,7 +299,7 @@ def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, G
         if not needed.is_file():
             hint = "give the directory that `rrl-dsl train` printed"
             raise error("RRL505", f"`{path}` is not a run: it has no `{needed.name}`", hint=hint)
-    done = run.epochs_done()
+    done = run.resumed_from().epochs
     config = run.configuration(changes)
     if config.epochs < done:
         message = f"`{path}` has trained {done} epochs, more than {config.epochs}"
@@ -262,13 +312,6 @@ def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, G
         message = f"`{run.recipe}` and what it reads are not what this run was started with"
         raise error("RRL505", message, hint="undo the change, or start a new run")
     return run, graph, config
-
-
-def _next_free(name: str) -> Path:
-    number = 1
-    while (path := Path("runs") / f"{name}-{number}").exists():
-        number += 1
-    return path
 
 
 def versions() -> dict[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.files import write_bytes
 
 
 def copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | None:
@@ -22,7 +22,7 @@ def copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | N
         The directory within the target; None where there is nothing to copy.
 
     Raises:
-        RRLError: RRL504, where a file cannot be copied.
+        RRLError: RRL504, where a file cannot be copied; RRL507.
     """
     # `..` leads to the same place in the copy as long as no link is followed
     whole = [Path(os.path.abspath(each)) for each in files]
@@ -34,7 +34,7 @@ def copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | N
         for each in whole:
             copy = target / each.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(each, copy)
+            write_bytes(copy, each.read_bytes())
         inside = target / folder.relative_to(root)
         inside.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

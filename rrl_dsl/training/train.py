@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, cast
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from rrl_dsl.losses.sums import Sum
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import checks, ranks
 from rrl_dsl.training.callbacks import EdgeStatistics
+from rrl_dsl.training.checkpoints import CheckpointFiles, Checkpoints
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import (
     Accuracies,
@@ -163,7 +164,7 @@ def train(
     history = History(run.metrics)
     trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
-    checkpoint = run.last if run.last.exists() else None
+    checkpoint = run.resumed_from().checkpoint if run.has_checkpoint() else None
     assert trainer.logger is not None
     trainer.logger.log_hyperparams(config.model_dump(mode="json"))
     try:
@@ -220,15 +221,14 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
         # a part may be without a gradient, such as the mask token of a step without masks
         strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         sync_batchnorm=on_gpu and config.devices > 1,
-        plugins=[ranks.Environment()],
+        plugins=[ranks.Environment(), CheckpointFiles(run.last, run.previous)],
         use_distributed_sampler=False,
         precision=precision_of(config),
         max_epochs=config.epochs,
         callbacks=[
             *callbacks,
             LearningRateMonitor(logging_interval="step"),
-            # the newest alone, over the one before
-            ModelCheckpoint(run.checkpoints, run.last.stem, enable_version_counter=False),
+            Checkpoints(run.last),
         ],
         logger=TensorBoardLogger(run.path, name=run.tensorboard.name, version=""),
         log_every_n_steps=_LOGGED_STEPS,

@@ -14,7 +14,7 @@ def digits(tmp_path_factory):
     return registry.load("digits", root=tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_module(digits):
     """A module for digits, by recipe and loss, with some settings changed."""
 
@@ -27,7 +27,7 @@ def make_module(digits):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fit(digits):
     """Trains a module in a directory."""
 

@@ -79,7 +79,8 @@ def test_a_run_keeps_its_draws_and_goes_on_with_them(given, digits, tmp_path):
     graph = graph_of(source)
     run = runs.RunDirectory(tmp_path / "run")
     run.checkpoints.mkdir(parents=True)
-    torch.save({"state_dict": {}, "epoch": 0}, run.last)
+    progress = {"epoch_progress": {"current": {"processed": 1}}}
+    torch.save({"state_dict": {}, "loops": {"fit_loop": progress}}, run.last)
     run.describe(source, graph, config, digits)
     _, again, kept = runs.reopen(tmp_path / "run")
     assert (kept.seed, kept.draws) == (2, 11)

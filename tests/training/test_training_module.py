@@ -150,5 +150,5 @@ def test_a_learned_temperature_is_trained_and_kept(make_module, fit, tmp_path):
     assert module.network.learned[0] is temperature
     fit(module, tmp_path)
     assert temperature.item() != pytest.approx(0.2, abs=1e-5)
-    checkpoint = torch.load(next((tmp_path / "checkpoints").glob("*.ckpt")), weights_only=False)
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)
     assert checkpoint["state_dict"]["network.learned.0"] == temperature

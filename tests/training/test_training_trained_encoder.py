@@ -117,7 +117,8 @@ def test_a_run_without_a_teacher_says_so(make_module, fit, tmp_path, digits):
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04torn"])
 def test_a_damaged_checkpoint_is_named(trained, tmp_path, content):
     shutil.copytree(trained / "run", tmp_path / "run")
-    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(content)
+    for name in ("last.ckpt", "previous.ckpt"):
+        (tmp_path / "run" / "checkpoints" / name).write_bytes(content)
     with pytest.raises(rrl.RRLError, match=r"RRL505.*last\.ckpt` is no checkpoint"):
         rrl.load_encoder(tmp_path / "run")
     code, printed = command("train", "--resume", str(tmp_path / "run"))

@@ -1,0 +1,119 @@
+"""Checkpoints: written so that one that is whole is always there, and read as plain data."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.files import write_bytes
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint, with its tensors on the CPU.
+
+    Raises:
+        RRLError: RRL505 where it is not there or damaged.
+    """
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found["state_dict"], epochs_of(found)
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        pickle.UnpicklingError,
+    ) as problem:
+        reason = str(problem).partition("\n")[0]
+        message = f"`{path}` is no checkpoint that can be read: {reason}"
+        hint = "put a sound checkpoint there, or start the run anew"
+        raise error("RRL505", message, hint=hint) from None
+    return found
+
+
+def epochs_of(checkpoint: dict[str, Any]) -> int:
+    """How many epochs a checkpoint has seen to their end.
+
+    Raises:
+        KeyError: Where it is none of this project.
+    """
+    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
+class CheckpointFiles(CheckpointIO):
+    """Writes a checkpoint at once, over the newest one, which becomes the one before.
+
+    Lightning's own writes to the folder for temporary files and moves from there, which is not
+    atomic from one file system to another.
+    """
+
+    def __init__(self, last: Path, previous: Path) -> None:
+        """Writes a run's checkpoints.
+
+        Args:
+            last: The newest checkpoint.
+            previous: The one before.
+        """
+        self._last = last
+        self._previous = previous
+        self._whole = False
+        """Whether the newest checkpoint is one that was read or written here."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Writes the newest checkpoint.
+
+        Raises:
+            RRLError: RRL507 where it cannot be written; those that there are stay.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        # a damaged one must not take the place of the one before
+        write_bytes(
+            self._last, content.getbuffer(), previous=self._previous if self._whole else None
+        )
+        self._whole = True
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Reads a checkpoint onto the CPU.
+
+        Raises:
+            RRLError: As `read`.
+        """
+        self._whole = Path(path) == self._last
+        return read(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Keeps it: the last two are replaced, and never removed."""
+
+
+class Checkpoints(ModelCheckpoint):
+    """Keeps the newest checkpoint: of the end of each epoch, and of the start of the first."""
+
+    def __init__(self, last: Path) -> None:
+        """Checkpoints of a run.
+
+        Args:
+            last: The newest.
+        """
+        super().__init__(last.parent, last.stem, enable_version_counter=False)
+        self._last = last
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Writes one before the first step, so that a run that is stopped can always go on."""
+        super().on_train_start(trainer, pl_module)
+        if trainer.global_step == 0:
+            trainer.save_checkpoint(self._last)
