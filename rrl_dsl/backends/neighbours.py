@@ -6,8 +6,11 @@ from the differences of the vectors, so that ties are ties and go to the smaller
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import dijkstra
 
 from rrl_dsl.graph.plan import Lists, Metric
+from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import error
-from rrl_dsl.language.files import cache_folder
 
 Vectors = NDArray[np.float64]
 """(n, d), NaN where missing; in the order of the sample ids."""
@@ -26,7 +29,7 @@ Places = NDArray[np.int64]
 _SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
 _CELLS: Final = 2**22  # of a tile: values for some rows and all columns
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
-_FORMAT: Final = 3  # of what is kept: raise it with any change to what is found
+_FORMAT: Final = 4  # of what is kept: raise it with any change to what is found
 _WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are read from disk
 _STEPS: Final = 100
 TIE: Final = 1e-9
@@ -57,7 +60,9 @@ def geodesic_graph(vectors: Vectors, k: int, within: float) -> sp.csr_array:
     Returns:
         (n, n), symmetric, of ones, its diagonal too where the vector is known.
     """
-    return sp.csr_array(_kept(_geodesic, vectors, k, within))
+    starts, entries = _kept(_geodesic, vectors, k, within)
+    count = len(vectors)
+    return sp.csr_array((np.ones(len(entries)), entries, starts), shape=(count, count))
 
 
 def affinities(vectors: Vectors, perplexity: float) -> Vectors:
@@ -74,7 +79,7 @@ def affinities(vectors: Vectors, perplexity: float) -> Vectors:
     there = np.isfinite(vectors).all(axis=1)
     check_perplexity(perplexity, int(there.sum()))
     result = np.full((len(vectors), 3), np.nan)
-    result[there] = _kept(gaussians, vectors[there], perplexity)
+    (result[there],) = _kept(_gaussians, vectors[there], perplexity)
     return result
 
 
@@ -157,7 +162,8 @@ def _directions(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.maximum(length, 1e-12))
 
 
-def _geodesic(vectors: Vectors, k: int, within: float) -> sp.csr_array:
+def _geodesic(vectors: Vectors, k: int, within: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Where the entries of each row of `geodesic_graph` start, and the entries."""
     lists, distances = k_nearest(vectors, k, "euclidean")
     lengths, longest = path_lengths(distances, within)
     directed = _graph_of(lists, np.maximum(lengths, _NO_LENGTH))  # 0 would be no step
@@ -168,7 +174,8 @@ def _geodesic(vectors: Vectors, k: int, within: float) -> sp.csr_array:
         paths = dijkstra(steps, directed=False, indices=rows, limit=longest + 0.5)
         joined = (np.floor(paths) <= longest) & there[rows][:, None] & there
         bands.append(sp.csr_array(joined.astype(np.float64)))
-    return sp.csr_array(sp.vstack(bands))
+    graph = sp.csr_array(sp.vstack(bands))
+    return graph.indptr, graph.indices
 
 
 def path_lengths(distances: Vectors, within: float) -> tuple[Vectors, float]:
@@ -180,6 +187,10 @@ def path_lengths(distances: Vectors, within: float) -> tuple[Vectors, float]:
     unit = 2.0 ** (math.frexp(within)[1] - 40)
     lengths = np.ceil(np.minimum(distances, 4.0 * within + unit) / unit)
     return lengths, math.floor(within / unit * (1 + 2.0**-30))
+
+
+def _gaussians(vectors: Vectors, perplexity: float) -> tuple[Vectors]:
+    return (gaussians(vectors, perplexity),)
 
 
 def gaussians(vectors: Vectors, perplexity: float, of: Places | None = None) -> Vectors:
@@ -261,12 +272,20 @@ def _graph_of(lists: NDArray[np.int64], values: Vectors) -> sp.csr_array:
     return sp.csr_array(entries, shape=(len(lists), len(lists)))
 
 
-def _kept(function: Any, vectors: Vectors, *arguments: Any) -> Any:
-    """The result of a function, read from disk where it was found for the same vectors before."""
+def _kept(find: Callable[..., tuple[Any, ...]], vectors: Vectors, *arguments: Any) -> list[Any]:
+    """The arrays that a function finds, read from disk where it did so for the same vectors."""
     if len(vectors) < _WORTH_KEEPING:
-        return function(vectors, *arguments)
-    from joblib import Memory
-
-    return Memory(cache_folder(f"lookups-{_FORMAT}"), verbose=0).cache(function)(
-        vectors, *arguments
-    )
+        return list(find(vectors, *arguments))
+    cache = Cache(f"lookups-{_FORMAT}")
+    digest = hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()
+    key = json.dumps([find.__name__, arguments, vectors.dtype.str, vectors.shape, digest])
+    known = cache.read(key)
+    if known is not None:
+        archive = np.load(BytesIO(known), allow_pickle=False)
+        return [archive[name] for name in archive.files]
+    cache.check_writable()
+    found = find(vectors, *arguments)
+    content = BytesIO()
+    np.savez(content, *found)
+    cache.write(key, content.getvalue())
+    return list(found)

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +19,10 @@ from rich.console import Console
 from rich.progress import track
 
 from rrl_dsl.data.image_files import decode, frames, quiet
+from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
-from rrl_dsl.language.digest import stable_id
-from rrl_dsl.language.files import cache_folder, write_text
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _SHOWN: Final = 10
 _WORTH_A_BAR: Final = 2000
 
@@ -68,17 +66,20 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
         folder: What the files are kept under.
         files: The images.
     """
-    name = f"{_FORMAT} {PIL.__version__} {os.path.realpath(folder)}"
-    kept = cache_folder("images") / f"{stable_id(name):016x}.json"
-    before = _read(kept)
+    cache = Cache("images")
+    key = f"{_FORMAT} {PIL.__version__} {os.path.realpath(folder)}"
+    known_before = cache.read(key)
+    before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
     states = {str(file.relative_to(folder)): _state(file) for file in files}
     known = {path: before[path][-1] for path, state in states.items() if _same(before, path, state)}
     fresh = [path for path in states if path not in known]
+    if fresh:
+        cache.check_writable()
     found = dict(zip(fresh, _verdicts([folder / path for path in fresh]), strict=True))
     verdicts = known | found
     if found:
         now = {path: [*state, verdicts[path]] for path, state in states.items()}
-        write_text(kept, json.dumps(now))
+        cache.write(key, json.dumps(now).encode())
     ordered = [verdicts[path] for path in states]
     return Checked(
         {place: each for place, each in enumerate(ordered) if isinstance(each, str)},
@@ -116,10 +117,3 @@ def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
     """Whether a file is as it was when it could be read; what could not is tried again."""
     found = before.get(path, [0])
     return found[:-1] == state and isinstance(found[-1], int)
-
-
-def _read(kept: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):  # what is not there or damaged is found anew
-        found = json.loads(kept.read_text("utf-8"))
-        return found if isinstance(found, dict) else {}
-    return {}

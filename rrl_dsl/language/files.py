@@ -9,7 +9,6 @@ import stat
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Final
 
 from rrl_dsl.language.diagnostics import error, nearest
@@ -173,27 +172,6 @@ def write_text(path: Path, text: str) -> None:
         RRLError: RRL507 where it cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
-
-
-def cache_folder(name: str) -> Path:
-    """A folder for what is found once and kept, made where it is not there yet.
-
-    Raises:
-        RRLError: RRL507 where nothing can be written there; the search, which may take minutes,
-            would be in vain.
-    """
-    chosen = os.environ.get("RRL_DSL_CACHE")  # empty is not set
-    folder = Path(chosen) if chosen else Path.home() / ".cache" / "rrl-dsl"
-    folder = folder / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        message = f"what is found of a data set is kept in `{folder}`, and it cannot be written"
-        hint = "set RRL_DSL_CACHE to a folder that can"
-        raise error("RRL507", f"{message}: {problem.strerror}", hint=hint) from None
-    return folder
 
 
 def near_file(path: Path) -> Path | None:

@@ -13,7 +13,6 @@ from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 import rrl_dsl as rrl
 from rrl_dsl.backends import neighbours
 from rrl_dsl.backends.reference import Rows, evaluate
-from rrl_dsl.language.files import cache_folder
 
 
 def data(x: np.ndarray, ids: np.ndarray | None = None) -> rrl.Nodes:
@@ -138,15 +137,6 @@ def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
     assert {each.name for each in tmp_path.iterdir()} >= {"lookups-1000000"}
 
 
-def test_empty_variable_for_the_folder_is_none(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setenv("RRL_DSL_CACHE", "")
-    monkeypatch.chdir(tmp_path)
-    assert cache_folder("lookups").parent == tmp_path / ".cache" / "rrl-dsl"
-    monkeypatch.delenv("RRL_DSL_CACHE")
-    assert cache_folder("lookups").parent == tmp_path / ".cache" / "rrl-dsl"
-
-
 def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "file"))
@@ -156,6 +146,29 @@ def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Pat
     assert only.code == "RRL507"
     assert only.message.startswith("what is found of a data set is kept in `")
     assert only.hint == "set RRL_DSL_CACHE to a folder that can"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "knn(3, space=x)",
+        "geodesic(x, k=3, within=1)",
+        "similarity(x, kernel=sne, perplexity=4)",
+    ],
+)
+def test_what_is_kept_is_what_was_found(tmp_path: Path, monkeypatch, text: str):
+    x = np.random.default_rng(0).standard_normal((50, 3))
+    expected = whole(text, data(x))
+    monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
+    monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
+    np.testing.assert_array_equal(whole(text, data(x)), expected)
+    for name in ("k_nearest", "_geodesic", "_gaussians"):
+        monkeypatch.setattr(f"rrl_dsl.backends.neighbours.{name}.__code__", _fails.__code__)
+    np.testing.assert_array_equal(whole(text, data(x)), expected)
+
+
+def _fails(*_: object) -> tuple:
+    raise AssertionError("it was kept")
 
 
 @pytest.mark.parametrize("k", [20, 10**9])
