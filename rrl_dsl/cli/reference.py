@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from rrl_dsl.cli.output import output, print_diagnostic, print_json
+from rrl_dsl.cli.own_code import from_working_directory
 from rrl_dsl.cli.recipes import Json
 from rrl_dsl.graph.registry import Signature, lookup, signatures
 from rrl_dsl.graph.types import Refusal
@@ -62,7 +64,8 @@ def losses(name: Name = None, json: Json = False) -> None:
     faults: dict[str, Diagnostic] = {}
     for each in [name] if name else names():
         try:
-            found[each] = find(each)
+            with from_working_directory() if name and ":" in name else nullcontext():
+                found[each] = find(each)
         except RRLError as problem:  # of one package's loss; the others are still listed
             if name:
                 raise

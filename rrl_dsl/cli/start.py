@@ -27,6 +27,8 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # what a terminal cannot show stops nothing
             stream.reconfigure(errors="backslashreplace")
+    # processes that this one starts do not find modules in the working directory either
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         status = _status(sys.argv[1:])
         sys.stdout.flush()
@@ -44,7 +46,6 @@ def _status(arguments: Sequence[str]) -> int | str | None:
             return 0 if well else 1
         from rrl_dsl.cli.main import app
 
-        sys.path.append(os.getcwd())  # where a loss or a network of the user's own may lie
         app(prog_name="rrl-dsl")
     except SystemExit as stop:
         return stop.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from rrl_dsl.cli.output import output, print_diagnostic, print_text
+from rrl_dsl.cli.own_code import import_own
 from rrl_dsl.cli.recipes import (
     BATCH_SIZE_HELP,
     DATASET_HELP,
@@ -69,6 +71,14 @@ def train(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of any setting; repeatable.")
     ] = None,
+    allow_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A MODULE that files may name code of, as MODULE:CLASS; repeatable.",
+            metavar="MODULE",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDirectory = None,
     download: Download = False,
     evaluate: Annotated[
@@ -105,15 +115,16 @@ def train(
         "--eval": evaluate,
     }
     given = {flag: value for flag, value in flags.items() if value is not None}
+    allowed = allow_code or []
     if resume is not None:
         others = recipe or expression is not None or param or config or assignments or out
         if others or given.keys() - _RESUMABLE:
             message = "`--resume` goes on as the run was started; beside it there may be "
             raise typer.BadParameter(message + listing(sorted(_RESUMABLE)))
-        _go_on(resume, _settings(None, None, given, None))
+        _go_on(resume, _settings(None, None, given, None, allowed), allowed)
         return
     source = source_of(recipe, expression)
-    _start(source, _settings(config, assignments, given, param), out)
+    _start(source, _settings(config, assignments, given, param, allowed), out, allowed)
 
 
 def _settings(
@@ -121,11 +132,12 @@ def _settings(
     assignments: list[str] | None,
     flags: dict[str, Any],
     param: list[str] | None,
+    allow_code: Collection[str],
 ) -> list[Setting]:
     """What the user set, the weakest first: file, `--set`, flags."""
     from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml
 
-    settings = from_yaml(config) if config else []
+    settings = from_yaml(config, allow_code) if config else []
     settings += [from_assignment(text) for text in assignments or []]
     settings += [
         from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
@@ -138,7 +150,9 @@ def _settings(
     return settings
 
 
-def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
+def _start(
+    source: Source, settings: list[Setting], out: Path | None, allow_code: Collection[str]
+) -> None:
     from rrl_dsl.data.views import Views
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.losses import create as create_loss
@@ -150,10 +164,11 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, run_name
 
-    wanted, header = resolve(settings, {}), _of_header(source)
+    wanted, header = resolve(settings, {}), _of_header(source, allow_code)
     if header and "name" not in wanted.loss.model_fields_set:
         settings = [header, *settings]
         wanted = resolve(settings, {})
+    import_own(wanted, settings)
     with pointing_at(settings, "devices"):
         ranks.adopt(wanted.devices)
     with ranks.together(wanted.devices) as processes:
@@ -181,7 +196,7 @@ def _start(source: Source, settings: list[Setting], out: Path | None) -> None:
         _run(module, data, run)
 
 
-def _of_header(source: Source) -> Setting | None:
+def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
     """The loss that the recipe's header names, as a setting."""
     from rrl_dsl.report.gallery import header_of
     from rrl_dsl.training.settings import Setting
@@ -191,18 +206,19 @@ def _of_header(source: Source) -> Setting | None:
         return None
     start = source.text.index(loss, source.text.index("loss: "))
     span = Span(start, start + len(loss))
-    return Setting(("loss",), loss, source, (span,), span)
+    return Setting(("loss",), loss, source, (span,), span, frozenset(allow_code))
 
 
-def _go_on(path: Path, changes: list[Setting]) -> None:
+def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str]) -> None:
     from rrl_dsl.training import ranks
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
 
     with pointing_at(changes, "epochs"):
-        run, graph, config = runs.reopen(path, changes)
-    before = run.configuration()
+        run, graph, config = runs.reopen(path, changes, allow_code)
+    before = run.configuration(allow_code=allow_code)
+    import_own(config, changes)
     ranks.adopt(config.devices)
     with ranks.together(config.devices):
         with pointing_at(changes, "dataset"):

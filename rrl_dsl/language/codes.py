@@ -99,6 +99,7 @@ CODES: Final = MappingProxyType(
         "RRL507": "an output file that cannot be written",
         "RRL508": "training that went out of bounds",
         "RRL509": "a warning about what the recipe relates",
+        "RRL510": "a file that names code which it may not run",
     }
 )
 """Code -> what it is about; the hundreds say which stage complains."""

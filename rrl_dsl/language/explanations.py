@@ -364,6 +364,14 @@ EXPLANATIONS: Final = MappingProxyType(
         ),
         "RRL508": _E("Training went out of bounds: the loss is no number any more."),
         "RRL509": _E("A warning about what the recipe relates; the run is not stopped."),
+        "RRL510": _E(
+            "A configuration file, the directory of a run or the header of a recipe names a class "
+            "or function as `package.module:attribute`, and to import a module is to run it. "
+            "`--allow-code package.module` allows it to name that module; in Python, "
+            '`load_encoder` takes `allow_code=["package.module"]`. What is built in, networks '
+            "of timm and torchvision, and what installed packages declare need no permission, and "
+            "neither does what the command line names."
+        ),
     }
 )
 """Code -> what it is about."""

@@ -97,7 +97,12 @@ def _load(point: EntryPoint) -> type[Loss]:
         raise error("RRL422", message, hint=hint) from reason
     if not (isinstance(loss, type) and issubclass(loss, Loss)):
         message = f"`{point.value}` of the package `{package}` is no subclass of `Loss`"
-        raise error("RRL422", message, hint=f"mend `{package}`, or uninstall it")
+        hint = "name a subclass of `rrl_dsl.losses.Loss`"
+        raise error(
+            "RRL422",
+            message,
+            hint=hint if point.dist is None else f"mend `{package}`, or uninstall it",
+        )
     return loss
 
 

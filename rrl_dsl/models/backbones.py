@@ -16,7 +16,7 @@ import torchvision
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
-from rrl_dsl.models.imported import imported_network, width_of
+from rrl_dsl.models.imported import declared, imported_network, width_of
 from rrl_dsl.models.tokens import PatchEncoder, Tokens
 from rrl_dsl.models.transformer import TRANSFORMERS, build_transformer
 
@@ -185,8 +185,9 @@ def build_backbone(
     """A new backbone for images of a shape, with random weights.
 
     Args:
-        name: One of `BACKBONES`; `timm:NAME` for a network of timm; or `package.module:attribute`
-            for a class or function that makes a network from images (n, C, H, W) to (n, width).
+        name: One of `BACKBONES`; `timm:NAME` or `torchvision:NAME` for a network of these; or
+            `package.module:attribute`, or a name that a package declares, for a class or function
+            that makes a network from images (n, C, H, W) to (n, width).
         shape: (C, H, W) of the images, C 1 or 3.
         patch_size: Pixels a side of a patch, of the vision transformers in `BACKBONES`; None takes
             one that suits the images.
@@ -206,13 +207,15 @@ def build_backbone(
         hint = "give it among the `options`" if ":" in name else "leave it out"
         message = f"`patch_size` is for {listing(TRANSFORMERS)}, not for `{name}`"
         raise error("RRL502", message, hint=hint)
-    if ":" in name:
+    if ":" in name or (name not in BACKBONES and name in declared()):
         body = imported_network(name, shape, dict(options or {}))
         return Backbone(body, width_of(body, name, shape))
     if name not in BACKBONES:
-        hint = did_you_mean(name, BACKBONES) or "`timm:NAME` and `package.module:attribute` fit too"
-        known = listing(BACKBONES)
-        raise error("RRL502", f"there is no backbone `{name}`; there is {known}", hint=hint)
+        known = (*BACKBONES, *declared())
+        hint = did_you_mean(name, known) or "`timm:NAME` and `package.module:attribute` fit too"
+        raise error(
+            "RRL502", f"there is no backbone `{name}`; there is {listing(known)}", hint=hint
+        )
     if options:
         message = f"the backbone `{name}` takes no options, and is given {listing(options)}"
         raise error("RRL502", message, hint="leave them out")

@@ -1,4 +1,9 @@
-"""Networks from other packages by name: `timm:NAME`, or `package.module:attribute`."""
+"""Networks of other packages by name.
+
+`timm:NAME` and `torchvision:NAME` are networks of these packages, `package.module:attribute` is a
+class or function of any other, and a package declares a name of its own in the entry-point group
+`rrl_dsl.backbones`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,38 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, get_type_hints
 
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 from rrl_dsl.models.tokens import PatchEncoder, Tokens
 
+ENTRY_POINTS: Final = "rrl_dsl.backbones"
+"""Entry points of this group are callables that make a network, with the arguments of
+`imported_network`."""
+
+_LIBRARIES: Final = ("timm", "torchvision")
 _MODULE_HINT = "install its package, or put the folder it is in into PYTHONPATH"
-_MAKER_HINT = "name a class or function that makes a network"
+_MAKER_HINT = (
+    "name a subclass of `torch.nn.Module`, or say that the function returns one: "
+    "`def network() -> nn.Module`"
+)
+
+
+def declared() -> dict[str, EntryPoint]:
+    """What other packages declare, by name; nothing of theirs is loaded."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def is_place(name: str) -> bool:
+    """Whether a name is `package.module:attribute`, for which that module is imported."""
+    source, colon, _ = name.partition(":")
+    return bool(colon) and source not in _LIBRARIES
 
 
 def imported_network(
@@ -26,18 +52,23 @@ def imported_network(
 
     Args:
         name: `timm:NAME` calls `timm.create_model` without weights and classifier, and for images
-            of this shape; `package.module:attribute` calls a class or function with the options,
-            and with `shape=(C, H, W)` where it has a parameter of that name.
+            of this shape; `torchvision:NAME` gives the same of torchvision;
+            `package.module:attribute`, or a name that a package declares, calls a class or function
+            with the options, and with `shape=(C, H, W)` where it has a parameter of that name.
         shape: (C, H, W) of the images.
         options: Further arguments.
 
     Raises:
-        RRLError: RRL502, if it cannot be imported or made, or is no `torch.nn.Module`.
+        RRLError: RRL502, if it cannot be imported or made, or is no `torch.nn.Module`. Nothing is
+            called that is neither declared by a package, nor a subclass of `torch.nn.Module`, nor a
+            function annotated to return one.
     """
     source, _, target = name.partition(":")
     if source == "timm":
         return _from_timm(target, shape, options)
-    make = _attribute(source, target)
+    if source == "torchvision":
+        return _from_torchvision(target, options)
+    make = resolve(name)
     given = dict(options)
     with _explained(f"`{name}` cannot be made"):
         if "shape" in inspect.signature(make).parameters:
@@ -47,6 +78,37 @@ def imported_network(
         message = f"`{name}` gives a value of type `{type(net).__name__}`, not a torch.nn.Module"
         raise error("RRL502", message, hint=_MAKER_HINT)
     return net
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """The class or function that a name stands for, which is not called.
+
+    Args:
+        name: `package.module:attribute`, or one of `declared()`.
+
+    Raises:
+        RRLError: RRL502, if it cannot be imported, or nothing says that it makes a network.
+    """
+    if ":" not in name:
+        with _explained(f"the backbone `{name}` cannot be imported"):
+            found: Callable[..., Any] = declared()[name].load()
+        return found
+    module, _, attribute = name.partition(":")
+    make = _attribute(module, attribute)
+    if not _makes_a_network(make):
+        message = f"`{name}` is neither a torch.nn.Module class nor a function that returns one"
+        raise error("RRL502", message, hint=_MAKER_HINT)
+    return make
+
+
+def _makes_a_network(make: Callable[..., Any]) -> bool:
+    """Whether it is a class of networks, or a function whose annotation says that it makes one."""
+    if inspect.isfunction(make) or inspect.ismethod(make):
+        with _explained(f"the annotations of `{make.__qualname__}` cannot be read"):
+            kind = get_type_hints(make).get("return")
+    else:
+        kind = make
+    return inspect.isclass(kind) and issubclass(kind, nn.Module)
 
 
 def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
@@ -90,11 +152,20 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
         public = [each for each in dir(found) if not each.startswith("_")]
         hint = did_you_mean(attribute, public) or _MAKER_HINT
         raise error("RRL502", f"`{module}` has no attribute `{attribute}`", hint=hint) from None
-    if isinstance(make, nn.Module) or not callable(make):
-        kind = type(make).__name__
-        message = f"`{module}:{attribute}` is a value of type `{kind}`, not a class or function"
-        raise error("RRL502", message, hint=_MAKER_HINT)
     return make  # type: ignore[no-any-return]
+
+
+def _from_torchvision(name: str, options: Mapping[str, Any]) -> nn.Module:
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        hint = did_you_mean(name, known) or "`torchvision.models.list_models()` names them"
+        raise error("RRL502", f"torchvision has no network `{name}`", hint=hint)
+    with _explained(f"`torchvision:{name}` cannot be made"):
+        net: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+        linear = [each for each, part in net.named_modules() if isinstance(part, nn.Linear)]
+        if linear:  # the last layer scores the classes
+            net.set_submodule(linear[-1], nn.Identity())
+    return net
 
 
 def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any]) -> nn.Module:
@@ -109,6 +180,9 @@ def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any
         alike = [known for known in timm.list_models() if known[:3] == name[:3]]
         hint = did_you_mean(name, alike) or "`timm.list_models()` names them"
         raise error("RRL502", f"timm has no network `{name}`", hint=hint)
+    if "checkpoint_path" in options:
+        message = f"`timm:{name}` begins with random weights, and takes no `checkpoint_path`"
+        raise error("RRL502", message, hint="leave it out")
     given: dict[str, Any] = {"in_chans": shape[0], **options}
     if timm.get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
         given.setdefault("img_size", shape[1:])

@@ -93,7 +93,8 @@ class Config(NetworkOptions, DataOptions):
     )
     loss: Loss = Loss()
     backbone: str = Field(
-        default="resnet18", description="A name, `timm:NAME` or `package.module:attribute`."
+        default="resnet18",
+        description="A name, `timm:NAME`, `torchvision:NAME` or `package.module:attribute`.",
     )
     backbone_options: dict[str, Any] = Field(
         default_factory=dict, description="What a network of another package is made with."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -149,8 +149,14 @@ class RunDirectory:
         }
         write_text(self.config, yaml.dump(values, Dumper=Dumper, sort_keys=False))
 
-    def configuration(self, changes: Sequence[Setting] = ()) -> Config:
+    def configuration(
+        self, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
+    ) -> Config:
         """The configuration that the run was started with, and what is to be different.
+
+        Args:
+            changes: Settings that are to be different.
+            allow_code: The modules that the configuration may name code of.
 
         Raises:
             RRLError: RRL505 where the directory holds none; as `resolve`.
@@ -158,7 +164,7 @@ class RunDirectory:
         if not self.config.is_file():
             message = f"`{self.path}` is not a run: it has no `{self.config.name}`"
             raise error("RRL505", message, hint="give the directory that `rrl-dsl train` printed")
-        return resolve([*from_yaml(self.config), *changes], {})
+        return resolve([*from_yaml(self.config, allow_code), *changes], {})
 
     def data(self) -> RunData:
         """What the run knows of its data.
@@ -282,12 +288,15 @@ def _check_empty(run: RunDirectory) -> None:
         raise error("RRL504", f"`{run.path}` is not empty", hint="choose another `--out`")
 
 
-def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, Graph, Config]:
+def reopen(
+    path: Path, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
+) -> tuple[RunDirectory, Graph, Config]:
     """The directory, recipe and configuration of a run that is to go on.
 
     Args:
         path: The directory.
         changes: Settings that are to be different.
+        allow_code: The modules that the run's configuration may name code of.
 
     Raises:
         RRLError: RRL505 where it holds no run, or its recipe or a file that this reads is no longer
@@ -300,7 +309,7 @@ def reopen(path: Path, changes: Sequence[Setting] = ()) -> tuple[RunDirectory, G
             hint = "give the directory that `rrl-dsl train` printed"
             raise error("RRL505", f"`{path}` is not a run: it has no `{needed.name}`", hint=hint)
     done = run.resumed_from().epochs
-    config = run.configuration(changes)
+    config = run.configuration(changes, allow_code)
     if config.epochs < done:
         message = f"`{path}` has trained {done} epochs, more than {config.epochs}"
         raise error("RRL505", message, hint=f"give `--epochs` of at least {done}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from rrl_dsl.language.yaml_faults import events_of, not_yaml
 from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
+from rrl_dsl.training.named_code import code_of, module_of
 from rrl_dsl.training.yaml_values import Loader
 
 Place = tuple[str, ...]
@@ -55,6 +56,8 @@ class Setting:
     Attributes:
         keys: Where each part of its place stands.
         span: Where the value stands.
+        allowed: The modules that a file may name code of; None for what is not from a file, and
+            may name any.
     """
 
     place: Place
@@ -62,10 +65,15 @@ class Setting:
     source: Source
     keys: tuple[Span, ...]
     span: Span
+    allowed: frozenset[str] | None = None
 
 
-def from_yaml(path: Path) -> list[Setting]:
+def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
     """The settings of a YAML file.
+
+    Args:
+        path: The file.
+        allow_code: The modules that it may name code of, as `package.module:attribute`.
 
     Raises:
         RRLError: RRL503 where the file is not a mapping of readable YAML, RRL428 where it is too
@@ -85,7 +93,7 @@ def from_yaml(path: Path) -> list[Setting]:
         settings = list(_settings(root, (), source)) if root is not None else []
     except yaml.YAMLError as problem:
         raise RRLError(not_yaml("RRL503", source, problem)) from None
-    return settings
+    return [replace(each, allowed=frozenset(allow_code)) for each in settings]
 
 
 def from_assignment(text: str) -> Setting:
@@ -122,9 +130,16 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
     """The configuration: defaults, overlaid by the settings in order.
 
     Raises:
-        RRLError: RRL501 and RRL502, one for each key or value that does not fit.
+        RRLError: RRL501 and RRL502, one for each key or value that does not fit; RRL510 where a
+            file names code that it may not.
     """
     given = [each for setting in settings for each in _taken_apart(setting)]
+    config = _validated(given, defaults)
+    _check_code(config, given, defaults)
+    return config
+
+
+def _validated(given: Sequence[Setting], defaults: Mapping[str, Any]) -> Config:
     merged = _copied(defaults)
     for setting in given:
         _assign(merged, setting)
@@ -132,6 +147,26 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
         return Config.model_validate(merged)
     except ValidationError as problems:
         raise RRLError(_diagnostics(problems, given)) from None
+
+
+def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str, Any]) -> None:
+    """Refuses code that only files name, of modules that they may not name."""
+    of_files = [each for each in given if each.allowed is not None]
+    own = _validated([each for each in given if each.allowed is None], defaults)
+    allowed = {module_of(name) for names in code_of(own).values() for name in names}
+    allowed.update(*(each.allowed or () for each in of_files))
+    faults = []
+    for key, names in code_of(config).items():
+        for name in names:
+            if (module := module_of(name)) not in allowed:
+                setting = _setting_at((key, "name"), of_files)
+                assert setting is not None
+                message = f"a file names the {key} `{name}`, which would run the module `{module}`"
+                hint = f"if you trust it, add `--allow-code {module}`"
+                hint += f', or in Python `allow_code=["{module}"]`'
+                faults.append(Diagnostic("RRL510", message, setting.span, setting.source, hint))
+    if faults:
+        raise RRLError(faults)
 
 
 @contextmanager
@@ -267,7 +302,7 @@ def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _diagnostics(problems: ValidationError, settings: list[Setting]) -> Iterator[Diagnostic]:
+def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iterator[Diagnostic]:
     seen = set[int]()
     for problem in problems.errors():
         place = tuple(str(part) for part in problem["loc"])
@@ -323,7 +358,7 @@ def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diag
     return Diagnostic("RRL502", message, span, source, hint)
 
 
-def _setting_at(place: Place, settings: list[Setting]) -> Setting | None:
+def _setting_at(place: Place, settings: Sequence[Setting]) -> Setting | None:
     """The last setting that gave the value at a place, or a part of it."""
     for setting in reversed(settings):
         shared = min(len(setting.place), len(place))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
@@ -63,21 +64,26 @@ class TrainedEncoder(nn.Module):
         return features
 
 
-def load_encoder(run: str | Path, part: EncoderPart = "backbone") -> TrainedEncoder:
+def load_encoder(
+    run: str | Path, part: EncoderPart = "backbone", *, allow_code: Collection[str] = ()
+) -> TrainedEncoder:
     """The encoder of a run, in evaluation mode on the CPU, with its input normalisation.
 
     Args:
         run: The directory of the run.
         part: `backbone` gives features; `projector` gives the embeddings of the loss, backbone and
             projector; `teacher` gives the features of the teacher's backbone.
+        allow_code: The modules that the run's configuration may name a backbone or loss of, as
+            `package.module:attribute`; each is imported where it does.
 
     Raises:
         RRLError: RRL505, where there is no such run, or it has no checkpoint or no such part;
-            RRL502 as `rrl_dsl.models.backbones.build_backbone`.
+            RRL510 where its configuration names code of another module; RRL502 as
+            `rrl_dsl.models.backbones.build_backbone`.
     """
     prefix = _prefix(part)
     directory = RunDirectory(Path(run))
-    config, data = directory.configuration(), directory.data()
+    config, data = directory.configuration(allow_code=allow_code), directory.data()
     features = _PREFIXES["backbone"] if part == "projector" else prefix
     backbone = build_backbone(
         config.backbone,

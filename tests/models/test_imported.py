@@ -16,6 +16,8 @@ from rrl_dsl.models.tokens import PatchEncoder, Tokens
 SHAPE = (1, 8, 8)
 
 NETWORKS = """
+from __future__ import annotations
+import os
 import torch
 from torch import nn
 
@@ -33,33 +35,37 @@ class Flat(nn.Module):
 class Nested:
     Flat = Flat
 
-def lazy():
+def lazy() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(7), nn.BatchNorm1d(7), nn.Dropout())
 
-def frozen():
+def frozen() -> nn.Sequential:
     net = lazy()
     net[2].eval()
     return net
 
-def options_alone(width):
+def options_alone(width) -> "nn.Module":
     return nn.Sequential(nn.Flatten(), nn.Linear(64, width))
 
-def fails():
+def fails() -> nn.Module:
     raise ValueError("no weights today\\nand more")
 
-def fails_later():
+def fails_later() -> nn.Module:
     return nn.Linear(3, 3)
 
-def number(): return 3
-def maps(): return nn.Identity()
-def pair():
+def number() -> nn.Module: return 3
+def maps() -> nn.Module: return nn.Identity()
+def pair() -> nn.Module:
     class Pair(nn.Module):
         def forward(self, images): return images, images
     return Pair()
-def whole():
+def whole() -> nn.Module:
     class Argmax(nn.Module):
         def forward(self, images): return images.flatten(1).long()
     return Argmax()
+
+def unannotated(): raise SystemExit("called")
+def tensor() -> torch.Tensor: raise SystemExit("called")
+def misspelt() -> nn.Modul: ...
 
 made = nn.Flatten()
 """
@@ -125,10 +131,7 @@ def test_every_backbone_is_a_new_one(networks) -> None:
         (":Net", "`` cannot be imported: ValueError: "),
         ("given_networks:Missing", "`given_networks` has no attribute `Missing`"),
         ("given_networks:", "`given_networks` has no attribute ``"),
-        (
-            "given_networks:made",
-            "`given_networks:made` is a value of type `Flatten`, not a class or function",
-        ),
+        ("given_networks:misspelt", "the annotations of `misspelt` cannot be read: "),
         ("given_networks:fails", "cannot be made: ValueError: no weights today"),
         ("given_networks:options_alone", "cannot be made: TypeError: options_alone() missing"),
         ("given_networks:number", "`given_networks:number` gives a value of type `int`, not a"),
@@ -143,6 +146,61 @@ def test_what_does_not_fit_is_told(name: str, message: str) -> None:
     found = refused(name)
     assert message in found.message
     assert "\n" not in found.message
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os:system",
+        "subprocess:Popen",
+        "builtins:exec",
+        "builtins:eval",
+        "importlib:import_module",
+        "functools:partial",
+        "torch:load",
+        "torch.hub:load",
+        "given_networks:os.system",
+        "given_networks:unannotated",
+        "given_networks:tensor",
+        "given_networks:made",
+    ],
+)
+def test_only_what_says_that_it_makes_a_network_is_called(name: str, tmp_path) -> None:
+    trace = tmp_path / "trace"
+    options = {"command": f"touch {trace}", "args": ["touch", str(trace)], "shape": 1}
+    for given in (options, {}):
+        found = refused(name, options=given)
+        message = f"`{name}` is neither a torch.nn.Module class nor a function that returns one"
+        assert found.message == message
+    assert not trace.exists()
+
+
+def test_a_package_declares_a_backbone(networks, tmp_path, monkeypatch) -> None:
+    info = tmp_path / "given_networks-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: given-networks\nVersion: 1\n")
+    points = "flat = given_networks:Flat\nplain = given_networks:unannotated\nsmall = os:system\n"
+    points += "gone = given_networks:gone\n"
+    (info / "entry_points.txt").write_text(f"[rrl_dsl.backbones]\n{points}")
+    assert build_backbone("flat", SHAPE, options={"width": 9}).width == 9
+    assert build_backbone("small", SHAPE).width == 128  # a built-in name stays built in
+    with pytest.raises(SystemExit, match="called"):  # what is declared needs no annotation
+        build_backbone("plain", SHAPE)
+    assert "the backbone `gone` cannot be imported: AttributeError" in refused("gone").message
+    assert refused("flatt").hint == "did you mean `flat`?"
+
+
+@pytest.mark.parametrize(("name", "width"), [("resnet18", 512), ("mobilenet_v3_small", 1024)])
+def test_torchvision_gives_a_network_without_classifier(name: str, width: int) -> None:
+    assert build_backbone(f"torchvision:{name}", (3, 32, 32)).width == width
+
+
+def test_torchvision_has_networks_by_name_alone() -> None:
+    for name in ("io.read_image", "models.resnet18", "fasterrcnn_resnet50_fpn", "resnet", ""):
+        assert refused(f"torchvision:{name}").message == f"torchvision has no network `{name}`"
+    assert refused("torchvision:resnet1").hint == "did you mean `resnet18`?"
+    assert "'weights'" in refused("torchvision:resnet18", options={"weights": "DEFAULT"}).message
 
 
 @pytest.mark.usefixtures("networks")
@@ -218,6 +276,10 @@ def test_what_timm_does_not_know_or_refuses_is_told() -> None:
     found = refused("timm:plain", options={"fail": True})
     assert "`timm:plain` cannot be made: TypeError: got an unexpected keyword" in found.message
     assert "'pretrained'" in refused("timm:plain", options={"pretrained": True}).message
+    found = refused("timm:plain", options={"checkpoint_path": "weights.pt"})
+    assert (
+        found.message == "`timm:plain` begins with random weights, and takes no `checkpoint_path`"
+    )
 
 
 def test_timm_can_be_missing(monkeypatch) -> None:
