@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,6 +11,7 @@ import typer
 from rrl_dsl.cli.output import print_diagnostic, print_facts
 from rrl_dsl.cli.sources import read
 from rrl_dsl.language.diagnostics import listing
+from rrl_dsl.language.parser import decode
 from rrl_dsl.language.span import Source
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def source_of(recipe: Path | None, expression: str | None) -> Source:
     if (recipe is None) == (expression is None):
         raise typer.BadParameter("give a recipe file, or a recipe with `-e`")
     if expression is not None:
-        return Source(expression, "-e", Path())
+        return decode(os.fsencode(expression), "-e", Path())
     assert recipe is not None
     return read(recipe)
 

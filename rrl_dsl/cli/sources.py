@@ -43,8 +43,10 @@ def meant_by(path: Path) -> Path | None:
     """
     from rrl_dsl.report.gallery import path_of
 
-    recipe = Path(f"{path.with_suffix('')}.rrl")
-    if recipe.exists():
+    if not path.name:
+        return None
+    recipe = path.with_suffix(".rrl")
+    if os.path.exists(recipe):
         return recipe
     published = path_of(path.stem)
-    return near_file(recipe) or (published if published.exists() else None)
+    return near_file(recipe) or (published if os.path.exists(published) else None)

@@ -71,20 +71,42 @@ def format_texts(recipes: Sequence[str | Source], *, check: bool, diff: bool) ->
 def _files_of(recipes: Sequence[str | Source]) -> tuple[list[str | Source], list[Diagnostic]]:
     """Texts, named files and the recipes of named folders, in order; and what is wrong.
 
-    A folder that holds no recipe is RRL021.
+    A folder that holds no recipe, or cannot be read, is RRL021.
     """
     files, faults = list[str | Source](), list[Diagnostic]()
     for path in recipes:
-        if isinstance(path, Source) or path == _STDIN or not Path(path).is_dir():
+        if isinstance(path, Source) or path == _STDIN or not os.path.isdir(path):
             files.append(path)
             continue
-        inside = sorted(str(each) for each in Path(path).rglob("*.rrl"))
+        inside, unreadable = _recipes_below(path)
         files += inside
-        if not inside:
+        faults += unreadable
+        if not inside and not unreadable:
             nothing = f"the folder `{path}` holds no recipe"
             hint = "their names end in `.rrl`"
             faults.append(Diagnostic("RRL021", nothing, source=Source("", path), hint=hint))
     return list(dict.fromkeys(files)), faults
+
+
+def _recipes_below(folder: str) -> tuple[list[str], list[Diagnostic]]:
+    """The recipes below a folder, sorted, and the folders that cannot be read."""
+    problems = list[OSError]()
+    found = [
+        os.path.normpath(os.path.join(inside, name))
+        for inside, _, names in os.walk(folder, onerror=problems.append)
+        for name in names
+        if name.endswith(".rrl")
+    ]
+    unreadable = [
+        Diagnostic(
+            "RRL021",
+            f"cannot read the folder `{each.filename}`: {each.strerror}",
+            source=Source("", each.filename),
+            hint="make it readable, or name the recipes beside it",
+        )
+        for each in problems
+    ]
+    return sorted(found), unreadable
 
 
 def _source_of(file: str | Source) -> Source:

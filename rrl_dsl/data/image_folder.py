@@ -19,6 +19,7 @@ images.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,7 @@ def _images_of(path: Path, rule: FolderRule) -> Iterator[_Found]:
             yield from _images_in(path, each, part, rule)
         if part == "train" and folder != path:
             for name in UNLABELLED:
-                if (path / name).is_dir():
+                if os.path.isdir(path / name):
                     yield from _images_in(path, path / name, part, rule)
 
 
@@ -144,16 +145,20 @@ def _folders_of(path: Path) -> dict[str, Path]:
     """Part -> the folder that holds it; `train` alone where the folder has no parts."""
     named = {"train": ("train",), "val": _VALIDATION, "test": ("test",)}
     folders = {
-        part: path / name for part in _PARTS for name in named[part] if (path / name).is_dir()
+        part: path / name for part in _PARTS for name in named[part] if os.path.isdir(path / name)
     }
     hint = (
         "an image folder is laid out as PATH/train/CLASS/image.png and PATH/test/CLASS/image.png; "
         "one without splits as PATH/CLASS/image.png or PATH/image.png"
     )
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise error("RRL410", f"there is no folder {path}", hint=hint)
+    try:
+        inside = os.listdir(path)
+    except OSError as reason:
+        raise error("RRL410", f"{path} cannot be read: {reason.strerror}") from None
     if not folders:
-        if not any(path.iterdir()):
+        if not inside:
             raise error("RRL410", f"there is no folder `train` in {path}, nor any image", hint=hint)
         return {"train": path}
     if "train" not in folders:
@@ -191,7 +196,7 @@ def _labels_of(
                 hint=did_you_mean(each.label, classes),
             )
     hierarchy = path / _HIERARCHY
-    coarse = _read_hierarchy(hierarchy, classes) if hierarchy.exists() else None
+    coarse = _read_hierarchy(hierarchy, classes) if os.path.exists(hierarchy) else None
     if not classes:
         return {}, {}
     number = {name: place for place, name in enumerate(classes)} | {None: -1}

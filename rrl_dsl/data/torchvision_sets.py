@@ -5,6 +5,7 @@ Ids count the official order, the test images after the training images.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
@@ -158,7 +159,7 @@ def _open(
     download: bool,
 ) -> tuple[Any, Any]:
     """The training and the test set of torchvision, or the error that says why there is none."""
-    if not folder.is_dir() and not download:
+    if not os.path.isdir(folder) and not download:
         raise error(
             "RRL410",
             f"data set `{name}` is not in {folder}",
@@ -178,7 +179,7 @@ def _wrong_files(folder: Path, files: Mapping[str, str | None]) -> list[str]:
     """What is wrong with each file that is missing or has another checksum than the official."""
     wrong = []
     for file, checksum in files.items():
-        if not (folder / file).is_file():
+        if not os.path.isfile(folder / file):
             wrong.append(f"`{file}` is missing")
         elif not check_integrity(folder / file, checksum):
             wrong.append(f"`{file}` is not the official file")

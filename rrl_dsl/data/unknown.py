@@ -10,6 +10,7 @@ an empty cell, a null and NaN are missing always.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -42,7 +43,7 @@ def words_of(folder: Path) -> frozenset[str]:
         RRLError: RRL412 where its `columns.yaml` is not as above.
     """
     path = folder / FILE
-    if not path.exists():
+    if not os.path.exists(path):
         return UNKNOWN
     tree = read_yaml(path)
     given = tree.get(KEY) if isinstance(tree, Mapping) and len(tree) == 1 else None

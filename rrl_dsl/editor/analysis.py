@@ -18,6 +18,7 @@ from rrl_dsl.graph.symbols import Definition, Meaning, Resolution
 from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.parser import parse
 from rrl_dsl.language.span import Source, Span
@@ -200,14 +201,6 @@ def readable(source: Source) -> Source:
     if not source.text.startswith(_BOM):
         return source
     return Source(f" {source.text[1:]}", source.name, source.directory)
-
-
-def resolved(path: Path) -> Path:
-    """The path without links; the path itself where that cannot be found out."""
-    try:
-        return path.resolve()
-    except (OSError, ValueError, RuntimeError):  # a null character, a loop of links
-        return path
 
 
 def state_of(path: Path, texts: Mapping[Path, str]) -> object:

@@ -12,11 +12,12 @@ from typing import Final
 
 from lsprotocol import types
 
-from rrl_dsl.editor.analysis import Analysis, resolved
+from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.documents import Documents
 from rrl_dsl.editor.positions import Positions
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import Diagnostic, in_order
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.span import Source, Span
 
 SOURCE: Final = "rrl-dsl"

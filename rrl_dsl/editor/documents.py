@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from lsprotocol import types
 from pygls import uris
 
-from rrl_dsl.editor.analysis import Analysis, readable, resolved
+from rrl_dsl.editor.analysis import Analysis, readable
 from rrl_dsl.editor.positions import Encoding, Positions
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.span import Source
 
 
@@ -102,10 +104,7 @@ class Documents:
 
     def is_there(self, path: Path) -> bool:
         """Whether a file is open, or on disk."""
-        try:
-            return self.at(path) is not None or path.is_file()
-        except (OSError, ValueError):  # ValueError: a path with a null character
-            return False
+        return self.at(path) is not None or os.path.isfile(path)
 
     def uri_of(self, path: Path) -> str:
         """What the editor calls a file."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lsprotocol import types
 
-from rrl_dsl.editor.analysis import Analysis, resolved
+from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.documents import Documents
 from rrl_dsl.editor.fields import arguments_of
 from rrl_dsl.graph.types import File
 from rrl_dsl.language import syntax
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.span import Span
 
 

@@ -20,13 +20,13 @@ from pygls.exceptions import JsonRpcException
 
 from rrl_dsl.editor import completion, navigation, rename, signature_help, structure
 from rrl_dsl.editor.actions import actions_in
-from rrl_dsl.editor.analysis import resolved
 from rrl_dsl.editor.connection import Server
 from rrl_dsl.editor.documents import path_of
 from rrl_dsl.editor.formatting import formatting, formatting_of
 from rrl_dsl.editor.hover import hover_at
 from rrl_dsl.editor.links import links
 from rrl_dsl.editor.semantic_tokens import LEGEND, semantic_tokens
+from rrl_dsl.language.files import resolved
 
 PATIENCE: Final = 1.0
 """Seconds that a hover waits for the density of its graph."""

@@ -12,6 +12,7 @@ from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.syntax import Recipe
 
@@ -51,11 +52,8 @@ class Library:
         if source.directory is None:
             message = f'"{written}" is relative to a file, and this text is in none'
             raise Refusal("RRL024", message, "save the recipe as a file, or give its directory")
-        try:
-            folder = source.directory.resolve()
-            path = (folder / written).resolve()
-        except (OSError, ValueError, RuntimeError) as problem:  # a null character, a loop of links
-            raise Refusal("RRL021", f'cannot read "{written}": {problem}') from None
+        folder = resolved(source.directory)
+        path = resolved(folder / written)
         if not path.is_relative_to(folder):
             message = f'"{written}" leaves the folder of the recipe that imports it'
             raise Refusal("RRL022", message, "move it into that folder, or below")

@@ -15,6 +15,7 @@ from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError, error, in_order
+from rrl_dsl.language.files import resolved
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import number_value, string_value
@@ -67,7 +68,7 @@ def _check_path(path: object) -> None:
     if not isinstance(path, str | os.PathLike):
         message = f"a recipe file is named by its path, and this is {described(path)}"
         raise error("RRL210", message)
-    if isinstance(path, str) and "(" in path and not Path(path).exists():
+    if isinstance(path, str) and "(" in path and not os.path.exists(path):
         message = f"`{path}` is the text of a recipe, and its path is wanted"
         raise error("RRL210", message, hint="`rrl.parse(text)` reads a text")
 
@@ -98,7 +99,7 @@ def analyse(
         recipe, faults = parser.parse(source)
     except RRLError as problem:  # over a limit of the language
         return Resolution(faults=list(problem.diagnostics))
-    path = source.directory and (source.directory / Path(source.name).name).resolve()
+    path = source.directory and resolved(source.directory / Path(source.name).name)
     if path is None:
         found = resolve(recipe, params or {}, library)
     else:

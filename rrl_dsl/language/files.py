@@ -1,4 +1,8 @@
-"""Files: reading one that ends, writing one so that a reader never sees half of it, finding one."""
+"""Files: reading one that ends, writing one so that a reader never sees half of it, finding one.
+
+Whether a file is there is asked of `os.path`, here and everywhere: `pathlib` raises where a name is
+too long or a folder may not be searched.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,11 @@ DRAFTS: Final = "*.draft"
 """What the names of drafts match, which a process that is killed leaves behind."""
 
 _PART: Final = 2**20
+_MENDS: Final = {
+    errno.ENOENT: "make its folder first",
+    errno.ENOSPC: "free some space there, or name a file on another disk",
+    errno.EDQUOT: "free some space there, or name a file on another disk",
+}
 _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
 
@@ -126,24 +135,25 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
     Raises:
         RRLError: RRL507 where it cannot be written; what stood there stays.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    draft = target.with_name(f".{secrets.token_hex(8)}.draft")
+    target = resolved(path)  # a link stays a link
+    draft = target.parent / f".{secrets.token_hex(8)}.draft"
     try:
-        if previous is None and target.exists() and target.stat().st_nlink > 1:
+        if previous is None and os.path.exists(target) and target.stat().st_nlink > 1:
             _write_through(target, content)
             return
         _write_through(draft, content)
-        if target.exists():
+        if os.path.exists(target):
             draft.chmod(stat.S_IMODE(target.stat().st_mode))
             if previous is not None:
                 os.replace(target, previous)
         os.replace(draft, target)
         _sync_folder(target.parent)
-    except OSError as reason:
-        message = f"`{path}` cannot be written: {reason.strerror}"
-        raise error("RRL507", message, hint="name a file that you may write") from reason
+    except (OSError, ValueError) as reason:  # ValueError: a null character
+        why = reason.strerror if isinstance(reason, OSError) else reason
+        hint = _MENDS.get(getattr(reason, "errno", 0), "name a file that you may write")
+        raise error("RRL507", f"`{path}` cannot be written: {why}", hint=hint) from reason
     finally:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             draft.unlink()
 
 
@@ -174,9 +184,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def resolved(path: Path) -> Path:
+    """The path without links; the path itself where that cannot be found out."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):  # ValueError: a null character
+        return path
+
+
 def near_file(path: Path) -> Path | None:
     """The file beside a path that does not exist whose name is nearest, of the same suffix."""
-    if path.exists():
+    if os.path.exists(path):
         return None
     try:
         beside = sorted(path.parent.iterdir())

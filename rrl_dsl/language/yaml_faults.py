@@ -21,7 +21,7 @@ def events_of(code: str, source: Source) -> Iterator[yaml.Event]:
         yaml.YAMLError: Where it is not YAML.
     """
     depth = 0
-    for event in yaml.parse(source.text, Loader=yaml.BaseLoader):
+    for event in _events(source.text):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
@@ -29,6 +29,13 @@ def events_of(code: str, source: Source) -> Iterator[yaml.Event]:
             message = f"this nests more than {MAX_DEPTH} deep"
             raise RRLError(Diagnostic(code, message, Span(at, at + 1), source))
         yield event
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text, Loader=yaml.BaseLoader)
+    except (ValueError, OverflowError):  # of `chr`, for "\\UFFFFFFFF"
+        raise yaml.YAMLError("an escape names a character that Unicode lacks") from None
 
 
 def not_yaml(code: str, source: Source, problem: yaml.YAMLError) -> Diagnostic:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -13,6 +15,7 @@ from rrl_dsl.losses.base import Loss
 
 ENTRY_POINTS = "rrl_dsl.losses"
 
+_PLACE: Final = re.compile(r"NAME(\.NAME)*:NAME(\.NAME)*".replace("NAME", r"[^\W\d]\w*"))
 _FAMILIES: Final = (
     "contrastive",
     "whitening",
@@ -56,10 +59,13 @@ def find(name: str) -> type[Loss]:
     """The loss of that name, or at a place like `package.module:Class`.
 
     Raises:
-        RRLError: RRL407 for an unknown name, RRL422 where the package that declares it cannot be
-            loaded, or the name stands for two losses.
+        RRLError: RRL407 for an unknown name and for what is no place, RRL422 where the package that
+            declares it cannot be loaded, or the name stands for two losses.
     """
     if ":" in name:
+        if not _PLACE.fullmatch(name):
+            hint = "write `package.module:Class`, or a name that `rrl-dsl losses` lists"
+            raise error("RRL407", f"`{name}` is neither a name nor a place of a loss", hint=hint)
         return _load(EntryPoint(name, name, ENTRY_POINTS))
     own = registered()
     found = {own[name]: "rrl-dsl"} if name in own else {}
@@ -103,6 +109,9 @@ def _load(point: EntryPoint) -> type[Loss]:
             message,
             hint=hint if point.dist is None else f"mend `{package}`, or uninstall it",
         )
+    if inspect.isabstract(loss):
+        message = f"`{point.value}` of the package `{package}` is a base of losses, and none itself"
+        raise error("RRL422", message, hint="name one of its subclasses")
     return loss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ def save(figure: Figure, path: Path) -> None:
     if suffix not in FORMATS:
         hint = f"give it a name that ends in {listing(FORMATS)}"
         raise error("RRL507", f"`{path}` does not end like a picture", hint=hint)
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         message = f"`{path}` cannot be written: there is no folder `{path.parent}`"
         raise error("RRL507", message, hint="make the folder first, or name another")
     content = _rendered(figure, "svg" if suffix == ".html" else suffix.removeprefix("."))

@@ -110,8 +110,9 @@ def from_assignment(text: str) -> Setting:
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
+        _refuse_aliases(Source(value))
         read = yaml.load(value, Loader=Loader)
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RRLError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
     if place[0] == "params" and isinstance(read, bool | int | float | str | None):
@@ -236,9 +237,11 @@ def _settings(
         message = "a configuration is a mapping of keys to values"
         raise RRLError(Diagnostic("RRL503", message, span, source, hint="write `epochs: 100`"))
     for key, value in node.value:
-        parts, spans = _parts(str(key.value), key.start_mark.index)
-        inner, inner_keys = (*place, *parts), (*keys, *spans)
         key_span = Span(key.start_mark.index, key.end_mark.index)
+        if not isinstance(key, yaml.ScalarNode):
+            raise RRLError(Diagnostic("RRL503", "a key is a word", key_span, source))
+        parts, spans = _parts(key.value, key.start_mark.index)
+        inner, inner_keys = (*place, *parts), (*keys, *spans)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
             message = f"the key `{key.value}` stands twice"
             raise RRLError(Diagnostic("RRL503", message, key_span, source))

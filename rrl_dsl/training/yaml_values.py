@@ -24,6 +24,9 @@ _SCHEMA: Final = (
 )
 
 
+_MOST_DIGITS: Final = 3000
+
+
 class Loader(yaml.SafeLoader):
     """Reads values by the core schema."""
 
@@ -33,13 +36,24 @@ class Loader(yaml.SafeLoader):
         """A whole number: `010` is ten.
 
         Raises:
-            yaml.YAMLError: Where it has more digits than Python reads.
+            ValueError: Where it has more digits than Python writes, or is no number.
         """
         text = str(self.construct_scalar(node))
+        if len(text) > _MOST_DIGITS:
+            raise ValueError("it has too many digits")
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """A value.
+
+        Raises:
+            yaml.YAMLError: Where it is not of the type that its tag names.
+        """
         try:
-            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-        except ValueError:
-            message = "this number has too many digits, or is none"
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:  # of `!!int x`
+            kind = node.tag.rpartition(":")[2]
+            message = f"this value cannot be read as `{kind}`: {problem}"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark) from None
 
 

@@ -137,3 +137,16 @@ def test_a_wrong_place_in_a_sum_is_pointed_at(text, code, wrong):
     found = problem.value.diagnostics[0]
     assert found.code == code
     assert text[slice(*found.span)] == wrong
+
+
+@pytest.mark.parametrize(
+    "place", ["pull:", "a:", ":", "::", ":a", "a:b:c", "a b:c", "a..b:c", "💥:💥", "a:1", "os:"]
+)
+def test_a_place_that_is_none_is_refused_before_anything_is_loaded(place):
+    assert refusal(place).code == "RRL407"
+    assert refusal(place).hint.startswith("write `package.module:Class`")
+
+
+def test_a_base_of_losses_is_none_itself():
+    found = refusal("rrl_dsl.losses.base:Loss")
+    assert (found.code, found.hint) == ("RRL422", "name one of its subclasses")

@@ -54,3 +54,31 @@ def test_a_number_of_too_many_digits_is_named(tmp_path):
     (tmp_path / "c.yaml").write_text(f"backbone_options: {{width: {'1' * 5000}}}\n")
     with pytest.raises(RRLError, match=r"RRL503.*too many digits"):
         from_yaml(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("!!int x", "!!int", "!!int 0x", "!!float x", "!!bool x", "!!timestamp 2001-13-45"),
+        *("!!binary a", "!!seq x", "!!python/name:os.system", "!own x", '"\\UFFFFFFFF"'),
+        *("0x" + "f" * 5000, "[" * 200, "[&a 1, *a]", "@x"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_value_that_does_not_fit_its_tag_has_a_place(value, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"seed: 1\nbackbone_options:\n  a: {value}\n")
+    for read, text in ((from_yaml, path), (from_assignment, f"backbone_options.a={value}")):
+        with pytest.raises(RRLError) as caught:
+            read(text)
+        (fault,) = caught.value.diagnostics
+        assert fault.code == "RRL503"
+        assert fault.source is not None
+
+
+@pytest.mark.parametrize("key", ["[a]", "{a: b}", "? [a, b]\n"])
+def test_a_key_is_a_word(key, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{key}: 1\n")
+    with pytest.raises(RRLError, match="a key is a word"):
+        from_yaml(path)
