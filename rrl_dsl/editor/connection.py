@@ -7,19 +7,24 @@ of them twice.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from io import BufferedReader
+from typing import Any, BinaryIO, Final, NoReturn
 
 from lsprotocol import types
 from pygls.exceptions import (
     JsonRpcException,
+    JsonRpcInvalidParams,
     JsonRpcInvalidRequest,
+    JsonRpcParseError,
     JsonRpcServerNotInitialized,
 )
+from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import RPCMessage, RPCRequest
@@ -30,9 +35,14 @@ from rrl_dsl.editor.completion import Ability
 from rrl_dsl.editor.density import Densities
 from rrl_dsl.editor.diagnostics import diagnostics_of
 from rrl_dsl.editor.documents import Document, Documents
+from rrl_dsl.editor.framing import Framing, FramingError
 
 DELAY = 0.2
 """Seconds without a further change after which diagnostics are published."""
+
+_PATIENCE: Final = 5.0
+"""Seconds without a byte after which the rest of a message is not awaited any more."""
+_PART: Final = 2**16
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +55,63 @@ class Protocol(LanguageServerProtocol):
     not give, to a request that comes after the end or that is not well formed.
     """
 
+    _server: Server
+
+    def receive(self, body: bytes) -> bool:
+        """Answers a message, also one that is not well formed.
+
+        A notification has no answer; what is wrong with one is written to the editor's log.
+
+        Returns:
+            Whether it is JSON.
+        """
+        try:
+            data = _parsed(body)
+        except JsonRpcParseError as problem:
+            self.refuse(None, problem)
+            return False
+        number = data.get("id") if isinstance(data, dict) else None
+        number = number if isinstance(number, str | int) and not isinstance(number, bool) else None
+        try:
+            _check(data)
+            self.handle_message(self.structure_message(data))
+        except JsonRpcInvalidParams as problem:
+            if "id" in data:
+                self.refuse(number, problem)
+            else:
+                self._server.noted(f"`{data['method']}` is not understood: {problem.message}")
+        except JsonRpcException as problem:
+            self.refuse(number, problem)
+        except BrokenPipeError:
+            raise
+        except Exception:
+            self._server.failed("a message")
+        return True
+
+    def refuse(self, number: str | int | None, problem: JsonRpcException) -> None:
+        """Sends an error as the answer to a request; without its number where that is unknown."""
+        error = {"code": problem.code, "message": problem.message}
+        self._send_data({"jsonrpc": self.VERSION, "id": number, "error": error})
+
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """A message by its type; a request that is none of its method's is answered by an error."""
+        """A message by its type.
+
+        Raises:
+            JsonRpcException: Where its parameters are none of its method's.
+        """
+        if "method" in data:
+            data.setdefault("params", None)
         try:
             return super().structure_message(data)
         except JsonRpcException as problem:
-            if "id" in data and "method" in data:
-                self._send_response(data["id"], error=problem.to_response_error())
-            raise
+            if "method" in data:
+                raise JsonRpcInvalidParams() from problem
+            raise JsonRpcInvalidRequest("this is neither a result nor an error") from problem
+
+    @property
+    def listens(self) -> bool:
+        """Whether the conversation has begun, and not ended."""
+        return self._workspace is not None and not self._shutdown
 
     def handle_message(self, message: RPCMessage) -> None:
         """Answers a message; before and after the conversation with an error, or not at all."""
@@ -85,6 +144,39 @@ class Protocol(LanguageServerProtocol):
         self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
 
 
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_json)
+    except UnicodeDecodeError:
+        raise JsonRpcParseError("this is not UTF-8") from None
+    except (ValueError, RecursionError) as problem:
+        raise JsonRpcParseError(f"this is not JSON: {problem}") from None
+
+
+def _check(data: Any) -> None:
+    """Refuses what is no message of JSON-RPC.
+
+    Raises:
+        JsonRpcException: -32600.
+    """
+    if not isinstance(data, dict):
+        raise JsonRpcInvalidRequest("a message is one JSON object")
+    if data.get("jsonrpc") != Protocol.VERSION:
+        raise JsonRpcInvalidRequest(f"`jsonrpc` is `{Protocol.VERSION}`")
+    if "id" in data and (isinstance(data["id"], bool) or not isinstance(data["id"], str | int)):
+        raise JsonRpcInvalidRequest("an `id` is a string or a whole number")
+    if not isinstance(data.get("method", ""), str):
+        raise JsonRpcInvalidRequest("a `method` is a string")
+    if not {"method", "result", "error"} & data.keys():
+        raise JsonRpcInvalidRequest("a message has a `method`, a `result` or an `error`")
+    if "method" not in data and "id" not in data:
+        raise JsonRpcInvalidRequest("an answer has an `id`")
+
+
+def _no_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
 class _AboutPlace(typing.Protocol):
     text_document: types.TextDocumentIdentifier
     position: types.Position
@@ -115,6 +207,8 @@ class Server(LanguageServer):
         stopped: Whether the editor has asked the server to shut down.
     """
 
+    protocol: Protocol
+
     def __init__(self) -> None:
         super().__init__("rrl-dsl", __version__, protocol_cls=Protocol)
         self.documents = Documents()
@@ -122,6 +216,47 @@ class Server(LanguageServer):
         self.completing = Ability()
         self.stopped = False
         self._waiting: dict[str, asyncio.TimerHandle] = {}
+
+    def run(self, stdin: BufferedReader, stdout: BinaryIO) -> int:
+        """Answers what is sent until the editor says that it is done.
+
+        Returns:
+            0 after a regular end, 1 where the editor went away.
+        """
+        self.protocol.set_writer(StdoutWriter(stdout))
+        try:
+            asyncio.run(self._listen(stdin))
+        except (BrokenPipeError, KeyboardInterrupt, SystemExit):  # `exit` raises the last
+            pass
+        finally:
+            self.shutdown()  # type: ignore[no-untyped-call]
+        return 0 if self.stopped else 1
+
+    async def _listen(self, stdin: BufferedReader) -> None:
+        framing = Framing()
+        while True:
+            reading = asyncio.get_running_loop().run_in_executor(None, stdin.read1, _PART)
+            while not (await asyncio.wait({reading}, timeout=_PATIENCE))[0]:
+                if framing.inside:
+                    self.protocol.refuse(None, JsonRpcParseError(str(framing.give_up())))
+            sent = reading.result()
+            if not sent:
+                break
+            framing.feed(sent)
+            while True:
+                try:
+                    body = framing.take()
+                except FramingError as problem:
+                    self.protocol.refuse(None, JsonRpcParseError(str(problem)))
+                    continue
+                if body is None:
+                    break
+                if not self.protocol.receive(body):
+                    framing.take_back(body)
+                await asyncio.sleep(0)  # what answers it starts before the next one is looked at
+        if framing.inside:
+            self.stopped = False
+            sys.stderr.write("error: the editor went away within a message\n")
 
     def text(self, uri: str) -> Document | None:
         """An open text.
@@ -184,6 +319,11 @@ class Server(LanguageServer):
             waiting.cancel()
         self.documents.close(uri)
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def noted(self, what: str) -> None:
+        """Writes to the editor's log, once it listens."""
+        if self.protocol.listens:
+            self.window_log_message(types.LogMessageParams(types.MessageType.Warning, what))
 
     def failed(self, what: str) -> None:
         """Says that the server itself failed, on standard error and in the editor's log."""

@@ -11,9 +11,11 @@ import asyncio
 import functools
 import inspect
 import logging
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from io import BufferedReader
+from typing import Any, Final, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -342,7 +344,7 @@ def serve() -> None:
         SystemExit: 0 after a regular end, 1 where the editor went away.
     """
     logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it logs is answered as well
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own waits for the thread that reads
     server = create()
     answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may write among the answers
-    server.start_io(sys.stdin.buffer, answers.buffer)
-    raise SystemExit(0 if server.stopped else 1)
+    raise SystemExit(server.run(cast(BufferedReader, sys.stdin.buffer), answers.buffer))

@@ -1,0 +1,130 @@
+"""What an editor sends, cut into messages: a header with the length of a body, and the body.
+
+After a header that cannot be read, or a body that is cut short, the next message begins at the next
+`Content-Length: N` and line end, which no JSON text can contain: in its strings, line ends are
+escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_HEADER: Final = 4096
+"""The bytes that a header may have."""
+MAX_BODY: Final = 2**26
+"""The bytes that a body may have."""
+
+_END: Final = re.compile(rb"\r?\n\r?\n")
+_START: Final = re.compile(rb"Content-Length: {0,8}\d{1,20}\r?\n", re.IGNORECASE)
+_LONGEST_START: Final = 64
+_FIELD: Final = re.compile(r"([A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*", re.ASCII)
+
+
+class FramingError(Exception):
+    """What was sent is no message."""
+
+
+class Framing:
+    """Bytes in, bodies out."""
+
+    def __init__(self) -> None:
+        """Nothing was sent yet."""
+        self._pending = bytearray()
+        self._length: int | None = None  # of the body that is awaited
+        self._searched = 0  # how much of the body was searched for another header
+        self._lost = False  # whether the start of the next message is looked for
+
+    def feed(self, sent: bytes) -> None:
+        """Takes in what was sent."""
+        self._pending += sent
+
+    @property
+    def inside(self) -> bool:
+        """Whether a message has begun and is not whole."""
+        return self._length is not None or bool(self._pending and not self._lost)
+
+    def take(self) -> bytes | None:
+        """The body of the next message; None where more has to be sent.
+
+        Raises:
+            FramingError: For what is no message; what follows may be one.
+        """
+        if self._lost and not self._found():
+            return None
+        if self._length is None:
+            self._length = self._header()
+        if self._length is None:
+            return None
+        other = _START.search(self._pending, self._searched, self._length)
+        if other is not None:
+            del self._pending[: other.start()]
+            self._length, self._searched = None, 0
+            raise FramingError("a message is shorter than its Content-Length")
+        if len(self._pending) < self._length:
+            self._searched = max(0, len(self._pending) - _LONGEST_START)
+            return None
+        body = bytes(self._pending[: self._length])
+        del self._pending[: self._length]
+        self._length, self._searched = None, 0
+        return body
+
+    def take_back(self, body: bytes) -> None:
+        """A body that is not JSON: it may be longer or shorter than its header said."""
+        self._pending[:0] = body
+        self._lost = True
+
+    def give_up(self) -> FramingError:
+        """That nothing more is sent of a message; what is sent next may be another one."""
+        self._lose()
+        return FramingError("a message is not whole")
+
+    def _lose(self) -> None:
+        del self._pending[:1]
+        self._length, self._searched, self._lost = None, 0, True
+
+    def _found(self) -> bool:
+        """Whether a message begins in what was sent; what stands before it is left out."""
+        start = _START.search(self._pending)
+        self._lost = start is None
+        del self._pending[: -_LONGEST_START if start is None else start.start()]
+        return start is not None
+
+    def _header(self) -> int | None:
+        """The length that a header gives; None where it has no end yet."""
+        while self._pending.startswith((b"\r", b"\n")):
+            del self._pending[:1]
+        end = _END.search(self._pending, 0, MAX_HEADER)
+        if end is None:
+            if len(self._pending) < MAX_HEADER:
+                return None
+            self._lose()
+            raise FramingError(f"a header has at most {MAX_HEADER:,} bytes")
+        try:
+            length = _length(bytes(self._pending[: end.start()]).decode("latin-1"))
+        except FramingError:
+            self._lose()
+            raise
+        del self._pending[: end.end()]
+        return length
+
+
+def _length(header: str) -> int:
+    """The length of the body that a header gives.
+
+    Raises:
+        FramingError: Where it gives none, or several.
+    """
+    lengths = set[str]()
+    for line in re.split(r"\r?\n", header):
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise FramingError("a line of a header is `Name: value`")
+        if field[1].lower() == "content-length":
+            lengths.add(field[2])
+    if len(lengths) != 1:
+        raise FramingError("a header has one Content-Length")
+    (length,) = lengths
+    if not (length.isdigit() and len(length) <= 20 and int(length) <= MAX_BODY):
+        raise FramingError(f"a Content-Length is a number up to {MAX_BODY:,}")
+    return int(length)
