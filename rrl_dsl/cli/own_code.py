@@ -45,10 +45,7 @@ def import_own(config: Config, settings: Sequence[Setting]) -> None:
     from rrl_dsl.training.settings import pointing_at
 
     own = code_of(config)
-    with from_working_directory():
-        with pointing_at(settings, "loss"):
-            for name in own["loss"]:
-                find(name)
-        with pointing_at(settings, "backbone"):
-            for name in own["backbone"]:
-                resolve(name)
+    for key, load in (("loss", find), ("backbone", resolve)):
+        for name in own[key]:
+            with pointing_at(settings, key), from_working_directory():
+                load(name)
