@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
-_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--eval"}
-"""What may differ where a run goes on: how long, where its data lie, what is told at the end."""
+_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--devices", "--eval"}
+"""What may stand beside `--resume`, and `--set`: a setting that moves numbers is refused later."""
 
 
 def train(
@@ -91,6 +91,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in a directory.", show_default=False)
     ] = None,
+    force_resume: Annotated[
+        bool, typer.Option("--force-resume", help="Go on with another recipe, setting or data.")
+    ] = False,
 ) -> None:
     """Train an encoder on a recipe and say what it learned.
 
@@ -117,12 +120,16 @@ def train(
     given = {flag: value for flag, value in flags.items() if value is not None}
     allowed = allow_code or []
     if resume is not None:
-        others = recipe or expression is not None or param or config or assignments or out
+        others = recipe or expression is not None or param or config or out
         if others or given.keys() - _RESUMABLE:
             message = "`--resume` goes on as the run was started; beside it there may be "
-            raise typer.BadParameter(message + listing(sorted(_RESUMABLE)))
-        _go_on(resume, _settings(None, None, given, None, allowed), allowed)
+            known = {*_RESUMABLE, "--set", "--allow-code", "--force-resume"}
+            raise typer.BadParameter(message + listing(sorted(known)))
+        changes = _settings(None, assignments, given, None, allowed)
+        _go_on(resume, changes, allowed, force=force_resume)
         return
+    if force_resume:
+        raise typer.BadParameter("`--force-resume` is for a run that `--resume` names")
     source = source_of(recipe, expression)
     _start(source, _settings(config, assignments, given, param, allowed), out, allowed)
 
@@ -184,8 +191,9 @@ def _start(
         module = build(graph, config, data, settings)
         name = run_name(source, loss, config)
         run = RunDirectory(processes.share(lambda: runs.create(out, name).path))
+        directory = None
         if ranks.leads():
-            run.describe(source, graph, config, data)
+            directory = run.describe(source, graph, config, data)
             other = ""
             if header and header.value != wanted.loss.name:
                 other = f"; the recipe's header names {header.value}"
@@ -193,7 +201,7 @@ def _start(
             if time := long_run(module, data):
                 print_text(f"time      {time}")
             _draw_graph(source, module.program, data, run)
-        _run(module, data, run)
+        _run(module, data, run, directory)
 
 
 def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
@@ -209,30 +217,31 @@ def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
     return Setting(("loss",), loss, source, (span,), span, frozenset(allow_code))
 
 
-def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str]) -> None:
+def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, force: bool) -> None:
     from rrl_dsl.training import ranks
-    from rrl_dsl.training import run as runs
+    from rrl_dsl.training.resume import reopen
     from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
 
-    with pointing_at(changes, "epochs"):
-        run, graph, config = runs.reopen(path, changes, allow_code)
-    before = run.configuration(allow_code=allow_code)
-    import_own(config, changes)
-    ranks.adopt(config.devices)
+    found = reopen(path, changes, allow_code)
+    run, graph, config, settings = found.run, found.graph, found.config, found.settings
+    with pointing_at(settings, "devices"):
+        ranks.adopt(config.devices)
     with ranks.together(config.devices):
-        with pointing_at(changes, "dataset"):
+        with pointing_at(settings, "dataset", "image_size", "skip_unreadable"):
             data = _load(config)
-            run.check_data(data)
-        module = build(graph, config, data)
+        changed = found.check(data, force=force)
+        import_own(config, settings)
+        module = build(graph, config, data, settings)
+        directory = found.resumed.provenance.directory
         if ranks.leads():
-            _say_what_is_left(run.resumed_from(), before, config)
+            _say_what_is_left(found.resumed, config, changed)
             run.remove_drafts()
-            run.configure(config)
-        _run(module, data, run)
+            run.describe_again(directory, graph, config, data)
+        _run(module, data, run, directory, changed)
 
 
-def _say_what_is_left(resumed: Resumed, before: Config, config: Config) -> None:
+def _say_what_is_left(resumed: Resumed, config: Config, changed: Sequence[str]) -> None:
     if resumed.warning:
         print_diagnostic(resumed.warning)
     done = resumed.epochs
@@ -240,11 +249,14 @@ def _say_what_is_left(resumed: Resumed, before: Config, config: Config) -> None:
         print_text(f"finished  all {done} epochs are trained: the encoder is only evaluated again")
     else:
         print_text(f"resumed   after epoch {done} of {config.epochs}")
-    if config.epochs != before.epochs:
+    before = resumed.provenance.configuration["epochs"]
+    if config.epochs != before:
         print_text(
-            f"schedule  of {config.epochs} epochs in place of {before.epochs}: learning rate and "
+            f"schedule  of {config.epochs} epochs in place of {before}: learning rate and "
             "teacher momentum go on from where its cosine is now"
         )
+    for change in changed:
+        print_text(f"changed   {change}")
 
 
 def _load(config: Config) -> DataSet:
@@ -259,7 +271,13 @@ def _load(config: Config) -> DataSet:
     return data
 
 
-def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
+def _run(
+    module: RelationalModule,
+    data: DataSet,
+    run: RunDirectory,
+    directory: str | None,
+    changes: Sequence[str] = (),
+) -> None:
     from rrl_dsl.training.evaluation import unmeasured
     from rrl_dsl.training.facts import facts_of
     from rrl_dsl.training.ranks import leads
@@ -274,7 +292,8 @@ def _run(module: RelationalModule, data: DataSet, run: RunDirectory) -> None:
         if reason := unmeasured(data):
             print_diagnostic(Diagnostic("RRL509", reason, severity="warning"))
     try:
-        outcome = fit(module, data, run, output() if leads() else Console(quiet=True))
+        console = output() if leads() else Console(quiet=True)
+        outcome = fit(module, data, run, console, directory=directory, changes=changes)
     except KeyboardInterrupt:
         if run.has_checkpoint():
             print_text(f"interrupted; `rrl-dsl train --resume {run.path}` goes on")

@@ -1,11 +1,12 @@
 """Checks that every image of a folder can be read, before a run begins.
 
-All of them are decoded once, in parallel. What was found is kept on disk by path, size and time of
+All of them are decoded once, in parallel. What was found is kept on disk by path, size and times of
 change of each file, so that the next run checks only what is new.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +22,13 @@ from rich.progress import track
 from rrl_dsl.data.image_files import decode, frames, quiet
 from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.files import open_file
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _SHOWN: Final = 10
 _WORTH_A_BAR: Final = 2000
+
+_DIGITS: Final = 16
 
 Verdict = int | str
 """The number of frames of an image that can be read, else what is wrong with it."""
@@ -35,10 +39,13 @@ class Checked:
     """What a check found.
 
     Attributes:
+        digests: The first hexadecimal digits of the SHA-256 of each file; empty where it cannot be
+            read.
         unreadable: Place of an image that cannot be read -> what is wrong with it.
         several: The places of the images that have several frames, of which the first is read.
     """
 
+    digests: Sequence[str]
     unreadable: Mapping[int, str]
     several: Sequence[int]
 
@@ -71,31 +78,45 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
     known_before = cache.read(key)
     before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
     states = {str(file.relative_to(folder)): _state(file) for file in files}
-    known = {path: before[path][-1] for path, state in states.items() if _same(before, path, state)}
+    known = {
+        path: before[path][-2:] for path, state in states.items() if _same(before, path, state)
+    }
     fresh = [path for path in states if path not in known]
     if fresh:
         cache.check_writable()
-    found = dict(zip(fresh, _verdicts([folder / path for path in fresh]), strict=True))
-    verdicts = known | found
+    found = dict(zip(fresh, _looked_at([folder / path for path in fresh]), strict=True))
+    looks = known | found
     if found:
-        now = {path: [*state, verdicts[path]] for path, state in states.items()}
+        now = {path: [*state, *looks[path]] for path, state in states.items()}
         cache.write(key, json.dumps(now).encode())
-    ordered = [verdicts[path] for path in states]
+    ordered = [looks[path][-1] for path in states]
     return Checked(
+        [looks[path][0] for path in states],
         {place: each for place, each in enumerate(ordered) if isinstance(each, str)},
         [place for place, each in enumerate(ordered) if isinstance(each, int) and each > 1],
     )
 
 
-def _verdicts(files: Sequence[Path]) -> list[Verdict]:
+def _looked_at(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
+    """Digest and verdict of each file."""
     # a thread is enough: Pillow decodes without the interpreter's lock
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        verdicts: Iterator[Verdict] = pool.map(_verdict, files)
+        found: Iterator[tuple[str, Verdict]] = pool.map(_look_at, files)
         if len(files) < _WORTH_A_BAR:
-            return list(verdicts)
+            return list(found)
         console = Console(stderr=True)
         text = "checking images, once"
-        return list(track(verdicts, text, total=len(files), console=console, transient=True))
+        return list(track(found, text, total=len(files), console=console, transient=True))
+
+
+def _look_at(file: Path) -> tuple[str, Verdict]:
+    verdict = _verdict(file)
+    return ("", verdict) if isinstance(verdict, str) else (_digest(file), verdict)
+
+
+def _digest(file: Path) -> str:
+    with open_file(file) as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:_DIGITS]
 
 
 def _verdict(file: Path) -> Verdict:
@@ -110,10 +131,10 @@ def _verdict(file: Path) -> Verdict:
 
 def _state(file: Path) -> list[int]:
     found = file.stat()
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
     """Whether a file is as it was when it could be read; what could not is tried again."""
     found = before.get(path, [0])
-    return found[:-1] == state and isinstance(found[-1], int)
+    return found[:-2] == state and isinstance(found[-1], int)

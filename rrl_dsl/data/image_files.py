@@ -47,10 +47,12 @@ class ImageFiles:
     Attributes:
         paths: The files.
         size: The side of the square that an image is resized and centre-cropped to.
+        digests: What each file holds, as hexadecimal digits.
     """
 
     paths: Sequence[Path]
     size: int
+    digests: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.paths)

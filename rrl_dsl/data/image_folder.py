@@ -92,9 +92,14 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
 
     def split(part: str) -> Split:
         readable = (place for place in range(len(found)) if place not in checked.unreadable)
-        rows = torch.tensor([place for place in readable if part_of[place] == part])
+        places = [place for place in readable if part_of[place] == part]
+        rows = torch.tensor(places)
         return Split(
-            ImageFiles(tuple(found[row].path for row in rows.tolist()), size),
+            ImageFiles(
+                tuple(found[place].path for place in places),
+                size,
+                tuple(checked.digests[place] for place in places),
+            ),
             sample[rows],
             {name: label[rows] for name, label in labels.items()},
             {name: field[rows] for name, field in fields.items()},

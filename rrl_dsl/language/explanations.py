@@ -353,9 +353,11 @@ EXPLANATIONS: Final = MappingProxyType(
         "RRL503": _E("A configuration file is not readable YAML."),
         "RRL504": _E("The directory for a run holds something already, or cannot be made."),
         "RRL505": _E(
-            "A run cannot go on, or its encoder cannot be read: its directory is not one, it has "
-            "no checkpoint yet or a damaged one, the recipe, a file that this reads or the data "
-            "are not what they were, or it has trained more epochs than asked for."
+            "A run cannot go on, or its encoder cannot be read. Its directory is not one, it has "
+            "no checkpoint yet or a damaged one, or it has trained more epochs than asked for. Or "
+            "the recipe, a file that this reads, a setting, the data, a library or the table of "
+            "metrics is not what the checkpoint says: the message names each with both values, "
+            "and `--force-resume` goes on with what is there now and notes it in the summary."
         ),
         "RRL506": _E("This machine lacks the device or the precision that was asked for."),
         "RRL507": _E(

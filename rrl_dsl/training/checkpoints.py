@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning as L
 import torch
@@ -13,18 +15,30 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from rrl_dsl.language.diagnostics import error
-from rrl_dsl.language.files import write_bytes
+from rrl_dsl.language.files import open_file, write_bytes
+from rrl_dsl.training.history import History
+from rrl_dsl.training.provenance import Provenance
+from rrl_dsl.training.record import Record
+
+_SEAL: Final = b"rrl-dsl checkpoint, SHA-256 "
+"""Ends a file, with the checksum of all bytes before it; PyTorch reads what is before."""
+
+_SEAL_SIZE: Final = len(_SEAL) + 64
+_PIECE: Final = 1 << 20
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, with its tensors on the CPU.
+    """A checkpoint, with its tensors on the CPU, after a look at every byte of the file.
 
     Raises:
-        RRLError: RRL505 where it is not there or damaged.
+        RRLError: RRL505 where it is not there or damaged, or was not written by this release.
     """
     try:
+        _check_seal(path)
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        found["state_dict"], epochs_of(found)
+        found["state_dict"], provenance_of(found)
+        if len(rows_of(found)) != epochs_of(found):
+            raise ValueError("it lacks the history of its run")
     except (
         OSError,
         EOFError,
@@ -48,6 +62,50 @@ def epochs_of(checkpoint: dict[str, Any]) -> int:
         KeyError: Where it is none of this project.
     """
     return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
+def rows_of(checkpoint: dict[str, Any]) -> list[dict[str, float]]:
+    """The metrics of each epoch that a checkpoint has seen.
+
+    Raises:
+        KeyError: Where it is none of this project.
+    """
+    rows: list[dict[str, float]] = checkpoint["callbacks"][History.__qualname__]["rows"]
+    return rows
+
+
+def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
+    """What the numbers of a checkpoint follow from.
+
+    Raises:
+        KeyError: Where it is none of this project.
+        TypeError: Where it is of another release.
+    """
+    return Provenance(**checkpoint["callbacks"][Record.__qualname__]["provenance"])
+
+
+def _check_seal(path: Path) -> None:
+    """Compares a file with its checksum.
+
+    Raises:
+        OSError: Where it cannot be read.
+        ValueError: Where it has none, or another.
+    """
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        left = os.fstat(file.fileno()).st_size - _SEAL_SIZE
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            digest.update(piece)
+            left -= len(piece)
+        seal = file.read()
+    if not seal.startswith(_SEAL):
+        raise ValueError("it has no checksum at its end, so it is not whole, or another program's")
+    if seal != _seal(digest):
+        raise ValueError("its content is not that of its checksum")
+
+
+def _seal(digest: hashlib._Hash) -> bytes:
+    return _SEAL + digest.hexdigest().encode()
 
 
 class CheckpointFiles(CheckpointIO):
@@ -79,6 +137,7 @@ class CheckpointFiles(CheckpointIO):
         """
         content = io.BytesIO()
         torch.save(checkpoint, content)
+        content.write(_seal(hashlib.sha256(content.getbuffer())))
         # a damaged one must not take the place of the one before
         write_bytes(
             self._last, content.getbuffer(), previous=self._previous if self._whole else None

@@ -9,7 +9,8 @@ from typing import Any
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.training.module import RelationalModule
-from rrl_dsl.training.run import versions
+from rrl_dsl.training.provenance import versions
+from rrl_dsl.training.record import machine
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Facts:
         parameters: How many weights the backbone has.
         warmup: Epochs of warm-up, which are at most half of a run.
         versions: Those of Python and of the libraries.
+        machine: The number of threads and the device.
     """
 
     recipe: str
@@ -37,6 +39,7 @@ class Facts:
     parameters: int
     warmup: float
     versions: Mapping[str, str]
+    machine: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; the seeds stand by themselves too."""
@@ -61,7 +64,8 @@ class Facts:
                 f"weight decay {optimiser['weight_decay']:g}",
             ),
             ("seed", f"{config['seed']}" + _draws(config["draws"])),
-            ("versions", ", ".join(f"{name} {number}" for name, number in self.versions.items())),
+            ("versions", _listed(self.versions)),
+            ("machine", _listed(self.machine)),
         ]
 
 
@@ -81,7 +85,12 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
         parameters=sum(each.numel() for each in module.network.encoder.backbone.parameters()),
         warmup=min(config.optimiser.warmup, config.epochs / 2),
         versions=versions(),
+        machine=machine(module.device),
     )
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _counts(samples: Mapping[str, int]) -> str:

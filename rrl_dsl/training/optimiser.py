@@ -87,5 +87,22 @@ def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaL
     return LambdaLR(optimiser, [_one if each else factor for each in constant])
 
 
+def set_anew(optimiser: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:
+    """Gives an optimiser that was restored from a checkpoint the settings of a fresh one.
+
+    Args:
+        optimiser: The restored optimiser; it keeps its state.
+        schedule: Its restored schedule; it keeps its step.
+        fresh: An optimiser of the same kind and parameters, with a schedule of its own.
+    """
+    for group, new in zip(optimiser.param_groups, fresh.param_groups, strict=True):
+        group.update({name: value for name, value in new.items() if name != "params"})
+    schedule.base_lrs = [group["initial_lr"] for group in fresh.param_groups]
+    for group, base, factor in zip(
+        optimiser.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+    ):
+        group["lr"] = base * factor(schedule.last_epoch)
+
+
 def _one(step: int) -> float:
     return 1.0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import platform
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from torch import Tensor
@@ -20,34 +19,17 @@ from rrl_dsl.data.dataset import DataSet, Shape
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
-from rrl_dsl.graph.recipe import analyse, graph_of
+from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.files import DRAFTS, write_text
+from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import checkpoints
-from rrl_dsl.training.checkpoints import epochs_of
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.history import Row
+from rrl_dsl.training.provenance import Difference, Provenance, versions
 from rrl_dsl.training.run_files import copy_files
-from rrl_dsl.training.settings import Setting, from_yaml, resolve
+from rrl_dsl.training.settings import Setting, from_yaml
 from rrl_dsl.training.yaml_values import Dumper
-
-_VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
-_DATA: Final = "data.json"
-
-
-@dataclass(frozen=True)
-class RunData:
-    """What a run knows of its data without them.
-
-    Attributes:
-        fingerprint: That of `rrl_dsl.data.fingerprint`.
-        shape: (C, H, W) of the images.
-        augmentation: The preset of views that suits them.
-    """
-
-    fingerprint: str
-    shape: Shape
-    augmentation: str
 
 
 @dataclass(frozen=True)
@@ -57,11 +39,17 @@ class Resumed:
     Attributes:
         checkpoint: The file.
         epochs: How many epochs it has seen.
+        rows: The metrics of each.
+        provenance: What its numbers follow from.
+        weights: The weights by their names, on the CPU.
         warning: Why it is not the newest, where it is not.
     """
 
     checkpoint: Path
     epochs: int
+    rows: Sequence[Row]
+    provenance: Provenance
+    weights: Mapping[str, Tensor]
     warning: Diagnostic | None = None
 
 
@@ -84,6 +72,11 @@ class RunDirectory:
     def canonical(self) -> Path:
         """The recipe's canonical form with its identity."""
         return self.path / "recipe.json"
+
+    @property
+    def data(self) -> Path:
+        """What its data are by their content."""
+        return self.path / "data.json"
 
     @property
     def config(self) -> Path:
@@ -120,8 +113,12 @@ class RunDirectory:
         """The checkpoint before the newest."""
         return self.checkpoints / "previous.ckpt"
 
-    def describe(self, source: Source, graph: Graph, config: Config, data: DataSet) -> None:
+    def describe(self, source: Source, graph: Graph, config: Config, data: DataSet) -> str | None:
         """Writes down what the run is made from, with copies of the files that the recipe reads.
+
+        Returns:
+            What the recipe's paths are relative to, below the run's directory; None where it reads
+            no files.
 
         Raises:
             RRLError: RRL504 where such a file cannot be copied; RRL507.
@@ -129,82 +126,81 @@ class RunDirectory:
         write_text(self.recipe, source.text)
         read = analyse(source, config.params).files
         inside = copy_files(read, source.directory or Path(), self.files)
-        form = {
-            "identity": graph.identity,
-            "directory": inside and inside.relative_to(self.path).as_posix(),
-            "canonical": json.loads(canonical(graph)),
-        }
-        write_text(self.canonical, _json(form))
-        known = RunData(fingerprint(data), data.shape, data.augmentation)
-        write_text(self.path / _DATA, _json(asdict(known)))
-        self.configure(config)
-        write_text(self.path / "versions.json", _json(versions()))
+        directory = None if inside is None else inside.relative_to(self.path).as_posix()
+        self.describe_again(directory, graph, config, data)
+        return directory
 
-    def configure(self, config: Config) -> None:
-        """Writes the configuration, with whole paths."""
+    def describe_again(
+        self, directory: str | None, graph: Graph, config: Config, data: DataSet
+    ) -> None:
+        """Writes down what the run goes on with; the recipe and its files are there.
+
+        Args:
+            directory: What the recipe's paths are relative to.
+            graph: The recipe.
+            config: The configuration; its paths become whole ones.
+            data: The data.
+
+        Raises:
+            RRLError: RRL507.
+        """
+        write_text(self.canonical, _recipe_text(directory, graph))
+        write_text(self.data, _data_text(fingerprint(data), data.shape, data.augmentation))
         values = {
             **config.model_dump(mode="json"),
             "dataset": registry.absolute(config.dataset),
             "data_dir": str(config.data_dir.expanduser().absolute()),
         }
         write_text(self.config, yaml.dump(values, Dumper=Dumper, sort_keys=False))
+        write_text(self.path / "versions.json", _json(versions()))
 
-    def configuration(
-        self, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
-    ) -> Config:
-        """The configuration that the run was started with, and what is to be different.
+    def settings(self, allow_code: Collection[str] = ()) -> list[Setting]:
+        """The settings that the configuration holds.
 
         Args:
-            changes: Settings that are to be different.
             allow_code: The modules that the configuration may name code of.
 
         Raises:
-            RRLError: RRL505 where the directory holds none; as `resolve`.
+            RRLError: RRL505 where there is none; as `from_yaml`.
         """
-        if not self.config.is_file():
+        if not os.path.lexists(self.config):
             message = f"`{self.path}` is not a run: it has no `{self.config.name}`"
             raise error("RRL505", message, hint="give the directory that `rrl-dsl train` printed")
-        return resolve([*from_yaml(self.config, allow_code), *changes], {})
+        return from_yaml(self.config, allow_code)
 
-    def data(self) -> RunData:
-        """What the run knows of its data.
+    def edited(self, graph: Graph, provenance: Provenance) -> Iterator[Difference]:
+        """Which of the files that tell what the run is made from are not as it wrote them.
 
-        Raises:
-            RRLError: RRL505 where that is not written, or is damaged.
+        Args:
+            graph: The recipe, which has the identity that the run knows.
+            provenance: What the checkpoint says.
         """
-        path = self.path / _DATA
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return RunData(found["fingerprint"], tuple(found["shape"]), found["augmentation"])
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            message = f"`{path}` cannot be read: {problem}"
-            raise error("RRL505", message, hint="start the run anew") from None
-
-    def check_data(self, data: DataSet) -> None:
-        """Refuses other data than those that the run was started with.
-
-        Raises:
-            RRLError: RRL505.
-        """
-        if fingerprint(data) != self.data().fingerprint:
-            message = f"the data of `{data.name}` are not those that this run was started with"
-            hint = "name the same data with `--dataset`, or start a new run"
-            raise error("RRL505", message, hint=hint)
-
-    def weights(self) -> dict[str, Tensor]:
-        """The weights of the newest checkpoint by their names, on the CPU.
-
-        Raises:
-            RRLError: RRL505 where there is no checkpoint, or it is damaged.
-        """
-        if not self.has_checkpoint():
-            raise self.no_checkpoint()
-        state = checkpoints.read(self.last)["state_dict"]
-        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        known = provenance.data, provenance.shape, provenance.augmentation
+        wanted = {
+            self.canonical: _recipe_text(provenance.directory, graph),
+            self.data: _data_text(*known),
+        }
+        for path, text in wanted.items():
+            try:
+                found = read_bytes(path, str(path), TABLE_BYTES)
+            except OSError:
+                found = b""
+            if found != text.encode():
+                yield Difference(path.name, "as the run wrote it", "edited or missing", path.name)
 
     def has_checkpoint(self) -> bool:
         """Whether the run came to its first step."""
-        return self.last.is_file() or self.previous.is_file()
+        return os.path.lexists(self.last) or os.path.lexists(self.previous)
+
+    def newest(self) -> Resumed:
+        """The newest checkpoint.
+
+        Raises:
+            RRLError: RRL505 where there is none, or it is damaged.
+        """
+        if not self.has_checkpoint():
+            raise self.no_checkpoint()
+        return _resumed(self.last)
 
     def resumed_from(self) -> Resumed:
         """The checkpoint to go on from: the newest, or where that is damaged the one before.
@@ -212,18 +208,16 @@ class RunDirectory:
         Raises:
             RRLError: RRL505 where there is no checkpoint, or none that can be read.
         """
-        if not self.has_checkpoint():
-            raise self.no_checkpoint()
         try:
-            return Resumed(self.last, epochs_of(checkpoints.read(self.last)))
+            return self.newest()
         except RRLError as damage:
             try:
-                epochs = epochs_of(checkpoints.read(self.previous))
+                earlier = _resumed(self.previous)
             except RRLError:
                 raise damage from None
             message = f"{damage.diagnostics[0].message}; the run goes on from the one before"
             warning = Diagnostic("RRL505", message, severity="warning")
-            return Resumed(self.previous, epochs, warning)
+            return replace(earlier, warning=warning)
 
     def remove_drafts(self) -> None:
         """Removes what a process left half written that was killed."""
@@ -282,51 +276,30 @@ def _check_empty(run: RunDirectory) -> None:
     if run.has_checkpoint():
         hint = f"go on with `--resume {run.path}`, or choose another `--out`"
         raise error("RRL504", f"`{run.path}` holds a run", hint=hint)
-    if run.config.is_file():
+    if os.path.lexists(run.config):
         raise run.no_checkpoint()
     if any(run.path.iterdir()):
         raise error("RRL504", f"`{run.path}` is not empty", hint="choose another `--out`")
 
 
-def reopen(
-    path: Path, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
-) -> tuple[RunDirectory, Graph, Config]:
-    """The directory, recipe and configuration of a run that is to go on.
-
-    Args:
-        path: The directory.
-        changes: Settings that are to be different.
-        allow_code: The modules that the run's configuration may name code of.
-
-    Raises:
-        RRLError: RRL505 where it holds no run, or its recipe or a file that this reads is no longer
-            what it was, or it has seen more epochs than it is to have; as
-            `rrl_dsl.graph.recipe.parse` where such a file is gone.
-    """
-    run = RunDirectory(path)
-    for needed in (run.recipe, run.canonical, run.config):
-        if not needed.is_file():
-            hint = "give the directory that `rrl-dsl train` printed"
-            raise error("RRL505", f"`{path}` is not a run: it has no `{needed.name}`", hint=hint)
-    done = run.resumed_from().epochs
-    config = run.configuration(changes, allow_code)
-    if config.epochs < done:
-        message = f"`{path}` has trained {done} epochs, more than {config.epochs}"
-        raise error("RRL505", message, hint=f"give `--epochs` of at least {done}")
-    form = json.loads(run.canonical.read_text(encoding="utf-8"))
-    directory = None if form["directory"] is None else path / form["directory"]
-    source = Source(run.recipe.read_text(encoding="utf-8"), str(run.recipe), directory)
-    graph = graph_of(source, config.params)
-    if graph.identity != form["identity"]:
-        message = f"`{run.recipe}` and what it reads are not what this run was started with"
-        raise error("RRL505", message, hint="undo the change, or start a new run")
-    return run, graph, config
+def _resumed(path: Path) -> Resumed:
+    found = checkpoints.read(path)
+    return Resumed(
+        path,
+        checkpoints.epochs_of(found),
+        checkpoints.rows_of(found),
+        checkpoints.provenance_of(found),
+        {name: each for name, each in found["state_dict"].items() if isinstance(each, Tensor)},
+    )
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of what numbers depend on."""
-    found = {package: version(package) for package in _VERSIONS_OF}
-    return {"python": platform.python_version(), **found}
+def _recipe_text(directory: str | None, graph: Graph) -> str:
+    form = json.loads(canonical(graph))
+    return _json({"identity": graph.identity, "directory": directory, "canonical": form})
+
+
+def _data_text(content: Mapping[str, str], shape: Shape, augmentation: str) -> str:
+    return _json({"fingerprint": content, "shape": shape, "augmentation": augmentation})
 
 
 def _json(value: Any) -> str:

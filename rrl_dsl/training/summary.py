@@ -94,6 +94,7 @@ def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagn
         "",
         *_accuracy_lines(outcome),
         *(f"\n**Warning.** {warning.message}." for warning in warnings),
+        *(f"\n**Note.** The run went on {note}." for note in outcome.notes),
         "",
         "| setting | value |",
         "|---|---|",

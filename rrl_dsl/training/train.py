@@ -44,6 +44,8 @@ from rrl_dsl.training.evaluation import (
 from rrl_dsl.training.history import History
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.provenance import provenance_of
+from rrl_dsl.training.record import Record
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.settings import Setting, pointing_at
@@ -67,6 +69,7 @@ class Outcome:
         history: The metrics of every epoch.
         largest_rank: What the effective rank of the embeddings can be at most.
         unmeasured: Why there are no accuracies, where there are none.
+        notes: What changed where the run went on.
     """
 
     accuracies: Mapping[str, Accuracies]
@@ -75,11 +78,13 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     largest_rank: int = 0
     unmeasured: str | None = None
+    notes: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         found = {name: asdict(each) for name, each in self.accuracies.items()}
-        return {"accuracies": found, "metrics": dict(self.figures), "seconds": self.seconds}
+        figures = {"metrics": dict(self.figures), "seconds": self.seconds}
+        return {"accuracies": found, **figures, "notes": list(self.notes)}
 
 
 def load_data(config: Config) -> DataSet:
@@ -143,7 +148,13 @@ def build(
 
 
 def train(
-    module: RelationalModule, dataset: DataSet, run: RunDirectory, console: Console
+    module: RelationalModule,
+    dataset: DataSet,
+    run: RunDirectory,
+    console: Console,
+    *,
+    directory: str | None = None,
+    changes: Sequence[str] = (),
 ) -> Outcome | None:
     """Fits and evaluates; goes on from the last checkpoint where the run has one.
 
@@ -152,6 +163,8 @@ def train(
         dataset: The data.
         run: Where everything is written.
         console: Where progress is shown.
+        directory: What the recipe's paths are relative to, as `RunDirectory.describe` says.
+        changes: What the user changed before the run goes on.
 
     Returns:
         What came out, or None on the ranks of a distributed run that only help.
@@ -161,14 +174,21 @@ def train(
         KeyboardInterrupt: Where the user interrupted it.
     """
     config = module.config
+    resumed = run.resumed_from() if run.has_checkpoint() else None
     history = History(run.metrics)
-    trainer = _trainer(config, run, [EdgeStatistics(), history, LiveProgress(console)])
+    precision = precision_of(config).removesuffix("-true")
+    identity = module.program.identity
+    provenance = provenance_of(identity, directory, config, precision, dataset)
+    done = resumed.epochs if resumed else 0
+    record = Record(provenance, done, changes, lambda note: console.print(note, markup=False))
+    trainer = _trainer(config, run, [EdgeStatistics(), history, record, LiveProgress(console)])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
-    checkpoint = run.resumed_from().checkpoint if run.has_checkpoint() else None
     assert trainer.logger is not None
     trainer.logger.log_hyperparams(config.model_dump(mode="json"))
     try:
-        trainer.fit(module, train_loader, watched_loader, ckpt_path=checkpoint)
+        trainer.fit(
+            module, train_loader, watched_loader, ckpt_path=resumed.checkpoint if resumed else None
+        )
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:
@@ -185,6 +205,7 @@ def train(
             module.network.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1
         ),
         unmeasured=reason,
+        notes=record.notes,
     )
 
 

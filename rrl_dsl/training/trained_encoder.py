@@ -13,7 +13,9 @@ from rrl_dsl.data.views import Views
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.models.heads import Projector
-from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.resume import newest
+from rrl_dsl.training.run import Resumed
 
 EncoderPart = Literal["backbone", "projector", "teacher"]
 
@@ -69,6 +71,8 @@ def load_encoder(
 ) -> TrainedEncoder:
     """The encoder of a run, in evaluation mode on the CPU, with its input normalisation.
 
+    It is made from the newest checkpoint alone, whose every byte is checked.
+
     Args:
         run: The directory of the run.
         part: `backbone` gives features; `projector` gives the embeddings of the loss, backbone and
@@ -77,13 +81,13 @@ def load_encoder(
             `package.module:attribute`; each is imported where it does.
 
     Raises:
-        RRLError: RRL505, where there is no such run, or it has no checkpoint or no such part;
-            RRL510 where its configuration names code of another module; RRL502 as
-            `rrl_dsl.models.backbones.build_backbone`.
+        RRLError: RRL505, where there is no such run, or its checkpoint is damaged or not that of
+            its configuration, or it has no such part; RRL510 where its configuration names code of
+            another module; RRL502 as `rrl_dsl.models.backbones.build_backbone`.
     """
     prefix = _prefix(part)
-    directory = RunDirectory(Path(run))
-    config, data = directory.configuration(allow_code=allow_code), directory.data()
+    found = newest(Path(run), allow_code)
+    config, data = Config.model_validate(found.provenance.configuration), found.provenance
     features = _PREFIXES["backbone"] if part == "projector" else prefix
     backbone = build_backbone(
         config.backbone,
@@ -91,11 +95,11 @@ def load_encoder(
         patch_size=config.patch_size,
         options=config.backbone_options,
     )
-    _take_up(backbone, directory, features)
+    _take_up(backbone, found, features)
     network: nn.Module = backbone
     if part == "projector":
         projector = Projector(backbone.width, **config.projector.model_dump())
-        _take_up(projector, directory, prefix)
+        _take_up(projector, found, prefix)
         network = nn.Sequential(backbone, projector)
     views = Views(config.augmentation or data.augmentation, data.shape)
     return TrainedEncoder(network, views).eval()
@@ -111,7 +115,8 @@ def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
     Raises:
         RRLError: RRL505, as `load_encoder`.
     """
-    found = _own(RunDirectory(Path(run)), _prefix(part))
+    prefix = _prefix(part)
+    found = _own(newest(Path(run), None), prefix)
     return {name.removeprefix("body."): value.contiguous() for name, value in found.items()}
 
 
@@ -122,22 +127,22 @@ def _prefix(part: str) -> str:
     return _PREFIXES[part]
 
 
-def _own(run: RunDirectory, prefix: str) -> dict[str, Tensor]:
+def _own(run: Resumed, prefix: str) -> dict[str, Tensor]:
     """The weights of the newest checkpoint whose names begin with a prefix, without it."""
     found = {
         name.removeprefix(prefix): value
-        for name, value in run.weights().items()
+        for name, value in run.weights.items()
         if name.startswith(prefix)
     }
     if not found and prefix == _PREFIXES["teacher"]:
         hint = "losses such as `byol` and `dino` train one"
-        raise error("RRL505", f"the model of `{run.path}` has no teacher", hint=hint)
+        raise error("RRL505", f"the model of `{run.checkpoint}` has no teacher", hint=hint)
     return found
 
 
-def _take_up(module: nn.Module, run: RunDirectory, prefix: str) -> None:
+def _take_up(module: nn.Module, run: Resumed, prefix: str) -> None:
     try:
         module.load_state_dict(_own(run, prefix))
     except RuntimeError as problem:
-        message = f"`{run.last}` does not fit the configuration beside it"
+        message = f"`{run.checkpoint}` does not fit the network of its configuration"
         raise error("RRL505", f"{message}: {str(problem).splitlines()[-1].strip()}") from None

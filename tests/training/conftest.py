@@ -1,7 +1,12 @@
+import contextlib
+import io
+import sys
+
 import pytest
 from rich.console import Console
 
 import rrl_dsl as rrl
+from rrl_dsl.cli import start
 from rrl_dsl.data import registry
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.run import RunDirectory
@@ -34,5 +39,24 @@ def fit(digits):
     def run(module, path):
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         return train(module, digits, RunDirectory(path), Console(quiet=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Runs the command line in this process; gives the exit status and what it printed."""
+
+    def run(*words):
+        printed, argv = io.StringIO(), sys.argv
+        sys.argv = ["rrl-dsl", *map(str, words)]
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                start.run()
+        except SystemExit as stop:
+            return int(stop.code or 0), printed.getvalue()
+        finally:
+            sys.argv = argv
+        return 0, printed.getvalue()
 
     return run

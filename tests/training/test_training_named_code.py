@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rrl_dsl as rrl
-from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.resume import reopen
 from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, resolve
 
 MODULE = """
@@ -127,7 +127,7 @@ def test_a_run_of_the_users_own_code_goes_on_where_that_is_allowed(cli, tmp_path
         return pytest.raises(rrl.RRLError, match=r"RRL510.*\n(.*\n)*.*--allow-code own_code`")
 
     with not_allowed():
-        RunDirectory(tmp_path / "run").configuration()
+        reopen(tmp_path / "run")
     with not_allowed():
         rrl.load_encoder("run")
     resumed = cli("train", "--resume", "run")

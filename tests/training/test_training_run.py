@@ -12,6 +12,7 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.training import run as runs
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.resume import reopen
 from rrl_dsl.training.summary import table, warnings_of
 from rrl_dsl.training.train import Outcome
 
@@ -141,7 +142,7 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
         assert (run / picture).read_bytes().startswith(b"\x89PNG")
     assert list((run / "tensorboard").rglob("events*"))
     assert (run / "checkpoints" / "last.ckpt").is_file()
-    assert runs.reopen(run)[1] == graph
+    assert reopen(run).graph == graph
 
 
 def test_the_final_probes_can_be_left_out(make_module, fit, tmp_path, monkeypatch):
@@ -171,12 +172,12 @@ def test_a_run_whose_recipe_was_changed_is_not_resumed(make_module, fit, tmp_pat
     directory = runs.RunDirectory(tmp_path)
     directory.describe(Source("ssl()"), graph, module.config, digits)
     with pytest.raises(rrl.RRLError, match="no checkpoint"):
-        runs.reopen(tmp_path)
+        reopen(tmp_path)
     fit(module, tmp_path)
-    assert runs.reopen(tmp_path)[1] == graph
+    assert reopen(tmp_path).check(digits, force=False) == []
     directory.recipe.write_text("ssl(views=3)")
     with pytest.raises(rrl.RRLError, match="not what this run was started with") as problem:
-        runs.reopen(tmp_path)
+        reopen(tmp_path).check(digits, force=False)
     assert problem.value.diagnostics[0].code == "RRL505"
 
 

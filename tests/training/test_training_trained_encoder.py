@@ -18,26 +18,6 @@ from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.run import RunDirectory
 
 
-def command(*words: str) -> tuple[int, str]:
-    """Runs the command line in this process; gives the exit status and what it printed."""
-    import contextlib
-    import io
-    import sys
-
-    from rrl_dsl.cli import start
-
-    printed, argv = io.StringIO(), sys.argv
-    sys.argv = ["rrl-dsl", *words]
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            start.run()
-    except SystemExit as stop:
-        return int(stop.code or 0), printed.getvalue()
-    finally:
-        sys.argv = argv
-    return 0, printed.getvalue()
-
-
 def archive(path: Path, seed: int = 0) -> None:
     draw = np.random.default_rng(seed)
     label = np.arange(80) % 4
@@ -46,7 +26,7 @@ def archive(path: Path, seed: int = 0) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
+def trained(tmp_path_factory, command) -> Path:
     """A folder with the run `run` of a recipe that reads two files beside it, on its own data."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "recipes" / "parts").mkdir(parents=True)
@@ -69,12 +49,11 @@ def images(folder: Path) -> torch.Tensor:
 
 
 def test_an_encoder_gives_the_features_of_the_model_that_was_trained(trained):
-    run = RunDirectory(trained / "run")
-    weights = run.weights()
+    weights = RunDirectory(trained / "run").newest().weights
     pixels = images(trained)
     mean, std = 0.306, 0.376  # of the preset `digits`
     found = {}
-    for part, prefix in (("backbone", "encoder."), ("teacher", "teacher.encoder.")):
+    for part, prefix in (("backbone", "network.encoder."), ("teacher", "network.teacher.encoder.")):
         encoder = rrl.load_encoder(trained / "run", part=part)
         assert not encoder.training
         backbone = encoder.network
@@ -88,7 +67,7 @@ def test_an_encoder_gives_the_features_of_the_model_that_was_trained(trained):
     projector = rrl.load_encoder(trained / "run", part="projector")
     with torch.no_grad():
         embeddings = projector(pixels)
-        hidden = found["backbone"] @ weights["encoder.projector.0.weight"].T
+        hidden = found["backbone"] @ weights["network.encoder.projector.0.weight"].T
     assert embeddings.shape == (80, 32)
     torch.testing.assert_close(projector.network[1][0](found["backbone"]), hidden)
 
@@ -115,7 +94,7 @@ def test_a_run_without_a_teacher_says_so(make_module, fit, tmp_path, digits):
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04torn"])
-def test_a_damaged_checkpoint_is_named(trained, tmp_path, content):
+def test_a_damaged_checkpoint_is_named(trained, tmp_path, content, command):
     shutil.copytree(trained / "run", tmp_path / "run")
     for name in ("last.ckpt", "previous.ckpt"):
         (tmp_path / "run" / "checkpoints" / name).write_bytes(content)
@@ -127,7 +106,7 @@ def test_a_damaged_checkpoint_is_named(trained, tmp_path, content):
     assert "last.ckpt" in printed
 
 
-def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch):
+def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
@@ -155,7 +134,9 @@ def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch)
     assert "has no teacher" in printed
 
 
-def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(trained, tmp_path, monkeypatch):
+def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(
+    trained, tmp_path, monkeypatch, command
+):
     shutil.copytree(trained / "run", tmp_path / "moved")
     shutil.copy(trained / "data.npz", tmp_path / "other.npz")
     config = yaml.safe_load((tmp_path / "moved" / "config.yaml").read_text())
@@ -187,17 +168,17 @@ def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(trained, tmp_pat
     assert "--epochs 2" in printed  # the place of the fault
 
 
-def test_other_data_are_refused(trained, tmp_path, monkeypatch):
+def test_other_data_are_refused(trained, tmp_path, monkeypatch, command):
     shutil.copytree(trained / "run", tmp_path / "run")
     archive(tmp_path / "other.npz", seed=1)
     dataset = f"npz:{tmp_path / 'other.npz'}"
     code, printed = command("train", "--resume", str(tmp_path / "run"), "--dataset", dataset)
     assert code == 1
     assert "RRL505" in printed
-    assert "are not those that this run was started with" in printed
+    assert "are not what this run was started with" in printed
 
 
-def test_a_changed_copy_of_what_the_recipe_reads_is_refused(trained, tmp_path):
+def test_a_changed_copy_of_what_the_recipe_reads_is_refused(trained, tmp_path, command):
     shutil.copytree(trained / "run", tmp_path / "run")
     copies = sorted(path for path in (tmp_path / "run" / "files").rglob("*") if path.is_file())
     assert [path.name for path in copies] == ["links.csv", "base.rrl"]

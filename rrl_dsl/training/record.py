@@ -1,0 +1,73 @@
+"""What each checkpoint says of its run: what it follows from, and what changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch.optim.lr_scheduler import LambdaLR
+
+from rrl_dsl.training.module import RelationalModule
+from rrl_dsl.training.optimiser import set_anew
+from rrl_dsl.training.provenance import Provenance, differences
+
+
+class Record(Callback):
+    """Keeps a run's provenance and notes in its checkpoints.
+
+    Attributes:
+        notes: What changed where the run went on, one sentence each.
+    """
+
+    def __init__(
+        self, provenance: Provenance, done: int, changes: Sequence[str], say: Callable[[str], None]
+    ) -> None:
+        """The record of a run.
+
+        Args:
+            provenance: What the numbers follow from now.
+            done: How many epochs the run has done so far.
+            changes: What the user changed before it goes on.
+            say: Shows a note of what nobody asked for.
+        """
+        self.provenance = provenance
+        self.notes: list[str] = []
+        self._after = f"after epoch {done}: "
+        self._changes = changes
+        self._say = say
+        self._before: dict[str, str] = {}
+        self._now: dict[str, str] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"provenance": self.provenance.to_dict(), "machine": self._now, "notes": self.notes}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up the notes of a checkpoint, and on what it was made."""
+        self.notes = list(state_dict["notes"])
+        self._before = state_dict["machine"]
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Notes what changed since the checkpoint that the run goes on from."""
+        self._now = machine(trainer.strategy.root_device)
+        self.notes += [self._after + change for change in self._changes]
+        for difference in differences(self._before, self._now) if self._before else ():
+            self.notes.append(f"{self._after}{difference}")
+            self._say(f"{difference}: sums are rounded in another order from here on")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Has the optimiser go by the settings that the user changed."""
+        if self._changes and isinstance(pl_module, RelationalModule):
+            fresh = pl_module.configure_optimizers()["optimizer"]
+            schedule = trainer.lr_scheduler_configs[0].scheduler
+            assert isinstance(schedule, LambdaLR)
+            set_anew(trainer.optimizers[0], schedule, fresh)
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """What the order of sums depends on, beside the libraries: number of threads and device."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"threads": str(torch.get_num_threads()), "device": name}

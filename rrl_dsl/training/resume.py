@@ -1,0 +1,155 @@
+"""A run that goes on: what is in its directory, compared with what its checkpoint says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.recipe import graph_of
+from rrl_dsl.language import parser
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.span import Source
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.history import changes_of
+from rrl_dsl.training.provenance import Difference, differences, provenance_of
+from rrl_dsl.training.provenance import settings as settings_of
+from rrl_dsl.training.run import Resumed, RunDirectory
+from rrl_dsl.training.settings import Setting, pointing_at, resolve
+
+_SHOWN: Final = 30
+_NEVER: Final = "optimiser.name"
+"""An optimiser has no use for the state that another one left."""
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A run that is to go on.
+
+    Attributes:
+        run: Its directory.
+        graph: Its recipe, as it is there now.
+        config: Its configuration, as it is there now, with what the user wants to be different.
+        resumed: The checkpoint that it goes on from.
+        settings: What the configuration was read from.
+        edited: What was changed in the files that tell of the run.
+    """
+
+    run: RunDirectory
+    graph: Graph
+    config: Config
+    resumed: Resumed
+    settings: Sequence[Setting]
+    edited: Sequence[Difference]
+
+    def check(self, data: DataSet, *, force: bool) -> list[str]:
+        """Refuses to go on with something else than the run was started with.
+
+        Args:
+            data: Its data, as they are now.
+            force: Whether to go on with it.
+
+        Returns:
+            What the user changed, for the summary.
+
+        Raises:
+            RRLError: RRL505 with everything that differs.
+        """
+        before, config = self.resumed.provenance, self.config
+        identity, directory = self.graph.identity, before.directory
+        now = provenance_of(identity, directory, config, config.precision, data)
+        found = [*before.differences(now), *self.edited]
+        extended = [each for each in found if each.name == "epochs" and self._is_extended()]
+        found = [each for each in found if each not in extended]
+        if found and (not force or _NEVER in (each.name for each in found)):
+            raise _refusal(found, self.settings, self.run.path, force=force)
+        return [*map(str, extended), *(f"{each}, by `--force-resume`" for each in found)]
+
+    def _is_extended(self) -> bool:
+        """Whether the number of epochs was given beside `--resume`."""
+        given = [each for each in self.settings if each.place == ("epochs",)]
+        return bool(given) and given[-1].source.name != str(self.run.config)
+
+
+def reopen(
+    path: Path, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
+) -> Reopened:
+    """A run that is to go on, as it is in its directory now.
+
+    Args:
+        path: The directory.
+        changes: Settings that are to be different.
+        allow_code: The modules that the run's configuration may name code of.
+
+    Raises:
+        RRLError: RRL505 where it holds no run, a file of it cannot be read, or it has seen more
+            epochs than it is to have; as `rrl_dsl.training.settings.resolve`,
+            `rrl_dsl.language.parser.read` and `rrl_dsl.graph.recipe.graph_of`.
+    """
+    run = RunDirectory(path)
+    settings = [*run.settings(allow_code), *changes]
+    config = resolve(settings, {})
+    resumed = run.resumed_from()
+    with pointing_at(settings, "epochs"):
+        if config.epochs < resumed.epochs:
+            message = f"`{path}` has trained {resumed.epochs} epochs, more than {config.epochs}"
+            raise error("RRL505", message, hint=f"give `--epochs` of at least {resumed.epochs}")
+    known = resumed.provenance
+    if config.precision == "auto":  # which another device would choose in another way
+        config = config.model_copy(update={"precision": known.configuration["precision"]})
+    directory = None if known.directory is None else path / known.directory
+    source = replace(parser.read(run.recipe), directory=directory)
+    with pointing_at(settings, "params"):
+        graph = graph_of(source, config.params)
+    edited = [*changes_of(run.metrics, resumed.rows, known.configuration["epochs"])]
+    if graph.identity == known.identity:
+        edited += run.edited(graph, known)
+    return Reopened(run, graph, config, resumed, settings, edited)
+
+
+def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
+    """The newest checkpoint of a run, whose configuration is that of the checkpoint.
+
+    Args:
+        path: The directory of the run.
+        allow_code: The modules that the configuration may name code of; None where none is run.
+
+    Raises:
+        RRLError: RRL505 where it holds no run or a damaged checkpoint, or the configuration was
+            changed; as `rrl_dsl.training.settings.resolve`.
+    """
+    run = RunDirectory(path)
+    settings = run.settings(allow_code or ())
+    if allow_code is None:
+        settings = [replace(each, allowed=None) for each in settings]
+    config = resolve(settings, {}).model_dump(mode="json")
+    resumed = run.newest()
+    known = resumed.provenance.configuration
+    config |= {key: known[key] for key in ("epochs", "precision")}  # a run that goes on may differ
+    if found := [*differences(settings_of(known), settings_of(config), run.config.name)]:
+        raise _refusal(found, settings, path)
+    return resumed
+
+
+def _refusal(
+    found: Sequence[Difference], settings: Sequence[Setting], path: Path, *, force: bool = False
+) -> RRLError:
+    """What is different, at the place of the first that has one."""
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    listed = "; ".join(map(str, found[:_SHOWN]))
+    message = f"these are not what this run was started with: {listed}{more}"
+    hint = "undo the change, start a new run, or go on with `--resume` and `--force-resume`"
+    if force:
+        hint = f"undo the change of `{_NEVER}`, or start a new run"
+    elif found[0].name == "epochs":
+        hint = "`--epochs` beside `--resume` extends a run"
+    named = {".".join(setting.place): setting for setting in settings}
+    for each in found:
+        if setting := named.get(each.name):
+            return RRLError(Diagnostic("RRL505", message, setting.span, setting.source, hint))
+    files = [each.file for each in found if each.file]
+    place = Source("", str(path / files[0] if files else path))
+    return RRLError(Diagnostic("RRL505", message, None, place, hint))
