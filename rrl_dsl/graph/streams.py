@@ -17,14 +17,20 @@ from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.traverse import calls_of, rebuilt
 
 
-def streams_of(graph: Graph) -> Mapping[Call, int]:
-    """The 32-bit stream word of every call of a recipe."""
+def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
+    """The 32-bit stream word of every call of a recipe.
+
+    Args:
+        graph: The recipe.
+        imports: Whether calls keep the streams that they came with; otherwise they get those that
+            the printed text gives, which has no imports.
+    """
     words: dict[Call, int] = {}
     ordinals: Counter[str] = Counter()
     for call in calls_of(graph):
         if call in words:
             continue
-        if call.stream is not None:
+        if imports and call.stream is not None:
             words[call] = call.stream
             continue
         name, seed = call.signature.name, call.arguments.get("seed")

@@ -1,6 +1,8 @@
 """Graph -> the text of a recipe that defines it, for people to read.
 
-What is used more than once gets a name, so that the text is as long as the graph is large.
+What is used more than once gets a name, so that the text is as long as the graph is large. Parsed
+again, the text defines the same graph, unless an imported recipe draws in a stream that the call
+would not get where it stands (`rrl_dsl.graph.streams`): `explain` says which calls do.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class _Writer:
         return "\n".join([*self.lines, self.texts[id(last)][0]])
 
     def _named(self, node: Graph, text: str, level: int) -> tuple[str, int]:
-        plain = isinstance(node, Source) and not node.call.draws
+        # written twice, a call that may draw would count twice, and the next would draw otherwise
+        plain = isinstance(node, Source) and "seed" not in node.call.arguments
         if self.uses[id(node)] < 2 or plain:
             return text, level
         name = f"g{len(self.lines) + 1}"

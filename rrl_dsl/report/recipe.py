@@ -129,16 +129,18 @@ def needs_in_words(requires: Requires) -> Iterator[str]:
 
 def _calls(program: Program) -> Iterator[tuple[str, str]]:
     """Each call of the recipe with its scope and its stream."""
-    streams = streams_of(program.graph)
+    streams, printed = streams_of(program.graph), streams_of(program.graph, imports=False)
     for call in dict.fromkeys(calls_of(program.graph)):
-        yield str(call), ", ".join(_facts(call, streams[call]))
+        yield str(call), ", ".join(_facts(call, streams[call], printed[call]))
 
 
-def _facts(call: Call, stream: int) -> Iterator[str]:
+def _facts(call: Call, stream: int, printed: int) -> Iterator[str]:
     yield call.signature.kind
     yield f"scope {call.scope}"
     if call.draws:
         seed = call.arguments["seed"]
         yield f"draws from stream {stream:08x}" if seed is None else f"draws from seed {seed} alone"
+        if printed != stream:
+            yield f"its printed text, parsed again, draws from stream {printed:08x}"
     if call.schedules:
         yield "scheduled"
