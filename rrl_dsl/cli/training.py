@@ -233,6 +233,7 @@ def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, f
         changed = found.check(data, force=force)
         import_own(config, settings)
         module = build(graph, config, data, settings)
+        found.check_model(module)
         directory = found.resumed.provenance.directory
         if ranks.leads():
             _say_what_is_left(found.resumed, config, changed)

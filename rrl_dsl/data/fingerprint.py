@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -16,6 +17,7 @@ _LOOKED_AT: Final = 64
 """Images of a store that is neither a tensor nor files, evenly spaced."""
 
 
+@lru_cache(maxsize=1)  # a start asks several times
 def fingerprint(dataset: DataSet) -> dict[str, str]:
     """What each part of a dataset holds: its size, and a part of a SHA-256 of its content.
 

@@ -133,11 +133,14 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         previous: Where to move the file that is replaced; None drops it.
 
     Raises:
-        RRLError: RRL507 where it cannot be written; what stood there stays.
+        RRLError: RRL507 where it cannot be written, or something else than a file stands there;
+            what stood there stays.
     """
     target = resolved(path)  # a link stays a link
     draft = target.parent / f".{secrets.token_hex(8)}.draft"
     try:
+        if os.path.exists(target):
+            _check_regular(target.stat().st_mode)  # a device is not replaced by a file
         if previous is None and os.path.exists(target) and target.stat().st_nlink > 1:
             _write_through(target, content)
             return

@@ -99,7 +99,7 @@ def _check_seal(path: Path) -> None:
             left -= len(piece)
         seal = file.read()
     if not seal.startswith(_SEAL):
-        raise ValueError("it has no checksum at its end, so it is not whole, or another program's")
+        raise ValueError("it has no checksum: it is not whole, or not of this program")
     if seal != _seal(digest):
         raise ValueError("its content is not that of its checksum")
 

@@ -117,4 +117,4 @@ def _figures(text: str) -> list[dict[str, str]]:
 
 
 def _epochs(count: int) -> str:
-    return f"of {count} epochs"
+    return f"of {count} epoch{'' if count == 1 else 's'}"

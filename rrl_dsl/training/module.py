@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import lightning as L
@@ -86,20 +85,6 @@ class RelationalModule(L.LightningModule):
         message = "a checkpoint alone does not say which recipe, loss and images it belongs to"
         hint = "`rrl_dsl.load_encoder(RUN)` reads the encoder of a run, `--resume RUN` goes on"
         raise error("RRL505", message, hint=hint)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the weights of another model.
-
-        Raises:
-            RRLError: RRL505.
-        """
-        own, given = _shapes(self.state_dict()), _shapes(checkpoint["state_dict"])
-        for name in dict.fromkeys([*own, *given]):
-            if own.get(name) != given.get(name):
-                found = f"`{name}` is {given.get(name)} there and {own.get(name)} here"
-                message = f"the weights of the checkpoint are not those of this model: {found}"
-                hint = "undo the change of the configuration or the network, or start a new run"
-                raise error("RRL505", message, hint=hint)
 
     def forward(self, images: Tensor) -> Tensor:
         """Backbone features (n, width) of float images (n, C, H, W), normalised."""
@@ -249,13 +234,6 @@ class RelationalModule(L.LightningModule):
         every = self.all_gather(own, sync_grads=own.requires_grad)
         assert isinstance(every, Tensor)
         return every.flatten(0, 1)
-
-
-def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | str]:
-    return {
-        name: tuple(value.shape) if isinstance(value, Tensor) else "no tensor"
-        for name, value in state.items()
-    }
 
 
 def local_views(config: Config, shape: tuple[int, int, int]) -> tuple[int, Scale] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from torch import Tensor
 
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
@@ -15,6 +17,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.span import Source
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import changes_of
+from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.provenance import Difference, differences, provenance_of
 from rrl_dsl.training.provenance import settings as settings_of
 from rrl_dsl.training.run import Resumed, RunDirectory
@@ -67,6 +70,19 @@ class Reopened:
         if found and (not force or _NEVER in (each.name for each in found)):
             raise _refusal(found, self.settings, self.run.path, force=force)
         return [*map(str, extended), *(f"{each}, by `--force-resume`" for each in found)]
+
+    def check_model(self, module: RelationalModule) -> None:
+        """Refuses weights of another model, which a forced change or another network makes.
+
+        Raises:
+            RRLError: RRL505 with the first weight that does not fit.
+        """
+        kept = _shapes(self.resumed.weights)
+        for name, before, now, _ in differences(kept, _shapes(module.state_dict())):
+            message = f"the weights of `{self.resumed.checkpoint}` do not fit this model: "
+            message += f"`{name}` is {before} there and {now} here"
+            hint = "undo the change of the configuration or of the network, or start a new run"
+            raise error("RRL505", message, hint=hint)
 
     def _is_extended(self) -> bool:
         """Whether the number of epochs was given beside `--resume`."""
@@ -132,6 +148,11 @@ def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
     if found := [*differences(settings_of(known), settings_of(config), run.config.name)]:
         raise _refusal(found, settings, path)
     return resumed
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
+    tensors = {name: each for name, each in state.items() if isinstance(each, Tensor)}
+    return {name: " x ".join(map(str, each.shape)) or "a number" for name, each in tensors.items()}
 
 
 def _refusal(

@@ -1,8 +1,13 @@
 """Files that are named on the command line: where errors stand, once, whatever their names hold."""
 
 import json
+import os
+import stat
 
 import pytest
+
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.files import write_bytes
 
 FORMATS = ("text", "json", "github")
 
@@ -90,3 +95,13 @@ def test_no_name_of_a_file_breaks_a_line(cli, tmp_path, name):
     gone = cli("check", f"{name}x")
     assert f"`{shown}x`" in gone.out
     assert f"\n --> {shown}x\n" in gone.out
+
+
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(RRLError, match=r"RRL507.*Not a regular file"):
+            write_bytes(tmp_path / name, b"text")
+        assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
+    assert len([*tmp_path.iterdir()]) == 2

@@ -210,7 +210,7 @@ def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
         rrl.load_encoder(run)
     torch.save({"state_dict": {}}, run / "checkpoints" / "last.ckpt")
     torch.save({"state_dict": {}}, run / "checkpoints" / "previous.ckpt")
-    assert "another program's" in refused()
+    assert "not of this program" in refused()
 
 
 def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):
@@ -269,7 +269,8 @@ def test_a_damaged_file_is_refused_with_a_code(run, command, name):
             path.mkdir()
         elif damage == "link":
             path.rmdir()
-            path.symlink_to("/dev/zero")
+            os.mkfifo("pipe")
+            path.symlink_to(Path("pipe").absolute())
         elif damage is not None:
             path.write_bytes(damage)
         code, printed = command("train", "--resume", "run")
@@ -297,14 +298,14 @@ def test_force_goes_on_and_the_summary_notes_it(run, command):
     assert json.loads((run / "summary.json").read_text())["notes"] == notes
 
 
-def test_what_cannot_be_forced_is_said(run, refused, command):
+def test_what_cannot_be_forced_is_said(run, refused):
     edit(run / "config.yaml", "  name: adam", "  name: lars")
     assert "undo the change of `optimiser.name`" in refused("--force-resume")
     edit(run / "config.yaml", "  name: lars", "  name: adam")
     edit(run / "config.yaml", "  out: 4", "  out: 5")
-    code, printed = command("train", "--resume", "run", "--force-resume")
-    assert code == 1
-    assert "error[RRL505]: the weights of the checkpoint are not those of this model" in printed
+    assert "last.ckpt` do not fit this model: `network.encoder.projector" in refused(
+        "--force-resume"
+    )
 
 
 def test_another_number_of_threads_is_a_note(run, command, monkeypatch):
