@@ -12,6 +12,7 @@ from torch import Tensor
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
+_LARGEST_PART: Final = 1e150  # of a vector: squares of distances stay within float64
 _FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is an int64
 
 
@@ -193,6 +194,10 @@ class Nodes:
         for name, column in self.fields.items():
             if column.is_floating_point() and bool(torch.isinf(column).any()):
                 raise error("RRL402", f"the field `{name}` has an infinite value")
+            if column.ndim == 2 and bool((column.double().abs() > _LARGEST_PART).any()):
+                message = f"the field `{name}` has vectors with parts beyond {_LARGEST_PART:g}"
+                hint = "divide the column by its largest value"
+                raise error("RRL402", message, hint=hint)
             if not column.is_floating_point() and bool((_int64(column).abs() > _FARTHEST).any()):
                 message = f"the field `{name}` has an integer beyond 2^62"
                 raise error("RRL402", message, hint="give it as a floating-point number")

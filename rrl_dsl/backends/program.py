@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
@@ -22,6 +23,7 @@ from rrl_dsl.graph.rewrite import Step, rewrite
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.language.machine import needing_memory
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -126,7 +128,9 @@ class Program:
         for each in self.plan.lookups:
             if isinstance(each, Listed):
                 check_ids(each.links, known)
-        self._found = tuple(find(each, rows, self.seed) for each in self.plan.lookups)
+        what = f"what the recipe looks up among {len(rows):,} samples"
+        with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
+            self._found = tuple(find(each, rows, self.seed) for each in self.plan.lookups)
         self._found_on.clear()
         return self
 
@@ -150,7 +154,8 @@ class Program:
                 columns of its own, RRL421 for rows that the bound data set lacks.
         """
         self._check_rows(nodes, None)
-        return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
+        with _needing_memory(nodes, nodes):
+            return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
 
     def relate(
         self,
@@ -177,7 +182,7 @@ class Program:
         Raises:
             RRLError: As `__call__`, and RRL413 for an unknown strategy; RRL419 where a recipe with
                 a bank is given no columns; RRL425 for checked rows (`Nodes.checked`) with fewer
-                views than the recipe asks for.
+                views than the recipe asks for; RRL515 where there is too little memory.
         """
         from rrl_dsl.backends.relation import DenseRelation
 
@@ -188,16 +193,12 @@ class Program:
         cols = rows if cols is None else cols
         if rows.checked:
             self._check_views(rows, cols)
-        prepared = self._prepare(rows, cols, spaces, epoch, step)
-        contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
+        with _needing_memory(rows, cols):
+            prepared = self._prepare(rows, cols, spaces, epoch, step)
+            contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
+            weights = prepared.weights(self.plan.result)
         return DenseRelation(
-            prepared.weights(self.plan.result),
-            rows,
-            cols,
-            contrast=contrast,
-            seed=self.seed,
-            epoch=epoch,
-            step=step,
+            weights, rows, cols, contrast=contrast, seed=self.seed, epoch=epoch, step=step
         )
 
     def to_scipy(
@@ -403,6 +404,11 @@ def compile(  # noqa: A001  (the name users expect)
         message = f"this graph has no parameter `{name}`: it was built with its values"
         raise error("RRL106", message, hint="give `params` with a text, or to `parse`")
     return Program(cast(Graph, recipe), seed=seed, fused=fused)  # which refuses anything else
+
+
+def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
+    what = f"the graph over {len(rows):,} x {len(cols):,} rows at once"
+    return needing_memory(what, "lower `batch_size`; `program.to_scipy(rows)` goes tile by tile")
 
 
 def _check_graph(recipe: Any) -> None:

@@ -17,7 +17,8 @@ from typing import Final, NoReturn
 
 from rrl_dsl.cli.output import errors, print_error, print_json
 from rrl_dsl.cli.texts import Format, check_texts, format_texts
-from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.machine import refused
 
 _INTERRUPTED: Final = 130
 
@@ -32,8 +33,12 @@ def run() -> NoReturn:
     try:
         status = _status(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # who read it has enough; Python flushes once more at its end
+    except OSError as problem:  # standard output cannot be written, or its reader has enough
+        # Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(problem, BrokenPipeError):
+            message = f"standard output cannot be written: {problem.strerror}"
+            print_error(error("RRL507", message, hint="send it elsewhere"))
         status = 1
     sys.exit(status)
 
@@ -50,10 +55,7 @@ def _status(arguments: Sequence[str]) -> int | str | None:
     except SystemExit as stop:
         return stop.code
     except RRLError as problem:
-        if "--json" in arguments:
-            print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
-        else:
-            print_error(problem)
+        _show(problem, arguments)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -61,11 +63,21 @@ def _status(arguments: Sequence[str]) -> int | str | None:
     except Exception as problem:
         if "--debug" in arguments[:1]:
             raise
+        if found := refused(problem):
+            _show(found, arguments)
+            return 1
         name = type(problem).__name__
         say = partial(errors().print, markup=False, soft_wrap=True)
         say(f"error: rrl-dsl itself failed: {name}: {problem}")
         say("  = help: `rrl-dsl --debug VERB …` shows where; please report it")
     return 1
+
+
+def _show(problem: RRLError, arguments: Sequence[str]) -> None:
+    if "--json" in arguments:
+        print_json([diagnostic.to_dict() for diagnostic in problem.diagnostics])
+    else:
+        print_error(problem)
 
 
 def run_at_once(arguments: Sequence[str]) -> bool | None:

@@ -201,7 +201,8 @@ def _start(
             if time := long_run(module, data):
                 print_text(f"time      {time}")
             _draw_graph(source, module.program, data, run)
-        _run(module, data, run, directory)
+        with pointing_at(settings):
+            _run(module, data, run, directory)
 
 
 def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean, listing
 
 Array = NDArray[Any]
+
+_LARGEST_PART: Final = 1e150
+"""Of a vector: squares of distances stay within float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,10 @@ class Columns:
             if kind == "number" and self.fields[name].ndim == 2:
                 message = f"`{name}` of the data set `{self.name}` holds vectors, not numbers"
                 yield Diagnostic("RRL417", message, hint="`similarity` and `knn` compare vectors")
+            elif kind == "vector" and _largest(self.fields[name]) > _LARGEST_PART:
+                message = f"`{name}` of the data set `{self.name}` has values beyond 1e150"
+                hint = "divide the column by its largest value: squares of distances are float64"
+                yield Diagnostic("RRL417", message, hint=hint)
         elif name in self.fields:
             message = f"`{name}` of the data set `{self.name}` is no label, and one is wanted"
             yield Diagnostic("RRL417", message, hint=_its(what, known))
@@ -68,6 +75,10 @@ class Columns:
         else:
             message = f"the data set `{self.name}` has no {what} `{name}`"
             yield Diagnostic("RRL401", message, hint=did_you_mean(name, known) or _its(what, known))
+
+
+def _largest(values: Array) -> float:
+    return float(np.abs(np.nan_to_num(values.astype(np.float64))).max(initial=0.0))
 
 
 def _its(what: str, known: Sequence[str]) -> str:

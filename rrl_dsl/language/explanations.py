@@ -374,6 +374,15 @@ EXPLANATIONS: Final = MappingProxyType(
             "of timm and torchvision, and what installed packages declare need no permission, and "
             "neither does what the command line names."
         ),
+        "RRL515": _E(
+            "There is too little memory, of the machine or of its GPU. The message says what needs "
+            "it, and the fix what to lower. A step of training takes memory by `micro_batch`, the "
+            "images that go through the network at a time, and by the square of `batch_size`."
+        ),
+        "RRL516": _E(
+            "The system refuses a file or a folder that is needed: it may not be read, its disk is "
+            "full, or too many files are open."
+        ),
     }
 )
 """Code -> what it is about."""

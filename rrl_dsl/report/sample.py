@@ -19,6 +19,7 @@ from rrl_dsl.graph.denoise import adds_edges, without_false_edges
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.show.sample import GraphSample
 
 Vectors = npt.NDArray[np.float64]
@@ -128,7 +129,7 @@ def sample_of(
     Raises:
         RRLError: RRL418 where the recipe compares rows by embeddings and nothing stands in for
             them, RRL417 where what does holds no vectors, RRL420 where the data set is too small
-            for it.
+            for it, RRL515 where there is too little memory.
     """
     requires = requires_of(graph)
     dataset = rows_of(columns)
@@ -148,7 +149,10 @@ def sample_of(
     graph = finished(graph)
 
     def weights_of(graph: Graph) -> Weights:
-        return evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset, sources=among.SOURCES)
+        with needing_memory(f"the graph over {len(rows):,} rows at once", "lower `--batch-size`"):
+            return evaluate(
+                graph, rows, seed=seed, epoch=epoch, dataset=dataset, sources=among.SOURCES
+            )
 
     weights, false = weights_of(graph), None
     if adds_edges(graph):

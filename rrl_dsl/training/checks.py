@@ -118,7 +118,7 @@ def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     related = bool((program.relate(nodes, columns, spaces=spaces).degree() > 0).any())
     if not related and not program.requires.epochs:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
-        hint = "relate the views of a sample with `ssl(views=2)`, or use larger batches"
+        hint = "relate the views of a sample with `ssl(views=2)`, or raise `batch_size`"
         raise error("RRL404", message, hint=hint)
 
 

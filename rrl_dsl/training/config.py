@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.models.options import NetworkOptions, Section
+
+_LARGEST_RATE: Final = 1e6
+"""Optimizers multiply rates and divide them, in float32."""
 
 
 class Loss(Section):
@@ -30,12 +33,17 @@ class Optimiser(Section):
     name: Literal["adam", "sgd", "lars"] = Field(
         default="lars", description="`adam`, `sgd` or `lars`."
     )
-    lr: float = Field(default=0.4, gt=0, description="The peak learning rate.")
+    lr: float = Field(default=0.4, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
     weight_decay: float = Field(
-        default=1e-4, ge=0, description="Of weights; not of biases, norms, tokens and probes."
+        default=1e-4,
+        ge=0,
+        le=_LARGEST_RATE,
+        description="Of weights; not of biases, norms, tokens and probes.",
     )
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Of sgd and lars.")
-    trust: float = Field(default=0.02, gt=0, description="LARS's trust coefficient.")
+    trust: float = Field(
+        default=0.02, gt=0, le=_LARGEST_RATE, description="LARS's trust coefficient."
+    )
     scale_lr: bool = Field(
         default=False,
         description="Whether `lr` and `probe.lr` are those of a batch of 256, and are multiplied "
@@ -47,7 +55,7 @@ class Optimiser(Section):
 class Probe(Section):
     """The linear probes that are trained beside the encoder."""
 
-    lr: float = Field(default=0.1, gt=0, description="The peak learning rate.")
+    lr: float = Field(default=0.1, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
 
 
 class Sampler(Section):
@@ -82,7 +90,7 @@ class DataOptions(Section):
         default=False,
         description="Whether images that cannot be read are left out, of image folders.",
     )
-    workers: int = Field(default=0, ge=0, description="Processes that load images.")
+    workers: int = Field(default=0, ge=0, le=1024, description="Processes that load images.")
 
 
 class Config(NetworkOptions, DataOptions):

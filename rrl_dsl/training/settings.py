@@ -172,26 +172,38 @@ def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str,
 
 @contextmanager
 def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
-    """Shows errors without a place at the setting below one of the keys that they are about.
+    """Shows errors without a place at the setting that they are about.
+
+    That is the last one below a key that the message or else the fix names; where neither names
+    one, the last one below the first key that the user set. Without keys, only where one is named.
 
     A fix that is a setting, `--set KEY=VALUE`, is shown in the form in which the user wrote it.
     """
     try:
         yield
     except RRLError as problem:
-        near = [setting for setting in settings if setting.place[0] in keys]
         raise RRLError(
-            replace(_placed(each, near), hint=_as_written(each.hint, settings))
+            replace(_placed(each, settings, keys), hint=_as_written(each.hint, settings))
             for each in problem.diagnostics
         ) from None
 
 
-def _placed(diagnostic: Diagnostic, near: list[Setting]) -> Diagnostic:
-    if diagnostic.source is not None or not near:
+def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[str]) -> Diagnostic:
+    near = [each for key in keys for each in settings if each.place[0] == key]
+    first = [each for each in near if each.place[0] == near[0].place[0]]
+    among = near if keys else settings
+    found = _named(diagnostic.message, among) or _named(diagnostic.hint or "", among) or first
+    if diagnostic.source is not None or not found:
         return diagnostic
-    named = [each for each in near if f"`{each.place[-1]}`" in diagnostic.message]
-    setting = (named or near)[-1]
-    return replace(diagnostic, source=setting.source, span=setting.span)
+    return replace(diagnostic, source=found[-1].source, span=found[-1].span)
+
+
+def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
+    """The settings of the first name in a text that the user set."""
+    for name in re.findall(r"`(?:--set )?([\w.]+)[=`]", text):
+        if found := [each for each in settings if name in (each.place[-1], ".".join(each.place))]:
+            return found
+    return []
 
 
 def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:

@@ -24,6 +24,7 @@ from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.language.span import Source
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses import create as create_loss
@@ -93,13 +94,14 @@ def load_data(config: Config) -> DataSet:
     Raises:
         RRLError: RRL410, RRL411 or RRL412.
     """
-    return registry.load(
-        config.dataset,
-        root=config.data_dir,
-        download=config.download,
-        size=config.image_size,
-        skip_unreadable=config.skip_unreadable,
-    )
+    with needing_memory("the data set", "`imagefolder:PATH` reads images when they are needed"):
+        return registry.load(
+            config.dataset,
+            root=config.data_dir,
+            download=config.download,
+            size=config.image_size,
+            skip_unreadable=config.skip_unreadable,
+        )
 
 
 def build(
@@ -122,7 +124,10 @@ def build(
     program = compile_recipe(graph, seed=draws)
     loss = create_loss(config.loss.name, **config.loss.options)
     L.seed_everything(config.seed, verbose=False)
-    with pointing_at(settings, "backbone", "backbone_options", "patch_size"):
+    with (
+        pointing_at(settings, "backbone", "backbone_options", "patch_size"),
+        needing_memory(f"the backbone `{config.backbone}`", "take a smaller one"),
+    ):
         backbone = build_backbone(
             config.backbone,
             dataset.shape,
@@ -134,13 +139,17 @@ def build(
         checks.bind(program, dataset)
     probed = has_known_labels(dataset.train)
     classes = len(dataset.class_names["label"]) if probed else None
-    with pointing_at(settings, "loss", "backbone", "local_views"):
+    heads = ("projector", "predictor", "prototypes", "bank")
+    with (
+        pointing_at(settings, "loss", "backbone", "local_views", *heads),
+        needing_memory("the heads of the network", f"lower `{_widest(config)}`"),
+    ):
         module = RelationalModule(
             config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
         )
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
-    with pointing_at(settings, "batch_size"):
+    with pointing_at(settings, "dataset", "batch_size", "projector"):
         width = module.network.encoder.projector.width
         checks.check_batches(program, loss, config, dataset, width)
     _quiet()
@@ -186,9 +195,9 @@ def train(
     assert trainer.logger is not None
     trainer.logger.log_hyperparams(config.model_dump(mode="json"))
     try:
-        trainer.fit(
-            module, train_loader, watched_loader, ckpt_path=resumed.checkpoint if resumed else None
-        )
+        last = resumed.checkpoint if resumed else None
+        with needing_memory("a step of training", _less_at_a_time(config)):
+            trainer.fit(module, train_loader, watched_loader, ckpt_path=last)
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:
@@ -196,8 +205,10 @@ def train(
     module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     figures = history.rows[-1]
     reason = unmeasured(dataset) if config.eval else "the final probes were left out"
+    with needing_memory("the final probes", "leave them out with `--no-eval`"):
+        accuracies = {} if reason else _accuracies(module, config, dataset, console)
     return Outcome(
-        {} if reason else _accuracies(module, config, dataset, console),
+        accuracies,
         figures,
         figures["seconds"],
         history.rows,
@@ -231,6 +242,26 @@ def precision_of(config: Config) -> Precision:
     if config.precision == "auto":
         return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
     return cast(Precision, config.precision.replace("32", "32-true"))
+
+
+def _widest(config: Config) -> str:
+    """The width of the heads that is raised most over its default."""
+    usual = Config()
+    widths = {
+        "projector.out": config.projector.out / usual.projector.out,
+        "projector.hidden": config.projector.hidden / usual.projector.hidden,
+        "predictor.hidden": config.predictor.hidden / usual.predictor.hidden,
+        "prototypes.count": config.prototypes.count / usual.prototypes.count,
+        "bank": config.bank / usual.bank,
+    }
+    return max(widths, key=lambda name: widths[name])
+
+
+def _less_at_a_time(config: Config) -> str:
+    """The fix of a step that takes too much memory."""
+    if config.micro_batch is not None:
+        return "lower `micro_batch`, or `batch_size`"
+    return f"use `--set micro_batch={max(2, config.batch_size // 8)}`, or lower `batch_size`"
 
 
 def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:

@@ -3,8 +3,9 @@
 import pytest
 
 import rrl_dsl as rrl
+from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training.presets import configuration
-from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, resolve
+from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, pointing_at, resolve
 
 
 def test_a_flag_that_names_the_same_loss_keeps_its_options():
@@ -105,3 +106,29 @@ def test_each_loss_of_a_sum_starts_from_its_own_preset():
 def test_an_option_beside_a_sum_is_refused():
     with pytest.raises(rrl.RRLError, match="is a sum"):
         on_colour("loss=barlow + simclr", "loss.redundancy=0.01")
+
+
+@pytest.mark.parametrize(
+    ("message", "hint", "keys", "place"),
+    [
+        ("`optimiser.lr` is too high", None, ("epochs", "optimiser"), "optimiser.lr=0.5"),
+        (
+            "the loss became nan",
+            "lower `optimiser.lr`",
+            ("epochs", "optimiser"),
+            "optimiser.lr=0.5",
+        ),
+        ("a batch is small", "use `--set batch_size=9`", ("epochs", "batch_size"), "batch_size=8"),
+        ("x.png cannot be decoded", None, ("dataset", "batch_size"), "dataset=digits"),
+        ("x.png cannot be decoded", "convert it", ("bank", "dataset", "epochs"), "dataset=digits"),
+        ("x.png cannot be decoded", None, ("bank",), None),
+        ("the loss became nan", "lower `optimiser.lr`", (), "optimiser.lr=0.5"),
+        ("x.png cannot be decoded", None, (), None),
+    ],
+)
+def test_an_error_is_pointed_at_what_it_is_about(message, hint, keys, place):
+    given = ("batch_size=8", "dataset=digits", "optimiser.lr=0.5", "optimiser.name=sgd", "epochs=2")
+    with pytest.raises(rrl.RRLError) as caught, pointing_at([*map(from_assignment, given)], *keys):
+        raise error("RRL508", message, hint=hint)
+    (found,) = caught.value.diagnostics
+    assert (found.source and found.source.text) == place

@@ -1,0 +1,89 @@
+"""What the machine refuses, memory or a file, as an error with a code: it is not a bug of ours."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rrl_dsl.language.diagnostics import RRLError, error
+
+_OUT_OF_MEMORY: Final = re.compile(
+    r"out of memory|can.t allocate memory|not enough memory|unable to allocate|alloc_failed"
+    r"|bad allocation|storage size calculation overflowed|overflow when unpacking long",
+    re.IGNORECASE,
+)
+"""What torch says, of the processor's memory, of CUDA's and of its libraries'."""
+_ASKED: Final = re.compile(r"allocate (\d[\d.]*) ?(bytes|[KMGTP]i?B)", re.IGNORECASE)
+_MENDS: Final = {
+    errno.ENOSPC: "free some space there, or write to another disk",
+    errno.EDQUOT: "free some space there, or write to another disk",
+    errno.EACCES: "change its permissions, or name another",
+    errno.EPERM: "change its permissions, or name another",
+    errno.EROFS: "name a place that can be written",
+    errno.EMFILE: "allow more open files with `ulimit -n`, or use fewer `workers`",
+    errno.ENOENT: "look whether it is still there",
+    errno.ENAMETOOLONG: "give it a shorter name",
+}
+
+
+@contextmanager
+def needing_memory(what: str, hint: str) -> Iterator[None]:
+    """Says of memory that is not there what it was for, and what to lower.
+
+    Args:
+        what: What needs the memory: `the network`.
+        hint: What to lower.
+
+    Raises:
+        RRLError: RRL515 where there is too little.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, TypeError) as problem:  # TypeError: of a size beyond int64
+        if not is_out_of_memory(problem):
+            raise
+        raise _too_little(what, hint, problem) from problem
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether an exception of Python, NumPy or torch says that there is too little memory."""
+    if isinstance(problem, OSError):
+        return problem.errno == errno.ENOMEM
+    may_be = isinstance(problem, RuntimeError | TypeError)
+    return isinstance(problem, MemoryError) or bool(may_be and _OUT_OF_MEMORY.search(str(problem)))
+
+
+def refused(problem: Exception) -> RRLError | None:
+    """What the machine refused, where that is what an exception of no code says.
+
+    Returns:
+        RRL515 for memory, RRL516 for a file or folder, None for everything else.
+    """
+    if is_out_of_memory(problem):
+        hint = "lower what is large: `batch_size`, `micro_batch`, a width of the network"
+        return _too_little("this", hint, problem)
+    if not isinstance(problem, OSError) or problem.errno is None:
+        return None
+    place = f"`{problem.filename}`: " if problem.filename is not None else ""
+    hint = _MENDS.get(problem.errno, "look whether it can be read and written")
+    return error("RRL516", f"{place}{problem.strerror}", hint=hint)
+
+
+def _too_little(what: str, hint: str, problem: BaseException) -> RRLError:
+    asked = _ASKED.search(str(problem))
+    size = "" if asked is None else f", which asked for {_in_words(asked[1], asked[2])} more"
+    return error("RRL515", f"there is too little memory for {what}{size}", hint=hint)
+
+
+def _in_words(number: str, unit: str) -> str:
+    if unit != "bytes":
+        return f"{number} {unit}"
+    size = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:.3g} {unit}"

@@ -1,0 +1,192 @@
+"""What the machine refuses, memory or a disk, has a code and a fix: the program has not failed."""
+
+import errno
+import io
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import rrl_dsl as rrl
+from rrl_dsl.language.machine import is_out_of_memory, needing_memory, refused
+
+SMALL = ("--epochs", "1", "--batch-size", "16", "--no-eval", "--set", "backbone=small")
+FOUR = ("--set", "micro_batch=4")
+OF_TORCH = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 21474836480 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
+]
+
+
+@pytest.fixture
+def images(tmp_path):
+    """An archive of 40 images to train on and 8 to test."""
+    split = np.array(["train"] * 40 + ["test"] * 8)
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=pixels, label=np.arange(48) % 4, split=split)
+    return "npz:images.npz"
+
+
+@pytest.mark.parametrize("problem", [*OF_TORCH, MemoryError(), OSError(errno.ENOMEM, "no memory")])
+def test_too_little_memory_is_told_from_other_errors(problem):
+    assert is_out_of_memory(problem)
+    assert refused(problem).diagnostics[0].code == "RRL515"
+
+
+@pytest.mark.parametrize(
+    "problem", [RuntimeError("shapes do not fit"), ValueError("out of memory")]
+)
+def test_other_errors_are_not_taken_for_it(problem):
+    assert not is_out_of_memory(problem)
+    assert refused(problem) is None
+    with pytest.raises(type(problem)), needing_memory("nothing", "lower it"):
+        raise problem
+
+
+def test_a_real_allocation_that_fails_says_what_it_asked_for():
+    for allocate in (lambda: torch.empty(2**50), lambda: np.empty(2**50, dtype=np.float32)):
+        with pytest.raises(rrl.RRLError) as caught, needing_memory("a test", "ask for less"):
+            allocate()
+        (found,) = caught.value.diagnostics
+        assert found.message.startswith("there is too little memory for a test, which asked for 4")
+
+
+@pytest.mark.parametrize(
+    ("setting", "loss"),
+    [
+        ("projector.out", "simclr"),
+        ("projector.hidden", "simclr"),
+        ("predictor.hidden", "byol"),
+        ("prototypes.count", "dino"),
+    ],
+)
+def test_a_width_that_no_machine_has_is_pointed_at(cli, images, setting, loss):
+    given = ("--set", f"{setting}=10000000000", "--set", "projector.norm=true", "--loss", loss)
+    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
+    assert "error[RRL515]: there is too little memory for the heads of the network" in found.err
+    assert f"1 | {setting}=10000000000\n" in found.err
+    assert f"= help: lower `{setting}`" in found.err
+    assert found.code == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "given", "help_", "place"),
+    [
+        (OF_TORCH[0], (), "use `--set micro_batch=2`, or lower `batch_size`", "--batch-size 16"),
+        (OF_TORCH[1], FOUR, "lower `micro_batch`, or `batch_size`", "micro_batch=4"),
+    ],
+    ids=["gpu", "cpu"],
+)
+def test_a_step_that_does_not_fit_names_the_micro_batch(
+    cli, images, monkeypatch, problem, given, help_, place
+):
+    from rrl_dsl.training.module import RelationalModule
+
+    def step(*_):
+        raise problem
+
+    monkeypatch.setattr(RelationalModule, "training_step", step)
+    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
+    assert "memory for a step of training, which asked for 20" in found.err
+    assert f"= help: {help_}" in found.err
+    assert f"1 | {place}\n" in found.err
+
+
+def test_a_relation_that_does_not_fit_names_the_way_that_does():
+    rows = rrl.Nodes(range(1_000_000))
+    with pytest.raises(rrl.RRLError) as caught:
+        rrl.compile("ssl()", fused=False).relate(rows)
+    (found,) = caught.value.diagnostics
+    assert (found.code, "`program.to_scipy(rows)`" in found.hint) == ("RRL515", True)
+    assert "1,000,000 x 1,000,000 rows" in found.message
+
+
+@pytest.mark.parametrize("setting", ["optimiser.lr", "probe.lr", "optimiser.weight_decay"])
+def test_a_rate_beyond_float32_is_refused(cli, images, setting):
+    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, "--set", f"{setting}=1e300")
+    assert f"error[RRL502]: `{setting}`: it should be less than or equal to 1000000" in found.err
+
+
+def test_a_value_that_no_recipe_reads_is_not_blamed_on_the_batch_size(cli, tmp_path):
+    pixels = np.zeros((48, 8, 8), dtype=np.uint8)
+    frame = np.full(48, 2**62 + 1) - np.arange(48) % 2
+    np.savez(tmp_path / "far.npz", images=pixels, label=np.arange(48) % 4, frame=frame)
+    found = cli("train", "-e", "near(frame, 5)", "--batch-size", "16", "--dataset", "npz:far.npz")
+    assert "error[RRL402]: the field `frame` has an integer beyond 2^62\n" in found.err
+    assert "1 | --dataset npz:far.npz\n" in found.err
+
+
+@pytest.mark.parametrize(
+    ("verb", "recipe"),
+    [
+        ("compile", "knn(2, space=far)"),
+        ("compile", "geodesic(far, 2, 1)"),
+        ("train", "similarity(far)"),
+    ],
+)
+def test_vectors_whose_distances_no_float64_holds_are_refused(cli, tmp_path, verb, recipe):
+    pixels = np.zeros((48, 8, 8), dtype=np.uint8)
+    far = np.random.default_rng(0).normal(size=(48, 3)) * 1e200
+    np.savez(tmp_path / "far.npz", images=pixels, label=np.arange(48) % 4, far=far)
+    found = cli(verb, "-e", recipe, "--dataset", "npz:far.npz")
+    assert "error[RRL417]: `far` of the data set `npz:far.npz` has values beyond 1e150" in found.err
+    with pytest.raises(rrl.RRLError, match=r"RRL402.*beyond 1e\+150"):
+        rrl.Nodes(range(48), fields={"far": far})
+
+
+class Full(io.StringIO):
+    """A stream on a disk without space."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_behind_standard_output_is_said(cli, monkeypatch, tmp_path):
+    (tmp_path / "ok.rrl").write_text("ssl()\n")
+    monkeypatch.setattr(sys, "stdout", Full())
+    found = cli("check", "ok.rrl")
+    assert found.code == 1
+    assert "No space left on device\n" in found.err
+    assert "free some space there" in found.err
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (("fmt", "ugly.rrl"), errno.EROFS),
+        (("fmt", "ugly.rrl"), errno.EIO),
+        (("compile", "ugly.rrl", "--out", "x.npz"), errno.EDQUOT),
+        (("train", "ugly.rrl", *SMALL), errno.ENOSPC),
+    ],
+)
+def test_a_disk_that_refuses_is_named_by_every_verb_that_writes(
+    cli, images, tmp_path, monkeypatch, words, number
+):
+    (tmp_path / "ugly.rrl").write_text("ssl( views=2 )\n")
+    if words[0] != "fmt":
+        words = (*words, "--dataset", images)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    found = cli(*words)
+    assert found.code == 1
+    assert "error[RRL507]: `" in found.err
+    assert f"cannot be written: {os.strerror(number)}" in found.err
+    assert (tmp_path / "ugly.rrl").read_text() == "ssl( views=2 )\n"
+    assert not list(tmp_path.rglob("*.draft"))
+
+
+def test_an_unknown_refusal_of_the_system_is_no_failure_of_the_program():
+    problem = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "x.png")
+    (found,) = refused(problem).diagnostics
+    assert (found.code, found.message) == ("RRL516", "`x.png`: Too many open files")
+    assert "`ulimit -n`" in found.hint
