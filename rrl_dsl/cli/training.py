@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rrl_dsl.training.run import Resumed, RunDirectory
     from rrl_dsl.training.settings import Setting
     from rrl_dsl.training.train import Outcome
+    from rrl_dsl.training.watch import Watch
 
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
@@ -167,7 +168,7 @@ def _start(
     from rrl_dsl.training import run as runs
     from rrl_dsl.training.estimate import long_run
     from rrl_dsl.training.presets import configuration
-    from rrl_dsl.training.run import RunDirectory
+    from rrl_dsl.training.processes import together
     from rrl_dsl.training.settings import pointing_at, resolve
     from rrl_dsl.training.train import build, run_name
 
@@ -178,7 +179,7 @@ def _start(
     import_own(wanted, settings)
     with pointing_at(settings, "devices"):
         ranks.adopt(wanted.devices)
-    with ranks.together(wanted.devices) as processes:
+    with together(wanted.devices) as processes:
         with pointing_at(settings, "params"):
             graph = graph_of(source, dict(wanted.params))
         with pointing_at(settings, "loss"):
@@ -190,7 +191,7 @@ def _start(
             Views(config.augmentation or data.augmentation, data.shape)
         module = build(graph, config, data, settings)
         name = run_name(source, loss, config)
-        run = RunDirectory(processes.share(lambda: runs.create(out, name).path))
+        run = processes.share(lambda: runs.create(out, name).path)
         directory = None
         if ranks.leads():
             directory = run.describe(source, graph, config, data)
@@ -202,7 +203,7 @@ def _start(
                 print_text(f"time      {time}")
             _draw_graph(source, module.program, data, run)
         with pointing_at(settings):
-            _run(module, data, run, directory)
+            _run(module, data, run, processes.watch, directory)
 
 
 def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
@@ -220,6 +221,7 @@ def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
 
 def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, force: bool) -> None:
     from rrl_dsl.training import ranks
+    from rrl_dsl.training.processes import together
     from rrl_dsl.training.resume import reopen
     from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
@@ -228,7 +230,7 @@ def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, f
     run, graph, config, settings = found.run, found.graph, found.config, found.settings
     with pointing_at(settings, "devices"):
         ranks.adopt(config.devices)
-    with ranks.together(config.devices):
+    with together(config.devices) as processes:
         with pointing_at(settings, "dataset", "image_size", "skip_unreadable"):
             data = _load(config)
         changed = found.check(data, force=force)
@@ -240,7 +242,8 @@ def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, f
             _say_what_is_left(found.resumed, config, changed)
             run.remove_drafts()
             run.describe_again(directory, graph, config, data)
-        _run(module, data, run, directory, changed)
+        run = processes.share(lambda: path)
+        _run(module, data, run, processes.watch, directory, changed)
 
 
 def _say_what_is_left(resumed: Resumed, config: Config, changed: Sequence[str]) -> None:
@@ -277,6 +280,7 @@ def _run(
     module: RelationalModule,
     data: DataSet,
     run: RunDirectory,
+    watch: Watch,
     directory: str | None,
     changes: Sequence[str] = (),
 ) -> None:
@@ -285,6 +289,7 @@ def _run(
     from rrl_dsl.training.ranks import leads
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
+    from rrl_dsl.training.watch import EndAtSteps
 
     if leads():
         print_text(f"run       {run.path}")
@@ -293,13 +298,9 @@ def _run(
         print_text(f"curves    on the {watched} split, {len(data.watched):,} images")
         if reason := unmeasured(data):
             print_diagnostic(Diagnostic("RRL509", reason, severity="warning"))
-    try:
-        console = output() if leads() else Console(quiet=True)
-        outcome = fit(module, data, run, console, directory=directory, changes=changes)
-    except KeyboardInterrupt:
-        if run.has_checkpoint():
-            print_text(f"interrupted; `rrl-dsl train --resume {run.path}` goes on")
-        raise typer.Exit(130) from None
+    console = output() if leads() else Console(quiet=True)
+    steps = [EndAtSteps(watch)]
+    outcome = fit(module, data, run, console, steps, directory=directory, changes=changes)
     if outcome is None:
         return
     warnings = warnings_of(outcome, module.program, module.config)

@@ -100,6 +100,7 @@ CODES: Final = MappingProxyType(
         "RRL508": "training that went out of bounds",
         "RRL509": "a warning about what the recipe relates",
         "RRL510": "a file that names code which it may not run",
+        "RRL511": "a run of which another process ended",
         "RRL515": "memory that this machine lacks",
         "RRL516": "a file or folder that the system refuses",
     }

@@ -374,6 +374,11 @@ EXPLANATIONS: Final = MappingProxyType(
             "of timm and torchvision, and what installed packages declare need no permission, and "
             "neither does what the command line names."
         ),
+        "RRL511": _E(
+            "Another process of a run on several devices failed or was killed, and this one ends "
+            "with it. What that one printed says why; the system kills a process that takes more "
+            "memory than there is."
+        ),
         "RRL515": _E(
             "There is too little memory, of the machine or of its GPU. The message says what needs "
             "it, and the fix what to lower. A step of training takes memory by `micro_batch`, the "

@@ -17,6 +17,8 @@ from rrl_dsl.data.dataset import DataSet, Split
 PER_CLASS: Final = 10
 DRAWS: Final = 5
 NEIGHBOURS: Final = 20
+MOST_CLASSES: Final = 2_000
+"""ImageNet has 1,000; time and memory of a linear probe grow with the samples times the classes."""
 
 _ITERATIONS: Final = 100  # the accuracy has long settled
 _TILE: Final = 1024
@@ -47,9 +49,18 @@ def unmeasured(dataset: DataSet) -> str | None:
     """
     train, test = (has_known_labels(split) for split in (dataset.train, dataset.test))
     if train and test:
-        return None
+        if (classes := len(dataset.class_names["label"])) <= MOST_CLASSES:
+            return None
+        bound = f"and probes are fitted for at most {MOST_CLASSES:,}"
+        return f"`label` has {classes:,} classes, {bound}, so there are no accuracies"
     where = " in the training split" if test else " in the test split" if train else ""
     return f"no `label` is known{where}, so there are no accuracies"
+
+
+def probed_classes(dataset: DataSet) -> int | None:
+    """How many classes the probes have that learn beside the encoder; None where there are none."""
+    classes = len(dataset.class_names.get("label", ()))
+    return classes if has_known_labels(dataset.train) and classes <= MOST_CLASSES else None
 
 
 def has_known_labels(split: Split) -> bool:

@@ -1,37 +1,17 @@
-"""Which process of a run this is, and what the processes of one run tell each other.
+"""Which process of a run this is.
 
-Lightning starts the processes of `--devices 2` itself, from the first. torchrun and srun start all
-of them, each with the whole command. Whoever starts them says so by environment variables.
+The first process of `--devices 2` starts the others itself. torchrun and srun start all of them.
+Each has the whole command, and environment variables say which it is.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
-from threading import Event, Thread
-from typing import Final
 
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from torch.distributed import DistError
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from rrl_dsl.language.diagnostics import error
-
-_DIRECTORY: Final = "RRL_DSL_RUN_DIRECTORY"
-"""Tells the processes that Lightning starts, which repeat the command, where the run writes."""
-
-_START: Final = timedelta(seconds=60)
-"""How long the processes of a launcher may start one after the other."""
-
-_POLL: Final = 0.2
-"""Seconds between two looks at what the others told."""
 
 
 class Environment(LightningEnvironment):
@@ -72,72 +52,22 @@ def leads() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-class Processes:
-    """The processes of one run.
+def announce(rank: int, devices: int, port: int) -> None:
+    """Settles it for processes that are started on this machine.
 
     Args:
-        store: Through which they talk; None where this process is alone or Lightning starts the
-            others.
+        rank: Of this process.
+        devices: How many processes the run has.
+        port: A free one, at which they meet.
     """
-
-    def __init__(self, store: Store | None) -> None:
-        self._store = store
-
-    def share(self, make: Callable[[], Path]) -> Path:
-        """What the leading process makes, in all processes.
-
-        Args:
-            make: Makes the run's directory; called in the leading process alone.
-
-        Raises:
-            RRLError: As `make`.
-        """
-        if self._store is None:
-            if not leads():
-                return Path(os.environ[_DIRECTORY])
-            path = make()
-            os.environ[_DIRECTORY] = str(path.resolve())
-            return path
-        if leads():
-            path = make()
-            self._store.set("directory", str(path.resolve()))
-            return path
-        while not self._store.check(["directory"]):
-            time.sleep(_POLL)
-        return Path(self._store.get("directory").decode())
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices)}
 
 
-@contextmanager
-def together(devices: int) -> Iterator[Processes]:
-    """Runs the processes of a launcher together: where one fails, all end.
-
-    Lightning ends the processes that it started itself.
-
-    Args:
-        devices: How many processes the run has, as `adopt` checked.
-
-    Raises:
-        RRLError: RRL502 where not all of them start within a minute.
-    """
-    if "RANK" not in os.environ or devices == 1 or _DIRECTORY in os.environ:
-        yield Processes(None)
-        return
-    store, ended = _store(devices), Event()
-    watch = Thread(target=_end_with_the_others, args=(store, ended), daemon=True)
-    watch.start()
-    try:
-        yield Processes(store)
-    except BaseException:
-        ended.set()
-        store.set("failed", os.environ["RANK"])
-        raise
-    if leads():  # whose end may end the store, while others still look at it
-        while store.add("ended", 0) < devices - 1:
-            time.sleep(_POLL)
-    ended.set()
-    watch.join()
-    if not leads():
-        store.add("ended", 1)
+def forget() -> None:
+    """Leaves nothing of `announce` to the next training of the same process."""
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        os.environ.pop(name, None)
 
 
 def _slurm(devices: int) -> tuple[int, int] | None:
@@ -168,26 +98,3 @@ def _launched() -> tuple[int, int] | None:
     if {"LOCAL_RANK", "NODE_RANK"} <= given.keys():
         return int(given["LOCAL_RANK"]), int(given["WORLD_SIZE"])
     return None
-
-
-def _store(devices: int) -> Store:
-    try:
-        found = rendezvous("env://", int(os.environ["RANK"]), devices, timeout=_START)
-        return PrefixStore("rrl-dsl", next(found)[0])
-    except DistError as problem:
-        message = f"the {devices} processes of the run do not find each other: {problem}"
-        hint = "start as many with torchrun or srun, or start the command once, without either"
-        raise error("RRL502", message, hint=hint) from None
-
-
-def _end_with_the_others(store: Store, ended: Event) -> None:
-    """Ends this process where another one failed, even if it waits in a collective operation."""
-    while not ended.wait(_POLL):
-        try:
-            failed = store.check(["failed"])
-        except DistError:  # the process that holds the store is gone
-            failed = True
-        if failed and not ended.is_set():
-            sys.stderr.write(f"process {os.environ['RANK']} ends: another one of the run failed\n")
-            sys.stderr.flush()
-            os._exit(1)

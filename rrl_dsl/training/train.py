@@ -38,8 +38,8 @@ from rrl_dsl.training.evaluation import (
     Accuracies,
     Encode,
     evaluate,
-    has_known_labels,
     pixels,
+    probed_classes,
     unmeasured,
 )
 from rrl_dsl.training.history import History
@@ -50,6 +50,7 @@ from rrl_dsl.training.record import Record
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.settings import Setting, pointing_at
+from rrl_dsl.training.watch import Stopped
 from rrl_dsl.training.watching import RANK_ROWS
 
 _LOGGED_STEPS: Final = 10
@@ -137,15 +138,18 @@ def build(
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
-    probed = has_known_labels(dataset.train)
-    classes = len(dataset.class_names["label"]) if probed else None
     heads = ("projector", "predictor", "prototypes", "bank")
     with (
         pointing_at(settings, "loss", "backbone", "local_views", *heads),
         needing_memory("the heads of the network", f"lower `{_widest(config)}`"),
     ):
         module = RelationalModule(
-            config, program, loss, shape=dataset.shape, classes=classes, backbone=backbone
+            config,
+            program,
+            loss,
+            shape=dataset.shape,
+            classes=probed_classes(dataset),
+            backbone=backbone,
         )
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
@@ -161,6 +165,7 @@ def train(
     dataset: DataSet,
     run: RunDirectory,
     console: Console,
+    callbacks: Sequence[L.Callback] = (),
     *,
     directory: str | None = None,
     changes: Sequence[str] = (),
@@ -172,6 +177,7 @@ def train(
         dataset: The data.
         run: Where everything is written.
         console: Where progress is shown.
+        callbacks: Further callbacks of Lightning.
         directory: What the recipe's paths are relative to, as `RunDirectory.describe` says.
         changes: What the user changed before the run goes on.
 
@@ -190,7 +196,8 @@ def train(
     provenance = provenance_of(identity, directory, config, precision, dataset)
     done = resumed.epochs if resumed else 0
     record = Record(provenance, done, changes, lambda note: console.print(note, markup=False))
-    trainer = _trainer(config, run, [EdgeStatistics(), history, record, LiveProgress(console)])
+    watching = [EdgeStatistics(), history, record, LiveProgress(console)]
+    trainer = _trainer(config, run, [*callbacks, *watching])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     assert trainer.logger is not None
     trainer.logger.log_hyperparams(config.model_dump(mode="json"))
@@ -198,6 +205,8 @@ def train(
         last = resumed.checkpoint if resumed else None
         with needing_memory("a step of training", _less_at_a_time(config)):
             trainer.fit(module, train_loader, watched_loader, ckpt_path=last)
+    except Stopped:
+        raise
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
         raise KeyboardInterrupt from stop
     if not trainer.is_global_zero:
@@ -267,7 +276,7 @@ def _less_at_a_time(config: Config) -> str:
 def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
     ranks.adopt(config.devices)
-    return L.Trainer(
+    trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
         # a part may be without a gradient, such as the mask token of a step without masks
@@ -288,6 +297,9 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    # Lightning's handlers wait for other processes, and may be run while these wait for this one
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _loaders(

@@ -1,12 +1,16 @@
 """A run whose processes another program starts: torchrun, srun, or a batch script."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from rrl_dsl.training.run import RunDirectory
 
 TRAIN = """
 import sys, torch
@@ -16,7 +20,7 @@ run()
 """
 OPTIONS = ["-e", "ssl(views=2)", "--epochs", "1", "--batch-size", "256", "--set", "accelerator=cpu"]
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "MASTER_")
-RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "RRL_DSL_RUN_DIRECTORY"}
+RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE"}
 
 
 def started(folder: Path, *options: str, torchrun: int = 0, **variables: object):
@@ -105,7 +109,21 @@ def test_a_process_that_fails_ends_the_one_that_leads(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(script)
     results = tasks(tmp_path, PYTHONPATH=tmp_path)
     assert [status for status, _ in results] == [1, 1], results
-    assert "process 0 ends: another one of the run failed" in results[0][1]
+    assert "error[RRL511]: process 1 of the run failed" in results[0][1]
+
+
+def test_sigterm_to_one_process_stops_both_with_a_checkpoint(tmp_path):
+    process = started(tmp_path, "--devices=2", "--epochs=500", "--out=run")
+    latest = time.monotonic() + 90
+    while not (tmp_path / "run" / "metrics.csv").exists() and time.monotonic() < latest:
+        time.sleep(0.05)
+    (other,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(other), signal.SIGTERM)
+    status, text = finished(process)
+    assert status == 143, text
+    assert "stopped by SIGTERM; `rrl-dsl train --resume" in text
+    assert not Path(f"/proc/{other}").exists()
+    assert RunDirectory(tmp_path / "run").resumed_from().epochs > 0
 
 
 def test_as_many_processes_as_devices(tmp_path):

@@ -134,6 +134,15 @@ def test_a_data_set_without_a_column_label_is_trained_on(digits, tmp_path):
     assert outcome.unmeasured is not None
 
 
+def test_more_classes_than_probes_can_be_fitted_for_are_left_out(digits, tmp_path):
+    classes = tuple(str(each) for each in range(99_999))
+    dataset = dataclasses.replace(digits, class_names={**digits.class_names, "label": classes})
+    module, outcome = trained(dataset, tmp_path)
+    assert module.probes is None
+    assert outcome.accuracies == {}
+    assert outcome.unmeasured.startswith("`label` has 99,999 classes")
+
+
 @pytest.mark.parametrize(
     ("rank", "apart", "largest", "collapsed"),
     [

@@ -1,0 +1,124 @@
+"""A process ends in time: after a signal, and after the end of another process of its run."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.training import watch as watching
+from rrl_dsl.training.watch import Stopped, Watch
+
+STEPS = 200  # of a hundredth of a second
+
+
+def step(watch):
+    for _ in range(STEPS):
+        watch.check()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def leading():
+    """A watch over the first of two processes, and the connection of the other."""
+    own, other = socket.socketpair()
+    with Watch(0) as watch, other:
+        watch.connect(1, own)
+        other.settimeout(2)
+        yield watch, other
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_ends_the_next_step_and_the_other_process(leading, times):
+    watch, other = leading
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Stopped) as stop:
+        step(watch)
+    assert stop.value.code == 143
+    assert other.recv(100) == b"0 SIGTERM\n"
+
+
+def test_a_signal_to_another_process_ends_this_one(leading):
+    watch, other = leading
+    other.sendall(b"1 SIGTERM\n")
+    with pytest.raises(Stopped) as stop:
+        step(watch)
+    assert stop.value.code == 143
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [(b"", "process 1 of the run was killed"), (b"1 failed\n", "process 1 of the run failed")],
+)
+def test_the_end_of_another_process_is_told(leading, last, message):
+    watch, other = leading
+    other.sendall(last)
+    other.close()
+    with pytest.raises(RRLError, match=message) as problem:
+        step(watch)
+    assert problem.value.diagnostics[0].code == "RRL511"
+
+
+def test_an_operation_that_fails_of_another_process_is_told_as_its_end(leading):
+    watch, other = leading
+    other.close()
+    cause = watch.cause(RuntimeError("Connection closed by peer"))
+    assert "process 1 of the run was killed" in str(cause)
+
+
+def test_a_failure_is_told_to_the_other_process(leading):
+    watch, other = leading
+    problem = RRLError(())
+    assert watch.cause(problem) is problem
+    assert other.recv(100) == b"0 failed\n"
+
+
+def test_a_process_that_is_done_is_not_missed(leading):
+    watch, other = leading
+    other.sendall(b"1 done\n")
+    other.close()
+    watch.leave()
+    assert watch.ending is None
+
+
+def test_a_process_that_comes_to_no_step_ends_too(monkeypatch):
+    monkeypatch.setattr(watching, "_GRACE", 0.2)
+    child = os.fork()
+    if not child:
+        with Watch(0):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+            os._exit(0)
+    latest = time.monotonic() + 20
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < latest:
+        time.sleep(0.05)
+    if not ended[0]:
+        os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(ended[1]) == 143
+
+
+def test_preemption_requeues_the_job_once_and_goes_on(leading, tmp_path, monkeypatch):
+    program = tmp_path / "scontrol"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    watch, other = leading
+    os.kill(os.getpid(), signal.SIGUSR1)
+    other.sendall(b"1 SIGUSR1\n")
+    step(watch)
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+
+def test_workers_are_left_to_themselves(leading):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(0)
+    os.kill(child, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    watch, _ = leading
+    assert watch.ending is None
