@@ -181,9 +181,10 @@ class Program:
 
         Raises:
             RRLError: As `__call__`, and RRL413 for an unknown strategy; RRL419 where a recipe with
-                a bank is given no columns; RRL425 for checked rows (`Nodes.checked`) with fewer
-                views than the recipe asks for; RRL515 where there is too little memory.
+                a bank is given no columns; for checked rows (`Nodes.checked`) as `check_views`;
+                RRL515 where there is too little memory.
         """
+        from rrl_dsl.backends.batch_views import check_views
         from rrl_dsl.backends.relation import DenseRelation
 
         self._check_rows(rows, cols)
@@ -192,7 +193,7 @@ class Program:
             raise error("RRL413", f"there is no strategy called `{strategy}`", hint=hint)
         cols = rows if cols is None else cols
         if rows.checked:
-            self._check_views(rows, cols)
+            check_views(rows, cols, self.requires.views)
         with _needing_memory(rows, cols):
             prepared = self._prepare(rows, cols, spaces, epoch, step)
             contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
@@ -313,22 +314,6 @@ class Program:
         if self.requires.bank and cols is None:
             message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
-
-    def _check_views(self, rows: Nodes, cols: Nodes) -> None:
-        """Whether a batch with itself, or the two sides of its pairs, has the views asked for.
-
-        Other columns may be any part of the graph, and rows of different samples one view.
-        """
-        if cols is rows:
-            repeated = len(set(rows.sample.tolist())) < len(rows)
-        else:
-            repeated = len(rows) > 1 and rows.sample.equal(cols.sample)
-        views = sorted({*rows.view.tolist(), *cols.view.tolist()})
-        if repeated and len(views) < self.requires.views:
-            given = f"{len(views)} ({', '.join(map(str, views))})"
-            message = f"this recipe asks for {self.requires.views} views, and the rows have {given}"
-            hint = "give each view of a sample a number of its own: `Nodes(sample, view)`"
-            raise error("RRL425", message, hint=hint)
 
     def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[Found, ...]) -> None:
         from rrl_dsl.backends.lookups import place_of

@@ -331,9 +331,10 @@ EXPLANATIONS: Final = MappingProxyType(
             "a network without patches, or it wants a relation that the recipe does not give."
         ),
         "RRL425": _E(
-            "`ssl(views=2)` relates two views of a sample, and the rows that are related have one "
-            "view number alone. Two rows with the same sample and view are the same row, which "
-            "is not related with itself, so a loss would train on nothing. Number the views: "
+            "`ssl(views=2)` relates two views of a sample, and the rows that are related, or those "
+            "of one sample, have one view number alone. Two rows with the same sample and view are "
+            "the same row, which is not related with itself, so a loss would train on nothing. "
+            "Number the views: "
             "`Nodes(ids.repeat(2), view=torch.arange(2).repeat_interleave(len(ids)))`."
         ),
         "RRL426": _E(

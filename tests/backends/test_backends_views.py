@@ -93,3 +93,25 @@ def test_a_value_that_is_missing_in_all_views_is_shared():
     nan = float("nan")
     fields = {"time": [nan, 1.0, nan], "caption": [[0, nan], [1, 1], [0, nan]]}
     assert len(rrl.Nodes([2, 1, 2], [0, 0, 1], fields=fields)) == 3
+
+
+def test_a_row_that_stands_where_another_view_is_missing_is_refused():
+    # `repeat_interleave` beside a view that goes with `repeat`
+    nodes = rrl.Nodes(IDS.repeat_interleave(2), torch.arange(2).repeat_interleave(3))
+    message = "this recipe asks for 2 views, and sample 4 has 1 (0), with a row that stands twice"
+    assert refusal("ssl()", nodes) == ("RRL425", message)
+    padded = torch.tensor([4, 7, 4, 7, 4])  # both views of each, and one row once more
+    rrl.compile("ssl()").relate(rrl.Nodes(padded, torch.tensor([0, 0, 1, 1, 0])))
+    rrl.compile("ssl()").relate(rrl.Nodes(padded[:3], torch.tensor([0, 0, 1])))  # a part
+
+
+@pytest.mark.parametrize("label", [[0, 2, 1], [0, -1, 1]])
+def test_two_sides_of_pairs_share_labels(label: list[int]):
+    rows = rrl.Nodes(IDS, labels={"fine": [0, 0, 1]})
+    order = [2, 0, 1]
+    view = torch.ones(3, dtype=torch.int64)
+    cols = rrl.Nodes(IDS, view, {"fine": label, "coarse": [0, 0, 0]})[torch.tensor(order)]
+    message = "`fine` differs in row 1 and column 2, both of sample 7"
+    assert refusal("ssl() | supervised(labels=fine)", rows, cols) == ("RRL402", message)
+    others = rrl.Nodes([1, 5, 12], view, {"fine": label})  # of other samples
+    rrl.compile("supervised(labels=fine)").relate(rows, others)
