@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.losses.base import Loss
-from rrl_dsl.losses.registry import find
+from rrl_dsl.losses.registry import find, names
 from rrl_dsl.losses.sums import Sum
 
 _SIGNS = "+*()"
@@ -96,7 +96,7 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
         return [Term(1.0, text, dict(options))]
     source = Source(text, "loss")
     try:
-        tree = ast.parse(_without_colons(text.strip()), mode="eval").body
+        tree = ast.parse(_as_python(text.strip()), mode="eval").body
         terms = list(_Reader(source).terms(tree, 1.0))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
@@ -197,8 +197,12 @@ class _Reader:
         return self._shift + len(before.decode())
 
 
-def _without_colons(text: str) -> str:
-    """`module:Class` as `module.Class`, which Python reads and which is as long."""
+def _as_python(text: str) -> str:
+    """`module:Class` as `module.Class`, and `my-loss` as `my_loss`: names of the same length."""
+    for name in names():
+        if "-" in name:
+            whole = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+            text = re.sub(whole, name.replace("-", "_"), text)
     return _PLACE.sub(lambda found: found[1] or ".", text)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+import torch
 
 import rrl_dsl as rrl
 from rrl_dsl.losses import create, find, names
@@ -150,3 +151,16 @@ def test_a_place_that_is_none_is_refused_before_anything_is_loaded(place):
 def test_a_base_of_losses_is_none_itself():
     found = refusal("rrl_dsl.losses.base:Loss")
     assert (found.code, found.hint) == ("RRL422", "name one of its subclasses")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_with_a_hyphen_is_a_term_of_a_sum():
+    graph = torch.ones(6, 6, dtype=torch.bool)
+    z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    alone = float(create("simclr")(graph, z))
+    # 5 edges a row, times 4, times 0.5
+    for text, value in (
+        ("0.5*pull-of-a-package(weight=4)", 10.0),
+        ("simclr + 0.5*pull-of-a-package(weight=4)", alone + 10.0),
+    ):
+        assert float(create(text)(graph, z)) == pytest.approx(value)
