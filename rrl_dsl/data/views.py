@@ -196,10 +196,6 @@ def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
     return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomHorizontalFlip())
 
 
-def _colour_local(shape: Shape, scale: Scale) -> nn.Module:
-    return _colour(shape, scale, blur=9)
-
-
 @preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
 def digits(shape: Shape) -> nn.Module:
     """For writing: moved, turned and slanted a little and with noise; never mirrored."""
@@ -221,56 +217,63 @@ def small_grey(shape: Shape) -> nn.Module:
     )
 
 
-# solo-learn's, scripts/pretrain/cifar/augmentations and, of W-MSE and VICReg, the method's own file
+# solo-learn's, scripts/pretrain/cifar/augmentations and, of W-MSE and VICReg, the method's own
+# file; local views as in imagenet-100-multicrop: the jitter of the others, no blur, no solarisation
+
+_Jitter = tuple[float, float, float, float]
+_STRONG: Final[_Jitter] = (0.8, 0.8, 0.8, 0.2)
+_WEAK: Final[_Jitter] = (0.4, 0.4, 0.4, 0.1)
+_MILD: Final[_Jitter] = (0.4, 0.4, 0.2, 0.1)
+
+
+def _local(jitter: _Jitter) -> BuildLocal:
+    return lambda shape, scale: _colour(shape, scale, jitter=jitter)
+
 
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
-@preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+@preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar(shape: Shape) -> nn.Module:
     """`symmetric`: every view by the same strong one."""
     return _colour(shape, blur=9)
 
 
-@preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+@preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_WEAK))
 def cifar_weak(shape: Shape) -> nn.Module:
     """`symmetric_weak`: colours change half as much."""
-    return _colour(shape, jitter=(0.4, 0.4, 0.4, 0.1), blur=9)
+    return _colour(shape, jitter=_WEAK, blur=9)
 
 
-@preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+@preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_asymmetric(shape: Shape) -> list[nn.Module]:
     """`asymmetric`: no blur, and every second view may be solarised."""
     return [_colour(shape, jitter=_MILD), _colour(shape, jitter=_MILD, solarize=0.2)]
 
 
-@preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+@preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar_wmse(shape: Shape) -> nn.Module:
     """W-MSE's: milder crops and no blur."""
     return _colour(shape, (0.2, 1.0))
 
 
-@preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_colour_local)
+@preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_vicreg(shape: Shape) -> nn.Module:
     """VICReg's: milder crops, no blur, and a few views are solarised."""
     return _colour(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
 
 
-@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_colour_local)
+@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_local(_STRONG))
 def photo(shape: Shape) -> nn.Module:
     """For photographs: as `cifar`, with SimCLR's blur over a tenth of the image."""
     return _colour(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
-
-
-_Jitter = tuple[float, float, float, float]
-_MILD: Final[_Jitter] = (0.4, 0.4, 0.2, 0.1)
 
 
 def _colour(
     shape: Shape,
     scale: Scale = (0.08, 1.0),
     *,
-    jitter: _Jitter = (0.8, 0.8, 0.8, 0.2),
+    jitter: _Jitter = _STRONG,
     blur: int | None = None,
     solarize: float = 0.0,
 ) -> nn.Module:

@@ -106,20 +106,26 @@ def layers(head):
     return " ".join(said)
 
 
+def steps_of(view):
+    """The share of the crop, the jitter, and the shares that are blurred and solarised."""
+    by_type = {type(each).__name__: each for each in view}
+    crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
+    blur, solarize = (by_type.get(f"Random{each}") for each in ("GaussianBlur", "Solarize"))
+    assert (jitter.p, by_type["RandomGrayscale"].p) == (0.8, 0.2)
+    assert by_type["RandomHorizontalFlip"].p == 0.5
+    amounts = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
+    shares = (each.p if each else 0.0 for each in (blur, solarize))
+    return (*crop._param_generator.scale, amounts, *shares)
+
+
 def views_of(name):
     """An augmentation as a row of the table, for each view."""
     found = []
     for view in Views(name, COLOUR).augment:
-        by_type = {type(each).__name__: each for each in view}
-        crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
-        blur, solarize = (by_type.get(f"Random{each}") for each in ("GaussianBlur", "Solarize"))
-        assert crop.flags["size"] == COLOUR[1:]
-        assert crop._param_generator.scale[1] == 1
-        assert (jitter.p, by_type["RandomGrayscale"].p) == (0.8, 0.2)
-        assert by_type["RandomHorizontalFlip"].p == 0.5
-        amounts = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
-        shares = (each.p if each else 0.0 for each in (blur, solarize))
-        found.append((crop._param_generator.scale[0], amounts, *shares))
+        assert view[0].flags["size"] == COLOUR[1:]
+        least, most, *steps = steps_of(view)
+        assert most == 1
+        found.append((least, *steps))
     return found
 
 
@@ -148,6 +154,15 @@ def test_heads_are_the_published_ones(name):
 @each_method
 def test_views_are_the_published_ones(name):
     assert views_of(config_of(name).augmentation) == AUGMENTATIONS[PUBLISHED[name][3]]
+
+
+@each_method
+def test_local_views_have_the_jitter_of_the_others_alone(name):
+    """As in scripts/pretrain/imagenet-100-multicrop, whose other views are these but for blur."""
+    preset, scale = config_of(name).augmentation, (0.05, 0.3)
+    (view,) = Views(preset, COLOUR, (16, scale)).augment_local
+    jitter = AUGMENTATIONS[PUBLISHED[name][3]][0][1]
+    assert steps_of(view) == (*scale, jitter, 0.0, 0.0)
 
 
 @each_method
