@@ -28,7 +28,7 @@ _RANK_SHARE: Final = 0.05
 _SPREAD: Final = 0.25  # a mean cosine of 0.94
 _EARLY: Final = 2
 """So many times the warm-up, and so many epochs at least, have the embeddings of a new network,
-which are alike, to move apart."""
+which are alike and of a low rank for their width, to move apart."""
 
 
 def table(outcome: Outcome) -> Table:
@@ -60,9 +60,9 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     false = fmean(row.get("edges/false", 0.0) for row in outcome.history)
     if false > _FALSE_SHARE:
         found.append(f"{false:.0%} of the edges are false, added by the recipe's noise; {ranks}")
-    elif rank < max(min(2.0, largest / 2), _RANK_SHARE * largest):
+    elif largest and rank < _floor(outcome, config):
         found.append(f"{ranks}: they are close to collapse")
-    elif apart < _SPREAD and largest and len(outcome.history) > _early(config):
+    elif largest and apart < _SPREAD and _is_trained(outcome, config):
         cosine = f"the embeddings' mean cosine is {1 - apart**2:.2f}"
         found.append(f"{cosine}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
@@ -75,8 +75,16 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     return [Diagnostic("RRL509", message, severity="warning") for message in found]
 
 
-def _early(config: Config) -> float:
-    return _EARLY * max(1.0, min(config.optimiser.warmup, config.epochs / 2))
+def _floor(outcome: Outcome, config: Config) -> float:
+    """The effective rank below which embeddings are close to collapse."""
+    least = min(2.0, outcome.largest_rank / 2)
+    return max(least, _RANK_SHARE * outcome.largest_rank) if _is_trained(outcome, config) else least
+
+
+def _is_trained(outcome: Outcome, config: Config) -> bool:
+    """Whether the embeddings are no longer those of a new network."""
+    warmup = min(config.optimiser.warmup, config.epochs / 2)
+    return len(outcome.history) > _EARLY * max(1.0, warmup)
 
 
 def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagnostic]) -> str:

@@ -169,3 +169,14 @@ def test_a_new_network_whose_embeddings_are_alike_has_not_collapsed(make_module)
     for epochs, found in ((2, 0), (10, 0), (11, 1)):
         outcome = Outcome({}, figures, 1.0, [figures] * epochs, largest_rank=32)
         assert len(warnings_of(outcome, module.program, module.config)) == found
+
+
+@pytest.mark.parametrize(("rank", "warned"), [(30.0, False), (1.5, True)])
+def test_a_low_rank_of_a_wide_new_network_is_no_collapse_unless_next_to_nothing_is_left(
+    make_module, rank, warned
+):
+    module = make_module("ssl(views=2)", epochs=30)  # of which 5 are warm-up
+    figures = {"rank/projector": rank, "spread/projector": 0.9, "edges/beyond_views": 1.0}
+    for epochs, late in ((1, False), (10, False), (11, True)):
+        outcome = Outcome({}, figures, 1.0, [figures] * epochs, largest_rank=2047)
+        assert len(warnings_of(outcome, module.program, module.config)) == (late or warned)
