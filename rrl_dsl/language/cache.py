@@ -77,6 +77,7 @@ class Cache:
         """Keeps what was found; where that fails, says so and goes on."""
         path = self._path(key)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # what replaces a file keeps its permissions
             write_bytes(path, _head(key, content) + content)
         except (OSError, RRLError) as problem:

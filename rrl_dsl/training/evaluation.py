@@ -1,9 +1,15 @@
-"""What was learned, at the end: linear probes and nearest neighbours on frozen features."""
+"""What was learned, at the end: linear probes and nearest neighbours on frozen features.
+
+Accuracies are kept on disk by the features, so that probes are fitted once to raw pixels and to the
+untrained encoder, and not again where a finished run is evaluated again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Final
 
@@ -13,6 +19,7 @@ from torch.nn import functional as F
 
 from rrl_dsl.data.batches import Batch, loader
 from rrl_dsl.data.dataset import DataSet, Split
+from rrl_dsl.language.cache import Cache
 
 PER_CLASS: Final = 10
 DRAWS: Final = 5
@@ -20,6 +27,7 @@ NEIGHBOURS: Final = 20
 MOST_CLASSES: Final = 2_000
 """ImageNet has 1,000; time and memory of a linear probe grow with the samples times the classes."""
 
+_FORMAT: Final = 1  # of what is kept: raise it with any change to what is measured
 _ITERATIONS: Final = 100  # the accuracy has long settled
 _TILE: Final = 1024
 
@@ -69,7 +77,7 @@ def has_known_labels(split: Split) -> bool:
 
 
 def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accuracies:
-    """How well the finest label can be read off some features.
+    """How well the finest label can be read off some features; kept on disk by the features.
 
     Args:
         dataset: The samples; those of unknown label are left out, and some of both splits are
@@ -77,9 +85,20 @@ def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accu
         encode: From a batch to its features.
         batch_size: Samples encoded at a time.
     """
-    train, train_labels = _encoded(dataset.train, encode, batch_size)
-    test, test_labels = _encoded(dataset.test, encode, batch_size)
+    features = (
+        *_encoded(dataset.train, encode, batch_size),
+        *_encoded(dataset.test, encode, batch_size),
+    )
+    cache, key = Cache("probes"), _key(*features)
+    known = cache.read(key)
+    if known is not None:
+        return Accuracies(**json.loads(known))
+    found = _measured(*features)
+    cache.write(key, json.dumps(asdict(found)).encode())
+    return found
 
+
+def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> Accuracies:
     few = [
         _linear_probe(train[rows], train_labels[rows], test, test_labels)
         for rows in _few_of_each(train_labels)
@@ -89,6 +108,15 @@ def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accu
         few=fmean(few),
         neighbours=_neighbours(train, train_labels, test, test_labels),
     )
+
+
+def _key(*features: Tensor) -> str:
+    """What accuracies depend on: features and labels, and what computes with them."""
+    digest = hashlib.sha256()
+    for each in features:
+        digest.update(repr((tuple(each.shape), each.dtype)).encode())
+        digest.update(each.cpu().contiguous().numpy().data)
+    return json.dumps([_FORMAT, torch.__version__, features[0].device.type, digest.hexdigest()])
 
 
 def pixels(batch: Batch) -> Tensor:
