@@ -247,13 +247,13 @@ def _precision(distance: Vectors, tie: Vectors, perplexity: float) -> tuple[Vect
         weights = np.exp(-precision[:, None] * distance)
         total = weights.sum(axis=1)
         mean = np.einsum("ij,ij->i", weights, finite) / total
-        spread = np.einsum("ij,ij,ij->i", weights, finite, finite) / total - mean**2
         excess = np.log(total) + precision * mean - np.log(perplexity)
         done = (np.abs(excess) < 1e-12) | (high - low <= 1e-15 * high)
         if done.all():
             break
         low, high = np.where(excess > 0, precision, low), np.where(excess > 0, high, precision)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            spread = np.einsum("ij,ij,ij->i", weights, finite, finite) / total - mean**2
             guess = precision * np.exp(np.clip(excess / (precision**2 * spread), -2.0, 2.0))
         guess = np.where((guess > low) & (guess < high), guess, (low + high) / 2)
         precision = np.where(done, precision, guess)

@@ -48,7 +48,9 @@ def rank_distance(q: Tensor, k: Tensor, metric: Metric) -> Tensor:
     """What neighbours are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
 
     The last bits, in which equal vectors may differ by the order of a sum, are rounded away, so
-    that ties are ties on every device.
+    that ties are ties on every device. Of `cosine`, a product of matrices, that is all but certain:
+    a tie is lost where its distances lie on both sides of a rounding, one in thousands of those
+    that differ in their last bits, and a batch of other sizes may order it otherwise.
     """
     if metric == "cosine":
         distance = 2.0 - q @ k.T

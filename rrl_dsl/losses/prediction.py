@@ -61,9 +61,10 @@ class MeanShift(BYOL):
 
     `byol` in the form of MeanShift's code (Koohpayegani et al. 2021), over the k nearest rows to
     the other view's teacher: `ssl() | knn(k - 1, space=teacher, bank=m, query=other,
-    directed=true)`, since the other view is its own nearest. Its code seeks them among the target
-    views of the batch and earlier ones; where both views are rows, both are sought among, and
-    both ways are averaged.
+    directed=true)`, since the other view is its own nearest. In its code the rows are one view of
+    the batch, and the columns the other view and earlier ones of it; `relate(rows, cols)` of such
+    rows gives its loss. The trainer has both views as rows and as columns: it averages both
+    directions, and seeks neighbours among both views of the other samples.
     """
 
     form: Annotated[

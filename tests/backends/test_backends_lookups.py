@@ -419,3 +419,13 @@ def test_hundreds_of_pairs_of_one_sample(tmp_path: Path):
     program = rrl.compile(rrl.pairs(links(tmp_path, "".join(f"0,{i}\n" for i in range(1, 900, 2)))))
     found = program(rrl.Nodes(np.arange(1000)))[0].numpy()
     np.testing.assert_array_equal(np.flatnonzero(found), [0, *range(1, 900, 2)])
+
+
+@pytest.mark.filterwarnings("error")
+def test_bandwidths_of_huge_vectors_are_those_of_others_in_their_unit():
+    vectors = np.random.default_rng(0).normal(size=(40, 3))
+    precision, normaliser, reach = neighbours.affinities(vectors, 5.0).T
+    huge = neighbours.affinities(vectors * 2.0**500, 5.0).T
+    np.testing.assert_allclose(huge[0], precision * 2.0**-1000, rtol=1e-9)
+    np.testing.assert_allclose(huge[1], normaliser, rtol=1e-9)
+    assert (huge[2] == reach).all()
