@@ -126,7 +126,7 @@ def differences(
 ) -> Iterator[Difference]:
     """The values of two mappings that differ, in order."""
     for name in dict.fromkeys([*before, *now]):
-        one, other = before.get(name, "not there"), now.get(name, "not there")
+        one, other = before.get(name, "missing"), now.get(name, "missing")
         if one != other:
             yield Difference(name, one, other, file)
 

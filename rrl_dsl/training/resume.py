@@ -80,7 +80,7 @@ class Reopened:
         kept = _shapes(self.resumed.weights)
         for name, before, now, _ in differences(kept, _shapes(module.state_dict())):
             message = f"the weights of `{self.resumed.checkpoint}` do not fit this model: "
-            message += f"`{name}` is {before} there and {now} here"
+            message += f"`{name}` is {before} in it and {now} here"
             hint = "undo the change of the configuration or of the network, or start a new run"
             raise error("RRL505", message, hint=hint)
 
@@ -116,14 +116,24 @@ def reopen(
     known = resumed.provenance
     if config.precision == "auto":  # which another device would choose in another way
         config = config.model_copy(update={"precision": known.configuration["precision"]})
-    directory = None if known.directory is None else path / known.directory
-    source = replace(parser.read(run.recipe), directory=directory)
+    source = replace(parser.read(run.recipe), directory=_directory(run, known.directory))
     with pointing_at(settings, "params"):
         graph = graph_of(source, config.params)
     edited = [*changes_of(run.metrics, resumed.rows, known.configuration["epochs"])]
     if graph.identity == known.identity:
         edited += run.edited(graph, known)
     return Reopened(run, graph, config, resumed, settings, edited)
+
+
+def _directory(run: RunDirectory, inside: str | None) -> Path | None:
+    """What the recipe's paths are relative to: a folder of the copies of what it reads."""
+    if inside is None:
+        return None
+    directory = run.path / inside
+    if not directory.resolve().is_relative_to(run.files.resolve()):
+        message = f"`{run.path}` has its recipe read files of `{inside}`, outside of its copies"
+        raise error("RRL505", message, hint="start the run anew from its recipe")
+    return directory
 
 
 def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:

@@ -129,7 +129,7 @@ def test_it_goes_on_elsewhere_to_the_same_numbers(command, folder, run):
         ("draws: null", "draws: 5", "`draws` was null and is 5"),
         ("devices: 1", "devices: 2", "`devices` was 1 and is 2"),
         ("epochs: 3", "epochs: 4", "`epochs` was 3 and is 4"),
-        ("params: {}", "params:\n  frac: 0.9", "`params.frac` was not there and is 0.9"),
+        ("params: {}", "params:\n  frac: 0.9", "`params.frac` was missing and is 0.9"),
     ],
 )
 def test_an_edited_setting_is_named_at_its_place(run, refused, before, after, said):
@@ -211,6 +211,23 @@ def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
     torch.save({"state_dict": {}}, run / "checkpoints" / "last.ckpt")
     torch.save({"state_dict": {}}, run / "checkpoints" / "previous.ckpt")
     assert "not of this program" in refused()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state["Record"]["provenance"].update(directory="../.."), "outside of its"),
+        (lambda state: state["History"]["rows"].pop(), "lacks the history of its run"),
+        (lambda state: state.pop("Record"), "last.ckpt` is no checkpoint that can be read"),
+    ],
+)
+def test_a_checkpoint_that_was_made_to_deceive_is_refused(run, refused, change, said):
+    last, previous = (run / "checkpoints" / f"{each}.ckpt" for each in ("last", "previous"))
+    content = checkpoints.read(last)
+    change(content["callbacks"])
+    checkpoints.CheckpointFiles(last, previous).save_checkpoint(content, last)
+    previous.unlink()
+    assert said in refused()
 
 
 def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):
