@@ -55,6 +55,11 @@ class Prepared:
             self.inputs,
         )
 
+    def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
+        """The same for some rows and columns, int64 (r,) and (c,)."""
+        of_rows = [column[rows] for column in self.rows]
+        return Prepared(self.plan, of_rows, [column[cols] for column in self.cols], self.inputs)
+
 
 def scalars_of(
     plan: Plan, *, seed: int, epoch: int, step: int, device: torch.device

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.nodes import Nodes
     from rrl_dsl.backends.relation import Relation
 
-Strategy = Literal["auto", "dense"]
+Strategy = Literal["auto", "dense", "blocked"]
 Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
 """By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
 
-_STRATEGIES: Final = ("auto", "dense")
+_STRATEGIES: Final = ("auto", "dense", "blocked")
 _TILE: Final = 1024
 
 
@@ -175,7 +175,8 @@ class Program:
                 rows followed by the rows of the bank.
             spaces: By space, the embeddings of the rows (n, d); where columns are given, the pair
                 of those of the rows (n, d) and of the columns (m, d).
-            strategy: How to evaluate.
+            strategy: `dense` holds the (n, m) weights, `blocked` evaluates them tile by tile in
+                memory that grows with n + m, `auto` chooses by the number of pairs.
             epoch: The epoch.
             step: The optimiser step.
 
@@ -185,6 +186,7 @@ class Program:
                 RRL515 where there is too little memory.
         """
         from rrl_dsl.backends.batch_views import check_views
+        from rrl_dsl.backends.blocked import BlockedRelation, is_blocked
         from rrl_dsl.backends.relation import DenseRelation
 
         self._check_rows(rows, cols)
@@ -194,13 +196,15 @@ class Program:
         cols = rows if cols is None else cols
         if rows.checked:
             check_views(rows, cols, self.requires.views)
+        at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
+        automatic = strategy == "auto" and is_blocked(len(rows) * len(cols), rows.device)
         with _needing_memory(rows, cols):
             prepared = self._prepare(rows, cols, spaces, epoch, step)
+            if automatic or strategy == "blocked":
+                return BlockedRelation(prepared, rows, cols, symmetric=self.graph.symmetric, **at)
             contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
             weights = prepared.weights(self.plan.result)
-        return DenseRelation(
-            weights, rows, cols, contrast=contrast, seed=self.seed, epoch=epoch, step=step
-        )
+        return DenseRelation(weights, rows, cols, contrast=contrast, **at)
 
     def to_scipy(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0

@@ -7,6 +7,7 @@ are the same row where (sample, view) agree; positions do not matter.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,20 +43,30 @@ class Relation(ABC):
 
     def own_column(self) -> Tensor:
         """The column that is the row itself, int64 (n,); the first of several, -1 for none."""
-        n, m = self.shape
         if self.cols is self.rows:
-            return torch.arange(n, device=self.rows.device)
-        sample = torch.cat([self.cols.sample, self.rows.sample])
-        view = torch.cat([self.cols.view, self.rows.view])
+            return torch.arange(len(self.rows), device=self.rows.device)
+        of_rows, _ = self.row_ids
+        return of_rows.masked_fill(of_rows >= self.shape[1], -1)
+
+    @cached_property
+    def row_ids(self) -> tuple[Tensor, Tensor]:
+        """Numbers of rows (n,) and columns (m,), int64, equal where they are the same row.
+
+        The number is the first column that is the row, or m and more where none is.
+        """
+        rows, cols = self.rows, self.cols
+        m = len(cols)
+        sample = cols.sample if cols is rows else torch.cat([cols.sample, rows.sample])
+        view = cols.view if cols is rows else torch.cat([cols.view, rows.view])
         order = view.argsort(stable=True)
         order = order[sample[order].argsort(stable=True)]  # by row; of one row, columns come first
         sample, view = sample[order], view[order]
         starts = torch.ones_like(sample, dtype=torch.bool)
         starts[1:] = (sample[1:] != sample[:-1]) | (view[1:] != view[:-1])
-        places = torch.arange(n + m, device=sample.device)
+        places = torch.arange(len(order), device=sample.device)
         first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
-        own = torch.empty_like(order).scatter(0, order, first)[m:]
-        return own.masked_fill(own >= m, -1)
+        ids = torch.empty_like(order).scatter(0, order, first)
+        return (ids, ids) if cols is rows else (ids[m:], ids[:m])
 
     @abstractmethod
     def restricted(self, rows: Tensor, cols: Tensor) -> Relation:
@@ -82,6 +93,28 @@ class Relation(ABC):
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         """log sum_{j: w_ij > 0} w_ij exp(scale q_i . k_j), (n,); -inf for no edge."""
+
+    @abstractmethod
+    def cross_entropy(
+        self,
+        q: Tensor,
+        k: Tensor,
+        scale: float | Tensor = 1.0,
+        *,
+        with_self: bool = False,
+        self_in_denominator: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """- sum_j w_ij log softmax_j(scale q_i . k_j), and sum_j w_ij, both (n,).
+
+        The softmax is over related or contrasted j. The first is 0 for rows without an edge.
+
+        Args:
+            q: The rows' vectors, (n, d).
+            k: The columns', (m, d).
+            scale: The inverse of the temperature.
+            with_self: Whether self is an edge like any other.
+            self_in_denominator: Whether the softmax is over self too, though it is no edge.
+        """
 
     @abstractmethod
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
@@ -133,14 +166,27 @@ class DenseRelation(Relation):
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
         self.weights = weights
         self.contrast = contrast
-        self.same = (rows.sample[:, None] == cols.sample) & (rows.view[:, None] == cols.view)
-        related = weights > 0
-        allowed = related if contrast is None else related | contrast
-        self._related = related & ~self.same
-        self._unrelated = ~related & ~self.same
-        self._compared = ~self.same if contrast is None else allowed & ~self.same
-        if contrast is not None:
-            self._unrelated &= contrast
+
+    @cached_property
+    def same(self) -> Tensor:
+        """Whether row and column are the same row, bool (n, m)."""
+        of_rows, of_cols = self.row_ids
+        return of_rows[:, None] == of_cols
+
+    @cached_property
+    def _related(self) -> Tensor:
+        return (self.weights > 0) & ~self.same
+
+    @cached_property
+    def _unrelated(self) -> Tensor:
+        unrelated = ~((self.weights > 0) | self.same)
+        return unrelated if self.contrast is None else unrelated & self.contrast
+
+    @cached_property
+    def _compared(self) -> Tensor:
+        if self.contrast is None:
+            return ~self.same
+        return ((self.weights > 0) | self.contrast) & ~self.same
 
     def restricted(self, rows: Tensor, cols: Tensor) -> DenseRelation:
         contrast = self.contrast
@@ -156,19 +202,18 @@ class DenseRelation(Relation):
 
     def degree(self, *, with_self: bool = False) -> Tensor:
         exact = torch.float64 if self.weights.dtype == torch.float64 else torch.float32
-        return self._weights(exact, with_self).sum(dim=1)
+        return self.edge_weights(exact, with_self).sum(dim=1)
 
     def lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
-        compared = self._compared | self.same if with_self else self._compared
-        return _logsumexp(_similarity(q, k) * scale, compared)
+        return self._log_sum_exp(_similarity(q, k) * scale, with_self)
 
     def dot(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         similarity = _similarity(q, k)
-        return (self._weights(similarity.dtype, with_self) * similarity).sum(dim=1) * scale
+        return (self.edge_weights(similarity.dtype, with_self) * similarity).sum(dim=1) * scale
 
     def masked_lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
@@ -176,18 +221,18 @@ class DenseRelation(Relation):
         logits = _similarity(q, k) * scale
         related = self._related | (self.same & (self.weights > 0)) if with_self else self._related
         weights = self.weights.to(logits.dtype).masked_fill(~related, 1.0)
-        return _logsumexp(logits + weights.log(), related)
+        return logsumexp(logits + weights.log(), related)
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
         with _full_precision(q):
             q, k = at_least_float32(q), at_least_float32(k)
             distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
-            return (self._weights(q.dtype, with_self) * distance.square()).sum(dim=1)
+            return (self.edge_weights(q.dtype, with_self) * distance.square()).sum(dim=1)
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
         with _full_precision(v):
             v = at_least_float32(v)
-            return self._weights(v.dtype, with_self) @ v
+            return self.edge_weights(v.dtype, with_self) @ v
 
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
         return _similarity(q, k).square().masked_fill(~self._unrelated, 0.0).sum(dim=1)
@@ -202,7 +247,32 @@ class DenseRelation(Relation):
         nearest, index = distance.masked_fill(~self._unrelated, torch.inf).min(dim=1)
         return index.masked_fill(~self._unrelated.any(dim=1), -1), nearest
 
-    def _weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
+    def cross_entropy(
+        self,
+        q: Tensor,
+        k: Tensor,
+        scale: float | Tensor = 1.0,
+        *,
+        with_self: bool = False,
+        self_in_denominator: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        similarity = _similarity(q, k)
+        weights = self.edge_weights(similarity.dtype, with_self)
+        degree = weights.sum(dim=1)
+        log_sum = self._log_sum_exp(similarity * scale, with_self or self_in_denominator)
+        related = (weights * similarity).sum(dim=1) * scale
+        return degree * log_sum.masked_fill(degree == 0, 0.0) - related, degree
+
+    def compared(self, with_self: bool = False) -> Tensor:
+        """Which columns the softmax of a row is over, bool (n, m)."""
+        return self._compared | self.same if with_self else self._compared
+
+    def _log_sum_exp(self, logits: Tensor, with_self: bool = False) -> Tensor:
+        """log sum_j exp(logits_ij) over the compared j, (n,); -inf for none."""
+        return logsumexp(logits, self.compared(with_self))
+
+    def edge_weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
+        """The weights (n, m) in a dtype, those of self 0 unless `with_self` is set."""
         weights = self.weights.to(dtype)
         return weights if with_self else weights.masked_fill(self.same, 0.0)
 
@@ -275,7 +345,7 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
-def _logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
+def logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
     """log sum exp over the masked entries of each row; -inf, without a gradient, for none."""
     some = mask.any(dim=1)
     # an all -inf row has a NaN gradient, so such rows are computed unmasked and then replaced

@@ -52,10 +52,10 @@ class SimCLR(Loss):
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
-        total, degree = cross_entropy(
-            relation,
-            unit(z),
-            unit(keys),
+        q = unit(z)
+        total, degree = relation.cross_entropy(
+            q,
+            q if keys is z else unit(keys),
             1 / self.temperature,
             with_self=self.with_self,
             self_in_denominator=self.self_in_denominator,
@@ -118,32 +118,3 @@ class SupCon(SimCLR):
             suncet = SuNCEt(temperature=self.temperature, with_self=self.with_self)
             value = value + suncet.value(relation, z, keys)
         return value
-
-
-def cross_entropy(
-    relation: Relation,
-    q: Tensor,
-    k: Tensor,
-    scale: float | Tensor,
-    *,
-    with_self: bool = False,
-    self_in_denominator: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Each row's weighted sum of negative log shares, and its degree.
-
-    Args:
-        relation: The relation of n rows and m columns.
-        q: The rows' vectors, (n, d).
-        k: The columns', (m, d).
-        scale: What q_i . k_j is multiplied by.
-        with_self: Whether self is an edge like any other.
-        self_in_denominator: Whether the softmax sums over self though it is no edge.
-
-    Returns:
-        - sum_j w_ij log softmax_j(scale q_i . k_j), (n,), 0 for rows without an edge; and
-        sum_j w_ij, (n,).
-    """
-    degree = relation.degree(with_self=with_self).to(q.dtype)
-    log_sum = relation.lse(q, k, scale, with_self=with_self or self_in_denominator)
-    related = relation.dot(q, k, scale, with_self=with_self)
-    return degree * log_sum.masked_fill(degree == 0, 0.0) - related, degree

@@ -13,7 +13,7 @@ from torch import Tensor
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges, unit
-from rrl_dsl.losses.contrastive import Temperature, cross_entropy
+from rrl_dsl.losses.contrastive import Temperature
 from rrl_dsl.losses.outputs import Output
 from rrl_dsl.losses.registry import register
 
@@ -150,7 +150,7 @@ class NNCLR(Loss):
             ]
         else:
             compared = list(_joined(relation, anchors, predictions))
-        parts = [cross_entropy(part, q, k, 1 / self.temperature) for part, q, k in compared]
+        parts = [part.cross_entropy(q, k, 1 / self.temperature) for part, q, k in compared]
         total, degree = (torch.cat(each) for each in zip(*parts, strict=True))
         return mean_over_edges(total, degree, self.normalize)
 

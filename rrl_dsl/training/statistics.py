@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.blocked import BlockedRelation
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program, Spaces
-from rrl_dsl.backends.relation import DenseRelation
 
 
 @torch.no_grad()
@@ -41,33 +42,41 @@ def edge_statistics(
         epoch: The epoch.
         step: The optimiser step.
     """
-
-    def edges(of: Program) -> Tensor:
-        relation = of.relate(rows, cols, spaces=spaces, strategy="dense", epoch=epoch, step=step)
-        return cast(DenseRelation, relation).weights > 0
-
     others = rows if cols is None else cols
-    same_sample = rows.sample[:, None] == others.sample
-    different = ~(same_sample & (rows.view[:, None] == others.view))
-    related = edges(program) & different
-    count = related.sum()
+
+    def related(of: Program) -> BlockedRelation:
+        relation = of.relate(rows, cols, spaces=spaces, strategy="blocked", epoch=epoch, step=step)
+        return cast(BlockedRelation, relation)
+
+    noisy, quiet = related(program), None if clean is None else related(clean)
+    degree = torch.zeros_like(rows.sample)
+    beyond = torch.zeros_like(rows.sample, dtype=torch.bool)
+    totals: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros_like(rows.sample[:1].sum()))
+    for here, there in noisy.tiles():
+        tile = noisy.tile(here, there)
+        edges = (tile.weights > 0) & ~tile.same
+        degree[here] += edges.sum(dim=1)
+        beyond[here] |= (edges & (rows.sample[here, None] != others.sample[there])).any(dim=1)
+        totals["pairs"] += (~tile.same).sum()
+        if quiet is not None:
+            totals["false"] += (edges & ~(quiet.tile(here, there).weights > 0)).sum()
+        for name, label in rows.labels.items():
+            own, other = label[here, None], others.labels[name][there]
+            known = edges & (own >= 0) & (other >= 0)
+            totals[f"known {name}"] += known.sum()
+            totals[f"agree {name}"] += (known & (own == other)).sum()
+
+    count = degree.sum()
     figures = {
         "edges/per_row": count / len(rows),
-        "edges/density": count / different.sum().clamp(min=1),
-        "edges/isolated": (~related.any(dim=1)).float().mean(),
-        "edges/beyond_views": (related & ~same_sample).any(dim=1).float().mean(),
+        "edges/density": count / totals["pairs"].clamp(min=1),
+        "edges/isolated": (degree == 0).float().mean(),
+        "edges/beyond_views": beyond.float().mean(),
     }
     if clean is not None:
-        figures["edges/false"] = (related & ~edges(clean)).sum() / count.clamp(min=1)
-    figures.update(_agreement(related, rows, others))
-    return figures
-
-
-def _agreement(related: Tensor, rows: Nodes, cols: Nodes) -> dict[str, Tensor]:
-    figures: dict[str, Tensor] = {}
-    for name, label in rows.labels.items():
-        other = cols.labels[name]
-        known = related & (label >= 0)[:, None] & (other >= 0)
-        agree = known & (label[:, None] == other)
-        figures[f"edges/agree_{name}"] = agree.sum() / known.sum().clamp(min=1)
+        figures["edges/false"] = totals["false"] / count.clamp(min=1)
+    for name in rows.labels:
+        figures[f"edges/agree_{name}"] = totals[f"agree {name}"] / totals[f"known {name}"].clamp(
+            min=1
+        )
     return figures

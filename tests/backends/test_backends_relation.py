@@ -1,14 +1,16 @@
 """The reductions that losses are made of, against loops over pairs in float64, with gradients."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import DenseRelation, of_matrix
+from rrl_dsl.backends.blocked import BlockedRelation
+from rrl_dsl.backends.relation import DenseRelation, Relation, of_matrix
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,15 @@ class Scene:
     contrast: Tensor | None
     q: Tensor
     k: Tensor
+    strategy: str = "dense"
 
     @property
-    def relation(self) -> DenseRelation:
-        return DenseRelation(self.weights, self.rows, self.cols, contrast=self.contrast)
+    def relation(self) -> Relation:
+        if self.strategy == "dense":
+            return DenseRelation(self.weights, self.rows, self.cols, contrast=self.contrast)
+        prepared = Matrices([self.weights, self.contrast])
+        symmetric = self.rows is self.cols and bool((self.weights == self.weights.T).all())
+        return BlockedRelation(prepared, self.rows, self.cols, symmetric=symmetric, pairs=9)
 
     def same(self, i: int, j: int) -> bool:
         sample = bool(self.rows.sample[i] == self.cols.sample[j])
@@ -47,7 +54,21 @@ class Scene:
         return torch.stack([value(i) for i in range(len(self.rows))])
 
 
-def scene(seed: int, *, dtype: torch.dtype = torch.float64) -> Scene:
+class Matrices:
+    """Weights and contrast as a program prepares them, from which tiles are cut."""
+
+    def __init__(self, matrices: list[Tensor | None]) -> None:
+        self.matrices = matrices
+        self.plan = SimpleNamespace(result=0, contrast=None if matrices[1] is None else 1)
+
+    def weights(self, result: int, rows: slice, cols: slice) -> Tensor:
+        return self.matrices[result][rows, cols].clone()
+
+    def restricted(self, rows: Tensor, cols: Tensor) -> "Matrices":
+        return Matrices([None if m is None else m[rows][:, cols] for m in self.matrices])
+
+
+def scene(seed: int, *, dtype: torch.dtype = torch.float64, strategy: str = "dense") -> Scene:
     """Soft weights with empty rows and columns, duplicate rows, some of them among the columns."""
     chance = torch.Generator().manual_seed(seed)
     n, m, d = ((7, 7, 4), (6, 9, 3), (9, 4, 5), (1, 6, 2))[seed % 4]
@@ -67,7 +88,7 @@ def scene(seed: int, *, dtype: torch.dtype = torch.float64) -> Scene:
         contrast[n // 2] = False
     q = torch.randn(n, d, generator=chance, dtype=dtype, requires_grad=True)
     k = torch.randn(m, d, generator=chance, dtype=dtype, requires_grad=True)
-    return Scene(weights, rows, cols, contrast, q, k)
+    return Scene(weights, rows, cols, contrast, q, k, strategy)
 
 
 # the reductions as the reference defines them
@@ -144,6 +165,13 @@ def unrelated_sum_sq(s: Scene) -> Tensor:
     return s.by_row(lambda i: total([(s.q[i] @ s.k[j]).square() for j in s.unrelated(i)], s.q))
 
 
+def cross_entropy(s: Scene, scale: float, with_self: bool, self_compared: bool) -> Tensor:
+    sums = lse(s, scale, self_compared)
+    related = dot(s, scale, with_self)
+    degrees = degree(s, with_self)
+    return degrees * torch.where(degrees > 0, sums, 0.0) - related
+
+
 REDUCTIONS: dict[str, tuple[Callable[[Scene], Tensor], Callable[[Scene], Tensor]]] = {
     "lse": (lambda s: s.relation.lse(s.q, s.k, 2.0), lambda s: lse(s, 2.0, False)),
     "lse with self": (
@@ -162,6 +190,18 @@ REDUCTIONS: dict[str, tuple[Callable[[Scene], Tensor], Callable[[Scene], Tensor]
     "masked_lse with self": (
         lambda s: s.relation.masked_lse(s.q, s.k, 2.0, with_self=True),
         lambda s: masked_lse(s, 2.0, True),
+    ),
+    "cross_entropy": (
+        lambda s: s.relation.cross_entropy(s.q, s.k, 2.0)[0],
+        lambda s: cross_entropy(s, 2.0, False, False),
+    ),
+    "cross_entropy with self": (
+        lambda s: s.relation.cross_entropy(s.q, s.k, 0.5, with_self=True)[0],
+        lambda s: cross_entropy(s, 0.5, True, True),
+    ),
+    "cross_entropy over self": (
+        lambda s: s.relation.cross_entropy(s.q, s.k, 2.0, self_in_denominator=True)[0],
+        lambda s: cross_entropy(s, 2.0, False, True),
     ),
     "sqdist": (lambda s: s.relation.sqdist(s.q, s.k), lambda s: sqdist(s, False)),
     "sqdist with self": (
@@ -185,11 +225,15 @@ def gradients(value: Tensor, s: Scene) -> list[Tensor]:
     return [torch.zeros_like(x) if g is None else g for g, x in zip(found, (s.q, s.k), strict=True)]
 
 
+STRATEGIES = pytest.mark.parametrize("strategy", ["dense", "blocked"])
+
+
+@STRATEGIES
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_reduction_equals_its_definition_with_gradients(name: str, seed: int):
+def test_reduction_equals_its_definition_with_gradients(name: str, seed: int, strategy: str):
     found, expected = REDUCTIONS[name]
-    here = scene(seed)
+    here = scene(seed, strategy=strategy)
     value, wanted = found(here), expected(here)
     torch.testing.assert_close(value, wanted, rtol=1e-9, atol=1e-12)
     for one, other in zip(gradients(value, here), gradients(wanted, here), strict=True):
@@ -197,11 +241,12 @@ def test_reduction_equals_its_definition_with_gradients(name: str, seed: int):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-11)
 
 
+@STRATEGIES
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_reduction_in_float32_agrees_with_float64(name: str, seed: int):
+def test_reduction_in_float32_agrees_with_float64(name: str, seed: int, strategy: str):
     found, expected = REDUCTIONS[name]
-    here = scene(seed, dtype=torch.float32)
+    here = scene(seed, dtype=torch.float32, strategy=strategy)
     exact = Scene(
         here.weights.double(),
         here.rows,
@@ -217,9 +262,10 @@ def test_reduction_in_float32_agrees_with_float64(name: str, seed: int):
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-5)
 
 
+@STRATEGIES
 @pytest.mark.parametrize("seed", range(12))
-def test_counts_and_nearest(seed: int):
-    here = scene(seed)
+def test_counts_and_nearest(seed: int, strategy: str):
+    here = scene(seed, strategy=strategy)
     for with_self in (False, True):
         found = here.relation.degree(with_self=with_self)
         torch.testing.assert_close(found, degree(here, with_self))
@@ -267,8 +313,9 @@ def test_scenes_hold_what_is_easy_to_forget():
     assert any(bool(here.relation.lse(here.q, here.k).isinf().any()) for here in scenes)
 
 
-def test_gradcheck_of_what_has_a_gradient():
-    here = scene(1)
+@STRATEGIES
+def test_gradcheck_of_what_has_a_gradient(strategy: str):
+    here = scene(1, strategy=strategy)
     relation = here.relation
     for reduction in (relation.dot, relation.sqdist, relation.unrelated_sum_sq):
         assert torch.autograd.gradcheck(reduction, (here.q, here.k))
@@ -295,8 +342,9 @@ def test_distances_do_not_cancel():
     torch.testing.assert_close(moved, exact, rtol=1e-6, atol=1e-6)
 
 
-def test_coinciding_vectors_have_a_finite_gradient():
-    here = scene(4)
+@STRATEGIES
+def test_coinciding_vectors_have_a_finite_gradient(strategy: str):
+    here = scene(4, strategy=strategy)
     q = torch.zeros(7, 4, dtype=torch.float64, requires_grad=True)
     relation = here.relation
     (
@@ -306,23 +354,54 @@ def test_coinciding_vectors_have_a_finite_gradient():
     assert q.grad.isfinite().all()
 
 
-def test_half_precision_is_reduced_in_float32():
-    here = scene(0, dtype=torch.float32)
+@STRATEGIES
+def test_half_precision_is_reduced_in_float32(strategy: str):
+    here = scene(0, dtype=torch.float32, strategy=strategy)
     q, k = here.q.detach().bfloat16(), here.k.detach().bfloat16()
     for half, single in (
         (here.relation.lse(q, k), here.relation.lse(q.float(), k.float())),
         (here.relation.sqdist(q, k), here.relation.sqdist(q.float(), k.float())),
         (here.relation.matmul(k), here.relation.matmul(k.float())),
+        (
+            here.relation.cross_entropy(q, k)[0],
+            here.relation.cross_entropy(q.float(), k.float())[0],
+        ),
     ):
         assert half.dtype == torch.float32
         torch.testing.assert_close(half, single)
 
 
-def test_autocast_does_not_reach_the_reductions():
-    here = scene(0, dtype=torch.float32)
-    plain = here.relation.lse(here.q, here.k)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(here.relation.lse(here.q, here.k), plain, rtol=0, atol=0)
+@STRATEGIES
+def test_autocast_does_not_reach_the_reductions(strategy: str):
+    here = scene(0, dtype=torch.float32, strategy=strategy)
+    for reduction in (here.relation.lse, lambda q, k: here.relation.cross_entropy(q, k)[0]):
+        plain = reduction(here.q, here.k)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            torch.testing.assert_close(reduction(here.q, here.k), plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 1.0])
+@pytest.mark.parametrize("self_compared", [False, True])
+def test_a_symmetric_relation_of_vectors_with_themselves_has_their_gradient(
+    temperature: float, self_compared: bool
+):
+    for seed in (0, 4, 8):
+        here = scene(seed)
+        weights = (here.weights + here.weights.T) / 2
+        contrast = None if here.contrast is None else here.contrast | here.contrast.T
+        z = torch.nn.functional.normalize(here.q.detach()).requires_grad_()
+        scale = torch.tensor(1 / temperature, dtype=torch.float64, requires_grad=True)
+        found = []
+        for strategy in ("dense", "blocked"):
+            symmetric = replace(here, weights=weights, contrast=contrast, strategy=strategy)
+            value, degrees = symmetric.relation.cross_entropy(
+                z, z, scale, self_in_denominator=self_compared
+            )
+            torch.testing.assert_close(degrees, symmetric.relation.degree().double())
+            slope = torch.linspace(0.5, 1.5, len(z), dtype=torch.float64)
+            found.append([value, *torch.autograd.grad((value * slope).sum(), [z, scale])])
+        for one, other in zip(*found, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
 
 
 # a user's own matrix

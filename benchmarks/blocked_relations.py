@@ -1,0 +1,126 @@
+"""What a relation of many rows costs: by hand, dense and blocked, in turn in one run.
+
+    python benchmarks/blocked_relations.py [--device cuda] [--rows 512 2048 8192] [--width 128]
+
+Prints, for each number of rows, the median milliseconds of relation and loss, forward and backward,
+and how much memory each takes beside the embeddings. By hand is the same loss with its masks
+computed before. `--by blocked` leaves the others out, for more rows than their matrices fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import rrl_dsl as rrl
+
+WAYS = ("by hand", "dense", "blocked")
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rows", type=int, nargs="+", default=[512, 2048, 8192])
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--recipe", default="ssl(views=2)")
+    parser.add_argument("--by", nargs="+", choices=WAYS, default=list(WAYS))
+    options = parser.parse_args()
+    print(f"torch {torch.__version__} on {options.device}, {torch.get_num_threads()} threads")
+    for rows in options.rows:
+        ways = _ways(rows, options.recipe, options.device)
+        z = torch.randn(rows, options.width, device=options.device)
+        z.requires_grad_()
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in options.by}
+        for _ in range(options.repeats + 1):
+            for name in options.by:
+                found[name].append(_measured(ways[name], z))
+        print(f"{rows:>7} rows", *(_line(name, each[1:]) for name, each in found.items()), sep="  ")
+
+
+def _line(name: str, measured: list[tuple[float, float]]) -> str:
+    seconds = median(second for second, _ in measured)
+    return f"{name} {1e3 * seconds:9.1f} ms {max(extra for _, extra in measured):7.0f} MB"
+
+
+def _ways(rows: int, recipe: str, device: str) -> dict[str, Callable[[Tensor], Tensor]]:
+    samples = rows // 2
+    nodes = rrl.Nodes(
+        torch.arange(samples).repeat(2),
+        torch.arange(2).repeat_interleave(samples),
+        {"label": torch.randint(0, 10, (samples,)).repeat(2)},
+    ).to(device)
+    program, loss = rrl.compile(recipe), rrl.losses.create("simclr")
+    masks: list[Tensor] = []
+
+    def by_hand(z: Tensor) -> Tensor:
+        if not masks:
+            same = torch.eye(rows, dtype=torch.bool, device=device)
+            masks.extend([same, program(nodes) & ~same])
+        q = F.normalize(z)
+        logits = (q @ q.T / 0.2).masked_fill(masks[0], -torch.inf)
+        return -logits.log_softmax(dim=1)[masks[1]].sum() / masks[1].sum()
+
+    return {
+        "by hand": by_hand,
+        "dense": lambda z: loss(program.relate(nodes, strategy="dense"), z),
+        "blocked": lambda z: loss(program.relate(nodes, strategy="blocked"), z),
+    }
+
+
+def _measured(way: Callable[[Tensor], Tensor], z: Tensor) -> tuple[float, float]:
+    """Seconds, and MB in use at most beside what was in use before."""
+    on_gpu = z.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    with _Peak() as peak:
+        start = time.perf_counter()
+        torch.autograd.grad(way(z), z)
+        if on_gpu:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    extra = torch.cuda.max_memory_allocated() - before if on_gpu else peak.extra
+    return seconds, extra / 1e6
+
+
+class _Peak:
+    """The most resident memory of this process within a `with`, sampled every millisecond."""
+
+    def __enter__(self) -> _Peak:
+        self._before = self._most = _resident()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def extra(self) -> int:
+        return self._most - self._before
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.001):
+            self._most = max(self._most, _resident())
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""The blocked strategy: a relation in memory that grows with rows plus columns, not with pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+from rrl_dsl.backends.dense import Prepared
+from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.relation import DenseRelation, Relation, at_least_float32, logsumexp
+
+_CPU_PAIRS: Final = 2**18
+"""Pairs of a tile on the CPU: 1 MiB of float32, which a core's cache holds."""
+_DEVICE_PAIRS: Final = 2**24
+"""Pairs of a tile on other devices: 64 MiB of float32, so that few kernels are launched."""
+
+_BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
+"""From how many pairs on tiles are faster than a matrix, by device."""
+
+_Parts = list[Tensor]
+
+
+def is_blocked(pairs: int, device: torch.device) -> bool:
+    """Whether a relation of so many pairs is evaluated tile by tile where nobody asks."""
+    return pairs >= _BLOCKED_PAIRS.get(device.type, _BLOCKED_PAIRS["cuda"])
+
+
+class BlockedRelation(Relation):
+    """A relation that evaluates its weights tile by tile from the columns of rows and columns.
+
+    Each reduction evaluates a tile of pairs, reduces it and drops it. The backward pass evaluates
+    it again.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        rows: Nodes,
+        cols: Nodes,
+        *,
+        symmetric: bool = False,
+        pairs: int | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        step: int = 0,
+    ) -> None:
+        """Binds what a recipe prepared to rows and columns.
+
+        Args:
+            prepared: What the recipe prepared for them.
+            rows: The n rows.
+            cols: The m columns, perhaps the rows themselves.
+            symmetric: Whether the recipe's weights are symmetric.
+            pairs: The most pairs of a tile; what suits the device where left out.
+            seed: The recipe's seed.
+            epoch: The epoch.
+            step: The optimizer step.
+        """
+        super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
+        self._prepared = prepared
+        self._symmetric = symmetric
+        self._pairs = pairs or (_CPU_PAIRS if rows.device.type == "cpu" else _DEVICE_PAIRS)
+        self._degrees: dict[bool, Tensor] = {}
+
+    def restricted(self, rows: Tensor, cols: Tensor) -> BlockedRelation:
+        return BlockedRelation(
+            self._prepared.restricted(rows, cols),
+            self.rows[rows],
+            self.cols[cols],
+            pairs=self._pairs,
+            seed=self.seed,
+            epoch=self.epoch,
+            step=self.step,
+        )
+
+    def degree(self, *, with_self: bool = False) -> Tensor:
+        if with_self not in self._degrees:
+            self._degrees[with_self] = self._by_tile(
+                lambda tile: tile.degree(with_self=with_self), _total
+            )
+        return self._degrees[with_self]
+
+    def lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
+        return self._by_tile(
+            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self), _joined_lse, q, k
+        )
+
+    def dot(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
+        return self._by_tile(
+            lambda tile, q, k: tile.dot(q, k, scale, with_self=with_self), _total, q, k
+        )
+
+    def masked_lse(
+        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
+    ) -> Tensor:
+        return self._by_tile(
+            lambda tile, q, k: tile.masked_lse(q, k, scale, with_self=with_self), _joined_lse, q, k
+        )
+
+    def cross_entropy(
+        self,
+        q: Tensor,
+        k: Tensor,
+        scale: float | Tensor = 1.0,
+        *,
+        with_self: bool = False,
+        self_in_denominator: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(q.device.type, enabled=False):
+            rows = at_least_float32(q)
+            cols = rows if k is q else at_least_float32(k)
+            factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)
+            self_compared = with_self or self_in_denominator
+            mirrored = self._symmetric and self.cols is self.rows and q is k
+            options = with_self, self_compared, mirrored
+            total, degree = _CrossEntropy.apply(self, rows, cols, factor, options)
+        self._degrees[with_self] = degree
+        return total, degree
+
+    def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
+        return self._by_tile(
+            lambda tile, q, k: tile.sqdist(q, k, with_self=with_self), _total, q, k
+        )
+
+    def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
+        return self._by_tile(
+            lambda tile, _, v: tile.matmul(v, with_self=with_self), _total, None, v
+        )
+
+    def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
+        return self._by_tile(lambda tile, q, k: tile.unrelated_sum_sq(q, k), _total, q, k)
+
+    def unrelated_count(self) -> Tensor:
+        return self._by_tile(lambda tile: tile.unrelated_count(), _total)
+
+    def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        # distances are found again for the nearest alone, which have a gradient
+        with torch.no_grad():
+            starts = torch.arange(0, len(k), self._side, device=k.device)
+
+            def nearest(parts: _Parts) -> Tensor:
+                index, distance = torch.stack(parts, dim=-1).unbind(0)
+                least, part = distance.min(dim=1)
+                local = index.gather(1, part[:, None]).squeeze(1)
+                return torch.where(least < torch.inf, local + starts[part], -1)
+
+            index = self._by_tile(
+                lambda tile, q, k: torch.stack(
+                    [each.double() for each in tile.nearest_unrelated(q, k)]
+                ),
+                nearest,
+                q,
+                k,
+            ).long()
+        difference = at_least_float32(q) - at_least_float32(k)[index.clamp(min=0)]
+        distance = torch.linalg.vector_norm(difference, dim=1)
+        return index, distance.masked_fill(index < 0, torch.inf)
+
+    def tile(self, rows: slice, cols: slice) -> DenseRelation:
+        """The relation of some rows and columns, with its weights."""
+        plan = self._prepared.plan
+        contrast = None
+        if plan.contrast is not None:
+            contrast = self._prepared.weights(plan.contrast, rows, cols)
+        weights = self._prepared.weights(plan.result, rows, cols)
+        tile = DenseRelation(weights, self.rows[rows], self.cols[cols], contrast=contrast)
+        of_rows, of_cols = self.row_ids
+        tile.row_ids = of_rows[rows], of_cols[cols]
+        return tile
+
+    def tiles(self, *, mirrored: bool = False) -> Iterator[tuple[slice, slice]]:
+        """The tiles, by rows and columns; where mirrored, without those below the diagonal."""
+        for rows in self._slices(self.shape[0]):
+            for cols in self._slices(self.shape[1]):
+                if not mirrored or cols.start >= rows.start:
+                    yield rows, cols
+
+    @cached_property
+    def _side(self) -> int:
+        return max(1, math.isqrt(self._pairs))
+
+    def _slices(self, size: int) -> list[slice]:
+        """At least one, so that reductions of nothing have a shape."""
+        starts = range(0, max(size, 1), self._side)
+        return [slice(start, min(start + self._side, size)) for start in starts]
+
+    def _by_tile(
+        self,
+        reduction: Callable[..., Tensor],
+        join: Callable[[_Parts], Tensor],
+        of_rows: Tensor | None = None,
+        of_cols: Tensor | None = None,
+    ) -> Tensor:
+        """A reduction of every tile, joined over the tiles of the same rows.
+
+        Args:
+            reduction: From a tile, and its parts of `of_rows` and `of_cols` where columns are
+                given, to a tensor whose last dimensions are its rows.
+            join: From the results of all tiles of the same rows to that of the rows.
+            of_rows: (n, d), or None where the reduction needs none.
+            of_cols: (m, d), or None.
+        """
+        row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
+        # split once: a slice has a gradient of the size of the whole
+        row_parts = (
+            [None] * len(row_slices) if of_rows is None else torch.split(of_rows, self._side)
+        )
+        col_parts = (
+            [None] * len(col_slices) if of_cols is None else torch.split(of_cols, self._side)
+        )
+
+        def reduced(rows: slice, cols: slice, *vectors: Tensor | None) -> Tensor:
+            return reduction(self.tile(rows, cols), *(() if of_cols is None else vectors))
+
+        found = []
+        for rows, q in zip(row_slices, row_parts, strict=True):
+            parts = [
+                checkpoint(reduced, rows, cols, q, k, use_reentrant=False, preserve_rng_state=False)
+                for cols, k in zip(col_slices, col_parts, strict=True)
+            ]
+            found.append(join(parts))
+        return torch.cat(found)
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(parts)).sum(dim=0)
+
+
+def _joined_lse(parts: Sequence[Tensor]) -> Tensor:
+    sums = torch.stack(list(parts), dim=1)
+    return logsumexp(sums, sums > -torch.inf)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """`Relation.cross_entropy` with one pass over the tiles forward, and one backward.
+
+    Where pair (j, i) is pair (i, j), a tile above the diagonal serves the one below it too. The
+    gradient of logit (i, j) is degree_i share_ij - w_ij, as in `Relation.cross_entropy`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        relation: BlockedRelation,
+        q: Tensor,
+        k: Tensor,
+        scale: Tensor,
+        options: tuple[bool, bool, bool],
+    ) -> tuple[Tensor, Tensor]:
+        with_self, self_compared, mirrored = options
+        related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
+        log_sum = q.new_full((len(q),), -torch.inf)
+        scaled = q * scale
+        for rows, cols in relation.tiles(mirrored=mirrored):
+            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+            weights = tile.edge_weights(q.dtype, with_self)
+            products = weights * logits
+            logits.masked_fill_(~tile.compared(self_compared), -torch.inf)
+            for here, dim in _sides(rows, cols, mirrored):
+                degree[here] += weights.sum(dim=dim)
+                related[here] += products.sum(dim=dim)
+                log_sum[here] = torch.logaddexp(log_sum[here], logits.logsumexp(dim=dim))
+        log_sum.masked_fill_(degree == 0, 0.0)
+        ctx.relation, ctx.options = relation, options
+        ctx.save_for_backward(q, k, scale, log_sum, degree)
+        ctx.mark_non_differentiable(degree)
+        return degree * log_sum - related, degree
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, scale, log_sum, degree = ctx.saved_tensors
+        relation, (with_self, self_compared, mirrored) = ctx.relation, ctx.options
+        of_q, of_k, of_scale = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(scale)
+        shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
+        scaled = q * scale
+        for rows, cols in relation.tiles(mirrored=mirrored):
+            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+            slopes, factors = torch.zeros_like(logits), torch.zeros_like(logits)
+            for here, dim in _sides(rows, cols, mirrored):
+                own, limit = gradient[here].unsqueeze(dim), shift[here].unsqueeze(dim)
+                slopes += (logits - limit).exp_().mul_(own)
+                factors += own
+            slopes.masked_fill_(~tile.compared(self_compared), 0.0)
+            slopes -= tile.edge_weights(q.dtype, with_self).mul_(factors)
+            if ctx.needs_input_grad[3]:
+                of_scale += (slopes * logits).sum() / scale
+            of_q[rows] += slopes @ k[cols]
+            of_k[cols] += slopes.T @ q[rows]
+        return None, of_q * scale, of_k * scale, of_scale, None
+
+
+def _sides(rows: slice, cols: slice, mirrored: bool) -> list[tuple[slice, int]]:
+    """The rows that a tile is reduced for, and the dimension that the reduction is over."""
+    return [(rows, 1), (cols, 0)] if mirrored and rows != cols else [(rows, 1)]
