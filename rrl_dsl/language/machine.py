@@ -56,8 +56,8 @@ def is_out_of_memory(problem: BaseException) -> bool:
     return isinstance(problem, MemoryError) or bool(may_be and _OUT_OF_MEMORY.search(str(problem)))
 
 
-def refused(problem: Exception) -> RRLError | None:
-    """What the machine refused, where that is what an exception of no code says.
+def refused(problem: BaseException) -> RRLError | None:
+    """What the machine refused, where that is what an exception of no code says, or its cause.
 
     Returns:
         RRL515 for memory, RRL516 for a file or folder, None for everything else.
@@ -66,7 +66,7 @@ def refused(problem: Exception) -> RRLError | None:
         hint = "lower what is large: `batch_size`, `micro_batch`, a width of the network"
         return _too_little("this", hint, problem)
     if not isinstance(problem, OSError) or problem.errno is None:
-        return None
+        return None if problem.__cause__ is None else refused(problem.__cause__)
     place = f"`{problem.filename}`: " if problem.filename is not None else ""
     hint = _MENDS.get(problem.errno, "look whether it can be read and written")
     return error("RRL516", f"{place}{problem.strerror}", hint=hint)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.models.options import NetworkOptions, Section
 
-_LARGEST_RATE: Final = 1e6
+_LARGEST_RATE: Final = 1e30
 """Optimizers multiply rates and divide them, in float32."""
 
 

@@ -111,7 +111,7 @@ def test_a_relation_that_does_not_fit_names_the_way_that_does():
 @pytest.mark.parametrize("setting", ["optimiser.lr", "probe.lr", "optimiser.weight_decay"])
 def test_a_rate_beyond_float32_is_refused(cli, images, setting):
     found = cli("train", "-e", "ssl(views=2)", "--dataset", images, "--set", f"{setting}=1e300")
-    assert f"error[RRL502]: `{setting}`: it should be less than or equal to 1000000" in found.err
+    assert f"error[RRL502]: `{setting}`: it should be less than or equal to 10" in found.err
 
 
 def test_a_value_that_no_recipe_reads_is_not_blamed_on_the_batch_size(cli, tmp_path):
@@ -183,6 +183,12 @@ def test_a_disk_that_refuses_is_named_by_every_verb_that_writes(
     assert f"cannot be written: {os.strerror(number)}" in found.err
     assert (tmp_path / "ugly.rrl").read_text() == "ssl( views=2 )\n"
     assert not list(tmp_path.rglob("*.draft"))
+
+
+def test_what_a_library_makes_of_a_refusal_is_still_one():
+    problem = ValueError("you tried to log -1 which is currently not supported")
+    problem.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert refused(problem).diagnostics[0].message == "No space left on device"
 
 
 def test_an_unknown_refusal_of_the_system_is_no_failure_of_the_program():

@@ -41,7 +41,7 @@ CONFIGURATIONS = [
     ("accelerator: gpu", "RRL506", "no CUDA device"),
     ("augmentation: cifr", "RRL502", "cifar"),
     ("loss: &a\n  b: *a", "RRL503", "no aliases"),
-    ("{a: " * 3000 + "1" + "}" * 3000, "RRL503", "nests too deeply"),
+    ("{a: " * 3000 + "1" + "}" * 3000, "RRL503", "nests more than 64 deep"),
 ]
 
 
