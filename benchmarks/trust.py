@@ -271,6 +271,10 @@ def stops(draw: random.Random, folder: Path) -> str:
             each.send(signal.SIGTERM)
             time.sleep(draw.uniform(0, 0.3) if "after" in kind else 0)
         time.sleep(0.05 * turn)
+    wait(hit, LIMIT)
+    if kind == "one" and hit[0].status == -signal.SIGTERM:  # it had not begun to watch
+        wait(processes, 70)  # a minute is left to processes that start late
+        return "one, before it watched"
     wait(processes, LIMIT)
     return f"{check_stopped(processes, folder, devices) or kind} of {devices}"
 
@@ -416,7 +420,9 @@ def main() -> None:
             place = Path(folder) / str(number)
             place.mkdir()
             try:
-                counts[TRIALS[given.trial](random.Random(f"{given.seed} {number}"), place)] += 1
+                kind = TRIALS[given.trial](random.Random(f"{given.seed} {number}"), place)
+                counts[kind] += 1
+                print(f"trial {number}: {kind}", flush=True)
             except FailedError as problem:
                 failures += 1
                 print(f"trial {number}: {problem}", flush=True)

@@ -131,8 +131,19 @@ def train(
         return
     if force_resume:
         raise typer.BadParameter("`--force-resume` is for a run that `--resume` names")
+    if out is not None and _is_requeued(out):
+        print_text(f"requeued  the run in {out} goes on as it was started")
+        _go_on(out, [], allowed, force=False)
+        return
     source = source_of(recipe, expression)
     _start(source, _settings(config, assignments, given, param, allowed), out, allowed)
+
+
+def _is_requeued(out: Path) -> bool:
+    from rrl_dsl.training import ranks
+    from rrl_dsl.training.run import RunDirectory
+
+    return ranks.requeued() and RunDirectory(out).has_checkpoint()
 
 
 def _settings(

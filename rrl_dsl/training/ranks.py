@@ -52,6 +52,11 @@ def leads() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def requeued() -> bool:
+    """Whether SLURM starts the job again, after a preemption or on demand."""
+    return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
+
+
 def announce(rank: int, devices: int, port: int) -> None:
     """Settles it for processes that are started on this machine.
 

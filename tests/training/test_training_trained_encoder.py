@@ -106,6 +106,28 @@ def test_a_damaged_checkpoint_is_named(trained, tmp_path, content, command):
     assert "last.ckpt" in printed
 
 
+def test_a_job_that_is_requeued_goes_on_with_its_run(trained, command, tmp_path, monkeypatch):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    words = ["train", "-e", "ssl(views=2)", "--out", str(tmp_path / "run")]
+    code, printed = command(*words)
+    assert code == 1
+    assert "holds a run" in printed
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    code, printed = command(*words)
+    assert code == 0, printed
+    assert "goes on as it was started" in printed
+    assert "epochs are trained" in printed
+
+
+def test_a_run_that_came_to_no_step_is_refused_with_the_same_words(trained, command, tmp_path):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    resumed = command("train", "--resume", str(tmp_path / "run"))
+    started = command("train", "-e", "ssl(views=2)", "--out", str(tmp_path / "run"))
+    assert resumed == started
+    assert "it stopped before its first step" in resumed[1]
+
+
 def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
