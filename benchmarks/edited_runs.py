@@ -29,6 +29,7 @@ import torch
 import yaml
 
 from rrl_dsl.cli import start
+from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory
 
@@ -252,12 +253,12 @@ def stopped(*words: str) -> None:
 
     def stop(self: LiveProgress, trainer: Any, *_: Any) -> None:
         if trainer.current_epoch == 2:
-            raise KeyboardInterrupt
+            raise error("RRL508", "stopped")
 
     LiveProgress.on_train_batch_end = stop  # type: ignore[method-assign, assignment]
     try:
         status, printed = command(*TRAIN, *TINY, *words)
-        assert status == 130, printed
+        assert status == 1, printed
     finally:
         LiveProgress.on_train_batch_end = usual  # type: ignore[method-assign]
 
