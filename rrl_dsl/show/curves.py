@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rrl_dsl.show.colours import ACCENT, INK, QUIET
-from rrl_dsl.show.sample import percent
 from rrl_dsl.show.style import house_style
 
 _PANEL = (3.5, 2.4)
@@ -88,7 +87,8 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
     if panel.shares:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: percent(share)))
+        # a digit more than in texts: ticks may be a quarter of a per cent apart
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
     if len(panel.curves) > 1:
         # On the line of the title, where no curve can run through it.
         axes.legend(

@@ -56,10 +56,11 @@ class TrainedEncoder(nn.Module):
             float (n, d).
 
         Raises:
-            RRLError: RRL402, where the images are not uint8.
+            RRLError: RRL402, where the images are not uint8 with four axes.
         """
-        if images.dtype != torch.uint8:
-            message = f"images are torch.uint8 (n, C, H, W), and these are {images.dtype}"
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            message = f"images are torch.uint8 (n, C, H, W), and these are {images.dtype} "
+            message += f"{tuple(images.shape)}"
             hint = "give pixels of 0 to 255, or normalised images to `encoder.network`"
             raise error("RRL402", message, hint=hint)
         features: Tensor = self.network(self.views.plain(images))

@@ -68,3 +68,11 @@ def test_the_same_history_gives_the_same_bytes(tmp_path: Path, suffix: str) -> N
     for path in paths:
         save(draw_curves([FULL, FULL]), path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_ticks_of_shares_say_where_they_are() -> None:
+    figure = draw_curves([{"edges/false": share} for share in (0.583, 0.589, 0.577)])
+    figure.draw_without_rendering()
+    axis = figure.axes[0].yaxis
+    labels = [float(each.get_text().removesuffix("%")) for each in axis.get_ticklabels()]
+    assert labels == pytest.approx([100 * tick for tick in axis.get_majorticklocs()], abs=1e-3)

@@ -76,6 +76,8 @@ def test_floating_images_and_unknown_parts_are_refused(trained):
     encoder = rrl.load_encoder(str(trained / "run"))
     with pytest.raises(rrl.RRLError, match=r"RRL402.*torch.uint8"):
         encoder(images(trained).float())
+    with pytest.raises(rrl.RRLError, match=r"RRL402.*\(n, C, H, W\).*\(1, 8, 8\)"):
+        encoder(images(trained)[0])
     with pytest.raises(rrl.RRLError, match=r"RRL505.*no part `teachr`"):
         rrl.load_encoder(trained / "run", part="teachr")
     with pytest.raises(rrl.RRLError, match=r"RRL505.*is not a run"):
