@@ -71,7 +71,7 @@ def test_the_same_history_gives_the_same_bytes(tmp_path: Path, suffix: str) -> N
 
 
 def test_ticks_of_shares_say_where_they_are() -> None:
-    figure = draw_curves([{"edges/false": share} for share in (0.583, 0.589, 0.577)])
+    figure = draw_curves([{"edges/false": share} for share in (0.583, 0.5887, 0.5774)])
     figure.draw_without_rendering()
     axis = figure.axes[0].yaxis
     labels = [float(each.get_text().removesuffix("%")) for each in axis.get_ticklabels()]
