@@ -397,7 +397,8 @@ def compile(  # noqa: A001  (the name users expect)
 
 def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
     what = f"the graph over {len(rows):,} x {len(cols):,} rows at once"
-    return needing_memory(what, "lower `batch_size`; `program.to_scipy(rows)` goes tile by tile")
+    hint = 'lower `batch_size`; `program.relate(rows, strategy="blocked")` goes tile by tile'
+    return needing_memory(what, hint)
 
 
 def _check_graph(recipe: Any) -> None:
