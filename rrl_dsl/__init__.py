@@ -17,6 +17,29 @@ from typing import Any, Final
 __version__ = "0.1.0"
 
 _NAMES: Final = {
+    **{
+        name: ("rrl_dsl.graph.builtin", name)
+        for name in (
+            "Adds",
+            "Count",
+            "Fraction",
+            "Index",
+            "LabelField",
+            "NonNegative",
+            "NumberField",
+            "Positive",
+            "Probability",
+            "Real",
+            "Scheduled",
+            "Seed",
+            "SpaceOrField",
+            "VectorField",
+            "source",
+            "transform",
+        )
+    },
+    **{name: ("rrl_dsl.graph.recording", name) for name in ("Mask", "Pair", "Weight")},
+    "Stage": ("rrl_dsl.graph.plan", "Stage"),
     "Batch": ("rrl_dsl.data.batches", "Batch"),
     "Config": ("rrl_dsl.training.config", "Config"),
     "EdgeStatistics": ("rrl_dsl.training.callbacks", "EdgeStatistics"),

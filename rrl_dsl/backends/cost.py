@@ -11,37 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
-from rrl_dsl.graph.plan import (
-    Column,
-    Components,
-    Heaviest,
-    Instruction,
-    Nearest,
-    OpName,
-    Plan,
-    Stage,
-)
+from rrl_dsl.graph.operations import OPERATIONS
+from rrl_dsl.graph.plan import Column, Components, Heaviest, Instruction, Nearest, Plan, Stage
 
 WIDTH: Final = 128
 """Of embeddings, which a recipe does not say."""
 _VECTORS: Final = {"vector": 1, "slices": 3}
 """Kinds of columns of vectors, and how often they hold one."""
-
-_OPERATIONS: Final[Mapping[OpName, int]] = {
-    "same": 3, "draw": 9, "choose": 1, "within": 2, "constant": 0, "both": 1, "either": 1,
-    "negated": 1, "number": 1, "largest": 1, "smallest": 1, "total": 2, "masked": 1, "times": 2,
-    "at_most": 1, "raised": 2, "above": 1, "near": 3, "cosine": 3, "dot": 3, "exponential": 5,
-    "gaussian": 4, "affinity": 9, "linked": 8, "linked_weight": 9, "listed": 0,
-    "listed_mutually": 0, "listed_by_row": 0,
-}  # fmt: skip
-"""For a pair, beside what goes through a vector or a list."""
-
-_BYTES: Final[Mapping[OpName, int]] = {
-    "draw": 8, "choose": 8, "number": 4, "largest": 4, "smallest": 4, "total": 4, "masked": 4,
-    "times": 4, "at_most": 4, "raised": 4, "cosine": 4, "dot": 4, "exponential": 4, "gaussian": 4,
-    "affinity": 4, "linked_weight": 4,
-}  # fmt: skip
-"""Of an instruction's result for a pair; 1 for a truth value."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +93,7 @@ class _Counted:
 
     def instruction(self, instruction: Instruction) -> int:
         """For each pair, of one instruction."""
-        operations = _OPERATIONS[instruction.op]
+        operations = OPERATIONS[instruction.op].cost
         for column in (self.plan.columns[at] for at in instruction.columns):
             if column.kind in _VECTORS:
                 held = _VECTORS[column.kind]  # of k slices, the largest k (k + 1) / 2 products
@@ -136,6 +112,8 @@ class _Counted:
                 each = self.operations(inner) + levels
             case Components(inner=inner):
                 each = self.operations(inner) + 4 * levels
+            case _:  # of another package: nothing is known
+                each = 0
         return self.rows**2 * each
 
     def column(self, column: Column) -> int:
@@ -160,7 +138,7 @@ def _alive(plan: Plan, result: int) -> int:
     alive: dict[int, int] = {}
     most = 0
     for at in needed:
-        alive[at] = _BYTES.get(plan.instructions[at].op, 1)
+        alive[at] = OPERATIONS[plan.instructions[at].op].bytes
         most = max(most, sum(alive.values()))
         for value in plan.instructions[at].values:
             if last_use[value] == at and value != result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, cast
@@ -10,9 +10,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends import hashing, inner, ranking
+from rrl_dsl.backends import ranking, tensors
+from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
-from rrl_dsl.backends.lookups import Found, place_of
+from rrl_dsl.backends.lookups import Found
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.universe import Universe, universe
 from rrl_dsl.graph.plan import (
@@ -25,6 +26,14 @@ from rrl_dsl.graph.plan import (
     Plan,
     Scalar,
 )
+
+
+class Batch(NamedTuple):
+    """What a stage of another package looks at; see `rrl_dsl.graph.plan.Stage.find`."""
+
+    rows: Nodes
+    spaces: Mapping[str, Tensor]
+    weights: Callable[[int], Tensor]
 
 
 class Inputs(NamedTuple):
@@ -121,78 +130,39 @@ def _columns(plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None) -
     columns: list[Tensor] = []
     for column in plan.columns:
         if column.stage is None:
-            columns.append(_column(column, nodes, columns, inputs))
+            found = column_of(tensors, column, nodes, columns, inputs.scalars, inputs.lookups)
+            columns.append(found)
         else:
             assert whole is not None
             columns.append(_staged(plan, column, columns, inputs, whole))
     return columns
 
 
-def _column(column: Column, nodes: Nodes, before: Sequence[Tensor], inputs: Inputs) -> Tensor:
-    scalars = [inputs.scalars[each] for each in column.scalars]
-    found = None if column.lookup is None else inputs.lookups[column.lookup]
-    name = cast(str, column.field)
-    match column.kind:
-        case "sample":
-            return nodes.sample
-        case "view":
-            return nodes.view
-        case "label":
-            return nodes.label(name)
-        case "number":
-            return nodes.number(name)
-        case "vector":
-            return nodes.vector(name)
-        case "slices":
-            return inner.slices(nodes.vector(name))
-        case "unit":
-            return inner.units(nodes.vector(name))
-        case "square":
-            return inner.squares(before[column.inputs[0]])
-        case "sample_hash":
-            return hashing.row_hash(nodes.sample, None, *scalars)
-        case "row_hash":
-            return hashing.row_hash(nodes.sample, nodes.view, *scalars)
-        case "drawn_label":
-            label, drawn = (before[index] for index in column.inputs)
-            return torch.where(hashing.within(drawn, *scalars), label, -1)
-        case "chosen_label":
-            assert found is not None
-            return torch.where(place_of(found, nodes.sample) >= 0, before[column.inputs[0]], -1)
-        case "place":
-            assert found is not None
-            return place_of(found, nodes.sample)
-        case "precision":
-            assert found is not None
-            place = place_of(found, nodes.sample)
-            return torch.where(place[:, None] >= 0, found.precision[place], torch.nan)
-        case "row":
-            return torch.arange(len(nodes), device=nodes.device)
-    raise AssertionError(column)
-
-
 def _staged(
     plan: Plan, column: Column, before: Sequence[Tensor], inputs: Inputs, whole: Universe
 ) -> Tensor:
-    stage = column.stage
-    if isinstance(stage, Nearest):
-        return ranking.nearest(stage, whole)
-    assert isinstance(stage, Heaviest | Components)
-    inner = stage.inner
+    everything = torch.arange(len(whole), device=whole.first.device)
 
-    def weights(tile: Tensor) -> Tensor:
-        return _evaluate(plan, inner, [each[tile] for each in before], before, inputs)
+    def weights(instruction: int, rows: Tensor = everything) -> Tensor:
+        return _evaluate(plan, instruction, [each[rows] for each in before], before, inputs)
 
-    if isinstance(stage, Heaviest):
-        return ranking.heaviest(weights, stage.k, whole)
-    return ranking.components(lambda tile: weights(tile) > 0, whole)
+    match column.stage:
+        case Nearest() as stage:
+            return ranking.nearest(stage, whole)
+        case Heaviest(inner=inner, k=k):
+            return ranking.heaviest(lambda rows: weights(inner, rows), k, whole)
+        case Components(inner=inner):
+            return ranking.components(lambda rows: weights(inner, rows) > 0, whole)
+    assert column.stage is not None
+    batch = Batch(whole.nodes, whole.spaces, weights)
+    return cast(Tensor, column.stage.find(tensors, batch))
 
 
 def _evaluate(
     plan: Plan, result: int, rows: Sequence[Tensor], cols: Sequence[Tensor], inputs: Inputs
 ) -> Tensor:
     edge = edge_function(plan, result, inputs.fused)
-    weights = edge(
+    weights: Tensor = edge(
         [column.unsqueeze(1) for column in rows],
         [column.unsqueeze(0) for column in cols],
         inputs.scalars,

@@ -4,12 +4,12 @@ A pair of rows is of one of a few kinds: views of one sample or of two, the labe
 equal or not. Given its kind, a weight depends on draws alone, each a uniform number of which only
 the interval between the recipe's probabilities matters. The expectation is a sum over kinds and
 over the joint intervals; every array has one axis a draw, of length 1 where it does not depend
-on it. Weights are those of the reference backend, to the last bit.
+on it. Weights are computed by the instructions of a plan, as everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -17,28 +17,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from rrl_dsl.backends.weights import (
-    Weights,
-    above,
-    clipped,
-    raised,
-    rounded,
-    scaled,
-    total,
-)
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
-from rrl_dsl.graph.call import Call
+from rrl_dsl.backends import arrays
+from rrl_dsl.graph.algebra import Contrasted, Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
 from rrl_dsl.graph.identity import in_order
+from rrl_dsl.graph.lower import lower
+from rrl_dsl.graph.operations import OPERATIONS
+from rrl_dsl.graph.plan import Constant, Instruction, Key, Plan, Scalar, Threshold
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.schedule import at_epoch
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.graph.traverse import calls_of, walk
 
 MAX_CELLS: Final = 2_000_000
 _MAX_FIELDS: Final = 8
-_RATES: Final = ("frac", "p", "tpr", "fpr")
-"""The arguments that draws are held against."""
+_COLUMNS: Final = frozenset(
+    {"sample", "view", "label", "zero", "sample_hash", "row_hash", "drawn_label"}
+)
+"""The kinds of columns by which pairs of two rows are of a few kinds."""
+
+Array = npt.NDArray[Any]
+Draw = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,9 @@ class _Kind:
 
 
 def is_expected(graph: Graph) -> bool:
-    """Whether label counts and draws are all that a recipe's graph depends on.
-
-    Raises:
-        NotImplementedError: Where this file does not know a built-in.
-    """
-    requires = requires_of(graph)
-    known = requires.numbers or requires.vectors or requires.spaces or requires.bound
-    rules = [_rule_of(call) for call in calls_of(graph)]
-    return not known and graph.scope == "pair" and None not in rules
+    """Whether label counts and draws are all that a recipe's graph depends on."""
+    plan = lower(finished(graph), binary=False)
+    return not plan.lookups and all(each.kind in _COLUMNS for each in plan.columns)
 
 
 def expected(
@@ -101,27 +93,28 @@ def expected(
         The expectations, or None where the recipe has too many draws to go through all.
     """
     graph = finished(graph.operands[0] if isinstance(graph, Contrasted) else graph)
-    clean = in_order(without_false_edges(graph)) if adds_edges(graph) else None
-    graph = in_order(graph)
+    plans = [lower(in_order(graph), binary=False)]
+    if adds_edges(graph):
+        plans.append(lower(in_order(without_false_edges(graph)), binary=False))
     fields = requires_of(graph).labels
     if len(fields) > _MAX_FIELDS:
         return None
     degree = edges = false = pairs = 0.0
     for kind in _kinds({name: labels[name] for name in fields}, samples, views):
-        draws = _Draws(graph, kind, epoch)
+        draws = _Draws(plans, kind, epoch)
         if draws.cells > MAX_CELLS:
             return None
-        weights = draws.weights(graph)
+        weights, *clean = (draws.weights(plan) for plan in plans)
         degree += kind.count * draws.mean(weights)
         edges += kind.count * draws.mean(weights > 0)
         pairs += kind.count
-        if clean is not None:
-            false += kind.count * draws.mean((weights > 0) & ~(draws.weights(clean) > 0))
+        if clean:
+            false += kind.count * draws.mean((weights > 0) & ~(clean[0] > 0))
     return Expected(
         degree=degree,
         edges=edges,
         density=edges / pairs if pairs else 0.0,
-        false=None if clean is None else false / edges if edges else 0.0,
+        false=None if len(plans) == 1 else false / edges if edges else 0.0,
     )
 
 
@@ -163,29 +156,29 @@ def _agreement(columns: list[npt.NDArray[Any]]) -> float:
 
 
 class _Draws:
-    """The draws of a recipe for one kind of pair, and the weights as functions of them."""
+    """The draws of plans for one kind of pair, and the weights as functions of them."""
 
-    def __init__(self, graph: Graph, kind: _Kind, epoch: int) -> None:
+    def __init__(self, plans: Sequence[Plan], kind: _Kind, epoch: int) -> None:
         self.kind = kind
         self.epoch = epoch
-        limits: dict[object, set[float]] = {}
-        for call in calls_of(graph):
-            if call.draws:
-                for draw in self._draws_of(call):
-                    limits.setdefault(draw, set()).update(self._rates(call))
+        limits: dict[Draw, set[float]] = {}
+        for plan in plans:
+            for draw, rates in self._compared(plan):
+                limits.setdefault(draw, set()).update(rates)
         self.axes = {draw: axis for axis, draw in enumerate(limits)}
         # of each draw, the upper ends of its intervals
         self.ends = [np.array(sorted({*rates, 1.0} - {0.0})) for rates in limits.values()]
         self.cells = int(np.prod([len(each) for each in self.ends], dtype=np.float64))
 
-    def weights(self, graph: Graph) -> Weights:
+    def weights(self, plan: Plan) -> Array:
         """The weight for each joint interval of the draws it depends on."""
-        found: dict[int, Weights] = {}
-        for node in walk(graph):
-            found[id(node)] = self._weight(node, [found[id(each)] for each in node.operands])
-        return found[id(graph)]
+        results: dict[int, Array] = {}
+        with np.errstate(all="ignore"):
+            for at in plan.needed(plan.result):
+                results[at] = self._result(plan, plan.instructions[at], results)
+        return results[plan.result]
 
-    def mean(self, values: npt.NDArray[Any]) -> float:
+    def mean(self, values: Array) -> float:
         """The expectation of a function of the draws."""
         result = values.astype(np.float64)
         for axis, ends in enumerate(self.ends):
@@ -195,115 +188,75 @@ class _Draws:
                 result = np.expand_dims(result, axis)
         return float(result.reshape(-1)[0])
 
-    def everywhere(self, truth: bool) -> Weights:
-        """Weight 1 or 0 whatever is drawn."""
-        return np.full([1] * len(self.ends), np.float32(truth))
+    def _compared(self, plan: Plan) -> Iterator[tuple[Draw, list[float]]]:
+        """Each draw with the rates that it is held against."""
+        for instruction in plan.instructions:
+            if instruction.op == "within":
+                draw, *limits = (plan.instructions[at] for at in instruction.values)
+                scalars = limits[0].scalars if limits else instruction.scalars
+                yield self._draws(plan, draw.columns[0])[0], self._rates(plan, scalars)
+        for at, column in enumerate(plan.columns):
+            if column.kind == "drawn_label":
+                for draw_of_sample in self._draws(plan, at):
+                    yield draw_of_sample, self._rates(plan, column.scalars)
 
-    def below(self, call: Call, parameter: str) -> Weights:
-        """Weight 1 in the intervals of all draws of a call that lie below one of its rates."""
-        rate = at_epoch(call.arguments[parameter], self.epoch)
-        if not call.draws:
-            return self.everywhere(rate > 0)
-        result = self.everywhere(True)
-        for draw in self._draws_of(call):
-            axis = self.axes[draw]
-            shape = [1] * len(self.ends)
-            shape[axis] = -1
-            result = result * (self.ends[axis] <= rate).reshape(shape).astype(np.float32)
-        return result
+    def _rates(self, plan: Plan, scalars: Sequence[int]) -> list[float]:
+        return [float(self._scalar(plan.scalars[each])) for each in scalars]
 
-    def _draws_of(self, call: Call) -> list[object]:
-        """What a call draws for a pair: one number for the pair, or one for each sample."""
-        times = {"epoch": self.epoch, "step": "step"}
-        time = times.get(call.arguments.get("redraw", "never"), 0)
-        if call.signature.name != "supervised":
-            return [("pair", call.stream, time, call.arguments.get("unit", "sample"))]
-        ends = ("i",) if self.kind.same_sample else ("i", "j")
-        return [("sample", call.stream, end) for end in ends]
+    def _draws(self, plan: Plan, at: int) -> list[Draw]:
+        """What a column draws for a pair: one number for the pair, or one for each sample."""
+        column = plan.columns[at]
+        if column.kind == "drawn_label":
+            (pair,) = self._draws(plan, column.inputs[1])
+            ends = ("i",) if self.kind.same_sample else ("i", "j")
+            return [(*pair, end) for end in ends]
+        key = plan.scalars[column.scalars[0]]
+        assert isinstance(key, Key)
+        time = {"never": 0, "epoch": self.epoch, "step": "step"}[key.redraw]
+        return [(key.stream, time, column.kind)]
 
-    def _rates(self, call: Call) -> list[float]:
-        given = (call.arguments[name] for name in _RATES if name in call.arguments)
-        return [float(at_epoch(rate, self.epoch)) for rate in given]
+    def _scalar(self, scalar: Scalar) -> float:
+        if isinstance(scalar, Threshold):
+            return at_epoch(scalar.probability, self.epoch)
+        return scalar.at(0, self.epoch, 0)
 
-    def _weight(self, node: Graph, parts: list[Weights]) -> Weights:
-        if isinstance(node, Source | Applied):
-            rule = _rule_of(node.call)
-            assert rule is not None  # or nothing is expected of the graph
-            return rule(node.call, *parts, self)
-        if isinstance(node, Combined):
-            result = parts[0]
-            for part in parts[1:]:
-                match node.operator:
-                    case "|":
-                        result = np.maximum(result, part)
-                    case "&":
-                        result = np.minimum(result, part)
-                    case "+":
-                        result = total(result, part)
-                    case "-":
-                        result = np.where(part == 0, result, np.float32(0))
+    def _result(self, plan: Plan, instruction: Instruction, results: Mapping[int, Array]) -> Array:
+        if instruction.op == "same":
+            return self._same(plan, instruction.columns[0])
+        if instruction.op == "draw":
+            (draw,) = self._draws(plan, instruction.columns[0])
+            return self._along(self.axes[draw])
+        values = [results[at] for at in instruction.values]
+        scalars = [self._constant(plan.scalars[each]) for each in instruction.scalars]
+        if instruction.op == "within":  # a draw is the upper end of the interval it is in
+            end, limit = (*values, *scalars)
+            return np.asarray(end <= limit)
+        return np.asarray(OPERATIONS[instruction.op].run(arrays, *values, *scalars))
+
+    def _constant(self, scalar: Scalar) -> Array:
+        value = self._scalar(scalar)
+        dtype = np.float32 if isinstance(scalar, Constant) else None  # as weights are
+        return np.full([1] * len(self.ends), value, dtype)
+
+    def _same(self, plan: Plan, at: int) -> Array:
+        """Whether both rows hold the same value in a column."""
+        column = plan.columns[at]
+        if column.kind == "drawn_label":
+            result = self._same(plan, column.inputs[0])
+            rate = self._rates(plan, column.scalars)[0]
+            for draw in self._draws(plan, at):
+                result = result & (self._along(self.axes[draw]) <= rate)
             return result
-        if isinstance(node, Scaled):
-            return scaled(parts[0], node.factor, self.epoch)
-        assert isinstance(node, Complement)
-        return rounded(parts[0] == 0)
+        known = {
+            "sample": self.kind.same_sample,
+            "view": self.kind.same_view,
+            "label": column.field in self.kind.equal,
+            "zero": True,
+        }
+        return np.full([1] * len(self.ends), known[column.kind])
 
-
-# sources: (call, draws) -> weights of a pair of two rows
-
-
-def _supervised(call: Call, draws: _Draws) -> Weights:
-    equal = call.arguments["labels"] in draws.kind.equal
-    return draws.everywhere(equal) * draws.below(call, "frac")
-
-
-# transforms: (call, weights, draws) -> weights
-
-
-def _corrupt(call: Call, weights: Weights, draws: _Draws) -> Weights:
-    return np.where(weights > 0, weights * draws.below(call, "tpr"), draws.below(call, "fpr"))
-
-
-def _during(call: Call, weights: Weights, draws: _Draws) -> Weights:
-    start, end = call.arguments["start"], call.arguments["end"]
-    active = start <= draws.epoch and (end is None or draws.epoch < end)
-    return weights if active else np.zeros_like(weights)
-
-
-SOURCES: Final[Mapping[str, Callable[[Call, _Draws], Weights] | None]] = {
-    "ssl": lambda call, draws: draws.everywhere(draws.kind.same_sample),
-    "supervised": _supervised,
-    "pairs": None,
-    "near": None,
-    "similarity": None,
-    "geodesic": None,
-    "knn": None,
-    "random": lambda call, draws: draws.below(call, "p"),
-    "none": lambda call, draws: draws.everywhere(False),
-    "all": lambda call, draws: draws.everywhere(True),
-    "self": lambda call, draws: draws.everywhere(False),  # the pair is of two rows
-    "cross_view": lambda call, draws: draws.everywhere(not draws.kind.same_view),
-}
-"""What each source is to a pair of two rows; None where that takes more than labels and draws."""
-
-TRANSFORMS: Final[Mapping[str, Callable[[Call, Weights, _Draws], Weights] | None]] = {
-    "corrupt": _corrupt,
-    "keep": lambda call, weights, draws: weights * draws.below(call, "p"),
-    "threshold": lambda call, weights, _: rounded(above(weights, call.arguments["at"])),
-    "clip": lambda call, weights, _: clipped(weights, call.arguments["max"]),
-    "power": lambda call, weights, draws: raised(weights, call.arguments["p"], draws.epoch),
-    "topk": None,
-    "closure": None,
-    "during": _during,
-    "drop_self": lambda call, weights, draws: weights,  # the pair is of two rows
-}
-"""What each transform does to its weight; None where that takes the whole batch."""
-
-
-def _rule_of(call: Call) -> Callable[..., Weights] | None:
-    name = call.signature.name
-    rules: Mapping[str, Callable[..., Weights] | None] = {**SOURCES, **TRANSFORMS}
-    if name not in rules:
-        message = f"nothing is expected of `{name}`: add it to rrl_dsl/backends/expectation.py"
-        raise NotImplementedError(message)
-    return rules[name]
+    def _along(self, axis: int) -> Array:
+        """The upper ends of the intervals of a draw, along its axis."""
+        shape = [1] * len(self.ends)
+        shape[axis] = -1
+        return self.ends[axis].reshape(shape)

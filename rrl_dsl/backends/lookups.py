@@ -7,24 +7,49 @@ sorted list, and the result does not depend on the order of the data set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
 
-from rrl_dsl.backends import hashing, neighbours
-from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends import neighbours
+from rrl_dsl.backends.arrays import Ids
 from rrl_dsl.backends.pair_ids import lacking_pairs
+from rrl_dsl.graph import draws
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.plan import Affinities, Chosen, Geodesic, Listed, Lookup, Neighbours
+from rrl_dsl.graph.plan import (
+    Affinities,
+    Chosen,
+    Geodesic,
+    Listed,
+    Lookup,
+    Neighbours,
+    OfVectors,
+)
 from rrl_dsl.graph.weights import LARGEST, LEAST
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
+if TYPE_CHECKING:
+    import torch
+
+
+class Samples(Protocol):
+    """One row for each sample of a data set, on the host: `rrl.Nodes`, or `Rows` of arrays."""
+
+    @property
+    def sample(self) -> Any:
+        """int64 (n,), the ids."""
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Label field -> int64 (n,), -1 where unknown."""
+
+    def vector(self, name: str) -> Any:
+        """A vector field, float64 (n, d), NaN where missing."""
+
 
 class Found(NamedTuple):
-    """What a lookup found. What a kind of lookup has no use for is empty.
+    """What a lookup found, as NumPy arrays or tensors. What one has no use for is empty.
 
     Attributes:
         ids: int64 (u,), sample ids, ascending.
@@ -35,20 +60,24 @@ class Found(NamedTuple):
         steps: How many halvings the longest list of entries takes.
     """
 
-    ids: Tensor
-    starts: Tensor
-    entries: Tensor
-    weights: Tensor
-    precision: Tensor
+    ids: Any
+    starts: Any
+    entries: Any
+    weights: Any
+    precision: Any
     steps: int
 
     def to(self, device: torch.device) -> Found:
-        """The same on a device."""
-        ids, starts, entries, weights, precision = (each.to(device) for each in self[:5])
+        """The same as tensors on a device."""
+        import torch
+
+        ids, starts, entries, weights, precision = (
+            torch.from_numpy(each).to(device) for each in self[:5]
+        )
         return Found(ids, starts, entries, weights, precision, self.steps)
 
 
-def find(lookup: Lookup, dataset: Nodes, seed: int) -> Found:
+def find(lookup: Lookup, dataset: Samples, seed: int) -> Found:
     """What a lookup finds over a data set.
 
     Args:
@@ -62,20 +91,22 @@ def find(lookup: Lookup, dataset: Nodes, seed: int) -> Found:
     """
     match lookup:
         case Chosen():
-            return _ids_alone(_choose(lookup, dataset.sample, dataset.labels, seed))
+            return ids_alone(_choose(lookup, dataset, seed))
         case Listed(links=links):
             return listed(links)
-    ids, first = np.unique(dataset.sample.numpy(), return_index=True)
-    vectors = dataset.vector(lookup.field).numpy()[first]
+    ids, first = np.unique(np.asarray(dataset.sample), return_index=True)
+    assert isinstance(lookup, OfVectors), lookup
+    vectors = np.asarray(dataset.vector(lookup.field))[first]
     match lookup:
         case Neighbours():
             graph = neighbours.neighbour_graph(vectors, lookup.k, lookup.metric, lookup.lists)
-            return _of_graph(ids, graph)
+            return of_graph(ids, graph)
         case Geodesic():
-            return _of_graph(ids, neighbours.geodesic_graph(vectors, lookup.k, lookup.within))
+            return of_graph(ids, neighbours.geodesic_graph(vectors, lookup.k, lookup.within))
         case Affinities():
-            precision = torch.from_numpy(neighbours.affinities(vectors, lookup.perplexity))
-            return _ids_alone(torch.from_numpy(ids))._replace(precision=precision)
+            precision = neighbours.affinities(vectors, lookup.perplexity)
+            return ids_alone(ids)._replace(precision=precision)
+    raise AssertionError(lookup)
 
 
 def listed(links: Links) -> Found:
@@ -94,38 +125,32 @@ def listed(links: Links) -> Found:
     kept &= values > 0
     values = np.clip(values, LEAST, LARGEST)  # what is above 0 stays above 0
     size = (len(ids), len(ids))
-    return _of_graph(ids, sp.csr_array((values[kept], (rows[kept], cols[kept])), shape=size))
+    return of_graph(ids, sp.csr_array((values[kept], (rows[kept], cols[kept])), shape=size))
 
 
-def place_of(found: Found, sample: Tensor) -> Tensor:
-    """Where samples stand among the ids, int64 (n,), -1 for nowhere."""
-    if not len(found.ids):
-        return torch.full_like(sample, -1)
-    place = torch.searchsorted(found.ids, sample).clamp_(max=len(found.ids) - 1)
-    return torch.where(found.ids[place] == sample, place, -1)
+def ids_alone(ids: Ids) -> Found:
+    """Samples, ascending, without pairs."""
+    whole, real = np.empty(0, np.int64), np.empty(0, np.float32)
+    return Found(ids, whole, whole, real, np.empty((0, 3)), 0)
 
 
-def _ids_alone(ids: Tensor) -> Found:
-    whole, real = torch.empty(0, dtype=torch.int64), torch.empty(0)
-    return Found(ids, whole, whole, real, real.double().reshape(0, 3), 0)
-
-
-def _of_graph(ids: np.ndarray[tuple[int], np.dtype[np.int64]], graph: sp.csr_array) -> Found:
+def of_graph(ids: Ids, graph: sp.csr_array) -> Found:
+    """Samples, ascending, and the pairs of their places with weights."""
     graph.sort_indices()
     longest = int(np.diff(graph.indptr).max(initial=0))
     # at least one sample and one entry, so that a search has something to look at
     starts = np.append(graph.indptr, graph.nnz) if len(ids) == 0 else graph.indptr
     entries = graph.indices if graph.nnz else np.array([-1])
     weights = graph.data if graph.nnz else np.zeros(1)
-    return _ids_alone(torch.from_numpy(ids))._replace(
-        starts=torch.from_numpy(starts.astype(np.int64)),
-        entries=torch.from_numpy(entries.astype(np.int64)),
-        weights=torch.from_numpy(weights.astype(np.float32)),
+    return ids_alone(ids)._replace(
+        starts=starts.astype(np.int64),
+        entries=entries.astype(np.int64),
+        weights=weights.astype(np.float32),
         steps=longest.bit_length(),
     )
 
 
-def check_ids(links: Links, sample: Tensor) -> None:
+def check_ids(links: Links, sample: Any) -> None:
     """Refuses pairs with samples that a data set lacks: the first of the file.
 
     Args:
@@ -135,25 +160,21 @@ def check_ids(links: Links, sample: Tensor) -> None:
     Raises:
         RRLError: RRL416.
     """
-    fault = lacking_pairs(links, sample.numpy())
+    fault = lacking_pairs(links, np.asarray(sample))
     if fault is not None:
         raise RRLError(fault)
 
 
-def _choose(chosen: Chosen, sample: Tensor, labels: Mapping[str, Tensor], seed: int) -> Tensor:
-    """The ids of the chosen samples, int64 and ascending; classes smaller than k keep all."""
+def _choose(chosen: Chosen, dataset: Samples, seed: int) -> Ids:
+    """The ids of the chosen samples, ascending; classes smaller than k keep all."""
+    labels = dataset.labels
     if chosen.field not in labels:
         hint = did_you_mean(chosen.field, list(labels)) or f"it has {', '.join(labels) or 'none'}"
         raise error("RRL401", f"the data set has no label field `{chosen.field}`", hint=hint)
-    key = torch.tensor(chosen.key.at(seed, 0, 0), device=sample.device)
-    draw = hashing.row_hash(sample, None, key) >> 1
-    order = torch.argsort(sample, stable=True)
-    for column in (draw, labels[chosen.field]):  # by class, then by draw, then by id
-        order = order[torch.argsort(column[order], stable=True)]
-    ids, classes = sample[order], labels[chosen.field][order]
-    first_seen = torch.ones_like(ids, dtype=torch.bool)
-    first_seen[1:] = ids[1:] != ids[:-1]
-    ids, classes = ids[first_seen & (classes >= 0)], classes[first_seen & (classes >= 0)]
-    rank = torch.arange(len(ids), device=ids.device)
-    start = torch.searchsorted(classes.contiguous(), classes.contiguous())
-    return ids[rank - start < chosen.per_class].sort().values
+    ids, first = np.unique(np.asarray(dataset.sample), return_index=True)
+    classes = np.asarray(labels[chosen.field])[first]
+    draw = draws.row_hash(ids, None, chosen.key.at(seed, 0, 0)) >> 1
+    order = np.lexsort((ids, draw, classes))  # by class, then by draw, then by id
+    ids, classes = ids[order], classes[order]
+    rank = np.arange(len(ids)) - np.searchsorted(classes, classes)
+    return np.sort(ids[(rank < chosen.per_class) & (classes >= 0)])

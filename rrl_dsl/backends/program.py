@@ -320,13 +320,14 @@ class Program:
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
 
     def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[Found, ...]) -> None:
-        from rrl_dsl.backends.lookups import place_of
+        from rrl_dsl.backends import tensors
+        from rrl_dsl.backends.columns import place_of
 
         for lookup, found in zip(self.plan.lookups, lookups, strict=True):
             if not lookup.covers_data_set:
                 continue
             for nodes in (rows,) if cols is rows else (rows, cols):
-                strange = place_of(found, nodes.sample) < 0
+                strange = place_of(tensors, found, nodes.sample) < 0
                 if bool(strange.any()):
                     sample = int(nodes.sample[strange][0])
                     message = f"the data set that the recipe is bound to has no sample {sample}"

@@ -16,8 +16,6 @@ from rrl_dsl.language.spelling import is_name
 _COMMON: Final = {"label": ("label", "coarse"), "vector": ("pixels",)}
 """What the built-in data sets have."""
 
-_PROBE: Final = "probe"
-
 
 def field_words(
     analysis: Analysis, place: Place, signature: Signature, parameter: Parameter
@@ -30,7 +28,7 @@ def field_words(
         signature: The built-in.
         parameter: One of its parameters that is a field.
     """
-    kind = kind_of_field(signature, parameter)
+    kind = parameter.type.reads if isinstance(parameter.type, Field) else None
     words = [*_COMMON.get(kind or "", ()), parameter.example, str(parameter.default)]
     statements = [each for each in analysis.statements if each.span.start != place.start]
     written = place.closed(analysis.source, "_")
@@ -41,15 +39,6 @@ def field_words(
     taken = {name for name, each in analysis.found.definitions.items() if is_looked_up(each)}
     known = [word for word in dict.fromkeys(words) if is_name(word) and word not in taken]
     return [word for word in known if word not in (*MODEL_SPACES, "_")]
-
-
-def kind_of_field(signature: Signature, parameter: Parameter) -> str | None:
-    """What a built-in reads in the column that a parameter names: a label, a number, a vector."""
-    arguments = {
-        each.name: None if each.required else each.default for each in signature.parameters
-    }
-    needs = signature.needs({**arguments, parameter.name: _PROBE})
-    return next((need.kind for need in needs if need.name == _PROBE), None)
 
 
 def arguments_of(call: syntax.Call) -> Iterator[tuple[Parameter, syntax.Expression]]:
@@ -70,7 +59,7 @@ def _named_in(call: syntax.Call) -> Iterator[tuple[str, str | None]]:
     """The fields that the arguments of a call name, each with its kind."""
     for parameter, value in arguments_of(call):
         if isinstance(parameter.type, Field):
-            kind = kind_of_field(signatures()[call.name.text], parameter)
+            kind = parameter.type.reads
             if isinstance(value, syntax.Name):
                 yield value.text, kind
             elif isinstance(value, syntax.String):

@@ -192,5 +192,5 @@ def _facts_of_call(call: Call) -> Iterator[str]:
     yield f"scope: {call.scope}"
     if call.draws:
         yield "random"
-    for need in call.signature.needs(call.arguments):
+    for need in call.facts.needs:
         yield f"reads the {need.kind} `{need.name}`"

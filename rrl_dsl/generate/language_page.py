@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from rrl_dsl.generate.marked import with_tables
-from rrl_dsl.graph.registry import Kind, Parameter, Scope, Signature, signatures
+from rrl_dsl.generate.toy import call_of
+from rrl_dsl.graph.call import Call, Scope
+from rrl_dsl.graph.registry import Kind, Parameter, Signature, signatures
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Space
 
 _HEADINGS: Final[dict[Kind, str]] = {
@@ -70,11 +72,15 @@ def _what(doc: str) -> str:
 
 def _scopes(signature: Signature) -> str:
     """The scopes that calls have, as one argument or another is changed from its default."""
-    defaults = {each.name: None if each.required else each.default for each in signature.parameters}
-    found = {signature.scope(defaults)}
+    given = call_of(signature).arguments
+    defaults = {
+        each.name: given[each.name] if each.required else each.default
+        for each in signature.parameters
+    }
+    found = {Call(signature, defaults).scope}
     for parameter in signature.parameters:
         for value in _alternatives(parameter):
-            found.add(signature.scope({**defaults, parameter.name: value}))
+            found.add(Call(signature, {**defaults, parameter.name: value}).scope)
     order: tuple[Scope, ...] = ("pair", "data set", "batch")
     return ", ".join(scope for scope in order if scope in found)
 

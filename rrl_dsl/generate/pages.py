@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rrl_dsl.generate.toy import EPOCH, LINKS, example_of
+from rrl_dsl.generate.toy import EPOCH, LINKS, call_of
 from rrl_dsl.graph.registry import Kind, Parameter, Signature, signatures
-from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.codes import CODES
 from rrl_dsl.language.explanations import EXPLANATIONS
 from rrl_dsl.report.recipe import scope_in_words
@@ -81,13 +80,12 @@ def _facts(signature: Signature) -> Iterator[str]:
     if signature.kind == "schedule":
         yield ""
         return
-    graph = example_of(signature)
-    call = next(each for each in calls_of(graph) if each.signature is signature)
+    call = call_of(signature)
     yield f"- in the example: {scope_in_words(call.scope)}"
     if call.draws:
         yield "- draws, from a stream of its own"
     if signature.kind == "source":
-        yield f"- weights are {'0 or 1' if signature.binary(call.arguments) else 'real numbers'}"
+        yield f"- weights are {'0 or 1' if call.facts.binary else 'real numbers'}"
     yield ""
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.registry import Signature
 from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 
@@ -48,6 +50,11 @@ def example_of(signature: Signature) -> Graph:
     with TemporaryDirectory() as folder:
         (Path(folder) / "links.csv").write_text(LINKS)
         return parse(signature.example, directory=folder)
+
+
+def call_of(signature: Signature) -> Call:
+    """The call of a source or transform in its example."""
+    return next(each for each in calls_of(example_of(signature)) if each.signature is signature)
 
 
 def picture_of(signature: Signature) -> str:

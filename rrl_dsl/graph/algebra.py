@@ -14,8 +14,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Final, Literal, NoReturn
 
-from rrl_dsl.graph.call import MAX_DEPTH, Call, Transform, from_python, no_truth
-from rrl_dsl.graph.registry import Scope
+from rrl_dsl.graph.call import MAX_DEPTH, Call, Scope, Transform, from_python, no_truth
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
 from rrl_dsl.language.diagnostics import error
@@ -81,25 +80,12 @@ class Graph:
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
     @cached_property
-    def limit(self) -> float:
-        """A weight that none exceeds; the largest float32 where nothing is known."""
-        from rrl_dsl.graph.bounds import limit_of
-
-        return limit_of(self)
-
-    @cached_property
-    def loopless(self) -> bool:
-        """Whether the diagonal is known to be 0."""
-        from rrl_dsl.graph.bounds import is_loopless
-
-        return is_loopless(self)
-
-    @cached_property
     def symmetric(self) -> bool:
         """Whether w(i, j) = w(j, i) is known, as it is where no call is directed."""
-        from rrl_dsl.graph.bounds import is_symmetric
+        from rrl_dsl.graph.lower import Lowering
 
-        return is_symmetric(self)
+        lowering = Lowering()
+        return lowering.is_symmetric(lowering.weight(self))
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):
@@ -187,7 +173,7 @@ class Source(Graph):
     @property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
-        return self.call.signature.binary(self.call.arguments)
+        return self.call.facts.binary
 
     def over(self, operands: tuple[Graph, ...]) -> Graph:
         """The same node."""
@@ -204,10 +190,7 @@ class Applied(Graph):
     @cached_property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
-        signature = self.call.signature
-        if signature.makes_binary(self.call.arguments):
-            return True
-        return self.operand.binary and signature.stays_binary(self.call.arguments)
+        return self.call.facts.binary or (self.operand.binary and self.call.stays_binary)
 
     @property
     def operands(self) -> tuple[Graph, ...]:
@@ -328,8 +311,7 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
     if not isinstance(contrast, Graph):
         raise Refusal("RRL201", f"a contrast is a graph, not {described(contrast)}")
     finished = Contrasted(unfinished(graph), unfinished(contrast))
-    everything = isinstance(contrast, Source) and contrast.call.signature.name == "all"
-    return graph if everything else finished
+    return graph if isinstance(contrast, Source) and contrast.call.is_everything else finished
 
 
 def unfinished(graph: Graph) -> Graph:

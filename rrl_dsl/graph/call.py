@@ -4,18 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NoReturn, TypeVar
+from functools import cached_property
+from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.registry import Arguments, Scope, Signature
+from rrl_dsl.graph.plan import Need
+from rrl_dsl.graph.recording import Pair, Recording, Weight
+from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.graph.types import Refusal, Value
+from rrl_dsl.graph.types import SEED, Refusal, Value
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.spelling import is_name
 
 MAX_DEPTH: Final = 64
 
 Built = TypeVar("Built")
+
+
+Scope = Literal["pair", "data set", "batch"]
+"""What an edge depends on: the two rows; the data set as well; or the whole batch."""
+
+
+class Facts(NamedTuple):
+    """What the instructions of a call say of it.
+
+    Attributes:
+        binary: Whether its weights are 0 or 1.
+        draws: Whether it is stochastic.
+        scope: What an edge depends on beside the two rows.
+        needs: The columns that it reads.
+        timed: Whether the graph depends on the epoch or step.
+        views: How many views of each sample it asks for.
+        bank: How many earlier rows it asks for as columns.
+    """
+
+    binary: bool
+    draws: bool
+    scope: Scope
+    needs: tuple[Need, ...]
+    timed: bool
+    views: int
+    bank: int
+
+
+def _facts(recording: Recording, result: Weight) -> Facts:
+    stages = [column.stage for column in recording.columns if column.stage is not None]
+    bound = any(lookup.bound for lookup in recording.lookups)
+    needs = [need for column in recording.columns for need in column.reads]
+    needs += [need for lookup in recording.lookups for need in lookup.reads]
+    return Facts(
+        binary=result.binary,
+        draws=recording.draws,
+        scope="batch" if stages else "data set" if bound else "pair",
+        needs=tuple(dict.fromkeys(needs)),
+        timed=any(scalar.timed for scalar in recording.scalars),
+        views=recording.views,
+        bank=recording.bank,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +77,57 @@ class Call:
     arguments: Arguments
     stream: int | None = None
 
+    def record(self, recording: Recording, operand: Weight | None = None) -> Weight:
+        """The weight of a pair, its instructions recorded.
+
+        Args:
+            recording: Where they go.
+            operand: Of a transform, the weight that the pair has.
+        """
+        assert self.signature.function is not None
+        handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
+        given = (handles[each] for each in self.signature.handles)
+        return self.signature.function(*given, **self.arguments)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What holds of the call whatever graph it is applied to."""
+        recording = Recording()
+        operand = recording.operand(False) if self.signature.kind == "transform" else None
+        return _facts(recording, self.record(recording, operand))
+
+    @cached_property
+    def stays_binary(self) -> bool:
+        """Whether a transform makes a binary graph of a binary graph."""
+        recording = Recording()
+        return self.record(recording, recording.operand(True)).binary
+
+    @cached_property
+    def is_everything(self) -> bool:
+        """Whether a source relates every pair."""
+        recording = Recording()
+        return self.record(recording).at == recording.constant(True).at
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the call's own."""
+        given = (each.name for each in self.signature.parameters if each.type is SEED)
+        return next((self.arguments[name] for name in given), None)
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether the call is stochastic, or would be with other arguments."""
+        return self.draws or any(each.type is SEED for each in self.signature.parameters)
+
     @property
     def draws(self) -> bool:
         """Whether the call is stochastic."""
-        return self.signature.draws(self.arguments)
+        return self.facts.draws
 
     @property
     def scope(self) -> Scope:
         """What an edge depends on beside the two rows."""
-        return self.signature.scope(self.arguments)
+        return self.facts.scope
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:

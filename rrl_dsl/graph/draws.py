@@ -1,13 +1,13 @@
-"""The host's half of the draws: keys and thresholds, as plain integers.
+"""Draws: a counter-based hash of (seed, stream, epoch or step, sample ids, views).
 
-A draw is a counter-based hash of (seed, stream, epoch or step, sample ids, views). The seed is the
-recipe's, or the call's own where it is given one. The
-device's half hashes rows and pairs with the same `mix`; see `rrl_dsl/backends/hashing.py`.
+The seed is the recipe's, or the call's own where it is given one. Keys and thresholds are plain
+integers of the host; rows and pairs are hashed with the same `mix`, of tensors or NumPy arrays.
+Their hashes are 32-bit words in int64 lanes, since torch's unsigned types lack most arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 MASK: Final = 0xFFFFFFFF
 FIRST: Final = 0x604BAA5D
@@ -15,14 +15,13 @@ SECOND: Final = 0x43D6CE97
 OFFSET: Final = 0x1E3779B9
 """The constants of the hash. All are below 2^31, so a 64-bit lane never overflows."""
 
+Words = Any
+"""A Python integer, or int64 tensors or arrays of any shape."""
 
-def mix(x: int) -> int:
+
+def mix(x: Words) -> Words:
     """Scrambles 32 bits, one to one."""
-    x &= MASK
-    x ^= x >> 16
-    x = x * FIRST & MASK
-    x ^= x >> 15
-    x = x * SECOND & MASK
+    x = _unshifted(x)
     return x ^ x >> 15
 
 
@@ -37,9 +36,46 @@ def key(seed: int, stream: int, time: int) -> int:
     k = mix(OFFSET + (seed & MASK))
     for word in (seed >> 32 & MASK, stream, time & MASK):
         k = mix(k + word + OFFSET)
-    return k
+    return int(k)
 
 
 def threshold(probability: float) -> int:
     """What the upper 31 bits of a hash may at most be, -1 for never: exact at 0 and at 1."""
     return round(probability * 2**31) - 1
+
+
+def row_hash(sample: Words, view: Words, key: Words) -> Words:
+    """The hash u of each row under a key.
+
+    Args:
+        sample: int64 (n,), the ids.
+        view: int64 (n,), or None where all views of a sample share a draw.
+        key: int64 (), below 2^32.
+
+    Returns:
+        int64 (n,), below 2^32.
+    """
+    a = mix((sample & MASK) ^ key)
+    a = mix(a + (sample >> 32 & MASK) + key)
+    return mix(a + key if view is None else a + (view & MASK) + key)
+
+
+def pair_hash(u_i: Words, u_j: Words) -> Words:
+    """The hash of pairs, of which the upper 31 bits decide; int64, broadcast.
+
+    The row hashes are added, never xored: with xor every pair of equal ids would share one value.
+    """
+    return _unshifted(u_i + u_j)
+
+
+def within(hashes: Words, limit: Words) -> Any:
+    """Whether the upper 31 bits of a hash are at most a threshold; bool, broadcast."""
+    return hashes >> 1 <= limit
+
+
+def _unshifted(x: Words) -> Words:
+    x = x & MASK
+    x = x ^ (x >> 16)
+    x = x * FIRST & MASK
+    x = x ^ (x >> 15)
+    return x * SECOND & MASK

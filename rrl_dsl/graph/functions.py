@@ -15,10 +15,12 @@ Made = Graph | Transform | Schedule
 
 def functions() -> dict[str, Callable[..., Made]]:
     """One function for each built-in, by name."""
-    return {name: _function(signature) for name, signature in signatures().items()}
+    return {name: as_function(signature) for name, signature in signatures().items()}
 
 
-def _function(signature: Signature) -> Callable[..., Made]:
+def as_function(signature: Signature) -> Callable[..., Made]:
+    """A built-in as a Python function."""
+
     def call(*positional: object, **named: object) -> Made:
         arguments, refusals = bind(signature, positional, named)
         if refusals:
@@ -27,7 +29,7 @@ def _function(signature: Signature) -> Callable[..., Made]:
 
     call.__name__ = call.__qualname__ = signature.name
     call.__doc__ = f"{signature.doc}\n\n`{signature}`"
-    call.__module__ = "rrl_dsl"
+    call.__module__ = "rrl_dsl"  # by which messages know a built-in
     return call
 
 

@@ -20,6 +20,7 @@ from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.traverse import walk
+from rrl_dsl.graph.types import SEED
 
 LANGUAGE_VERSION: Final = 1
 
@@ -139,12 +140,15 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
         stream: The stream of the call it makes.
     """
     if node.call is not None:
-        found: dict[str, Any] = {"call": node.call.signature.name}
+        signature = node.call.signature
+        found: dict[str, Any] = {"call": signature.name}
+        if signature.version:
+            found["version"] = signature.version
         given = {
             parameter.name: _plain(value)
-            for parameter in node.call.signature.parameters
+            for parameter in signature.parameters
             if (value := node.call.arguments[parameter.name]) != parameter.default
-            and parameter.name != "seed"  # the stream stands for it
+            and parameter.type is not SEED  # the stream stands for it
         }
         if given:
             found["with"] = given

@@ -1,31 +1,82 @@
-"""Graph -> plan: one rule for each kind of node, and `lower_calls` for each built-in."""
+"""Graph -> plan: operators here; a call is what its built-in records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
-from rrl_dsl.graph.algebra import (
-    Applied,
-    Combined,
-    Complement,
-    Contrasted,
-    Graph,
-    Scaled,
-    Source,
-)
-from rrl_dsl.graph.lower_calls import SOURCES, TRANSFORMS
-from rrl_dsl.graph.lowering import Lowering
-from rrl_dsl.graph.plan import Column, OpName, Plan
+from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
+from rrl_dsl.graph.operations import OPERATIONS
+from rrl_dsl.graph.plan import Plan
+from rrl_dsl.graph.recording import Pair, Recording, Weight
 from rrl_dsl.graph.traverse import walk
 
-_JOINS: Final[Mapping[tuple[str, bool], OpName]] = {
-    ("|", True): "either",
-    ("|", False): "largest",
-    ("&", True): "both",
-    ("&", False): "smallest",
-    ("+", False): "total",
-}
+
+class Lowering:
+    """The weights of graphs in one recording, each node's once."""
+
+    def __init__(self) -> None:
+        self.recording = Recording()
+        self.pair = Pair(self.recording, 0, None)
+        self.pair.same_sample  # noqa: B018  (what is the same for every pair still has a shape)
+        self._known: dict[int, tuple[Graph, Weight]] = {}  # id -> the node, kept alive, and weight
+
+    def weight(self, graph: Graph) -> Weight:
+        """The weight of a graph, its instructions and those of its parts recorded."""
+        if id(graph) not in self._known:
+            for node in walk(graph):
+                if id(node) not in self._known:
+                    operands = [self._known[id(each)][1] for each in node.operands]
+                    self._known[id(node)] = node, self._of_node(node, operands)
+        return self._known[id(graph)][1]
+
+    def is_symmetric(self, weight: Weight) -> bool:
+        """Whether a weight is known to be the same there as back."""
+        plan = self.plan(weight)
+        needed = (plan.instructions[at] for at in plan.needed(weight.at))
+        return not any(
+            OPERATIONS[each.op].directed
+            or (each.lookup is not None and plan.lookups[each.lookup].directed)
+            for each in needed
+        )
+
+    def plan(self, weight: Weight, contrast: Weight | None = None) -> Plan:
+        """The plan so far, of which a weight is the result."""
+        return Plan(
+            columns=tuple(self.recording.columns),
+            scalars=tuple(self.recording.scalars),
+            lookups=tuple(self.recording.lookups),
+            instructions=tuple(self.recording.instructions),
+            result=weight.at,
+            contrast=None if contrast is None else contrast.at,
+            binary=weight.binary,
+        )
+
+    def _of_node(self, node: Graph, operands: list[Weight]) -> Weight:
+        if isinstance(node, Source):
+            return node.call.record(self.recording)
+        if isinstance(node, Applied):
+            return node.call.record(self.recording, operands[0])
+        if isinstance(node, Combined):
+            return _combined(node, operands)
+        if isinstance(node, Scaled):
+            return operands[0] * node.factor
+        if isinstance(node, Contrasted):
+            return operands[0]
+        assert isinstance(node, Complement)
+        return ~(operands[0].related | self.pair.same_row)
+
+
+def _combined(node: Combined, operands: list[Weight]) -> Weight:
+    result, *others = operands
+    for other in others:
+        match node.operator:
+            case "|":
+                result = result | other
+            case "&":
+                result = result & other
+            case "+":
+                result = result + other
+            case "-":
+                result = result.where(~other)
+    return result
 
 
 def lower(graph: Graph, *, binary: bool) -> Plan:
@@ -36,63 +87,8 @@ def lower(graph: Graph, *, binary: bool) -> Plan:
         binary: Whether the weights shall be bool; a graph that is binary may be asked for floats.
     """
     lowering = Lowering()
-    lowering.column(Column("sample"))  # what is the same for every pair still has a shape
-    for node in walk(graph):
-        lowering.results[id(node)] = _lower_node(node, lowering)
-    weights, contrast = graph, None
+    weight = lowering.weight(graph)
+    contrast = None
     if isinstance(graph, Contrasted):
-        weights = graph.graph
-        contrast = _related(graph.unrelated, lowering)
-    result = lowering.results[id(weights)]
-    return Plan(
-        columns=tuple(lowering.columns),
-        scalars=tuple(lowering.scalars),
-        lookups=tuple(lowering.lookups),
-        result=result if binary else lowering.as_number(result, weights.binary),
-        contrast=contrast,
-        binary=binary,
-        instructions=tuple(lowering.instructions),
-    )
-
-
-def _lower_node(node: Graph, lowering: Lowering) -> int:
-    if isinstance(node, Source):
-        return SOURCES[node.call.signature.name](node.call, lowering)
-    if isinstance(node, Applied):
-        inner = lowering.results[id(node.operand)]
-        return TRANSFORMS[node.call.signature.name](node.call, node.operand.binary, inner, lowering)
-    if isinstance(node, Combined):
-        return _combined(node, lowering)
-    if isinstance(node, Scaled):
-        if node.binary:
-            return lowering.results[id(node.operand)] if node.factor else lowering.nothing()
-        factor = (lowering.constant(node.factor),)
-        return lowering.emit("times", _number(node.operand, lowering), scalars=factor)
-    if isinstance(node, Contrasted):
-        return lowering.results[id(node.graph)]
-    assert isinstance(node, Complement)
-    related = _related(node.operand, lowering)
-    return lowering.emit("negated", lowering.emit("either", related, lowering.same_row()))
-
-
-def _number(node: Graph, lowering: Lowering) -> int:
-    return lowering.as_number(lowering.results[id(node)], node.binary)
-
-
-def _related(node: Graph, lowering: Lowering) -> int:
-    return lowering.above_zero(lowering.results[id(node)], node.binary)
-
-
-def _combined(node: Combined, lowering: Lowering) -> int:
-    if node.operator == "-":
-        result = lowering.results[id(node.parts[0])]
-        for part in node.parts[1:]:
-            absent = lowering.emit("negated", lowering.results[id(part)])
-            result = lowering.emit("both" if node.binary else "masked", result, absent)
-        return result
-    op = _JOINS[node.operator, node.binary]
-    convert = _related if node.binary else _number
-    result = convert(node.parts[0], lowering)
-    for part in node.parts[1:]:
-        result = lowering.emit(op, result, convert(part, lowering))
-    return result
+        contrast = lowering.weight(graph.unrelated).related
+    return lowering.plan(weight.related if binary else weight.number, contrast)

@@ -11,8 +11,9 @@ once. A stage sees the columns before it, so a stage may rank the edges of an in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.links import Links
@@ -23,6 +24,13 @@ Redraw = Literal["never", "epoch", "step"]
 Metric = Literal["cosine", "euclidean"]
 Lists = Literal["either", "mutual", "directed"]
 """Where there is an edge: one is in the list of the other, each is, or j is in the list of i."""
+
+
+class Need(NamedTuple):
+    """A column that a call reads: a label, a number or a vector of the samples, or a space."""
+
+    kind: Literal["label", "number", "vector", "space"]
+    name: str
 
 
 # scalars
@@ -39,6 +47,11 @@ class Key:
     redraw: Redraw
     seed: int | None = None
 
+    @property
+    def timed(self) -> bool:
+        """Whether its value depends on the epoch or step."""
+        return self.redraw != "never"
+
     def at(self, seed: int, epoch: int, step: int) -> int:
         """Its value for one call."""
         time = {"never": 0, "epoch": epoch, "step": step}[self.redraw]
@@ -51,6 +64,11 @@ class Threshold:
 
     probability: float | Schedule
 
+    @property
+    def timed(self) -> bool:
+        """Whether its value depends on the epoch."""
+        return isinstance(self.probability, Schedule)
+
     def at(self, seed: int, epoch: int, step: int) -> int:
         """Its value for one call."""
         return draws.threshold(at_epoch(self.probability, epoch))
@@ -62,6 +80,11 @@ class Constant:
 
     value: float | Schedule
     exact: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether its value depends on the epoch."""
+        return isinstance(self.value, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> float:
         """Its value for one call."""
@@ -76,6 +99,11 @@ class Active:
     start: int
     end: int | None
 
+    @property
+    def timed(self) -> bool:
+        """Whether its value depends on the epoch."""
+        return bool(self.start) or self.end not in (None, 0)
+
     def at(self, seed: int, epoch: int, step: int) -> bool:
         """Its value for one call."""
         return self.start <= epoch and (self.end is None or epoch < self.end)
@@ -87,62 +115,126 @@ Scalar = Key | Threshold | Constant | Active
 # what is found once over the whole data set
 
 
+class Lookup:
+    """What is found once over the whole data set.
+
+    Attributes:
+        bound: Whether it takes the data set.
+        covers_data_set: Whether every sample of the data set has a place in it.
+        directed: Whether pairs may differ there and back.
+    """
+
+    bound: bool = True
+    covers_data_set: bool = True
+    directed: bool = False
+
+    @property
+    def reads(self) -> tuple[Need, ...]:
+        """What it reads of the data set."""
+        return ()
+
+    @property
+    def limit(self) -> float:
+        """A bound that no weight exceeds."""
+        return 1.0
+
+
+class OfVectors(Lookup):
+    """What is found of the vectors of a field."""
+
+    field: str
+
+    @property
+    def reads(self) -> tuple[Need, ...]:
+        """The field."""
+        return (Need("vector", self.field),)
+
+
 @dataclass(frozen=True)
-class Chosen:
+class Chosen(Lookup):
     """The samples of each class with the smallest draws."""
 
     field: str
     per_class: int
     key: Key
-    covers_data_set = False  # whether every sample of the data set has a place in it
-
-
-@dataclass(frozen=True)
-class Listed:
-    """The pairs of a file; needs no data set."""
-
-    links: Links
     covers_data_set = False
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Listed(Lookup):
+    """The pairs of a file; needs no data set."""
+
+    links: Links
+    bound = False
+    covers_data_set = False
+
+    @property
+    def limit(self) -> float:
+        """The weight of the heaviest pair."""
+        return max(self.links.weight or (), default=1.0)
+
+
+@dataclass(frozen=True)
+class Neighbours(OfVectors):
     """The samples that are linked with a sample by their lists of the k nearest."""
 
     field: str
     k: int
     metric: Metric
     lists: Lists
-    covers_data_set = True
+
+    @property
+    def directed(self) -> bool:  # type: ignore[override]
+        """Whether lists lead one way."""
+        return self.lists == "directed"
 
 
 @dataclass(frozen=True)
-class Geodesic:
+class Geodesic(OfVectors):
     """The samples whose shortest path over the k-nearest graph is at most `within`."""
 
     field: str
     k: int
     within: float
-    covers_data_set = True
 
 
 @dataclass(frozen=True)
-class Affinities:
+class Affinities(OfVectors):
     """Each sample's precision, log-normaliser and reach of a Gaussian with the given perplexity."""
 
     field: str
     perplexity: float
-    covers_data_set = True
-
-
-Lookup = Chosen | Listed | Neighbours | Geodesic | Affinities
 
 
 # what is found over the rows and columns of a call
 
 
+class Stage:
+    """What is found over all rows and columns of a call, each once, by (sample, view).
+
+    A subclass is a frozen dataclass. Its result is int64: (u,), the group of each row, -1 for none;
+    or (u, k), the places of the rows in each row's list, -1 for none.
+    """
+
+    @property
+    def reads(self) -> tuple[Need, ...]:
+        """What it reads of the rows."""
+        return ()
+
+    def find(self, arrays: Any, batch: Any) -> Any:
+        """What it finds, written once for torch and NumPy.
+
+        Args:
+            arrays: `rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`: functions of arrays.
+            batch: `rows`, with `sample`, `view` (u,), `label(name)`, `number(name)` and
+                `vector(name)`; `spaces`, the embeddings by space (u, d); and `weights`, by the
+                instruction `weight.at` of a weight, its values for all pairs (u, u).
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Nearest:
+class Nearest(Stage):
     """The k nearest rows, or columns, of each in a space, ties to the smaller (sample, view)."""
 
     space: str
@@ -151,9 +243,14 @@ class Nearest:
     of_other_view: bool
     columns_alone: bool
 
+    @property
+    def reads(self) -> tuple[Need, ...]:
+        """The space."""
+        return (Need("space", self.space),)
+
 
 @dataclass(frozen=True)
-class Heaviest:
+class Heaviest(Stage):
     """The k heaviest edges of each row in the graph of an instruction, ties as for `Nearest`."""
 
     inner: int
@@ -161,13 +258,10 @@ class Heaviest:
 
 
 @dataclass(frozen=True)
-class Components:
+class Components(Stage):
     """The connected component of each row in the graph of an instruction."""
 
     inner: int
-
-
-Stage = Nearest | Heaviest | Components
 
 
 @dataclass(frozen=True)
@@ -183,6 +277,7 @@ class Column:
     | `drawn_label` | int64, the label in column `inputs[0]` where the hash in column `inputs[1]` is within the threshold `scalars[0]`, else -1 |
     | `chosen_label` | int64, the label in column `inputs[0]` where the sample is in the lookup `lookup`, else -1 |
     | `number` | the number `field`: int64, or float64 with NaN where missing |
+    | `zero` | int64, 0 |
     | `vector` | float64 (d,), the vector `field`; NaN where missing |
     | `slices` | float64 (3, d), the vector `field` in slices of whole numbers, see `backends/inner.py` |
     | `unit` | float64, the value of 1 in the first slice of the vector `field` |
@@ -196,7 +291,7 @@ class Column:
 
     kind: Literal[
         "sample", "view", "label", "sample_hash", "row_hash", "drawn_label", "chosen_label",
-        "number", "vector", "slices", "unit", "square", "place", "precision", "row", "list",
+        "number", "zero", "vector", "slices", "unit", "square", "place", "precision", "row", "list",
         "component",
     ]  # fmt: skip
     field: str | None = None
@@ -205,54 +300,32 @@ class Column:
     lookup: int | None = None
     stage: Stage | None = None
 
+    @property
+    def reads(self) -> tuple[Need, ...]:
+        """What it reads of the rows."""
+        if self.stage is not None:
+            return self.stage.reads
+        if self.field is None:
+            return ()
+        return (Need(_READS.get(self.kind, "vector"), self.field),)
 
-OpName = Literal[
-    "same", "draw", "choose", "within", "constant", "both", "either", "negated",
-    "number", "largest", "smallest", "total", "masked", "times", "at_most", "raised", "above",
-    "near", "cosine", "dot", "exponential", "gaussian", "affinity",
-    "linked", "linked_weight", "listed", "listed_mutually", "listed_by_row",
-]  # fmt: skip
+
+_READS: Final[Mapping[str, Literal["label", "number"]]] = {"label": "label", "number": "number"}
 
 
 @dataclass(frozen=True)
 class Instruction:
     """One step of the edge function; its result is referred to by its position.
 
-    A float result is a float32, rounded after the step, and at most the largest there is.
-
-    | op | result |
-    |---|---|
-    | `same(c)` | bool: both rows hold the same value, and it is not negative |
-    | `draw(c)` | int: the hash of the pair from the rows' hashes |
-    | `choose(a, s, t)` | int: scalar s where a, else scalar t |
-    | `within(h, t)` | bool: the upper 31 bits of h are at most t, a value or a scalar |
-    | `constant(s)` | bool: the scalar, for every pair |
-    | `both(a, b)`, `either(a, b)`, `negated(a)` | bool |
-    | `number(a)` | float: 1 where a, else 0 |
-    | `largest(a, b)`, `smallest(a, b)`, `total(a, b)` | float |
-    | `masked(a, m)` | float: a where m, else 0 |
-    | `times(a, s)`, `at_most(a, s)`, `raised(a, s)` | float |
-    | `above(a, s)` | bool: a > s |
-    | `near(c, s)` | bool: the numbers differ by at most s |
-    | `cosine(c, q, s)` | float: max(0, cos(x, y) / s) of sliced vectors c and their squares q |
-    | `dot(c, q, u, s)` | float: max(0, x . y / s) of sliced c, squares q and units u |
-    | `exponential(c, q, s)` | float: exp((cos(x, y) - 1) / s), as for `cosine` |
-    | `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
-    | `affinity(c, p)` | float: symmetric SNE's joint probability of vectors c with precisions p |
-    | `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
-    | `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
-    | `listed_mutually(r, c)` | bool: each is in the other's list |
-    | `listed_by_row(r, c)` | bool: j is in the list of i |
-
     Attributes:
-        op: What is done.
+        op: What is done, by its name in `rrl_dsl.graph.operations`.
         values: The instructions whose results it takes, first.
         columns: The columns it takes of both rows, next.
         scalars: The scalars it takes, next.
         lookup: The lookup it takes, last.
     """
 
-    op: OpName
+    op: str
     values: tuple[int, ...] = ()
     columns: tuple[int, ...] = ()
     scalars: tuple[int, ...] = ()

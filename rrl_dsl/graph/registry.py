@@ -11,25 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
 from rrl_dsl.language.diagnostics import RRLError, nearest
+from rrl_dsl.language.spelling import is_name
+
+if TYPE_CHECKING:
+    from rrl_dsl.graph.recording import Weight
 
 Arguments = Mapping[str, Any]
 """Parameter name -> a `Value` of the parameter's type; None where an optional one was left out."""
 
+ENTRY_POINTS: Final = "rrl_dsl.builtins"
+"""The entry-point group by which packages declare built-ins."""
+
 Kind = Literal["source", "transform", "schedule"]
-Scope = Literal["pair", "data set", "batch"]
-"""What an edge depends on: the two rows; the data set as well; or the whole batch."""
-
-
-class Need(NamedTuple):
-    """A column that a call reads: a label, a number or a vector of the samples, or a space."""
-
-    kind: Literal["label", "number", "vector", "space"]
-    name: str
 
 
 class _Required:
@@ -82,9 +80,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """One built-in: what it is called, takes, yields and needs.
-
-    What depends on the arguments of a call is a function of them.
+    """One built-in: what it is called, takes and does.
 
     Attributes:
         name: Its name in recipes and in Python.
@@ -93,18 +89,11 @@ class Signature:
         doc: What it does; the first line stands alone.
         example: A recipe that shows it.
         parameters: In the order of the signature.
-        draws: Whether a call is stochastic.
-        binary: For a source, whether its weights are 0 or 1.
-        stays_binary: For a transform, whether a binary graph stays binary.
-        makes_binary: For a transform, whether its result is binary whatever graph it is given.
-        limit: For a source, a bound that no weight exceeds.
-        loopless: Whether the diagonal of a source is 0.
-        symmetric: For a source, whether its weights are the same there as back.
-        scope: What an edge depends on beside the two rows.
-        needs: The columns that a call reads.
-        timed: Whether the graph changes with the epoch though no argument is a schedule.
+        function: What a source or transform does to handles; see `rrl_dsl.graph.builtin`.
+        handles: The handles that it takes first, in order: `pair`, `weight`.
         excludes: Pairs of arguments that may not both be given.
         check: What is wrong with arguments that each fit alone; the refusal names the argument.
+        version: Part of the identity of recipes that use it.
     """
 
     name: str
@@ -112,18 +101,11 @@ class Signature:
     doc: str
     example: str
     parameters: tuple[Parameter, ...] = ()
-    draws: Callable[[Arguments], bool] = lambda arguments: False
-    binary: Callable[[Arguments], bool] = lambda arguments: True
-    stays_binary: Callable[[Arguments], bool] = lambda arguments: True
-    makes_binary: Callable[[Arguments], bool] = lambda arguments: False
-    limit: Callable[[Arguments], float] = lambda arguments: 1.0
-    loopless: bool = False
-    symmetric: Callable[[Arguments], bool] = lambda arguments: True
-    scope: Callable[[Arguments], Scope] = lambda arguments: "pair"
-    needs: Callable[[Arguments], tuple[Need, ...]] = lambda arguments: ()
-    timed: Callable[[Arguments], bool] = lambda arguments: False
+    function: Callable[..., Weight] | None = None
+    handles: tuple[str, ...] = ()
     excludes: tuple[tuple[str, str], ...] = ()
     check: Callable[[Arguments], Refusal | None] = lambda arguments: None
+    version: str = ""
 
     def __str__(self) -> str:
         shown: list[str] = []
@@ -159,21 +141,50 @@ def register(signature: Signature) -> Signature:
     """Adds a built-in to the language.
 
     Raises:
-        ValueError: Where the name is taken.
+        ValueError: Where the name is taken, or no name of the language.
     """
+    if not is_name(signature.name):
+        raise ValueError(f"`{signature.name}` is no name of the language")
     if signature.name in _SIGNATURES:
         raise ValueError(f"the built-in `{signature.name}` is registered twice")
     _SIGNATURES[signature.name] = signature
+    signatures.cache_clear()
     return signature
 
 
 @cache
 def signatures() -> Mapping[str, Signature]:
     """Every built-in by name: sources, transforms, schedules, each in order of registration."""
-    import rrl_dsl.graph.builtins  # noqa: F401  (fills the table)
-
+    registered()
+    broken_packages()
     kinds: tuple[Kind, ...] = ("source", "transform", "schedule")
     return {name: each for kind in kinds for name, each in _SIGNATURES.items() if each.kind == kind}
+
+
+def registered() -> Mapping[str, Signature]:
+    """The built-ins of the language and those decorated since; no package is looked at."""
+    import rrl_dsl.graph.builtins  # noqa: F401  (fills the table)
+
+    return _SIGNATURES
+
+
+@cache
+def broken_packages() -> Mapping[str, str]:
+    """Loads the built-ins that other packages declare; those that cannot be loaded, and why.
+
+    A package declares a module in the entry-point group `rrl_dsl.builtins`, whose decorated
+    functions are added.
+    """
+    from importlib.metadata import entry_points
+
+    broken: dict[str, str] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()
+        except Exception as reason:  # a package may do anything while it is imported
+            package = point.module if point.dist is None else point.dist.name
+            broken[package] = f"{type(reason).__name__}: {reason}"
+    return broken
 
 
 def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Signature:
@@ -187,10 +198,14 @@ def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Si
     Raises:
         Refusal: RRL101, with the nearest name as a hint.
     """
+    if name in registered():  # a package is looked for only where it is needed
+        return _SIGNATURES[name]
     known = signatures()
     if name not in known:
         meant = nearest(name, [*others, *known]) if suggest else None
         hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
+        for package, reason in broken_packages().items():
+            hint = f"`{package}` declares built-ins and cannot be loaded: {reason}"
         raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, instead=meant)
     return known[name]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rrl_dsl.graph.algebra import Graph, Scaled
-from rrl_dsl.graph.registry import Need
+from rrl_dsl.graph.plan import Need
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.traverse import calls_of, walk
 
@@ -50,25 +50,23 @@ class Requires:
 
 def requires_of(graph: Graph) -> Requires:
     """What a recipe needs."""
-    calls = list(calls_of(graph))
-    needs = dict.fromkeys(need for call in calls for need in call.signature.needs(call.arguments))
+    facts = [call.facts for call in calls_of(graph)]
+    needs = dict.fromkeys(need for each in facts for need in each.needs)
 
     def named(kind: str) -> tuple[str, ...]:
         return tuple(need.name for need in needs if need.kind == kind)
 
-    scaled = (node.factor for node in walk(graph) if isinstance(node, Scaled))
-    scheduled = any(isinstance(factor, Schedule) for factor in scaled) or any(
-        call.schedules for call in calls
-    )
+    factors = (node.factor for node in walk(graph) if isinstance(node, Scaled))
+    scheduled = any(isinstance(factor, Schedule) for factor in factors)
     return Requires(
-        views=max((call.arguments.get("views", 1) for call in calls), default=1),
+        views=max((each.views for each in facts), default=1),
         labels=named("label"),
         numbers=named("number"),
         vectors=named("vector"),
         spaces=named("space"),
-        bank=max((call.arguments.get("bank", 0) for call in calls), default=0),
+        bank=max((each.bank for each in facts), default=0),
         teacher="teacher" in named("space"),
-        bound=any(call.scope == "data set" for call in calls),
-        draws=any(call.draws for call in calls),
-        epochs=scheduled or any(call.signature.timed(call.arguments) for call in calls),
+        bound=any(each.scope == "data set" for each in facts),
+        draws=any(each.draws for each in facts),
+        epochs=scheduled or any(each.timed for each in facts),
     )

@@ -14,7 +14,7 @@ from rrl_dsl.graph.algebra import Graph, contrasted
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.expressions import Expressions, literal
 from rrl_dsl.graph.imports import Library
-from rrl_dsl.graph.registry import signatures
+from rrl_dsl.graph.registry import registered
 from rrl_dsl.graph.reports import replaced
 from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Resolution
 from rrl_dsl.graph.types import Refusal, Scalar, described
@@ -203,7 +203,7 @@ class _Resolver:
         if not name.valid:
             return False
         other = f"{name.text}_"
-        if name.text in signatures():
+        if name.text in registered():
             message = f"`{name.text}` is a built-in and cannot be defined"
             hint = f"another name: `{other}`"
             uses = (each.span for each in syntax.names_in(self.recipe) if each.text == name.text)

@@ -2,7 +2,8 @@
 
 Works on a finished graph, whose calls have their streams, so no rule moves a draw, and whose sums
 are in order, so no rule moves a term. Weights keep their last bit: a rule applies where it holds of
-float32. Equal nodes become one object first, so rules compare by `is`.
+float32. Equal nodes become one object first, so rules compare by `is`. What is known of a call is
+what its instructions say: no rule asks which built-in it is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from rrl_dsl.graph import algebra
 from rrl_dsl.graph.algebra import Applied, Combined, Complement, Graph, Operator, Scaled, Source
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.identity import content
-from rrl_dsl.graph.registry import bind, lookup
+from rrl_dsl.graph.lower import Lowering
+from rrl_dsl.graph.recording import Weight
+from rrl_dsl.graph.registry import registered
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.types import WEIGHT
 from rrl_dsl.graph.weights import LARGEST, LEAST, number, rounded, shortest
@@ -44,6 +47,7 @@ def rewrite(graph: Graph) -> tuple[Graph, tuple[Step, ...]]:
 class _Rewriter:
     def __init__(self) -> None:
         self.steps: list[Step] = []
+        self.lowering = Lowering()
         self.known: dict[str, Graph] = {}  # by content and operands
         self.visited: dict[int, tuple[Graph, Graph]] = {}  # id -> the node, kept alive, and result
 
@@ -55,7 +59,7 @@ class _Rewriter:
         same = all(one is other for one, other in zip(operands, node.operands, strict=True))
         result = self.shared(node if same else node.over(operands))
         for name, rule in RULES:
-            simpler = rule(result)
+            simpler = rule(result, self.lowering)
             if simpler is not None and (simpler.binary or not result.binary):  # bool stays bool
                 self.steps.append(Step(name, result, simpler))
                 result = self.visit(simpler)
@@ -77,7 +81,7 @@ class _Rewriter:
 # chains
 
 
-def _associativity(node: Graph) -> Graph | None:
+def _associativity(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined) or node.operator not in "|&":
         return None
     parts: list[Graph] = []
@@ -87,7 +91,7 @@ def _associativity(node: Graph) -> Graph | None:
     return Combined(node.operator, tuple(parts)) if len(parts) > len(node.parts) else None
 
 
-def _idempotence(node: Graph) -> Graph | None:
+def _idempotence(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined) or node.operator == "+":
         return None
     first, *others = node.parts
@@ -96,35 +100,39 @@ def _idempotence(node: Graph) -> Graph | None:
     return _joined(node.operator, _distinct(node.parts), node)
 
 
-def _unit(node: Graph) -> Graph | None:
+def _unit(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined):
         return None
     if node.operator == "&":
-        if all(part.limit > 1 or _is(part, "all") for part in node.parts):
+        if all(known.weight(part).high > 1 or _is_all(part, known) for part in node.parts):
             return None
-        return _joined("&", [part for part in node.parts if not _is(part, "all")], node)
+        return _joined("&", [part for part in node.parts if not _is_all(part, known)], node)
     first, *others = node.parts
-    left = [part for part in others if not _is(part, "none")]
-    if node.operator != "-" and _is(first, "none") and left:
+    left = [part for part in others if not _is_none(part, known)]
+    if node.operator != "-" and _is_none(first, known) and left:
         return _joined(node.operator, left, node)
     return _joined(node.operator, [first, *left], node)
 
 
-def _zero(node: Graph) -> Graph | None:
+def _zero(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined):
         return None
     first, *others = node.parts
     match node.operator:
-        case "&" if any(_is(part, "none") for part in node.parts):
-            return _source("none")
-        case "|" if any(_is(part, "all") for part in node.parts) and node.limit <= 1:
-            return _source("all")
-        case "-" if _is(first, "none") or any(part is first or _is(part, "all") for part in others):
-            return _source("none")
+        case "&" if any(_is_none(part, known) for part in node.parts):
+            return _source(known.pair.never, known)
+        case "|" if (
+            any(_is_all(part, known) for part in node.parts) and known.weight(node).high <= 1
+        ):
+            return _source(known.pair.always, known)
+        case "-" if _is_none(first, known) or any(
+            part is first or _is_all(part, known) for part in others
+        ):
+            return _source(known.pair.never, known)
     return None
 
 
-def _absorption(node: Graph) -> Graph | None:
+def _absorption(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined) or node.operator not in "|&":
         return None
     dual = "&" if node.operator == "|" else "|"
@@ -139,33 +147,37 @@ def _absorption(node: Graph) -> Graph | None:
     return _joined(node.operator, [part for part in node.parts if not absorbed(part)], node)
 
 
-def _contradiction(node: Graph) -> Graph | None:
+def _contradiction(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Combined) or node.operator != "&":
         return None
     opposed = [part.operand for part in node.parts if isinstance(part, Complement)]
     clash = any(part is other for part in node.parts for other in opposed)
-    return _source("none") if clash else None
+    return _source(known.pair.never, known) if clash else None
 
 
 # complement and scaling
 
 
-def _double_complement(node: Graph) -> Graph | None:
+def _double_complement(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Complement):
         return None
     inner = node.operand
-    if _is(inner, "all"):
-        return _source("none")
-    if isinstance(inner, Complement) and inner.operand.binary and inner.operand.loopless:
+    if _is_all(inner, known):
+        return _source(known.pair.never, known)
+    if (
+        isinstance(inner, Complement)
+        and inner.operand.binary
+        and known.weight(inner.operand).loopless
+    ):
         return inner.operand
     return None
 
 
-def _scaling(node: Graph) -> Graph | None:
+def _scaling(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Scaled):
         return None
-    if node.factor == 0.0 or _is(node.operand, "none"):
-        return _source("none")
+    if node.factor == 0.0 or _is_none(node.operand, known):
+        return _source(known.pair.never, known)
     if not isinstance(node.factor, float):
         return None
     factor, inner = number(node.factor), node.operand
@@ -174,79 +186,56 @@ def _scaling(node: Graph) -> Graph | None:
     if not (isinstance(inner, Scaled) and isinstance(inner.factor, float)):
         return None
     product = factor * number(inner.factor)
-    if not LEAST <= product <= WEIGHT.high or not _is_exact(inner):
+    if not LEAST <= product <= WEIGHT.high or not _is_exact(inner, known):
         return None
     return Scaled(inner.operand, shortest(rounded(product)))
 
 
-def _is_exact(node: Scaled) -> bool:
+def _is_exact(node: Scaled, known: Lowering) -> bool:
     """Whether no weight is rounded where it is scaled: weights 0 and 1, or doubled some times."""
     assert isinstance(node.factor, float)
     doubled = node.factor >= 1.0 and math.frexp(node.factor)[0] == 0.5
-    return node.operand.binary or (doubled and node.factor * node.operand.limit <= LARGEST)
+    return node.operand.binary or (
+        doubled and node.factor * known.weight(node.operand).high <= LARGEST
+    )
 
 
 # transforms
 
 
-def _identity_transform(node: Graph) -> Graph | None:
+def _empty_operand(node: Graph, known: Lowering) -> Graph | None:
+    if not isinstance(node, Applied) or not _is_none(node.operand, known):
+        return None
+    return node.operand if known.weight(node).high == 0 else None
+
+
+def _identity_transform(node: Graph, known: Lowering) -> Graph | None:
     if not isinstance(node, Applied):
         return None
-    operand, arguments = node.operand, node.call.arguments
-    match node.call.signature.name:
-        case "keep" | "corrupt" if not node.call.draws:
-            return operand
-        case "threshold" if operand.binary and number(arguments["at"]) < 1:
-            return operand
-        case "clip" if operand.limit <= number(arguments["max"]):
-            return operand
-        case "power" if operand.binary or _is_one(arguments["p"]):
-            return operand
-        case "during" if not node.call.signature.timed(arguments):
-            return operand
-        case "drop_self" if operand.loopless:
-            return operand
-        case "closure" if isinstance(operand, Applied) and operand.call.signature.name == "closure":
-            return operand
-    return None
+    return node.operand if known.weight(node).at == known.weight(node.operand).at else None
 
 
-def _empty_operand(node: Graph) -> Graph | None:
-    if not isinstance(node, Applied) or not _is(node.operand, "none"):
+def _out_of_reach(node: Graph, known: Lowering) -> Graph | None:
+    if not isinstance(node, Applied) or known.weight(node).high > 0:
         return None
-    adds = node.call.signature.name == "closure" or node.call.arguments.get("fpr", 0.0) != 0.0
-    return None if adds else node.operand
+    return _source(known.pair.never, known)
 
 
-def _out_of_reach(node: Graph) -> Graph | None:
-    if not isinstance(node, Applied) or node.call.signature.name != "threshold":
-        return None
-    out_of_reach = number(node.call.arguments["at"]) >= node.operand.limit
-    return _source("none") if out_of_reach else None
-
-
-def _certain_draw(node: Graph) -> Graph | None:
+def _certain_draw(node: Graph, known: Lowering) -> Graph | None:
     """A draw of probability 0 or 1 is none, where what is left of it is no deeper."""
-    if isinstance(node, Source) and node.call.signature.name == "random":
-        certain = {0.0: "self", 1.0: "all"}
-        p = node.call.arguments["p"]
-        return _source(certain[p]) if isinstance(p, float) and p in certain else None
-    if isinstance(node, Applied) and node.operand.binary and _removes_all(node.call):
-        return Combined("&", (node.operand, _source("self")))
+    if node.call is None or not node.call.draws:
+        return None
+    weight, diagonal = known.weight(node), known.pair.same_row
+    if isinstance(node, Source):
+        certain = (diagonal, known.pair.always, known.pair.never)
+        return next((_source(each, known) for each in certain if each.at == weight.at), None)
+    assert isinstance(node, Applied)
+    if node.operand.binary and weight.at == (known.weight(node.operand) & diagonal).at:
+        return Combined("&", (node.operand, _source(diagonal, known)))
     return None
 
 
-def _removes_all(call: Call) -> bool:
-    """Whether a call leaves no edge but the diagonal."""
-    match call.signature.name:
-        case "keep":
-            return bool(call.arguments["p"] == 0.0)
-        case "corrupt":
-            return bool(call.arguments["tpr"] == 0.0 and call.arguments["fpr"] == 0.0)
-    return False
-
-
-RULES: Final[Sequence[tuple[str, Callable[[Graph], Graph | None]]]] = (
+RULES: Final[Sequence[tuple[str, Callable[[Graph, Lowering], Graph | None]]]] = (
     ("associativity", _associativity),
     ("idempotence", _idempotence),
     ("unit", _unit),
@@ -255,26 +244,30 @@ RULES: Final[Sequence[tuple[str, Callable[[Graph], Graph | None]]]] = (
     ("contradiction", _contradiction),
     ("double complement", _double_complement),
     ("scaling", _scaling),
-    ("identity", _identity_transform),
     ("nothing to transform", _empty_operand),
+    ("identity", _identity_transform),
     ("threshold out of reach", _out_of_reach),
     ("certain draw", _certain_draw),
 )
 """Name and rule; a rule returns the simpler graph, or None where it does not apply."""
 
 
-def _is(node: Graph, name: str) -> bool:
-    return isinstance(node, Source) and node.call.signature.name == name
+def _is_none(node: Graph, known: Lowering) -> bool:
+    return isinstance(node, Source) and known.weight(node).at == known.pair.never.at
 
 
-def _is_one(value: object) -> bool:
-    return isinstance(value, float) and number(value) == 1.0
+def _is_all(node: Graph, known: Lowering) -> bool:
+    return isinstance(node, Source) and known.weight(node).at == known.pair.always.at
 
 
-def _source(name: str) -> Graph:
-    signature = lookup(name)
-    arguments, _ = bind(signature, (), {})
-    return Source(Call(signature, arguments, stream=0))
+def _source(weight: Weight, known: Lowering) -> Graph:
+    """The source without parameters that has a weight."""
+    for signature in registered().values():
+        if signature.kind == "source" and not signature.parameters:
+            found = Source(Call(signature, {}, stream=0))
+            if known.weight(found).at == weight.at:
+                return found
+    raise AssertionError(weight)
 
 
 def _distinct(parts: Sequence[Graph]) -> list[Graph]:

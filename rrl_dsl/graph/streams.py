@@ -33,7 +33,7 @@ def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
         if imports and call.stream is not None:
             words[call] = call.stream
             continue
-        name, seed = call.signature.name, call.arguments.get("seed")
+        name, seed = call.signature.name, call.seed
         words[call] = stream_word(name, ordinals[name]) if seed is None else seed_word(seed)
         ordinals[name] += 1
     return words

@@ -43,7 +43,7 @@ class _Writer:
 
     def _named(self, node: Graph, text: str, level: int) -> tuple[str, int]:
         # written twice, a call that may draw would count twice, and the next would draw otherwise
-        plain = isinstance(node, Source) and "seed" not in node.call.arguments
+        plain = isinstance(node, Source) and not node.call.may_draw
         if self.uses[id(node)] < 2 or plain:
             return text, level
         name = f"g{len(self.lines) + 1}"

@@ -8,7 +8,7 @@ import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rrl_dsl.graph import links
 from rrl_dsl.graph.schedule import Schedule
@@ -154,16 +154,18 @@ class Text:
 
 @dataclass(frozen=True)
 class Field(Text):
-    """The name of a per-sample column of the data set."""
+    """The name of a per-sample column of the data set: of labels, numbers or vectors."""
 
     name: str = "Field"
+    reads: Literal["label", "number", "vector"] = "label"
     described: str = "the name of a field"
 
 
 @dataclass(frozen=True)
 class Space(Field):
-    """A space of the model by one of a few words, or else a field of the data set."""
+    """A space of the model by one of a few words, or else a field of vectors of the data set."""
 
+    reads: Literal["label", "number", "vector"] = "vector"
     name: str = "projection|backbone|teacher|Field"
     described: str = "`projection`, `backbone`, `teacher` or the name of a field"
 
@@ -263,7 +265,9 @@ WEIGHT: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX)
 POSITIVE: Final = Number("Float", integral=False, low=0, high=_FLOAT32_MAX, open_low=True)
 PERPLEXITY: Final = Number("Float", integral=False, low=1, high=_FLOAT32_MAX)
 REAL: Final = Number("Float", integral=False, low=-_FLOAT32_MAX, high=_FLOAT32_MAX)
-FIELD: Final = Field()
+LABEL: Final = Field(reads="label")
+NUMBER: Final = Field(reads="number")
+VECTOR: Final = Field(reads="vector")
 SPACE: Final = Space()
 FILE: Final = File()
 FLAG: Final = Flag()

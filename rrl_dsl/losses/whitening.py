@@ -10,7 +10,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from rrl_dsl.backends import hashing
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.graph import draws
@@ -125,7 +124,7 @@ def sliced(
         Row indices, int64, one tensor a slice; together a permutation of all rows.
     """
     key = torch.full_like(sample[:1], draws.key(seed, stream_word("wmse", iteration), step))
-    hashes = hashing.row_hash(sample, None, key) << 31 | sample & 0x7FFFFFFF
+    hashes = draws.row_hash(sample, None, key) << 31 | sample & 0x7FFFFFFF
     slices: list[Tensor] = []
     for each in torch.unique(view):
         members = (view == each).nonzero().squeeze(1)

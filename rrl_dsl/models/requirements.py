@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.registry import Need
+from rrl_dsl.graph.plan import Need
 from rrl_dsl.graph.requires import Requires
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
@@ -49,7 +49,7 @@ def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int)
             faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
     if local_views:
         for call in calls_of(program.graph):
-            if Need("space", "teacher") in call.signature.needs(call.arguments):
+            if Need("space", "teacher") in call.facts.needs:
                 message = f"`{call}` looks at the teacher, and that does not see local views"
                 hint = "use `--set local_views.count=0`, or write `space=projection`"
                 faults.append(Diagnostic("RRL424", message, hint=hint))
@@ -83,4 +83,4 @@ def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
 
 
 def _is_binary(call: Call) -> bool:
-    return call.signature.kind != "source" or call.signature.binary(call.arguments)
+    return call.signature.kind != "source" or call.facts.binary

@@ -138,7 +138,7 @@ def _facts(call: Call, stream: int, printed: int) -> Iterator[str]:
     yield call.signature.kind
     yield f"scope {call.scope}"
     if call.draws:
-        seed = call.arguments["seed"]
+        seed = call.seed
         yield f"draws from stream {stream:08x}" if seed is None else f"draws from seed {seed} alone"
         if printed != stream:
             yield f"its printed text, parsed again, draws from stream {printed:08x}"

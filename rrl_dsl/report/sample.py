@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from rrl_dsl.backends import among
+from rrl_dsl.backends.arrays import Weights
 from rrl_dsl.backends.reference import Rows, evaluate
-from rrl_dsl.backends.weights import Weights
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
@@ -147,12 +147,11 @@ def sample_of(
         rows.sample, np.tile(np.arange(views), len(chosen)), rows.labels, rows.fields, spaces
     )
     graph = finished(graph)
+    find = partial(among.find, of=rows.sample)
 
     def weights_of(graph: Graph) -> Weights:
         with needing_memory(f"the graph over {len(rows):,} rows at once", "lower `--batch-size`"):
-            return evaluate(
-                graph, rows, seed=seed, epoch=epoch, dataset=dataset, sources=among.SOURCES
-            )
+            return evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset, find=find)
 
     weights, false = weights_of(graph), None
     if adds_edges(graph):

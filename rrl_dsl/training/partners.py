@@ -15,14 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rrl_dsl.backends import tensors
+from rrl_dsl.backends.columns import place_of
 from rrl_dsl.backends.dense import Inputs, prepare, scalars_of
-from rrl_dsl.backends.lookups import Found, find, place_of
+from rrl_dsl.backends.lookups import Found, find
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program, Samples
 from rrl_dsl.graph.plan import Components, Instruction, Plan
 
 Places = NDArray[np.int64]
 
+_HOST: Final = torch.device("cpu")
 _CLASSES: Final = frozenset({"label", "drawn_label", "chosen_label"})
 
 
@@ -85,7 +88,7 @@ class Linked:
             sample: int64 (n,), the ids of the split; the lists may name others.
             order: All samples, in the random order in which those of a list are handed out.
         """
-        self._place: Places = place_of(found, sample).numpy()
+        self._place: Places = place_of(tensors, found, sample).numpy()
         self.known = self._place >= 0
         self._sample = np.full(len(found.ids), -1, dtype=np.int64)
         self._sample[self._place[self.known]] = np.flatnonzero(self.known)
@@ -121,7 +124,8 @@ class SplitRelations:
         fields: Mapping[str, torch.Tensor] = getattr(split, "fields", {})
         self._plan, self._seed = program.plan, program.seed
         self._rows = Nodes(split.sample, None, split.labels, fields, check=False)
-        self._found = tuple(find(each, self._rows, self._seed) for each in self._plan.lookups)
+        lookups = self._plan.lookups
+        self._found = tuple(find(each, self._rows, self._seed).to(_HOST) for each in lookups)
 
     def partners(self, epoch: int, order: Places) -> list[Partners]:
         """The partners that each comparison gives in an epoch.
@@ -150,8 +154,7 @@ class SplitRelations:
             replace(column, inputs=tuple(kept.index(each) for each in column.inputs))
             for column in (self._plan.columns[position] for position in kept)
         )
-        device = torch.device("cpu")
-        scalars = scalars_of(self._plan, seed=self._seed, epoch=epoch, step=0, device=device)
+        scalars = scalars_of(self._plan, seed=self._seed, epoch=epoch, step=0, device=_HOST)
         inputs = Inputs(scalars, self._found, fused=False)
         rows = self._rows
         values = prepare(replace(self._plan, columns=columns), rows, rows, {}, inputs).rows

@@ -1,70 +1,49 @@
-"""Each built-in is known wherever a built-in has to be; the README says where that is."""
+"""A built-in is one function in one file; no other module knows it by its name."""
 
-from collections.abc import Collection
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from parity_oracle import Oracle
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import among, expectation, reference
 from rrl_dsl.backends.expectation import is_expected
-from rrl_dsl.backends.reference.transforms import TRANSFORMS as MEANINGS
-from rrl_dsl.graph import bounds, lower_calls
-from rrl_dsl.graph.algebra import Applied, Source
-from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.registry import Signature, signatures
+from rrl_dsl.graph.registry import signatures
 
-ROOT = Path(__file__).parents[2]
-NAMES = {
-    kind: {name for name, each in signatures().items() if each.kind == kind}
-    for kind in ("source", "transform")
-}
+PACKAGE = Path(rrl.__file__).parent
+NAMES = [name for name, each in signatures().items() if each.kind != "schedule"]
+COMPARED_TO_A_NAME = (ast.Compare, ast.Dict, ast.match_case, ast.Set)
 
 
-@pytest.mark.parametrize(
-    ("kind", "table"),
-    [
-        ("source", reference.SOURCES),
-        ("source", among.SOURCES),
-        ("source", lower_calls.SOURCES),
-        ("source", expectation.SOURCES),
-        ("transform", MEANINGS),
-        ("transform", lower_calls.TRANSFORMS),
-        ("transform", expectation.TRANSFORMS),
-        ("transform", bounds.TRANSFORMS),
-    ],
-)
-def test_every_built_in_is_in_every_table(kind: str, table: Collection[str]):
-    assert set(table) == NAMES[kind]
+def strings_compared(path: Path) -> Iterator[str]:
+    """The strings that a module of graphs compares with or looks up by."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, COMPARED_TO_A_NAME):
+            parts = node.pattern if isinstance(node, ast.match_case) else node
+            for each in ast.walk(parts):
+                if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    yield each.value
 
 
-def test_what_is_not_expected_needs_more_than_labels_and_draws():
-    for name in NAMES["source"]:
-        call = signatures()[name].shortest
-        if "file" not in call:
-            graph = rrl.parse(call)
-            assert is_expected(graph) == (expectation.SOURCES[name] is not None), name
-    for name in NAMES["transform"]:
-        graph = rrl.parse(f"ssl() | {signatures()[name].shortest}")
-        assert is_expected(graph) == (expectation.TRANSFORMS[name] is not None), name
+@pytest.mark.parametrize("folder", ["graph", "backends", "editor", "report", "models", "training"])
+def test_no_module_but_its_own_names_a_built_in(folder: str):
+    own = PACKAGE / "graph" / "builtins"
+    words = {"random", "near", "all", "none"}  # of settings and operations too
+    for path in (PACKAGE / folder).rglob("*.py"):
+        if own not in path.parents:
+            text = path.read_text(encoding="utf-8")
+            assert not set(strings_compared(path)) & (set(NAMES) - words), path
+            assert "signature.name ==" not in text, path
 
 
-def test_unknown_built_in_is_an_error_that_names_the_file_to_extend():
-    parity = Source(Call(Signature("parity", "source", "x", "parity()"), {}))
-    invert = Applied(rrl.ssl(), Call(Signature("invert", "transform", "x", "invert()"), {}))
-    for graph in (parity, invert):
-        with pytest.raises(NotImplementedError, match=r"add it to rrl_dsl/backends/expectation.py"):
-            is_expected(graph)
-    for ask in (lambda: invert.limit, lambda: invert.loopless):
-        with pytest.raises(NotImplementedError, match=r"add it to rrl_dsl/graph/bounds.py"):
-            ask()
+EXPECTED = {"ssl", "supervised", "random", "none", "all", "self", "cross_view"} | {
+    "corrupt", "keep", "threshold", "clip", "power", "during", "drop_self",
+}  # fmt: skip
 
 
-def test_readme_names_every_file_that_a_built_in_is_added_to():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    passage = text.partition("## Add a source or a transform")[2].partition("\n## ")[0]
-    for module in (lower_calls, bounds, expectation):
-        assert Path(module.__file__).relative_to(ROOT).as_posix() in passage
-    for place in ("rrl_dsl/graph/builtins", "rrl_dsl/backends/reference", Oracle.__module__):
-        assert place in passage
+@pytest.mark.parametrize("name", NAMES)
+def test_what_labels_and_draws_decide_is_expected_exactly(name: str):
+    signature = signatures()[name]
+    if "file" not in signature.shortest:
+        before = "ssl() | " if signature.kind == "transform" else ""
+        assert is_expected(rrl.parse(f"{before}{signature.shortest}")) == (name in EXPECTED)

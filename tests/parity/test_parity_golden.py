@@ -3,18 +3,14 @@
 A number that changes here changes the graph of every recipe that draws.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import parity_draws as oracle
 import pytest
 import torch
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import hashing
-from rrl_dsl.backends.reference.draws import row_hash
 from rrl_dsl.graph import draws, streams
-from rrl_dsl.graph.lowering import key_of
+from rrl_dsl.graph.plan import Key
 
 KEY = 0x9ABCDEF0
 
@@ -98,7 +94,7 @@ SEEDED_GRAPHS = {
 def test_mix(x: int, mixed: int):
     assert oracle.mix(x) == draws.mix(x) == mixed
     assert draws.mix(x + 2**32) == mixed
-    assert hashing.mix(torch.tensor(x)).item() == mixed
+    assert draws.mix(torch.tensor(x)).item() == mixed
 
 
 def test_mix_is_one_to_one_on_a_sample():
@@ -116,18 +112,18 @@ def test_row_hash(row: tuple[int, int], expected: int):
     sample, view = row
     assert oracle.row_hash(sample, view, KEY) == expected
     columns = np.array([sample]), np.array([view])
-    assert row_hash(*columns, KEY).tolist() == [expected]
+    assert draws.row_hash(*columns, KEY).tolist() == [expected]
     tensors = torch.tensor([sample]), torch.tensor([view])
-    assert hashing.row_hash(*tensors, torch.tensor(KEY)).tolist() == [expected]
+    assert draws.row_hash(*tensors, torch.tensor(KEY)).tolist() == [expected]
     if view == 0:
-        assert hashing.row_hash(tensors[0], None, torch.tensor(KEY)).tolist() == [expected]
+        assert draws.row_hash(tensors[0], None, torch.tensor(KEY)).tolist() == [expected]
 
 
 @pytest.mark.parametrize(("ends", "expected"), PAIRS.items())
 def test_pair_hash(ends: tuple[int, int], expected: int):
     u, v = ends
     assert oracle.pair_hash(u, v) == oracle.pair_hash(v, u) == expected
-    assert hashing.pair_hash(torch.tensor(u), torch.tensor(v)).item() == expected
+    assert draws.pair_hash(torch.tensor(u), torch.tensor(v)).item() == expected
 
 
 @pytest.mark.parametrize(("content", "expected"), STREAMS.items())
@@ -149,18 +145,20 @@ def test_graph_of_ids_nought_to_seven(text: str, bits: str):
     assert np.packbits(weights.numpy()).tobytes().hex() == bits
 
 
+def key_of(graph: rrl.Graph) -> Key:
+    (key,) = (each for each in rrl.compile(graph).plan.scalars if isinstance(each, Key))
+    return key
+
+
 @pytest.mark.parametrize(("given", "expected"), SEEDED_KEYS.items())
 @pytest.mark.parametrize("recipe_seed", [0, 2**63 + 17])
 def test_key_of_an_explicit_seed(given: tuple[int, int], expected: int, recipe_seed: int):
     seed, time = given
     assert oracle.key(seed, oracle.stream_word("seed", seed), time) == expected
-    call = rrl.random(0.5, seed=seed).call
-    assert key_of(replace(call, stream=streams.seed_word(seed))).at(recipe_seed, 3, 4) == (
-        draws.key(seed, streams.seed_word(seed), 0)
-    )
-    redrawn = rrl.keep(0.5, redraw="epoch", seed=seed).calls[0]
-    redrawn = replace(redrawn, stream=streams.seed_word(seed))
-    assert key_of(redrawn).at(recipe_seed, time, 4) == expected
+    drawn = key_of(rrl.random(0.5, seed=seed))
+    assert drawn.at(recipe_seed, 3, 4) == draws.key(seed, streams.seed_word(seed), 0)
+    redrawn = key_of(rrl.all() | rrl.keep(0.5, redraw="epoch", seed=seed))
+    assert redrawn.at(recipe_seed, time, 4) == expected
 
 
 @pytest.mark.parametrize(("text", "bits"), SEEDED_GRAPHS.items())

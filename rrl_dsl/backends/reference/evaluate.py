@@ -1,30 +1,28 @@
-"""Graph -> weights: operators here, the built-ins in `sources` and `transforms`."""
+"""Graph -> weights, by the instructions of its plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rrl_dsl.backends.reference.rows import Rows, Setting
-from rrl_dsl.backends.reference.sources import SOURCES
-from rrl_dsl.backends.reference.transforms import TRANSFORMS
-from rrl_dsl.backends.weights import Weights, rounded, scaled, total
-from rrl_dsl.graph.algebra import (
-    Applied,
-    Combined,
-    Complement,
-    Contrasted,
-    Graph,
-    Scaled,
-    Source,
-)
-from rrl_dsl.graph.call import Call
+from rrl_dsl.backends import arrays, lookups
+from rrl_dsl.backends.arrays import Weights
+from rrl_dsl.backends.columns import column_of, place_of
+from rrl_dsl.backends.edge import edge_function
+from rrl_dsl.backends.lookups import Found
+from rrl_dsl.backends.reference import stages
+from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.streams import streams_of
-from rrl_dsl.graph.traverse import walk
+from rrl_dsl.graph.lower import lower
+from rrl_dsl.graph.plan import Active, Constant, Listed, Lookup, Plan, Scalar
+from rrl_dsl.graph.streams import finished
+from rrl_dsl.language.diagnostics import error
+
+Find = Callable[[Lookup, Rows, int], Found]
 
 
 def evaluate(
@@ -36,40 +34,81 @@ def evaluate(
     epoch: int = 0,
     step: int = 0,
     dataset: Rows | None = None,
-    sources: Mapping[str, Callable[[Call, Setting], npt.NDArray[Any]]] = SOURCES,
+    find: Find = lookups.find,
 ) -> Weights:
     """The weights of all pairs, float32 (n, m), rounded after every operation.
 
     Args:
-        graph: The finished recipe; of a recipe with a contrast, its graph.
+        graph: The recipe; of a recipe with a contrast, its graph.
         rows: The rows.
         cols: The columns; the rows themselves where left out.
         seed: The recipe's seed.
         epoch: The epoch.
         step: The optimiser step.
         dataset: All samples, for calls that need the whole data set.
-        sources: What each source means, by name.
+        find: What finds a lookup over the data set with a seed.
 
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the data set is
-            wanted and not known.
+            wanted and not known, RRL421 where it lacks a sample.
     """
     cols = rows if cols is None else cols
     universe, (of_rows, of_cols) = _universe(rows, cols)
-    samples = None if dataset is None else dataset[np.unique(dataset.sample, return_index=True)[1]]
-    # the streams of the whole recipe, of which the contrast is a part
+    plan = lower(in_order(finished(graph)), binary=False)
+    scalars = [_scalar(each, seed, epoch, step) for each in plan.scalars]
+    found = [_found(each, dataset, seed, find, universe) for each in plan.lookups]
+    of_pairs = _Pairs(plan, scalars, found)
     is_column = np.isin(np.arange(len(universe)), of_cols)
-    setting = Setting(universe, is_column, samples, seed, epoch, step, streams_of(graph))
-    results: dict[int, Weights] = {}
-    ordered = in_order(graph)
-    for node in walk(ordered):
-        operands = [results[id(operand)] for operand in node.operands]
-        if isinstance(node, Source):
-            found = rounded(sources[node.call.signature.name](node.call, setting))
-        else:
-            found = _evaluate_node(node, operands, setting)
-        results[id(node)] = found
-    return results[id(ordered)][np.ix_(of_rows, of_cols)]
+    columns: list[Any] = []
+    with np.errstate(all="ignore"):
+        for column in plan.columns:
+            if column.stage is None:
+                columns.append(column_of(arrays, column, universe, columns, scalars, found))
+            else:
+                batch = stages.Batch(universe, is_column, of_pairs.over(columns))
+                columns.append(stages.column_of(column.stage, batch))
+        return of_pairs.over(columns)(plan.result)[np.ix_(of_rows, of_cols)]
+
+
+class _Pairs:
+    """The results of instructions for all pairs of the universe."""
+
+    def __init__(self, plan: Plan, scalars: Sequence[Any], found: Sequence[Found]) -> None:
+        self.plan, self.scalars, self.found = plan, scalars, found
+
+    def over(self, columns: Sequence[Any]) -> Callable[[int], npt.NDArray[Any]]:
+        """By instruction, its result (u, u), from columns of the universe."""
+
+        def result_of(instruction: int) -> npt.NDArray[Any]:
+            edge = edge_function(self.plan, instruction, arrays=arrays)
+            i, j = [each[:, None] for each in columns], [each[None, :] for each in columns]
+            size = len(columns[0])
+            return np.broadcast_to(edge(i, j, self.scalars, self.found), (size, size))
+
+        return result_of
+
+
+def _scalar(scalar: Scalar, seed: int, epoch: int, step: int) -> npt.NDArray[Any]:
+    value = scalar.at(seed, epoch, step)
+    match scalar:
+        case Constant(exact=exact):
+            return np.asarray(value, np.float64 if exact else np.float32)
+        case Active():
+            return np.asarray(value, np.bool_)
+    return np.asarray(value, np.int64)
+
+
+def _found(lookup: Lookup, dataset: Rows | None, seed: int, find: Find, universe: Rows) -> Found:
+    if isinstance(lookup, Listed):
+        return lookups.listed(lookup.links)
+    if dataset is None:
+        raise error("RRL403", "this recipe looks at the whole data set and knows none")
+    found = find(lookup, dataset, seed)
+    if lookup.covers_data_set:
+        strange = universe.sample[place_of(arrays, found, universe.sample) < 0]
+        if len(strange):
+            raise error("RRL421", f"the data set has no sample {strange[0]}")
+    return found
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:
@@ -95,27 +134,3 @@ def _joined(
     one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[Any]]:
     return {name: np.concatenate([one[name], other[name]]) for name in one if name in other}
-
-
-def _evaluate_node(node: Graph, operands: list[Weights], setting: Setting) -> Weights:
-    if isinstance(node, Applied):
-        return TRANSFORMS[node.call.signature.name](node.call, operands[0], setting)
-    if isinstance(node, Combined):
-        result = operands[0]
-        for operand in operands[1:]:
-            result = _OPERATORS[node.operator](result, operand)
-        return result
-    if isinstance(node, Scaled):
-        return scaled(operands[0], node.factor, setting.epoch)
-    if isinstance(node, Contrasted):
-        return operands[0]
-    assert isinstance(node, Complement)
-    return rounded((operands[0] == 0) & ~setting.same_row)
-
-
-_OPERATORS: Final[Mapping[str, Callable[[Weights, Weights], Weights]]] = {
-    "|": np.maximum,
-    "&": np.minimum,
-    "+": total,
-    "-": lambda a, b: np.where(b == 0, a, np.float32(0)),
-}

@@ -1,8 +1,12 @@
-"""The built-ins of the language: their signatures and what they mean.
+"""The built-ins of the language: each is one function, with all that is known of it.
 
-The README says what else is to be added with one, under "Add a source or a transform".
+They are listed, and completed, in this order.
 """
 
-from rrl_dsl.graph.builtins import schedules, sources, transforms
+from importlib import import_module
 
-__all__ = ["schedules", "sources", "transforms"]
+for _name in (
+    "ssl", "supervised", "pairs", "near", "similarity", "geodesic", "knn", "random", "constants",
+    "noise", "weights", "topk", "closure", "during", "drop_self", "schedules",
+):  # fmt: skip
+    import_module(f"rrl_dsl.graph.builtins.{_name}")

@@ -1,0 +1,246 @@
+"""`source` and `transform`: a function becomes a built-in of the language.
+
+    import rrl_dsl as rrl
+
+    @rrl.source(example="same_visit(patient, time, days=3)")
+    def same_visit(
+        pair: rrl.Pair,
+        patient: rrl.LabelField,
+        time: rrl.NumberField,
+        *,
+        days: rrl.NonNegative = 7.0,
+    ) -> rrl.Mask:
+        \"\"\"Relates the samples of one patient that are close in time.
+
+Args:
+            patient: The label that says who.
+            time: The time stamp, in days.
+            days: The largest distance in time.
+        \"\"\"
+        return pair.equal(patient) & pair.near(time, days)
+
+Signature, checks and documentation follow from annotations and docstring, everything else from what
+the function does to its handles (`rrl_dsl.graph.recording`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from rrl_dsl.graph.functions import as_function
+from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.registry import REQUIRED, Arguments, Kind, Parameter, Signature, register
+from rrl_dsl.graph.types import (
+    COUNT,
+    FILE,
+    FLAG,
+    FRACTION,
+    INDEX,
+    LABEL,
+    NUMBER,
+    PERPLEXITY,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    SEED,
+    SPACE,
+    VECTOR,
+    VIEWS,
+    WEIGHT,
+    Choice,
+    Field,
+    Number,
+    Refusal,
+    Type,
+)
+
+_Value = TypeVar("_Value")
+_SCHEDULED: Final = "scheduled"
+_ADDS: Final = "adds edges"
+
+LabelField = Annotated[str, LABEL]
+"""The name of a label field."""
+NumberField = Annotated[str, NUMBER]
+"""The name of a field of numbers."""
+VectorField = Annotated[str, VECTOR]
+"""The name of a field of vectors."""
+SpaceOrField = Annotated[str, SPACE]
+"""A space of the model, or the name of a field of vectors."""
+PairsFile = Annotated[Links, FILE]
+"""A file of pairs."""
+Count = Annotated[int, COUNT]
+"""A whole number of at least 1."""
+Index = Annotated[int, INDEX]
+"""A whole number of at least 0."""
+Views = Annotated[int, VIEWS]
+"""A number of views."""
+Seed = Annotated[int, SEED]
+"""A seed. A call with this parameter draws by it alone where it is given."""
+Probability = Annotated[float, PROBABILITY]
+"""A number from 0 to 1."""
+Fraction = Annotated[float, FRACTION]
+"""A number above 0 and at most 1."""
+NonNegative = Annotated[float, WEIGHT]
+"""A number of at least 0."""
+Positive = Annotated[float, POSITIVE]
+"""A number above 0."""
+Perplexity = Annotated[float, PERPLEXITY]
+"""A number of at least 1."""
+Real = Annotated[float, REAL]
+"""Any number."""
+Scheduled = Annotated[_Value, _SCHEDULED]
+"""`Scheduled[Probability]`: a schedule may stand in its place, and is passed on as it is."""
+Adds = Annotated[_Value, _ADDS]
+"""`Adds[Probability]`: the rate at which noise adds edges, which are false; 0 adds none."""
+
+_EXAMPLES: Final = {"label": "label", "number": "time", "vector": "caption"}
+
+
+def source(
+    *,
+    example: str,
+    name: str | None = None,
+    given: Mapping[str, str] | None = None,
+    excludes: tuple[tuple[str, str], ...] = (),
+    check: Callable[[Arguments], Refusal | None] = lambda arguments: None,
+    version: str = "",
+) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
+    """Adds a function of a pair to the language, as a call that makes a graph.
+
+    Args:
+        example: A recipe that shows it.
+        name: Its name in recipes; the function's where left out.
+        given: For arguments that must be given, what messages suggest.
+        excludes: Pairs of arguments that may not both be given.
+        check: What is wrong with arguments that each fit alone; the refusal names the argument.
+        version: Part of the identity of recipes that use it. Change it with what it means.
+
+    Returns:
+        A decorator, whose result is called in Python as recipes call it.
+
+    Raises:
+        ValueError: Where the name is taken.
+        TypeError: For an annotation that is none of a parameter.
+    """
+    return _decorator("source", example, name, given, excludes, check, version)
+
+
+def transform(
+    *,
+    example: str,
+    name: str | None = None,
+    given: Mapping[str, str] | None = None,
+    excludes: tuple[tuple[str, str], ...] = (),
+    check: Callable[[Arguments], Refusal | None] = lambda arguments: None,
+    version: str = "",
+) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
+    """Adds a function of a weight, and perhaps a pair, as a transform; see `source`."""
+    return _decorator("transform", example, name, given, excludes, check, version)
+
+
+def _decorator(
+    kind: Kind,
+    example: str,
+    name: str | None,
+    given: Mapping[str, str] | None,
+    excludes: tuple[tuple[str, str], ...],
+    check: Callable[[Arguments], Refusal | None],
+    version: str,
+) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
+    def add(function: Callable[..., Weight]) -> Callable[..., Any]:
+        doc, docs = _documented(function)
+        handles, parameters = _parameters(function, docs, given or {})
+        signature = Signature(
+            name or function.__name__,
+            kind,
+            doc,
+            example,
+            parameters,
+            function=function,
+            handles=handles,
+            excludes=excludes,
+            check=check,
+            version=version,
+        )
+        return as_function(register(signature))
+
+    return add
+
+
+def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """What a docstring says of the built-in, one line a paragraph, and of each parameter."""
+    text, _, arguments = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
+    paragraphs = re.split(r"\n\s*\n", text)
+    entries = re.findall(r"^    (\w+): (.*(?:\n      .*)*)", arguments, re.MULTILINE)
+    return "\n\n".join(map(_one_line, paragraphs)), {name: _one_line(doc) for name, doc in entries}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _parameters(
+    function: Callable[..., Any], docs: Mapping[str, str], given: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[Parameter, ...]]:
+    """The names of the handles that a function takes, and its parameters."""
+    hints = get_type_hints(function, include_extras=True)
+    handles: list[str] = []
+    parameters: list[Parameter] = []
+    for name, each in inspect.signature(function).parameters.items():
+        if hints.get(name) in (Pair, Weight):
+            handles.append("pair" if hints[name] is Pair else "weight")
+            continue
+        type_, marks = _type_of(function, name, hints.get(name))
+        required = each.default is inspect.Parameter.empty
+        parameter = Parameter(
+            name,
+            type_,
+            docs.get(name, ""),
+            default=REQUIRED if required else each.default,
+            positional=each.kind is not inspect.Parameter.KEYWORD_ONLY,
+            schedulable=_SCHEDULED in marks,
+            adds_edges=_ADDS in marks,
+            example=given.get(name, _example(type_)) if required else "",
+        )
+        parameters.append(parameter)
+    return tuple(handles), tuple(parameters)
+
+
+def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, tuple[Any, ...]]:
+    """What a parameter accepts, by its annotation, and the annotation's marks."""
+    if get_origin(hint) in (Union, UnionType):  # `Count | None`: may be left out
+        (hint,) = (each for each in get_args(hint) if each is not type(None))
+    if hint is bool:
+        return FLAG, ()
+    if get_origin(hint) is Literal:
+        return Choice(get_args(hint)), ()
+    marks = getattr(hint, "__metadata__", ())
+    for mark in marks:
+        if isinstance(mark, Type):
+            return mark, marks
+    message = f"`{name}` of `{function.__name__}` wants an annotation such as `rrl.Probability`"
+    raise TypeError(message)
+
+
+def _example(type_: Type) -> str:
+    """What to suggest for an argument of a type."""
+    if isinstance(type_, Field):
+        return _EXAMPLES[type_.reads]
+    if isinstance(type_, Number):
+        return "1" if type_.integral or type_.high > 1 else "0.5"
+    return {FILE: '"links.csv"', FLAG: "true"}.get(type_, getattr(type_, "values", ("",))[0])

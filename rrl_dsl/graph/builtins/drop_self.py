@@ -1,0 +1,13 @@
+"""Graphs without their diagonal."""
+
+from rrl_dsl.graph.builtin import transform
+from rrl_dsl.graph.recording import Pair, Weight
+
+
+@transform(example="supervised() | drop_self()")
+def drop_self(weight: Weight, pair: Pair) -> Weight:
+    """Removes the diagonal.
+
+    Weight 0 where i = j.
+    """
+    return weight.where(~pair.same_row)

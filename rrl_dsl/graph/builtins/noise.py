@@ -1,0 +1,69 @@
+"""Noise: edges that are lost, and false ones."""
+
+from rrl_dsl.graph.builtin import Adds, Probability, Scheduled, Seed, transform
+from rrl_dsl.graph.plan import Redraw
+from rrl_dsl.graph.recording import Mask, Pair, Unit, Weight
+
+
+@transform(example="supervised() | corrupt(tpr=0.8, fpr=0.05)")
+def corrupt(
+    weight: Weight,
+    pair: Pair,
+    *,
+    tpr: Scheduled[Probability] = 1.0,
+    fpr: Adds[Scheduled[Probability]] = 0.0,
+    unit: Unit = "sample",
+    redraw: Redraw = "never",
+    seed: Seed | None = None,
+) -> Weight:
+    """Removes edges and adds false ones.
+
+    Each existing edge stays with probability tpr; each absent pair i != j becomes an edge of weight
+    1 with probability fpr; the diagonal is left alone. `fpr` is the chance of an absent pair, not a
+    share of the edges: false edges soon outnumber true ones.
+
+    Args:
+        tpr: The chance that an edge stays.
+        fpr: The chance that an absent pair becomes an edge.
+        unit: One draw for a pair of samples, all their views sharing it, or one for a pair of rows.
+        redraw: When new draws are made.
+        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+    """
+    if fpr == 0.0:
+        return _thinned(weight, pair, tpr, unit, redraw)
+    related, diagonal = weight.related, pair.same_row
+    # one draw with a selected threshold, so that the graphs of growing rates are nested
+    drawn = pair.drawn(tpr, where=related, otherwise=fpr, unit=unit, redraw=redraw)
+    if isinstance(weight, Mask):
+        return (drawn & ~diagonal) | (weight & diagonal)
+    return weight.where(drawn | diagonal) | (drawn & ~diagonal & ~related)
+
+
+@transform(example="supervised() | keep(0.5)", given={"p": "0.9"})
+def keep(
+    weight: Weight,
+    pair: Pair,
+    p: Scheduled[Probability],
+    *,
+    unit: Unit = "sample",
+    redraw: Redraw = "never",
+    seed: Seed | None = None,
+) -> Weight:
+    """Keeps each edge with probability p.
+
+    No edge is added: what `corrupt(tpr=p)` does, with draws of its own.
+
+    Args:
+        p: The chance that an edge stays.
+        unit: One draw for a pair of samples, all their views sharing it, or one for a pair of rows.
+        redraw: When new draws are made.
+        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+    """
+    return _thinned(weight, pair, p, unit, redraw)
+
+
+def _thinned(weight: Weight, pair: Pair, p: float, unit: Unit, redraw: Redraw) -> Weight:
+    """The edges whose draw is below p, and the diagonal."""
+    if p == 1.0:
+        return weight
+    return weight.where(pair.drawn(p, unit=unit, redraw=redraw) | pair.same_row)

@@ -1,0 +1,298 @@
+"""The table of operations: what an instruction of a plan does, in torch and NumPy, and its bounds.
+
+`run` takes the module of array functions first, `rrl_dsl.backends.tensors` or
+`rrl_dsl.backends.arrays`, then the results, columns of both rows, scalars and the lookup that the
+instruction names. Everything else is operators that tensors and arrays share, so an operation is
+written once. A float result is a float32, rounded after the step, and at most the largest there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from rrl_dsl.graph import draws
+from rrl_dsl.graph.plan import Active, Column, Constant, Lookup, Scalar
+from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.weights import LARGEST, number, raised, rounded
+
+
+class Range(NamedTuple):
+    """The least and the greatest that a value can be; of a truth value, 0 and 1."""
+
+    low: float
+    high: float
+
+
+MAYBE: Final = Range(0.0, 1.0)
+ALWAYS: Final = Range(1.0, 1.0)
+NEVER: Final = Range(0.0, 0.0)
+ANYTHING: Final = Range(0.0, LARGEST)
+
+
+class Case(NamedTuple):
+    """Pairs of rows of one kind, with what an instruction over them names beside results.
+
+    Attributes:
+        same: What is known of `sample` and `view`: whether both rows have the same; else absent.
+        columns: The columns that the instruction names.
+        scalars: Its scalars.
+        lookup: Its lookup.
+    """
+
+    same: Mapping[str, bool]
+    columns: tuple[Column, ...] = ()
+    scalars: tuple[Scalar, ...] = ()
+    lookup: Lookup | None = None
+
+
+CASES: Final[tuple[Mapping[str, bool], ...]] = (
+    {"sample": True, "view": True},
+    {"sample": True, "view": False},
+    {"sample": False},
+)
+"""The kinds of pairs that bounds are found for: i = j, two views of a sample, two samples."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        run: (array functions, arguments) -> result.
+        bound: (case, ranges of the results it takes) -> range of its result.
+        cost: Elementary operations for a pair, beside what goes through a vector or a list.
+        bytes: Of its result for a pair: 1 for a truth value, 4 for a weight, 8 for a hash.
+        directed: Whether its result may differ there and back.
+    """
+
+    run: Callable[..., Any]
+    bound: Callable[..., Range] = lambda case, *values: MAYBE
+    cost: int = 1
+    bytes: int = 1
+    directed: bool = False
+
+
+def _finite(weights: Any) -> Any:
+    """Weights that outgrow float32 stay at its largest number: infinity times 0 is no number."""
+    return weights.clip(max=LARGEST)
+
+
+def _weight(a: Any, x: Any) -> Any:
+    """Float64 of a kernel as a weight: missing vectors make NaN, and NaN and less than 0 make 0."""
+    return a.float32(_finite(a.where(x > 0, x, 0.0)))
+
+
+# bounds
+
+
+def _ends(scalar: Scalar) -> tuple[float, ...]:
+    """What a scalar can be: its value, or what a schedule begins and ends with."""
+    match scalar:
+        case Constant(value=value):
+            ends = (value.start, value.end) if isinstance(value, Schedule) else (value,)
+            return ends if scalar.exact else tuple(map(number, ends))
+    raise AssertionError(scalar)
+
+
+def _same(case: Case) -> Range:
+    known = case.same.get(case.columns[0].kind)
+    if known is None:  # a component holds each of its rows
+        reflexive = case.columns[0].kind == "component" and case.same.get("view")
+        return ALWAYS if reflexive else MAYBE
+    return ALWAYS if known else NEVER
+
+
+def _constant(case: Case) -> Range:
+    (scalar,) = case.scalars
+    assert isinstance(scalar, Active)
+    if scalar.end is not None and scalar.end <= scalar.start:
+        return NEVER
+    return ALWAYS if (scalar.start, scalar.end) == (0, None) else MAYBE
+
+
+def _above(case: Case, a: Range) -> Range:
+    (limit,) = _ends(case.scalars[0])
+    return NEVER if a.high <= limit else ALWAYS if a.low > limit else MAYBE
+
+
+def _times(case: Case, a: Range) -> Range:
+    ends = _ends(case.scalars[0])
+    return Range(rounded(min(ends) * a.low), rounded(max(ends) * a.high))
+
+
+def _raised(case: Case, a: Range) -> Range:
+    largest = max(raised(a.high, end) for end in _ends(case.scalars[0]))
+    # whose last bit is not the same on every machine
+    return Range(0.0, rounded(largest * (1 + 2.0**-20)))
+
+
+def _at_most(case: Case, a: Range) -> Range:
+    (limit,) = _ends(case.scalars[0])
+    return Range(min(a.low, limit), min(a.high, limit))
+
+
+def _cosine(case: Case) -> Range:
+    # rounding may lift the cosine of a vector with itself above 1
+    return MAYBE if _ends(case.scalars[0])[0] >= 1 else ANYTHING
+
+
+def _heaviest(case: Case) -> Range:
+    return Range(0.0, number(getattr(case.lookup, "limit", LARGEST)))
+
+
+# lists and lookups
+
+
+def _search(a: Any, i: Any, j: Any, found: Any) -> tuple[Any, Any]:
+    """Where the entry (i, j) stands among the sorted entries of i, and whether it is there."""
+    last = found.entries.shape[0] - 1
+    row = i.clip(min=0)
+    end = found.starts[row + 1]
+    low, high = found.starts[row] + 0 * j, end + 0 * j
+    for _ in range(found.steps):
+        middle = (low + high) // 2
+        before = (found.entries[middle.clip(max=last)] < j) & (low < high)
+        low, high = a.where(before, middle + 1, low), a.where(before, high, middle)
+    at = low.clip(max=last)
+    return at, (low < end) & (found.entries[at] == j) & (i >= 0) & (j >= 0)
+
+
+def _linked_weight(a: Any, i: Any, j: Any, found: Any) -> Any:
+    at, there = _search(a, i, j, found)
+    return a.where(there, found.weights[at], a.float32_of(0.0))
+
+
+def _in_list(items: Any, row: Any) -> Any:
+    """Whether a row is in a list, whose places come last."""
+    found = items[..., 0] == row
+    for place in range(1, items.shape[-1]):
+        found = found | (items[..., place] == row)
+    return found
+
+
+def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
+    distance = a.squared(i, j)
+
+    def given(of: Any) -> Any:
+        """One side of the joint probability."""
+        weight = a.exp(-distance * of[..., 0] - of[..., 1])
+        return a.where(distance > of[..., 2], 0.0, weight)
+
+    return _weight(a, given(of_i) + given(of_j))
+
+
+def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any) -> Any:
+    # rounding may lift a cosine above 1
+    cosines = a.cosines(i, j, of_i, of_j)
+    return _weight(a, a.exp(((cosines - 1.0) / temperature).clip(max=0.0)))
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    # truth values
+    "same": Operation(lambda a, i, j: (i == j) & (i >= 0), _same, cost=3),
+    "draw": Operation(lambda a, i, j: draws.pair_hash(i, j), cost=9, bytes=8),
+    "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
+    "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
+    "constant": Operation(lambda a, scalar: scalar, _constant, cost=0),
+    "both": Operation(
+        lambda a, x, y: x & y,
+        lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
+    ),
+    "either": Operation(
+        lambda a, x, y: x | y,
+        lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
+    ),
+    "negated": Operation(lambda a, x: ~x, lambda case, x: Range(1 - x.high, 1 - x.low)),
+    "above": Operation(lambda a, x, limit: x > limit, _above),
+    "near": Operation(lambda a, i, j, within: abs(i - j) <= within, cost=3),
+    # weights
+    "number": Operation(lambda a, x: a.float32(x), lambda case, x: x, bytes=4),
+    "largest": Operation(
+        lambda a, x, y: a.maximum(x, y),
+        lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
+        bytes=4,
+    ),
+    "smallest": Operation(
+        lambda a, x, y: a.minimum(x, y),
+        lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
+        bytes=4,
+    ),
+    "total": Operation(
+        lambda a, x, y: _finite(x + y),
+        lambda case, x, y: Range(rounded(x.low + y.low), rounded(x.high + y.high)),
+        cost=2,
+        bytes=4,
+    ),
+    "masked": Operation(
+        lambda a, x, mask: a.where(mask, x, a.float32_of(0.0)),
+        lambda case, x, mask: Range(x.low if mask.low else 0.0, x.high if mask.high else 0.0),
+        bytes=4,
+    ),
+    "times": Operation(lambda a, x, factor: _finite(x * factor), _times, cost=2, bytes=4),
+    "at_most": Operation(lambda a, x, limit: a.minimum(x, limit), _at_most, bytes=4),
+    "raised": Operation(
+        # in float64: the last bit of a float32 power is not the same on every device
+        lambda a, x, exponent: a.float32(_finite(a.float64(x) ** a.float64(exponent))),
+        _raised,
+        cost=2,
+        bytes=4,
+    ),
+    # kernels of vectors
+    "cosine": Operation(
+        lambda a, i, j, of_i, of_j, t: _weight(a, a.cosines(i, j, of_i, of_j) / t),
+        _cosine,
+        cost=3,
+        bytes=4,
+    ),
+    "dot": Operation(
+        lambda a, *columns_and_t: _weight(a, a.dots(*columns_and_t[:-1]) / columns_and_t[-1]),
+        lambda case: ANYTHING,
+        cost=3,
+        bytes=4,
+    ),
+    "exponential": Operation(_exponential, cost=5, bytes=4),
+    "gaussian": Operation(
+        lambda a, i, j, width: _weight(a, a.exp(-a.squared(i, j) / (2.0 * (width * width)))),
+        cost=4,
+        bytes=4,
+    ),
+    "affinity": Operation(_affinity, cost=9, bytes=4),
+    # lookups and lists
+    "linked": Operation(lambda a, i, j, found: _search(a, i, j, found)[1], cost=8),
+    "linked_weight": Operation(_linked_weight, _heaviest, cost=9, bytes=4),
+    "listed": Operation(lambda a, i, j, of_i, of_j: _in_list(of_i, j) | _in_list(of_j, i), cost=0),
+    "listed_mutually": Operation(
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j) & _in_list(of_j, i), cost=0
+    ),
+    "listed_by_row": Operation(
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j), cost=0, directed=True
+    ),
+}
+"""Name -> operation.
+
+| operation | result |
+|---|---|
+| `same(c)` | bool: both rows hold the same value, and it is not negative |
+| `draw(c)` | int: the hash of the pair from the rows' hashes |
+| `choose(a, s, t)` | int: scalar s where a, else scalar t |
+| `within(h, t)` | bool: the upper 31 bits of h are at most t, a value or a scalar |
+| `constant(s)` | bool: the scalar, for every pair |
+| `both(a, b)`, `either(a, b)`, `negated(a)` | bool |
+| `number(a)` | float: 1 where a, else 0 |
+| `largest(a, b)`, `smallest(a, b)`, `total(a, b)` | float |
+| `masked(a, m)` | float: a where m, else 0 |
+| `times(a, s)`, `at_most(a, s)`, `raised(a, s)` | float |
+| `above(a, s)` | bool: a > s |
+| `near(c, s)` | bool: the numbers differ by at most s |
+| `cosine(c, q, s)` | float: max(0, cos(x, y) / s) of sliced vectors c and their squares q |
+| `dot(c, q, u, s)` | float: max(0, x . y / s) of sliced c, squares q and units u |
+| `exponential(c, q, s)` | float: exp((cos(x, y) - 1) / s), as for `cosine` |
+| `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
+| `affinity(c, p)` | float: symmetric SNE's joint probability of vectors c with precisions p |
+| `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
+| `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
+| `listed_mutually(r, c)` | bool: each is in the other's list |
+| `listed_by_row(r, c)` | bool: j is in the list of i |
+"""
