@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,17 +20,26 @@ _ESCAPES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 @cache
 def output() -> Console:
     """Standard output."""
-    from rich.console import Console
-
-    return Console(highlight=False)
+    return _console()
 
 
 @cache
 def errors() -> Console:
     """Standard error."""
-    from rich.console import Console
+    return _console(stderr=True)
 
-    return Console(stderr=True, highlight=False)
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that shows the characters of a text that do not print, and sends none of them."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Showing(Console):
+        def render(self, *given: Any, **options: Any) -> Iterator[Segment]:
+            for text, style, control in super().render(*given, **options):
+                yield Segment(text if control else printable(text, but="\n\t"), style, control)
+
+    return Showing(stderr=stderr, highlight=False)
 
 
 def print_error(problem: RRLError) -> None:

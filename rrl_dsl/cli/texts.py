@@ -183,4 +183,5 @@ def _difference(before: str, after: str, name: str) -> str:
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (fmt)"
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ no line end\n" for line in lines)
+    shown = (printable(line, but="\n\t") for line in lines)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ no line end\n" for line in shown)

@@ -33,6 +33,7 @@ from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.symbols import Definition, Poison
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Space
 from rrl_dsl.language import syntax
+from rrl_dsl.language.markdown import fenced
 from rrl_dsl.language.span import Span
 from rrl_dsl.language.spelling import check, is_name, span_of, string_value
 
@@ -261,7 +262,7 @@ def _name(analysis: Analysis, name: str, definition: Definition | None) -> Sugge
         return Suggestion(name, Kind.Variable, _NAME)
     kinds = {"param": Kind.Constant, "let": Kind.Variable, "import": Kind.Module}
     scales = _may_scale(definition) and not isinstance(definition.meaning, Poison)
-    doc = f"```rrl\n{statement_of(analysis, definition)}\n```"
+    doc = fenced(statement_of(analysis, definition), "rrl")
     rank = _SCALAR if scales else _NAME
     return Suggestion(name, kinds[definition.kind], rank, kind_of(definition.meaning), doc)
 
@@ -276,7 +277,7 @@ def _built_in(signature: Signature, *, called: bool) -> Suggestion:
         Kind.Function,
         _RANKS[signature.kind],
         str(signature),
-        f"{signature.doc}\n\n```rrl\n{signature.example}\n```",
+        f"{signature.doc}\n\n{fenced(signature.example, 'rrl')}",
         text=name if called else signature.shortest,
         snippet="" if called else f"{name}({inside})$0",
     )

@@ -20,6 +20,7 @@ from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.symbols import Definition, Meaning
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field
 from rrl_dsl.language import syntax
+from rrl_dsl.language.markdown import code, fenced
 from rrl_dsl.language.span import Span
 from rrl_dsl.language.spelling import span_of
 
@@ -75,10 +76,12 @@ def _name(analysis: Analysis, span: Span, definition: Definition) -> Hover:
     """A name, as what it denotes here: an import may be given other parameters."""
     meaning = analysis.meaning_from(span.start)
     meaning = definition.meaning if meaning is None else meaning
-    parts = [f"```rrl\n{statement_of(analysis, definition)}\n```", *_facts(meaning)]
+    parts = [fenced(statement_of(analysis, definition), "rrl"), *_facts(meaning)]
     parameters = analysis.parameters_of(definition)
     if parameters:
-        shown = ", ".join(f"`{name}={literal(each.default)}`" for name, each in parameters.items())
+        shown = ", ".join(
+            code(f"{name}={literal(each.default)}") for name, each in parameters.items()
+        )
         parts.append(f"parameters: {shown}")
     return Hover(span, tuple(parts), _graph(meaning))
 
@@ -86,7 +89,7 @@ def _name(analysis: Analysis, span: Span, definition: Definition) -> Hover:
 def _call(analysis: Analysis, span: Span, signature: Signature) -> Hover:
     """A call of a built-in, with what holds of this one where it has no error."""
     meaning = analysis.meaning_from(span.start)
-    parts = [f"```rrl\n{signature}\n```", signature.doc]
+    parts = [fenced(str(signature), "rrl"), signature.doc]
     if isinstance(meaning, Graph | Transform):
         parts += _facts(meaning)
     return Hover(span, tuple(parts), _graph(meaning))
@@ -122,7 +125,7 @@ def _argument(analysis: Analysis, place: Place, token: Token) -> Hover | None:
     known = {} if definition is None else analysis.parameters_of(definition)
     if token not in known:
         return None
-    text = f"```rrl\nparam {token} = {literal(known[token].default)}\n```"
+    text = fenced(f"param {token} = {literal(known[token].default)}", "rrl")
     return Hover(span_of(token), (text, f"A parameter of `{call.name}`."))
 
 
@@ -150,7 +153,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
         if isinstance(statement, syntax.Import) and statement.file.span == span:
             definition = analysis.names.get(statement.name.span)
             if definition is not None and definition.target is not None:
-                return Hover(span, (f"`{definition.target}`", *_facts(definition.meaning)))
+                return Hover(span, (code(str(definition.target)), *_facts(definition.meaning)))
     calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
     for expression in calls:
         meaning = analysis.found.meanings.get(expression.span)
@@ -158,7 +161,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
         for parameter, value in arguments_of(expression):
             links = None if call is None else call.arguments[parameter.name]
             if value.span == span and isinstance(links, Links):
-                return Hover(span, (f"`{links.path}`", f"pairs: {len(links.a):,}"))
+                return Hover(span, (code(str(links.path)), f"pairs: {len(links.a):,}"))
     return None
 
 
@@ -170,7 +173,7 @@ def _graph(meaning: Meaning | None) -> Graph | None:
 
 
 def _parameter(parameter: Parameter) -> tuple[str, ...]:
-    text = f"```rrl\n{parameter.name}: {parameter_in_words(parameter)}\n```"
+    text = fenced(f"{parameter.name}: {parameter_in_words(parameter)}", "rrl")
     return text, parameter.doc, wanted_by(parameter)
 
 

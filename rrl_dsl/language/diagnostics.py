@@ -163,9 +163,18 @@ def listing(names: Iterable[str]) -> str:
     return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
-def printable(text: str) -> str:
-    """The text on one line with invisible characters escaped, which show and move no cursor."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+def printable(text: str, *, but: str = "") -> str:
+    """The text on one line with invisible characters escaped, which show and move no cursor.
+
+    Args:
+        text: A text of a user.
+        but: What stays as it is, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in but else ascii(char)[1:-1] for char in text
+    )
 
 
 def _range(source: Source, span: Span) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.diagnostics import RRLError, printable
 from rrl_dsl.language.format import format_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.report.figures import figures_of, in_words
@@ -47,7 +47,8 @@ def show(graph: Graph, seed: int = 0) -> None:
         raise RRLError(faults)
     console = Console(highlight=False)
     console.print(matrix_text(_sample(graph, columns, seed), width=min(console.width, _WIDTH)))
-    console.print("\n".join(tree_lines(tree_of(graph))), markup=False, soft_wrap=True)
+    tree = printable("\n".join(tree_lines(tree_of(graph))), but="\n")
+    console.print(tree, markup=False, soft_wrap=True)
 
 
 def html_of(graph: Graph, seed: int = 0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +11,12 @@ from typing import Any, Final
 import networkx as nx
 import numpy as np
 
+from rrl_dsl.language.diagnostics import printable
 from rrl_dsl.language.files import write_bytes
 from rrl_dsl.report.sample import Sample
+
+_NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file can hold, or that a reader of one would change."""
 
 
 def save(sample: Sample, path: Path) -> None:
@@ -67,13 +72,19 @@ def _attributes(values: Mapping[str, object]) -> str:
     return ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in values.items())
 
 
+def _shown(character: re.Match[str]) -> str:
+    return printable(character[0])
+
+
 def _network(sample: Sample) -> nx.Graph[int]:
     """The rows with their sample, view and classes; the edges with their weight, no loops."""
     related = sample.related
     network: nx.Graph[int] = nx.Graph() if sample.symmetric else nx.DiGraph()
     rows, names = sample.rows, sample.columns.class_names
     classes = {
-        f"label_{name}": ["unknown" if at < 0 else names[name][at] for at in rows.label(name)]
+        f"label_{name}": [
+            "unknown" if at < 0 else _NO_XML.sub(_shown, names[name][at]) for at in rows.label(name)
+        ]
         for name in sample.columns.labels
     }
     for row in range(len(rows)):

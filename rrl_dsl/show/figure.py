@@ -108,7 +108,7 @@ def save(figure: Figure, path: Path) -> None:
     if suffix == ".html":
         drawing = content[content.index(b"<svg") :]
         content = b'<!doctype html>\n<meta charset="utf-8">\n<title>%s</title>\n%s' % (
-            escape(path.stem).encode(),
+            escape(one_line(path.stem)).encode(),
             drawing,
         )
     write_bytes(path, content)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.text import text_of
+from rrl_dsl.language.markdown import code
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.provenance import versions
 from rrl_dsl.training.record import machine
@@ -52,10 +53,10 @@ class Facts:
         optimiser = config["optimiser"]
         scaled = " for batches of 256" if optimiser["scale_lr"] else ""
         return [
-            ("loss", f"`{self.loss}`"),
-            ("dataset", f"`{config['dataset']}`, {_counts(self.samples)}"),
+            ("loss", code(self.loss)),
+            ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
             ("images", " x ".join(map(str, self.image))),
-            ("backbone", f"`{config['backbone']}`, {self.parameters:,} weights"),
+            ("backbone", f"{code(config['backbone'])}, {self.parameters:,} weights"),
             ("epochs", f"{config['epochs']}, the first {self.warmup:g} of them warm-up"),
             ("batch", f"{config['batch_size']} samples"),
             (

@@ -8,7 +8,8 @@ from typing import Final
 from rich.table import Table
 
 from rrl_dsl.backends.program import Program
-from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.language.diagnostics import Diagnostic, printable
+from rrl_dsl.language.markdown import code, fenced
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
 from rrl_dsl.training.facts import Facts
@@ -26,6 +27,7 @@ _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05
 _RANK_SHARE: Final = 0.05
 _SPREAD: Final = 0.25  # a mean cosine of 0.94
+_BAR: Final = "\\|"  # within a cell of a table
 _EARLY: Final = 2
 """So many times the warm-up, and so many epochs at least, have the embeddings of a new network,
 which are alike and of a low rank for their width, to move apart."""
@@ -90,23 +92,21 @@ def _is_trained(outcome: Outcome, config: Config) -> bool:
 def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagnostic]) -> str:
     """The summary page of a run, in Markdown."""
     lines = [
-        f"# {run.path.name}",
+        f"# {printable(run.path.name)}",
         "",
-        "```",
-        run.recipe.read_text(encoding="utf-8").strip(),
-        "```",
+        fenced(run.recipe.read_text(encoding="utf-8").strip()),
         "",
-        f"As it was trained on, in {outcome.seconds:.0f} s: `{facts.recipe}`.",
+        f"As it was trained on, in {outcome.seconds:.0f} s: {code(facts.recipe)}.",
         "",
         f"Identity `{facts.identity}`.",
         "",
         *_accuracy_lines(outcome),
-        *(f"\n**Warning.** {warning.message}." for warning in warnings),
-        *(f"\n**Note.** The run went on {note}." for note in outcome.notes),
+        *(f"\n**Warning.** {printable(warning.message)}." for warning in warnings),
+        *(f"\n**Note.** The run went on {printable(note)}." for note in outcome.notes),
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {name} | {value} |" for name, value in facts.lines()),
+        *(f"| {name} | {value.replace('|', _BAR)} |" for name, value in facts.lines()),
         "",
         "![the graph of a batch](graph.png)",
         "",

@@ -186,6 +186,14 @@ def test_a_file_of_pairs(tmp_path: Path):
     assert hover('pairs("no^.csv")', tmp_path) is None
 
 
+def test_what_a_text_holds_stays_in_its_block(tmp_path: Path):
+    text = 'param a = "```\\n# x"\nparam b = "`"\nssl()'.replace("\\n", "")
+    assert parts(text.replace(" a ", " ^a ", 1))[0] == '````rrl\nparam a = "```# x"\n````'
+    (tmp_path / "base.rrl").write_text('param by = "a`b"\nssl()', "utf-8")
+    shown = parts('import "base.rrl" as ba^se\nbase', tmp_path)
+    assert shown[-1] == 'parameters: ``by="a`b"``'
+
+
 def test_a_contrast_is_not_asked_for_the_density_of_a_graph():
     found = hover("ssl() ^| all()\ncontrast near(time, 5)")
     assert found is not None

@@ -1,5 +1,6 @@
 """Graphs of a batch as files for other programs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -40,6 +41,23 @@ def test_graphml_is_read_back_as_the_same_graph(sample: Sample, tmp_path: Path):
     one, other = next((a, b) for a, b, false in found.edges(data="false") if false)
     assert sample.false is not None
     assert sample.false[one, other]
+
+
+def test_graphml_is_well_formed_with_any_class_name(sample: Sample, tmp_path: Path):
+    strange = [*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\ud800", "\ufffe", "\uffff", "]]>"]
+    count = len(sample.columns.class_names["label"])
+    for start in range(0, len(strange), count):
+        names = [f"a{each}<&b" for each in [*strange[start:], *strange][:count]]
+        named = {**sample.columns.class_names, "label": tuple(names)}
+        columns = replace(sample.columns, class_names=named)
+        export.save(replace(sample, columns=columns), tmp_path / "graph.graphml")
+        found = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
+        for row, values in found.nodes(data=True):
+            name = names[sample.rows.label("label")[row]]
+            if all(each.isprintable() or each in "\t\n\x7f\x85\u2028" for each in name):
+                assert values["label_label"] == name
+            else:
+                assert values["label_label"] == f"a{ascii(name[1])[1:-1]}<&b"
 
 
 def test_dot_has_a_line_for_each_row_and_each_edge(sample: Sample, tmp_path: Path):
