@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rrl_dsl.cli.recipes import Expressions
+from rrl_dsl.cli.recipes import AllowOutside, Expressions
 from rrl_dsl.cli.texts import Format, check_texts, format_texts
 from rrl_dsl.language.span import Source
 
@@ -23,6 +23,7 @@ def check(
     form: Annotated[
         Format, typer.Option("--format", help="For people, for tools, or for GitHub's annotations.")
     ] = Format.TEXT,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Say what is wrong with recipes, and how to mend it.
 
@@ -32,7 +33,7 @@ def check(
     - `rrl-dsl check - < recipes/simclr.rrl`
     - `rrl-dsl check -e 'ssl(views=2) | supervised()'`
     """
-    if not check_texts(_recipes(paths, expressions), form):
+    if not check_texts(_recipes(paths, expressions), form, allow_outside=allow_outside):
         raise typer.Exit(1)
 
 

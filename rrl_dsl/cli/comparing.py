@@ -11,6 +11,7 @@ import typer
 
 from rrl_dsl.cli.output import output, print_facts, print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
+    AllowOutside,
     BatchSize,
     DataDirectory,
     DataSetName,
@@ -42,6 +43,7 @@ def diff(
     ] = None,
     expressions: Expressions = None,
     param: Parameters = None,
+    allow_outside: AllowOutside = False,
     dataset: DataSetName = "digits",
     batch_size: BatchSize = 256,
     epoch: Epoch = 0,
@@ -66,7 +68,7 @@ def diff(
         raise typer.BadParameter("give two recipes, as files or with `-e`")
     given: list[tuple[Path | None, str | None]] = [(path, None) for path in recipes or []]
     given += [(None, text) for text in expressions or []]
-    before, after = _graphs_of(given, parameters_of(param))
+    before, after = _graphs_of(given, parameters_of(param), allow_outside)
     lines, unseen = tree_difference(before, after), out_of_sight(before, after)
     columns = columns_of(dataset, data_dir, download)
     faults = list(dict.fromkeys([*lacking(before, columns), *lacking(after, columns)]))
@@ -94,7 +96,9 @@ def diff(
 
 
 def _graphs_of(
-    given: Sequence[tuple[Path | None, str | None]], params: Mapping[str, Scalar]
+    given: Sequence[tuple[Path | None, str | None]],
+    params: Mapping[str, Scalar],
+    allow_outside: bool,
 ) -> list[Graph]:
     """The graphs of some recipes.
 
@@ -107,7 +111,9 @@ def _graphs_of(
     faults: list[Diagnostic] = []
     for path, expression in given:
         try:
-            graphs.append(graph_of(source_of(path, expression), params))
+            graphs.append(
+                graph_of(source_of(path, expression, allow_outside=allow_outside), params)
+            )
         except RRLError as problem:
             faults += at_file(path or Path("-e"), problem.diagnostics)
     if faults:

@@ -11,6 +11,7 @@ import typer
 
 from rrl_dsl.cli.output import errors, output, print_diagnostic, print_json, print_text
 from rrl_dsl.cli.recipes import (
+    AllowOutside,
     BatchSize,
     DataDirectory,
     DataSetName,
@@ -47,6 +48,7 @@ def compile_recipe(
     recipe: RecipeFile = None,
     expression: Expression = None,
     param: Parameters = None,
+    allow_outside: AllowOutside = False,
     show: Annotated[bool, typer.Option("--show", help="Draw the graph in the terminal.")] = False,
     out: Annotated[
         Path | None,
@@ -75,7 +77,7 @@ def compile_recipe(
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.report.lacking import lacking
 
-    source = source_of(recipe, expression)
+    source = source_of(recipe, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:
         print_program(source, program)

@@ -11,6 +11,7 @@ import typer
 from rrl_dsl.cli.names import explain_name, is_name
 from rrl_dsl.cli.output import print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
+    AllowOutside,
     BatchSize,
     DataDirectory,
     DataSetName,
@@ -38,6 +39,7 @@ def explain(
     ] = None,
     expression: Expression = None,
     param: Parameters = None,
+    allow_outside: AllowOutside = False,
     dataset: DataSetName = "digits",
     batch_size: BatchSize = 256,
     epoch: Epoch = 0,
@@ -68,7 +70,7 @@ def explain(
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.report.recipe import explain as explain_program
 
-    source = source_of(path, expression)
+    source = source_of(path, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     columns = columns_of(dataset, data_dir, download)
     found = explain_program(program, columns, samples=batch_size, epoch=epoch)

@@ -45,10 +45,18 @@ DataDirectory = Annotated[
     Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
 ]
 Download = Annotated[bool, typer.Option("--download", help="Fetch a data set that is missing.")]
+AllowOutside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside", help="Let the recipe read files that do not lie below its folder."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
 
 
-def source_of(recipe: Path | None, expression: str | None) -> Source:
+def source_of(
+    recipe: Path | None, expression: str | None, *, allow_outside: bool = False
+) -> Source:
     """The text of a recipe, from its file or from the command line.
 
     Raises:
@@ -58,9 +66,11 @@ def source_of(recipe: Path | None, expression: str | None) -> Source:
     if (recipe is None) == (expression is None):
         raise typer.BadParameter("give a recipe file, or a recipe with `-e`")
     if expression is not None:
-        return decode(os.fsencode(expression), "-e", Path())
+        source = decode(os.fsencode(expression), "-e", Path())
+        return source.unbounded() if allow_outside else source
     assert recipe is not None
-    return read(recipe)
+    source = read(recipe)
+    return source.unbounded() if allow_outside else source
 
 
 def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:

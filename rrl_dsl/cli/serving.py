@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rrl_dsl.cli.recipes import AllowOutside
+
 
 def lsp(
     stdio: Annotated[
@@ -14,6 +16,7 @@ def lsp(
             "--stdio", help="What it does anyway; many editors say it.", show_default=False
         ),
     ] = True,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Serve an editor over standard input and output.
 
@@ -22,4 +25,4 @@ def lsp(
     """
     from rrl_dsl.editor.server import serve
 
-    serve()
+    serve(allow_outside=allow_outside)

@@ -94,8 +94,9 @@ def run_at_once(arguments: Sequence[str]) -> bool | None:
     try:
         if verb == ["check"]:
             given.add_argument("--format", type=Format, default=Format.TEXT)
+            given.add_argument("--allow-outside", action="store_true")
             read = given.parse_args(arguments[1:])
-            return check_texts(read.paths, read.format)
+            return check_texts(read.paths, read.format, allow_outside=read.allow_outside)
         if verb == ["fmt"]:
             given.add_argument("--check", action="store_true")
             given.add_argument("--diff", action="store_true")

@@ -31,15 +31,18 @@ class Format(StrEnum):
 _STDIN: Final = "-"
 
 
-def check_texts(recipes: Sequence[str | Source], form: Format) -> bool:
+def check_texts(
+    recipes: Sequence[str | Source], form: Format, *, allow_outside: bool = False
+) -> bool:
     """Prints what is wrong with recipes; whether nothing is.
 
     Args:
         recipes: Files, folders of them, `-` for standard input, or texts.
         form: How it is printed.
+        allow_outside: Whether the recipes may read files that do not lie below their folders.
     """
     files, faults = _files_of(recipes)
-    found = _once(chain.from_iterable(map(_faults_of, files)))
+    found = _once(chain.from_iterable(_faults_of(each, allow_outside) for each in files))
     print_diagnostics([*faults, *found], form)
     if form is Format.TEXT:
         wrong = len({_place(fault.source) for fault in found})
@@ -117,11 +120,13 @@ def _source_of(file: str | Source) -> Source:
     return read(Path(file))
 
 
-def _faults_of(file: str | Source) -> list[Diagnostic]:
+def _faults_of(file: str | Source, allow_outside: bool) -> list[Diagnostic]:
     from rrl_dsl.graph.recipe import analyse
 
     try:
-        return in_order(analyse(_source_of(file)).faults)
+        source = _source_of(file)
+        source = source.unbounded() if allow_outside else source
+        return in_order(analyse(source).faults)
     except RRLError as problem:
         return list(problem.diagnostics)
 

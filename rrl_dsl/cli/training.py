@@ -14,6 +14,7 @@ from rrl_dsl.cli.own_code import import_own
 from rrl_dsl.cli.recipes import (
     BATCH_SIZE_HELP,
     DATASET_HELP,
+    AllowOutside,
     DataDirectory,
     Download,
     Expression,
@@ -72,6 +73,7 @@ def train(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE of any setting; repeatable.")
     ] = None,
+    allow_outside: AllowOutside = False,
     allow_code: Annotated[
         list[str] | None,
         typer.Option(
@@ -124,18 +126,18 @@ def train(
         others = recipe or expression is not None or param or config or out
         if others or given.keys() - _RESUMABLE:
             message = "`--resume` goes on as the run was started; beside it there may be "
-            known = {*_RESUMABLE, "--set", "--allow-code", "--force-resume"}
+            known = {*_RESUMABLE, "--set", "--allow-code", "--allow-outside", "--force-resume"}
             raise typer.BadParameter(message + listing(sorted(known)))
         changes = _settings(None, assignments, given, None, allowed)
-        _go_on(resume, changes, allowed, force=force_resume)
+        _go_on(resume, changes, allowed, outside=allow_outside, force=force_resume)
         return
     if force_resume:
         raise typer.BadParameter("`--force-resume` is for a run that `--resume` names")
     if out is not None and _is_requeued(out):
         print_text(f"requeued  the run in {out} goes on as it was started")
-        _go_on(out, [], allowed, force=False)
+        _go_on(out, [], allowed, outside=allow_outside, force=False)
         return
-    source = source_of(recipe, expression)
+    source = source_of(recipe, expression, allow_outside=allow_outside)
     _start(source, _settings(config, assignments, given, param, allowed), out, allowed)
 
 
@@ -230,14 +232,16 @@ def _of_header(source: Source, allow_code: Collection[str]) -> Setting | None:
     return Setting(("loss",), loss, source, (span,), span, frozenset(allow_code))
 
 
-def _go_on(path: Path, changes: list[Setting], allow_code: Collection[str], *, force: bool) -> None:
+def _go_on(
+    path: Path, changes: list[Setting], allow_code: Collection[str], *, outside: bool, force: bool
+) -> None:
     from rrl_dsl.training import ranks
     from rrl_dsl.training.processes import together
     from rrl_dsl.training.resume import reopen
     from rrl_dsl.training.settings import pointing_at
     from rrl_dsl.training.train import build
 
-    found = reopen(path, changes, allow_code)
+    found = reopen(path, changes, allow_code, allow_outside=outside)
     run, graph, config, settings = found.run, found.graph, found.config, found.settings
     with pointing_at(settings, "devices"):
         ranks.adopt(config.devices)

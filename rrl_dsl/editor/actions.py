@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from lsprotocol import types
@@ -12,7 +13,7 @@ from rrl_dsl.editor.diagnostics import own_faults, shown
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.line_edits import line_edits
-from rrl_dsl.language.span import LINE_END, Source, Span
+from rrl_dsl.language.span import LINE_END, Span
 
 MAX_ROUNDS: Final = 10
 FIX_ALL: Final = "Mend all that can be mended"
@@ -70,7 +71,7 @@ def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAct
         source, text = mended.source, mended.source.text
         for edit in reversed(edits):
             text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-        source = Source(text, source.name, source.directory)
+        source = replace(source, text=text)
         mended = Analysis(source, documents.encoding, documents.texts)
     if len(own_faults(mended)) < len(own_faults(first)):
         changes = line_edits(first.source.text, LINE_END.sub("\n", mended.source.text))

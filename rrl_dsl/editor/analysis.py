@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Analysis:
         self.positions = Positions(source, encoding)
         self.source = readable(source)
         overlay = _Asked(texts)
-        self._library = _Noting(overlay)
+        self._library = _Noting(overlay, source.within)
         self.found: Resolution = analyse(self.source, library=self._library)
         named = _named_in(self.source, self.statements)
         read = overlay.asked | self.found.files | self._library.named | set(named)
@@ -155,8 +156,8 @@ class _Noting(Library):
     A file that could not be read is not among those that a resolution says were read.
     """
 
-    def __init__(self, overlay: Mapping[Path, str]) -> None:
-        super().__init__(overlay)
+    def __init__(self, overlay: Mapping[Path, str], within: Path | None) -> None:
+        super().__init__(overlay, within)
         self.named: set[Path] = set()
 
     def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
@@ -200,7 +201,7 @@ def readable(source: Source) -> Source:
     """The text as the language reads it: a byte order mark at its start is a blank."""
     if not source.text.startswith(_BOM):
         return source
-    return Source(f" {source.text[1:]}", source.name, source.directory)
+    return replace(source, text=f" {source.text[1:]}")
 
 
 def state_of(path: Path, texts: Mapping[Path, str]) -> object:

@@ -209,9 +209,9 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_outside: bool = False) -> None:
         super().__init__("rrl-dsl", __version__, protocol_cls=Protocol)
-        self.documents = Documents()
+        self.documents = Documents(allow_outside=allow_outside)
         self.densities = Densities()
         self.completing = Ability()
         self.stopped = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsprotocol import types
@@ -45,7 +45,7 @@ class Document:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 whole, span = self.source.text, Positions(self.source, encoding).span(change.range)
                 text = whole[: span.start] + change.text + whole[max(span) :]
-            self.source = Source(text, self.source.name, self.source.directory)
+            self.source = replace(self.source, text=text)
         self.analysis = None
 
 
@@ -56,9 +56,11 @@ class Documents:
         encoding: How the editor counts the characters of a line.
         folders: The folders that the editor has open.
         versioned: Whether the editor takes changes that say which version they are for.
+        allow_outside: Whether the files of a recipe may lie elsewhere than below its folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_outside: bool = False) -> None:
+        self.allow_outside = allow_outside
         self.encoding: Encoding = types.PositionEncodingKind.Utf16
         self.folders: tuple[Path, ...] = ()
         self.versioned = False
@@ -73,10 +75,13 @@ class Documents:
         if path is None:
             document = Document(uri, version, Source(text, uri), None)
         else:
-            source = Source(text, path.name, path.parent)
+            source = self._bounded(Source(text, path.name, path.parent))
             document = Document(uri, version, source, resolved(path))
         self._open[uri] = document
         return document
+
+    def _bounded(self, source: Source) -> Source:
+        return source.unbounded() if self.allow_outside else source
 
     def get(self, uri: str) -> Document | None:
         """The open text of that URI."""
@@ -117,7 +122,8 @@ class Documents:
         if document is not None:
             return self.analysed(document)
         try:
-            return Analysis(parser.read(path, path.name), self.encoding, self.texts)
+            source = self._bounded(parser.read(path, path.name))
+            return Analysis(source, self.encoding, self.texts)
         except RRLError:
             return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lark import Token
 from lsprotocol import types
@@ -100,7 +101,7 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
         source, text = analysis.source, analysis.source.text
         for each in sorted(places, key=lambda place: place.span, reverse=True):
             text = text[: each.span.start] + name + text[each.span.end :]
-        changed.append((analysis, Source(text, source.name, source.directory)))
+        changed.append((analysis, replace(source, text=text)))
         if analysis.path is not None:
             texts[analysis.path] = text
     for before, source in changed:

@@ -307,9 +307,9 @@ _FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
 )
 
 
-def create() -> Server:
-    """A server that knows every feature."""
-    server = Server()
+def create(*, allow_outside: bool = False) -> Server:
+    """A server that knows every feature; see `serve`."""
+    server = Server(allow_outside=allow_outside)
     for method, handler, options in _FEATURES:
         server.feature(method, options)(_guarded(handler))
     return server
@@ -337,14 +337,17 @@ def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     return functools.wraps(handler)(wait if inspect.iscoroutinefunction(handler) else answer)
 
 
-def serve() -> None:
+def serve(*, allow_outside: bool = False) -> None:
     """Serves the editor at standard input and output until it says that it is done.
+
+    Args:
+        allow_outside: Whether the files of a recipe may lie elsewhere than below its folder.
 
     Raises:
         SystemExit: 0 after a regular end, 1 where the editor went away.
     """
     logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it logs is answered as well
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own waits for the thread that reads
-    server = create()
+    server = create(allow_outside=allow_outside)
     answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may write among the answers
     raise SystemExit(server.run(cast(BufferedReader, sys.stdin.buffer), answers.buffer))

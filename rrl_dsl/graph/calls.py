@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rrl_dsl.graph import links
 from rrl_dsl.graph.functions import make
+from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.mends import mends_of, named, without
 from rrl_dsl.graph.registry import Parameter, Signature, bind, fits, lookup, signatures
 from rrl_dsl.graph.reports import Reports, replaced
@@ -32,12 +33,14 @@ class Calls(Reports):
     """Evaluates the calls of one file.
 
     Attributes:
+        library: Where files are found.
         import_with: What a call of an imported recipe denotes.
         names: What each name denotes that was defined so far, or was reported.
         defined: The names that the file defines anywhere.
         lost: Whether the name of a definition could not be read; an unknown name may be it.
     """
 
+    library: Library
     import_with: ImportWith
     names: dict[str, Meaning] = field(default_factory=dict)
     defined: set[str] = field(default_factory=set)
@@ -272,11 +275,10 @@ class Calls(Reports):
         written, span = self.value(node), node.span
         if not isinstance(written, str):
             return written
-        if self.source.directory is None and not Path(written).is_absolute():
-            message = f'"{written}" is relative to a file, and this text is in none'
-            hint = "save the recipe as a file, or give its directory"
-            self.report("RRL024", message, span, hint)
-            return POISON
+        try:
+            self.library.find(written, self.source)
+        except Refusal as refusal:
+            return self.refused(refusal, span)
         path = (self.source.directory or Path()) / written
         try:
             name = str(Path(self.source.name).parent / written)

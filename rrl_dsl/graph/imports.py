@@ -34,29 +34,32 @@ class Library:
 
     Attributes:
         overlay: Texts that stand for files, such as what an editor has not yet saved.
+        within: The folder that all of them must lie in; None for that of the text that names one.
     """
 
     overlay: Mapping[Path, str] = field(default_factory=dict)
+    within: Path | None = None
     _texts: dict[Path, tuple[Recipe | None, list[Diagnostic]]] = field(default_factory=dict)
     _known: dict[_Key, Resolution] = field(default_factory=dict)
     _names: dict[Path, str] = field(default_factory=dict)  # what messages call the files
     _open: list[Path] = field(default_factory=list)  # the files that are being resolved
 
     def find(self, written: str, source: Source) -> Path:
-        """The file that an import names.
+        """The file that a text names, to import or to read.
 
         Raises:
-            Refusal: RRL022 where it is not below the importing file's folder, RRL024 where the
-                importing text lies in no folder.
+            Refusal: RRL022 where it is not below the folder of that text, RRL024 where that lies in
+                no folder.
         """
-        if source.directory is None:
+        if source.directory is None and not (self.within and Path(written).is_absolute()):
             message = f'"{written}" is relative to a file, and this text is in none'
             raise Refusal("RRL024", message, "save the recipe as a file, or give its directory")
-        folder = resolved(source.directory)
+        folder = resolved(source.directory or Path())
         path = resolved(folder / written)
-        if not path.is_relative_to(folder):
-            message = f'"{written}" leaves the folder of the recipe that imports it'
-            raise Refusal("RRL022", message, "move it into that folder, or below")
+        if not path.is_relative_to(resolved(self.within or folder)):
+            message = f'"{written}" leaves the folder of the recipe that names it'
+            hint = "move it into that folder or below, or allow it with `--allow-outside`"
+            raise Refusal("RRL022", message, hint)
         self._names.setdefault(path, str(Path(source.name).parent / written))
         return path
 

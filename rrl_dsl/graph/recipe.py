@@ -29,6 +29,7 @@ def parse(
     params: Mapping[str, Scalar] | None = None,
     name: str = "<text>",
     directory: str | Path | None = None,
+    allow_outside: bool = False,
 ) -> Graph:
     """The graph that a recipe's text defines.
 
@@ -37,23 +38,31 @@ def parse(
         params: New values for the recipe's `param`s.
         name: The name to show in messages, a path for example.
         directory: What the files that the recipe imports or reads are relative to.
+        allow_outside: Whether these may lie elsewhere than below that directory.
 
     Raises:
         RRLError: With every independent error of the text; RRL210 for what is no text, or a path.
     """
     _check_text(text)
     folder = None if directory is None else Path(directory)
-    return graph_of(Source(text.removeprefix("\ufeff"), name, folder), params)
+    source = Source(text.removeprefix("\ufeff"), name, folder)
+    return graph_of(source.unbounded() if allow_outside else source, params)
 
 
-def load(path: str | Path, *, params: Mapping[str, Scalar] | None = None) -> Graph:
+def load(
+    path: str | Path,
+    *,
+    params: Mapping[str, Scalar] | None = None,
+    allow_outside: bool = False,
+) -> Graph:
     """The graph that a recipe file defines; see `parse`.
 
     Raises:
         RRLError: As `parse`; RRL210 for what is no path, RRL021 for a file that cannot be read.
     """
     _check_path(path)
-    return graph_of(parser.read(Path(path)), params)
+    source = parser.read(Path(path))
+    return graph_of(source.unbounded() if allow_outside else source, params)
 
 
 def _check_text(text: object) -> None:
@@ -94,7 +103,7 @@ def analyse(
         params: New values for the recipe's `param`s.
         library: Where imported files are found.
     """
-    library = library or Library()
+    library = library or Library(within=source.within)
     try:
         recipe, faults = parser.parse(source)
     except RRLError as problem:  # over a limit of the language

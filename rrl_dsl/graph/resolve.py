@@ -46,7 +46,7 @@ class _Resolver:
         self.params = params
         self.library = library
         self.found = Resolution()
-        self.expressions = Expressions(recipe.source, self.found, self.import_with)
+        self.expressions = Expressions(recipe.source, self.found, library, self.import_with)
         self.graphs = 0  # statements that parsed as the graph
         self.result: Meaning | None = None
         self.contrast: Meaning | None = None

@@ -31,7 +31,7 @@ CODES: Final = MappingProxyType(
         "RRL018": "a language version this release cannot read",
         "RRL019": "too many errors to show",
         "RRL021": "a recipe file that cannot be read",
-        "RRL022": "an import that leaves the folder of its file",
+        "RRL022": "a file outside the folder of the recipe that names it",
         "RRL023": "imports that go round in a circle",
         "RRL024": "a file named by a text that lies in no folder",
         "RRL025": "too many imports",

@@ -122,9 +122,10 @@ EXPLANATIONS: Final = MappingProxyType(
             "looked for relative to the file that imports them."
         ),
         "RRL022": _E(
-            "`import` reads only below the folder of the importing file, so that a recipe can be "
-            "handed on with its folder, and a stranger's recipe reads nothing else. Links that "
-            "leave the folder count as leaving it."
+            "`import` and `pairs` read only below the folder of the recipe that names the file, so "
+            "that a recipe can be handed on with its folder, and a stranger's recipe reads nothing "
+            "else. Links that leave the folder count as leaving it. `--allow-outside` (in Python: "
+            "`allow_outside=True`) lets a recipe that you trust read other files."
         ),
         "RRL023": _E("Recipes import each other in a circle, so none of them has a meaning."),
         "RRL024": _E(

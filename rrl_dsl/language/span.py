@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,12 +33,19 @@ class Source:
         name: What messages call it.
         directory: What the files it names are relative to; None where it lies in no folder.
         first_line: The number of its first line, above 1 where `text` is a part.
+        within: The folder that the files it names must lie in; where it is None, `directory` for
+            this text, and for a text that it imports the folder of that text.
     """
 
     text: str
     name: str = "<text>"
     directory: Path | None = None
     first_line: int = 1
+    within: Path | None = None
+
+    def unbounded(self) -> Source:
+        """The same text, the files of which may lie anywhere."""
+        return replace(self, within=Path(Path.cwd().anchor))
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -91,7 +91,11 @@ class Reopened:
 
 
 def reopen(
-    path: Path, changes: Sequence[Setting] = (), allow_code: Collection[str] = ()
+    path: Path,
+    changes: Sequence[Setting] = (),
+    allow_code: Collection[str] = (),
+    *,
+    allow_outside: bool = False,
 ) -> Reopened:
     """A run that is to go on, as it is in its directory now.
 
@@ -99,6 +103,7 @@ def reopen(
         path: The directory.
         changes: Settings that are to be different.
         allow_code: The modules that the run's configuration may name code of.
+        allow_outside: Whether the recipe may read other files than the copies in the directory.
 
     Raises:
         RRLError: RRL505 where it holds no run, a file of it cannot be read, or it has seen more
@@ -116,7 +121,9 @@ def reopen(
     known = resumed.provenance
     if config.precision == "auto":  # which another device would choose in another way
         config = config.model_copy(update={"precision": known.configuration["precision"]})
-    source = replace(parser.read(run.recipe), directory=_directory(run, known.directory))
+    directory = _directory(run, known.directory)
+    source = replace(parser.read(run.recipe), directory=directory, within=run.files)
+    source = source.unbounded() if allow_outside else source
     with pointing_at(settings, "params"):
         graph = graph_of(source, config.params)
     edited = [*changes_of(run.metrics, resumed.rows, known.configuration["epochs"])]

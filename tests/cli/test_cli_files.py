@@ -105,3 +105,17 @@ def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
             write_bytes(tmp_path / name, b"text")
         assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
     assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_files_outside_are_read_where_that_is_allowed(cli, tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "links.csv").write_text("0,1\n")
+    (tmp_path / "inner" / "a.rrl").write_text('ssl() | pairs("../links.csv")\n')
+    for words in (["check"], ["check", "--format", "text"], ["explain"], ["compile"]):
+        found = cli(*words, "inner/a.rrl")
+        assert found.code == 1
+        assert "RRL022" in found.out + found.err
+        assert cli(*words, "inner/a.rrl", "--allow-outside").code == 0
+    same = ["diff", "inner/a.rrl", "-e", 'ssl() | pairs("links.csv")']
+    assert "RRL022" in cli(*same).err
+    assert "the same graph" in cli(*same, "--allow-outside").out

@@ -237,3 +237,36 @@ def test_weight_for_every_pair_of_a_file_without_any(tmp_path: Path):
     assert not graph.binary
     assert rrl.compile(graph)(rrl.Nodes([0, 1])).tolist() == [[1.0, 0.5], [0.5, 1.0]]
     assert rrl.pairs(path, weight=1).binary
+
+
+def test_only_files_below_the_recipe_are_read(tmp_path: Path):
+    inner = tmp_path / "inner"
+    (inner / "deep").mkdir(parents=True)
+    for folder in (tmp_path, inner, inner / "deep"):
+        (folder / "links.csv").write_text("1,2\n")
+    (inner / "away.csv").symlink_to(tmp_path / "links.csv")
+    (inner / "near.csv").symlink_to("deep/links.csv")
+    (inner / "up").symlink_to("..")
+    for name in (
+        "links.csv",
+        "deep/links.csv",
+        "deep/../links.csv",
+        "near.csv",
+        inner / "links.csv",
+    ):
+        assert rrl.parse(f'pairs("{name}")', directory=inner).identity
+    for name in ("../links.csv", "away.csv", "up/links.csv", tmp_path / "links.csv", "/dev/zero"):
+        text = f'pairs("{name}")'
+        with pytest.raises(rrl.RRLError, match="RRL022"):
+            rrl.parse(text, directory=inner)
+        if name != "/dev/zero":
+            assert rrl.parse(text, directory=inner, allow_outside=True).identity
+    (inner / "mine.rrl").write_text('import "base.rrl" as base\nbase')
+    (inner / "base.rrl").write_text('pairs("../links.csv")')
+    with pytest.raises(rrl.RRLError, match="RRL022"):
+        rrl.load(inner / "mine.rrl")
+    assert rrl.load(inner / "mine.rrl", allow_outside=True).identity
+    whole = f'pairs("{tmp_path / "links.csv"}")'
+    with pytest.raises(rrl.RRLError, match="RRL024"):
+        rrl.parse(whole)
+    assert rrl.parse(whole, allow_outside=True).identity

@@ -56,7 +56,7 @@ def bracketed(parts: Sequence[str], chance: random.Random) -> str:
 
 def weights_of(text: str) -> np.ndarray:
     """The weights of a recipe, the same from the program, before rewriting, and the reference."""
-    graph = rrl.parse(text)
+    graph = rrl.parse(text, allow_outside=True)
     program = rrl.compile(graph)
     found = program(nodes_of(ROWS)).numpy()
     program.plan = lower(in_order(finished(graph)), binary=graph.binary)

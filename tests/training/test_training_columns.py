@@ -58,7 +58,7 @@ def build_on(dataset, recipe, **settings):
         "accelerator": "cpu",
         **settings,
     }
-    return build(rrl.parse(recipe), resolve([], settings), dataset)
+    return build(rrl.parse(recipe, allow_outside=True), resolve([], settings), dataset)
 
 
 def refused(dataset, recipe, **settings):

@@ -151,7 +151,7 @@ def test_the_pairs_of_a_file_meet(tmp_path, weight):
     strange = [(a, 1) for a, _ in pairs]  # of another split
     lines = [f"{a},{b}{weight}" for a, b in [*pairs, *strange]]
     (tmp_path / "links.csv").write_text("\n".join(lines))
-    ours = sampler(f'ssl() + pairs("{tmp_path / "links.csv"}")', data, 64, meet=2)
+    ours = sampler(rrl.ssl() + rrl.pairs(tmp_path / "links.csv"), data, 64, meet=2)
     for epoch in range(3):
         held = [set(data.sample[torch.from_numpy(batch)].tolist()) for batch in ours.batches(epoch)]
         assert all(any({a, b} <= batch for batch in held) for a, b in pairs)
@@ -163,7 +163,7 @@ def test_everyone_of_a_list_meets_everyone_else(tmp_path):
     ends = data.sample.tolist()
     lines = [f"{a},{b}" for a in ends for b in ends if a < b]
     (tmp_path / "links.csv").write_text("\n".join(lines))
-    ours = sampler(f'pairs("{tmp_path / "links.csv"}")', data, 4)
+    ours = sampler(rrl.pairs(tmp_path / "links.csv"), data, 4)
     company = Counter()
     for epoch in range(40):
         assert ours.meeting(epoch) == 20
@@ -193,8 +193,8 @@ def test_each_relation_has_its_turn_where_few_meet(tmp_path):
     data = split(600)
     pairs = data.sample.reshape(-1, 2).tolist()
     (tmp_path / "links.csv").write_text("\n".join(f"{a},{b}" for a, b in pairs))
-    links = f'pairs("{tmp_path / "links.csv"}")'
-    batches = sampler(f"supervised() | {links}", data, 60, meet=2).batches(0)
+    links = rrl.pairs(tmp_path / "links.csv")
+    batches = sampler(rrl.supervised() | links, data, 60, meet=2).batches(0)
     listed = sum(edges(links, data, batches))
     assert 80 < listed < 220  # of 300, of which a tenth would meet at random
 
