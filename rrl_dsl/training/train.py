@@ -204,9 +204,7 @@ def train(
     try:
         last = resumed.checkpoint if resumed else None
         with needing_memory("a step of training", _less_at_a_time(config)):
-            trainer.fit(
-                module, train_loader, watched_loader, ckpt_path=last, weights_only=True
-            )
+            trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
     except Stopped:
         raise
     except SystemExit as stop:  # how Lightning ends a run that the user interrupts
