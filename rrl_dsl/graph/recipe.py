@@ -18,7 +18,7 @@ from rrl_dsl.language.diagnostics import RRLError, error, in_order
 from rrl_dsl.language.files import resolved
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
-from rrl_dsl.language.spelling import number_value, string_value
+from rrl_dsl.language.spelling import number_value, string_value, written_number
 
 _PATH: Final = re.compile(r"""\s*[^\n#'"()|]+\.rrl\s*""")
 
@@ -119,7 +119,7 @@ def analyse(
 
 
 def parameter_value(text: str) -> Scalar | None:
-    """The value of `--param NAME=VALUE`: a literal as a recipe has it, or else a word.
+    """The value of `--param NAME=VALUE`: a literal as a recipe has it, a number, or else a word.
 
     Returns:
         None for nothing, and for what begins with a quote and is no string of the language.
@@ -134,4 +134,5 @@ def parameter_value(text: str) -> Scalar | None:
         return kinds == ["TRUE"]
     elif text[:1] in ("'", '"'):
         return string_value(tokens[0]) if kinds == ["STRING"] else None
-    return text or None
+    number = written_number(text)
+    return (text or None) if number is None else number

@@ -11,6 +11,8 @@ from rrl_dsl.language.span import Source, Span
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_BASED: Final = re.compile(r"0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
+_SIGNED: Final = re.compile(r"[+-]?(?P<size>(?:[0-9]_(?=[0-9])|[^_+-]|(?<=[eE])[+-])+)")
 _MAX_DIGITS = 308  # whole numbers as long as the largest real number
 _OTHER_QUOTE = {
     '"': r"'(?=\s*(as\b|[,)|&+~#]|$))",  # compiled where it is first needed
@@ -68,6 +70,15 @@ def number_value(text: str) -> int | float | None:
         return int(text)
     value = float(text)
     return value if value != float("inf") else None
+
+
+def written_number(text: str) -> int | float | None:
+    """The number that a person writes in a setting, such as `+1`, `1_000` or `0x10`, else None."""
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    found = _SIGNED.fullmatch(text)
+    value = number_value(found["size"].replace("_", "")) if found else None
+    return -value if value is not None and text.startswith("-") else value
 
 
 def string_value(text: str) -> str | None:

@@ -111,12 +111,10 @@ def from_assignment(text: str) -> Setting:
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
         _refuse_aliases(Source(value))
-        read = yaml.load(value, Loader=Loader)
+        read = _value(yaml.compose(value, Loader=Loader), place)
     except (yaml.YAMLError, RRLError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
-    if place[0] == "params" and isinstance(read, bool | int | float | str | None):
-        read = parameter_value(value.strip())
     return Setting(place, read, source, keys, span)
 
 
@@ -261,10 +259,17 @@ def _settings(
             yield from _settings(value, inner, source, inner_keys)
         else:
             span = Span(value.start_mark.index, max(value.end_mark.index, key_span.end))
-            read = Loader("").construct_document(value)
-            if inner[0] == "params" and isinstance(value, yaml.ScalarNode) and not value.style:
-                read = parameter_value(value.value)
-            yield Setting(inner, read, source, inner_keys, span)
+            yield Setting(inner, _value(value, inner), source, inner_keys, span)
+
+
+def _value(node: yaml.Node | None, place: Place) -> Any:
+    """A value; those of the recipe's parameters are read as `--param` reads them."""
+    if place[0] == "params":
+        if isinstance(node, yaml.ScalarNode) and not node.style:
+            return parameter_value(node.value)
+        if isinstance(node, yaml.MappingNode):
+            return {str(key.value): _value(value, place) for key, value in node.value}
+    return None if node is None else Loader("").construct_document(node)
 
 
 def _same_key(one: yaml.Node, other: yaml.Node) -> bool:

@@ -156,7 +156,27 @@ def test_value_on_the_command_line_reads_as_in_a_recipe(text: str, value: object
 
 
 @pytest.mark.parametrize(
-    "text", ["-", "--2", "1e999", "1_000", "TRUE", "2 views", "2 # two", "nan"]
+    ("text", "value"),
+    [
+        ("+1", 1),
+        ("+.5", 0.5),
+        ("1_000", 1000),
+        ("-1_000.5", -1000.5),
+        ("0x10", 16),
+        ("0o17", 15),
+        ("1e-1", 0.1),
+        ("1E+2", 100.0),
+    ],
+)
+def test_number_on_the_command_line_is_read_as_people_write_it(text: str, value: object):
+    found = parameter_value(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-", "--2", "+-2", "1e999", "1__000", "1_", "0x", "TRUE", "2 views", "2 # two", "nan"],
 )
 def test_value_on_the_command_line_that_is_no_literal_is_a_word(text: str):
     assert parameter_value(text) == text

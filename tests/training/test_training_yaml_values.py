@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.settings import from_assignment, from_yaml
+from rrl_dsl.training.settings import from_assignment, from_yaml, resolve
 from rrl_dsl.training.yaml_values import Dumper, Loader
 
 READ = {
@@ -21,6 +21,9 @@ READ = {
     "-1": -1,
     "010": 10,
     "0x1F": 31,
+    "1_000": 1000,
+    "1_000.5": 1000.5,
+    "1__0": "1__0",
     "-.inf": -math.inf,
     "true": True,
     "~": None,
@@ -40,6 +43,15 @@ def test_values_are_read_as_people_write_them(text, value, tmp_path):
     for found in (setting.value[0], assignment.value[0]):
         assert found == value
         assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("+1", 1), ("1_000", 1000), ("0x10", 16), ("on", "on")])
+def test_a_parameter_is_the_same_value_in_every_form(text, value, tmp_path):
+    found = [from_assignment(f"params.a={text}"), from_assignment(f"params={{a: {text}}}")]
+    for written in (f"params:\n  a: {text}\n", f"params: {{a: {text}}}\n"):
+        (tmp_path / "c.yaml").write_text(written)
+        found += from_yaml(tmp_path / "c.yaml")
+    assert [resolve([each], {}).params for each in found] == [{"a": value}] * 4
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
