@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rrl_dsl.data import written
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import UNKNOWN
+from rrl_dsl.language.digest import normal
 from rrl_dsl.language.faults import Faults, Place
 
 NUMBERS: Final = "iuf"
@@ -66,8 +67,9 @@ def of_text(
     faults: Faults,
     unknown: frozenset[str] = UNKNOWN,
 ) -> Cells:
-    """A column of text; `unknown` are the words for a missing value."""
-    missing = np.array([each.casefold() in unknown for each in values], dtype=bool)
+    """A column of text, in Unicode's normal form C; `unknown` are the words for a missing value."""
+    values, marks = [normal(each) for each in values], _numbers(unknown)
+    missing = np.array([_marks(each, unknown, marks) for each in values], dtype=bool)
     words = Counter(values[row] for row in np.flatnonzero(missing).tolist() if values[row])
     return Cells(name, at, values, missing, faults, words)
 
@@ -92,11 +94,21 @@ def of_array(
         missing = missing | none.reshape(len(values), -1).any(axis=1)
     words: Counter[str] = Counter()
     if kind in NUMBERS and values.ndim == 1:
-        marks = [float(word) for word in unknown if written.is_number(word)]
-        marked = np.isin(values, marks) & ~missing
+        marked = np.isin(values, [*_numbers(unknown)]) & ~missing
         words.update(f"{each:g}" for each in values[marked].tolist())
         missing = missing | marked
     return Cells(name, at, values, missing, faults, words)
+
+
+def _marks(text: str, unknown: frozenset[str], marks: frozenset[float]) -> bool:
+    """Whether a text is a word for a missing value, or the number of one: `-999.0` for `-999`."""
+    if text.casefold() in unknown:
+        return True
+    return bool(marks) and written.is_number(text) and float(text) in marks
+
+
+def _numbers(unknown: frozenset[str]) -> frozenset[float]:
+    return frozenset(float(word) for word in unknown if written.is_number(word))
 
 
 def unreadable(name: str, at: int, rows: int, faults: Faults) -> Cells:

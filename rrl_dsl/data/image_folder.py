@@ -34,6 +34,8 @@ from rrl_dsl.data.folder_rule import FolderRule
 from rrl_dsl.data.image_check import Checked, check
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.data.side_files import read_yaml
+from rrl_dsl.data.unknown import words_of
+from rrl_dsl.data.written import is_negative
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal, stable_id
 
@@ -42,8 +44,11 @@ UNLABELLED: Final = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled")
 
 DEFAULT_SIZE: Final = 224
 _VALIDATION: Final = ("val", "valid", "validation")
-_PARTS: Final = ("train", "val", "test")
-_HIERARCHY: Final = "hierarchy.yaml"
+_NAMED_AS: Final = {"train": ("train",), "val": _VALIDATION, "test": ("test",)}
+_NAMES: Final = [name for names in _NAMED_AS.values() for name in names]
+_PARTS: Final = (*_NAMED_AS,)
+_HIERARCHY_STEM: Final = "hierarchy"
+_HIERARCHY: Final = f"{_HIERARCHY_STEM}.yaml"
 _SMALL_SIDE: Final = 64
 _NAMED: Final = 3
 
@@ -113,7 +118,7 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
         class_names=class_names | table.class_names,
         shape=(3, size, size),
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
-        notes=(*_notes(path, rule, found, checked, part_of), *table.notes),
+        notes=(*_notes(path, rule, found, checked, part_of, labels), *table.notes),
         unreadable=table.unreadable,
     )
 
@@ -127,9 +132,9 @@ def _images_of(path: Path, rule: FolderRule) -> Iterator[_Found]:
         for each in folders:
             yield from _images_in(path, each, part, rule)
         if part == "train" and folder != path:
-            for name in UNLABELLED:
-                if os.path.isdir(path / name):
-                    yield from _images_in(path, path / name, part, rule)
+            for each in sorted(path.iterdir()):
+                if each.name.casefold() in UNLABELLED and os.path.isdir(each):
+                    yield from _images_in(path, each, part, rule)
 
 
 def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterator[_Found]:
@@ -148,10 +153,6 @@ def _name(path: Path, file: Path) -> str:
 
 def _folders_of(path: Path) -> dict[str, Path]:
     """Part -> the folder that holds it; `train` alone where the folder has no parts."""
-    named = {"train": ("train",), "val": _VALIDATION, "test": ("test",)}
-    folders = {
-        part: path / name for part in _PARTS for name in named[part] if os.path.isdir(path / name)
-    }
     hint = (
         "an image folder is laid out as PATH/train/CLASS/image.png and PATH/test/CLASS/image.png; "
         "one without splits as PATH/CLASS/image.png or PATH/image.png"
@@ -159,9 +160,16 @@ def _folders_of(path: Path) -> dict[str, Path]:
     if not os.path.isdir(path):
         raise error("RRL410", f"there is no folder {path}", hint=hint)
     try:
-        inside = os.listdir(path)
+        # regardless of case, but one that is written as here comes first
+        inside = sorted(os.listdir(path), key=lambda name: name in _NAMES)
     except OSError as reason:
         raise error("RRL410", f"{path} cannot be read: {reason.strerror}") from None
+    there = {name.casefold(): path / name for name in inside if os.path.isdir(path / name)}
+    folders = {
+        part: next(there[name] for name in names if name in there)
+        for part, names in _NAMED_AS.items()
+        if there.keys() & set(names)
+    }
     if not folders:
         if not inside:
             raise error("RRL410", f"there is no folder `train` in {path}, nor any image", hint=hint)
@@ -200,16 +208,18 @@ def _labels_of(
                 f"`{each.label}` of {each.path} is a class that {path / 'train'} lacks",
                 hint=did_you_mean(each.label, classes),
             )
-    hierarchy = path / _HIERARCHY
-    coarse = _read_hierarchy(hierarchy, classes) if os.path.exists(hierarchy) else None
+    hierarchy = _hierarchy_in(path)
+    coarse = _read_hierarchy(hierarchy, classes, words_of(path)) if hierarchy else None
     if not classes:
         return {}, {}
-    number = {name: place for place, name in enumerate(classes)} | {None: -1}
+    number: dict[str | None, int] = {name: place for place, name in enumerate(classes)}
+    number[None] = -1
     labels = {"label": torch.tensor([number[each.label] for each in found])}
     class_names = {"label": tuple(classes)}
     if coarse is not None:
-        class_names["coarse"] = tuple(sorted(set(coarse)))
-        coarse_of = [class_names["coarse"].index(name) for name in coarse]
+        class_names["coarse"] = tuple(sorted({name for name in coarse if name is not None}))
+        number = {name: place for place, name in enumerate(class_names["coarse"])} | {None: -1}
+        coarse_of = [number[name] for name in coarse]
         labels["coarse"] = coarsen(labels["label"], coarse_of)
     return labels, class_names
 
@@ -226,7 +236,12 @@ def _parts_of(path: Path, found: Sequence[_Found], sample: Tensor) -> list[str]:
 
 
 def _notes(
-    path: Path, rule: FolderRule, found: Sequence[_Found], checked: Checked, parts: Sequence[str]
+    path: Path,
+    rule: FolderRule,
+    found: Sequence[_Found],
+    checked: Checked,
+    parts: Sequence[str],
+    labels: Mapping[str, Tensor],
 ) -> Iterator[Diagnostic]:
     """What the user should know of what was read."""
     left_out = [each for each in rule.left_out if each.parent != path]
@@ -245,6 +260,11 @@ def _notes(
     if labelled < len(found):
         many = f"{len(found) - labelled:,} of {len(found):,} images"
         yield _note(f"{path}: {many} lie in no folder of a class, and are unlabelled")
+    if "coarse" in labels:
+        unknown = int(((labels["label"] >= 0) & (labels["coarse"] < 0)).sum())
+        if unknown:
+            many = f"{unknown:,} of {len(found):,} images"
+            yield _note(f"{path}: {many} are of a class whose coarse class is unknown")
     folders = _folders_of(path)
     if folders["train"] == path:
         many = f"{parts.count('test'):,} of {len(found):,} images"
@@ -252,9 +272,10 @@ def _notes(
         return
     if folders["test"].name in _VALIDATION:
         yield _note(f"{path}: there is no `test`, and `{folders['test'].name}` is the test split")
-    read = {folder.name for folder in folders.values()} | {*UNLABELLED, *columns.FILES, _HIERARCHY}
+    read = {folder.name for folder in folders.values()} | {*columns.FILES, _HIERARCHY}
     top, images = FolderRule().entries(path)
     unread = [each.name for each in [*top, *images] if each.name not in read]
+    unread = [name for name in unread if name.casefold() not in UNLABELLED]
     if unread:
         yield _note(f"{path}: beside the splits this is not read: {_listed(unread)}")
 
@@ -269,19 +290,32 @@ def _note(message: str) -> Diagnostic:
     return Diagnostic("RRL426", message, severity="warning")
 
 
-def _read_hierarchy(path: Path, classes: Sequence[str]) -> list[str]:
-    """The name of the coarse class of each class."""
+def _hierarchy_in(folder: Path) -> Path | None:
+    """The hierarchy beside the images, if there is one."""
+    called = sorted(path for path in folder.iterdir() if path.stem.casefold() == _HIERARCHY_STEM)
+    for path in called:
+        if path.name != _HIERARCHY and os.path.isfile(path):
+            hint = f"the hierarchy is called `{_HIERARCHY}`"
+            raise error("RRL412", f"{path} is not read", hint=hint)
+    return next((path for path in called if path.name == _HIERARCHY), None)
+
+
+def _read_hierarchy(
+    path: Path, classes: Sequence[str], unknown: frozenset[str]
+) -> list[str | None]:
+    """The name of the coarse class of each class; None for a word of `unknown` or a negative."""
     tree = read_yaml(path)
     if not isinstance(tree, Mapping) or not all(isinstance(name, str) for name in tree.values()):
         raise _bad_hierarchy(path, "must map each class to the name of its coarse class")
-    unknown = [name for name in tree if name not in classes]
-    if unknown:
-        hint = did_you_mean(str(unknown[0]), classes)
-        raise _bad_hierarchy(path, f"names `{unknown[0]}`, which is not a class folder", hint)
+    strange = [name for name in tree if name not in classes]
+    if strange:
+        hint = did_you_mean(str(strange[0]), classes)
+        raise _bad_hierarchy(path, f"names `{strange[0]}`, which is not a class folder", hint)
     missing = [name for name in classes if name not in tree]
     if missing:
         raise _bad_hierarchy(path, f"gives no coarse class for `{missing[0]}`")
-    return [tree[name] for name in classes]
+    named = [tree[name] for name in classes]
+    return [None if each.casefold() in unknown or is_negative(each) else each for each in named]
 
 
 def _bad_hierarchy(path: Path, what: str, hint: str | None = None) -> RRLError:

@@ -13,7 +13,8 @@
 Numbers, dates, durations and vectors may be written as text; `rrl_dsl.data.written` says how, and
 `rrl_dsl.data.unknown` which words are missing values. What is missing is -1 in a label, NaN in
 numbers, NaN throughout in a vector of which any part is missing. A negative number is unknown as a
-label, and a number as any other; among texts it is unknown too, where it is the only one. Whole
+label, and a number as any other; among texts it is unknown too, where nothing else is a number or
+all negative ones are the same. Whole
 numbers of which one is written with zeros before it, such as `007`, have their texts as classes. Of
 a date, what is finer than a microsecond is left out. What is written as a number or a date and read
 as none, `1,5` or `31.12.2021`, is an error.
@@ -160,7 +161,9 @@ def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
     if set(kinds.values()) == {"whole number"}:
         return _whole_text(cells, values)
     negative = [row for row in known if written.is_negative(values[row])]
-    if "text" in kinds.values() and len({values[row] for row in negative}) == 1:
+    marks = {values[row] for row in negative}
+    others = {kind for row, kind in kinds.items() if values[row] not in marks}
+    if marks and (others == {"text"} or ("text" in others and len(marks) == 1)):
         return _without(cells, values, negative)
     count = Counter(_WIDER.get(kind, kind) for kind in kinds.values())
     most = max(_OTHERS, key=count.__getitem__)
@@ -185,11 +188,11 @@ def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
 
 
 def _without(cells: Cells, values: Sequence[str], mark: Sequence[int]) -> Column | None:
-    """Text in which some rows hold one negative number, which means an unknown class."""
+    """Text in which some rows hold negative numbers, which mean an unknown class."""
     missing = cells.missing.copy()
     missing[mark] = True
     found = _from_text(replace(cells, missing=missing), values)
-    return found and replace(found, negative=0 if values[mark[0]] == "-1" else len(mark))
+    return found and replace(found, negative=sum(float(values[row]) < -1 for row in mark))
 
 
 def _foreign(cells: Cells, values: Sequence[str]) -> bool:

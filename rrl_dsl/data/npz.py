@@ -8,7 +8,7 @@
 | NAME | class numbers: integers (N,) to 99,999, below 0 where unknown: a label, and a number |
 | NAME`_names` | optional strings: the names of the classes of that label, which is no number |
 | NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.kinds` reads by its values |
-| `unknown` | optional strings (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
+| `unknown` | optional (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
 Labels are optional. Without an array `label`, the label of class numbers that has the most classes,
 some of them of several images, is `label` too.
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rrl_dsl.data import cells
-from rrl_dsl.data.cells import Cells
+from rrl_dsl.data.cells import NUMBERS, Cells
 from rrl_dsl.data.columns import Further, further
 from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, tensors
 from rrl_dsl.data.table import Array
@@ -184,7 +184,7 @@ class _Archive:
         """The labels and fields."""
         columns = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
         columns = [name for name in columns if not self._names_classes(name)]
-        unknown = words(self._strings(KEY, None)) if KEY in self._arrays else UNKNOWN
+        unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
         cells = [self._cells(name, unknown) for name in columns]
         found = further(cells, (), Faults("RRL412", str(self._path)))
         if "label" in found.fields and "label" not in found.labels:
@@ -300,6 +300,13 @@ class _Archive:
             wrong = low if low < 0 else high
             raise self._malformed(f"has the value {wrong} in `{name}`")
         return array.astype(np.int64)
+
+    def _words(self) -> list[str]:
+        """The words for a missing value; numbers among them may be stored as such."""
+        array = self._arrays[KEY]
+        if array.dtype.kind in NUMBERS:
+            return [str(each) for each in array.ravel().tolist()]
+        return self._strings(KEY, None)
 
     def _strings(self, name: str, rows: int | None) -> list[str]:
         array = self._arrays[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,6 +13,25 @@ from rrl_dsl.language.digest import normal
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.yaml_faults import events_of, not_yaml
+
+
+class _Loader(yaml.BaseLoader):
+    """Keeps every word a string: 0, no, NULL or -999."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping.
+
+        Raises:
+            yaml.YAMLError: Where a key stands twice.
+        """
+        seen = set[object]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                message = f"the key `{key.value}` stands twice"
+                raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> object:
@@ -24,8 +44,7 @@ def read_yaml(path: Path) -> object:
         content = read_bytes(path, str(path), YAML_BYTES)
         source = Source(normal(content.decode("utf-8-sig")), str(path))
         deque(events_of("RRL412", source), maxlen=0)
-        # the base loader keeps every word a string: 0, no, NULL or -999
-        return yaml.load(source.text, Loader=yaml.BaseLoader)
+        return yaml.load(source.text, Loader=_Loader)
     except OSError as reason:
         raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
     except UnicodeDecodeError as reason:

@@ -25,10 +25,11 @@ KEY: Final = "unknown"
 
 _ALWAYS: Final = frozenset({"", "nan"})
 UNKNOWN: Final = _ALWAYS | {
-    *("na", "n/a", "<na>", "#n/a", "nat", "none", "null", "nil", "unknown", "missing"),
-    *("?", "-", "--", "."),
+    *("na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#n/a n/a", "nat", "-nan", "1.#ind", "-1.#ind"),
+    *("1.#qnan", "-1.#qnan", "none", "null", "(null)", "nil", "\\n", "?", "-", "--", "."),
+    *("unknown", "<unknown>", "missing", "undefined", "unlabelled", "unlabeled"),
 }
-"""The words for a missing value; regardless of case."""
+"""The words for a missing value, those of pandas and SQL among them; regardless of case."""
 
 
 def words(given: Iterable[str]) -> frozenset[str]:

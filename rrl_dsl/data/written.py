@@ -30,18 +30,20 @@ _CLOCK: Final = re.compile(
 )
 """A duration as clocks, Python and pandas write it; days and the rest have a sign each."""
 _ISO_DURATION: Final = re.compile(
-    r"(?P<sign>[+-]?)P((?P<days>\d{1,6})D)?T(?=\d)((?P<hours>\d{1,7})H)?((?P<minutes>\d{1,9})M)?"
-    r"((?P<seconds>\d{1,9}([.,]\d+)?)S)?",
+    r"(?P<sign>[+-]?)P(?=T?\d)((?P<days>\d{1,6})D)?(T(?=\d)((?P<hours>\d{1,7})H)?"
+    r"((?P<minutes>\d{1,9})M)?((?P<seconds>\d{1,9}([.,]\d+)?)S)?)?",
     re.ASCII,
 )
 """A duration as ISO 8601 writes it, in days and less."""
 _FOREIGN: Final = re.compile(
-    r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+"
+    r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+|[+-]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+"
     r"|(\d{1,2}([./-])\d{1,2}\5\d{4}|\d{4}([./-])\d{1,2}\6\d{1,2})([ T]\d{1,2}:\d\d(:\d\d)?)?",
     re.ASCII,
 )
 _CODE: Final = re.compile(r"[+-]?0\d+", re.ASCII)
 _BRACKETS: Final = {"[": "]", "(": ")"}
+_MISSING: Final = ("nan", "none", "null")
+"""What stands for a missing part of a vector."""
 _BETWEEN: Final = re.compile(r"\s*,\s*|\s+")
 
 
@@ -64,8 +66,8 @@ def is_number(cell: str) -> bool:
 
 
 def is_negative(cell: str) -> bool:
-    """Whether a cell writes a negative whole number."""
-    return cell.startswith("-") and _WHOLE.fullmatch(cell) is not None
+    """Whether a cell writes a negative whole number, `-1.0` among them."""
+    return cell.startswith("-") and is_number(cell) and float(cell).is_integer()
 
 
 def is_code(cell: str) -> bool:
@@ -113,6 +115,9 @@ def vector(cell: str) -> list[float] | None:
     elif "," in cell or " " not in cell:
         return None
     parts = _BETWEEN.split(inner.strip()) if inner.strip() else []
-    if not all(is_number(part) or part.casefold() == "nan" for part in parts):
+    if not bracketed and any(is_code(part) for part in parts):  # `1 000` is one number
+        return None
+    parts = ["nan" if part.casefold() in _MISSING else part for part in parts]
+    if not all(is_number(part) or part == "nan" for part in parts):
         return None
     return [float(part) for part in parts]

@@ -11,8 +11,8 @@ from rrl_dsl.language.span import Source, Span
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_BASED: Final = re.compile(r"0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
-_SIGNED: Final = re.compile(r"[+-]?(?P<size>(?:[0-9]_(?=[0-9])|[^_+-]|(?<=[eE])[+-])+)")
+_BASED = re.compile(r"0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
+_SIGNED = re.compile(r"[+-]?(?P<size>(?:[0-9]_(?=[0-9])|[^_+-]|(?<=[eE])[+-])+)")
 _MAX_DIGITS = 308  # whole numbers as long as the largest real number
 _OTHER_QUOTE = {
     '"': r"'(?=\s*(as\b|[,)|&+~#]|$))",  # compiled where it is first needed

@@ -219,13 +219,65 @@ def test_negative_numbers_are_unknown_as_a_label(folder: Path, mark: int) -> Non
         assert all(note.startswith("`x`: ") for note in notes)
 
 
-@pytest.mark.parametrize("mark", ["-1", "-100"])
+@pytest.mark.parametrize("mark", ["-1", "-100", "-1.0", "-100.0"])
 def test_a_negative_number_among_texts_is_unknown(folder: Path, mark: str) -> None:
     found = csv_of(folder, ["cat", mark, mark, mark, "dog"])
     assert found.class_names["x"] == ("cat", "dog")
     assert found.labels["x"][:5].tolist() == [0, -1, -1, -1, 1]
     said = [note.message for note in found.notes if "unknown as a label" in note.message]
-    assert said == ["`x`: 3 of 5 values are below -1, and unknown as a label"] * (mark != "-1")
+    assert said == ["`x`: 3 of 5 values are below -1, and unknown as a label"] * ("100" in mark)
+
+
+def test_all_negative_numbers_among_texts_are_unknown(folder: Path) -> None:
+    found = csv_of(folder, ["cat", "-1", "-100", "dog", "cat"])
+    assert found.class_names["x"] == ("cat", "dog")
+    assert found.labels["x"][:5].tolist() == [0, -1, -1, 1, 0]
+    said = [note.message for note in found.notes if "unknown as a label" in note.message]
+    assert said == ["`x`: 1 of 5 values are below -1, and unknown as a label"]
+
+
+def test_negative_measurements_are_not_made_unknown_by_one_text(folder: Path) -> None:
+    found = csv_of(folder, ["-5", "3", "-2", "low", "4"])
+    (fault,) = found.unreadable["x"]
+    assert fault.message == "`low` in `x` is no number, though 4 of its 5 values are"
+
+
+@pytest.mark.parametrize("mark", ["#NA", "-nan", "1.#IND", "(null)", r"\N", "n.a.", "Unlabelled"])
+def test_marks_of_other_programs_are_missing_in_text_and_numbers(folder: Path, mark: str) -> None:
+    texts = csv_of(folder, ["cat", mark, "dog", mark, "cat"])
+    assert texts.labels["x"][:5].tolist() == [0, -1, 1, -1, 0]
+    numbers = csv_of(folder, ["1.5", mark, "2", mark, "1"])
+    np.testing.assert_array_equal(numbers.fields["x"][:5], [1.5, np.nan, 2, np.nan, 1])
+
+
+def test_one_text_in_two_unicode_forms_is_one_class(folder: Path) -> None:
+    found = csv_of(folder, ["caf\u00e9", "cafe\u0301", "tea", "tea", "tea"])
+    assert found.class_names["x"] == ("caf\u00e9", "tea")
+
+
+def test_durations_of_days_are_seconds(folder: Path) -> None:
+    found = csv_of(folder, ["P1D", "PT2H", "P1DT1H", "PT0.5S", "-P2D"])
+    assert found.fields["x"][:5].tolist() == [86400, 7200, 90000, 0.5, -172800]
+
+
+def test_a_vector_with_a_missing_part_is_missing(folder: Path) -> None:
+    found = csv_of(folder, ["[1, nan]", "[None, 2]", "[null 2]", "[1, 2]", "[3,4]"])
+    gone = [np.nan, np.nan]
+    np.testing.assert_array_equal(found.fields["x"][:5], [gone, gone, gone, [1, 2], [3, 4]])
+
+
+def test_numbers_for_a_missing_value_mark_texts_and_numbers_of_an_archive(folder: Path) -> None:
+    for unknown in (np.array([-999]), np.array(["-999"]), np.array([-999.0])):
+        found = npz_of(folder, np.array([1.5, -999.0, 2.0]), unknown=unknown)
+        np.testing.assert_array_equal(found.fields["x"][:3], [1.5, np.nan, 2.0])
+
+
+def test_thousands_with_a_space_are_no_vectors(folder: Path) -> None:
+    found = csv_of(folder, ["1 000", "2 500", "3 000", "4 000", "500"])
+    assert "x" not in found.fields
+    assert found.unreadable["x"][0].message == "`1 000` in `x` is not read as a number or a date"
+    vectors = csv_of(folder, ["0 255 128", "255 0 0", "1 2 3", "4 5 6", "7 8 9"])
+    assert vectors.fields["x"][:2].tolist() == [[0, 255, 128], [255, 0, 0]]
 
 
 def test_a_negative_label_of_an_archive_is_unknown(folder: Path) -> None:

@@ -120,6 +120,43 @@ def test_a_malformed_hierarchy_is_refused(folder: Path, text: str, expected: str
     assert "\\n" not in str(problem.value)
 
 
+@pytest.mark.parametrize("mark", ["", "~", "null", "NA", "'N/A'", '"?"', "-1", "-100", "None"])
+def test_a_class_of_unknown_coarse_class(folder: Path, mark: str) -> None:
+    text = "ant: small\ncat: large\ndog: " + mark.replace("~", "null")
+    (folder / "hierarchy.yaml").write_text(text)
+    data = open_folder(folder)
+    assert data.class_names["coarse"] == ("large", "small")
+    assert data.train.labels["coarse"].tolist() == [1, 0, 0, -1]
+    assert data.train.labels["label"].tolist() == [0, 1, 1, 2]
+    (note,) = [each for each in notes(data) if "coarse" in each]
+    assert "2 of 5 images" in note
+
+
+def test_other_words_than_the_usual_are_unknown_in_a_hierarchy(folder: Path) -> None:
+    (folder / "columns.yaml").write_text("unknown: [none of them]")
+    (folder / "hierarchy.yaml").write_text("ant: NA\ncat: None of them\ndog: NA")
+    data = open_folder(folder)
+    assert data.class_names["coarse"] == ("NA",)
+    assert data.train.labels["coarse"].tolist() == [0, -1, -1, 0]
+
+
+@pytest.mark.parametrize("name", ["hierarchy.yml", "hierarchy.json", "Hierarchy.yaml"])
+def test_a_hierarchy_of_another_name_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_text("ant: small\ncat: large\ndog: large")
+    assert "the hierarchy is called `hierarchy.yaml`" in complaint(folder)
+
+
+@pytest.mark.parametrize("names", [("Train", "TEST"), ("train", "Test")])
+def test_splits_are_told_regardless_of_case(tmp_path: Path, names: tuple[str, str]) -> None:
+    for split in names:
+        for place in range(3):
+            paint(tmp_path / split / "cat" / f"{place}.png", RED)
+    data = open_folder(tmp_path)
+    assert data.class_names == {"label": ("cat",)}
+    assert (len(data.train), len(data.test)) == (3, 3)
+    assert notes(data) == []
+
+
 def test_a_class_that_train_lacks_is_refused(folder: Path) -> None:
     paint(folder / "test/dogs/1.png", GREEN)
     found = complaint(folder)
@@ -178,10 +215,11 @@ def test_a_folder_for_images_of_unknown_class(folder: Path, name: str) -> None:
     assert "1 of 6 images lie in no folder of a class, and are unlabelled" in notes(data)
 
 
-def test_unlabelled_images_beside_train_are_trained_on(folder: Path) -> None:
-    paint(folder / "unlabelled/1.png", RED)
+@pytest.mark.parametrize("name", ["unlabelled", "UNLABELED", "_Unlabelled"])
+def test_unlabelled_images_beside_train_are_trained_on(folder: Path, name: str) -> None:
+    paint(folder / name / "1.png", RED)
     data = open_folder(folder)
-    place = data.train.sample.tolist().index(stable_id("unlabelled/1.png"))
+    place = data.train.sample.tolist().index(stable_id(f"{name}/1.png"))
     assert data.train.labels["label"][place] == -1
 
 

@@ -45,7 +45,9 @@ def test_values_are_read_as_people_write_them(text, value, tmp_path):
         assert type(found) is type(value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("+1", 1), ("1_000", 1000), ("0x10", 16), ("on", "on")])
+@pytest.mark.parametrize(
+    ("text", "value"), [("+1", 1), ("1_000", 1000), ("0x10", 16), ("on", "on")]
+)
 def test_a_parameter_is_the_same_value_in_every_form(text, value, tmp_path):
     found = [from_assignment(f"params.a={text}"), from_assignment(f"params={{a: {text}}}")]
     for written in (f"params:\n  a: {text}\n", f"params: {{a: {text}}}\n"):
