@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,9 @@ from rrl_dsl.cli.output import output, print_json, print_text
 from rrl_dsl.cli.sources import meant_by
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.codes import CODES
-from rrl_dsl.language.diagnostics import error, folded, nearest
+from rrl_dsl.language.diagnostics import error, folded, listing, nearest
 from rrl_dsl.language.explanations import EXPLANATIONS
-from rrl_dsl.language.other_names import LOSSES, SETTINGS
+from rrl_dsl.language.other_names import LOSSES, SETTINGS, VALUES
 
 _CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
 
@@ -97,12 +97,27 @@ def _explain_setting(name: str, json: bool) -> None:
     print_text(f"`--set {rows[0][0]}=…`, or in a file of `--config`, sets it")
 
 
+def _part_of(word: str) -> str | None:
+    """What an option of losses, or a value of a setting, belongs to."""
+    from rrl_dsl.losses import names
+    from rrl_dsl.losses.registry import find
+    from rrl_dsl.training.described import settings
+
+    losses = [name for name in names() if word in {each.name for each in fields(find(name))}]
+    if losses:
+        return f"`{word}` is an option of losses: {listing(losses)}"
+    value = VALUES.get(folded(word), word)
+    of = next((each.name for each in settings() if f"`{value}`" in each.doc), None)
+    return of and f"`{value}` is a value of the setting `{of}`"
+
+
 def _unknown(what: str, others: list[str]) -> Exception:
     names = {each.lower(): each for each in (*EXPLANATIONS, *signatures(), *others)}
     word = LOSSES.get(folded(what)) or SETTINGS.get(folded(what), what).partition("=")[0]
     meant = names.get(nearest(word, list(names)) or "") or meant_by(Path(what))
-    hint = f"did you mean `{meant}`?"
-    if meant is None:
+    hint = _part_of(word.removeprefix("loss."))
+    if hint is None and meant is None:
         hint = "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
+    hint = hint or f"did you mean `{meant}`?"
     message = f"`{what}` is no code, built-in, loss, setting or file"
     return error("RRL101", message, hint=hint)

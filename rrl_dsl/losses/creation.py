@@ -18,13 +18,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, folded, listing
+from rrl_dsl.language.other_names import SETTINGS
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.losses.base import Loss
 from rrl_dsl.losses.registry import find, names
 from rrl_dsl.losses.sums import Sum
 
 _SIGNS = "+*()"
+_SEVERAL = re.compile(r"[\s,]")
 _WORDS = {"true": True, "false": False}
 _PLACE = re.compile(r"""("[^"]*"|'[^']*')|(?<=\w):(?=[^\W\d])""")
 
@@ -92,9 +94,12 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
     Raises:
         RRLError: RRL408 where there are options beside a sum, RRL423 where it cannot be read.
     """
-    if not _is_sum(text):
-        return [Term(1.0, text, dict(options))]
     source = Source(text, "loss")
+    if not _is_sum(text):
+        if _SEVERAL.search(text.strip()):
+            message = "losses are added with `+`, and options stand in brackets behind a name"
+            raise _unreadable(source, Span(0, len(text)), message)
+        return [Term(1.0, text, dict(options))]
     try:
         tree = ast.parse(_as_python(text.strip()), mode="eval").body
         terms = list(_Reader(source).terms(tree, 1.0))
@@ -216,7 +221,8 @@ def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterato
     for problem in problems.errors():
         option = str(problem["loc"][0])
         if option not in options:
-            hint = did_you_mean(option, options) or f"its options are {listing(options)}"
+            meant = SETTINGS.get(folded(option), option).removeprefix("loss.")
+            hint = did_you_mean(meant, options) or f"its options are {listing(options)}"
             yield Diagnostic("RRL408", f"the loss `{name}` has no option `{option}`", hint=hint)
         else:
             message = f"`{option}` of the loss `{name}` {_complaint(problem['msg'])}"

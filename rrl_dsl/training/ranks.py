@@ -78,12 +78,14 @@ def forget() -> None:
 def _slurm(devices: int) -> tuple[int, int] | None:
     """Rank and number of the processes that srun started.
 
-    A batch script sees the number of tasks of its job too, and is one process: without the
-    variables of a step, tasks count as processes only where there are as many as devices.
+    A batch script sees the number of tasks of its job too, and is one process, of rank 0: it starts
+    the others itself. Without the variables of a step, tasks count as processes only where there
+    are as many as devices, and another rank or a port to meet at says that there are others.
     """
     given = os.environ
     tasks = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS") or 1)
-    by_srun = "SLURM_STEP_NUM_TASKS" in given or tasks == devices
+    others = given.get("SLURM_PROCID", "0") != "0" or "MASTER_PORT" in given
+    by_srun = "SLURM_STEP_NUM_TASKS" in given or (tasks == devices and others)
     if tasks == 1 or not by_srun or "SLURM_PROCID" not in given or _launched():
         return None
     nodes = given.get("SLURM_STEP_NODELIST") or given.get("SLURM_NODELIST") or "127.0.0.1"

@@ -93,6 +93,22 @@ def test_a_name_that_is_written_otherwise_is_told_the_right_one(cli, written, me
     assert f"did you mean `{meant}`?" in cli("explain", written).err
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("temperature", "`temperature` is an option of losses: `simclr`, "),
+        ("tau", "`temperature` is an option of losses: `simclr`, "),
+        ("loss.temperature", "`temperature` is an option of losses: `simclr`, "),
+        ("adam", "`adam` is a value of the setting `optimiser.name`"),
+        ("AdamW", "`adam` is a value of the setting `optimiser.name`"),
+    ],
+)
+def test_an_option_of_losses_and_a_value_of_a_setting_are_told_apart(cli, written, told):
+    result = cli("explain", written)
+    assert result.code == 1
+    assert told in " ".join(result.err.split())
+
+
 def test_a_recipe_is_explained_in_all_its_parts(cli):
     result = cli("explain", str(RECIPES / "semi_coarse.rrl"))
     for words in (

@@ -41,7 +41,7 @@ def test_every_verb_but_the_server_has_examples():
     assert {shlex.split(example)[1] for example in EXAMPLES} == VERBS.keys() - {"lsp"}
 
 
-# those of `train` take long, and `export` reads what they write; the README's run
+# those of `train` take long, the README's run; tests of the trained encoder run that of `export`
 LONG = (" train ", " export ")
 
 
@@ -85,6 +85,9 @@ def test_one_thing_has_one_name_in_every_verb(cli, verb):
         ("--checkpoint", "--resume"),
         ("--temperature", "--set loss.temperature=…"),
         ("--arch", "--set backbone=…"),
+        ("--momentum", "--set optimiser.momentum=…"),
+        ("--dim", "--set projector.out=…"),
+        ("--manual-seed", "--seed"),
         ("--backbone", "--set backbone=…"),  # a setting without a flag of its own
         ("--weight-decay", "--set optimiser.weight_decay=…"),
         ("--sampler.meet", "--set sampler.meet=…"),

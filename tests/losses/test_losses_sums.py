@@ -204,6 +204,7 @@ def refusals(text, **options):
 
 
 MEANT = "a sum is made of losses, and of numbers times losses"
+SEVERAL = "losses are added with `+`, and options stand in brackets behind a name"
 NAMED = "an option has a name, and stands once"
 
 
@@ -214,6 +215,10 @@ NAMED = "an option has a name, and stands once"
         ("simclr(temperature=0.2", "simclr(temperature=0.2", "this is no sum of losses"),
         ("+".join(["simclr"] * 3000), None, "this is no sum of losses"),
         ("1 + simclr", "1", MEANT),
+        ("dino,ibot", "dino,ibot", SEVERAL),
+        ("0.5 simclr", "0.5 simclr", SEVERAL),
+        ("simclr - byol", "simclr - byol", SEVERAL),
+        ("simclr temperature=0.1", "simclr temperature=0.1", SEVERAL),
         ("simclr * suncet", "simclr * suncet", MEANT),
         ("simclr + -1*suncet", "-1*suncet", MEANT),
         ("simclr + 'suncet'", "'suncet'", MEANT),
@@ -297,6 +302,13 @@ def test_what_is_wrong_within_a_sum_is_pointed_at(text, code, at, message, hint)
     assert found.source.text == text
     assert found.message == message
     assert hint is None or found.hint == hint
+
+
+@pytest.mark.parametrize("other", ["temp", "tau", "T", "temprature"])
+def test_an_option_of_another_name_is_told_the_right_one(other):
+    assert [each.hint for each in refusals("simclr", **{other: 0.1})] == [
+        "did you mean `temperature`?"
+    ]
 
 
 def test_every_bad_option_of_a_term_is_told():

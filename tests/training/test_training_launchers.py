@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rrl_dsl.training import ranks
 from rrl_dsl.training.run import RunDirectory
 
 TRAIN = """
@@ -131,6 +132,29 @@ def test_as_many_processes_as_devices(tmp_path):
         assert status == 1
         assert "error[RRL502]: `devices` is 1, and the launcher started 2 processes" in text
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({"SLURM_PROCID": "0"}, None),  # a batch script: it starts the second itself
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"}, "0"),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, "1"),
+        ({"SLURM_PROCID": "0", "MASTER_PORT": "29500"}, "0"),
+        ({"SLURM_PROCID": "1"}, "1"),
+    ],
+)
+def test_a_batch_script_of_two_tasks_is_one_process(monkeypatch, variables, rank):
+    for name in [*os.environ]:
+        if name in RANKS or name.startswith(LAUNCHERS):
+            monkeypatch.delenv(name)
+    given = {"SLURM_NTASKS": "2", "SLURM_JOB_ID": "7", "SLURM_NODELIST": "localhost", **variables}
+    monkeypatch.setattr(os, "environ", {**os.environ, **given})
+    ranks.adopt(2)
+    assert os.environ.get("RANK") == rank
+    assert ranks.leads() == (rank != "1")
+    monkeypatch.undo()
+    ranks.adopt(1)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a run leaves behind serves elsewhere: its encoder, its files, its data."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torchvision
 import yaml
 
 import rrl_dsl as rrl
+from rrl_dsl.cli.exporting import export
 from rrl_dsl.data import registry
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.language.span import Source
@@ -158,6 +160,16 @@ def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch,
     code, printed = command("export", "run", "--part", "teacher")
     assert code == 1
     assert "has no teacher" in printed
+
+
+def test_the_example_in_the_help_of_export_runs(trained, tmp_path, monkeypatch, command):
+    (example,) = re.findall(r"`rrl-dsl (export .+)`", export.__doc__)
+    words = example.split()
+    shutil.copytree(trained / "run", tmp_path / words[1])
+    monkeypatch.chdir(tmp_path)
+    code, printed = command(*words)
+    assert code == 0, printed
+    assert torch.load(words[-1], weights_only=True)
 
 
 def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(
