@@ -25,7 +25,7 @@ def check(
     ] = Format.TEXT,
     allow_outside: AllowOutside = False,
 ) -> None:
-    """Say what is wrong with recipes, and how to mend it.
+    """Say what is wrong with recipes, and how to fix it.
 
     Examples:
     - `rrl-dsl check recipes`

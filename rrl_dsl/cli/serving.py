@@ -20,7 +20,7 @@ def lsp(
 ) -> None:
     """Serve an editor over standard input and output.
 
-    Diagnostics as you type with their mends, completion, hover with a graph's density, go to
+    Diagnostics as you type with their fixes, completion, hover with a graph's density, go to
     definition, references, rename, outline, formatting. docs/editors.md shows how editors start it.
     """
     from rrl_dsl.editor.server import serve

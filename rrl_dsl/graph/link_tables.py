@@ -180,7 +180,7 @@ def note(cells: Sequence[object], row: int, table: LinkTable) -> None:
 
 
 def _no_id(cell: object) -> tuple[str, str]:
-    """What is wrong with an id, and the mend."""
+    """What is wrong with an id, and the fix."""
     text = "" if cell is None else str(cell)
     if not text:
         return "an id is missing here", _IDS
@@ -196,7 +196,7 @@ def _no_id(cell: object) -> tuple[str, str]:
 
 
 def _no_weight(cell: object) -> tuple[str, str]:
-    """What is wrong with a weight, and the mend."""
+    """What is wrong with a weight, and the fix."""
     text = "" if cell is None else str(cell)
     hint = "a weight is a number of at least 0, such as `0.5`; a pair of weight 0 has no edge"
     if not text:

@@ -30,7 +30,7 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """What is wrong, where, and how to mend it.
+    """What is wrong, where, and how to fix it.
 
     Attributes:
         code: A key of `CODES`.

@@ -1,4 +1,4 @@
-"""What is said of a statement that does not parse: what was found, what would fit, the mend."""
+"""What is said of a statement that does not parse: what was found, what would fit, the fix."""
 
 from __future__ import annotations
 
