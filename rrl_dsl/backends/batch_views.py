@@ -39,7 +39,7 @@ def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
 
 
 def _check_each(rows: Nodes, asked: int) -> None:
-    """Refuses a batch in which a row stands where another view of its sample is missing."""
+    """Refuses a batch in which a view is given twice and another view of the sample is missing."""
     samples, places = torch.unique(rows.sample, return_counts=True)
     distinct = torch.unique(torch.stack([rows.sample, rows.view]), dim=1)
     views = torch.unique(distinct[0], return_counts=True)[1]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _PICTURE_SAMPLES: Final = 64
 """Samples in a run's picture, in which every row can still be seen."""
 _RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--devices", "--eval"}
-"""What may stand beside `--resume`, and `--set`: a setting that moves numbers is refused later."""
+"""The flags that `--resume` takes beside `--set`; a setting that moves numbers is refused later."""
 
 
 def train(

@@ -43,7 +43,7 @@ _FOREIGN: Final = re.compile(
 _CODE: Final = re.compile(r"[+-]?0\d+", re.ASCII)
 _BRACKETS: Final = {"[": "]", "(": ")"}
 _MISSING: Final = ("nan", "none", "null")
-"""What stands for a missing part of a vector."""
+"""The words that mean a missing part of a vector."""
 _BETWEEN: Final = re.compile(r"\s*,\s*|\s+")
 
 

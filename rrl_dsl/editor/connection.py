@@ -97,7 +97,7 @@ class Protocol(LanguageServerProtocol):
         """A message by its type.
 
         Raises:
-            JsonRpcException: Where its parameters are none of its method's.
+            JsonRpcException: Where its parameters do not fit its method.
         """
         if "method" in data:
             data.setdefault("params", None)

@@ -79,7 +79,7 @@ class Parquet:
 def _size(metadata: Any) -> int:
     """The bytes of the values of a file, each text counted once.
 
-    A few bytes of a file may stand for any number of equal values.
+    A few bytes of a file may unpack to any number of equal values.
     """
     size = 0
     for rows in map(metadata.row_group, range(metadata.num_row_groups)):

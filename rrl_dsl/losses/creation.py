@@ -97,7 +97,7 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
     source = Source(text, "loss")
     if not _is_sum(text):
         if _SEVERAL.search(text.strip()):
-            message = "losses are added with `+`, and options stand in brackets behind a name"
+            message = "losses are added with `+`, and options follow a name in brackets"
             raise _unreadable(source, Span(0, len(text)), message)
         return [Term(1.0, text, dict(options))]
     try:

@@ -60,7 +60,7 @@ def find(name: str) -> type[Loss]:
 
     Raises:
         RRLError: RRL407 for an unknown name and for what is no place, RRL422 where the package that
-            declares it cannot be loaded, or the name stands for two losses.
+            declares it cannot be loaded, or the name belongs to two losses.
     """
     if ":" in name:
         if not _PLACE.fullmatch(name):
@@ -97,7 +97,7 @@ def _load(point: EntryPoint) -> type[Loss]:
     except Exception as reason:  # a package may do anything while it is imported
         why = f"{type(reason).__name__}: {reason}"
         message = f"the loss `{point.name}` of the package `{package}` cannot be loaded: {why}"
-        hint = f"mend `{package}`, or uninstall it"
+        hint = f"repair `{package}`, or uninstall it"
         if isinstance(reason, ModuleNotFoundError) and reason.name == point.module:
             hint = f"run it from the folder that `{package}` is in, or install it"
         raise error("RRL422", message, hint=hint) from reason
@@ -107,7 +107,7 @@ def _load(point: EntryPoint) -> type[Loss]:
         raise error(
             "RRL422",
             message,
-            hint=hint if point.dist is None else f"mend `{package}`, or uninstall it",
+            hint=hint if point.dist is None else f"repair `{package}`, or uninstall it",
         )
     if inspect.isabstract(loss):
         message = f"`{point.value}` of the package `{package}` is a base of losses, and none itself"

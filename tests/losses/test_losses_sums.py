@@ -204,7 +204,7 @@ def refusals(text, **options):
 
 
 MEANT = "a sum is made of losses, and of numbers times losses"
-SEVERAL = "losses are added with `+`, and options stand in brackets behind a name"
+SEVERAL = "losses are added with `+`, and options follow a name in brackets"
 NAMED = "an option has a name, and stands once"
 
 
