@@ -83,11 +83,20 @@ class Call:
         Args:
             recording: Where they go.
             operand: Of a transform, the weight that the pair has.
+
+        Raises:
+            TypeError: Where the built-in returns something else.
         """
         assert self.signature.function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
         given = (handles[each] for each in self.signature.handles)
-        return self.signature.function(*given, **self.arguments)
+        result: object = self.signature.function(*given, **self.arguments)
+        if not isinstance(result, Weight):
+            message = (
+                f"`{self.signature.name}` returned {result!r}: a `Weight` or a `Mask` is wanted"
+            )
+            raise TypeError(message)
+        return result
 
     @cached_property
     def facts(self) -> Facts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar, overload
+from typing import Final, Literal, NoReturn, TypeVar, overload
 
 from rrl_dsl.graph.operations import (
     ALWAYS,
@@ -126,8 +126,9 @@ def _position(table: dict[_Item, int], item: _Item) -> int:
 class Weight:
     """The weight of a pair, a float32 of at least 0.
 
-    `a | b` is the larger of two weights, `a & b` the smaller, `a + b` their sum, `k * a` and
-    `a ** p` are as numbers are, `a > k` is a mask, and `~a` where the weight is 0.
+    `a | b` is the larger of two weights, `a & b` the smaller, `a + b` their sum, `a - b` the weight
+    where the mask b does not hold, `k * a` and `a ** p` are as numbers are, `a > k` is a mask, and
+    `~a` where the weight is 0.
     """
 
     recording: Recording
@@ -205,6 +206,17 @@ class Weight:
 
     def __add__(self, other: Weight) -> Weight:
         return self._with("total", other)
+
+    def __sub__(self, other: Mask) -> Weight:
+        return self.where(~other)
+
+    def __bool__(self) -> NoReturn:
+        """Refuses `if`, `and`, `or` and `not`, which would be decided once for all pairs.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a weight is neither true nor false: use `where`, `&`, `|` and `~`")
 
     def __invert__(self) -> Mask:
         return ~self.related
@@ -352,20 +364,20 @@ class Pair:
         limit = Constant(float(within), exact=True)
         return self._over("near", Column("number", field=number), scalar=limit)
 
-    def cosine(self, vector: str, temperature: float) -> Weight:
+    def cosine(self, vector: str, temperature: float = 1.0) -> Weight:
         """max(0, cos(x, y) / temperature) of two vectors; 0 where one is missing."""
         return self._kernel("cosine", self._sliced(vector), temperature)
 
-    def exponential(self, vector: str, temperature: float) -> Weight:
+    def exponential(self, vector: str, temperature: float = 1.0) -> Weight:
         """exp((cos(x, y) - 1) / temperature) of two vectors; 0 where one is missing."""
         return self._kernel("exponential", self._sliced(vector), temperature)
 
-    def dot(self, vector: str, temperature: float) -> Weight:
+    def dot(self, vector: str, temperature: float = 1.0) -> Weight:
         """max(0, x . y / temperature) of two vectors; 0 where one is missing."""
         columns = (*self._sliced(vector), Column("unit", field=vector))
         return self._kernel("dot", columns, temperature)
 
-    def gaussian(self, vector: str, bandwidth: float) -> Weight:
+    def gaussian(self, vector: str, bandwidth: float = 1.0) -> Weight:
         """exp(-d^2 / (2 bandwidth^2)) of the distance d; 0 where a vector is missing."""
         return self._kernel("gaussian", (Column("vector", field=vector),), bandwidth)
 

@@ -74,7 +74,7 @@ def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
         yield Diagnostic("RRL404", message, hint=hint)
     if term.symmetric:
         for call in calls_of(program.graph):
-            if call.arguments.get("bank"):
+            if call.facts.bank:
                 message = f"`{term.name()}` has no columns but its rows, and `{call}` adds earlier"
                 yield Diagnostic("RRL404", f"{message} rows", hint="write `bank=0`")
         if not program.graph.symmetric:

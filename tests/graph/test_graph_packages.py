@@ -238,3 +238,39 @@ def test_decorator_refuses_what_is_no_parameter_and_a_name_that_is_taken():
         def ssl(pair: rrl.Pair) -> rrl.Mask:
             """Relates nothing."""
             return pair.never
+
+
+def test_handle_is_not_decided_upon_and_what_is_no_weight_is_not_returned(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.transform(example="ssl() | decided()")
+    def decided(weight: rrl.Weight) -> rrl.Weight:
+        """Decides."""
+        return weight if weight > 0.5 else 2 * weight
+
+    @rrl.source(example="yes()")
+    def yes(pair: rrl.Pair) -> rrl.Mask:
+        """Returns a truth value of Python."""
+        return True
+
+    with pytest.raises(TypeError, match="use `where`"):
+        _ = (rrl.ssl() | decided()).binary
+    with pytest.raises(TypeError, match="`yes` returned True"):
+        _ = yes().binary
+    registry.signatures.cache_clear()
+
+
+def test_difference_of_handles_is_that_of_the_language(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.transform(example="ssl() | others()")
+    def others(weight: rrl.Weight, pair: rrl.Pair) -> rrl.Weight:
+        """Keeps edges to other samples."""
+        return weight - pair.same_sample
+
+    rows = rrl.Nodes([0, 0, 1], [0, 1, 0])
+    found = rrl.compile(3 * rrl.all() | others())(rows)
+    assert torch.equal(found, rrl.compile(3 * rrl.all() - rrl.ssl())(rows))
+    registry.signatures.cache_clear()
