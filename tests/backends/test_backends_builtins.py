@@ -25,7 +25,7 @@ def strings_compared(path: Path) -> Iterator[str]:
                     yield each.value
 
 
-@pytest.mark.parametrize("folder", ["graph", "backends", "editor", "report", "models", "training"])
+@pytest.mark.parametrize("folder", ["graph", "backends", "editor", "report", "models"])
 def test_no_module_but_its_own_names_a_built_in(folder: str):
     own = PACKAGE / "graph" / "builtins"
     words = {"random", "near", "all", "none"}  # of settings and operations too
