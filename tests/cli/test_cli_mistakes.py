@@ -130,7 +130,7 @@ def test_wrong_usage_exits_with_2(cli, words):
 
 
 def test_a_failure_of_our_own_is_one_line(cli, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("a screw is loose")
 
     monkeypatch.setattr("rrl_dsl.cli.compiling.source_of", fail)

@@ -11,7 +11,11 @@ from rrl_dsl.training.described import settings
 from rrl_dsl.training.settings import FLAGS, from_assignment, from_yaml, resolve
 
 TRAIN = next(each.callback for each in app.registered_commands if each.name == "train")
-NO_SETTINGS = {"expression", "param", "config", "set", "out", "resume", "help"}
+NO_SETTINGS = {"expression", "param", "config", "set", "out", "resume", "help"} | {
+    "force-resume",
+    "allow-code",
+    "allow-outside",
+}
 
 VALUES = {
     "loss": ("wmse", lambda config: config.loss.name),
@@ -134,7 +138,7 @@ def test_a_batch_size_that_nobody_gave_is_named_by_its_flag(cli, tmp_path):
 
 
 def test_a_loss_of_the_header_leaves_the_options_of_another_alone(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("rrl_dsl.training.train.train", lambda *_: None)
+    monkeypatch.setattr("rrl_dsl.training.train.train", lambda *_, **__: None)
     (tmp_path / "a.rrl").write_text("# loss: byol\nssl(views=2)\n")
     flags = ("--loss", "wmse", "--set", "loss.slice=64", "--set", "backbone=small")
     assert cli("train", "a.rrl", *flags).code == 0

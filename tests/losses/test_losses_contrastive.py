@@ -11,7 +11,6 @@ from torch.nn import functional as F
 import rrl_dsl as rrl
 from rrl_dsl.backends.relation import DenseRelation
 from rrl_dsl.losses import create
-from rrl_dsl.losses.contrastive import cross_entropy
 
 MODEST = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 TEMPERATURES = [0.01, 0.07, 0.5, 10.0]
@@ -153,7 +152,7 @@ def test_a_row_that_is_compared_with_nothing_costs_nothing():
     weights[2] = 0
     z = F.normalize(embeddings(4))
     relation = DenseRelation(weights, rrl.Nodes(torch.arange(4)), contrast=contrast)
-    total, degree = cross_entropy(relation, z, z, 2.0)
+    total, degree = relation.cross_entropy(z, z, 2.0)
     assert degree.tolist() == [1, 1, 0, 1]
     torch.testing.assert_close(total, torch.zeros_like(total), rtol=0, atol=1e-12)
 

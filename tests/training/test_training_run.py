@@ -100,8 +100,9 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(
     for name, weight in straight.state_dict().items():
         if torch.is_tensor(weight):
             assert torch.equal(weight, kept[name]), name
-        else:  # the bank
-            for output, rows in weight["outputs"].items():
+        else:  # the step, and the bank
+            assert weight.get("step") == kept[name].get("step")
+            for output, rows in weight.get("outputs", {}).items():
                 assert torch.equal(rows, kept[name]["outputs"][output])
 
 
