@@ -36,6 +36,8 @@ _NEWS: Final = 2.0
 _POLL: Final = 0.1
 """Seconds between two looks."""
 _HANDLED: Final = (Signals.SIGTERM, Signals.SIGUSR1)
+_HEARD: Final = {*_HANDLED, Signals.SIGINT}
+"""Signals that mean this run; others, such as SIGCHLD of a worker that loads data, do not."""
 _FAILED: Final = "failed"
 _GONE: Final = "gone"
 _DONE: Final = "done"
@@ -167,7 +169,8 @@ class Watch:
             for key, _ in self._selector.select(_POLL):
                 if key.data is None:
                     for number in self._woken.recv(64):
-                        self._hear(self.rank, Signals(number).name)
+                        if number in _HEARD:
+                            self._hear(self.rank, Signals(number).name)
                 else:
                     self._read(key.data)
             for rank, child in self.children.items():

@@ -113,6 +113,20 @@ def test_preemption_requeues_the_job_once_and_goes_on(leading, tmp_path, monkeyp
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
 
 
+def test_the_end_of_a_worker_that_loads_data_is_no_signal_to_the_run(leading):
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)  # as torch's loaders set one
+    try:
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        watch, _ = leading
+        step(watch)
+        assert watch.ending is None
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_workers_are_left_to_themselves(leading):
     child = os.fork()
     if not child:
