@@ -95,7 +95,7 @@ def _measured(way: Callable[[Tensor], Tensor], z: Tensor) -> tuple[float, float]
 
 
 class _Peak:
-    """The most resident memory of this process within a `with`, sampled every millisecond."""
+    """The most resident memory of this process within a `with`, sampled every 10 ms."""
 
     def __enter__(self) -> _Peak:
         self._before = self._most = _resident()
@@ -113,7 +113,7 @@ class _Peak:
         return self._most - self._before
 
     def _watch(self) -> None:
-        while not self._done.wait(0.001):
+        while not self._done.wait(0.01):
             self._most = max(self._most, _resident())
 
 

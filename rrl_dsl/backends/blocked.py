@@ -16,13 +16,10 @@ from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.relation import DenseRelation, Relation, at_least_float32, logsumexp
 
-_CPU_PAIRS: Final = 2**18
-"""Pairs of a tile on the CPU: 1 MiB of float32, which a core's cache holds."""
-_DEVICE_PAIRS: Final = 2**24
-"""Pairs of a tile on other devices: 64 MiB of float32, so that few kernels are launched."""
-
+_TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
+"""Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
 _BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
-"""From how many pairs on tiles are faster than a matrix, by device."""
+"""From how many pairs on a relation is evaluated tile by tile where nobody asks, by device."""
 
 _Parts = list[Tensor]
 
@@ -30,6 +27,11 @@ _Parts = list[Tensor]
 def is_blocked(pairs: int, device: torch.device) -> bool:
     """Whether a relation of so many pairs is evaluated tile by tile where nobody asks."""
     return pairs >= _BLOCKED_PAIRS.get(device.type, _BLOCKED_PAIRS["cuda"])
+
+
+def tile_pairs(device: torch.device) -> int:
+    """The pairs of a tile on a device."""
+    return _TILE_PAIRS.get(device.type, _TILE_PAIRS["cuda"])
 
 
 class BlockedRelation(Relation):
@@ -66,7 +68,7 @@ class BlockedRelation(Relation):
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
         self._prepared = prepared
         self._symmetric = symmetric
-        self._pairs = pairs or (_CPU_PAIRS if rows.device.type == "cpu" else _DEVICE_PAIRS)
+        self._pairs = pairs or tile_pairs(rows.device)
         self._degrees: dict[bool, Tensor] = {}
 
     def restricted(self, rows: Tensor, cols: Tensor) -> BlockedRelation:

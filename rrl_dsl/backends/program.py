@@ -155,7 +155,8 @@ class Program:
         """
         self._check_rows(nodes, None)
         with _needing_memory(nodes, nodes):
-            return self._prepare(nodes, nodes, spaces, epoch, step).weights(self.plan.result)
+            prepared = self._prepare(nodes, nodes, spaces, epoch, step, len(nodes) ** 2)
+            return prepared.weights(self.plan.result)
 
     def relate(
         self,
@@ -186,7 +187,7 @@ class Program:
                 RRL515 where there is too little memory.
         """
         from rrl_dsl.backends.batch_views import check_views
-        from rrl_dsl.backends.blocked import BlockedRelation, is_blocked
+        from rrl_dsl.backends.blocked import BlockedRelation, is_blocked, tile_pairs
         from rrl_dsl.backends.relation import DenseRelation
 
         self._check_rows(rows, cols)
@@ -197,10 +198,12 @@ class Program:
         if rows.checked:
             check_views(rows, cols, self.requires.views)
         at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
-        automatic = strategy == "auto" and is_blocked(len(rows) * len(cols), rows.device)
+        pairs = len(rows) * len(cols)
+        tiled = strategy == "blocked" or (strategy == "auto" and is_blocked(pairs, rows.device))
+        at_once = min(pairs, tile_pairs(rows.device)) if tiled else pairs
         with _needing_memory(rows, cols):
-            prepared = self._prepare(rows, cols, spaces, epoch, step)
-            if automatic or strategy == "blocked":
+            prepared = self._prepare(rows, cols, spaces, epoch, step, at_once)
+            if tiled:
                 return BlockedRelation(prepared, rows, cols, symmetric=self.graph.symmetric, **at)
             contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
             weights = prepared.weights(self.plan.result)
@@ -218,7 +221,8 @@ class Program:
         import scipy.sparse as sp
 
         self._check_rows(nodes, None)
-        prepared = self._prepare(nodes, nodes, spaces, epoch, step)
+        at_once = min(len(nodes), _TILE) ** 2
+        prepared = self._prepare(nodes, nodes, spaces, epoch, step, at_once)
         rows, cols, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
         for top, left in _tiles(len(nodes)):
             here, there = slice(top, top + _TILE), slice(left, left + _TILE)
@@ -281,8 +285,15 @@ class Program:
         return str(import_module("rrl_dsl.report.display").html_of(self.graph, self.seed))
 
     def _prepare(
-        self, rows: Nodes, cols: Nodes, spaces: Spaces | None, epoch: int, step: int
+        self,
+        rows: Nodes,
+        cols: Nodes,
+        spaces: Spaces | None,
+        epoch: int,
+        step: int,
+        at_once: int,
     ) -> Prepared:
+        """What rows and columns are evaluated from, so many pairs at once."""
         from rrl_dsl.backends import dense
         from rrl_dsl.backends.fusing import is_fused
 
@@ -291,7 +302,7 @@ class Program:
         if device.type == "cpu":  # on a device, looking would wait
             self._check_bound(rows, cols, lookups)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
-        fused = is_fused(self.fused, device, len(rows) * len(cols))
+        fused = is_fused(self.fused, device, at_once)
         inputs = dense.Inputs(scalars, lookups, fused)
         return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
 

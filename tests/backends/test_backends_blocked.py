@@ -23,7 +23,7 @@ MODEST = settings(max_examples=50, deadline=None, derandomize=True, database=Non
 def small_tiles():
     """Tiles of 3 x 3 pairs, so that small batches have several, and the last is smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rrl_dsl.backends.blocked._CPU_PAIRS", 9)
+        patch.setitem(blocked._TILE_PAIRS, "cpu", 9)
         yield
 
 
