@@ -15,6 +15,7 @@ from rrl_dsl.language.codes import CODES
 from rrl_dsl.language.diagnostics import error, folded, listing, nearest
 from rrl_dsl.language.explanations import EXPLANATIONS
 from rrl_dsl.language.other_names import LOSSES, SETTINGS, VALUES
+from rrl_dsl.language.parser import TEXT_FOLLOWS
 
 _CODE: Final = re.compile(r"(?i:rrl)?(?P<number>\d+)")
 
@@ -115,7 +116,7 @@ def _unknown(what: str, others: list[str]) -> Exception:
     names = {each.lower(): each for each in (*EXPLANATIONS, *signatures(), *others)}
     word = LOSSES.get(folded(what)) or SETTINGS.get(folded(what), what).partition("=")[0]
     meant = names.get(nearest(word, list(names)) or "") or meant_by(Path(what))
-    hint = _part_of(word.removeprefix("loss."))
+    hint = TEXT_FOLLOWS if "(" in what else _part_of(word.removeprefix("loss."))
     if hint is None and meant is None:
         hint = "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
     hint = hint or f"did you mean `{meant}`?"

@@ -16,6 +16,9 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import span_of
 from rrl_dsl.language.syntax import Broken, Recipe, Statement
 
+TEXT_FOLLOWS = "a recipe's text follows `-e`; in Python, `rrl_dsl.parse(text)` reads it"
+"""The fix where a recipe is given in place of a file."""
+
 
 def read(path: Path, name: str | None = None) -> Source:
     """The text of a recipe file.
@@ -33,7 +36,8 @@ def read(path: Path, name: str | None = None) -> Source:
             data = file.read(MAX_BYTES + 4)
     except OSError as problem:
         message = f"cannot read the recipe `{name}`: {problem.strerror}"
-        raise RRLError(Diagnostic("RRL021", message)) from problem
+        hint = TEXT_FOLLOWS if "(" in name else None
+        raise RRLError(Diagnostic("RRL021", message, hint=hint)) from problem
     return decode(data, name, path.parent)
 
 

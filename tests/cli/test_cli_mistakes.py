@@ -169,3 +169,11 @@ def test_pairs_may_name_what_an_archive_tests_on(cli, tmp_path):
     (tmp_path / "mine.rrl").write_text('pairs("links.csv")\n')
     result = cli("compile", "mine.rrl", "--dataset", "npz:mine.npz", "--json")
     assert not json.loads(result.out)["faults"]
+
+
+@pytest.mark.parametrize("verb", ["check", "fmt", "compile", "explain", "train"])
+def test_a_recipe_in_place_of_a_file_is_told_where_it_goes(cli, verb):
+    result = cli(verb, "ssl(views=2) | supervised()")
+    assert result.code == 1
+    assert "a recipe's text follows `-e`" in result.out + result.err
+    assert "a recipe's text follows" not in cli(verb, "missing.rrl").err
