@@ -39,7 +39,7 @@ def test_more_than_there_are_rows_is_all_of_them_and_as_soon(text: str):
     x = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
     rows, spaces = rrl.Nodes(torch.arange(12), fields={"x": x}), {"projection": x}
     program = rrl.compile(text.format(2**31 - 1))
-    prepared = program._prepare(rows, rows, spaces, 0, 0)
+    prepared = program._prepare(rows, rows, spaces, 0, 0, 144)
     assert max(column.shape[-1] for column in prepared.rows if column.ndim == 2) <= 12
     few = rrl.compile(text.format(12))(rows, spaces=spaces)
     assert torch.equal(program(rows, spaces=spaces), few)

@@ -65,13 +65,18 @@ def refused(settings):
         ("loss.name: own_code:Pull", "own_code:Pull", "own_code"),
         ("loss: own_code:Pull()", "own_code:Pull()", "own_code"),
         ("loss: simclr + 2*own_code:Pull()", "simclr + 2*own_code:Pull()", "own_code"),
-        ("loss: 'os :system'", "'os :system'", "os"),
     ],
 )
 def test_a_file_names_no_code_of_its_own_accord(text, named, module, tmp_path):
     (found,) = refused(read(text, tmp_path))
     assert found.source.text[slice(*found.span)] == named
     assert f"`--allow-code {module}`" in found.hint
+
+
+def test_a_place_with_a_space_in_it_names_no_loss(tmp_path):
+    config = resolve(read("loss: 'os :system'", tmp_path), {})
+    with pytest.raises(rrl.RRLError, match="RRL423"):
+        rrl.losses.create(config.loss.name)
 
 
 def test_permission_is_for_one_module(tmp_path):
