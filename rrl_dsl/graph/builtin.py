@@ -135,7 +135,7 @@ def source(
 
     Raises:
         ValueError: Where the name is taken.
-        TypeError: For an annotation that is none of a parameter.
+        TypeError: For an annotation that no parameter can have.
     """
     return _decorator("source", example, name, given, excludes, check, version)
 

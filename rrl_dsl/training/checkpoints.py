@@ -59,7 +59,7 @@ def epochs_of(checkpoint: dict[str, Any]) -> int:
     """How many epochs a checkpoint has seen to their end.
 
     Raises:
-        KeyError: Where it is none of this project.
+        KeyError: Where it was not written by this project.
     """
     return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
@@ -68,7 +68,7 @@ def rows_of(checkpoint: dict[str, Any]) -> list[dict[str, float]]:
     """The metrics of each epoch that a checkpoint has seen.
 
     Raises:
-        KeyError: Where it is none of this project.
+        KeyError: Where it was not written by this project.
     """
     rows: list[dict[str, float]] = checkpoint["callbacks"][History.__qualname__]["rows"]
     return rows
@@ -78,7 +78,7 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
     """What the numbers of a checkpoint follow from.
 
     Raises:
-        KeyError: Where it is none of this project.
+        KeyError: Where it was not written by this project.
         TypeError: Where it is of another release.
     """
     return Provenance(**checkpoint["callbacks"][Record.__qualname__]["provenance"])
