@@ -14,11 +14,11 @@ from rrl_dsl.data import written
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import UNKNOWN
 from rrl_dsl.language.digest import normal
-from rrl_dsl.language.faults import Faults, Place
+from rrl_dsl.tables.faults import Faults, Location
+from rrl_dsl.tables.table import TableColumn
 
 NUMBERS: Final = "iuf"
 """NumPy's kinds of numbers."""
-WHAT_IS_READ: Final = "give each row a text, a number, a time or a vector of numbers"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,17 @@ class Cells:
     ) -> None:
         """Notes a fault of some rows, among those of the column by default."""
         for row in rows:
-            (faults or self.faults).add(what(row), Place(row, self.at), hint)
+            (faults or self.faults).add(what(row), Location(row, self.at), hint)
+
+
+def of_table_column(column: TableColumn, unknown: frozenset[str] = UNKNOWN) -> Cells:
+    """A column of a table in a file."""
+    name, at, faults = column.name, column.at, column.faults
+    if column.values is None:
+        return unreadable(name, at, len(column.null), faults)
+    if isinstance(column.values, list):
+        return of_text(name, at, column.values, faults, unknown)
+    return of_array(name, at, column.values, faults, unknown, empty=column.null)
 
 
 def of_text(

@@ -21,17 +21,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rrl_dsl.data.cells import Cells, unreadable
+from rrl_dsl.data.cells import Cells, of_table_column, unreadable
 from rrl_dsl.data.kinds import Column, column, vector_of
-from rrl_dsl.data.parquet_tables import ParquetTable
 from rrl_dsl.data.table import Array
-from rrl_dsl.data.text_tables import TextTable
 from rrl_dsl.data.unknown import FILE, KEY, words_of
-from rrl_dsl.language.delimited import DELIMITERS
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing, nearest
 from rrl_dsl.language.digest import normal
-from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.language.spelling import is_name
+from rrl_dsl.tables.faults import HEADER, Faults, Location
+from rrl_dsl.tables.table import Table, open_table
 
 FILES: Final = ("columns.csv", "columns.tsv", "columns.parquet")
 """What the table may be called."""
@@ -133,9 +132,10 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
     path = _table_in(folder)
     if path is None:
         return Further({}, {}, {})
-    table = _open(path, words_of(folder))
-    named = _file_column(table)
-    columns = [each for each in table.columns if each.name != _FILE]
+    unknown, table = words_of(folder), _open(path)
+    columns = [of_table_column(column, unknown) for column in table.columns()]
+    named = _file_column(table, columns)
+    columns = [column for column in columns if column.name != _FILE]
     rows = _rows_of(named, files, folder, table.faults)
     table.faults.stop()
     found = further(_with_vectors(columns), taken, table.faults)
@@ -160,7 +160,7 @@ def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Fault
     """
     count = Counter(each.name for each in columns)
     for each in columns:
-        place, name = Place(HEADER, each.at), each.name
+        place, name = Location(HEADER, each.at), each.name
         if name in _RESERVED:
             what = f"a column cannot be called `{name}`, which means something else"
             faults.add(what, place, "call it otherwise")
@@ -192,26 +192,22 @@ def _table_in(folder: Path) -> Path | None:
     return called[0] if called else None
 
 
-def _open(path: Path, unknown: frozenset[str]) -> TextTable | ParquetTable:
+def _open(path: Path) -> Table:
     try:
-        if path.suffix == ".parquet":
-            return ParquetTable(path, unknown)
-        return TextTable(path, DELIMITERS[path.suffix], unknown)
+        return open_table(path, str(path), code="RRL412", unreadable="RRL412", limit=TABLE_BYTES)
     except OSError as reason:
         raise error("RRL412", f"{path} cannot be read: {reason.strerror or reason}") from reason
 
 
-def _file_column(table: TextTable | ParquetTable) -> Cells:
+def _file_column(table: Table, columns: Sequence[Cells]) -> Cells:
     """The column that names the images."""
-    named = [each for each in table.columns if each.name == _FILE]
+    named = [column for column in columns if column.name == _FILE]
     if len(named) != 1:
         what = f"{'two columns are' if named else 'no column is'} called `{_FILE}`"
-        names = [each.name for each in table.columns]
+        names = [column.name for column in columns]
         listed = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
         hint = f"`{_FILE}` names each image by its path; the columns are {listed or 'none'}"
-        if isinstance(table, TextTable):
-            hint = table.other_delimiter(names) or hint
-        table.faults.add(what, Place(HEADER), hint)
+        table.faults.add(what, Location(HEADER), table.delimiter_hint(names) or hint)
         table.faults.stop()
     named[0].faults.stop()
     return named[0]
@@ -222,9 +218,9 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
     image = {file: place for place, file in enumerate(files)}
     rows = np.full(len(files), -1, dtype=np.int64)
     if len(named.values) == 0:
-        faults.add("there is no row below the header", Place(HEADER))
+        faults.add("there is no row below the header", Location(HEADER))
     for row, cell in enumerate(normal(str(value)) for value in named.values):
-        place = Place(row, named.at)
+        place = Location(row, named.at)
         if not cell:
             faults.add("this row names no file", place)
         elif cell not in image:
@@ -266,7 +262,7 @@ def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
             result.append(vector_of(name, [parts[number] for number in range(len(parts))]))
             continue
         last = parts[max(parts)]
-        place = Place(HEADER, last.at)
+        place = Location(HEADER, last.at)
         last.faults.add(f"`{name}_{gap}` is missing from the vector `{name}`", place)
         result.append(unreadable(name, last.at, len(last.values), last.faults))
     return result

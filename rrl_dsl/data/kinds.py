@@ -32,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrl_dsl.data import written
-from rrl_dsl.data.cells import NUMBERS, WHAT_IS_READ, Cells, unreadable
+from rrl_dsl.data.cells import NUMBERS, Cells, unreadable
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.written import Kind
-from rrl_dsl.language.faults import HEADER, Faults, Place
+from rrl_dsl.tables.faults import HEADER, Faults, Location
+from rrl_dsl.tables.table import WHAT_IS_READ
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64: Final = np.iinfo(np.int64)
@@ -90,7 +91,7 @@ def _read(cells: Cells) -> Column | None:
         what = (
             f"no vector of `{cells.name}` is whole" if vectors else f"`{cells.name}` has no value"
         )
-        cells.faults.add(what, Place(HEADER, cells.at), hint)
+        cells.faults.add(what, Location(HEADER, cells.at), hint)
         return None
     if isinstance(cells.values, np.ndarray):
         return _from_array(cells, cells.values)
@@ -122,7 +123,7 @@ def _part(cells: Cells, faults: Faults) -> Array | None:
         if values.ndim == 1 and values.dtype.kind in NUMBERS:
             return values if _finite(cells, values, faults) else None
         message = f"`{cells.name}` is a part of a vector, and its values are no numbers"
-        faults.add(message, Place(HEADER, cells.at))
+        faults.add(message, Location(HEADER, cells.at))
         return None
     strange = [row for row in cells.known if not written.is_number(values[row])]
     what = f"in `{cells.name}`, which is a part of a vector, is no number"
@@ -150,7 +151,7 @@ def _from_array(cells: Cells, values: Array) -> Column | None:
         return _label(["true" if each else "false" for each in values], cells.missing)
     message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
     hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
-    cells.faults.add(message, Place(HEADER, cells.at), hint)
+    cells.faults.add(message, Location(HEADER, cells.at), hint)
     return None
 
 
@@ -259,7 +260,7 @@ def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
     strange = [row for row, vector in read.items() if len(vector) != size]
     for row in strange:
         message = f"this vector of `{cells.name}` has length {len(read[row])}, and the first {size}"
-        cells.faults.add(message, Place(row, cells.at), _LEAVE_EMPTY)
+        cells.faults.add(message, Location(row, cells.at), _LEAVE_EMPTY)
     if strange:
         return None
     vectors = np.full((len(values), size), np.nan)

@@ -35,8 +35,8 @@ from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, 
 from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.faults import Faults
 from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
+from rrl_dsl.tables.faults import Faults
 
 Arrays = dict[str, Array]
 

@@ -28,7 +28,6 @@ from rrl_dsl.editor.words import (
 )
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
-from rrl_dsl.graph.link_tables import SUFFIXES
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.symbols import Definition, Poison
 from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Space
@@ -36,6 +35,7 @@ from rrl_dsl.language import syntax
 from rrl_dsl.language.markdown import fenced
 from rrl_dsl.language.span import Span
 from rrl_dsl.language.spelling import check, is_name, span_of, string_value
+from rrl_dsl.tables.table import SUFFIXES
 
 Kind = types.CompletionItemKind
 

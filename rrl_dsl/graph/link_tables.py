@@ -11,18 +11,14 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from rrl_dsl.language.delimited import DELIMITERS, DelimitedText, cells_in
 from rrl_dsl.language.diagnostics import did_you_mean
 from rrl_dsl.language.digest import stable_id
-from rrl_dsl.language.faults import HEADER, Faults, Place
 from rrl_dsl.language.files import PAIRS_BYTES
-from rrl_dsl.language.parquet import Parquet
-from rrl_dsl.language.span import Source, Span
-
-SUFFIXES: Final = (*DELIMITERS, ".parquet")
-"""How files of pairs end."""
+from rrl_dsl.tables.delimited import cells_in
+from rrl_dsl.tables.faults import HEADER, Faults, Location
+from rrl_dsl.tables.table import DELIMITERS, open_table
 
 _COLUMNS: Final = ("a", "b", "weight")
 _ANY_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -37,75 +33,59 @@ _ALIKE: Final = "a file gives every pair a weight, or none"
 _IDS: Final = f"an id is a whole number from 0 to {_LARGEST}, or a path such as `train/cat/1.png`"
 
 
-class LinkTable(Protocol):
+class LinkTable:
     """A file of pairs.
 
     Attributes:
-        faults: What was wrong with the file so far.
-        places: Which of its columns are `a`, `b` and perhaps `weight`; known with the first row.
+        table: The table in the file.
+        columns: The indices of its columns `a`, `b` and, if there is one, `weight`.
     """
 
-    faults: Faults
-    places: Sequence[int]
+    def __init__(self, path: Path, name: str) -> None:
+        """Opens a file.
+
+        Args:
+            path: The file.
+            name: What messages call it.
+
+        Raises:
+            OSError: If it cannot be opened.
+            RRLError: RRL414 or RRL415 where it is no file of pairs.
+        """
+        self.table = open_table(
+            path,
+            name,
+            code="RRL415",
+            unreadable="RRL414",
+            limit=PAIRS_BYTES,
+            long_row_hint=_ALIKE,
+        )
+        header = self.table.header
+        self._has_names = path.suffix.lower() not in DELIMITERS or _is_header(header)
+        self.columns = self._named(header) if self._has_names else self._unnamed(header)
+        self.table.faults.stop()
+        for which, kind in zip(_COLUMNS, self._types(), strict=False):
+            self._check_type(which, kind)
+        self.table.faults.stop()
 
     def rows(self) -> Iterator[tuple[int, Sequence[Any]]]:
-        """Each pair: the number of its row, and its cells in the order of `places`."""
-        ...
+        """The pairs: the number of the row, and its cells in the order of `columns`."""
+        if not self._has_names:
+            yield HEADER, self.table.header
+        yield from self.table.rows(self.columns)
 
-    def locate(self, place: Place) -> tuple[Source, Span | None]:
-        """The text of a cell that was read."""
-        ...
+    def _named(self, header: Sequence[str]) -> Sequence[int]:
+        return _places(header, self.table.faults, self.table.delimiter_hint(header))
 
-
-def open_table(path: Path, name: str) -> LinkTable:
-    """A file of pairs by the end of its name.
-
-    Args:
-        path: Where it lies; OSError where it cannot be read.
-        name: What messages call it.
-
-    Raises:
-        RRLError: RRL414 or RRL415 where it is no such file.
-    """
-    suffix = path.suffix.lower()
-    return _ParquetLinks(path, name) if suffix == ".parquet" else _TextLinks(path, name, suffix)
-
-
-class _TextLinks(DelimitedText):
-    places: Sequence[int] = ()
-
-    def __init__(self, path: Path, name: str, suffix: str) -> None:
-        super().__init__("RRL415", path, name, PAIRS_BYTES, DELIMITERS[suffix], longer=_ALIKE)
-
-    def rows(self) -> Iterator[tuple[int, Sequence[str]]]:
-        for row in self.equal_rows():
-            if not self.places:
-                is_header = _is_header(row)
-                self.places = self._named(row) if is_header else self._unnamed(row)
-                self.faults.stop()
-                if is_header:
-                    continue
-            yield self.last, [row[place] for place in self.places]
-
-    def _named(self, row: list[str]) -> Sequence[int]:
-        return _places(row, self.faults, self.other_delimiter(row))
-
-    def _unnamed(self, row: list[str]) -> Sequence[int]:
+    def _unnamed(self, row: Sequence[str]) -> Sequence[int]:
         if len(row) not in (2, 3):
-            hint = self.other_delimiter(row) or "a pair is `a,b` or `a,b,weight`"
+            hint = self.table.delimiter_hint(row) or "a pair is `a,b` or `a,b,weight`"
             message = f"this row has {cells_in(row)}, and a pair has 2 or 3"
-            self.faults.add(message, Place(self.last), hint)
+            self.table.faults.add(message, Location(HEADER), hint)
         return range(len(row))
 
-
-class _ParquetLinks(Parquet):
-    def __init__(self, path: Path, name: str) -> None:
-        super().__init__("RRL415", path, name, PAIRS_BYTES, unreadable="RRL414")
-        self.places: Sequence[int] = _places(self.table.column_names, self.faults)
-        self.faults.stop()
-        for which, at in zip(_COLUMNS, self.places, strict=False):
-            self._check_type(which, self.table.column(at).type)
-        self.faults.stop()
+    def _types(self) -> list[Any]:
+        return [self.table.types[column] for column in self.columns] if self.table.types else []
 
     def _check_type(self, which: str, kind: Any) -> None:
         import pyarrow.types as kinds
@@ -119,11 +99,7 @@ class _ParquetLinks(Parquet):
             fits = kinds.is_integer(kind) or text or kinds.is_string_view(kind)
             wanted, hint = "ids are whole numbers or paths", 'with pandas: `.astype("int64")`'
         if not fits:
-            self.faults.add(f"`{which}` holds {kind}, and {wanted}", Place(HEADER), hint)
-
-    def rows(self) -> Iterator[tuple[int, Sequence[Any]]]:
-        columns = [self.table.column(at).to_pylist() for at in self.places]
-        return enumerate(zip(*columns, strict=True))
+            self.table.faults.add(f"`{which}` holds {kind}, and {wanted}", Location(HEADER), hint)
 
 
 def _is_header(row: Sequence[str]) -> bool:
@@ -138,17 +114,17 @@ def _places(names: Sequence[str], faults: Faults, hint: str | None = None) -> li
         found = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
         one = f"no column is called `{lacking[0]}`"
         what = one if len(lacking) == 1 else "no columns are called `a` and `b`"
-        faults.add(what, Place(HEADER), hint or f"{_SHAPES}; these are {found or 'none'}")
+        faults.add(what, Location(HEADER), hint or f"{_SHAPES}; these are {found or 'none'}")
         return []
     for at, name in enumerate(names):
         if name in names[:at]:
-            faults.add(f"two columns are called `{name}`", Place(HEADER, at), _SHAPES)
+            faults.add(f"two columns are called `{name}`", Location(HEADER, at), _SHAPES)
         elif not name:
             mend = "pandas leaves its index out with `index=False`"
-            faults.add(f"column {at + 1} has no name", Place(HEADER, at), mend)
+            faults.add(f"column {at + 1} has no name", Location(HEADER, at), mend)
         elif name not in _COLUMNS:
             meant = did_you_mean(name, [each for each in _COLUMNS if each not in names])
-            faults.add(f"`{name}` is not read", Place(HEADER, at), meant or _SHAPES)
+            faults.add(f"`{name}` is not read", Location(HEADER, at), meant or _SHAPES)
     return [names.index(name) for name in _COLUMNS if name in names]
 
 
@@ -171,12 +147,12 @@ def weight_of(cell: object) -> float | None:
     return value if 0 <= value <= _FLOAT32_MAX else None
 
 
-def note(cells: Sequence[object], row: int, table: LinkTable) -> None:
+def note(cells: Sequence[object], row: int, links: LinkTable) -> None:
     """Notes the first cell of a row that is no id, or else the third, which is no weight."""
     ends = (at for at in range(2) if sample_id(cells[at]) is None)
     at = next(ends, 2)
     message, hint = _no_weight(cells[at]) if at == 2 else _no_id(cells[at])
-    table.faults.add(message, Place(row, table.places[at]), hint)
+    links.table.faults.add(message, Location(row, links.columns[at]), hint)
 
 
 def _no_id(cell: object) -> tuple[str, str]:

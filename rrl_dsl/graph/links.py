@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.faults import Place
 from rrl_dsl.language.files import open_file
 from rrl_dsl.language.span import Source, Span
+from rrl_dsl.tables.faults import Location
+from rrl_dsl.tables.table import SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +64,14 @@ class Links:
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
         """An id as it stands in the file, and where; its number where the file has changed."""
-        from rrl_dsl.graph.link_tables import open_table, sample_id
+        from rrl_dsl.graph.link_tables import LinkTable, sample_id
 
         sample = (self.a, self.b)[end][pair]
         try:
-            table = open_table(self.path, self.name)
-            row, cells = next(islice(table.rows(), pair, None))
+            links = LinkTable(self.path, self.name)
+            row, cells = next(islice(links.rows(), pair, None))
             if sample_id(cells[end]) == sample:
-                return str(cells[end]), *table.locate(Place(row, table.places[end]))
+                return str(cells[end]), *links.table.locate(Location(row, links.columns[end]))
         except (OSError, RRLError, StopIteration):
             pass
         return str(sample), Source("", self.name), None
@@ -87,8 +88,6 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
     Raises:
         RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line.
     """
-    from rrl_dsl.graph.link_tables import SUFFIXES  # only a recipe that reads pairs needs them
-
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:
         hint = "write `a,b` or `a,b,weight` into a file that ends in .csv, .tsv or .parquet"
@@ -119,20 +118,20 @@ def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
     """What a file holds; `stamp` changes with it."""
     import hashlib
 
-    from rrl_dsl.graph.link_tables import note, open_table, sample_id, weight_of
+    from rrl_dsl.graph.link_tables import LinkTable, note, sample_id, weight_of
 
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    table = open_table(path, name)
+    links = LinkTable(path, name)
     a, b, weights = array("q"), array("q"), array("d")
-    for row, cells in table.rows():
+    for row, cells in links.rows():
         ends = sample_id(cells[0]), sample_id(cells[1])
         weight = weight_of(cells[2]) if len(cells) == 3 else 1.0
         if ends[0] is None or ends[1] is None or weight is None:
-            note(cells, row, table)
+            note(cells, row, links)
             continue
         a.append(ends[0])
         b.append(ends[1])
         weights.append(weight)
-    table.faults.stop()
-    return _Content(digest, a, b, weights if len(table.places) == 3 else None)
+    links.table.faults.stop()
+    return _Content(digest, a, b, weights if len(links.columns) == 3 else None)

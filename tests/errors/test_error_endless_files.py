@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import rrl_dsl as rrl
-from rrl_dsl.data import image_files, npz, side_files, text_tables
+from rrl_dsl.data import columns, image_files, npz, side_files
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.training.settings import from_yaml
 
@@ -109,10 +109,11 @@ def test_equal_values_count_as_often_as_they_stand(
 
 def test_the_bound_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "links.csv"
-    path.write_text("1,2\n" * 100)
+    for name in ("links.csv", "columns.csv"):
+        (tmp_path / name).write_text("1,2\n" * 100)
     monkeypatch.setenv("RRL_DSL_MAX_BYTES", "399")
     assert fault(rrl.pairs, path).code == "RRL428"
-    assert fault(text_tables.TextTable, path, ",").code == "RRL428"
+    assert fault(columns.read, tmp_path, [], ()).code == "RRL428"
     monkeypatch.setenv("RRL_DSL_MAX_BYTES", "400")
     assert rrl.pairs(path).identity
     path.write_text("1,3\n" * 100)

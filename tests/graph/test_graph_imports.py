@@ -13,10 +13,11 @@ import rrl_dsl
 PACKAGE = Path(rrl_dsl.__file__).parent
 BELOW = {
     "language": {"grammar"},
-    "graph": {"language"},
+    "tables": {"language"},
+    "graph": {"language", "tables"},
     "backends": {"language", "graph"},
     "losses": {"language", "graph", "backends"},
-    "data": {"language", "backends.nodes"},
+    "data": {"language", "tables", "backends.nodes"},
     "show": {"language"},
     "models": {"language", "graph", "backends", "losses"},
     "training": {"language", "graph", "backends", "losses", "models", "data", "show"},
@@ -33,7 +34,7 @@ BELOW = {
         "training",
         "editor",
     },
-    "editor": {"language", "graph", "backends", "data", "report"},
+    "editor": {"language", "tables", "graph", "backends", "data", "report"},
     "generate": {
         "language",
         "grammar",
