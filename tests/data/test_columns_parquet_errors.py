@@ -127,6 +127,13 @@ error[RRL412]: `y_1` has an infinite value
   = help: leave the cell of a missing value empty
 """,
     ),
+    "no rows": (
+        {"file": pa.array([], pa.string()), "x": pa.array([], pa.float32())},
+        """\
+error[RRL412]: there is no row below the header
+ --> zoo/columns.parquet
+""",
+    ),
     "nothing": (
         {"file": FILES[:2], "v": [[1.0, None], None], "n": [None, None]},
         """\
