@@ -61,7 +61,7 @@ def diff(
     - `rrl-dsl diff recipes/supcon.rrl -e 'ssl(views=2) | supervised()'`
     """
     from rrl_dsl.report.edge_changes import edge_changes
-    from rrl_dsl.report.lacking import lacking
+    from rrl_dsl.report.sample import lacking
     from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
 
     if len(recipes or []) + len(expressions or []) != 2:

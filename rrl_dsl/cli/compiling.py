@@ -75,7 +75,7 @@ def compile_recipe(
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
-    from rrl_dsl.report.lacking import lacking
+    from rrl_dsl.report.sample import lacking
 
     source = source_of(recipe, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)

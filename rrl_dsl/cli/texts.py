@@ -158,9 +158,9 @@ def _format_file(file: str | Source, *, check: bool, diff: bool) -> bool:
     Raises:
         RRLError: With every syntax error of the text; RRL507 where it cannot be written.
     """
+    from rrl_dsl.language.edits import with_ends_kept
     from rrl_dsl.language.files import write_text
     from rrl_dsl.language.format import format_text
-    from rrl_dsl.language.line_edits import with_ends_kept
 
     source = _source_of(file)
     formatted = with_ends_kept(source.text, format_text(source))

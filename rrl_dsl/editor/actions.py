@@ -12,7 +12,7 @@ from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.diagnostics import own_faults, shown
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
-from rrl_dsl.language.line_edits import line_edits
+from rrl_dsl.language.edits import line_edits
 from rrl_dsl.language.span import LINE_END, Span
 
 MAX_ROUNDS: Final = 10

@@ -76,7 +76,7 @@ def density_in_words(graph: Graph) -> str:
     from rrl_dsl.backends.expectation import is_expected
     from rrl_dsl.data.registry import columns
     from rrl_dsl.report.figures import figures_of, in_words
-    from rrl_dsl.report.lacking import lacking
+    from rrl_dsl.report.sample import lacking
 
     data = columns(DATASET, root=Path())
     requires = requires_of(graph)

@@ -6,8 +6,8 @@ from lsprotocol import types
 
 from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.edits import line_edits
 from rrl_dsl.language.format import format_text
-from rrl_dsl.language.line_edits import line_edits
 from rrl_dsl.language.span import LINE_END, Source, Span
 from rrl_dsl.language.spelling import span_of
 

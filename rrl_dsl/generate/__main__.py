@@ -13,12 +13,11 @@ from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
 from rrl_dsl.generate import gallery, pages, toy
-from rrl_dsl.generate.arguments import arguments
+from rrl_dsl.generate.grammar import arguments, digest, tables
 from rrl_dsl.generate.language_page import language_page
 from rrl_dsl.generate.losses_page import losses
-from rrl_dsl.generate.marked import ROOT
+from rrl_dsl.generate.pages import ROOT
 from rrl_dsl.generate.stub import stub
-from rrl_dsl.generate.tables import digest, tables
 from rrl_dsl.generate.training_page import training_page
 from rrl_dsl.grammar import tables as stored
 from rrl_dsl.graph.registry import signatures

@@ -10,8 +10,7 @@ import numpy as np
 
 from rrl_dsl.data import digits
 from rrl_dsl.data.table import Columns
-from rrl_dsl.generate.marked import with_tables
-from rrl_dsl.generate.pages import NOTE
+from rrl_dsl.generate.pages import NOTE, with_tables
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.traverse import calls_of

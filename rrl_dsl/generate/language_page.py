@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from rrl_dsl.generate.marked import with_tables
+from rrl_dsl.generate.pages import with_tables
 from rrl_dsl.generate.toy import call_of
 from rrl_dsl.graph.call import Call, Scope
 from rrl_dsl.graph.registry import Kind, Parameter, Signature, signatures

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrl_dsl.generate.marked import with_tables
-from rrl_dsl.generate.pages import cell
+from rrl_dsl.generate.pages import cell, with_tables
 from rrl_dsl.training.described import settings
 
 

@@ -18,9 +18,8 @@ from rrl_dsl.language.diagnostics import RRLError, printable
 from rrl_dsl.language.format import format_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.report.figures import figures_of, in_words
-from rrl_dsl.report.lacking import lacking
 from rrl_dsl.report.recipe import facts_of
-from rrl_dsl.report.sample import sample_of
+from rrl_dsl.report.sample import lacking, sample_of
 from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.sample import GraphSample
 from rrl_dsl.show.svg import matrix_svg

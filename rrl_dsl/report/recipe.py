@@ -16,7 +16,7 @@ from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.report.figures import Figures, figures_of
-from rrl_dsl.report.lacking import lacking
+from rrl_dsl.report.sample import lacking
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from rrl_dsl.backends import among
 from rrl_dsl.backends.arrays import Weights
+from rrl_dsl.backends.pair_ids import lacking_pairs
 from rrl_dsl.backends.reference import Rows, evaluate
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.graph.traverse import calls_of
+from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.show.sample import GraphSample
 
@@ -158,6 +161,19 @@ def sample_of(
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
     over = among.paths_over(graph, len(dataset))
     return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
+
+
+def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
+    """The errors of a recipe that reads what a dataset lacks.
+
+    RRL401 and RRL417 are errors of a column, RRL416 of a file of pairs.
+    """
+    faults = columns.faults(requires_of(graph).columns)
+    values = (value for call in calls_of(graph) for value in call.arguments.values())
+    files = (value for value in values if isinstance(value, Links))
+    known = np.concatenate([columns.sample, columns.others])
+    pairs = (lacking_pairs(links, known) for links in files)
+    return faults + list(dict.fromkeys(fault for fault in pairs if fault is not None))
 
 
 def rows_of(columns: Columns) -> Rows:

@@ -8,12 +8,14 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.files import write_bytes
-from rrl_dsl.show.colours import QUIET
-from rrl_dsl.show.degrees import densities, draw_degrees
+from rrl_dsl.show.colours import INK, QUIET
 from rrl_dsl.show.listing import (
     RECIPE_WIDTH,
     draw_listing,
@@ -31,7 +33,7 @@ from rrl_dsl.show.matrix import (
 )
 from rrl_dsl.show.network import draw_network
 from rrl_dsl.show.page import HEIGHT, MARGIN, WIDTH, heading, new_page, panel, remark, write
-from rrl_dsl.show.sample import GraphSample
+from rrl_dsl.show.sample import GraphSample, percent
 from rrl_dsl.show.style import fit_text, house_style
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tree import Branch, tree_lines
@@ -44,6 +46,7 @@ _GAP = 0.6
 _RIGHT_COLUMN = 3.3
 _HISTOGRAM = 1.15
 _SCALE = 1.4
+_FEWEST_BARS, _MOST_BARS = 5, 40
 
 
 class _Layout(NamedTuple):
@@ -168,7 +171,39 @@ def _draw_network(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
 def _draw_degrees(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
     top = layout.bottom + _HISTOGRAM
     heading(figure, layout.right, top + 0.3, "Degrees")
-    remark(figure, layout.right, top + 0.13, densities(sample))
+    remark(figure, layout.right, top + 0.13, _densities(sample))
     # The ticks stand to the left of the axes, and they too belong right of the column's edge.
     width = WIDTH - MARGIN - layout.right - 0.35
-    draw_degrees(panel(figure, layout.right + 0.35, layout.bottom, width, _HISTOGRAM), sample)
+    _draw_histogram(panel(figure, layout.right + 0.35, layout.bottom, width, _HISTOGRAM), sample)
+
+
+def _draw_histogram(axes: Axes, sample: GraphSample) -> None:
+    """Draws how many rows have which degree, and the mean."""
+    degree, bins = sample.degree, _bins(sample)
+    axes.hist(degree, bins=bins, color="#8a8f98", edgecolor="white", linewidth=0.4)
+    axes.axvline(float(degree.mean()), color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=not sample.weighted))
+    if not sample.weighted:
+        axes.set_xlim(-0.7, max(bins[-1], _FEWEST_BARS - 0.5) + 0.2)
+    sum_of = "weights" if sample.weighted else "edges"
+    axes.set_xlabel(f"{sum_of} per row (dashed: mean)", fontsize=7, loc="left")
+    axes.set_ylabel("rows", fontsize=7)
+
+
+def _densities(sample: GraphSample) -> str:
+    """The density in one line: of all pairs, within classes and between them."""
+    parts = [f"density {percent(sample.density)}"]
+    for where, share in (("within", sample.density_within), ("between", sample.density_between)):
+        if share is not None:
+            parts.append(f"{where} classes {percent(share)}")
+    return " · ".join(parts)
+
+
+def _bins(sample: GraphSample) -> list[float]:
+    largest = float(sample.degree.max())
+    if sample.weighted:
+        return list(np.linspace(0, largest, 25))
+    # Bars centred on whole numbers, several numbers to a bar where there are many.
+    step = 1 + int(largest) // _MOST_BARS
+    return list(np.arange(-0.5, largest + step, step))

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
-from rrl_dsl.data.batches import listed_batches, row_columns
+from rrl_dsl.data.batches import listed_batches, loader, row_columns
 from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.partners import relating
-from rrl_dsl.training.rows import sample_batches
 from rrl_dsl.training.sampler import RelationSampler, batch_sizes
 
 _NEAR_EQUAL: Final = "raise `batch_size`: the sampler cuts an epoch into near-equal batches"
@@ -127,8 +126,10 @@ def _first_rows(program: Program, config: Config, dataset: DataSet) -> Nodes:
     views = program.requires.views
     if config.sampler.name == "relation":
         batches = listed_batches(dataset.train, _relation_sampler(program, config, dataset))
-        return Nodes(*row_columns(next(iter(batches)), views))
-    return next(sample_batches(dataset, config.batch_size, views, 1, seed=config.seed))
+    else:
+        size = min(config.batch_size, len(dataset.train))
+        batches = loader(dataset.train, size, shuffle=True, seed=config.seed, drop_last=True)
+    return Nodes(*row_columns(next(iter(batches)), views))
 
 
 def _smallest_batch(config: Config, dataset: DataSet) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,12 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
 from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_text
+from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import checkpoints
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import Row
 from rrl_dsl.training.provenance import Difference, Provenance, versions
-from rrl_dsl.training.run_files import copy_files
 from rrl_dsl.training.settings import Setting, from_yaml
 from rrl_dsl.training.yaml_values import Dumper
 
@@ -125,7 +124,7 @@ class RunDirectory:
         """
         write_text(self.recipe, source.text)
         read = analyse(source, config.params).files
-        inside = copy_files(read, source.directory or Path(), self.files)
+        inside = _copy_files(read, source.directory or Path(), self.files)
         directory = None if inside is None else inside.relative_to(self.path).as_posix()
         self.describe_again(directory, graph, config, data)
         return directory
@@ -304,3 +303,36 @@ def _data_text(content: Mapping[str, str], shape: Shape, augmentation: str) -> s
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2) + "\n"
+
+
+def _copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | None:
+    """Copies files so that they have the same places relative to a directory.
+
+    Args:
+        files: What the recipe reads: recipes that it imports, tables of pairs.
+        directory: What the recipe's paths are relative to.
+        target: Where the copies go: a tree that holds all files and the directory.
+
+    Returns:
+        The directory within the target; None where there is nothing to copy.
+
+    Raises:
+        RRLError: RRL504, where a file cannot be copied; RRL507.
+    """
+    # `..` leads to the same place in the copy as long as no link is followed
+    whole = [Path(os.path.abspath(file)) for file in files]
+    folder = Path(os.path.abspath(directory))
+    if not whole:
+        return None
+    root = Path(os.path.commonpath([folder, *(path.parent for path in whole)]))
+    try:
+        for path in whole:
+            copy = target / path.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(copy, path.read_bytes())
+        inside = target / folder.relative_to(root)
+        inside.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        message = f"cannot copy what the recipe reads to `{target}`: {problem.strerror}"
+        raise error("RRL504", message) from None
+    return inside

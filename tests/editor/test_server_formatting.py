@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from rrl_dsl.editor.formatting import formatting
+from rrl_dsl.language.edits import line_edits
 from rrl_dsl.language.format import format_text
-from rrl_dsl.language.line_edits import line_edits
 from rrl_dsl.language.span import Source
 
 MODEST = settings(deadline=None, derandomize=True, database=None, max_examples=150)
