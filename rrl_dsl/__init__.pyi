@@ -45,8 +45,8 @@ __version__: str
 def ssl(views: int = 2) -> Graph:
     """Relates the views of one sample.
 
-    An edge where both rows are views of the same sample: self-supervised learning. `views` also
-    tells the trainer how many views to draw.
+    Two rows have an edge if they are views of the same sample, as in self-supervised learning.
+    The trainer draws `views` views of each sample.
     """
 
 def supervised(
@@ -55,29 +55,30 @@ def supervised(
     per_class: int | None = None,
     seed: int | None = None,
 ) -> Graph:
-    """Relates samples of the same known label.
+    """Relates samples with the same known label.
 
-    An edge where both labels are known, both samples are in the labelled subset, and the labels
-    are equal. A sample is in the subset when its own draw falls below `frac`, so the subset of a
-    smaller fraction lies in that of a larger one. `per_class` keeps exactly the k samples of each
-    class with the smallest draws; the recipe must then be bound to its data set.
+    Two samples have an edge if their labels are known and equal, and both samples are in the
+    labeled subset. A sample is in the subset if its random number in [0, 1) is below `frac`, so a
+    smaller fraction gives a subset of a larger one. `per_class=k` instead selects the k samples
+    of each class with the smallest random numbers; the recipe must then be bound to its dataset.
     """
 
 def pairs(file: str | os.PathLike[str], weight: float | None = None) -> Graph:
-    """Relates the pairs of samples that a file lists.
+    """Relates the pairs of samples in a file.
 
-    An edge where the file lists the two samples, in either order: must-links from annotators. The
-    file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, and no others, one
-    pair a line; text without a header has them in that order. Its path is relative to the
-    recipe's folder. An id is the number of a sample, or the path of an image below its image
-    folder. A pair that stands twice has its larger weight. The diagonal is 1.
+    Two samples have an edge if the file lists them, in either order. Use it for must-link pairs
+    from annotators. The file is CSV, TSV or Parquet with one pair per row. Its columns are `a`,
+    `b` and optionally `weight`, and no others; without a header they have this order. The path is
+    relative to the folder of the recipe. An id is a sample id, or the path of an image below its
+    image folder. If a pair occurs twice, the larger weight counts. The diagonal is 1.
     """
 
 def near(field: str, within: float) -> Graph:
     """Relates samples whose numbers are close.
 
-    An edge where the field's values differ by at most `within`: frames close in time, images
-    taken at one place. Times are seconds. A missing value makes no edge.
+    Two samples have an edge if the values of the field differ by at most `within`. Use it for
+    video frames that are close in time, or for images taken at the same place. Times are in
+    seconds. A sample without a value has no edge.
     """
 
 def similarity(
@@ -87,24 +88,25 @@ def similarity(
     bandwidth: float = 1.0,
     perplexity: float = 30.0,
 ) -> Graph:
-    """Weighs pairs by the similarity of their vectors.
+    """Weights pairs by the similarity of their vectors.
 
-    A weight from the vectors of both rows, as the kernel says. `cosine` and `dot` give the cosine
-    or the inner product over `temperature`, 0 where the cosine is below 1e-12, which rounding may
-    make of 0. `exp` gives exp((cosine - 1) / temperature), which a row normalises to the softmax
-    of X-Sample contrastive learning. `rbf` gives exp(-d^2 / (2 bandwidth^2)) of the distance d.
-    `sne` gives the joint probabilities of symmetric SNE over the data set: each sample's
-    bandwidth is chosen for the perplexity, and p_ij = (p_j|i + p_i|j) / 2n. Where no fewer
-    samples than the perplexity are equally near to a sample, and nearest, no bandwidth has it,
-    and p_j|i is the limit, uniform over these. A missing vector makes no edge.
+    The weight is a kernel of the two vectors. `cosine` and `dot` are the cosine and the inner
+    product, divided by `temperature`; they are 0 if the cosine is below 1e-12, because rounding
+    can turn 0 into such a value. `exp` is exp((cosine - 1) / temperature). Normalized per row, it
+    is the softmax of X-Sample contrastive learning. `rbf` is exp(-d^2 / (2 bandwidth^2)), where d
+    is the Euclidean distance. `sne` is the joint probability of symmetric SNE over the dataset,
+    p_ij = (p_j|i + p_i|j) / 2n. The bandwidth of each sample is chosen for the perplexity. If at
+    least `perplexity` samples share the smallest distance to a sample, no bandwidth has this
+    perplexity, and p_j|i is uniform over these samples (the limit). A sample without a vector has
+    no edge.
     """
 
 def geodesic(field: str, k: int, within: float) -> Graph:
     """Relates samples that are close along the data.
 
-    An edge where the shortest path over the data set's graph of k nearest neighbours, its steps
-    as long as the Euclidean distance, is at most `within`: the relation of ISOMAP. A missing
-    vector makes no edge.
+    Two samples have an edge if the shortest path between them in the k-nearest-neighbor graph of
+    the dataset has at most the length `within`. The length of a step is the Euclidean distance.
+    ISOMAP uses this relation. A sample without a vector has no edge.
     """
 
 def knn(
@@ -116,46 +118,47 @@ def knn(
     query: Literal["self", "other"] = "self",
     directed: bool = False,
 ) -> Graph:
-    """Relates rows to their nearest neighbours.
+    """Relates rows to their nearest neighbors.
 
-    An edge where j is among the k nearest of i or i among those of j; with `mutual`, where both
-    are. With `directed` it leads from row i to each of its k nearest columns j and not back,
-    whether the rows are the columns or not: such a graph is not symmetric. A row never is its own
-    neighbour, and ties go to the smaller (sample, view). In the spaces `projection`, `backbone`
-    and `teacher` the neighbours are those of the batch. In a field of the data set they are those
-    of the whole data set, found once when the recipe is bound to it. `query=other` takes the
-    neighbours of the next view of the same sample, which is none of them either; in a field of
-    the data set views are alike. With `bank=m` the last m rows are further columns.
+    Two rows have an edge if one is among the k nearest neighbors of the other. With `mutual`,
+    both must be neighbors of each other. With `directed`, the edge goes from row i to its k
+    nearest columns j and not back, so the graph is not symmetric, even if the rows are the
+    columns. A row is never its own neighbor. Ties go to the smaller (sample, view). In the spaces
+    `projection`, `backbone` and `teacher`, neighbors are searched in the batch. In a field, they
+    are searched in the whole dataset, once, when the recipe is bound to it. With `query=other`,
+    row i takes the neighbors of the next view of its sample, and this view is not one of them. In
+    a field, all views of a sample are equal. With `bank=m`, the last m rows are additional
+    columns.
     """
 
 def random(p: float | Schedule, seed: int | None = None) -> Graph:
-    """Relates pairs of samples at random.
+    """Relates random pairs of samples.
 
-    An independent draw below p for every pair of samples; the diagonal is 1.
+    Each pair of samples has an edge with probability `p`, independently. The diagonal is 1.
     """
 
 def none() -> Graph:
     """Relates nothing.
 
-    No edge at all, not even i = j.
+    No pair has an edge, not even i = j.
     """
 
 def all() -> Graph:
     """Relates everything.
 
-    An edge for every pair, i = j too.
+    Every pair has an edge, including i = j.
     """
 
 def self() -> Graph:
     """Relates a row to itself.
 
-    An edge where i = j.
+    Two rows have an edge if i = j.
     """
 
 def cross_view() -> Graph:
     """Relates rows of different views.
 
-    An edge where the view numbers differ.
+    Two rows have an edge if their view numbers differ.
     """
 
 def corrupt(
@@ -168,9 +171,9 @@ def corrupt(
 ) -> Transform:
     """Removes edges and adds false ones.
 
-    Each existing edge stays with probability tpr; each absent pair i != j becomes an edge of
-    weight 1 with probability fpr; the diagonal is left alone. `fpr` is the chance of an absent
-    pair, not a share of the edges: false edges soon outnumber true ones.
+    An edge stays with probability `tpr`, and an absent pair i != j becomes an edge of weight 1
+    with probability `fpr`. The diagonal does not change. `fpr` is the chance of an absent pair,
+    not a share of the edges: false edges soon outnumber true ones.
     """
 
 def keep(
@@ -180,72 +183,73 @@ def keep(
     redraw: Literal["never", "epoch", "step"] = "never",
     seed: int | None = None,
 ) -> Transform:
-    """Keeps each edge with probability p.
+    """Removes edges at random.
 
-    No edge is added: what `corrupt(tpr=p)` does, with draws of its own.
+    An edge stays with probability `p`, and no edge is added. The diagonal does not change.
+    `keep(p)` is `corrupt(tpr=p)` with other draws.
     """
 
 def threshold(at: float) -> Transform:
     """Makes a graph binary.
 
-    Weight 1 where the weight is above `at`, else 0.
+    The weight becomes 1 if it is above `at`, and 0 otherwise.
     """
 
 def clip(max: float = 1.0) -> Transform:
     """Limits the weights.
 
-    The smaller of the weight and `max`.
+    A weight above `max` becomes `max`.
     """
 
 def power(p: float | Schedule) -> Transform:
     """Raises the weights to a power.
 
-    The weight to the power p; absent pairs stay absent.
+    The weight w becomes w^p. Absent pairs stay absent.
     """
 
 def topk(k: int, mutual: bool = False) -> Transform:
     """Keeps the heaviest edges of each row.
 
-    An edge stays where it is among the k heaviest of its row i or of its row j; with `mutual`,
-    where it is among both. Ties go to the smaller (sample, view). The diagonal is an edge like
-    any other: `drop_self()` before it keeps k edges to other rows.
+    An edge stays if it is among the k heaviest edges of row i or of row j. With `mutual`, it must
+    be among the heaviest of both. Ties go to the smaller (sample, view). The diagonal counts as
+    an edge: apply `drop_self()` first to keep k edges to other rows.
     """
 
 def closure() -> Transform:
-    """Joins what is connected.
+    """Relates all rows of a connected component.
 
-    An edge of weight 1 between any two rows of a batch that a path of edges joins, whichever way
-    they lead; the diagonal is 1.
+    Two rows have an edge of weight 1 if a path of edges connects them in the batch. A path
+    follows directed edges in both directions. The diagonal is 1.
     """
 
 def during(start: int = 0, end: int | None = None) -> Transform:
     """Limits a graph to some epochs.
 
-    Empty outside the epochs from `start` up to, not including, `end`.
+    The graph is empty before the epoch `start`, and from the epoch `end` on.
     """
 
 def drop_self() -> Transform:
     """Removes the diagonal.
 
-    Weight 0 where i = j.
+    The weight is 0 if i = j.
     """
 
 def linear(start: float, end: float, *, epochs: int) -> Schedule:
-    """Goes from start to end in a straight line.
+    """Changes linearly from `start` to `end`.
 
-    At epoch e the value is start + (end - start) e / epochs, and `end` from the epoch `epochs`
-    on.
+    At epoch e the value is start + (end - start) e / epochs, and from epoch `epochs` on it is
+    `end`.
     """
 
 def cosine(start: float, end: float, *, epochs: int) -> Schedule:
-    """Goes from start to end along half a cosine.
+    """Changes from `start` to `end` along half a cosine.
 
-    At epoch e the value is end + (start - end) (1 + cos(pi e / epochs)) / 2, and `end` from the
-    epoch `epochs` on.
+    At epoch e the value is end + (start - end) (1 + cos(pi e / epochs)) / 2, and from epoch
+    `epochs` on it is `end`.
     """
 
 def step(start: float, end: float, *, at: int) -> Schedule:
-    """Goes from start to end at one epoch.
+    """Changes from `start` to `end` at one epoch.
 
-    The value is start before the epoch `at`, and end from it on.
+    The value is `start` before epoch `at`, and `end` from then on.
     """

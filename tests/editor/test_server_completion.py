@@ -214,7 +214,7 @@ def test_arguments_come_with_their_type_and_what_they_are():
     assert labels.detail == "Field = label"
     assert per_class.detail == "Int, optional"
     wanted = "a number above 0 and at most 1, or a schedule"
-    assert frac.documentation.value == f"Share of the labels known.\n\n{wanted}"
+    assert frac.documentation.value == f"The fraction of samples whose label is known.\n\n{wanted}"
     assert frac.text_edit.new_text == "frac="
 
 

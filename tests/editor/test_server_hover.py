@@ -36,7 +36,7 @@ LABELLED = "binary graph; scope: pair; random; reads the label `label`"
 NOISE = "let noise = corrupt(fpr=0.01) | keep(0.9)"
 FRAC = (
     "frac: Fraction = 1.0, or a schedule",
-    "Share of the labels known.",
+    "The fraction of samples whose label is known.",
     "a number above 0 and at most 1, or a schedule",
 )
 RAMP = "let ramp = linear(0.1, 1, epochs=10)"
@@ -106,10 +106,10 @@ def test_a_call_with_an_error_shows_the_built_in_alone():
         (
             "supervised(per_class^=3",
             "per_class: Int, optional",
-            "Labels known in each class.",
+            "The number of known labels in each class, in place of `frac`.",
             "a whole number of at least 1",
         ),
-        ("knn(k^=3)", "k: Int", "How many neighbours.", "a whole number of at least 1"),
+        ("knn(k^=3)", "k: Int", "The number of neighbors.", "a whole number of at least 1"),
         (
             "knn(3, met^ric=cosine)",
             "metric: cosine|euclidean = cosine",

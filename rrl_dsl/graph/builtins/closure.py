@@ -7,9 +7,9 @@ from rrl_dsl.graph.recording import Pair, Weight
 
 @transform(example='pairs("links.csv") | closure()')
 def closure(weight: Weight, pair: Pair) -> Weight:
-    """Joins what is connected.
+    """Relates all rows of a connected component.
 
-    An edge of weight 1 between any two rows of a batch that a path of edges joins, whichever way
-    they lead; the diagonal is 1.
+    Two rows have an edge of weight 1 if a path of edges connects them in the batch. A path follows
+    directed edges in both directions. The diagonal is 1.
     """
     return weight if pair.is_grouped(weight) else pair.grouped(Components(weight.at))

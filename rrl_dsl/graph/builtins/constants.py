@@ -1,4 +1,4 @@
-"""Pairs that are related whatever the data set says."""
+"""Graphs that do not depend on the dataset."""
 
 from rrl_dsl.graph.builtin import source
 from rrl_dsl.graph.recording import Mask, Pair
@@ -8,7 +8,7 @@ from rrl_dsl.graph.recording import Mask, Pair
 def nothing(pair: Pair) -> Mask:
     """Relates nothing.
 
-    No edge at all, not even i = j.
+    No pair has an edge, not even i = j.
     """
     return pair.never
 
@@ -17,7 +17,7 @@ def nothing(pair: Pair) -> Mask:
 def everything(pair: Pair) -> Mask:
     """Relates everything.
 
-    An edge for every pair, i = j too.
+    Every pair has an edge, including i = j.
     """
     return pair.always
 
@@ -26,7 +26,7 @@ def everything(pair: Pair) -> Mask:
 def same_row(pair: Pair) -> Mask:
     """Relates a row to itself.
 
-    An edge where i = j.
+    Two rows have an edge if i = j.
     """
     return pair.same_row
 
@@ -35,6 +35,6 @@ def same_row(pair: Pair) -> Mask:
 def cross_view(pair: Pair) -> Mask:
     """Relates rows of different views.
 
-    An edge where the view numbers differ.
+    Two rows have an edge if their view numbers differ.
     """
     return ~pair.same_view

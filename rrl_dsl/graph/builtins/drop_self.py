@@ -8,6 +8,6 @@ from rrl_dsl.graph.recording import Pair, Weight
 def drop_self(weight: Weight, pair: Pair) -> Weight:
     """Removes the diagonal.
 
-    Weight 0 where i = j.
+    The weight is 0 if i = j.
     """
     return weight.where(~pair.same_row)

@@ -1,4 +1,4 @@
-"""Graphs of some epochs."""
+"""Graphs that are limited to some epochs."""
 
 from rrl_dsl.graph.builtin import Index, transform
 from rrl_dsl.graph.recording import Pair, Weight
@@ -8,10 +8,10 @@ from rrl_dsl.graph.recording import Pair, Weight
 def during(weight: Weight, pair: Pair, start: Index = 0, end: Index | None = None) -> Weight:
     """Limits a graph to some epochs.
 
-    Empty outside the epochs from `start` up to, not including, `end`.
+    The graph is empty before the epoch `start`, and from the epoch `end` on.
 
     Args:
-        start: The first epoch.
-        end: The epoch after the last; none: to the end.
+        start: The first epoch with edges.
+        end: The first epoch without edges again. Defaults to no end.
     """
     return weight.where(pair.during(start, end))

@@ -9,13 +9,13 @@ from rrl_dsl.graph.recording import Mask, Pair
 def geodesic(pair: Pair, field: VectorField, k: Count, within: NonNegative) -> Mask:
     """Relates samples that are close along the data.
 
-    An edge where the shortest path over the data set's graph of k nearest neighbours, its steps as
-    long as the Euclidean distance, is at most `within`: the relation of ISOMAP. A missing vector
-    makes no edge.
+    Two samples have an edge if the shortest path between them in the k-nearest-neighbor graph of
+    the dataset has at most the length `within`. The length of a step is the Euclidean distance.
+    ISOMAP uses this relation. A sample without a vector has no edge.
 
     Args:
         field: A field of vectors.
-        k: Neighbours of each sample.
-        within: The longest path.
+        k: The number of neighbors of each sample.
+        within: The length of the longest path.
     """
     return pair.linked(Geodesic(field, k, within))

@@ -1,4 +1,4 @@
-"""Nearest neighbours, of the batch or of the data set."""
+"""Nearest neighbors in the batch or in the dataset."""
 
 from typing import Literal
 
@@ -27,25 +27,27 @@ def knn(
     query: Literal["self", "other"] = "self",
     directed: bool = False,
 ) -> Mask:
-    """Relates rows to their nearest neighbours.
+    """Relates rows to their nearest neighbors.
 
-    An edge where j is among the k nearest of i or i among those of j; with `mutual`, where both
-    are. With `directed` it leads from row i to each of its k nearest columns j and not back,
-    whether the rows are the columns or not: such a graph is not symmetric. A row never is its own
-    neighbour, and ties go to the smaller (sample, view). In the spaces `projection`, `backbone` and
-    `teacher` the neighbours are those of the batch. In a field of the data set they are those of
-    the whole data set, found once when the recipe is bound to it. `query=other` takes the
-    neighbours of the next view of the same sample, which is none of them either; in a field of the
-    data set views are alike. With `bank=m` the last m rows are further columns.
+    Two rows have an edge if one is among the k nearest neighbors of the other. With `mutual`, both
+    must be neighbors of each other. With `directed`, the edge goes from row i to its k nearest
+    columns j and not back, so the graph is not symmetric, even if the rows are the columns. A row
+    is never its own neighbor. Ties go to the smaller (sample, view).
+
+    In the spaces `projection`, `backbone` and `teacher`, neighbors are searched in the batch. In a
+    field, they are searched in the whole dataset, once, when the recipe is bound to it. With
+    `query=other`, row i takes the neighbors of the next view of its sample, and this view is not
+    one of them. In a field, all views of a sample are equal. With `bank=m`, the last m rows are
+    additional columns.
 
     Args:
-        k: How many neighbours.
-        space: Where distances are measured.
+        k: The number of neighbors.
+        space: The embeddings or the field in which distances are measured.
         metric: The distance.
-        mutual: Whether each must be a neighbour.
-        bank: How many earlier rows are columns too.
-        query: Whose neighbours: the row's own, or those of the sample's other view.
-        directed: Whether only the row's own neighbours count, which are columns.
+        mutual: Whether both rows must be neighbors of each other.
+        bank: The number of earlier rows that are additional columns.
+        query: Whether to use the neighbors of the row, or of another view of its sample.
+        directed: Whether an edge only goes from a row to its neighbors.
     """
     pair.ask_bank(bank)
     lists: Lists = "directed" if directed else "mutual" if mutual else "either"

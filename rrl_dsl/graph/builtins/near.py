@@ -8,8 +8,9 @@ from rrl_dsl.graph.recording import Mask, Pair
 def near(pair: Pair, field: NumberField, within: NonNegative) -> Mask:
     """Relates samples whose numbers are close.
 
-    An edge where the field's values differ by at most `within`: frames close in time, images taken
-    at one place. Times are seconds. A missing value makes no edge.
+    Two samples have an edge if the values of the field differ by at most `within`. Use it for video
+    frames that are close in time, or for images taken at the same place. Times are in seconds. A
+    sample without a value has no edge.
 
     Args:
         field: A field of numbers.

@@ -1,4 +1,4 @@
-"""Noise: edges that are lost, and false ones."""
+"""Noise: removed edges and false edges."""
 
 from rrl_dsl.graph.builtin import Adds, Probability, Scheduled, Seed, transform
 from rrl_dsl.graph.plan import Redraw
@@ -18,16 +18,16 @@ def corrupt(
 ) -> Weight:
     """Removes edges and adds false ones.
 
-    Each existing edge stays with probability tpr; each absent pair i != j becomes an edge of weight
-    1 with probability fpr; the diagonal is left alone. `fpr` is the chance of an absent pair, not a
+    An edge stays with probability `tpr`, and an absent pair i != j becomes an edge of weight 1 with
+    probability `fpr`. The diagonal does not change. `fpr` is the chance of an absent pair, not a
     share of the edges: false edges soon outnumber true ones.
 
     Args:
-        tpr: The chance that an edge stays.
-        fpr: The chance that an absent pair becomes an edge.
-        unit: One draw for a pair of samples, all their views sharing it, or one for a pair of rows.
-        redraw: When new draws are made.
-        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+        tpr: The probability that an edge stays.
+        fpr: The probability that an absent pair becomes an edge.
+        unit: Whether to draw once per pair of samples, for all their views, or per pair of rows.
+        redraw: When to draw again.
+        seed: A seed for this call, in place of the recipe's: the same draws in every run.
     """
     if fpr == 0.0:
         return _thinned(weight, pair, tpr, unit, redraw)
@@ -49,15 +49,16 @@ def keep(
     redraw: Redraw = "never",
     seed: Seed | None = None,
 ) -> Weight:
-    """Keeps each edge with probability p.
+    """Removes edges at random.
 
-    No edge is added: what `corrupt(tpr=p)` does, with draws of its own.
+    An edge stays with probability `p`, and no edge is added. The diagonal does not change.
+    `keep(p)` is `corrupt(tpr=p)` with other draws.
 
     Args:
-        p: The chance that an edge stays.
-        unit: One draw for a pair of samples, all their views sharing it, or one for a pair of rows.
-        redraw: When new draws are made.
-        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+        p: The probability that an edge stays.
+        unit: Whether to draw once per pair of samples, for all their views, or per pair of rows.
+        redraw: When to draw again.
+        seed: A seed for this call, in place of the recipe's: the same draws in every run.
     """
     return _thinned(weight, pair, p, unit, redraw)
 

@@ -1,4 +1,4 @@
-"""Pairs of samples that a file lists."""
+"""Pairs of samples from a file."""
 
 from rrl_dsl.graph.builtin import NonNegative, PairsFile, source
 from rrl_dsl.graph.plan import Listed
@@ -16,17 +16,17 @@ def _weights_once(arguments: Arguments) -> Refusal | None:
 
 @source(example='pairs("links.csv")', check=_weights_once)
 def pairs(pair: Pair, file: PairsFile, weight: NonNegative | None = None) -> Weight:
-    """Relates the pairs of samples that a file lists.
+    """Relates the pairs of samples in a file.
 
-    An edge where the file lists the two samples, in either order: must-links from annotators. The
-    file is CSV, TSV or Parquet with the columns `a`, `b` and perhaps `weight`, and no others, one
-    pair a line; text without a header has them in that order. Its path is relative to the recipe's
-    folder. An id is the number of a sample, or the path of an image below its image folder. A pair
-    that stands twice has its larger weight. The diagonal is 1.
+    Two samples have an edge if the file lists them, in either order. Use it for must-link pairs
+    from annotators. The file is CSV, TSV or Parquet with one pair per row. Its columns are `a`, `b`
+    and optionally `weight`, and no others; without a header they have this order. The path is
+    relative to the folder of the recipe. An id is a sample id, or the path of an image below its
+    image folder. If a pair occurs twice, the larger weight counts. The diagonal is 1.
 
     Args:
-        file: The file, in quotes.
-        weight: The weight of every pair, in a file without any.
+        file: The path of the file, in quotes.
+        weight: The weight of all pairs, for a file without weights. Defaults to 1.
     """
     listed = Listed(file)
     if file.weight is not None:

@@ -1,4 +1,4 @@
-"""Pairs of samples at random."""
+"""Random pairs of samples."""
 
 from rrl_dsl.graph.builtin import Probability, Scheduled, Seed, source
 from rrl_dsl.graph.recording import Mask, Pair
@@ -6,12 +6,12 @@ from rrl_dsl.graph.recording import Mask, Pair
 
 @source(name="random", example="random(0.2)", given={"p": "0.1"})
 def random_pairs(pair: Pair, p: Scheduled[Probability], seed: Seed | None = None) -> Mask:
-    """Relates pairs of samples at random.
+    """Relates random pairs of samples.
 
-    An independent draw below p for every pair of samples; the diagonal is 1.
+    Each pair of samples has an edge with probability `p`, independently. The diagonal is 1.
 
     Args:
-        p: The chance of an edge.
-        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+        p: The probability of an edge.
+        seed: A seed for this call, in place of the recipe's: the same draws in every run.
     """
     return pair.drawn(p) | pair.same_row

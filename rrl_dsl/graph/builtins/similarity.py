@@ -1,4 +1,4 @@
-"""Weights by the similarity of two vectors."""
+"""Weights from the similarity of two vectors."""
 
 from typing import Literal
 
@@ -16,23 +16,25 @@ def similarity(
     bandwidth: Positive = 1.0,
     perplexity: Perplexity = 30.0,
 ) -> Weight:
-    """Weighs pairs by the similarity of their vectors.
+    """Weights pairs by the similarity of their vectors.
 
-    A weight from the vectors of both rows, as the kernel says. `cosine` and `dot` give the cosine
-    or the inner product over `temperature`, 0 where the cosine is below 1e-12, which rounding may
-    make of 0. `exp` gives exp((cosine - 1) / temperature), which a row normalises to the softmax of
-    X-Sample contrastive learning. `rbf` gives exp(-d^2 / (2 bandwidth^2)) of the distance d. `sne`
-    gives the joint probabilities of symmetric SNE over the data set: each sample's bandwidth is
-    chosen for the perplexity, and p_ij = (p_j|i + p_i|j) / 2n. Where no fewer samples than the
-    perplexity are equally near to a sample, and nearest, no bandwidth has it, and p_j|i is the
-    limit, uniform over these. A missing vector makes no edge.
+    The weight is a kernel of the two vectors. `cosine` and `dot` are the cosine and the inner
+    product, divided by `temperature`; they are 0 if the cosine is below 1e-12, because rounding can
+    turn 0 into such a value. `exp` is exp((cosine - 1) / temperature). Normalized per row, it is
+    the softmax of X-Sample contrastive learning. `rbf` is exp(-d^2 / (2 bandwidth^2)), where d is
+    the Euclidean distance.
+
+    `sne` is the joint probability of symmetric SNE over the dataset, p_ij = (p_j|i + p_i|j) / 2n.
+    The bandwidth of each sample is chosen for the perplexity. If at least `perplexity` samples
+    share the smallest distance to a sample, no bandwidth has this perplexity, and p_j|i is uniform
+    over these samples (the limit). A sample without a vector has no edge.
 
     Args:
         field: A field of vectors.
-        kernel: How two vectors make a weight.
-        temperature: Of `cosine`, `dot` and `exp`.
-        bandwidth: Of `rbf`.
-        perplexity: Of `sne`: how many neighbours count.
+        kernel: The kernel.
+        temperature: The temperature of `cosine`, `dot` and `exp`.
+        bandwidth: The bandwidth of `rbf`.
+        perplexity: The effective number of neighbors for `sne`.
     """
     match kernel:
         case "cosine":

@@ -8,11 +8,11 @@ from rrl_dsl.graph.recording import Mask, Pair
 def ssl(pair: Pair, views: Views = 2) -> Mask:
     """Relates the views of one sample.
 
-    An edge where both rows are views of the same sample: self-supervised learning. `views` also
-    tells the trainer how many views to draw.
+    Two rows have an edge if they are views of the same sample, as in self-supervised learning. The
+    trainer draws `views` views of each sample.
 
     Args:
-        views: How many views of each sample to draw.
+        views: The number of views of each sample.
     """
     pair.ask_views(views)
     return pair.same_sample

@@ -1,4 +1,4 @@
-"""Samples of one class, as far as labels are known."""
+"""Samples with the same label."""
 
 from rrl_dsl.graph.builtin import Count, Fraction, LabelField, Scheduled, Seed, source
 from rrl_dsl.graph.plan import Chosen
@@ -13,18 +13,18 @@ def supervised(
     per_class: Count | None = None,
     seed: Seed | None = None,
 ) -> Mask:
-    """Relates samples of the same known label.
+    """Relates samples with the same known label.
 
-    An edge where both labels are known, both samples are in the labelled subset, and the labels are
-    equal. A sample is in the subset when its own draw falls below `frac`, so the subset of a
-    smaller fraction lies in that of a larger one. `per_class` keeps exactly the k samples of each
-    class with the smallest draws; the recipe must then be bound to its data set.
+    Two samples have an edge if their labels are known and equal, and both samples are in the
+    labeled subset. A sample is in the subset if its random number in [0, 1) is below `frac`, so a
+    smaller fraction gives a subset of a larger one. `per_class=k` instead selects the k samples of
+    each class with the smallest random numbers; the recipe must then be bound to its dataset.
 
     Args:
-        frac: Share of the labels known.
+        frac: The fraction of samples whose label is known.
         labels: The label field.
-        per_class: Labels known in each class.
-        seed: Draws that follow from it alone, whatever the recipe's seed: the same in every run.
+        per_class: The number of known labels in each class, in place of `frac`.
+        seed: A seed for this call, in place of the recipe's: the same draws in every run.
     """
     if per_class is not None:
         chosen = Chosen(labels, per_class, pair.key("never"))

@@ -9,12 +9,12 @@ from rrl_dsl.graph.recording import Pair, Weight
 def topk(weight: Weight, pair: Pair, k: Count, mutual: bool = False) -> Weight:
     """Keeps the heaviest edges of each row.
 
-    An edge stays where it is among the k heaviest of its row i or of its row j; with `mutual`,
-    where it is among both. Ties go to the smaller (sample, view). The diagonal is an edge like any
-    other: `drop_self()` before it keeps k edges to other rows.
+    An edge stays if it is among the k heaviest edges of row i or of row j. With `mutual`, it must
+    be among the heaviest of both. Ties go to the smaller (sample, view). The diagonal counts as an
+    edge: apply `drop_self()` first to keep k edges to other rows.
 
     Args:
-        k: How many edges of each row.
-        mutual: Whether an edge must be among both rows' heaviest.
+        k: The number of edges per row.
+        mutual: Whether an edge must be among the heaviest of both rows.
     """
     return weight.where(pair.listed(Heaviest(weight.at, k), "mutual" if mutual else "either"))

@@ -1,4 +1,4 @@
-"""Functions of the weight alone."""
+"""Transforms that only look at the weight."""
 
 from rrl_dsl.graph.builtin import NonNegative, Positive, Scheduled, transform
 from rrl_dsl.graph.recording import Mask, Weight
@@ -8,10 +8,10 @@ from rrl_dsl.graph.recording import Mask, Weight
 def threshold(weight: Weight, at: NonNegative) -> Mask:
     """Makes a graph binary.
 
-    Weight 1 where the weight is above `at`, else 0.
+    The weight becomes 1 if it is above `at`, and 0 otherwise.
 
     Args:
-        at: The weight to exceed.
+        at: The weight that an edge must exceed.
     """
     return weight > at
 
@@ -23,10 +23,10 @@ def clip(
 ) -> Weight:
     """Limits the weights.
 
-    The smaller of the weight and `max`.
+    A weight above `max` becomes `max`.
 
     Args:
-        max: The greatest weight left.
+        max: The largest weight.
     """
     return weight.at_most(max)
 
@@ -35,7 +35,7 @@ def clip(
 def power(weight: Weight, p: Scheduled[Positive]) -> Weight:
     """Raises the weights to a power.
 
-    The weight to the power p; absent pairs stay absent.
+    The weight w becomes w^p. Absent pairs stay absent.
 
     Args:
         p: The exponent.
