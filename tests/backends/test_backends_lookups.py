@@ -1,4 +1,4 @@
-"""What a program finds once over the whole data set: pairs, neighbours, paths, affinities."""
+"""What a program finds once over a whole dataset: neighbours, and paths between them."""
 
 import math
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bound_graphs import data, error_of, whole
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
@@ -13,22 +14,6 @@ from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 import rrl_dsl as rrl
 from rrl_dsl.backends import neighbours
 from rrl_dsl.backends.reference import Rows, evaluate
-
-
-def data(x: np.ndarray, ids: np.ndarray | None = None) -> rrl.Nodes:
-    ids = np.arange(len(x)) if ids is None else ids
-    return rrl.Nodes(ids, labels={"label": ids % 3}, fields={"x": x})
-
-
-def whole(recipe: str | rrl.Graph, dataset: rrl.Nodes) -> np.ndarray:
-    return rrl.compile(recipe).bind(dataset)(dataset).numpy()
-
-
-def error_of(ask) -> object:
-    with pytest.raises(rrl.RRLError) as caught:
-        ask()
-    return caught.value.diagnostics[0]
-
 
 # neighbours
 
@@ -239,193 +224,3 @@ def test_two_views_of_one_sample_are_at_distance_nought():
         [True, True, False],
         [False, False, True],
     ]
-
-
-# affinities
-
-
-def joint_probabilities(x: np.ndarray, perplexity: float) -> np.ndarray:
-    """As t-SNE's paper defines them, by a slow search."""
-    n = len(x)
-    given = np.zeros((n, n))
-    for i in range(n):
-        distance = np.delete(((x - x[i]) ** 2).sum(axis=1), i)
-
-        def p_of(log_precision: float, distance: np.ndarray = distance) -> np.ndarray:
-            p = np.exp(-np.exp(log_precision) * (distance - distance.min()))
-            return p / p.sum()
-
-        low, high = -30.0, 30.0
-        for _ in range(100):
-            middle = (low + high) / 2
-            p = p_of(middle)
-            entropy = -(p * np.log(np.maximum(p, 1e-300))).sum()
-            low, high = (middle, high) if entropy > np.log(perplexity) else (low, middle)
-        given[i] = np.insert(p, i, 0)
-    return (given + given.T) / (2 * n)
-
-
-@pytest.mark.parametrize("perplexity", [2, 5.5, 30])
-def test_affinities_are_the_joint_probabilities_of_symmetric_sne(perplexity: float):
-    x = np.random.default_rng(5).standard_normal((80, 4)) * [1, 10, 0.1, 1]
-    found = whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
-    np.testing.assert_allclose(found, joint_probabilities(x, perplexity), rtol=1e-5, atol=1e-9)
-    assert abs(found.sum() - 1) < 1e-5
-
-
-def test_affinities_are_those_of_scikit_learn():
-    from scipy.spatial.distance import squareform
-    from sklearn.manifold._t_sne import _joint_probabilities
-
-    x = np.random.default_rng(6).standard_normal((60, 4))
-    peer = squareform(_joint_probabilities(cdist(x, x, "sqeuclidean"), 10.0, 0))
-    found = whole("similarity(x, kernel=sne, perplexity=10)", data(x))
-    np.testing.assert_allclose(
-        found, peer, rtol=1e-3, atol=1e-6
-    )  # sklearn stops at 1e-5 of entropy
-
-
-def test_missing_vectors_and_own_views_have_no_affinity():
-    x = np.random.default_rng(7).standard_normal((12, 2))
-    x[4] = np.nan
-    found = whole("similarity(x, kernel=sne, perplexity=3)", data(x))
-    assert not found[4].any()
-    assert abs(found.sum() - 1) < 1e-5
-    program = rrl.compile("similarity(x, kernel=sne, perplexity=3)").bind(data(x))
-    views = rrl.Nodes([1, 1], [0, 1], fields={"x": x[[1, 1]]})
-    assert not program(views).any()
-
-
-def test_perplexity_beyond_the_data_set_is_rrl420():
-    program = rrl.compile("similarity(x, kernel=sne, perplexity=30)")
-    only = error_of(lambda: program.bind(data(np.eye(20))))
-    assert (only.code, only.message, only.hint) == (
-        "RRL420",
-        "a perplexity of 30 wants more than 20 samples with a vector",
-        "lower it, to less than 19",
-    )
-
-
-def sne(x: np.ndarray, perplexity: float) -> np.ndarray:
-    return whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
-
-
-def uniform(neighbours: np.ndarray) -> np.ndarray:
-    """p_ij where each sample has equal shares of its neighbours, (n, n) bool."""
-    given = neighbours / neighbours.sum(axis=1, keepdims=True)
-    return (given + given.T) / (2 * len(given))
-
-
-CUBE = np.stack(np.meshgrid([0.0, 1.0], [0.0, 1.0], [0.0, 1.0]), axis=-1).reshape(8, 3)
-GRID = 0.1 * np.stack(np.meshgrid(np.arange(7), np.arange(7)), axis=-1).reshape(49, 2)
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.3, 1e-30, 1e30])
-def test_affinities_are_uniform_over_more_nearest_samples_than_the_perplexity(scale: float):
-    corners = cdist(CUBE, CUBE, "cityblock") == 1
-    np.testing.assert_allclose(sne(scale * CUBE, 2.5), uniform(corners), rtol=1e-6)
-    np.testing.assert_allclose(sne(scale * CUBE, 3.0), uniform(corners), rtol=1e-6)
-    apart = ~np.eye(64, dtype=bool)
-    np.testing.assert_allclose(sne(scale * np.eye(64), 30.0), apart / (64 * 63), rtol=1e-6)
-    # sums of tenths are equally far but for rounding
-    steps = np.rint(cdist(GRID, GRID, "cityblock") / 0.1) == 1
-    np.testing.assert_allclose(sne(scale * GRID, 1.5), uniform(steps), rtol=1e-6)
-
-
-def test_affinities_of_equal_samples_beside_an_outlier():
-    x = np.zeros((40, 2))
-    x[39] = [0.3, 0.1]  # all others are its nearest
-    equal = np.ones((40, 40), dtype=bool)
-    equal[:39, 39] = False
-    np.fill_diagonal(equal, False)
-    np.testing.assert_allclose(sne(x, 5.0), uniform(equal), rtol=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("perplexity", [1.0, 2.0, 5.0, 9.5, 28.9])
-def test_affinities_sum_to_one_whatever_the_vectors(seed: int, perplexity: float):
-    rng = np.random.default_rng(seed)
-    captions = rng.standard_normal((3, 16))[[0] * 15 + [1] * 14 + [2]].astype(np.float32)
-    blank = np.where(rng.random((30, 64)) < 0.02, 255.0, 0.0)
-    one_hot = np.eye(10)[rng.integers(0, 10, 30)]
-    uneven = rng.standard_normal((30, 2)) * 10.0 ** rng.integers(-9, 9, (30, 1))
-    for x in (captions, blank, one_hot, uneven, np.arange(30.0)[:, None]):
-        found = sne(x.astype(np.float64), perplexity)
-        assert abs(found.sum(dtype=np.float64) - 1) < 1e-5
-        assert found.max() <= 1 / 30 + 1e-7  # (1 + 1) / 2n
-        np.testing.assert_array_equal(found, found.T)
-
-
-def test_the_perplexity_is_reached_wherever_a_bandwidth_has_it():
-    x = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0])[:, None]
-    np.testing.assert_allclose(sne(x, 2.5), joint_probabilities(x, 2.5), rtol=1e-6, atol=1e-9)
-    # nearly equal samples, whose bandwidth is some 1e-8 of the data's
-    x[1] = 1e-8
-    x[2] = -2e-8
-    assert abs(sne(x, 1.5).sum() - 1) < 1e-6
-
-
-# pairs
-
-
-def links(tmp_path: Path, text: str) -> str:
-    path = tmp_path / "links.csv"
-    path.write_text(text)
-    return str(path)
-
-
-def test_pair_that_stands_twice_has_its_larger_weight(tmp_path: Path):
-    file = links(tmp_path, "a,b,weight\n0,1,0.25\n1,0,0.5\n0,1,0.125\n2,0,0\n")
-    found = rrl.compile(rrl.pairs(file))(rrl.Nodes([0, 1, 2]))
-    assert found.tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
-
-
-def test_views_of_listed_samples_are_related_and_those_of_one_sample_are_not(tmp_path: Path):
-    program = rrl.compile(rrl.pairs(links(tmp_path, "5,7\n")))
-    found = program(rrl.Nodes([5, 5, 7], [0, 1, 0]))
-    assert found.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
-
-
-def test_empty_file_of_pairs_but_for_its_header_relates_nothing(tmp_path: Path):
-    found = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n")))(rrl.Nodes([0, 1]))
-    assert found.tolist() == [[True, False], [False, True]]
-
-
-def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
-    program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n\n1,77\n")))
-    assert not program.requires.bound
-    assert program(rrl.Nodes([0, 1])).all()
-    only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
-    assert only.code == "RRL416"
-    assert only.render().splitlines() == [
-        "error[RRL416]: the data set has no sample 77",
-        f" --> {tmp_path / 'links.csv'}:4:3",
-        "  |",
-        "4 | 1,77",
-        "  |   ^^",
-        "  = help: an id is the place of a sample in its data set, or the path of an image",
-    ]
-    program.bind(rrl.Nodes([0, 1]), others=torch.tensor([77]))
-
-
-def test_first_pair_of_the_file_that_names_what_is_lacking_is_shown(tmp_path: Path):
-    program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n0,99\n98,1\n1,97\n")))
-    only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
-    assert only.message == "the data set has no sample 99; 2 more pairs name what it lacks"
-    assert only.to_dict()["start"] == {"line": 3, "column": 3}
-
-
-def test_hundreds_of_pairs_of_one_sample(tmp_path: Path):
-    program = rrl.compile(rrl.pairs(links(tmp_path, "".join(f"0,{i}\n" for i in range(1, 900, 2)))))
-    found = program(rrl.Nodes(np.arange(1000)))[0].numpy()
-    np.testing.assert_array_equal(np.flatnonzero(found), [0, *range(1, 900, 2)])
-
-
-@pytest.mark.filterwarnings("error")
-def test_bandwidths_of_huge_vectors_are_those_of_others_in_their_unit():
-    vectors = np.random.default_rng(0).normal(size=(40, 3))
-    precision, normaliser, reach = neighbours.affinities(vectors, 5.0).T
-    huge = neighbours.affinities(vectors * 2.0**500, 5.0).T
-    np.testing.assert_allclose(huge[0], precision * 2.0**-1000, rtol=1e-9)
-    np.testing.assert_allclose(huge[1], normaliser, rtol=1e-9)
-    assert (huge[2] == reach).all()

@@ -1,29 +1,14 @@
-"""Recipes built in Python: operators, numbers of any kind, transforms, and what is refused."""
+"""Recipes built in Python: operators, factors, transforms, and errors."""
 
-import copy
 import fractions
 import operator
-import pickle
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from random_recipes import Recipe, graph_of, recipes
+from python_errors import refusal
 
 import rrl_dsl as rrl
-
-
-def refusal(build: object) -> tuple[str, str]:
-    """The code and the message of the one error."""
-    with pytest.raises(rrl.RRLError) as caught:
-        build()
-    (only,) = caught.value.diagnostics
-    assert only.span is None
-    return only.code, only.message
-
-
-# numbers
 
 
 @pytest.mark.parametrize(
@@ -170,100 +155,6 @@ def test_which_graphs_are_binary(text: str, binary: bool):
     assert rrl.compile(text).binary is binary
 
 
-# calls from Python
-
-
-@pytest.mark.parametrize(
-    ("call", "code"),
-    [
-        (lambda: rrl.ssl(views=0), "RRL301"),
-        (lambda: rrl.ssl(views=2.5), "RRL202"),
-        (lambda: rrl.ssl(views="2"), "RRL202"),
-        (lambda: rrl.ssl(vews=2), "RRL102"),
-        (lambda: rrl.ssl(2, 3), "RRL206"),
-        (lambda: rrl.ssl(2, views=3), "RRL207"),
-        (lambda: rrl.random(), "RRL208"),
-        (lambda: rrl.supervised(frac=0.3, per_class=5), "RRL303"),
-        (lambda: rrl.supervised(frac=None), "RRL202"),
-        (lambda: rrl.supervised(frac=float("nan")), "RRL301"),
-        (lambda: rrl.supervised(labels=["a"]), "RRL202"),
-        (lambda: rrl.supervised(labels=rrl.ssl()), "RRL202"),
-        (lambda: rrl.corrupt(unit="rows"), "RRL301"),
-        (lambda: rrl.random(0.5, seed=2**63), "RRL301"),
-        (lambda: rrl.random(0.5, seed=-1), "RRL301"),
-    ],
-)
-def test_wrong_arguments_are_refused_as_in_a_recipe(call: object, code: str):
-    assert refusal(call)[0] == code
-
-
-def test_every_wrong_argument_of_a_call_is_reported():
-    with pytest.raises(rrl.RRLError) as caught:
-        rrl.supervised(frac=2, labels=3, colour="red")
-    assert {each.code for each in caught.value.diagnostics} == {"RRL301", "RRL202", "RRL102"}
-
-
-def test_functions_carry_their_reference():
-    assert rrl.corrupt.__name__ == "corrupt"
-    assert "`fpr` is the chance of an absent pair" in rrl.corrupt.__doc__.replace("\n", " ")
-    assert "`random(p, seed=)`" in rrl.random.__doc__
-
-
-@pytest.mark.parametrize("recipe", [3, None, b"ssl()", ["ssl()"]], ids=repr)
-def test_what_is_no_recipe_is_not_compiled(recipe: object):
-    assert refusal(lambda: rrl.compile(recipe))[0] == "RRL210"
-
-
-@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "1", None, True])
-def test_seed_beyond_sixty_four_bits_is_refused(seed: object):
-    assert refusal(lambda: rrl.compile("ssl()", seed=seed))[0] == "RRL301"
-
-
-# parameters
-
-
-def test_parameters_take_their_written_value_or_the_one_given():
-    text = "param frac = 0.3\nparam which = 'coarse'\nssl() | supervised(frac, which)"
-    assert rrl.parse(text) == rrl.ssl() | rrl.supervised(0.3, "coarse")
-    given = {"frac": np.float64(0.5), "which": "fine"}
-    assert rrl.parse(text, params=given) == rrl.ssl() | rrl.supervised(0.5, "fine")
-    assert rrl.compile(text, params=given).identity == rrl.parse(text, params=given).identity
-
-
-def test_whole_number_may_take_the_place_of_a_real_one_and_the_argument_decides():
-    assert rrl.parse("param f = 0.3\nsupervised(frac=f)", params={"f": 1}) == rrl.supervised()
-    with pytest.raises(rrl.RRLError, match="RRL202"):
-        rrl.parse("param v = 2\nssl(v)", params={"v": 2.5})
-
-
-def test_a_parameter_is_set_to_a_literal_and_to_nothing_else():
-    text, ramp = "param f = 1\nsupervised(f)", rrl.linear(0, 1, epochs=5)
-    with pytest.raises(rrl.RRLError, match=r"RRL211.* is the number 1 and was given a schedule"):
-        rrl.parse(text, params={"f": ramp})
-    assert rrl.parse(text, params={"f": np.float32(0.5)}) == rrl.supervised(0.5)
-
-
-def test_bare_word_is_a_parameter_before_it_is_a_field_and_a_quoted_one_never():
-    text = "param coarse = 'fine'\nsupervised(labels={})"
-    assert rrl.parse(text.format("coarse")) == rrl.supervised(labels="fine")
-    assert rrl.parse(text.format("'coarse'")) == rrl.supervised(labels="coarse")
-
-
-def test_bare_word_is_a_parameter_before_it_is_a_choice():
-    text = "param row = 'sample'\nssl() | keep(.5, unit=row)"
-    assert rrl.parse(text) == rrl.ssl() | rrl.keep(0.5, unit="sample")
-
-
-def test_graph_from_python_has_no_parameters():
-    with pytest.raises(rrl.RRLError, match="RRL106"):
-        rrl.compile(rrl.ssl(), params={"frac": 0.5})
-
-
-def test_unknown_parameter_names_those_there_are():
-    with pytest.raises(rrl.RRLError, match="its parameters are frac, views"):
-        rrl.parse("param frac = .3\nparam views = 2\nssl(views)", params={"zzz": 1})
-
-
 @pytest.mark.parametrize("read", [rrl.compile, rrl.parse])
 @pytest.mark.parametrize("path", ["a/b.rrl", "my recipes/b.rrl", r"C:\b.rrl", "b.rrl\n"])
 def test_path_in_place_of_a_text_says_what_reads_files(read: Callable[..., object], path: str):
@@ -335,108 +226,3 @@ def test_sum_begins_with_no_graph_and_says_with_what_it_may():
         sum(graphs)
     program = rrl.compile(sum(graphs, rrl.none()))
     assert program.rewritten == graphs[0] + graphs[1]
-
-
-# graphs as values
-
-
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
-@given(recipes(bound=True))
-def test_graph_shows_itself_as_the_text_of_a_recipe(recipe: Recipe):
-    graph = graph_of(recipe)
-    assert rrl.parse(repr(graph)) == graph
-
-
-def test_transform_and_contrast_show_themselves_as_texts():
-    assert repr(rrl.keep(0.9) | rrl.drop_self()) == "keep(p=0.9) | drop_self()"
-    graph = (rrl.ssl() | rrl.self()).with_contrast(~rrl.ssl())
-    assert repr(graph) == "ssl() | self()\ncontrast ~ssl()"
-    assert rrl.parse(repr(graph)) == graph
-
-
-def test_graphs_are_values():
-    a, b = rrl.ssl() | rrl.self(), rrl.self() | rrl.ssl()
-    assert a == b
-    assert {a: 1}[b] == 1
-    assert a != rrl.ssl()
-    assert a != "ssl() | self()"
-
-
-def test_graph_cannot_be_changed():
-    with pytest.raises(AttributeError):
-        rrl.ssl().call = None
-    with pytest.raises(AttributeError):
-        (2 * rrl.ssl()).factor = 3.0
-
-
-def test_error_survives_a_copy_and_a_process_border():
-    with pytest.raises(rrl.RRLError) as caught:
-        rrl.parse("slef()", name="recipe.rrl")
-    for again in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
-        assert str(again) == str(caught.value)
-        assert again.diagnostics == caught.value.diagnostics
-
-
-def test_call_shows_as_it_would_be_written():
-    for text in ("supervised(labels=coarse)", 'supervised(labels="two \\"words\\"", seed=3)'):
-        assert str(rrl.parse(text).call) == text
-        assert rrl.parse(str(rrl.parse(text).call)) == rrl.parse(text)
-
-
-def test_a_graph_and_its_program_survive_pickling() -> None:
-    import pickle
-
-    graph = rrl.ssl() | rrl.supervised(frac=0.3) | rrl.corrupt(fpr=0.1)
-    assert pickle.loads(pickle.dumps(graph)) == graph
-    assert pickle.loads(pickle.dumps(rrl.compile(graph))).identity == graph.identity
-
-
-HUGE = 10**400
-HUGER = 10**5000  # Python writes no integer of so many digits
-
-
-@pytest.mark.parametrize(
-    ("build", "code", "message"),
-    [
-        (
-            lambda: rrl.linear(0, 1, epochs=5) * HUGE,
-            "RRL301",
-            "a schedule is multiplied by a number that is too large",
-        ),
-        (
-            lambda: rrl.ssl() * HUGER,
-            "RRL301",
-            "a graph is scaled by a number of at most 3.4e+38, not the number about 1e5000",
-        ),
-        (
-            lambda: rrl.supervised(frac=HUGER),
-            "RRL301",
-            "`frac` wants a number above 0 and at most 1, not about 1e5000",
-        ),
-        (
-            lambda: rrl.supervised(frac=-HUGER),
-            "RRL301",
-            "`frac` wants a number above 0 and at most 1, not about -1e5000",
-        ),
-        (
-            lambda: rrl.ssl(views=HUGER),
-            "RRL301",
-            "`views` wants a whole number from 1 to 64, not about 1e5000",
-        ),
-        (
-            lambda: rrl.ssl(views=fractions.Fraction(HUGER, 3)),
-            "RRL202",
-            "`views` wants a whole number from 1 to 64, not the number about 1e5000",
-        ),
-        (
-            lambda: rrl.parse("param k = 1\n0.5 * k * ssl()", params={"k": HUGE}),
-            "RRL301",
-            "this product is out of range",
-        ),
-    ],
-)
-def test_number_that_no_float_holds_is_refused(build, code: str, message: str):
-    with pytest.raises(rrl.RRLError) as caught:
-        build()
-    (only,) = caught.value.diagnostics
-    assert (only.code, only.message) == (code, message)

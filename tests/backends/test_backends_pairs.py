@@ -1,0 +1,62 @@
+"""Files of pairs over a whole dataset and over batches of it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from bound_graphs import error_of
+
+import rrl_dsl as rrl
+
+
+def links(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "links.csv"
+    path.write_text(text)
+    return str(path)
+
+
+def test_pair_that_stands_twice_has_its_larger_weight(tmp_path: Path):
+    file = links(tmp_path, "a,b,weight\n0,1,0.25\n1,0,0.5\n0,1,0.125\n2,0,0\n")
+    found = rrl.compile(rrl.pairs(file))(rrl.Nodes([0, 1, 2]))
+    assert found.tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_views_of_listed_samples_are_related_and_those_of_one_sample_are_not(tmp_path: Path):
+    program = rrl.compile(rrl.pairs(links(tmp_path, "5,7\n")))
+    found = program(rrl.Nodes([5, 5, 7], [0, 1, 0]))
+    assert found.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
+
+
+def test_empty_file_of_pairs_but_for_its_header_relates_nothing(tmp_path: Path):
+    found = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n")))(rrl.Nodes([0, 1]))
+    assert found.tolist() == [[True, False], [False, True]]
+
+
+def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
+    program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n\n1,77\n")))
+    assert not program.requires.bound
+    assert program(rrl.Nodes([0, 1])).all()
+    only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
+    assert only.code == "RRL416"
+    assert only.render().splitlines() == [
+        "error[RRL416]: the data set has no sample 77",
+        f" --> {tmp_path / 'links.csv'}:4:3",
+        "  |",
+        "4 | 1,77",
+        "  |   ^^",
+        "  = help: an id is the place of a sample in its data set, or the path of an image",
+    ]
+    program.bind(rrl.Nodes([0, 1]), others=torch.tensor([77]))
+
+
+def test_first_pair_of_the_file_that_names_what_is_lacking_is_shown(tmp_path: Path):
+    program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n0,99\n98,1\n1,97\n")))
+    only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
+    assert only.message == "the data set has no sample 99; 2 more pairs name what it lacks"
+    assert only.to_dict()["start"] == {"line": 3, "column": 3}
+
+
+def test_hundreds_of_pairs_of_one_sample(tmp_path: Path):
+    program = rrl.compile(rrl.pairs(links(tmp_path, "".join(f"0,{i}\n" for i in range(1, 900, 2)))))
+    found = program(rrl.Nodes(np.arange(1000)))[0].numpy()
+    np.testing.assert_array_equal(np.flatnonzero(found), [0, *range(1, 900, 2)])
