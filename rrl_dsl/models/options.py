@@ -31,55 +31,67 @@ class Section(BaseModel):
 
 
 class ProjectorOptions(Section):
-    """The perceptron between backbone and loss."""
+    """The perceptron between the backbone and the loss."""
 
-    hidden: int = Field(default=2048, ge=1, description="The width of its layers but the last.")
+    hidden: int = Field(default=2048, ge=1, description="The width of the hidden layers.")
     out: int = Field(default=256, ge=1, description="The width of the embeddings.")
-    norm: bool = Field(default=False, description="Whether batch norms follow its layers.")
-    layers: int = Field(default=2, ge=0, description="How many linear layers; 0 for no projector.")
+    norm: bool = Field(default=False, description="Whether a batch norm follows each hidden layer.")
+    layers: int = Field(
+        default=2, ge=0, description="The number of linear layers; 0 removes the projector."
+    )
     activation: Activation = Field(
-        default="relu", description="Between its layers: `relu` or `gelu`."
+        default="relu", description="The activation between layers: `relu` or `gelu`."
     )
     output_norm: OutputNorm = Field(
         default="none",
-        description="The batch norm behind its last layer: `none`, `affine` (with a scale and an "
-        "offset that are learned) or `plain`.",
+        description="The batch norm after the last layer: `none`, `affine` (learned scale and "
+        "offset) or `plain`.",
     )
 
 
 class PredictorOptions(Section):
-    """The perceptron behind the projector, of losses that predict other rows."""
+    """The perceptron after the projector, for losses that predict other rows."""
 
-    hidden: int = Field(default=4096, ge=1, description="The width of its layers but the last.")
-    norm: bool = Field(default=True, description="Whether batch norms follow its layers.")
-    layers: int = Field(default=2, ge=1, description="How many linear layers.")
+    hidden: int = Field(default=4096, ge=1, description="The width of the hidden layers.")
+    norm: bool = Field(default=True, description="Whether a batch norm follows each hidden layer.")
+    layers: int = Field(default=2, ge=1, description="The number of linear layers.")
     constant_lr: bool = Field(
-        default=False, description="Whether its learning rate is the peak's throughout."
+        default=False, description="Whether its learning rate stays at the peak."
     )
 
 
 class TeacherOptions(Section):
-    """The moving average of the encoder, of losses and recipes that look at one."""
+    """The moving average of the encoder, for losses and recipes that use a teacher."""
 
-    momentum: float = Field(default=0.996, ge=0, le=1, description="At the first step.")
-    final: float = Field(default=1.0, ge=0, le=1, description="At the last, along a cosine.")
+    momentum: float = Field(
+        default=0.996, ge=0, le=1, description="The momentum at the first step."
+    )
+    final: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="The momentum at the last step, reached along a cosine.",
+    )
 
 
 class PrototypesOptions(Section):
-    """The prototypes behind the projector, of losses that compare scores of them."""
+    """The prototypes after the projector, for losses that compare their scores."""
 
-    count: int = Field(default=4096, ge=2, description="How many.")
-    frozen: int = Field(default=0, ge=0, description="Epochs until they are trained.")
+    count: int = Field(default=4096, ge=2, description="The number of prototypes.")
+    frozen: int = Field(
+        default=0, ge=0, description="The number of epochs in which the prototypes do not train."
+    )
     centre_momentum: float = Field(
-        default=0.9, ge=0, lt=1, description="Of the mean of the teacher's scores."
+        default=0.9, ge=0, lt=1, description="The momentum of the mean of the teacher's scores."
     )
 
 
 class MaskOptions(Section):
-    """Which patches are hidden from the student, of losses that compare patches."""
+    """The patches that are hidden from the student, for losses that compare patches."""
 
     ratio: tuple[float, float] = Field(
-        default=(0.1, 0.5), description="The least and the largest share of a masked view."
+        default=(0.1, 0.5),
+        description="The smallest and the largest share of hidden patches in a masked view.",
     )
     probability: float = Field(default=0.5, gt=0, le=1, description="The share of masked views.")
 
@@ -92,14 +104,16 @@ class MaskOptions(Section):
 
 
 class LocalViewsOptions(Section):
-    """Small crops beside the recipe's views, which the teacher does not see (multi-crop)."""
+    """Small crops in addition to the views of the recipe, for the student only (multi-crop)."""
 
-    count: int = Field(default=0, ge=0, description="How many of each sample.")
+    count: int = Field(default=0, ge=0, description="The number of local views per sample.")
     size: int | None = Field(
-        default=None, ge=2, description="Pixels a side; half of the image's where left out."
+        default=None,
+        ge=2,
+        description="The side in pixels. Defaults to half the side of the image.",
     )
     scale: tuple[float, float] = Field(
-        default=(0.05, 0.4), description="The least and the largest share of the image's area."
+        default=(0.05, 0.4), description="The smallest and the largest share of the image area."
     )
 
     @field_validator("scale")
@@ -111,25 +125,25 @@ class LocalViewsOptions(Section):
 
 
 class NetworkOptions(Section):
-    """What a network is made of, beside its backbone."""
+    """The parts of a network except its backbone."""
 
     projector: ProjectorOptions = ProjectorOptions()
     predictor: PredictorOptions = PredictorOptions()
     teacher: TeacherOptions = TeacherOptions()
     prototypes: PrototypesOptions = PrototypesOptions()
     mask: MaskOptions = MaskOptions()
-    bank: int = Field(default=65536, ge=1, description="Earlier rows that a loss looks at.")
+    bank: int = Field(default=65536, ge=1, description="The number of earlier rows in the bank.")
     bank_views: int | None = Field(
         default=None,
         ge=1,
-        description="Of how many views the bank keeps the rows; of all where left out.",
+        description="The number of views whose rows the bank keeps. Defaults to all views.",
     )
     local_views: LocalViewsOptions = LocalViewsOptions()
     micro_batch: int | None = Field(
         default=None,
         ge=2,  # a batch norm has no statistics of one row
-        description="Images that go through the encoder at a time; gradients stay those of the "
-        "whole batch.",
+        description="The number of images that pass through the encoder at a time. The gradient is "
+        "that of the whole batch.",
     )
 
     @classmethod

@@ -15,11 +15,13 @@ _LARGEST_RATE: Final = 1e30
 
 
 class Loss(Section):
-    """The loss by name with its own options beside it, or a sum such as `dino + 0.1*koleo`."""
+    """The loss: a name with its options, or a sum such as `dino + 0.1*koleo`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field(default="simclr", description="See `rrl-dsl losses`.")
+    name: str = Field(
+        default="simclr", description="The name of a loss; `rrl-dsl losses` lists them."
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -28,7 +30,7 @@ class Loss(Section):
 
 
 class Optimiser(Section):
-    """How the encoder's weights move: cosine schedule after a linear warm-up."""
+    """The optimizer of the encoder, with a linear warm-up and a cosine schedule."""
 
     name: Literal["adam", "sgd", "lars"] = Field(
         default="lars", description="`adam`, `sgd` or `lars`."
@@ -38,31 +40,38 @@ class Optimiser(Section):
         default=1e-4,
         ge=0,
         le=_LARGEST_RATE,
-        description="Of weights; not of biases, norms, tokens and probes.",
+        description="The weight decay. It excludes biases, norms, tokens and probes.",
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of sgd and lars.")
+    momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="The momentum of `sgd` and `lars`."
+    )
     trust: float = Field(
-        default=0.02, gt=0, le=_LARGEST_RATE, description="LARS's trust coefficient."
+        default=0.02, gt=0, le=_LARGEST_RATE, description="The trust coefficient of LARS."
     )
     scale_lr: bool = Field(
         default=False,
-        description="Whether `lr` and `probe.lr` are those of a batch of 256, and are multiplied "
-        "by `batch_size` / 256.",
+        description="Whether `lr` and `probe.lr` are for a batch of 256 and are multiplied by "
+        "`batch_size` / 256.",
     )
-    warmup: int = Field(default=10, ge=0, description="Epochs until the peak learning rate.")
+    warmup: int = Field(default=10, ge=0, description="The number of warm-up epochs.")
 
 
 class Probe(Section):
-    """The linear probes that are trained beside the encoder."""
+    """The online linear probes, which train together with the encoder."""
 
     lr: float = Field(default=0.1, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
 
 
 class Sampler(Section):
-    """How samples are drawn: at random, or so that related samples meet in a batch."""
+    """How the samples of a batch are drawn."""
 
-    name: Literal["random", "relation"] = "random"
-    meet: int = Field(default=4, ge=2, description="Of relation: samples drawn together.")
+    name: Literal["random", "relation"] = Field(
+        default="random",
+        description="`random`, or `relation`, which draws related samples together.",
+    )
+    meet: int = Field(
+        default=4, ge=2, description="The number of samples that `relation` draws together."
+    )
 
 
 def _as_text(value: Any) -> Any:
@@ -71,33 +80,31 @@ def _as_text(value: Any) -> Any:
 
 
 class DataOptions(Section):
-    """Where the data come from."""
+    """The dataset."""
 
-    dataset: str = Field(
-        default="digits", description="A name, or `imagefolder:`, `npz:` and a path."
-    )
+    dataset: str = Field(default="digits", description="A name, `imagefolder:PATH` or `npz:PATH`.")
     data_dir: Path = Field(
         default=DEFAULT_ROOT,
-        description="Where data sets are looked for.",
+        description="The directory of the datasets.",
     )
-    download: bool = Field(
-        default=False, description="Whether a missing data set may be downloaded."
-    )
+    download: bool = Field(default=False, description="Whether to download a missing dataset.")
     image_size: int | None = Field(
-        default=None, ge=8, description="Pixels a side, of image folders."
+        default=None, ge=8, description="The side of an image in pixels, for image folders."
     )
     skip_unreadable: bool = Field(
         default=False,
-        description="Whether images that cannot be read are left out, of image folders.",
+        description="Whether to leave out unreadable images of an image folder.",
     )
-    workers: int = Field(default=0, ge=0, le=1024, description="Processes that load images.")
+    workers: int = Field(
+        default=0, ge=0, le=1024, description="The number of processes that load images."
+    )
 
 
 class Config(NetworkOptions, DataOptions):
-    """Everything a run depends on beside its recipe."""
+    """All settings of a run except its recipe."""
 
     params: dict[str, bool | int | float | str] = Field(
-        default_factory=dict, description="Values of the recipe's parameters."
+        default_factory=dict, description="The parameters of the recipe."
     )
     loss: Loss = Loss()
     backbone: str = Field(
@@ -105,36 +112,41 @@ class Config(NetworkOptions, DataOptions):
         description="A name, `timm:NAME`, `torchvision:NAME` or `package.module:attribute`.",
     )
     backbone_options: dict[str, Any] = Field(
-        default_factory=dict, description="What a network of another package is made with."
+        default_factory=dict, description="The arguments of a network from another package."
     )
     patch_size: int | None = Field(
-        default=None, ge=1, description="Pixels a side of a vision transformer's patches."
+        default=None, ge=1, description="The side of a patch of a vision transformer in pixels."
     )
     optimiser: Optimiser = Optimiser()
     probe: Probe = Probe()
     augmentation: str | None = Field(
-        default=None, description="How views are drawn; what suits the data set where left out."
+        default=None, description="How views are drawn. Defaults to the choice of the dataset."
     )
-    epochs: int = Field(default=400, ge=1, description="Passes over the data.")
-    batch_size: int = Field(default=256, ge=2, description="Samples a batch, over all devices.")
+    epochs: int = Field(default=400, ge=1, description="The number of passes over the dataset.")
+    batch_size: int = Field(
+        default=256, ge=2, description="The number of samples per batch, over all devices."
+    )
     sampler: Sampler = Sampler()
     eval: bool = Field(
-        default=True, description="Whether probes are fitted on frozen features at the end."
+        default=True, description="Whether to fit probes on frozen features after training."
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="Of weights, order and views.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="The seed of weights, sample order and views."
+    )
     draws: int | None = Field(
         default=None,
         ge=0,
         lt=2**64,
-        description="Seed of the recipe's draws, but for calls with their own; `seed` where left "
-        "out.",
+        description="The seed of the recipe, for calls without a `seed` of their own. Defaults to "
+        "`seed`.",
     )
     accelerator: Literal["auto", "cpu", "gpu"] = Field(
         default="auto", description="`auto`, `cpu` or `gpu`."
     )
-    devices: int = Field(default=1, ge=1, description="Processes, or GPUs.")
+    devices: int = Field(default=1, ge=1, description="The number of processes or GPUs.")
     precision: Annotated[
         Literal["auto", "32", "16-mixed", "bf16-mixed"], BeforeValidator(_as_text)
     ] = Field(
-        default="auto", description="`32`, `bf16-mixed` or `16-mixed`; `auto` by what there is."
+        default="auto",
+        description="`32`, `bf16-mixed` or `16-mixed`; `auto` chooses by the device.",
     )
