@@ -11,6 +11,7 @@ import os
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from io import TextIOWrapper
 from typing import Final, NoReturn
@@ -49,9 +50,14 @@ def _status(arguments: Sequence[str]) -> int | str | None:
         well = run_at_once(arguments)
         if well is not None:
             return 0 if well else 1
-        from rrl_dsl.cli.main import app
+        with ExitStack() as stack:
+            if "train" in arguments[:2]:  # before anything that takes time is loaded
+                from rrl_dsl.training.processes import watched
 
-        app(prog_name="rrl-dsl")
+                stack.enter_context(watched())
+            from rrl_dsl.cli.main import app
+
+            app(prog_name="rrl-dsl")
     except SystemExit as stop:
         return stop.code
     except RRLError as problem:

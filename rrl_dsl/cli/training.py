@@ -25,6 +25,7 @@ from rrl_dsl.cli.recipes import (
 )
 from rrl_dsl.language.diagnostics import Diagnostic, listing
 from rrl_dsl.language.span import Source, Span
+from rrl_dsl.training.processes import ended_together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +45,7 @@ _RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--dev
 """The flags that `--resume` takes beside `--set`; a setting that moves numbers is refused later."""
 
 
+@ended_together()
 def train(
     recipe: RecipeFile = None,
     expression: Expression = None,
@@ -302,9 +304,9 @@ def _run(
     from rrl_dsl.training.evaluation import unmeasured
     from rrl_dsl.training.facts import facts_of
     from rrl_dsl.training.ranks import leads
+    from rrl_dsl.training.stopping import EndAtSteps
     from rrl_dsl.training.summary import page, table, warnings_of
     from rrl_dsl.training.train import train as fit
-    from rrl_dsl.training.watch import EndAtSteps
 
     if leads():
         print_text(f"run       {run.path}")

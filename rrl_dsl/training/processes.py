@@ -1,4 +1,7 @@
-"""The processes of one run: they start, learn where it writes, and end together."""
+"""The processes of one run: they start, share its directory, and end together.
+
+This module loads no libraries, so that processes are connected while they are loaded.
+"""
 
 from __future__ import annotations
 
@@ -7,159 +10,225 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from socket import create_connection, create_server
-from typing import Final
+from socket import create_server, gethostbyname, socket
+from typing import TYPE_CHECKING, Final
 
-import torch
-from torch.distributed import DistError
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
-
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.training import ranks
-from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.watch import Watch
+from rrl_dsl.training.watch import Watch, current
+
+if TYPE_CHECKING:
+    from rrl_dsl.training.run import RunDirectory
 
 _START: Final = timedelta(seconds=60)
 """How long the processes of a launcher may start one after the other."""
 _END: Final = 3.0
-"""Seconds in which processes that were started here end of their own accord."""
+"""Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Watches over this process, and connects it to those that a launcher started with it.
+
+    Signals are handled from here on.
+    """
+    rank, count = ranks.launched() or (0, 1)
+    with Watch() as watch:
+        if count > 1 and not _has_store():
+            with suppress(RRLError):  # raised by `together`, when it is known to be needed
+                _meet(watch, rank, count)
+        yield
+
+
+@contextmanager
+def ended_together() -> Iterator[None]:
+    """Ends all processes of a run where one of them ends before its time.
+
+    Where a signal or the end of another process ends this one, it ends here, without the cleanup
+    of Python, in which operations could wait for the other processes.
+
+    An error that the first process shows too is not shown again.
+    """
+    watch = current()
+    assert watch is not None
+    try:
+        yield
+    except BaseException as problem:
+        cause = watch.cause(problem)
+        _end(watch)
+        if cause is None:
+            raise SystemExit(1) from None
+        if watch.ending and cause is watch.ending:
+            watch.exit(watch.ending)
+        raise
+    _end(watch)
 
 
 class Processes:
     """The processes of one run.
 
     Args:
-        devices: How many there are.
+        devices: Their number.
         watch: Watches over this one.
     """
 
     def __init__(self, devices: int, watch: Watch) -> None:
         self.watch = watch
         self._devices = devices
-        self._store: Store | None = None
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def share(self, make: Callable[[], Path]) -> RunDirectory:
-        """What the leading process makes, in all processes.
+        """The directory of the run, which the first process makes, in all processes.
 
-        Where no launcher started the others, the leading process starts them now, when it has found
-        no mistake and kept what it needs of the data.
+        If no launcher started the others, the first process starts them now: it has found no
+        mistake, and has cached what it needs of the data.
 
         Args:
-            make: Makes the run's directory; called in the leading process alone.
+            make: Makes the run's directory; called in the first process alone.
 
         Raises:
-            RRLError: As `make`, and as `connect`.
+            RRLError: As `make`; RRL502 where not all processes start within a minute.
         """
-        if self._devices == 1:
+        from rrl_dsl.training.run import RunDirectory
+
+        if ranks.leads():
             path = make()
-        elif ranks.leads():
-            path = make()
-            if self._store is None:
-                self._start()
-            self._shared().set("directory", str(path.resolve()))
+            if self._devices > 1:
+                if not self.watch.meets:
+                    _start(self.watch, self._devices)
+                _await(self.watch, self._devices)
+                self.watch.share(path.resolve())
         else:
-            while not self._shared().check(["directory"]):
+            while self.watch.directory is None:
                 self.watch.check()
                 time.sleep(_POLL)
-            path = Path(self._shared().get("directory").decode())
+            path = self.watch.directory
         self.watch.run = RunDirectory(path)
         return self.watch.run
-
-    def connect(self) -> None:
-        """Waits until all processes have started, and connects them.
-
-        Raises:
-            RRLError: RRL502 where not all of them start within a minute.
-        """
-        rank = int(os.environ["RANK"])
-        try:
-            found = rendezvous("env://", rank, self._devices, timeout=_START)
-            self._store = PrefixStore("rrl-dsl", next(found)[0])
-            if rank:
-                port = int(self._store.get("port"))
-                line = create_connection((os.environ["MASTER_ADDR"], port), _START.seconds)
-                line.settimeout(None)
-                line.sendall(rank.to_bytes(4, "big"))
-                self.watch.connect(0, line)
-                return
-            with create_server(("", 0)) as server:
-                server.settimeout(_START.seconds)
-                self._store.set("port", str(server.getsockname()[1]))
-                for _ in range(1, self._devices):
-                    line, _ = server.accept()
-                    self.watch.connect(int.from_bytes(line.recv(4), "big"), line)
-        except (DistError, OSError) as problem:
-            message = f"the {self._devices} processes of the run do not find each other: {problem}"
-            hint = "start as many with torchrun or srun, or start the command once, without either"
-            raise error("RRL502", message, hint=hint) from None
-
-    def end(self) -> None:
-        """Ends what was started here."""
-        latest = time.monotonic() + _END
-        for child in self._children.values():
-            try:
-                child.wait(max(0.0, latest - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-        if self._children:
-            ranks.forget()
-
-    def _shared(self) -> Store:
-        assert self._store is not None
-        return self._store
-
-    def _start(self) -> None:
-        """Starts the other processes, each with the command of this one."""
-        with create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        ranks.announce(0, self._devices, port)
-        for rank in range(1, self._devices):
-            self._children[rank] = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]],
-                env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            )
-        self.watch.children = self._children
-        self.connect()
 
 
 @contextmanager
 def together(devices: int) -> Iterator[Processes]:
-    """Runs the processes of a run together: where one ends before its time, all end.
+    """Runs the processes of a run together.
 
     Args:
-        devices: How many processes the run has, as `rrl_dsl.training.ranks.adopt` checked.
-
-    Where a signal or the end of another process ends this one, it ends here, without the end that
-    Python would make: operations that wait for the other processes would keep it.
+        devices: Their number, as `rrl_dsl.training.ranks.adopt` checked it.
 
     Raises:
-        RRLError: As `Processes.connect`.
+        RRLError: RRL502 where the processes do not find each other.
     """
-    with Watch(int(os.environ.get("RANK", 0))) as watch:
-        processes = Processes(devices, watch)
+    with ExitStack() as stack:
+        watch = current()
+        if watch is None:  # called from Python: signals are the caller's
+            watch = stack.enter_context(Watch(signals=False))
+            stack.enter_context(ended_together())
+        if devices > 1 and "RANK" in os.environ:
+            if not watch.meets:
+                _meet(watch, int(os.environ["RANK"]), devices)
+            _await(watch, devices)
+        elif devices > 1:
+            _share_cores(devices)
+        yield Processes(devices, watch)
+        watch.leave()
+
+
+def _meet(watch: Watch, rank: int, devices: int) -> None:
+    """Connects this process to the others, in the background.
+
+    The first process listens where the launcher says, until all others are connected; then the
+    address is free for torch. If the launcher's own store has that address, it holds another port.
+
+    Raises:
+        RRLError: RRL502 where the first process cannot listen, or the store is not found.
+    """
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        if _has_store():
+            from torch.distributed.distributed_c10d import PrefixStore
+            from torch.distributed.rendezvous import rendezvous
+
+            found = rendezvous("env://", rank, devices, timeout=_START)
+            store = PrefixStore("rrl-dsl", next(found)[0])
+            if rank == 0:
+                server = _listening(host, 0)
+                store.set("port", str(server.getsockname()[1]))
+            else:
+                port = int(store.get("port"))
+        elif rank == 0:
+            server = _listening(host, port)
+    except (OSError, RuntimeError) as problem:  # RuntimeError: of the store
+        raise _lost(devices, str(problem)) from None
+    if rank == 0:
+        watch.listen(server, devices - 1)
+    else:
+        watch.reach((host, port), rank)
+
+
+def _listening(host: str, port: int) -> socket:
+    """A server at the address of a host, or where only this machine takes that for its own."""
+    address = gethostbyname(host)
+    if address.startswith("127.") and not ranks.on_one_machine():
+        address = ""
+    return create_server((address, port))
+
+
+def _has_store() -> bool:
+    """Whether torchrun itself listens at the address where processes meet."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _await(watch: Watch, devices: int) -> None:
+    """Waits until all processes are connected.
+
+    Raises:
+        RRLError: RRL502 where not all of them start within a minute.
+    """
+    latest = time.monotonic() + _START.seconds
+    while not watch.connected:
+        watch.check()
+        if time.monotonic() > latest:
+            raise _lost(devices, f"not all of them started within {_START.seconds} seconds")
+        time.sleep(_POLL)
+
+
+def _lost(devices: int, reason: str) -> RRLError:
+    message = f"the {devices} processes of the run do not find each other: {reason}"
+    hint = "start as many with torchrun or srun, or start the command once, without either"
+    return error("RRL502", message, hint=hint)
+
+
+def _start(watch: Watch, devices: int) -> None:
+    """Starts the other processes, each with the command of this one."""
+    server = create_server(("127.0.0.1", 0))
+    ranks.announce(0, devices, server.getsockname()[1])
+    watch.listen(server, devices - 1)
+    watch.children = {
+        rank: subprocess.Popen(
+            [sys.executable, *sys.orig_argv[1:]],
+            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(1, devices)
+    }
+
+
+def _end(watch: Watch) -> None:
+    """Ends the processes that were started here."""
+    latest = time.monotonic() + _END
+    for child in watch.children.values():
         try:
-            if devices > 1 and "RANK" in os.environ:
-                processes.connect()
-            elif devices > 1:
-                _share_cores(devices)
-            yield processes
-            watch.leave()
-        except BaseException as problem:
-            cause = watch.cause(problem)
-            processes.end()
-            if watch.ending and cause is watch.ending:
-                watch.exit(cause)
-            raise
-        processes.end()
+            child.wait(max(0.0, latest - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+    if watch.children:
+        ranks.forget()
 
 
 def _share_cores(devices: int) -> None:
     """Gives each of the processes of this machine its part of the cores, unless the user did."""
+    import torch
+
     part = max(1, len(os.sched_getaffinity(0)) // devices)
     torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", str(part))))

@@ -1,26 +1,16 @@
 """Which process of a run this is.
 
 The first process of `--devices 2` starts the others itself. torchrun and srun start all of them.
-Each has the whole command, and environment variables say which it is.
+Each runs the whole command, and environment variables say which one it is. This module loads no
+libraries, so that a process knows its place before it can fail.
 """
 
 from __future__ import annotations
 
 import os
-
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+import re
 
 from rrl_dsl.language.diagnostics import error
-
-
-class Environment(LightningEnvironment):
-    """Has Lightning see what `adopt` settled, and look for no launcher of its own accord."""
-
-    def teardown(self) -> None:
-        """Keeps what a launcher set, for the next training of the same process."""
-        if "RANK" not in os.environ:
-            super().teardown()
 
 
 def adopt(devices: int) -> None:
@@ -30,12 +20,12 @@ def adopt(devices: int) -> None:
     else, and are removed.
 
     Args:
-        devices: How many processes the run has.
+        devices: The number of processes of the run.
 
     Raises:
         RRLError: RRL502 where a launcher started another number of processes.
     """
-    rank, count = _slurm(devices) or _launched() or (None, devices)
+    rank, count = launched(devices) or (None, devices)
     if count != devices:
         message = f"`devices` is {devices}, and the launcher started {count} processes"
         hint = f"use `--devices {count}`, or start the command once, without a launcher"
@@ -44,7 +34,16 @@ def adopt(devices: int) -> None:
         os.environ.pop(stale, None)
     if rank is not None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
-    Environment().set_global_rank(rank or 0)  # Lightning read it when it was imported
+
+
+def launched(devices: int | None = None) -> tuple[int, int] | None:
+    """Rank of this process and number of processes, where a launcher started several.
+
+    Args:
+        devices: The number of processes of the run; None where it is not known yet. SLURM's
+            variables alone may not tell without it.
+    """
+    return _slurm(devices) or _announced()
 
 
 def leads() -> bool:
@@ -57,25 +56,32 @@ def requeued() -> bool:
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
+def on_one_machine() -> bool:
+    """Whether the launcher started all processes on this machine, as far as it says."""
+    given = os.environ
+    nodes = given.get("SLURM_STEP_NUM_NODES") or given.get("SLURM_NNODES") or "1"
+    return nodes == "1" and given.get("LOCAL_WORLD_SIZE") in (None, given.get("WORLD_SIZE"))
+
+
 def announce(rank: int, devices: int, port: int) -> None:
-    """Settles it for processes that are started on this machine.
+    """Sets the environment variables of processes that are started on this machine.
 
     Args:
         rank: Of this process.
-        devices: How many processes the run has.
-        port: A free one, at which they meet.
+        devices: The number of processes of the run.
+        port: Where they meet.
     """
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices)}
 
 
 def forget() -> None:
-    """Leaves nothing of `announce` to the next training of the same process."""
+    """Removes what `announce` set, for the next training of the same process."""
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
         os.environ.pop(name, None)
 
 
-def _slurm(devices: int) -> tuple[int, int] | None:
+def _slurm(devices: int | None) -> tuple[int, int] | None:
     """Rank and number of the processes that srun started.
 
     A batch script sees the number of tasks of its job too, and is one process, of rank 0: it starts
@@ -86,17 +92,23 @@ def _slurm(devices: int) -> tuple[int, int] | None:
     tasks = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS") or 1)
     others = given.get("SLURM_PROCID", "0") != "0" or "MASTER_PORT" in given
     by_srun = "SLURM_STEP_NUM_TASKS" in given or (tasks == devices and others)
-    if tasks == 1 or not by_srun or "SLURM_PROCID" not in given or _launched():
+    if tasks == 1 or not by_srun or "SLURM_PROCID" not in given or _announced():
         return None
     nodes = given.get("SLURM_STEP_NODELIST") or given.get("SLURM_NODELIST") or "127.0.0.1"
     step = int(given.get("SLURM_JOB_ID", 0)) + int(given.get("SLURM_STEP_ID", 0))
-    given.setdefault("MASTER_ADDR", SLURMEnvironment.resolve_root_node_address(nodes))
+    given.setdefault("MASTER_ADDR", _first_node(nodes))
     given.setdefault("MASTER_PORT", str(15_000 + step % 10_000))
     return int(given["SLURM_PROCID"]), tasks
 
 
-def _launched() -> tuple[int, int] | None:
-    """Rank and number of the processes that torchrun, or Lightning, started."""
+def _first_node(nodes: str) -> str:
+    """The first host of a list of SLURM's, such as `gpu[007-009,12],cpu1`."""
+    name, number = re.match(r"([^\[,\s]*)(?:\[(\w+))?", nodes).groups(default="")  # type: ignore[union-attr]
+    return f"{name}{number}"
+
+
+def _announced() -> tuple[int, int] | None:
+    """Rank and number of the processes that torchrun, Lightning or `announce` names."""
     given = os.environ
     if not {"WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= given.keys():
         return None

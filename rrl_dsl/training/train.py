@@ -34,6 +34,7 @@ from rrl_dsl.training import checks, ranks
 from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.checkpoints import CheckpointFiles, Checkpoints
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.environment import Environment
 from rrl_dsl.training.evaluation import (
     Accuracies,
     Encode,
@@ -282,7 +283,7 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
         # a part may be without a gradient, such as the mask token of a step without masks
         strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
         sync_batchnorm=on_gpu and config.devices > 1,
-        plugins=[ranks.Environment(), CheckpointFiles(run.last, run.previous)],
+        plugins=[Environment(), CheckpointFiles(run.last, run.previous)],
         use_distributed_sampler=False,
         precision=precision_of(config),
         max_epochs=config.epochs,

@@ -1,10 +1,12 @@
-"""What ends a process in time: a signal, or the end of another process of its run.
+"""Ends a process in time: after a signal, or after the end of another process of its run.
 
-A thread does this, and no signal handler: a handler of Python runs between two of the main thread's
-instructions, which may be waiting for another process, and whatever a handler does then may wait
-for one too. The thread tells the other processes, and the main thread ends at its next step. Where
-that takes too long, the thread ends the process. Nothing is lost by that: checkpoints are replaced
-at once, and nothing has to be agreed on.
+A thread does this, and no signal handler. Python runs a handler between two instructions of the
+main thread, which may hold a lock or wait for another process, and a handler that communicates may
+then wait forever. The thread tells the other processes, and the main thread ends at its next step.
+If that takes too long, the thread ends the process. Nothing is lost: files are replaced atomically,
+and the processes have nothing to agree on.
+
+This module loads no libraries, so that it can watch while they are loaded.
 """
 
 from __future__ import annotations
@@ -14,37 +16,41 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import Signals
-from socket import socket, socketpair
+from socket import create_connection, socket, socketpair
 from threading import Event, Thread
 from types import FrameType, TracebackType
-from typing import Any, Final, NoReturn
-
-import lightning as L
-from lightning.pytorch.callbacks import Callback
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.training.run import RunDirectory
+
+if TYPE_CHECKING:
+    from rrl_dsl.training.run import RunDirectory
 
 _GRACE: Final = 5.0
-"""Seconds that the main thread has to come to its next step."""
+"""Seconds that the main thread has to reach its next step."""
 _NEWS: Final = 2.0
-"""Seconds in which the end of another process, which an operation failed of, is heard of."""
+"""Seconds until a process knows why an operation with another process failed."""
 _POLL: Final = 0.1
 """Seconds between two looks."""
 _HANDLED: Final = (Signals.SIGTERM, Signals.SIGUSR1)
 _HEARD: Final = {*_HANDLED, Signals.SIGINT}
 """Signals that mean this run; others, such as SIGCHLD of a worker that loads data, do not."""
+_JOINED: Final = "joined"
+_DIRECTORY: Final = "directory"
 _FAILED: Final = "failed"
 _GONE: Final = "gone"
 _DONE: Final = "done"
 
 
 class Stopped(SystemExit):
-    """A signal ended the run; the exit status is 128 and its number, as shells have it."""
+    """A signal ended the run. The exit status is 128 plus its number, as in a shell."""
 
     def __init__(self, number: Signals, message: str) -> None:
         """The end of a run.
@@ -59,38 +65,62 @@ class Stopped(SystemExit):
 
 
 class Watch:
-    """Watches over one process.
+    """Watches over one process, from `with` on.
 
-    Processes tell each other one line, `RANK WHAT`: a signal by its name, `failed`, `gone` or
-    `done`. The first process of a run has a connection to each of the others and passes on what it
-    hears. A connection that ends without a word is that of a process that was killed.
+    Processes send each other lines `RANK WHAT [VALUE]`: a signal by its name, or one of `joined`,
+    `directory`, `failed`, `gone` and `done`. The first process has a connection to each of the
+    others and passes on what it hears. A connection that ends without `done` belongs to a process
+    that was killed.
+
+    Attributes:
+        rank: Of this process.
+        directory: Of the run, as the first process announced it.
+        run: The run, once this process has its directory.
+        children: The processes that this one started, by rank.
+        ending: What ends this process, once something does.
     """
 
-    def __init__(self, rank: int) -> None:
-        """Watches this process from `with` on.
+    def __init__(self, *, signals: bool = True) -> None:
+        """A watch over this process.
 
         Args:
-            rank: Of this process.
+            signals: Whether to handle signals, which needs the main thread.
         """
-        self.rank = rank
+        self.rank = 0
+        self.directory: Path | None = None
         self.run: RunDirectory | None = None
         self.children: Mapping[int, subprocess.Popen[bytes]] = {}
         self.ending: Stopped | RRLError | None = None
-        self._deadline = 0.0
-        self._requeued = False
+        self._signals = signals
+        self._handlers: dict[Signals, Any] = {}
+        self._descriptor = -1
+        self._woken, self._wakes = socketpair()
+        self._wakes.setblocking(False)
         self._closed = Event()
         self._thread = Thread(target=self._watch, daemon=True)
         self._selector = DefaultSelector()
+        self._server: socket | None = None
+        self._address: tuple[str, int] | None = None
+        self._others = 0
+        self._lines: dict[socket, bytes] = {}
+        """The open connections, with the bytes of the line that each has not completed."""
         self._peers: dict[int, socket] = {}
-        self._woken, self._wakes = socketpair()
-        self._wakes.setblocking(False)
-        self._handlers: dict[Signals, Any] = {}
-        self._descriptor = -1
+        """The connections of other processes by their ranks; a closed one stays."""
+        self._deadline = 0.0
+        self._at_once = False
+        self._last_word = ""
+        self._shows = True
+        self._failures: dict[int, str] = {}
+        """A digest of the error of each process that failed."""
+        self._requeued = False
 
-    def __enter__(self) -> Watch:
-        self._handlers = {each: signal.signal(each, _left_to_the_thread) for each in _HANDLED}
-        # written to by the system itself, even while the main thread is busy
-        self._descriptor = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+    def __enter__(self) -> Self:
+        global _current
+        _current = self
+        if self._signals:
+            self._handlers = {each: signal.signal(each, _ignore) for each in _HANDLED}
+            # the system writes to it, even while the main thread is busy
+            self._descriptor = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._woken, EVENT_READ)
         _OPEN.update((self._woken, self._wakes))
         self._thread.start()
@@ -102,29 +132,61 @@ class Watch:
         problem: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        global _current
+        _current = None
         self._closed.set()
         self._thread.join()
-        signal.set_wakeup_fd(self._descriptor)
+        if self._signals:
+            signal.set_wakeup_fd(self._descriptor)
         for each, handler in self._handlers.items():
             signal.signal(each, handler)
-        for open_ in (self._woken, self._wakes, *self._peers.values()):
+        for open_ in (self._woken, self._wakes, *self._lines):
             open_.close()
             _OPEN.discard(open_)
+        self._stop_listening()
         self._selector.close()
 
-    def connect(self, rank: int, line: socket) -> None:
-        """Listens to another process.
+    def listen(self, server: socket, others: int) -> None:
+        """Waits in the background for the other processes, as the first process.
 
         Args:
-            rank: Of that process.
-            line: The connection to it.
+            server: Where they connect; closed when all have.
+            others: The number of other processes.
         """
-        self._peers[rank] = line
-        _OPEN.add(line)
-        self._selector.register(line, EVENT_READ, rank)
+        self._server, self._others = server, others
+        _OPEN.add(server)
+        self._selector.register(server, EVENT_READ)
+
+    def reach(self, address: tuple[str, int], rank: int) -> None:
+        """Tries in the background to connect to the first process.
+
+        Args:
+            address: Host and port where it listens, now or later.
+            rank: Of this process.
+        """
+        self._others, self.rank = 1, rank
+        self._address = address
+
+    @property
+    def meets(self) -> bool:
+        """Whether this process is connected to the others, or waits for them."""
+        return self._others > 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether no other process is waited for."""
+        return len(self._peers) == self._others
+
+    def share(self, directory: Path) -> None:
+        """Announces the directory of the run to the other processes.
+
+        Args:
+            directory: The directory, with an absolute path.
+        """
+        self._tell(f"{self.rank} {_DIRECTORY} {quote_from_bytes(os.fsencode(directory))}")
 
     def check(self) -> None:
-        """Ends the main thread's work where the process is to end.
+        """Ends the main thread's work if the process is to end.
 
         Raises:
             Stopped: After a signal.
@@ -134,75 +196,174 @@ class Watch:
             raise self.ending
 
     def leave(self) -> None:
-        """Parts from the other processes, which have come to their end too or will.
+        """Parts from the other processes, which finish too.
 
         Raises:
             Stopped, RRLError: As `check`.
         """
         if self.rank:
-            self._tell(self.rank, _DONE)
+            self._tell(f"{self.rank} {_DONE}")
             return
-        while len(self._selector.get_map()) > 1:
+        while any(self._is_open(rank) for rank in self._peers):
             self.check()
             time.sleep(_POLL)
 
-    def cause(self, problem: BaseException) -> BaseException:
-        """What is behind an exception of the main thread; the other processes are told.
+    def cause(self, problem: BaseException) -> BaseException | None:
+        """Finds out why the main thread raised an exception, and tells the other processes.
 
-        Where another process ends, an operation with it fails a moment before this is heard of.
+        When another process ends, an operation with it fails a moment before this is known.
+
+        Returns:
+            The exception that ends this process; None if the first process shows the same one.
         """
-        if isinstance(problem, KeyboardInterrupt):
-            self._hear(self.rank, Signals.SIGINT.name)
-        elif isinstance(problem, Exception) and not isinstance(problem, RRLError):
-            latest = time.monotonic() + _NEWS
-            while self.ending is None and time.monotonic() < latest:
-                time.sleep(_POLL)
-        elif problem is not self.ending:
-            self._tell(self.rank, _FAILED)
+        if problem is self.ending:
             return problem
-        if self.ending is None:
-            self._tell(self.rank, _FAILED)
-        return self.ending or problem
+        if isinstance(problem, KeyboardInterrupt):
+            self._hear(f"{self.rank} {Signals.SIGINT.name}")
+            return self.ending
+        own = sha256(f"{type(problem).__name__}: {problem}".encode()).hexdigest()
+        if isinstance(problem, Exception) and not isinstance(problem, RRLError) and self._others:
+            _wait_until(lambda: self.ending is not None, _NEWS)
+            if self.ending and own not in self._failures.values():
+                return self.ending
+        self._failures[self.rank] = own
+        self._tell(f"{self.rank} {_FAILED} {own}")
+        if self.rank:  # the first process shows what all processes meet
+            _wait_until(lambda: 0 in self._failures or not self._is_open(0), _GRACE + _NEWS)
+        return None if self.rank and self._failures.get(0) == own else problem
+
+    def exit(self, ending: Stopped | RRLError) -> NoReturn:
+        """Ends the process, whatever its main thread waits for."""
+        for child in self.children.values():
+            child.kill()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        if self._shows:
+            _write(str(ending) if isinstance(ending, RRLError) else ending.message)
+        os._exit(1 if isinstance(ending, RRLError) else 128 + ending.number)
 
     def _watch(self) -> None:
+        """Runs in the thread."""
         while not self._closed.is_set():
             for key, _ in self._selector.select(_POLL):
-                if key.data is None:
+                if key.fileobj is self._woken:
                     for number in self._woken.recv(64):
                         if number in _HEARD:
-                            self._hear(self.rank, Signals(number).name)
+                            self._hear(f"{self.rank} {Signals(number).name}")
+                elif key.fileobj is self._server:
+                    self._add(self._server.accept()[0])
                 else:
-                    self._read(key.data)
+                    assert isinstance(key.fileobj, socket)
+                    self._read(key.fileobj)
+            if self._address and not self._lines and not self._peers:
+                self._connect(self._address)
             for rank, child in self.children.items():
                 if child.poll() and rank not in self._peers:  # it ended before it was connected
-                    self._hear(rank, _GONE)
-            if self.ending and time.monotonic() > self._deadline:
+                    self._hear(f"{rank} {_word(child.returncode)}")
+            if self.ending and self._is_time():
                 self.exit(self.ending)
 
-    def _read(self, rank: int) -> None:
-        try:
-            lines = self._peers[rank].recv(4096).decode().splitlines()
-        except OSError:
-            lines = []
-        for line in lines or [f"{rank} {_GONE}"]:
-            origin, _, what = line.partition(" ")
-            if what in (_GONE, _DONE):
-                self._selector.unregister(self._peers[rank])
-            if what != _DONE:
-                self._hear(int(origin), what)
+    def _is_time(self) -> bool:
+        """Whether the main thread has had its time to end, and all processes can be told."""
+        return time.monotonic() > self._deadline or (self._at_once and self.connected)
 
-    def _hear(self, rank: int, what: str) -> None:
+    def _connect(self, address: tuple[str, int]) -> None:
+        with suppress(OSError):  # the first process does not listen yet
+            line = create_connection(address, 1)
+            if line.getsockname() == line.getpeername():  # TCP connects a free port to itself
+                line.close()
+                return
+            line.settimeout(None)
+            self._add(line)
+            self._send(line, f"{self.rank} {_JOINED}")
+
+    def _add(self, line: socket) -> None:
+        self._lines[line] = b""
+        _OPEN.add(line)
+        self._selector.register(line, EVENT_READ)
+
+    def _drop(self, line: socket) -> None:
+        self._selector.unregister(line)
+        del self._lines[line]
+        _OPEN.discard(line)
+        line.close()
+
+    def _is_open(self, rank: int) -> bool:
+        return self._peers.get(rank) in self._lines
+
+    def _stop_listening(self) -> None:
+        if self._server:
+            self._selector.unregister(self._server)
+            _OPEN.discard(self._server)
+            self._server.close()
+            self._server = None
+
+    def _read(self, line: socket) -> None:
+        try:
+            received = line.recv(4096)
+        except OSError:
+            received = b""
+        if not received:
+            self._drop(line)
+            for rank, peer in self._peers.items():
+                if peer is line:
+                    self._hear(f"{rank} {_GONE}")
+            return
+        *whole, rest = (self._lines[line] + received).split(b"\n")
+        self._lines[line] = rest
+        for each in whole:
+            if line in self._lines:
+                self._take(line, each.decode("ascii", "replace"))
+
+    def _take(self, line: socket, text: str) -> None:
+        """Takes up a line that a connection sent."""
+        rank, what, value = [*text.split(" "), "", ""][:3]
+        if what == _JOINED and rank.isdigit() and int(rank) not in self._peers:
+            self._join(int(rank), line)
+        elif line not in self._peers.values():  # not a process of the run
+            self._drop(line)
+        elif what == _DIRECTORY:
+            self.directory = Path(os.fsdecode(unquote_to_bytes(value)))
+        elif what == _DONE:
+            self._drop(line)
+        else:
+            self._hear(text)
+
+    def _join(self, rank: int, line: socket) -> None:
+        self._peers[rank] = line
+        if self.rank == 0:
+            self._send(line, f"0 {_JOINED}")
+        if self._last_word:
+            self._send(line, self._last_word)
+        if self.connected:
+            self._stop_listening()
+
+    def _hear(self, word: str) -> None:
+        """Takes up that this process or another one is to end, or has."""
+        origin, what, value = [*word.split(" "), ""][:3]
+        rank = int(origin)
+        if what == _FAILED:
+            self._failures[rank] = value
         if what == Signals.SIGUSR1.name:
             self._go_on(rank)
-        elif self.ending is None:
+        elif self.ending is None and self.rank not in self._failures:
             self._deadline = time.monotonic() + _GRACE
-            self._tell(rank, what)
+            # before there is a run, the main thread has only an error of its own to come to
+            self._at_once = self.run is None and what != _FAILED
+            # the first process shows it, unless it was killed
+            self._shows = self.rank == 0 or (rank == 0 and what == _GONE)
+            self._last_word = word
+            self._tell(word)
             self.ending = self._end(rank, what)
 
-    def _tell(self, rank: int, what: str) -> None:
-        for line in self._peers.values():
-            with suppress(OSError):  # it has ended too
-                line.sendall(f"{rank} {what}\n".encode())
+    def _tell(self, word: str) -> None:
+        for line in [*self._peers.values()]:
+            self._send(line, word)
+
+    @staticmethod
+    def _send(line: socket, word: str) -> None:
+        with suppress(OSError):  # the other process has ended
+            line.sendall(f"{word}\n".encode())
 
     def _end(self, rank: int, what: str) -> Stopped | RRLError:
         advice = None
@@ -215,54 +376,33 @@ class Watch:
         return error("RRL511", f"process {rank} of the run {reason}", hint=advice)
 
     def _go_on(self, rank: int) -> None:
-        """Has SLURM start the job again, which goes on from the newest checkpoint."""
+        """Asks SLURM to start the job again, which then resumes from the newest checkpoint."""
         if self.rank:
-            self._tell(rank, Signals.SIGUSR1.name)
+            self._tell(f"{rank} {Signals.SIGUSR1.name}")
         elif not self._requeued:
             self._requeued = True
             _write(f"SIGUSR1: {_requeue()}; checkpoints are written as they always are")
 
-    def exit(self, ending: Stopped | RRLError) -> NoReturn:
-        """Ends the process, whatever its main thread waits for."""
-        for child in self.children.values():
-            child.kill()
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-        if isinstance(ending, RRLError):
-            _write(str(ending))
-            os._exit(1)
-        if self.rank == 0:  # once for all processes
-            _write(ending.message)
-        os._exit(128 + ending.number)
+
+_current: Watch | None = None
 
 
-class EndAtSteps(Callback):
-    """Ends a training between two steps where its process is to end."""
+def current() -> Watch | None:
+    """The watch over this process, which has at most one."""
+    return _current
 
-    def __init__(self, watch: Watch) -> None:
-        """Ends a training.
 
-        Args:
-            watch: Knows when.
-        """
-        self._watch = watch
+def _wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    latest = time.monotonic() + seconds
+    while not holds() and time.monotonic() < latest:
+        time.sleep(_POLL)
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Ends before a step."""
-        self._watch.check()
 
-    def on_validation_batch_start(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Ends before a batch that is watched."""
-        self._watch.check()
+def _word(status: int) -> str:
+    """What a process would have said that ended with a status."""
+    if -status in _HEARD:
+        return Signals(-status).name
+    return _GONE if status < 0 else _FAILED
 
 
 def _requeue() -> str:
@@ -281,35 +421,38 @@ def _requeue() -> str:
 
 
 def _write(text: str) -> None:
-    with suppress(OSError, ValueError):  # who read it is gone
+    with suppress(OSError, ValueError):  # nobody reads it any more
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
 
-def _left_to_the_thread(number: int, frame: FrameType | None) -> None:
-    pass
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Handles a signal in the main thread; the thread of the watch acts on it."""
 
 
 _OPEN: Final[set[socket]] = set()
 
 
+def _handles_signals() -> bool:
+    return _current is not None and _current._signals
+
+
 def _before_fork() -> None:
-    if _OPEN:  # a signal to the new process must not be taken for one to this
+    if _handles_signals():  # a signal to the new process must not reach this one
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
 def _after_fork() -> None:
-    if _OPEN:
+    if _handles_signals():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
 
 def _forget() -> None:
-    """Leaves a process that is forked, such as a worker that loads data, to itself."""
-    if not _OPEN:
-        return
-    signal.set_wakeup_fd(-1)
-    for each in _HANDLED:
-        signal.signal(each, signal.SIG_DFL)
+    """Takes the watch off a process that is forked, such as a worker that loads data."""
+    if _handles_signals():
+        signal.set_wakeup_fd(-1)
+        for each in _HANDLED:
+            signal.signal(each, signal.SIG_DFL)
     for open_ in _OPEN:
         open_.close()
     _after_fork()

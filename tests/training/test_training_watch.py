@@ -9,6 +9,7 @@ import pytest
 
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.training import watch as watching
+from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.watch import Stopped, Watch
 
 STEPS = 200  # of a hundredth of a second
@@ -21,12 +22,15 @@ def step(watch):
 
 
 @pytest.fixture
-def leading():
+def leading(tmp_path):
     """A watch over the first of two processes, and the connection of the other."""
-    own, other = socket.socketpair()
-    with Watch(0) as watch, other:
-        watch.connect(1, own)
+    server = socket.create_server(("127.0.0.1", 0))
+    with Watch() as watch, socket.create_connection(server.getsockname()) as other:
+        watch.run = RunDirectory(tmp_path)
+        watch.listen(server, 1)
+        other.sendall(b"1 joined\n")
         other.settimeout(2)
+        assert other.recv(100) == b"0 joined\n"
         yield watch, other
 
 
@@ -73,7 +77,7 @@ def test_a_failure_is_told_to_the_other_process(leading):
     watch, other = leading
     problem = RRLError(())
     assert watch.cause(problem) is problem
-    assert other.recv(100) == b"0 failed\n"
+    assert other.recv(100).startswith(b"0 failed ")
 
 
 def test_a_process_that_is_done_is_not_missed(leading):
@@ -88,7 +92,7 @@ def test_a_process_that_comes_to_no_step_ends_too(monkeypatch):
     monkeypatch.setattr(watching, "_GRACE", 0.2)
     child = os.fork()
     if not child:
-        with Watch(0):
+        with Watch():
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
             os._exit(0)
