@@ -52,8 +52,13 @@ class Library:
                 no folder.
         """
         if source.directory is None and not (self.within and Path(written).is_absolute()):
-            message = f'"{written}" is relative to a file, and this text is in none'
-            raise Refusal("RRL024", message, "save the recipe as a file, or give its directory")
+            if Path(written).is_absolute():
+                message = f'"{written}" is an absolute path, and this text is in no folder'
+                hint = "pass `allow_outside=True`, or save the recipe in a folder above that file"
+            else:
+                message = f'"{written}" is relative to a file, and this text is in none'
+                hint = "save the recipe as a file, or give its directory"
+            raise Refusal("RRL024", message, hint)
         folder = resolved(source.directory or Path())
         path = resolved(folder / written)
         if not path.is_relative_to(resolved(self.within or folder)):

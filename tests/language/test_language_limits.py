@@ -34,12 +34,10 @@ def lets(step: str, count: int) -> str:
 
 
 @pytest.mark.parametrize("sign", ["|", "&", "+", "-"])
-def test_chain_of_ten_thousand_operands_parses_in_under_two_seconds(sign: str):
+def test_chain_of_ten_thousand_operands_is_parsed_soon(sign: str):
     text = "let a = ssl()\n" + sign.join(["a"] * 9_990)
-    rrl.parse("ssl()")  # the parser itself is built once a process
-    start = time.perf_counter()
-    graph = rrl.parse(text)
-    assert time.perf_counter() - start < 2.0
+    with soon():
+        graph = rrl.parse(text)
     assert len(graph.operands) == 9_990
     assert graph.depth == 2
 
