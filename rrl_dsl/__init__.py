@@ -39,7 +39,10 @@ _NAMES: Final = {
         )
     },
     **{name: ("rrl_dsl.graph.recording", name) for name in ("Mask", "Pair", "Weight")},
-    "Stage": ("rrl_dsl.graph.plan", "Stage"),
+    **{
+        name: ("rrl_dsl.graph.stage", name)
+        for name in ("BatchRows", "Lookup", "LookupTable", "SampleColumns", "Stage")
+    },
     "Batch": ("rrl_dsl.data.batches", "Batch"),
     "Config": ("rrl_dsl.training.config", "Config"),
     "EdgeStatistics": ("rrl_dsl.training.callbacks", "EdgeStatistics"),

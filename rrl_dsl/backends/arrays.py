@@ -5,15 +5,31 @@ Vectors are not cut into slices here: the last bits of a sum depend on the order
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numpy import exp, full_like, maximum, minimum, searchsorted, where, zeros_like
+from numpy import (
+    amin,
+    concatenate,
+    exp,
+    full_like,
+    isfinite,
+    maximum,
+    minimum,
+    searchsorted,
+    where,
+    zeros_like,
+)
 
 from rrl_dsl.graph.weights import ORTHOGONAL
 
-__all__ = ["exp", "full_like", "maximum", "minimum", "searchsorted", "where", "zeros_like"]
+__all__ = [
+    "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
+    "where", "zeros_like",
+]  # fmt: skip
+
+_BITS: Final = 40  # of the 53 of a float64, by which distances are ranked
 
 Weights = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -37,7 +53,7 @@ def float32_of(x: float) -> np.float32:
     return np.float32(x)
 
 
-def places(like: Array) -> Ids:
+def positions(like: Array) -> Ids:
     """0, 1, ... for each row of a column."""
     return np.arange(len(like))
 
@@ -74,6 +90,40 @@ def dots(
 ) -> Vectors:
     """Inner products of vectors."""
     return _inner(i, j)
+
+
+def unit_vectors(x: Vectors) -> Vectors:
+    """Vectors of length 1 in the same directions."""
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
+
+
+def ranked_distance(q: Vectors, k: Vectors, metric: str) -> Vectors:
+    """What neighbors are ranked by, (n, m); vectors of length 1 for `cosine`."""
+    if metric == "cosine":
+        rows = [2.0 - (k * row).sum(axis=1) for row in q]
+    else:
+        rows = [np.sqrt(np.square(k - row).sum(axis=1)) for row in q]
+    mantissa, exponent = np.frexp(np.array(rows).reshape(len(q), len(k)))
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**_BITS), exponent))
+
+
+def smallest(values: Array, k: int) -> Ids:
+    """The columns of the k smallest finite values of each row, as `tensors.smallest`."""
+    order = np.argsort(values, axis=1, kind="stable")[:, :k]
+    chosen = np.where(np.take_along_axis(values, order, axis=1) < np.inf, order, -1)
+    return chosen if chosen.shape[1] else np.full((len(values), 1), -1)
+
+
+def scatter_minimum(x: Ids, index: Ids, values: Ids) -> Ids:
+    """x with each x[index] lowered to its values."""
+    lowered = x.copy()
+    np.minimum.at(lowered, index, values)
+    return lowered
+
+
+def surely_equal(x: Array, y: Array) -> bool:
+    """Whether two are equal."""
+    return np.array_equal(x, y)
 
 
 def _inner(i: Vectors, j: Vectors) -> Vectors:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rrl_dsl.backends.lookups import Found
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.plan import Column
+from rrl_dsl.graph.stage import LookupTable
 
 
 def column_of(
@@ -16,7 +16,7 @@ def column_of(
     rows: Any,
     before: Sequence[Any],
     scalars: Sequence[Any],
-    lookups: Sequence[Found],
+    lookups: Sequence[LookupTable],
 ) -> Any:
     """A column that takes no stage.
 
@@ -26,7 +26,7 @@ def column_of(
         rows: The rows: `rrl.Nodes`, or `Rows` of NumPy columns.
         before: The columns before it.
         scalars: The plan's scalars.
-        lookups: What its lookups found.
+        lookups: The tables of its lookups.
 
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column that it reads.
@@ -60,24 +60,17 @@ def column_of(
             label, drawn = (before[index] for index in column.inputs)
             return arrays.where(draws.within(drawn, *own), label, -1)
         case "row":
-            return arrays.places(rows.sample)
+            return arrays.positions(rows.sample)
     assert column.lookup is not None, column
-    found = lookups[column.lookup]
-    place = place_of(arrays, found, rows.sample)
+    table = lookups[column.lookup]
+    position = table.position(arrays, rows.sample)
     match column.kind:
         case "place":
-            return place
+            return position
         case "chosen_label":
-            return arrays.where(place >= 0, before[column.inputs[0]], -1)
-        case "precision":
-            known = found.precision[place]
-            return arrays.where(place[:, None] >= 0, known, arrays.full_like(known, float("nan")))
+            return arrays.where(position >= 0, before[column.inputs[0]], -1)
+        case "values":
+            known = table.values[position]
+            absent = arrays.full_like(known, float("nan"))
+            return arrays.where(position[:, None] >= 0, known, absent)
     raise AssertionError(column)
-
-
-def place_of(arrays: Any, found: Found, sample: Any) -> Any:
-    """Where samples stand among the ids, int64 (n,), -1 for nowhere."""
-    if not len(found.ids):
-        return arrays.full_like(sample, -1)
-    place = arrays.searchsorted(found.ids, sample).clip(max=len(found.ids) - 1)
-    return arrays.where(found.ids[place] == sample, place, -1)

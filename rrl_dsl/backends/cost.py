@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from rrl_dsl.graph.operations import OPERATIONS
-from rrl_dsl.graph.plan import Column, Components, Heaviest, Instruction, Nearest, Plan, Stage
+from rrl_dsl.graph.plan import Column, Instruction, Plan
+from rrl_dsl.graph.stage import Stage
 
 WIDTH: Final = 128
 """Of embeddings, which a recipe does not say."""
@@ -85,7 +86,7 @@ class _Counted:
         """The fields and spaces whose vectors are compared."""
         columns = self.plan.columns
         fields = {cast(str, each.field) for each in columns if each.kind in _VECTORS}
-        return fields | {each.stage.space for each in columns if isinstance(each.stage, Nearest)}
+        return fields.union(*(_compared(each.stage) for each in columns if each.stage))
 
     def operations(self, result: int) -> int:
         """For each pair, of an instruction and all that it needs."""
@@ -98,37 +99,33 @@ class _Counted:
             if column.kind in _VECTORS:
                 held = _VECTORS[column.kind]  # of k slices, the largest k (k + 1) / 2 products
                 operations += held * (held + 1) * self.width(column.field)
-            if isinstance(column.stage, Nearest | Heaviest):
-                operations += 4 * min(column.stage.k, self.rows)  # gone through for both rows
+            if column.stage is not None:  # whose lists are gone through for both rows
+                operations += 4 * min(column.stage.longest, self.rows)
         return operations
 
     def stage(self, stage: Stage) -> int:
         """For the whole batch."""
         levels = max(self.rows - 1, 1).bit_length()
-        match stage:
-            case Nearest(space=space):
-                each = 2 * self.width(space) + levels
-            case Heaviest(inner=inner):
-                each = self.operations(inner) + levels
-            case Components(inner=inner):
-                each = self.operations(inner) + 4 * levels
-            case _:  # of another package: nothing is known
-                each = 0
-        return self.rows**2 * each
+        weights = sum(map(self.operations, stage.weighs))
+        distances = sum(2 * self.width(name) for name in _compared(stage))
+        return self.rows**2 * (weights + distances + stage.levels * levels)
 
     def column(self, column: Column) -> int:
         """Bytes for each row."""
         if column.kind in _VECTORS:
             return 8 * _VECTORS[column.kind] * self.width(column.field)
-        if column.kind == "precision":
-            return 24
-        if isinstance(column.stage, Nearest | Heaviest):
-            return 8 * min(column.stage.k, self.rows)
-        return 8
+        if column.kind == "values":
+            return 8 * self.plan.lookups[cast(int, column.lookup)].width
+        return 8 if column.stage is None else 8 * max(min(column.stage.longest, self.rows), 1)
 
     def width(self, name: str | None) -> int:
         """Of a field or a space."""
         return self.widths.get(cast(str, name), WIDTH)
+
+
+def _compared(stage: Stage) -> set[str]:
+    """The fields and spaces whose vectors a stage compares."""
+    return {need.name for need in stage.reads if need.kind in ("space", "vector")}
 
 
 def _alive(plan: Plan, result: int) -> int:

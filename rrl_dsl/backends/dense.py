@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, cast
@@ -10,37 +10,20 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends import ranking, tensors
+from rrl_dsl.backends import tensors
 from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
-from rrl_dsl.backends.lookups import Found
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.universe import Universe, universe
-from rrl_dsl.graph.plan import (
-    Active,
-    Column,
-    Components,
-    Constant,
-    Heaviest,
-    Nearest,
-    Plan,
-    Scalar,
-)
-
-
-class Batch(NamedTuple):
-    """What a stage of another package looks at; see `rrl_dsl.graph.plan.Stage.find`."""
-
-    rows: Nodes
-    spaces: Mapping[str, Tensor]
-    weights: Callable[[int], Tensor]
+from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
+from rrl_dsl.graph.stage import LookupTable, Stage
 
 
 class Inputs(NamedTuple):
     """What a call gives the edge function beside its rows."""
 
     scalars: Sequence[Tensor]
-    lookups: Sequence[Found]
+    lookups: Sequence[LookupTable]
     fused: bool
 
 
@@ -134,28 +117,17 @@ def _columns(plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None) -
             columns.append(found)
         else:
             assert whole is not None
-            columns.append(_staged(plan, column, columns, inputs, whole))
+            columns.append(_staged(plan, column.stage, columns, inputs, whole))
     return columns
 
 
 def _staged(
-    plan: Plan, column: Column, before: Sequence[Tensor], inputs: Inputs, whole: Universe
+    plan: Plan, stage: Stage, before: Sequence[Tensor], inputs: Inputs, whole: Universe
 ) -> Tensor:
-    everything = torch.arange(len(whole), device=whole.first.device)
-
-    def weights(instruction: int, rows: Tensor = everything) -> Tensor:
+    def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
         return _evaluate(plan, instruction, [each[rows] for each in before], before, inputs)
 
-    match column.stage:
-        case Nearest() as stage:
-            return ranking.nearest(stage, whole)
-        case Heaviest(inner=inner, k=k):
-            return ranking.heaviest(lambda rows: weights(inner, rows), k, whole)
-        case Components(inner=inner):
-            return ranking.components(lambda rows: weights(inner, rows) > 0, whole)
-    assert column.stage is not None
-    batch = Batch(whole.nodes, whole.spaces, weights)
-    return cast(Tensor, column.stage.find(tensors, batch))
+    return cast(Tensor, stage.find(tensors, whole.batch(weights)))
 
 
 def _evaluate(

@@ -16,13 +16,13 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.lower import lower
-from rrl_dsl.graph.plan import Listed, Plan
+from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.requires import Requires, requires_of
 from rrl_dsl.graph.rewrite import Step, rewrite
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Scalar, described
-from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
 from rrl_dsl.language.machine import needing_memory
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rrl_dsl.backends.dense import Prepared
-    from rrl_dsl.backends.lookups import Found
     from rrl_dsl.backends.nodes import Nodes
     from rrl_dsl.backends.relation import Relation
+    from rrl_dsl.graph.stage import LookupTable
 
 Strategy = Literal["auto", "dense", "blocked"]
 Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
@@ -79,8 +79,8 @@ class Program:
         self.steps: tuple[Step, ...]
         self.rewritten, self.steps = rewrite(in_order(finished(graph)))
         self.plan: Plan = lower(self.rewritten, binary=graph.binary)
-        self._found: tuple[Found, ...] | None = None
-        self._found_on: dict[torch.device, tuple[Found, ...]] = {}
+        self._tables: tuple[LookupTable, ...] | None = None
+        self._tables_on: dict[torch.device, tuple[LookupTable, ...]] = {}
 
     @property
     def identity(self) -> str:
@@ -115,8 +115,8 @@ class Program:
         """
         import torch
 
-        from rrl_dsl.backends.lookups import check_ids, find
         from rrl_dsl.backends.nodes import Nodes
+        from rrl_dsl.graph.stage import SampleColumns
 
         if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
             message = f"`bind` takes the samples of a data set, and this is {described(dataset)}"
@@ -125,13 +125,14 @@ class Program:
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
         known = rows.sample if others is None else torch.cat([rows.sample, others.cpu()])
-        for each in self.plan.lookups:
-            if isinstance(each, Listed):
-                check_ids(each.links, known)
+        faults = (each.lacking(known.numpy()) for each in self.plan.lookups)
+        if (fault := next(filter(None, faults), None)) is not None:
+            raise RRLError(fault)
+        columns = SampleColumns(rows)
         what = f"what the recipe looks up among {len(rows):,} samples"
         with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
-            self._found = tuple(find(each, rows, self.seed) for each in self.plan.lookups)
-        self._found_on.clear()
+            self._tables = tuple(each.find(columns, self.seed) for each in self.plan.lookups)
+        self._tables_on.clear()
         return self
 
     def __call__(
@@ -271,9 +272,9 @@ class Program:
         from rrl_dsl.graph.denoise import without_false_edges
 
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
-        if self._found is not None:
-            known = dict(zip(self.plan.lookups, self._found, strict=True))
-            clean._found = tuple(known[each] for each in clean.plan.lookups)
+        if self._tables is not None:
+            known = dict(zip(self.plan.lookups, self._tables, strict=True))
+            clean._tables = tuple(known[each] for each in clean.plan.lookups)
         return clean
 
     def __repr__(self) -> str:
@@ -298,7 +299,7 @@ class Program:
         from rrl_dsl.backends.fusing import is_fused
 
         device = rows.device
-        lookups = self._lookups(device)
+        lookups = self._lookups(rows)
         if device.type == "cpu":  # on a device, looking would wait
             self._check_bound(rows, cols, lookups)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
@@ -306,20 +307,19 @@ class Program:
         inputs = dense.Inputs(scalars, lookups, fused)
         return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
 
-    def _lookups(self, device: torch.device) -> tuple[Found, ...]:
-        """What was found over the data set, on a device."""
-        from rrl_dsl.backends.lookups import listed
+    def _lookups(self, rows: Nodes) -> tuple[LookupTable, ...]:
+        """The tables of the recipe's lookups, on the device of the rows."""
+        from rrl_dsl.graph.stage import SampleColumns
 
-        if self._found is None:
+        if self._tables is None:
             if self.requires.bound:
                 message = "this recipe looks at the whole data set and knows none"
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
-            self._found = tuple(
-                listed(each.links) for each in self.plan.lookups if isinstance(each, Listed)
-            )
-        if device not in self._found_on:  # once a device: copying waits
-            self._found_on[device] = tuple(each.to(device) for each in self._found)
-        return self._found_on[device]
+            nothing = SampleColumns(rows[:0].to("cpu"))
+            self._tables = tuple(each.find(nothing, self.seed) for each in self.plan.lookups)
+        if rows.device not in self._tables_on:  # once a device: copying waits
+            self._tables_on[rows.device] = tuple(each.to(rows.device) for each in self._tables)
+        return self._tables_on[rows.device]
 
     def _check_rows(self, rows: Nodes, cols: Nodes | None) -> None:
         from rrl_dsl.backends.nodes import check_nodes
@@ -330,15 +330,14 @@ class Program:
             message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
 
-    def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[Found, ...]) -> None:
+    def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[LookupTable, ...]) -> None:
         from rrl_dsl.backends import tensors
-        from rrl_dsl.backends.columns import place_of
 
-        for lookup, found in zip(self.plan.lookups, lookups, strict=True):
+        for lookup, table in zip(self.plan.lookups, lookups, strict=True):
             if not lookup.covers_data_set:
                 continue
             for nodes in (rows,) if cols is rows else (rows, cols):
-                strange = place_of(tensors, found, nodes.sample) < 0
+                strange = table.position(tensors, nodes.sample) < 0
                 if bool(strange.any()):
                     sample = int(nodes.sample[strange][0])
                     message = f"the data set that the recipe is bound to has no sample {sample}"

@@ -1,17 +1,38 @@
 """Torch, as operations, columns and stages use it; `rrl_dsl.backends.arrays` is the same in NumPy.
 
-Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d).
+Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d). Nothing
+here looks at a value on the host, so a training step never waits for the device.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
-from torch import Tensor, exp, full_like, maximum, minimum, searchsorted, where, zeros_like
+from torch import (
+    Tensor,
+    amin,
+    concatenate,
+    exp,
+    full_like,
+    isfinite,
+    maximum,
+    minimum,
+    searchsorted,
+    where,
+    zeros_like,
+)
+from torch.nn import functional as F
 
 from rrl_dsl.backends import inner
 from rrl_dsl.graph.weights import ORTHOGONAL
 
-__all__ = ["exp", "full_like", "maximum", "minimum", "searchsorted", "where", "zeros_like"]
+__all__ = [
+    "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
+    "where", "zeros_like",
+]  # fmt: skip
+
+_SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
 
 slices, units, squares = inner.slices, inner.units, inner.squares
 
@@ -31,7 +52,7 @@ def float32_of(x: float) -> float:
     return x
 
 
-def places(like: Tensor) -> Tensor:
+def positions(like: Tensor) -> Tensor:
     """0, 1, ... for each row of a column."""
     return torch.arange(len(like), device=like.device)
 
@@ -59,3 +80,52 @@ def _inner(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> tuple[Tensor, Te
     """Inner products of sliced vectors, and the products of their lengths, in units of both."""
     product, lengths = inner.inner(i.squeeze(1), j.squeeze(0)), (of_i * of_j).sqrt()
     return torch.where(product.abs() <= ORTHOGONAL * lengths, 0.0, product), lengths
+
+
+def unit_vectors(x: Tensor) -> Tensor:
+    """Vectors of length 1 in the same directions."""
+    return F.normalize(x, dim=1)
+
+
+def ranked_distance(q: Tensor, k: Tensor, metric: str) -> Tensor:
+    """What neighbours are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
+
+    The last bits, in which equal vectors may differ by the order of a sum, are rounded away, so
+    that ties are ties on every device. Of `cosine`, a product of matrices, that is all but certain:
+    a tie is lost where its distances lie on both sides of a rounding, one in thousands of those
+    that differ in their last bits, and a batch of other sizes may order it otherwise.
+    """
+    if metric == "cosine":
+        distance = 2.0 - q @ k.T
+    else:
+        distance = torch.cdist(q, k, compute_mode="donot_use_mm_for_euclid_dist")
+    scaled = distance * _SPLIT
+    return scaled - (scaled - distance)
+
+
+def smallest(values: Tensor, k: int) -> Tensor:
+    """The columns of the k smallest finite values of each row, -1 where there are fewer.
+
+    int64 (n, k), but no wider than there are columns: a list is gone through once for each pair.
+    Of equal values the smaller column comes first; `torch.topk` alone leaves that open.
+    """
+    size = values.shape[1]
+    count = min(k, size)
+    last = values.topk(count, dim=1, largest=False).values[:, -1:]
+    chosen = values < last
+    tied = (values == last) & (values < torch.inf)
+    room = count - chosen.sum(dim=1, keepdim=True)
+    chosen |= tied & (tied.cumsum(dim=1) <= room)
+    score = torch.where(chosen, size - torch.arange(size, device=values.device), 0)
+    best = score.topk(count, dim=1).values
+    return F.pad(torch.where(best > 0, size - best, -1), (0, 0 if count else 1), value=-1)
+
+
+def scatter_minimum(x: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """x with each x[index] lowered to its values."""
+    return x.scatter_reduce(0, index, values, "amin")
+
+
+def surely_equal(x: Tensor, y: Tensor) -> bool:
+    """Whether two are equal, where looking does not wait."""
+    return x.device.type == "cpu" and torch.equal(x, y)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.graph.stage import BatchRows
+
+_TILE: Final = 1024
 
 
 @dataclass(frozen=True)
 class Universe:
-    """Rows and columns together, ordered by (sample, view).
-
-    Equal rows stand side by side, and the first of them stands for all. What is found over the
-    universe therefore depends neither on the order of a batch nor on rows that stand twice in it.
+    """Rows and columns together, ordered by (sample, view), as `BatchRows` has them.
 
     Attributes:
         nodes: The u rows and columns.
         spaces: Their vectors (u, d) by space.
         first: bool (u,), whether a row is the first of its equals.
-        of_rows: int64 (n,), where each row of the call stands.
-        of_cols: int64 (m,), where each column stands.
+        of_rows: int64 (n,), the position of each row of the call: that of the first of its equals.
+        of_cols: int64 (m,), the position of each column.
     """
 
     nodes: Nodes
@@ -33,25 +33,12 @@ class Universe:
     of_rows: Tensor
     of_cols: Tensor
 
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    @cached_property
-    def next_view(self) -> Tensor:
-        """int64 (u,): the next view of the same sample, the first after the last; -1 for none."""
-        size = len(self)
-        here = torch.arange(size, device=self.first.device)
-        # the first row of some later group of equals
-        later = torch.where(self.first, here, size).flip(0).cummin(0).values.flip(0)
-        following = torch.cat([later[1:], later.new_full((1,), size)])[:size]
-        sample = self.nodes.sample
-        opens = torch.ones_like(self.first)
-        opens[1:] = sample[1:] != sample[:-1]
-        start = torch.where(opens, here, 0).cummax(0).values
-        inside = following.clamp(max=size - 1)
-        same = (following < size) & (sample[inside] == sample)
-        chosen = torch.where(same, inside, start)
-        return torch.where(chosen == here, -1, chosen)
+    def batch(self, weights: Callable[..., Tensor]) -> BatchRows:
+        """What a stage looks at, given the weights of instructions over the universe."""
+        first = self.first
+        is_column = torch.zeros_like(first).index_fill(0, self.of_cols, True)
+        tiles = torch.split(torch.arange(len(first), device=first.device), _TILE)
+        return BatchRows(self.nodes, self.spaces, first, is_column, tiles, weights)
 
 
 def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor]]) -> Universe:

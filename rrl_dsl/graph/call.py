@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.plan import Need
 from rrl_dsl.graph.recording import Pair, Recording, Weight
 from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.graph.types import SEED, Refusal, Value
+from rrl_dsl.graph.types import SEED, Need, Refusal, Value
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.spelling import is_name
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from rrl_dsl.graph import draws
-from rrl_dsl.graph.plan import Active, Column, Constant, Lookup, Scalar
+from rrl_dsl.graph.plan import Active, Column, Constant, Scalar
 from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.stage import Lookup
 from rrl_dsl.graph.weights import LARGEST, number, raised, rounded
 
 
@@ -290,7 +291,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 | `dot(c, q, u, s)` | float: max(0, x . y / s) of sliced c, squares q and units u |
 | `exponential(c, q, s)` | float: exp((cos(x, y) - 1) / s), as for `cosine` |
 | `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
-| `affinity(c, p)` | float: symmetric SNE's joint probability of vectors c with precisions p |
+| `affinity(c, p)` | float: the sum of two Gaussians of vectors c, by the values p of both |
 | `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
 | `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
 | `listed_mutually(r, c)` | bool: each is in the other's list |

@@ -13,24 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from rrl_dsl.graph import draws
-from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.schedule import Schedule, at_epoch
+from rrl_dsl.graph.stage import Lookup, Stage
+from rrl_dsl.graph.types import Need
 from rrl_dsl.graph.weights import number
 
 Redraw = Literal["never", "epoch", "step"]
-Metric = Literal["cosine", "euclidean"]
-Lists = Literal["either", "mutual", "directed"]
-"""Where there is an edge: one is in the list of the other, each is, or j is in the list of i."""
-
-
-class Need(NamedTuple):
-    """A column that a call reads: a label, a number or a vector of the samples, or a space."""
-
-    kind: Literal["label", "number", "vector", "space"]
-    name: str
 
 
 # scalars
@@ -112,156 +103,7 @@ class Active:
 Scalar = Key | Threshold | Constant | Active
 
 
-# what is found once over the whole data set
-
-
-class Lookup:
-    """What is found once over the whole data set.
-
-    Attributes:
-        bound: Whether it takes the data set.
-        covers_data_set: Whether every sample of the data set has a place in it.
-        directed: Whether pairs may differ there and back.
-    """
-
-    bound: bool = True
-    covers_data_set: bool = True
-    directed: bool = False
-
-    @property
-    def reads(self) -> tuple[Need, ...]:
-        """What it reads of the data set."""
-        return ()
-
-    @property
-    def limit(self) -> float:
-        """A bound that no weight exceeds."""
-        return 1.0
-
-
-class OfVectors(Lookup):
-    """What is found of the vectors of a field."""
-
-    field: str
-
-    @property
-    def reads(self) -> tuple[Need, ...]:
-        """The field."""
-        return (Need("vector", self.field),)
-
-
-@dataclass(frozen=True)
-class Chosen(Lookup):
-    """The samples of each class with the smallest draws."""
-
-    field: str
-    per_class: int
-    key: Key
-    covers_data_set = False
-
-
-@dataclass(frozen=True)
-class Listed(Lookup):
-    """The pairs of a file; needs no data set."""
-
-    links: Links
-    bound = False
-    covers_data_set = False
-
-    @property
-    def limit(self) -> float:
-        """The weight of the heaviest pair."""
-        return max(self.links.weight or (), default=1.0)
-
-
-@dataclass(frozen=True)
-class Neighbours(OfVectors):
-    """The samples that are linked with a sample by their lists of the k nearest."""
-
-    field: str
-    k: int
-    metric: Metric
-    lists: Lists
-
-    @property
-    def directed(self) -> bool:  # type: ignore[override]
-        """Whether lists lead one way."""
-        return self.lists == "directed"
-
-
-@dataclass(frozen=True)
-class Geodesic(OfVectors):
-    """The samples whose shortest path over the k-nearest graph is at most `within`."""
-
-    field: str
-    k: int
-    within: float
-
-
-@dataclass(frozen=True)
-class Affinities(OfVectors):
-    """Each sample's precision, log-normaliser and reach of a Gaussian with the given perplexity."""
-
-    field: str
-    perplexity: float
-
-
-# what is found over the rows and columns of a call
-
-
-class Stage:
-    """What is found over all rows and columns of a call, each once, by (sample, view).
-
-    A subclass is a frozen dataclass. Its result is int64: (u,), the group of each row, -1 for none;
-    or (u, k), the places of the rows in each row's list, -1 for none.
-    """
-
-    @property
-    def reads(self) -> tuple[Need, ...]:
-        """What it reads of the rows."""
-        return ()
-
-    def find(self, arrays: Any, batch: Any) -> Any:
-        """What it finds, written once for torch and NumPy.
-
-        Args:
-            arrays: `rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`: functions of arrays.
-            batch: `rows`, with `sample`, `view` (u,), `label(name)`, `number(name)` and
-                `vector(name)`; `spaces`, the embeddings by space (u, d); and `weights`, by the
-                instruction `weight.at` of a weight, its values for all pairs (u, u).
-        """
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Nearest(Stage):
-    """The k nearest rows, or columns, of each in a space, ties to the smaller (sample, view)."""
-
-    space: str
-    k: int
-    metric: Metric
-    of_other_view: bool
-    columns_alone: bool
-
-    @property
-    def reads(self) -> tuple[Need, ...]:
-        """The space."""
-        return (Need("space", self.space),)
-
-
-@dataclass(frozen=True)
-class Heaviest(Stage):
-    """The k heaviest edges of each row in the graph of an instruction, ties as for `Nearest`."""
-
-    inner: int
-    k: int
-
-
-@dataclass(frozen=True)
-class Components(Stage):
-    """The connected component of each row in the graph of an instruction."""
-
-    inner: int
+# the plan
 
 
 @dataclass(frozen=True)
@@ -283,7 +125,7 @@ class Column:
     | `unit` | float64, the value of 1 in the first slice of the vector `field` |
     | `square` | float64, the squared length of the sliced vector in column `inputs[0]`, in units |
     | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
-    | `precision` | float64 (3,), precision, log-normaliser, reach from the lookup `lookup` |
+    | `values` | float64 (v,), what the lookup `lookup` finds of the sample; NaN where it is not there |
     | `row` | int64, where the row stands in the universe |
     | `list` | int64, the at most k rows of the universe that the stage `stage` lists, -1 for none |
     | `component` | int64, the component that the stage `stage` finds |
@@ -291,7 +133,7 @@ class Column:
 
     kind: Literal[
         "sample", "view", "label", "sample_hash", "row_hash", "drawn_label", "chosen_label",
-        "number", "zero", "vector", "slices", "unit", "square", "place", "precision", "row", "list",
+        "number", "zero", "vector", "slices", "unit", "square", "place", "values", "row", "list",
         "component",
     ]  # fmt: skip
     field: str | None = None

@@ -27,16 +27,16 @@ from rrl_dsl.graph.plan import (
     Constant,
     Instruction,
     Key,
-    Lists,
-    Lookup,
     Redraw,
     Scalar,
-    Stage,
     Threshold,
 )
 from rrl_dsl.graph.schedule import Schedule
+from rrl_dsl.graph.stage import Lookup, Stage
 
 Unit = Literal["sample", "row"]
+Lists = Literal["either", "mutual", "directed"]
+"""Where there is an edge: one is in the list of the other, each is, or j is in the list of i."""
 Real = float | Schedule
 Ranges = tuple[Range, ...]
 """The range of a result in each of `CASES`."""
@@ -450,7 +450,7 @@ class Pair:
     def affinity(self, vector: str, lookup: Lookup) -> Weight:
         """Symmetric SNE's joint probability, by the Gaussians that a lookup finds."""
         at = _position(self.recording.lookups, lookup)
-        columns = (Column("vector", field=vector), Column("precision", lookup=at))
+        columns = (Column("vector", field=vector), Column("values", lookup=at))
         return Weight(self.recording, self.recording.emit("affinity", columns=columns))
 
     def listed(self, stage: Stage, lists: Lists = "either") -> Mask:

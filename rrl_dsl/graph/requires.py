@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rrl_dsl.graph.algebra import Graph, Scaled
-from rrl_dsl.graph.plan import Need
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.traverse import calls_of, walk
+from rrl_dsl.graph.types import Need
 
 
 @dataclass(frozen=True)

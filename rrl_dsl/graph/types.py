@@ -8,7 +8,7 @@ import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from rrl_dsl.graph import links
 from rrl_dsl.graph.schedule import Schedule
@@ -152,6 +152,13 @@ class Text:
         return value
 
 
+class Need(NamedTuple):
+    """A column that a call reads: a label, a number or a vector of the samples, or a space."""
+
+    kind: Literal["label", "number", "vector", "space"]
+    name: str
+
+
 @dataclass(frozen=True)
 class Field(Text):
     """The name of a per-sample column of the data set: of labels, numbers or vectors."""
@@ -159,6 +166,10 @@ class Field(Text):
     name: str = "Field"
     reads: Literal["label", "number", "vector"] = "label"
     described: str = "the name of a field"
+
+    def need(self, name: str) -> Need:
+        """The column of that name."""
+        return Need(self.reads, name)
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,10 @@ class Space(Field):
     reads: Literal["label", "number", "vector"] = "vector"
     name: str = "projection|backbone|teacher|Field"
     described: str = "`projection`, `backbone`, `teacher` or the name of a field"
+
+    def need(self, name: str) -> Need:
+        """The space, or the field of vectors, of that name."""
+        return Need("space", name) if name in MODEL_SPACES else super().need(name)
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from rrl_dsl.backends import among
 from rrl_dsl.backends.arrays import Weights
-from rrl_dsl.backends.pair_ids import lacking_pairs
 from rrl_dsl.backends.reference import Rows, evaluate
 from rrl_dsl.data.table import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.show.sample import GraphSample
@@ -150,16 +147,16 @@ def sample_of(
         rows.sample, np.tile(np.arange(views), len(chosen)), rows.labels, rows.fields, spaces
     )
     graph = finished(graph)
-    find = partial(among.find, of=rows.sample)
 
     def weights_of(graph: Graph) -> Weights:
         with needing_memory(f"the graph over {len(rows):,} rows at once", "lower `--batch-size`"):
-            return evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset, find=find)
+            return evaluate(graph, rows, seed=seed, epoch=epoch, dataset=dataset, few=True)
 
     weights, false = weights_of(graph), None
     if adds_edges(graph):
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
-    over = among.paths_over(graph, len(dataset))
+    subsets = (lookup.subset for lookup in lower(graph, binary=False).lookups)
+    over = min((each for each in subsets if each and each < len(dataset)), default=None)
     return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
 
 
@@ -169,11 +166,10 @@ def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
     RRL401 and RRL417 are errors of a column, RRL416 of a file of pairs.
     """
     faults = columns.faults(requires_of(graph).columns)
-    values = (value for call in calls_of(graph) for value in call.arguments.values())
-    files = (value for value in values if isinstance(value, Links))
     known = np.concatenate([columns.sample, columns.others])
-    pairs = (lacking_pairs(links, known) for links in files)
-    return faults + list(dict.fromkeys(fault for fault in pairs if fault is not None))
+    lookups = lower(finished(graph), binary=False).lookups
+    lacks = (lookup.lacking(known) for lookup in lookups)
+    return faults + list(dict.fromkeys(fault for fault in lacks if fault is not None))
 
 
 def rows_of(columns: Columns) -> Rows:

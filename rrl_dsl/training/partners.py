@@ -16,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from rrl_dsl.backends import tensors
-from rrl_dsl.backends.columns import place_of
 from rrl_dsl.backends.dense import Inputs, prepare, scalars_of
-from rrl_dsl.backends.lookups import Found, find
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program, Samples
-from rrl_dsl.graph.plan import Components, Instruction, Plan
+from rrl_dsl.graph.plan import Instruction, Plan
+from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
 Places = NDArray[np.int64]
 
@@ -80,19 +79,19 @@ class Classmates:
 class Linked:
     """The samples in a list found over the data set: pairs of a file, neighbours."""
 
-    def __init__(self, found: Found, sample: torch.Tensor, order: Places) -> None:
+    def __init__(self, table: LookupTable, sample: torch.Tensor, order: Places) -> None:
         """Translates the ids of the lists to places.
 
         Args:
-            found: The lists.
+            table: The lists.
             sample: int64 (n,), the ids of the split; the lists may name others.
             order: All samples, in the random order in which those of a list are handed out.
         """
-        self._place: Places = place_of(tensors, found, sample).numpy()
+        self._place: Places = table.position(tensors, sample).numpy()
         self.known = self._place >= 0
-        self._sample = np.full(len(found.ids), -1, dtype=np.int64)
+        self._sample = np.full(len(table.ids), -1, dtype=np.int64)
         self._sample[self._place[self.known]] = np.flatnonzero(self.known)
-        self._starts, self._entries = found.starts.numpy(), found.entries.numpy()
+        self._starts, self._entries = table.starts.numpy(), table.entries.numpy()
         self._rank = np.empty_like(order)
         self._rank[order] = np.arange(len(order))
 
@@ -124,8 +123,8 @@ class SplitRelations:
         fields: Mapping[str, torch.Tensor] = getattr(split, "fields", {})
         self._plan, self._seed = program.plan, program.seed
         self._rows = Nodes(split.sample, None, split.labels, fields, check=False)
-        lookups = self._plan.lookups
-        self._found = tuple(find(each, self._rows, self._seed).to(_HOST) for each in lookups)
+        columns, lookups = SampleColumns(self._rows), self._plan.lookups
+        self._found = tuple(each.find(columns, self._seed).to(_HOST) for each in lookups)
 
     def partners(self, epoch: int, order: Places) -> list[Partners]:
         """The partners that each comparison gives in an epoch.
@@ -205,8 +204,10 @@ def _effect(
     match instruction.op:
         case "same" | "listed" | "listed_mutually" | "listed_by_row":
             column = plan.columns[instruction.columns[-1]]
-            if isinstance(column.stage, Components):
-                return replace(before[column.stage.inner], possible=True)
+            if column.stage is not None and column.kind == "component":
+                raised = (before[weight].raised for weight in column.stage.weighs)
+                lowered = (before[weight].lowered for weight in column.stage.weighs)
+                return _Effect(True, frozenset().union(*raised), frozenset().union(*lowered))
             if column.kind in _CLASSES:
                 return _Effect(raised=frozenset({at}))
             return _Effect(possible=column.kind != "sample")  # two samples are never the same

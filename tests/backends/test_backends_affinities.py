@@ -6,7 +6,7 @@ from bound_graphs import data, error_of, whole
 from scipy.spatial.distance import cdist
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import neighbours
+from rrl_dsl.graph.builtins.sne_gaussians import gaussians_of
 
 
 def joint_probabilities(x: np.ndarray, perplexity: float) -> np.ndarray:
@@ -133,8 +133,8 @@ def test_the_perplexity_is_reached_wherever_a_bandwidth_has_it():
 @pytest.mark.filterwarnings("error")
 def test_bandwidths_of_huge_vectors_are_those_of_others_in_their_unit():
     vectors = np.random.default_rng(0).normal(size=(40, 3))
-    precision, normaliser, reach = neighbours.affinities(vectors, 5.0).T
-    huge = neighbours.affinities(vectors * 2.0**500, 5.0).T
+    precision, normaliser, reach = gaussians_of(vectors, 5.0).T
+    huge = gaussians_of(vectors * 2.0**500, 5.0).T
     np.testing.assert_allclose(huge[0], precision * 2.0**-1000, rtol=1e-9)
     np.testing.assert_allclose(huge[1], normaliser, rtol=1e-9)
     assert (huge[2] == reach).all()

@@ -36,6 +36,13 @@ def test_no_module_but_its_own_names_a_built_in(folder: str):
             assert "signature.name ==" not in text, path
 
 
+def test_no_module_imports_what_a_built_in_finds():
+    own = PACKAGE / "graph" / "builtins"
+    for path in PACKAGE.rglob("*.py"):
+        if own not in path.parents:
+            assert "graph.builtins." not in path.read_text(encoding="utf-8"), path
+
+
 EXPECTED = {"ssl", "supervised", "random", "none", "all", "self", "cross_view"} | {
     "corrupt", "keep", "threshold", "clip", "power", "during", "drop_self",
 }  # fmt: skip

@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import neighbours
 from rrl_dsl.backends.reference import Rows, evaluate
+from rrl_dsl.graph.builtins import geodesic_paths, neighbor_search, sne_gaussians
 
 # neighbours
 
@@ -108,7 +108,7 @@ def test_recipe_over_the_data_set_must_be_bound(text: str):
 
 def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
+    monkeypatch.setattr(neighbor_search, "_WORTH_KEEPING", 10)
     x = np.random.default_rng(0).standard_normal((50, 3))
     first = whole("knn(3, space=x)", data(x))
     with monkeypatch.context() as patch:
@@ -116,7 +116,7 @@ def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
         np.testing.assert_array_equal(whole("knn(3, space=x)", data(x)), first)
         with pytest.raises(TypeError):
             whole("knn(3, space=x)", data(x + 1e-9))
-        patch.setattr(neighbours, "_FORMAT", 10**6)  # another release finds anew
+        patch.setattr(neighbor_search, "_FORMAT", 10**6)  # another release finds anew
         with pytest.raises(TypeError):
             whole("knn(3, space=x)", data(x))
     assert {each.name for each in tmp_path.iterdir()} >= {"lookups-1000000"}
@@ -125,7 +125,7 @@ def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
 def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
+    monkeypatch.setattr(neighbor_search, "_WORTH_KEEPING", 10)
     monkeypatch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)
     only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
     assert only.code == "RRL507"
@@ -145,10 +145,14 @@ def test_what_is_kept_is_what_was_found(tmp_path: Path, monkeypatch, text: str):
     x = np.random.default_rng(0).standard_normal((50, 3))
     expected = whole(text, data(x))
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
-    monkeypatch.setattr(neighbours, "_WORTH_KEEPING", 10)
+    monkeypatch.setattr(neighbor_search, "_WORTH_KEEPING", 10)
     np.testing.assert_array_equal(whole(text, data(x)), expected)
-    for name in ("k_nearest", "_geodesic", "_gaussians"):
-        monkeypatch.setattr(f"rrl_dsl.backends.neighbours.{name}.__code__", _fails.__code__)
+    for module, name in (
+        (neighbor_search, "k_nearest"),
+        (geodesic_paths, "joined_by_paths"),
+        (sne_gaussians, "_all_gaussians"),
+    ):
+        monkeypatch.setattr(getattr(module, name), "__code__", _fails.__code__)
     np.testing.assert_array_equal(whole(text, data(x)), expected)
 
 
@@ -192,7 +196,7 @@ def test_path_is_as_long_there_as_back(seed: int):
 def test_steps_of_paths_are_whole_numbers_whose_sums_are_exact():
     distances = np.abs(np.random.default_rng(0).standard_normal(1000))
     for within in (0.0, 1e-9, 0.3, 1.0, 1e9):
-        lengths, longest = neighbours.path_lengths(np.append(distances, np.inf), within)
+        lengths, longest = geodesic_paths.path_lengths(np.append(distances, np.inf), within)
         np.testing.assert_array_equal(lengths, np.floor(lengths))
         assert longest == math.floor(longest)
         reached = lengths[:-1] <= longest

@@ -12,8 +12,9 @@ from hypothesis.extra import numpy as hnp
 from torch.nn import functional as F
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.ranking import components, rank_distance, smallest
+from rrl_dsl.backends import arrays, tensors
 from rrl_dsl.backends.universe import universe
+from rrl_dsl.graph.builtins.closure import Components
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -27,8 +28,9 @@ matrices = hnp.arrays(
 @MODEST
 @given(matrices, st.integers(1, 12))
 def test_smallest_takes_the_first_of_equal_values_and_no_infinite_one(values: np.ndarray, k: int):
-    found = smallest(torch.from_numpy(values), k)
+    found = tensors.smallest(torch.from_numpy(values), k)
     assert found.shape == (len(values), min(k, values.shape[1]))
+    assert np.array_equal(np.sort(arrays.smallest(values, k)), np.sort(found))
     for row, list_ in zip(values, found.tolist(), strict=True):
         order = [int(at) for at in np.argsort(row, kind="stable") if np.isfinite(row[at])][:k]
         assert sorted(order) == sorted(at for at in list_ if at >= 0)
@@ -45,14 +47,11 @@ def test_more_than_there_are_rows_is_all_of_them_and_as_soon(text: str):
     assert torch.equal(program(rows, spaces=spaces), few)
 
 
-def whole(rows: int) -> object:
-    nodes = rrl.Nodes(np.arange(rows))
-    return universe(nodes, nodes, {})
-
-
 def components_of(graph: nx.Graph) -> list[set[int]]:
-    edges = torch.from_numpy(nx.to_numpy_array(graph) > 0)
-    found = components(lambda tile: edges[tile], whole(len(graph)))
+    edges = torch.from_numpy(nx.to_numpy_array(graph))
+    nodes = rrl.Nodes(np.arange(len(graph)))
+    batch = universe(nodes, nodes, {}).batch(lambda instruction, rows: edges[rows])
+    found = Components(0).find(tensors, batch)
     return [set(np.flatnonzero(found.numpy() == each)) for each in found.unique().tolist()]
 
 
@@ -104,7 +103,7 @@ def test_equal_vectors_are_equally_far_whatever_their_place_in_a_product(
     chance = np.random.default_rng(1)
     distinct = F.normalize(torch.from_numpy(chance.standard_normal((3, width))), dim=1)
     of = torch.from_numpy(chance.integers(0, 3, rows))
-    distance = rank_distance(distinct[of], distinct[of], metric)
+    distance = tensors.ranked_distance(distinct[of], distinct[of], metric)
     for i, j in itertools.product(range(3), repeat=2):
         assert len(distance[of == i][:, of == j].unique()) == 1
 

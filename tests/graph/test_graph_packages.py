@@ -64,7 +64,7 @@ def fade(weight: rrl.Weight, rate: rrl.Scheduled[rrl.Probability]) -> rrl.Weight
 class First(rrl.Stage):
     """For each row, the first row of the batch with its label."""
 
-    label: str
+    label: rrl.LabelField
 
     def find(self, arrays, batch):
         label = batch.rows.label(self.label)
@@ -81,6 +81,34 @@ def leader(pair: rrl.Pair, label: rrl.LabelField = "label") -> rrl.Mask:
         label: The label.
     """
     return pair.listed(First(label)) | pair.same_row
+
+
+@dataclass(frozen=True)
+class Successive(rrl.Lookup):
+    """Samples that follow one another by a number, of those that have one."""
+
+    number: rrl.NumberField
+
+    def find(self, samples, seed, wanted=None):
+        import numpy as np
+        import scipy.sparse as sp
+
+        number = samples.number(self.number)
+        order = np.argsort(number, kind="stable")[: np.isfinite(number).sum()]
+        ends = np.concatenate([order[:-1], order[1:]]), np.concatenate([order[1:], order[:-1]])
+        shape = len(number), len(number)
+        graph = sp.csr_array((np.full(len(ends[0]), 0.25), ends), shape=shape)
+        return rrl.LookupTable.of_links(samples.ids, graph)
+
+
+@rrl.source(example="successive(time)")
+def successive(pair: rrl.Pair, number: rrl.NumberField) -> rrl.Weight:
+    """Relates samples that follow one another in the data set.
+
+    Args:
+        number: The number by which samples are ordered.
+    """
+    return 2 * pair.linked_weight(Successive(number))
 '''
 
 TEXT = """rrl 1
@@ -91,7 +119,7 @@ let visits = same_visit(patient, time, days=2)
 
 @pytest.fixture
 def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package that declares a module of four built-ins, and one that cannot be imported."""
+    """A package that declares a module of five built-ins, and one that cannot be imported."""
     packages = tmp_path / "packages"
     for name, code in {"clinic": CLINIC, "broken": "import no_such_thing"}.items():
         info = packages / f"{name}-1.0.dist-info"
@@ -106,7 +134,7 @@ def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     sys.modules.pop("clinic", None)
     monkeypatch.undo()
-    for name in ("same_visit", "flicker", "fade", "leader"):
+    for name in ("same_visit", "flicker", "fade", "leader", "successive"):
         vars(rrl).pop(name, None)
     registry.broken_packages.cache_clear()
     registry.signatures.cache_clear()
@@ -146,6 +174,19 @@ def test_weights_are_those_of_the_definition_and_equal_eager_fused_and_in_numpy(
     assert set(eager.unique().tolist()) == {0.0, 0.5}
     assert torch.equal(eager, rrl.compile(TEXT, fused=True)(nodes(), step=3))
     assert np.array_equal(eager.numpy(), reference.evaluate(rrl.parse(TEXT), rows(), step=3))
+    # by time: samples 0, 2 and 4 at 0, then 1, 5, 3, 6; sample 7 has none
+    pairs = [(0, 2), (2, 4), (4, 1), (1, 5), (5, 3), (3, 6)]
+    after = np.zeros((8, 8), np.float32)
+    for i, j in pairs:
+        after[i, j] = after[j, i] = 0.5
+    program = rrl.compile("successive(time)", fused=False).bind(nodes())
+    assert np.array_equal(program(nodes()).numpy(), after)
+    part = nodes()[torch.tensor([4, 1, 6, 2])]
+    assert np.array_equal(program(part).numpy(), after[[4, 1, 6, 2]][:, [4, 1, 6, 2]])
+    fused = rrl.compile("successive(time)", fused=True).bind(nodes())
+    assert np.array_equal(fused(nodes()).numpy(), after)
+    graph = rrl.parse("successive(time)")
+    assert np.array_equal(reference.evaluate(graph, rows(), dataset=rows()), after)
     share = rrl.compile("flicker(0.4)")(rrl.Nodes(range(300))).float().mean()
     assert 0.38 < share < 0.42
     again = rrl.compile("flicker(0.4)")
@@ -165,6 +206,16 @@ def test_text_and_python_are_one_graph_and_facts_follow_from_what_is_recorded():
     assert (visits.scope, text.scope) == ("pair", "batch")
     assert (visits.binary, text.binary) == (True, False)
     assert visits.symmetric
+    after = rrl.compile("successive(time) | threshold(0)")
+    assert (after.requires.numbers, after.requires.bound) == (("time",), True)
+    assert (after.graph.scope, after.binary) == ("data set", True)
+    assert rrl.compile(rrl.leader("site")).requires.labels == ("site",)
+    with pytest.raises(rrl.RRLError, match="RRL403"):
+        after(nodes())
+    with pytest.raises(rrl.RRLError, match="has no sample 77"):
+        after.bind(nodes())(rrl.Nodes([0, 77]))
+    with pytest.raises(rrl.RRLError, match="RRL401"):
+        rrl.compile("successive(age)").bind(nodes())
     assert rrl.parse("ssl() | fade(1.0)").binary
     assert str(rrl.compile("ssl() | fade(1.0)").rewritten) == "ssl()"
     assert str(rrl.compile("ssl() | (ssl() | fade(0.0))").rewritten) == "ssl()"
@@ -197,11 +248,15 @@ def test_command_line_knows_them(cli, tmp_path: Path):
     assert "the label field `patient`" in told
     assert "the number field `time`" in told
     assert "an edge depends on the whole batch" in told
+    told = cli("explain", "-e", "successive(time)").out
+    assert "an edge depends on its two rows and on the whole data set" in told
     shown = cli("compile", "-e", "flicker(0.25) | fade(0.5)", "--show", "--batch-size", 64)
     assert shown.code == 0, shown.err
     assert "25.0" in shown.out, "a quarter of all pairs, expected exactly"
     listed = json.loads(cli("builtins", "--json").out)
-    assert {"same_visit", "flicker", "fade", "leader"} <= {each["name"] for each in listed}
+    assert {"same_visit", "flicker", "fade", "leader", "successive"} <= {
+        each["name"] for each in listed
+    }
 
 
 @pytest.mark.usefixtures("clinic")

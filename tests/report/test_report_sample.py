@@ -11,9 +11,10 @@ from random_batches import datasets, reference_rows_of
 from random_recipes import Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import among, reference
+from rrl_dsl.backends import reference
 from rrl_dsl.data import digits
 from rrl_dsl.data.table import Columns
+from rrl_dsl.graph.builtins.geodesic import Geodesic
 from rrl_dsl.report.figures import figures_of, in_words
 from rrl_dsl.report.sample import sample_of
 
@@ -107,7 +108,7 @@ def test_paths_over_a_part_of_a_data_set_are_said_to_be_that(monkeypatch):
     graph = rrl.parse("geodesic(x, k=4, within=1.5) | ssl()")
     assert sample_of(graph, columns(300), samples=50).paths_over is None
     whole = sample_of(graph, columns(300), samples=50)
-    monkeypatch.setattr(among, "PATHS_OVER", 200)
+    monkeypatch.setattr(Geodesic, "subset", 200)
     part = sample_of(graph, columns(300), samples=50)
     assert part.paths_over == 200
     assert 0.5 < part.edges / whole.edges < 1.5

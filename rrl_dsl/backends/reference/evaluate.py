@@ -8,21 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rrl_dsl.backends import arrays, lookups
+from rrl_dsl.backends import arrays
 from rrl_dsl.backends.arrays import Weights
-from rrl_dsl.backends.columns import column_of, place_of
+from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
-from rrl_dsl.backends.lookups import Found
-from rrl_dsl.backends.reference import stages
 from rrl_dsl.backends.reference.rows import Rows
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.lower import lower
-from rrl_dsl.graph.plan import Active, Constant, Listed, Lookup, Plan, Scalar
+from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
+from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.language.diagnostics import error
-
-Find = Callable[[Lookup, Rows, int], Found]
 
 
 def evaluate(
@@ -34,7 +31,7 @@ def evaluate(
     epoch: int = 0,
     step: int = 0,
     dataset: Rows | None = None,
-    find: Find = lookups.find,
+    few: bool = False,
 ) -> Weights:
     """The weights of all pairs, float32 (n, m), rounded after every operation.
 
@@ -46,7 +43,7 @@ def evaluate(
         epoch: The epoch.
         step: The optimiser step.
         dataset: All samples, for calls that need the whole data set.
-        find: What finds a lookup over the data set with a seed.
+        few: Whether lookups may look at a part of the data set, see `Lookup.subset`.
 
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the data set is
@@ -56,34 +53,44 @@ def evaluate(
     universe, (of_rows, of_cols) = _universe(rows, cols)
     plan = lower(in_order(finished(graph)), binary=False)
     scalars = [_scalar(each, seed, epoch, step) for each in plan.scalars]
-    found = [_found(each, dataset, seed, find, universe) for each in plan.lookups]
-    of_pairs = _Pairs(plan, scalars, found)
-    is_column = np.isin(np.arange(len(universe)), of_cols)
+    samples = SampleColumns(universe if dataset is None else dataset)
+    wanted = universe.sample if few else None
+    tables = []
+    for lookup in plan.lookups:
+        if lookup.bound and dataset is None:
+            raise error("RRL403", "this recipe looks at the whole data set and knows none")
+        tables.append(lookup.find(samples, seed, wanted))
+        _check_covered(lookup, tables[-1], universe)
+    of_pairs = _Pairs(plan, scalars, tables)
+    everything = np.arange(len(universe))
+    first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)
     columns: list[Any] = []
     with np.errstate(all="ignore"):
         for column in plan.columns:
             if column.stage is None:
-                columns.append(column_of(arrays, column, universe, columns, scalars, found))
+                columns.append(column_of(arrays, column, universe, columns, scalars, tables))
             else:
-                batch = stages.Batch(universe, is_column, of_pairs.over(columns))
-                columns.append(stages.column_of(column.stage, batch))
+                weights = of_pairs.over(columns)
+                spaces = universe.spaces
+                batch = BatchRows(universe, spaces, first, is_column, [everything], weights)
+                columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
         return of_pairs.over(columns)(plan.result)[np.ix_(of_rows, of_cols)]
 
 
 class _Pairs:
     """The results of instructions for all pairs of the universe."""
 
-    def __init__(self, plan: Plan, scalars: Sequence[Any], found: Sequence[Found]) -> None:
-        self.plan, self.scalars, self.found = plan, scalars, found
+    def __init__(self, plan: Plan, scalars: Sequence[Any], tables: Sequence[LookupTable]) -> None:
+        self.plan, self.scalars, self.tables = plan, scalars, tables
 
-    def over(self, columns: Sequence[Any]) -> Callable[[int], npt.NDArray[Any]]:
-        """By instruction, its result (u, u), from columns of the universe."""
+    def over(self, columns: Sequence[Any]) -> Callable[..., npt.NDArray[Any]]:
+        """By instruction and some rows, its result (t, u), from columns of the universe."""
 
-        def result_of(instruction: int) -> npt.NDArray[Any]:
+        def result_of(instruction: int, rows: Any = slice(None)) -> npt.NDArray[Any]:
             edge = edge_function(self.plan, instruction, arrays=arrays)
-            i, j = [each[:, None] for each in columns], [each[None, :] for each in columns]
-            size = len(columns[0])
-            return np.broadcast_to(edge(i, j, self.scalars, self.found), (size, size))
+            i, j = [each[rows, None] for each in columns], [each[None, :] for each in columns]
+            shape = (len(columns[0][rows]), len(columns[0]))
+            return np.broadcast_to(edge(i, j, self.scalars, self.tables), shape)
 
         return result_of
 
@@ -98,17 +105,11 @@ def _scalar(scalar: Scalar, seed: int, epoch: int, step: int) -> npt.NDArray[Any
     return np.asarray(value, np.int64)
 
 
-def _found(lookup: Lookup, dataset: Rows | None, seed: int, find: Find, universe: Rows) -> Found:
-    if isinstance(lookup, Listed):
-        return lookups.listed(lookup.links)
-    if dataset is None:
-        raise error("RRL403", "this recipe looks at the whole data set and knows none")
-    found = find(lookup, dataset, seed)
+def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
     if lookup.covers_data_set:
-        strange = universe.sample[place_of(arrays, found, universe.sample) < 0]
+        strange = universe.sample[table.position(arrays, universe.sample) < 0]
         if len(strange):
             raise error("RRL421", f"the data set has no sample {strange[0]}")
-    return found
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:

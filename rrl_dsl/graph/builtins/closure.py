@@ -1,8 +1,46 @@
 """The connected components of a batch."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from rrl_dsl.graph.builtin import transform
-from rrl_dsl.graph.plan import Components
 from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.stage import BatchRows, Stage
+
+
+@dataclass(frozen=True)
+class Components(Stage):
+    """The connected component of each row: the smallest position in it."""
+
+    weight: int
+    levels = 4
+
+    @property
+    def weighs(self) -> tuple[int, ...]:
+        """The weight."""
+        return (self.weight,)
+
+    def find(self, arrays: Any, batch: BatchRows) -> Any:
+        """The components, in 2 log2(u) rounds.
+
+        Each round every tree hooks onto the smallest neighbouring root and is flattened. A tree
+        with a neighbour hooks or is hooked onto within two rounds (Liu and Tarjan. Simple
+        concurrent labeling algorithms for connected components. 2019).
+        """
+        edges = arrays.concatenate([batch.weights(self.weight, tile) > 0 for tile in batch.tiles])
+        edges = (edges | edges.T) & batch.first  # a path may go an edge either way
+        size = len(edges)
+        root = arrays.positions(edges)
+        levels = max(size - 1, 0).bit_length()
+        for _ in range(2 * levels):
+            nearest = arrays.minimum(arrays.amin(arrays.where(edges, root, size), 1), root)
+            parent = arrays.scatter_minimum(root, root, nearest)
+            for _ in range(levels):
+                parent = parent[parent]
+            previous, root = root, parent[root]
+            if arrays.surely_equal(previous, root):
+                break
+        return root
 
 
 @transform(example='pairs("links.csv") | closure()')

@@ -1,12 +1,95 @@
 """Nearest neighbors in the batch or in the dataset."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from rrl_dsl.graph.builtin import Count, Index, SpaceOrField, source
-from rrl_dsl.graph.plan import Lists, Nearest, Neighbours
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.builtin import Count, Index, SpaceOrField, VectorField, source
+from rrl_dsl.graph.recording import Lists, Mask, Pair
 from rrl_dsl.graph.registry import Arguments
+from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns, Stage
 from rrl_dsl.graph.types import MODEL_SPACES, Refusal
+
+Metric = Literal["cosine", "euclidean"]
+
+
+@dataclass(frozen=True)
+class Nearest(Stage):
+    """The k nearest rows, or columns, of each row in a space, ties to the smaller (sample, view).
+
+    A row may ask for those of the next view instead. Neither it nor that view is among them.
+    """
+
+    space: SpaceOrField
+    k: int
+    metric: Metric
+    of_other_view: bool
+    columns_alone: bool
+    levels = 1
+
+    @property
+    def longest(self) -> int:
+        """k rows."""
+        return self.k
+
+    def find(self, arrays: Any, batch: BatchRows) -> Any:
+        """The lists, band by band."""
+        vectors = arrays.float64(batch.spaces[self.space])
+        if self.metric == "cosine":
+            vectors = arrays.unit_vectors(vectors)
+        known = batch.first & arrays.isfinite(vectors).all(1)
+        offered = known & batch.is_column if self.columns_alone else known
+        position = arrays.positions(vectors)
+        queries = _next_view(arrays, batch) if self.of_other_view else position
+        lists = []
+        for tile in batch.tiles:
+            query = queries[tile]
+            asked = query.clip(min=0)
+            distance = arrays.ranked_distance(vectors[asked], vectors, self.metric)
+            unknown = ~known[asked] | (query < 0)
+            own = (position == tile[:, None]) | (position == asked[:, None])
+            barred = own | ~offered | unknown[:, None]
+            distance = arrays.where(barred, float("inf"), distance)
+            lists.append(arrays.smallest(distance, self.k))
+        return arrays.concatenate(lists)
+
+
+def _next_view(arrays: Any, batch: BatchRows) -> Any:
+    """int64 (u,): the next view of the same sample, the first after the last; -1 for none."""
+    sample, row = batch.rows.sample, batch.first.cumsum(0)
+    first_view, own = arrays.searchsorted(sample, sample), arrays.searchsorted(row, row)
+    following = arrays.searchsorted(row, row + 1)
+    inside = following.clip(max=len(row) - 1)
+    later = (following < len(row)) & (sample[inside] == sample)
+    chosen = arrays.where(later, following, first_view)
+    return arrays.where(chosen == own, -1, chosen)
+
+
+@dataclass(frozen=True)
+class Neighbours(Lookup):
+    """The samples that are linked with a sample by their lists of the k nearest."""
+
+    field: VectorField
+    k: int
+    metric: Metric
+    lists: Lists
+
+    @property
+    def directed(self) -> bool:
+        """Whether lists lead one way."""
+        return self.lists == "directed"
+
+    def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
+        """The lists of all samples, kept on disk, or of those that are wanted."""
+        from rrl_dsl.graph.builtins.neighbor_search import lists_of
+
+        vectors = samples.vector(self.field)
+        ids, lists = lists_of(samples.ids, vectors, self.k, self.metric, wanted)
+        match self.lists:
+            case "mutual":
+                lists = lists.multiply(lists.T)
+            case "either":
+                lists = lists.maximum(lists.T)
+        return LookupTable.of_links(ids, lists.tocsr())
 
 
 def _directed_or_mutual(arguments: Arguments) -> Refusal | None:
@@ -21,7 +104,7 @@ def knn(
     pair: Pair,
     k: Count,
     space: SpaceOrField = "projection",
-    metric: Literal["cosine", "euclidean"] = "cosine",
+    metric: Metric = "cosine",
     mutual: bool = False,
     bank: Index = 0,
     query: Literal["self", "other"] = "self",

@@ -1,10 +1,68 @@
 """Pairs of samples from a file."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from rrl_dsl.graph.builtin import NonNegative, PairsFile, source
-from rrl_dsl.graph.plan import Listed
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.recording import Pair, Weight
 from rrl_dsl.graph.registry import Arguments
+from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.types import Refusal
+from rrl_dsl.graph.weights import LARGEST, LEAST
+from rrl_dsl.language.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class Listed(Lookup):
+    """The pairs of a file."""
+
+    links: Links
+    bound = False
+    covers_data_set = False
+
+    @property
+    def limit(self) -> float:
+        """The weight of the heaviest pair."""
+        return max(self.links.weight or (), default=1.0)
+
+    def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
+        """The samples that the file names, and its pairs both ways round."""
+        import numpy as np
+        import scipy.sparse as sp
+
+        ids, positions = np.unique(self._ends(), return_inverse=True)
+        a, b = positions.reshape(2, -1)
+        weights = np.ones(len(a)) if self.links.weight is None else np.array(self.links.weight)
+        # a pair that stands twice, or both ways round, has its larger weight; 0 is no edge
+        rows, cols = np.concatenate([a, b]), np.concatenate([b, a])
+        values = np.concatenate([weights, weights])
+        order = np.lexsort((-values, cols, rows))
+        rows, cols, values = rows[order], cols[order], values[order]
+        kept = np.ones(len(rows), dtype=bool)
+        kept[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
+        kept &= values > 0
+        values = np.clip(values, LEAST, LARGEST)  # what is above 0 stays above 0
+        size = (len(ids), len(ids))
+        graph = sp.csr_array((values[kept], (rows[kept], cols[kept])), shape=size)
+        return LookupTable.of_links(ids, graph)
+
+    def lacking(self, ids: Any) -> Diagnostic | None:
+        """RRL416 at the first pair with a sample that does not exist."""
+        import numpy as np
+
+        missing = ~np.isin(self._ends(), ids)
+        pairs = np.flatnonzero(missing.any(axis=0))
+        if not len(pairs):
+            return None
+        first = int(pairs[0])
+        return self.links.lacking(first, int(missing[:, first].argmax()), more=len(pairs) - 1)
+
+    def _ends(self) -> Any:
+        """The ids of the pairs, int64 (2, p)."""
+        import numpy as np
+
+        return np.array([self.links.a, self.links.b], dtype=np.int64).reshape(2, -1)
 
 
 def _weights_once(arguments: Arguments) -> Refusal | None:

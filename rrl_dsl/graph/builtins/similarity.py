@@ -1,10 +1,33 @@
 """Weights from the similarity of two vectors."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rrl_dsl.graph.builtin import Perplexity, Positive, VectorField, source
-from rrl_dsl.graph.plan import Affinities
 from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
+
+
+@dataclass(frozen=True)
+class Affinities(Lookup):
+    """Each sample's Gaussian with the given perplexity: precision, log-normalizer and reach."""
+
+    field: VectorField
+    perplexity: float
+    width = 3
+
+    def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
+        """The Gaussians of all samples, kept on disk, or of those that are wanted."""
+        import numpy as np
+
+        from rrl_dsl.graph.builtins.sne_gaussians import gaussians_of
+
+        ids, vectors = samples.ids, samples.vector(self.field)
+        if wanted is None:
+            return LookupTable.of_samples(ids, gaussians_of(vectors, self.perplexity))
+        positions = np.flatnonzero(np.isin(ids, wanted))
+        values = gaussians_of(vectors, self.perplexity, positions)
+        return LookupTable.of_samples(ids[positions], values)
 
 
 @source(example="similarity(caption, kernel=rbf, bandwidth=0.5)")

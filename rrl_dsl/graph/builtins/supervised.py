@@ -1,8 +1,34 @@
 """Samples with the same label."""
 
+from dataclasses import dataclass
+from typing import Any
+
+from rrl_dsl.graph import draws
 from rrl_dsl.graph.builtin import Count, Fraction, LabelField, Scheduled, Seed, source
-from rrl_dsl.graph.plan import Chosen
+from rrl_dsl.graph.plan import Key
 from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
+
+
+@dataclass(frozen=True)
+class Chosen(Lookup):
+    """The samples of each class with the smallest draws; a class of fewer keeps them all."""
+
+    labels: LabelField
+    per_class: int
+    key: Key
+    covers_data_set = False
+
+    def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
+        """The chosen samples, without links."""
+        import numpy as np
+
+        classes = samples.label(self.labels)
+        draw = draws.row_hash(samples.ids, None, self.key.at(seed, 0, 0)) >> 1
+        order = np.lexsort((samples.ids, draw, classes))  # by class, then by draw, then by id
+        ids, classes = samples.ids[order], classes[order]
+        rank = np.arange(len(ids)) - np.searchsorted(classes, classes)
+        return LookupTable.of_samples(np.sort(ids[(rank < self.per_class) & (classes >= 0)]))
 
 
 @source(example="supervised(frac=0.7, labels=label)", excludes=(("frac", "per_class"),))

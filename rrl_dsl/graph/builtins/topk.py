@@ -1,8 +1,39 @@
 """The heaviest edges of each row of a batch."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from rrl_dsl.graph.builtin import Count, transform
-from rrl_dsl.graph.plan import Heaviest
 from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.stage import BatchRows, Stage
+
+
+@dataclass(frozen=True)
+class Heaviest(Stage):
+    """The k heaviest edges of each row, ties to the smaller (sample, view)."""
+
+    weight: int
+    k: int
+    levels = 1
+
+    @property
+    def weighs(self) -> tuple[int, ...]:
+        """The weight."""
+        return (self.weight,)
+
+    @property
+    def longest(self) -> int:
+        """k rows."""
+        return self.k
+
+    def find(self, arrays: Any, batch: BatchRows) -> Any:
+        """The lists, band by band."""
+        lists = []
+        for tile in batch.tiles:
+            weights = arrays.float32(batch.weights(self.weight, tile))
+            absent = (weights <= 0) | ~batch.first
+            lists.append(arrays.smallest(arrays.where(absent, float("inf"), -weights), self.k))
+        return arrays.concatenate(lists)
 
 
 @transform(example="similarity(caption) | drop_self() | topk(2)", given={"k": "5"})

@@ -1,0 +1,154 @@
+"""The nearest samples of a data set, exact and kept on disk.
+
+scikit-learn proposes neighbors. What decides is computed here again from the differences of the
+vectors, so that ties are ties and go to the smaller sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any, Final, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from rrl_dsl.language.cache import Cache
+
+Metric = Literal["cosine", "euclidean"]
+Vectors = NDArray[np.float64]
+"""(n, d), NaN where missing; ordered by id."""
+Positions = NDArray[np.int64]
+"""Rows of the vectors."""
+
+_SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
+_CELLS: Final = 2**22  # of a tile: values for some rows and all columns
+_SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
+_FORMAT: Final = 5  # of what is kept: raise it with any change to what is found
+_WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are read from disk
+
+
+def lists_of(
+    ids: Positions, vectors: Vectors, k: int, metric: Metric, wanted: Positions | None
+) -> tuple[Positions, sp.csr_array]:
+    """Which samples have which in their lists of the k nearest.
+
+    Args:
+        ids: int64 (n,), the ids of the samples, ascending.
+        vectors: Their vectors (n, d).
+        k: The length of a list.
+        metric: The distance.
+        wanted: The ids that are asked for; all where left out.
+
+    Returns:
+        The ids that are asked for, and (t, t) of ones; no sample is in its own list.
+    """
+    if wanted is None:
+        nearest, _ = kept(k_nearest, vectors, k, metric)
+        return ids, graph_of(nearest, np.ones(nearest.shape), len(ids))
+    positions = np.flatnonzero(np.isin(ids, wanted))
+    nearest, _ = k_nearest(vectors, k, metric, positions)
+    graph = graph_of(nearest, np.ones(nearest.shape), len(ids))
+    return ids[positions], sp.csr_array(graph[:, positions])
+
+
+def k_nearest(
+    vectors: Vectors, k: int, metric: Metric, of: Positions | None = None
+) -> tuple[Positions, Vectors]:
+    """The k nearest samples of each, or of those at some positions, and their distances.
+
+    Returns:
+        Two (n, k) arrays; k is lowered to the number of other samples with a vector, and -1 stands
+        where a sample has none.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    there = np.flatnonzero(np.isfinite(vectors).all(axis=1))
+    of = np.arange(len(vectors)) if of is None else of
+    k = min(k, max(len(there) - 1, 0))
+    lists = np.full((len(of), k), -1, dtype=np.int64)
+    distances = np.full((len(of), k), np.inf)
+    if not k:
+        return lists, distances
+    known = _directions(vectors[there]) if metric == "cosine" else vectors[there]
+    centered = known - known.mean(axis=0)  # less for the search's sums to cancel
+    wanted = min(len(known), k + 1 + _SPARE)
+    search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(centered)
+    asked = np.flatnonzero(np.isin(of, there))
+    for tile in tiles(len(asked), len(known)):
+        rows = np.searchsorted(there, of[asked[tile]])
+        candidates = search.kneighbors(centered[rows], return_distance=False)
+        found, near = _ranked(known, rows, candidates, k, metric)
+        # the last candidate must be farther than what was chosen by more than rounding
+        _, last = _ranked(known, rows, candidates, wanted - 1, metric)
+        unsure = last[:, -1] <= near[:, -1] * (1 + 1e-6)
+        if wanted < len(known) and unsure.any():
+            everyone = np.broadcast_to(np.arange(len(known)), (int(unsure.sum()), len(known)))
+            found[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
+        lists[asked[tile]] = there[found]
+        distances[asked[tile]] = near
+    return lists, distances
+
+
+def _ranked(
+    known: Vectors, rows: NDArray[np.int64], candidates: NDArray[np.int64], k: int, metric: Metric
+) -> tuple[NDArray[np.int64], Vectors]:
+    """The k best of each row's candidates by (distance, place), without the row itself."""
+    chosen = np.full((len(rows), k), -1, dtype=np.int64)
+    distance = np.full((len(rows), k), np.inf)
+    for at, (row, others) in enumerate(zip(rows, candidates, strict=True)):
+        others = np.sort(others[others != row])
+        if metric == "cosine":
+            far = 2.0 - known[others] @ known[row]
+        else:
+            far = np.sqrt(np.square(known[others] - known[row]).sum(axis=1))
+        order = np.argsort(_rounded(far), kind="stable")[:k]
+        chosen[at, : len(order)] = others[order]
+        distance[at, : len(order)] = far[order]
+    return chosen, distance
+
+
+def _rounded(distance: Vectors) -> Vectors:
+    """The distance without its last bits, in which equal vectors may differ."""
+    scaled = distance * _SPLIT
+    return np.asarray(scaled - (scaled - distance))
+
+
+def _directions(vectors: Vectors) -> Vectors:
+    length = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    return np.asarray(vectors / np.maximum(length, 1e-12))
+
+
+def tiles(rows: int, columns: int) -> Iterator[Positions]:
+    """Bands of rows, each as high as its values for all columns leave room for."""
+    height = max(_CELLS // max(columns, 1), 1)
+    return (np.arange(top, min(top + height, rows)) for top in range(0, rows, height))
+
+
+def graph_of(lists: Positions, values: Vectors, count: int) -> sp.csr_array:
+    """The graph that leads from the samples of some lists (t, k) to those in them, (t, count)."""
+    rows, place = np.nonzero(lists >= 0)
+    entries = (values[rows, place], (rows, lists[rows, place]))
+    return sp.csr_array(entries, shape=(len(lists), count))
+
+
+def kept(find: Callable[..., tuple[Any, ...]], vectors: Vectors, *arguments: Any) -> list[Any]:
+    """The arrays that a function finds, read from disk where it did so for the same vectors."""
+    if len(vectors) < _WORTH_KEEPING:
+        return list(find(vectors, *arguments))
+    cache = Cache(f"lookups-{_FORMAT}")
+    digest = hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest()
+    key = json.dumps([find.__name__, arguments, vectors.dtype.str, vectors.shape, digest])
+    known = cache.read(key)
+    if known is not None:
+        archive = np.load(BytesIO(known), allow_pickle=False)
+        return [archive[name] for name in archive.files]
+    cache.check_writable()
+    found = find(vectors, *arguments)
+    content = BytesIO()
+    np.savez(content, *found)
+    cache.write(key, content.getvalue())
+    return list(found)

@@ -1,0 +1,260 @@
+"""What a built-in finds before any pair: over the data set (`Lookup`) or over a batch (`Stage`).
+
+A subclass is a frozen dataclass in the file of its built-in. A field that is annotated as the name
+of a column, with `LabelField` for example, says that the column is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from rrl_dsl.graph.types import Field, Need
+from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean, error
+
+if TYPE_CHECKING:
+    import numpy as np
+    import scipy.sparse as sp
+    import torch
+    from numpy.typing import NDArray
+
+
+class _Reader:
+    @cached_property
+    def reads(self) -> tuple[Need, ...]:
+        """The columns that it reads."""
+        hints = get_type_hints(type(self), include_extras=True)
+        return tuple(
+            mark.need(getattr(self, name))
+            for name in vars(self)
+            for mark in getattr(hints.get(name), "__metadata__", ())
+            if isinstance(mark, Field)
+        )
+
+
+class SampleColumns:
+    """The columns of a data set as NumPy arrays, one row a sample, ordered by id.
+
+    Attributes:
+        ids: int64 (n,), ascending.
+    """
+
+    def __init__(self, rows: Any) -> None:
+        """Takes `rrl.Nodes` or `Rows` on the host; a sample that has several rows counts once."""
+        import numpy as np
+
+        self._rows = rows
+        self.ids: NDArray[np.int64]
+        self.ids, self._first = np.unique(np.asarray(rows.sample), return_index=True)
+
+    def label(self, name: str) -> NDArray[np.int64]:
+        """A label field, int64 (n,), -1 where unknown.
+
+        Raises:
+            RRLError: RRL401 where the data set lacks it.
+        """
+        labels = self._rows.labels
+        if name not in labels:
+            hint = did_you_mean(name, list(labels)) or f"it has {', '.join(labels) or 'none'}"
+            raise error("RRL401", f"the data set has no label field `{name}`", hint=hint)
+        return self._ordered(labels[name])
+
+    def number(self, name: str) -> NDArray[Any]:
+        """A number field, (n,): int64, or float64 with NaN where missing.
+
+        Raises:
+            RRLError: RRL401 or RRL417 where the data set lacks it.
+        """
+        return self._ordered(self._rows.number(name))
+
+    def vector(self, name: str) -> NDArray[np.float64]:
+        """A vector field, float64 (n, d), NaN where missing.
+
+        Raises:
+            RRLError: RRL401 or RRL417 where the data set lacks it.
+        """
+        return self._ordered(self._rows.vector(name))
+
+    def _ordered(self, column: Any) -> NDArray[Any]:
+        import numpy as np
+
+        return np.asarray(np.asarray(column)[self._first])
+
+
+class LookupTable(NamedTuple):
+    """What a lookup found, as NumPy arrays or tensors. What it does not use is empty.
+
+    Attributes:
+        ids: int64 (u,), sample ids, ascending.
+        starts: int64 (u + 1,), where the entries of each sample start.
+        entries: int64 (e,), the positions in `ids` of the samples linked with each, ascending.
+        weights: float32 (e,), their weights.
+        values: float64 (u, v), numbers of each sample.
+        steps: How many halvings the longest list of entries takes.
+    """
+
+    ids: Any
+    starts: Any
+    entries: Any
+    weights: Any
+    values: Any
+    steps: int
+
+    @staticmethod
+    def of_samples(ids: Any, values: Any = None) -> LookupTable:
+        """Samples without links.
+
+        Args:
+            ids: int64 (u,), ascending.
+            values: float64 (u, v), numbers of each; none where left out.
+        """
+        import numpy as np
+
+        none = np.empty(0, np.int64)
+        values = np.empty((0, 0)) if values is None else values
+        return LookupTable(ids, none, none, np.empty(0, np.float32), values, 0)
+
+    @staticmethod
+    def of_links(ids: Any, graph: sp.csr_array) -> LookupTable:
+        """Samples and their links.
+
+        Args:
+            ids: int64 (u,), ascending.
+            graph: (u, u), the weights of links; an entry (i, j) leads from i to j.
+        """
+        import numpy as np
+
+        graph.sort_indices()
+        longest = int(np.diff(graph.indptr).max(initial=0))
+        # at least one sample and one entry, so that a search has something to look at
+        starts = np.append(graph.indptr, graph.nnz) if len(ids) == 0 else graph.indptr
+        entries = graph.indices if graph.nnz else np.array([-1])
+        weights = graph.data if graph.nnz else np.zeros(1)
+        return LookupTable.of_samples(ids)._replace(
+            starts=starts.astype(np.int64),
+            entries=entries.astype(np.int64),
+            weights=weights.astype(np.float32),
+            steps=longest.bit_length(),
+        )
+
+    def position(self, arrays: Any, sample: Any) -> Any:
+        """The positions of samples in `ids`, int64 (n,), -1 for none."""
+        if not len(self.ids):
+            return arrays.full_like(sample, -1)
+        position = arrays.searchsorted(self.ids, sample).clip(max=len(self.ids) - 1)
+        return arrays.where(self.ids[position] == sample, position, -1)
+
+    def to(self, device: torch.device) -> LookupTable:
+        """The table as tensors on a device."""
+        import torch
+
+        ids, starts, entries, weights, values = (
+            torch.from_numpy(column).to(device) for column in self[:5]
+        )
+        return LookupTable(ids, starts, entries, weights, values, self.steps)
+
+
+class Lookup(_Reader):
+    """What a built-in finds once over the whole data set.
+
+    Attributes:
+        bound: Whether it looks at the data set.
+        covers_data_set: Whether every sample of the data set is in its table.
+        width: How many values of each sample it finds.
+        subset: How many samples it looks at where a picture asks for a few; None for all.
+    """
+
+    bound: bool = True
+    covers_data_set: bool = True
+    width: int = 0
+    subset: int | None = None
+
+    @property
+    def directed(self) -> bool:
+        """Whether links may differ there and back."""
+        return False
+
+    @property
+    def limit(self) -> float:
+        """A bound that no weight of a link exceeds."""
+        return 1.0
+
+    def find(
+        self, samples: SampleColumns, seed: int, wanted: NDArray[np.int64] | None = None
+    ) -> LookupTable:
+        """Looks at the data set.
+
+        Args:
+            samples: The data set; not looked at where `bound` is false.
+            seed: The recipe's seed.
+            wanted: Ids of the only samples that are asked for, as a picture does; all where left
+                out. The table may hold others.
+
+        Raises:
+            RRLError: RRL401 or RRL417 where the data set lacks a column, RRL420 where it is too
+                small.
+        """
+        raise NotImplementedError
+
+    def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
+        """What is wrong where these are the samples that exist, int64 (n,)."""
+        return None
+
+
+@dataclass(frozen=True)
+class BatchRows:
+    """The u rows and columns of a call, ordered by (sample, view), in torch or NumPy.
+
+    Equal rows stand side by side, and the first of them counts. What a stage finds therefore
+    depends neither on the order of a batch nor on rows that stand twice in it.
+
+    Attributes:
+        rows: `sample` and `view`, int64 (u,), `label(name)`, `number(name)` and `vector(name)`.
+        spaces: Space -> embeddings (u, d).
+        first: bool (u,), whether a row is the first of its equals.
+        is_column: bool (u,), whether a row is a column of the call.
+        tiles: Positions of the rows, int64, in bands: values for a band and all rows fit in memory.
+        weights: (`weight.at` of a weight, positions of t rows; all where left out) -> (t, u).
+    """
+
+    rows: Any
+    spaces: Mapping[str, Any]
+    first: Any
+    is_column: Any
+    tiles: Sequence[Any]
+    weights: Callable[..., Any]
+
+
+class Stage(_Reader):
+    """What a built-in finds over the rows and columns of a call.
+
+    Attributes:
+        levels: What it costs for each pair of rows and halving of the batch, in operations.
+    """
+
+    levels: int = 0
+
+    @property
+    def weighs(self) -> tuple[int, ...]:
+        """The instructions whose weights it looks at, as `weight.at` gives them."""
+        return ()
+
+    @property
+    def longest(self) -> int:
+        """The most rows of a list."""
+        return 0
+
+    def find(self, arrays: Any, batch: BatchRows) -> Any:
+        """Looks at the batch; written once for torch and NumPy, and waits for no device.
+
+        Args:
+            arrays: `rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`: functions of arrays.
+            batch: The rows and columns.
+
+        Returns:
+            int64: (u,), the group of each row, or (u, k), the positions of the rows in each row's
+            list; -1 for none.
+        """
+        raise NotImplementedError
