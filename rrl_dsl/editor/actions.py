@@ -8,7 +8,6 @@ from typing import Final
 
 from lsprotocol import types
 
-from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.diagnostics import own_faults, shown
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
@@ -72,7 +71,7 @@ def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAct
         for edit in reversed(edits):
             text = text[: edit.span.start] + edit.text + text[edit.span.end :]
         source = replace(source, text=text)
-        mended = Analysis(source, documents.encoding, documents.texts)
+        mended = documents.analyze(source, documents.texts)
     if len(own_faults(mended)) < len(own_faults(first)):
         changes = line_edits(first.source.text, LINE_END.sub("\n", mended.source.text))
         edit_ = _edit(documents, document, changes)

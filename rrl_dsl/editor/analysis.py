@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,9 @@ from pathlib import Path
 from lark import Token
 
 from rrl_dsl.editor.positions import Encoding, Positions
+from rrl_dsl.editor.reading import Reading, ReadPairs, read_at_once, state_of
 from rrl_dsl.graph.imports import Library, Resolve
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Definition, Meaning, Resolution
@@ -36,24 +37,49 @@ class Analysis:
         positions: Its places in the editor's terms.
         found: What it means.
         files: The files that it reads or would read, each with its state at that time.
+        library: Where it finds these files.
+        readings: Its files of pairs.
+        unread: Those that were still being read: a call that names one has no meaning and no error.
     """
 
-    def __init__(self, source: Source, encoding: Encoding, texts: Mapping[Path, str]) -> None:
-        """Analyses a text.
+    def __init__(
+        self,
+        source: Source,
+        encoding: Encoding,
+        texts: Mapping[Path, str],
+        read_pairs: ReadPairs = read_at_once,
+    ) -> None:
+        """Analyzes a text.
 
         Args:
             source: The text as the editor has it.
             encoding: How the editor counts the characters of a line.
             texts: What stands for files on disk, by resolved path.
+            read_pairs: How files of pairs are read.
         """
         self.positions = Positions(source, encoding)
+        self._written = source
         self.source = readable(source)
+        self.readings: list[Reading] = []
+        self.unread: list[Reading] = []
+        self._read_pairs = read_pairs
         overlay = _Asked(texts)
-        self._library = _Noting(overlay, source.within)
-        self.found: Resolution = analyse(self.source, library=self._library)
+        self.library = _Noting(overlay, source.within, self._pairs)
+        self.found: Resolution = analyse(self.source, library=self.library)
         named = _named_in(self.source, self.statements)
-        read = overlay.asked | self.found.files | self._library.named | set(named)
+        read = overlay.asked | self.found.files | self.library.named | set(named)
         self.files = {path: state_of(path, texts) for path in read}
+
+    def _pairs(self, path: Path, written: str, name: str) -> Links:
+        reading = self._read_pairs(path, written, name)
+        self.readings.append(reading)
+        if not reading.found.done():
+            self.unread.append(reading)
+            raise RRLError(())
+        found = reading.found.result()
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     @property
     def path(self) -> Path | None:
@@ -61,9 +87,14 @@ class Analysis:
         folder = self.source.directory
         return None if folder is None else resolved(folder / self.source.name)
 
-    def is_current(self, texts: Mapping[Path, str]) -> bool:
-        """Whether every file that it reads still is as it was."""
-        return all(state_of(path, texts) == state for path, state in self.files.items())
+    def is_current(self, source: Source, texts: Mapping[Path, str]) -> bool:
+        """Whether it is the analysis of a text, and every file still is as it was."""
+        files = self.files.items()
+        return (
+            source is self._written
+            and not any(each.found.done() for each in self.unread)
+            and all(state_of(path, texts) == state for path, state in files)
+        )
 
     # the text
 
@@ -127,7 +158,7 @@ class Analysis:
         if definition.target is None:
             return None
         try:
-            return self._library.resolve(definition.target, {}, resolve)
+            return self.library.resolve(definition.target, {}, resolve)
         except (RRLError, Refusal):
             return None
 
@@ -156,8 +187,13 @@ class _Noting(Library):
     A file that could not be read is not among those that a resolution says were read.
     """
 
-    def __init__(self, overlay: Mapping[Path, str], within: Path | None) -> None:
-        super().__init__(overlay, within)
+    def __init__(
+        self,
+        overlay: Mapping[Path, str],
+        within: Path | None,
+        read_pairs: Callable[[Path, str, str], Links],
+    ) -> None:
+        super().__init__(overlay, within, read_pairs)
         self.named: set[Path] = set()
 
     def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
@@ -202,27 +238,6 @@ def readable(source: Source) -> Source:
     if not source.text.startswith(_BOM):
         return source
     return replace(source, text=f" {source.text[1:]}")
-
-
-def state_of(path: Path, texts: Mapping[Path, str]) -> object:
-    """Something that differs once a file, or the text that stands for it, does.
-
-    Of a file that is not there, once its folder does: errors name the file that may be meant.
-    """
-    if path in texts:
-        return texts[path]
-    found = _stat(path)
-    if found is None:
-        folder = _stat(path.parent)
-        return None if folder is None else folder.st_mtime_ns
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except (OSError, ValueError):  # ValueError: a path with a null character
-        return None
 
 
 def _expressions(node: syntax.Expression) -> Iterator[syntax.Expression]:

@@ -12,6 +12,7 @@ import logging
 import sys
 import typing
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, BinaryIO, Final, NoReturn
@@ -36,6 +37,8 @@ from rrl_dsl.editor.density import Densities
 from rrl_dsl.editor.diagnostics import diagnostics_of
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.editor.framing import Framing, FramingError
+from rrl_dsl.editor.reading import PairFiles
+from rrl_dsl.editor.workers import Workers
 
 DELAY = 0.2
 """Seconds without a further change after which diagnostics are published."""
@@ -204,6 +207,7 @@ class Server(LanguageServer):
         documents: The open texts.
         densities: What is known of the density of graphs.
         completing: What the editor can do with suggestions.
+        workers: The threads that read files.
         stopped: Whether the editor has asked the server to shut down.
     """
 
@@ -211,11 +215,14 @@ class Server(LanguageServer):
 
     def __init__(self, *, allow_outside: bool = False) -> None:
         super().__init__("rrl-dsl", __version__, protocol_cls=Protocol)
-        self.documents = Documents(allow_outside=allow_outside)
+        self.workers = Workers()
+        pairs = PairFiles(self.workers, self._read_another)
+        self.documents = Documents(allow_outside=allow_outside, read_pairs=pairs.read)
         self.densities = Densities()
         self.completing = Ability()
         self.stopped = False
         self._waiting: dict[str, asyncio.TimerHandle] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, stdin: BufferedReader, stdout: BinaryIO) -> int:
         """Answers what is sent until the editor says that it is done.
@@ -234,8 +241,9 @@ class Server(LanguageServer):
 
     async def _listen(self, stdin: BufferedReader) -> None:
         framing = Framing()
+        self._loop = asyncio.get_running_loop()
         while True:
-            reading = asyncio.get_running_loop().run_in_executor(None, stdin.read1, _PART)
+            reading = self._loop.run_in_executor(None, stdin.read1, _PART)
             while not (await asyncio.wait({reading}, timeout=_PATIENCE))[0]:
                 if framing.inside:
                     self.protocol.refuse(None, JsonRpcParseError(str(framing.give_up())))
@@ -258,20 +266,40 @@ class Server(LanguageServer):
             self.stopped = False
             sys.stderr.write("error: the editor went away within a message\n")
 
-    def text(self, uri: str) -> Document | None:
-        """An open text.
+    async def read(self, uri: str) -> None:
+        """Waits for the files of pairs that an open text names, each at most `PATIENCE` seconds.
 
         The diagnostics of all texts that read a file that has changed are due: the answer may
         rest on a fresh look at any of them, after which none would seem outdated.
+
+        Raises:
+            JsonRpcException: Where the text changes or is closed meanwhile.
         """
-        for document in self._outdated():
-            if document.uri not in self._waiting:
-                self.schedule(document)
-        return self.documents.get(uri)
+        for each in self._outdated():
+            if each.uri not in self._waiting:
+                self.schedule(each)
+        document = self.documents.get(uri)
+        version = None if document is None else document.version
+        while document is not None:
+            unread = self.documents.analysed(document).unread
+            patience = max((each.patience() for each in unread), default=0.0)
+            if not patience:
+                return
+            files = [asyncio.wrap_future(each.found) for each in unread]
+            await asyncio.wait(files, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if self.documents.get(uri) is not document or document.version != version:
+                message = "the text has changed since"
+                raise JsonRpcException(message, types.LSPErrorCodes.ContentModified)
+
+    def _read_another(self) -> None:
+        """Publishes what a file of pairs that was read in another thread changes."""
+        with suppress(RuntimeError):  # the loop has ended
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self.schedule_outdated)
 
     def asked(self, params: _AboutPlace) -> Question | None:
         """The place in an open text that a question is about."""
-        document = self.text(params.text_document.uri)
+        document = self.documents.get(params.text_document.uri)
         if document is None:
             return None
         analysis = self.documents.analysed(document)
@@ -294,17 +322,26 @@ class Server(LanguageServer):
     def _outdated(self) -> Iterator[Document]:
         texts = self.documents.texts
         for document in self.documents:
-            if document.analysis is None or not document.analysis.is_current(texts):
+            if document.is_outdated(texts):
                 yield document
 
     def publish(self, uri: str) -> None:
-        """Publishes the diagnostics of an open text as it is now."""
+        """Publishes the diagnostics of an open text as it is now, once its files have been read.
+
+        A file that is read for longer than `PATIENCE` is not awaited: it is published again then.
+        """
         self._waiting.pop(uri, None)
         document = self.documents.get(uri)
         if document is None:
             return
         try:
-            found = diagnostics_of(self.documents, self.documents.analysed(document))
+            analysis = self.documents.analysed(document)
+            patience = max((each.patience() for each in analysis.unread), default=0.0)
+            if patience:
+                loop = asyncio.get_running_loop()
+                self._waiting[uri] = loop.call_later(patience, self.publish, uri)
+                return
+            found = diagnostics_of(self.documents, analysis)
         except Exception:
             self.failed("diagnostics")
             return

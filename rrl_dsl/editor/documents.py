@@ -12,6 +12,7 @@ from pygls import uris
 
 from rrl_dsl.editor.analysis import Analysis, readable
 from rrl_dsl.editor.positions import Encoding, Positions
+from rrl_dsl.editor.reading import ReadPairs, read_at_once, read_nothing
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.files import resolved
@@ -27,7 +28,7 @@ class Document:
         version: The editor's number for its present state.
         source: The text with its place; a text that is no file lies in no folder.
         path: Where it lies, links resolved; None where it lies in no folder.
-        analysis: What is known of it, once that was asked for.
+        analysis: What was known of it when that was last asked for.
     """
 
     uri: str
@@ -46,7 +47,10 @@ class Document:
                 whole, span = self.source.text, Positions(self.source, encoding).span(change.range)
                 text = whole[: span.start] + change.text + whole[max(span) :]
             self.source = replace(self.source, text=text)
-        self.analysis = None
+
+    def is_outdated(self, texts: Mapping[Path, str]) -> bool:
+        """Whether its text, or a file that it reads, is another than in its analysis."""
+        return self.analysis is None or not self.analysis.is_current(self.source, texts)
 
 
 class Documents:
@@ -57,10 +61,14 @@ class Documents:
         folders: The folders that the editor has open.
         versioned: Whether the editor takes changes that say which version they are for.
         allow_outside: Whether the files of a recipe may lie elsewhere than below its folder.
+        read_pairs: How the files of pairs of open texts are read; those of other texts are not.
     """
 
-    def __init__(self, *, allow_outside: bool = False) -> None:
+    def __init__(
+        self, *, allow_outside: bool = False, read_pairs: ReadPairs = read_at_once
+    ) -> None:
         self.allow_outside = allow_outside
+        self.read_pairs = read_pairs
         self.encoding: Encoding = types.PositionEncodingKind.Utf16
         self.folders: tuple[Path, ...] = ()
         self.versioned = False
@@ -99,9 +107,20 @@ class Documents:
     def analysed(self, document: Document) -> Analysis:
         """What is known of an open text as it and the files that it reads are now."""
         texts = self.texts
-        if document.analysis is None or not document.analysis.is_current(texts):
-            document.analysis = Analysis(document.source, self.encoding, texts)
+        if document.analysis is None or document.is_outdated(texts):
+            document.analysis = self.analyze(document.source, texts)
         return document.analysis
+
+    def analyze(self, source: Source, texts: Mapping[Path, str]) -> Analysis:
+        """What is known of a text, where some texts stand for files."""
+        return Analysis(source, self.encoding, texts, self.read_pairs)
+
+    def copy(self) -> Documents:
+        """The texts as they are now, for another thread, which reads no files of pairs."""
+        copied = Documents(allow_outside=self.allow_outside, read_pairs=read_nothing)
+        copied.encoding, copied.folders = self.encoding, self.folders
+        copied._open = {each.uri: replace(each) for each in self}
+        return copied
 
     def at(self, path: Path) -> Document | None:
         """The open text that stands for a file."""
@@ -123,7 +142,7 @@ class Documents:
             return self.analysed(document)
         try:
             source = self._bounded(parser.read(path, path.name))
-            return Analysis(source, self.encoding, self.texts)
+            return Analysis(source, self.encoding, self.texts, read_nothing)
         except RRLError:
             return None
 

@@ -9,7 +9,6 @@ from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.place import Place
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.expressions import Expressions
-from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Resolution
 from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language import syntax
@@ -80,8 +79,7 @@ class Fitting:
 
         definitions = {name: each for name, each in self._names.items() if each is not None}
         found = Resolution(definitions=definitions)
-        library = Library(within=self._analysis.source.within)
-        expressions = Expressions(recipe.source, found, library, import_with)
+        expressions = Expressions(recipe.source, found, self._analysis.library, import_with)
         expressions.names = {
             name: POISON if each is None else each.meaning for name, each in self._names.items()
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from lark import Token
@@ -18,7 +19,7 @@ from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.symbols import Definition, Meaning
-from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field
+from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File
 from rrl_dsl.language import syntax
 from rrl_dsl.language.markdown import code, fenced
 from rrl_dsl.language.span import Span
@@ -154,14 +155,21 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
             definition = analysis.names.get(statement.name.span)
             if definition is not None and definition.target is not None:
                 return Hover(span, (code(str(definition.target)), *_facts(definition.meaning)))
+    unread = {each.path for each in analysis.unread}
     calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
     for expression in calls:
         meaning = analysis.found.meanings.get(expression.span)
         call = meaning.call if isinstance(meaning, Graph) else None
         for parameter, value in arguments_of(expression):
+            if value.span != span or not isinstance(parameter.type, File):
+                continue
             links = None if call is None else call.arguments[parameter.name]
-            if value.span == span and isinstance(links, Links):
+            if isinstance(links, Links):
                 return Hover(span, (code(str(links.path)), f"pairs: {len(links.a):,}"))
+            written = value.value if isinstance(value, syntax.String) else None
+            path = None if written is None else (analysis.source.directory or Path()) / written
+            if path in unread:
+                return Hover(span, (code(str(path)), "it is being read; ask again"))
     return None
 
 

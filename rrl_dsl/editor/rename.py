@@ -18,6 +18,7 @@ from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.documents import Document, Documents
 from rrl_dsl.editor.navigation import Occurrence, Symbol, occurrences, symbol_at
 from rrl_dsl.editor.place import place_of
+from rrl_dsl.editor.reading import read_nothing
 from rrl_dsl.editor.words import is_looked_up
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.graph.types import Choice, Field
@@ -93,8 +94,11 @@ def _check_name(name: str, symbol: Symbol) -> None:
 
 
 def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], name: str) -> None:
-    """Reads every text again as it would be, and compares."""
-    texts = documents.texts
+    """Reads every text as it is and as it would be, and compares.
+
+    What files of pairs hold is the same in both, and is not read.
+    """
+    now, texts = documents.texts, documents.texts
     changed: list[tuple[Analysis, Source]] = []
     for places in found.values():
         analysis = places[0].analysis
@@ -105,8 +109,9 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
         if analysis.path is not None:
             texts[analysis.path] = text
     for before, source in changed:
-        after = Analysis(source, documents.encoding, texts)
-        if _meaning(after) != _meaning(before):
+        old = Analysis(before.source, documents.encoding, now, read_nothing)
+        new = Analysis(source, documents.encoding, texts, read_nothing)
+        if _meaning(old) != _meaning(new):
             where = f" in `{source.name}`" if len(changed) > 1 else ""
             raise Refused(f"`{name}` is used{where}, and would then mean something else")
 

@@ -1,8 +1,10 @@
 """The language server of recipes, over standard input and output: what answers each message.
 
-Every message is handled when it arrives, in order, so that an answer is about the text after all
-changes that came before the question. Only the density of a graph is found in a thread of its own:
-a hover waits a second for it, comes without it where that is too short, and has it the next time.
+Messages are handled in order, so that an answer is about the text after all changes that came
+before the question. Three things are done in other threads, since they may take long: files of
+pairs are read, the recipes of a folder are searched for symbols, and the density of a graph is
+computed. An answer waits for them only for a moment, and is then given without them. If the text
+changes meanwhile, the answer is an error (ContentModified), and the editor asks again.
 """
 
 from __future__ import annotations
@@ -197,26 +199,28 @@ def rename_name(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit |
 
 def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
     """The outline of a text."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     return None if document is None else navigation.outline(ls.documents.analysed(document))
 
 
-def workspace_symbols(
+async def workspace_symbols(
     ls: Server, params: types.WorkspaceSymbolParams
 ) -> list[types.WorkspaceSymbol]:
-    """What the recipes of the editor's folders define."""
-    return list(navigation.symbols_below(ls.documents, params.query))
+    """What the recipes of the editor's folders define; other questions are answered meanwhile."""
+    documents = ls.documents.copy()
+    found = ls.workers.submit(lambda: list(navigation.symbols_below(documents, params.query)))
+    return await asyncio.wrap_future(found)
 
 
 def folds(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
     """What may be folded."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     return None if document is None else structure.folds(ls.documents.analysed(document))
 
 
 def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
     """What selections grow to."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
     analysis = ls.documents.analysed(document)
@@ -226,13 +230,13 @@ def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.Sel
 
 def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
     """The files that a text names."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     return None if document is None else links(ls.documents, ls.documents.analysed(document))
 
 
 def colours(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens | None:
     """What each word of a text is."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     return None if document is None else semantic_tokens(ls.documents.analysed(document))
 
 
@@ -240,7 +244,7 @@ def format_document(
     ls: Server, params: types.DocumentFormattingParams
 ) -> list[types.TextEdit] | None:
     """The changes that bring a text into the one style."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     return None if document is None else formatting(ls.documents.analysed(document))
 
 
@@ -248,7 +252,7 @@ def format_range(
     ls: Server, params: types.DocumentRangeFormattingParams
 ) -> list[types.TextEdit] | None:
     """The changes that bring some statements into the one style."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
     analysis = ls.documents.analysed(document)
@@ -257,7 +261,7 @@ def format_range(
 
 def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
     """The mends of errors."""
-    document = ls.text(params.text_document.uri)
+    document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
     span = ls.documents.analysed(document).positions.span(params.range)
@@ -274,6 +278,9 @@ _FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (types.TEXT_DOCUMENT_DID_SAVE, did_change_files, None),
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    (types.WORKSPACE_SYMBOL, workspace_symbols, None),
+)
+_ABOUT_A_TEXT: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (
         types.TEXT_DOCUMENT_COMPLETION,
         complete,
@@ -292,7 +299,6 @@ _FEATURES: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (types.TEXT_DOCUMENT_PREPARE_RENAME, prepare_rename, None),
     (types.TEXT_DOCUMENT_RENAME, rename_name, None),
     (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols, None),
-    (types.WORKSPACE_SYMBOL, workspace_symbols, None),
     (types.TEXT_DOCUMENT_FOLDING_RANGE, folds, None),
     (types.TEXT_DOCUMENT_SELECTION_RANGE, selections, None),
     (types.TEXT_DOCUMENT_DOCUMENT_LINK, document_links, None),
@@ -312,7 +318,20 @@ def create(*, allow_outside: bool = False) -> Server:
     server = Server(allow_outside=allow_outside)
     for method, handler, options in _FEATURES:
         server.feature(method, options)(_guarded(handler))
+    for method, handler, options in _ABOUT_A_TEXT:
+        server.feature(method, options)(_guarded(_after_reading(handler)))
     return server
+
+
+def _after_reading(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, after the files that the text of a question names have been read."""
+
+    async def answer(ls: Server, params: Any) -> object:
+        await ls.read(params.text_document.uri)
+        found = handler(ls, params)
+        return await found if inspect.isawaitable(found) else found
+
+    return functools.wraps(handler)(answer)
 
 
 def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -321,6 +340,10 @@ def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     async def wait(ls: Server, params: object) -> object:
         try:
             return await handler(ls, params)
+        except rename.Refused as refusal:
+            raise JsonRpcException(str(refusal), types.LSPErrorCodes.RequestFailed) from None
+        except JsonRpcException:
+            raise
         except Exception:
             ls.failed(handler.__name__)
             return None
@@ -328,8 +351,6 @@ def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     def answer(ls: Server, *params: object) -> object:
         try:
             return handler(ls, *params)
-        except rename.Refused as refusal:
-            raise JsonRpcException(str(refusal), types.LSPErrorCodes.RequestFailed) from None
         except Exception:
             ls.failed(handler.__name__)
             return None

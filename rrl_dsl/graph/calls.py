@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rrl_dsl.graph import links
 from rrl_dsl.graph.functions import make
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.mends import mends_of, named, without
@@ -282,7 +281,7 @@ class Calls(Reports):
         path = (self.source.directory or Path()) / written
         try:
             name = str(Path(self.source.name).parent / written)
-            pairs = links.read(path, written, name)
+            pairs = self.library.read_pairs(path, written, name)
         except RRLError as problem:
             definition = self.defined_by(node)
             defined = None if definition is None else definition.literal

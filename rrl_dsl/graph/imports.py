@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rrl_dsl.graph import links
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import parser
@@ -35,10 +36,13 @@ class Library:
     Attributes:
         overlay: Texts that stand for files, such as what an editor has not yet saved.
         within: The folder that all of them must lie in; None for that of the text that names one.
+        read_pairs: Reads a file of pairs by its path, as the text names it, and as messages call
+            it; see `links.read`.
     """
 
     overlay: Mapping[Path, str] = field(default_factory=dict)
     within: Path | None = None
+    read_pairs: Callable[[Path, str, str], links.Links] = links.read
     _texts: dict[Path, tuple[Recipe | None, list[Diagnostic]]] = field(default_factory=dict)
     _known: dict[_Key, Resolution] = field(default_factory=dict)
     _names: dict[Path, str] = field(default_factory=dict)  # what messages call the files
