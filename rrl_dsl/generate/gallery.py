@@ -51,9 +51,9 @@ def gallery() -> str:
         NOTE,
         "# Gallery",
         "",
-        f"Published methods as recipes, each with its graph over {_ROWS} rows of digits, "
-        "grouped by class.",
-        "`rrl-dsl compile recipes/NAME.rrl --out NAME.png` draws it over a larger batch.",
+        "This page lists published methods as recipes. Each picture shows the graph of the recipe "
+        f"over {_ROWS} rows of the digits dataset, grouped by class.",
+        "`rrl-dsl compile recipes/NAME.rrl --out NAME.png` draws a larger batch.",
         "",
     ]
     for name, text in recipes().items():
@@ -68,7 +68,7 @@ def gallery() -> str:
             f"*{header.paper}*",
             "",
             *([header.notes, ""] if header.notes else []),
-            f"`rrl-dsl train recipes/{name}.rrl` trains it with the loss `{header.loss}`.",
+            f"Train it with `rrl-dsl train recipes/{name}.rrl`; the loss is `{header.loss}`.",
             "",
             "```rrl",
             *body,

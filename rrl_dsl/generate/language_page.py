@@ -33,7 +33,7 @@ def _types() -> Iterator[str]:
     """Each type that a parameter has, with what it accepts."""
     yield "| type | accepts |"
     yield "|---|---|"
-    yield "| Graph | weights >= 0 over the rows of a batch, symmetric unless a call is `directed` |"
+    yield "| Graph | weights >= 0 over the rows of a batch; symmetric unless a call is `directed` |"
     yield "| Transform | Graph -> Graph |"
     yield "| Schedule | a number that depends on the epoch |"
     described: dict[str, str] = {}
@@ -48,7 +48,7 @@ def _types() -> Iterator[str]:
 
 def _general(type_: str, text: str) -> str:
     """What a type accepts, without the bounds of the parameter it was met at."""
-    return {"Int": "a whole number", "Float": "a number"}.get(type_, text)
+    return {"Int": "an integer", "Float": "a number"}.get(type_, text)
 
 
 def _calls(kind: Kind) -> Iterator[str]:

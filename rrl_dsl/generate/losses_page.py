@@ -13,18 +13,19 @@ from rrl_dsl.losses.registry import registered
 _HEAD = f"""{NOTE}
 # Losses
 
-A loss compares the relation of a batch with embeddings: `loss(relation, z)`, with `keys=` where the
-columns' embeddings are not those of the rows, and further arguments as the tables say. In a model,
-`loss.over(relation, outputs)` takes each of them by its name. `rrl-dsl losses NAME` shows the same
-as this page.
+A loss compares the relation of a batch with embeddings: `loss(relation, z)`. Pass `keys=` if the
+columns have other embeddings than the rows. The tables below list further arguments.
+`loss.over(relation, outputs)` takes all arguments from the named outputs of a model.
+`rrl-dsl losses NAME` prints the same text as this page.
 
-`--loss` and `rrl_dsl.losses.create` also take a weighted sum, options in brackets:
+`--loss` and `rrl_dsl.losses.create` also take a weighted sum, with options in parentheses:
 `dino(temperature=0.2) + 1.0*ibot + 0.1*koleo`.
 
-What a loss needs is checked before the first step; a recipe, a batch or a model that lacks it is
-refused. The trainer gives a model the parts that are named here, and no others.
+The column "needs" lists the requirements of a loss. If the recipe, the batch or the model does not
+meet them, an error is reported before the first step. The trainer builds the parts of the model
+that are named here, and no others.
 
-| loss | what it is | needs |
+| loss | description | needs |
 |---|---|---|
 """
 
@@ -48,12 +49,12 @@ def _section(name: str, loss: type[Loss]) -> Iterator[str]:
     yield ""
     yield doc_of(loss)
     yield ""
-    yield "| takes | what it is |"
+    yield "| argument | description |"
     yield "|---|---|"
     for argument, output in inputs_of(loss).items():
         yield f"| `{argument}` | {OUTPUTS[output].doc} |"
     yield ""
-    yield "| option | default | what it does |"
+    yield "| option | default | description |"
     yield "|---|---|---|"
     for option in options_of(loss):
         default = "required" if option.required else f"`{option.default}`"

@@ -26,7 +26,7 @@ _STAGES: Final = {
     "RRL1": "Names",
     "RRL2": "Types",
     "RRL3": "Values",
-    "RRL4": "What the data set, loss or backend cannot serve",
+    "RRL4": "Datasets, losses and backends",
     "RRL5": "Configuration and runs",
 }
 
@@ -34,10 +34,10 @@ _STAGES: Final = {
 def index() -> str:
     """`docs/reference/README.md`: every built-in in a line."""
     lines = [NOTE, "# Reference of the built-ins", ""]
-    lines.append("The language is described in [language.md](../language.md), its errors in")
-    lines.append("[errors.md](errors.md), the losses in [losses.md](losses.md).")
+    lines.append("[language.md](../language.md) describes the language, [errors.md](errors.md) the")
+    lines.append("errors, and [losses.md](losses.md) the losses.")
     for kind, title in _TITLES.items():
-        lines += ["", f"## {title}", "", "| call | what it does |", "|---|---|"]
+        lines += ["", f"## {title}", "", "| call | description |", "|---|---|"]
         lines += [
             f"| [`{cell(str(each))}`]({each.name}.md) | {cell(each.headline)} |"
             for each in signatures().values()
@@ -65,7 +65,7 @@ def page(signature: Signature) -> str:
 
 def errors() -> str:
     """`docs/reference/errors.md`: every code."""
-    lines = [NOTE, "# Errors", "", "`rrl-dsl explain CODE` shows the same.", ""]
+    lines = [NOTE, "# Errors", "", "`rrl-dsl explain CODE` prints the same text.", ""]
     stage = ""
     for code, title in CODES.items():
         if _STAGES[code[:4]] != stage:
@@ -85,9 +85,9 @@ def _facts(signature: Signature) -> Iterator[str]:
         yield ""
         return
     call = call_of(signature)
-    yield f"- in the example: {scope_in_words(call.scope)}"
+    yield f"- scope in the example: {scope_in_words(call.scope)}"
     if call.draws:
-        yield "- draws, from a stream of its own"
+        yield "- random: the call has its own stream of draws"
     if signature.kind == "source":
         yield f"- weights are {'0 or 1' if call.facts.binary else 'real numbers'}"
     yield ""
@@ -96,7 +96,7 @@ def _facts(signature: Signature) -> Iterator[str]:
 def _parameters(signature: Signature) -> Iterator[str]:
     if not signature.parameters:
         return
-    yield "| parameter | type | default | what it is |"
+    yield "| parameter | type | default | description |"
     yield "|---|---|---|---|"
     for each in signature.parameters:
         name = f"`{each.name}`" if each.positional else f"`{each.name}`, by name only"
@@ -117,7 +117,7 @@ def _example(signature: Signature) -> Iterator[str]:
     if "links.csv" in signature.example:
         yield from ("with `links.csv`", "", *_indented(LINKS.rstrip()), "")
     where = f", at epoch {EPOCH}" if signature.kind == "schedule" else ""
-    yield f"Over two views each of twelve samples{where}, four of each class:"
+    yield f"The graph over twelve samples with two views{where}, four samples per class:"
     yield ""
     yield f"![the graph of {signature.name}](images/{signature.name}.svg)"
 

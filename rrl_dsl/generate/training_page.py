@@ -14,7 +14,7 @@ def training_page() -> str:
 
 
 def _settings() -> Iterator[str]:
-    yield "| setting | default | what it is |"
+    yield "| setting | default | description |"
     yield "|---|---|---|"
     for each in settings():
         if each.is_section:
