@@ -1,4 +1,4 @@
-"""What is found once and kept on disk: entries that are whole, and that this user wrote."""
+"""A cache on disk, which reads only complete entries that the same user wrote."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _HINT: Final = "set RRL_DSL_CACHE to a folder that can"
 class Cache:
     """A folder of entries, in `RRL_DSL_CACHE` or else in `~/.cache/rrl-dsl`.
 
-    An entry holds the SHA-256 of its key, that of its key and content, and the content. It is read
-    where both are right and where the user, or root, owns it; else it counts as missing. Reading
-    needs no right to write.
+    An entry contains the SHA-256 of its key, the SHA-256 of its key and content, and the content.
+    An entry whose digests are wrong, or that neither the user nor root owns, counts as missing.
+    A read-only folder can be read.
 
     Attributes:
-        folder: Where the entries lie.
+        folder: The folder of the entries.
     """
 
     def __init__(self, name: str) -> None:
-        """Looks at nothing yet.
+        """Initializes the cache without access to the disk.
 
         Args:
             name: The name of the folder.
         """
-        chosen = os.environ.get("RRL_DSL_CACHE")  # empty is not set
+        chosen = os.environ.get("RRL_DSL_CACHE")  # an empty value counts as not set
         self._base = Path(chosen) if chosen else Path.home() / ".cache" / "rrl-dsl"
         self.folder = self._base / name
 
     def read(self, key: str) -> bytes | None:
-        """What is kept under a key; None where nothing is, or nothing that can be trusted."""
+        """Returns the content of an entry; None if there is no entry that can be trusted."""
         path = self._path(key)
         try:
             self._check_owner()
@@ -59,10 +59,10 @@ class Cache:
         return None
 
     def check_writable(self) -> None:
-        """Refuses a folder in which nothing can be kept, before a search that takes minutes.
+        """Checks that the folder can be written, before a search that takes minutes.
 
         Raises:
-            RRLError: RRL507.
+            RRLError: RRL507 if it cannot.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,11 +74,11 @@ class Cache:
             raise error("RRL507", f"{message} written: {problem.strerror}", hint=_HINT) from None
 
     def write(self, key: str, content: bytes) -> None:
-        """Keeps what was found; where that fails, says so and goes on."""
+        """Writes an entry; a failure is a warning."""
         path = self._path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # what replaces a file keeps its permissions
+            path.unlink(missing_ok=True)  # `write_bytes` would keep the permissions of the file
             write_bytes(path, _head(key, content) + content)
         except (OSError, RRLError) as problem:
             warnings.warn(f"what was found of a data set is not kept: {problem}", stacklevel=2)
@@ -87,24 +87,24 @@ class Cache:
         return self.folder / f"{_digest(key).hex()[:32]}.entry"
 
     def _check_owner(self) -> None:
-        """Refuses folders in which another user may put what is read.
+        """Checks that no other user can write to the folder.
 
         Raises:
-            RRLError: RRL507.
+            RRLError: RRL507 if another user can.
         """
-        for each in (self._base, self.folder):
+        for folder in (self._base, self.folder):
             with suppress(FileNotFoundError):
-                if not _ours(each.stat()):
-                    message = f"`{each}` belongs to another user, or everybody may write to it"
+                if not _ours(folder.stat()):
+                    message = f"`{folder}` belongs to another user, or everybody may write to it"
                     raise error("RRL507", message, hint="set RRL_DSL_CACHE to a folder of yours")
 
 
-def _ours(found: os.stat_result) -> bool:
-    """Whether only this user and root can have written a file, or put it into a folder."""
+def _ours(state: os.stat_result) -> bool:
+    """Whether only this user and root can have written a file, or added one to a folder."""
     if not hasattr(os, "geteuid"):
         return True
-    shared = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
-    return found.st_uid in (os.geteuid(), 0) and not shared
+    shared = state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX
+    return state.st_uid in (os.geteuid(), 0) and not shared
 
 
 def _digest(key: str) -> bytes:

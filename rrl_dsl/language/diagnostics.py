@@ -1,7 +1,7 @@
-"""One diagnostic, built in one place; rendered as text or as JSON.
+"""Diagnostics, rendered as text or as JSON.
 
-Everything that is the user's to mend, from a stray comma to a missing data set, is an
-`RRLError` that carries one or more `Diagnostic`s.
+Every problem that the user can fix, from a stray comma to a missing dataset, is an `RRLError` with
+one or more `Diagnostic`s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONG_QUOTE = re.compile(r"`([^`]{120})[^`]{20,}?([^`]{40})`")  # paths stay who
 
 
 class Edit(NamedTuple):
-    """A change of a text: what stands at `span` becomes `text`; an empty span inserts."""
+    """Replaces the text at `span` by `text`; an empty span inserts."""
 
     span: Span
     text: str
@@ -30,16 +30,16 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """What is wrong, where, and how to fix it.
+    """A problem, its position and its fix.
 
     Attributes:
         code: A key of `CODES`.
-        message: One sentence that names what was found and what would fit.
-        span: The place in `source`, or None where there is no text to point at.
+        message: One sentence that says what is wrong and what is expected.
+        span: The position in `source`; None if there is no text to point at.
         source: The text that `span` refers to.
-        hint: The mend in words, where one is known.
+        hint: The fix in words, if one is known.
         severity: `error` or `warning`.
-        edits: The mend as changes of `source`, for tools that apply it.
+        edits: The fix as edits of `source`, for tools that apply it.
     """
 
     code: str
@@ -55,7 +55,7 @@ class Diagnostic:
             raise KeyError(self.code)
 
     def render(self) -> str:
-        """The diagnostic as a person reads it, with the source line and carets."""
+        """Returns the diagnostic as text, with the source line and carets."""
         message = _LONG_QUOTE.sub(r"`\1…\2`", self.message)
         lines = [f"{self.severity}[{self.code}]: {printable(message)}"]
         margin = " "
@@ -76,11 +76,11 @@ class Diagnostic:
         return "\n".join(lines)
 
     def as_warning(self) -> Diagnostic:
-        """The same, where it does not stop what was asked for."""
+        """Returns the same diagnostic as a warning."""
         return replace(self, severity="warning")
 
     def to_dict(self) -> dict[str, Any]:
-        """The diagnostic as plain data; lines and columns are 1-based code points."""
+        """Returns the diagnostic as plain data; lines and columns count code points from 1."""
         record: dict[str, Any] = {
             "code": self.code,
             "severity": self.severity,
@@ -98,12 +98,13 @@ class Diagnostic:
 
 
 class RRLError(Exception):
-    """One or more diagnostics that stop what was asked for."""
+    """One or more diagnostics that end an operation."""
 
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
-        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
-        self.diagnostics: tuple[Diagnostic, ...] = found
-        super().__init__(found)
+        if isinstance(diagnostics, Diagnostic):
+            diagnostics = (diagnostics,)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
         return "\n\n".join(diagnostic.render() for diagnostic in self.diagnostics)
@@ -113,18 +114,19 @@ class RRLError(Exception):
 
 
 def error(code: str, message: str, *, hint: str | None = None) -> RRLError:
-    """An error that has no place in a text (a value from Python, a missing file)."""
+    """Returns an error without a position in a text, such as that of a missing file."""
     return RRLError(Diagnostic(code, message, hint=hint))
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sorted by place, without repeats, cut at `MAX_DIAGNOSTICS` with a note that says so.
+    """Sorts diagnostics by file and position and removes duplicates.
 
-    What is about one file stands together, the files in the order in which they first came up.
+    Files keep the order of their first diagnostic. If there are more than `MAX_DIAGNOSTICS`, the
+    last one says how many are left out.
     """
     unique = dict.fromkeys(diagnostics)
     files = {source: at for at, source in enumerate(dict.fromkeys(d.source for d in unique))}
-    files[None] = -1  # what has no place comes first
+    files[None] = -1  # diagnostics without a file come first
     ordered = sorted(unique, key=lambda d: (files[d.source], d.span.start if d.span else -1))
     if len(ordered) <= MAX_DIAGNOSTICS:
         return ordered
@@ -134,29 +136,38 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def folded(word: str) -> str:
-    """The word without its case and without the signs between its parts: `NT-Xent` is `ntxent`."""
+    """Returns a word in lower case without separators: `NT-Xent` becomes `ntxent`."""
     return re.sub(r"[-_. ]", "", word).lower()
 
 
 def nearest(word: str, known: Sequence[str], *, likeness: float = 0.6) -> str | None:
-    """The known word nearest to `word`, or None where none is as like as that, from 0 to 1."""
-    import difflib  # costs more than the rest of this module, and only a mistake needs it
+    """Returns the known word most similar to `word`.
+
+    Args:
+        word: A word, perhaps misspelled.
+        known: The words to choose from.
+        likeness: The least similarity, from 0 to 1.
+
+    Returns:
+        A known word; None if none is similar enough.
+    """
+    import difflib  # loads slower than the rest of this module, and only errors need it
 
     candidates = known[:_CANDIDATES]  # comparing with thousands would take seconds
-    if same := [each for each in candidates if folded(each) == folded(word) != ""]:
+    if same := [name for name in candidates if folded(name) == folded(word) != ""]:
         return same[0]
-    found = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=likeness)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word.lower()[:64], candidates, n=1, cutoff=likeness)
+    return matches[0] if matches else None
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str | None:
-    """A hint with the known word nearest to `word`, or None where none is near."""
-    found = nearest(word, known)
-    return f"did you mean `{found}`?" if found else None
+    """Returns a hint with the known word most similar to `word`; None if none is similar."""
+    meant = nearest(word, known)
+    return f"did you mean `{meant}`?" if meant else None
 
 
 def listing(names: Iterable[str]) -> str:
-    """Names as a phrase: `a`, `b` or `c`."""
+    """Returns names as a phrase: `a`, `b` or `c`."""
     quoted = [f"`{name}`" for name in names]
     if len(quoted) < 2:
         return "".join(quoted)
@@ -164,11 +175,11 @@ def listing(names: Iterable[str]) -> str:
 
 
 def printable(text: str, *, but: str = "") -> str:
-    """The text on one line with invisible characters escaped, which show and move no cursor.
+    """Returns a text with its control and invisible characters escaped.
 
     Args:
-        text: A text of a user.
-        but: What stays as it is, such as line ends.
+        text: A text from a user.
+        but: The characters that are not escaped, such as line ends.
     """
     if text.isprintable():
         return text
@@ -178,7 +189,7 @@ def printable(text: str, *, but: str = "") -> str:
 
 
 def _range(source: Source, span: Span) -> dict[str, Any]:
-    """The ends of a span as 1-based lines and columns."""
+    """The ends of a span as lines and columns, from 1."""
     ends: dict[str, Any] = {}
     for key, offset in (("start", span.start), ("end", span.end)):
         line, column = source.position(offset)
@@ -203,7 +214,7 @@ def _excerpt(line: str, column: int, span: Span) -> tuple[str, str]:
 
 
 def _columns(text: str) -> int:
-    """How many columns a terminal gives a text: two for a wide character, none for an accent."""
+    """The width of a text in a terminal: a wide character has two columns, an accent none."""
     return sum(
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text

@@ -1,12 +1,12 @@
-"""Numbers and names that depend on content alone, the same on every machine."""
+"""Names and ids that are the same on every machine."""
 
 from __future__ import annotations
 
 
 def normal(text: str) -> str:
-    """A text in Unicode's normal form C, in which names and paths are compared.
+    """Returns a text in Unicode's normal form C, in which names and paths are compared.
 
-    Some systems write the two letters of `é` that others write as one.
+    Some file systems store `é` as two code points, others as one.
     """
     import unicodedata
 
@@ -14,7 +14,7 @@ def normal(text: str) -> str:
 
 
 def stable_id(text: str) -> int:
-    """A number of 63 bits that depends on the text alone: the head of the SHA-256 of its NFC."""
+    """Returns an id of 63 bits: the first bits of the SHA-256 of the text in normal form C."""
     import hashlib
 
     digest = hashlib.sha256(normal(text).encode("utf-8", "surrogateescape")).digest()

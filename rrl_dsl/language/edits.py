@@ -13,9 +13,12 @@ from rrl_dsl.language.spelling import span_of
 
 
 def cut(source: Source, span: Span, instead: str = "") -> tuple[Edit, ...]:
-    """Takes away what stands at `span`, which begins and ends with a whole word or sign.
+    """Returns edits that remove a span but keep the comments in it and their line breaks.
 
-    A comment in it stays, with the line break that ends it.
+    Args:
+        source: The text.
+        span: The span; it starts and ends at the border of a token.
+        instead: The text to insert at the start of the span.
     """
     edits: list[Edit] = []
     start = span.start
@@ -39,7 +42,7 @@ def cut(source: Source, span: Span, instead: str = "") -> tuple[Edit, ...]:
 def without_argument(
     tokens: list[Token], first: int, last: int, source: Source
 ) -> tuple[Edit, ...]:
-    """Takes away an argument, the tokens `first` to `last`, with a comma beside it."""
+    """Returns edits that remove an argument, the tokens `first` to `last`, and one comma."""
     if tokens[first - 1].type == "COMMA":
         first -= 1
     elif last + 1 < len(tokens) and tokens[last + 1].type == "COMMA":
@@ -48,11 +51,11 @@ def without_argument(
 
 
 def with_ends_kept(before: str, after: str) -> str:
-    """A text with the content of `after`, whose lines end as those of `before` do.
+    """Returns the text `after` with the line ends of `before`.
 
     Args:
-        before: The text as it is.
-        after: The text as it shall be, but for its line ends, which are LF.
+        before: The present text.
+        after: The new text, with LF as line ends.
     """
     if "\r" not in before:
         return after
@@ -63,16 +66,16 @@ def with_ends_kept(before: str, after: str) -> str:
 
 
 def line_edits(before: str, after: str) -> list[Edit]:
-    """The lines to change so that a text becomes another, whose line ends are LF.
+    """Returns edits of whole lines that turn one text into another and keep its line ends.
 
     Args:
-        before: The text.
-        after: What it shall be, but for the ends of its lines.
+        before: The present text.
+        after: The new text, with LF as line ends.
     """
     ends = list(LINE_END.finditer(before))
     end = ends[0][0] if ends else "\n"
-    starts = [0, *(each.end() for each in ends)]
-    stops = [*(each.start() for each in ends), len(before)]
+    starts = [0, *(match.end() for match in ends)]
+    stops = [*(match.start() for match in ends), len(before)]
     old = [before[start:stop] for start, stop in zip(starts, stops, strict=True)]
     new = after.split("\n")
     edits: list[Edit] = []

@@ -1,7 +1,7 @@
-"""Files: reading one that ends, writing one so that a reader never sees half of it, finding one.
+"""Reading regular files of limited size, writing files atomically, and finding misspelled names.
 
-Whether a file is there is asked of `os.path`, here and everywhere: `pathlib` raises where a name is
-too long or a folder may not be searched.
+Use `os.path.exists` to check whether a file exists: `pathlib` raises if the name is too long or a
+folder may not be searched.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Final
 from rrl_dsl.language.diagnostics import error, nearest
 
 PAIRS_BYTES: Final = 2**28
-"""What a file of pairs may hold, unpacked: an editor reads it at every change."""
+"""The maximum size of a file of pairs, unpacked: an editor reads it at every change."""
 TABLE_BYTES: Final = 2**30
-"""What a table of columns may hold, unpacked."""
+"""The maximum size of a table of columns, unpacked."""
 ARCHIVE_BYTES: Final = 2**32
-"""What an archive of arrays may hold, unpacked."""
+"""The maximum size of an archive of arrays, unpacked."""
 YAML_BYTES: Final = 2**22
-"""What a YAML file may hold."""
+"""The maximum size of a YAML file."""
 
 DRAFTS: Final = "*.draft"
-"""What the names of drafts match, which a process that is killed leaves behind."""
+"""The pattern of the temporary files that a killed process leaves behind."""
 
 _PART: Final = 2**20
-_MENDS: Final = {
+_FIXES: Final = {
     errno.ENOENT: "make its folder first",
     errno.ENOSPC: "free some space there, or name a file on another disk",
     errno.EDQUOT: "free some space there, or name a file on another disk",
@@ -39,10 +39,10 @@ _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Opens a regular file to read; nothing else, since a pipe or a device may never end.
+    """Opens a regular file for reading; a pipe or a device may never end.
 
     Raises:
-        OSError: Where there is no such file, or it is not a regular one.
+        OSError: If the file cannot be opened or is not a regular file.
     """
     try:
         return open(path, "rb", opener=_regular)
@@ -69,16 +69,16 @@ def _check_regular(mode: int) -> None:
 
 
 def read_bytes(path: Path, name: str, most: int) -> bytes:
-    """What a file holds.
+    """Reads a file.
 
     Args:
-        path: Where it lies.
-        name: What messages call it.
-        most: How many bytes are read, unless the user raises the bound.
+        path: The file.
+        name: The name of the file in messages.
+        most: The maximum size in bytes, unless the user sets another one.
 
     Raises:
-        OSError: As `open_file`.
-        RRLError: RRL428 where it holds more.
+        OSError: If the file cannot be read or is not a regular file.
+        RRLError: RRL428 if the file is larger.
     """
     content = bytearray()
     with open_file(path) as file:
@@ -90,15 +90,15 @@ def read_bytes(path: Path, name: str, most: int) -> bytes:
 
 
 def check_size(name: str, size: int, most: int) -> None:
-    """Refuses a file that would take too much memory.
+    """Checks that a file does not take too much memory.
 
     Args:
-        name: What messages call it.
-        size: The bytes that it holds, unpacked.
-        most: How many are read, unless the user raises the bound.
+        name: The name of the file in messages.
+        size: The size of its content in bytes, unpacked.
+        most: The maximum size in bytes, unless the user sets another one.
 
     Raises:
-        RRLError: RRL428.
+        RRLError: RRL428 if the file is larger.
     """
     bound = _bound(most)
     if size > bound:
@@ -108,8 +108,8 @@ def check_size(name: str, size: int, most: int) -> None:
 
 
 def _bound(most: int) -> int:
-    """The bound that the user sets, else the usual one."""
-    chosen = os.environ.get(_BOUND)  # empty is not set
+    """The maximum size that the user sets, or else `most`."""
+    chosen = os.environ.get(_BOUND)  # an empty value counts as not set
     if not chosen:
         return most
     if not (chosen.isascii() and chosen.isdigit() and len(chosen) <= 18):
@@ -119,22 +119,22 @@ def _bound(most: int) -> int:
 
 
 def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
-    """Puts a file in place at once, over what stood there, whose permissions it keeps.
+    """Writes a file atomically and keeps the permissions of the file that it replaces.
 
-    The content is on the disk before it has the name: whatever ends the process or the machine, the
-    file is the old one or the new one. The draft lies beside it, because a rename is atomic only
-    within one file system.
+    The content is synced to disk under a temporary name, then renamed. If the process or the
+    machine fails, the file has either the old or the new content. The temporary file is in the same
+    folder, because a rename is atomic only within a file system.
 
-    A file that has several names, hard links, is written in place, so that all of them stay its.
+    A file with several hard links is written in place, so that the links stay equal.
 
     Args:
         path: The file.
-        content: What it is to hold.
-        previous: Where to move the file that is replaced; None drops it.
+        content: The new content.
+        previous: The new path of the file that is replaced; None deletes it.
 
     Raises:
-        RRLError: RRL507 where it cannot be written, or something else than a file stands there;
-            what stood there stays.
+        RRLError: RRL507 if the file cannot be written or `path` is not a regular file. The old file
+            is unchanged.
     """
     target = resolved(path)  # a link stays a link
     draft = target.parent / f".{secrets.token_hex(8)}.draft"
@@ -153,7 +153,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         _sync_folder(target.parent)
     except (OSError, ValueError) as reason:  # ValueError: a null character
         why = reason.strerror if isinstance(reason, OSError) else reason
-        hint = _MENDS.get(getattr(reason, "errno", 0), "name a file that you may write")
+        hint = _FIXES.get(getattr(reason, "errno", 0), "name a file that you may write")
         raise error("RRL507", f"`{path}` cannot be written: {why}", hint=hint) from reason
     finally:
         with suppress(OSError, ValueError):
@@ -161,7 +161,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
 
 
 def _write_through(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file, and waits until the disk has it."""
+    """Writes a file and syncs it to disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -169,7 +169,7 @@ def _write_through(path: Path, content: bytes | memoryview) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Waits until the disk has the names in a folder, where the file system can tell."""
+    """Syncs the names in a folder to disk, if the file system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -179,16 +179,16 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The same for UTF-8 text; line ends stay as they are.
+    """Writes a UTF-8 text atomically, see `write_bytes`; line ends stay as they are.
 
     Raises:
-        RRLError: RRL507 where it cannot be written.
+        RRLError: RRL507 if the file cannot be written.
     """
     write_bytes(path, text.encode("utf-8"))
 
 
 def resolved(path: Path) -> Path:
-    """The path without links; the path itself where that cannot be found out."""
+    """Returns a path without symbolic links, or the path itself if it cannot be resolved."""
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError):  # ValueError: a null character
@@ -196,13 +196,13 @@ def resolved(path: Path) -> Path:
 
 
 def near_file(path: Path) -> Path | None:
-    """The file beside a path that does not exist whose name is nearest, of the same suffix."""
+    """Returns the file with the most similar name and the same suffix as a missing file."""
     if os.path.exists(path):
         return None
     try:
         beside = sorted(path.parent.iterdir())
     except (OSError, ValueError):  # ValueError: a null character
         return None
-    known = {each.stem.lower(): each for each in beside if path.suffix in ("", each.suffix)}
+    known = {file.stem.lower(): file for file in beside if path.suffix in ("", file.suffix)}
     meant = nearest(path.stem, list(known), likeness=0.7)
     return None if meant is None else known[meant]

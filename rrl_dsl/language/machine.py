@@ -1,4 +1,4 @@
-"""What the machine refuses, memory or a file, as an error with a code: it is not a bug of ours."""
+"""Errors of the machine, such as missing memory or a full disk, as errors with a code."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OUT_OF_MEMORY: Final = re.compile(
     r"|bad allocation|storage size calculation overflowed|overflow when unpacking long",
     re.IGNORECASE,
 )
-"""What torch says, of the processor's memory, of CUDA's and of its libraries'."""
+"""The messages of torch and CUDA's libraries when memory runs out."""
 _ASKED: Final = re.compile(r"allocate (\d[\d.]*) ?(bytes|[KMGTP]i?B)", re.IGNORECASE)
-_MENDS: Final = {
+_FIXES: Final = {
     errno.ENOSPC: "free some space there, or write to another disk",
     errno.EDQUOT: "free some space there, or write to another disk",
     errno.EACCES: "change its permissions, or name another",
@@ -31,25 +31,25 @@ _MENDS: Final = {
 
 @contextmanager
 def needing_memory(what: str, hint: str) -> Iterator[None]:
-    """Says of memory that is not there what it was for, and what to lower.
+    """Turns an out-of-memory error of the block into an error with a code.
 
     Args:
-        what: What needs the memory: `the network`.
+        what: What needs the memory, such as `the network`.
         hint: What to lower.
 
     Raises:
-        RRLError: RRL515 where there is too little.
+        RRLError: RRL515 if memory runs out.
     """
     try:
         yield
-    except (MemoryError, RuntimeError, TypeError) as problem:  # TypeError: of a size beyond int64
+    except (MemoryError, RuntimeError, TypeError) as problem:  # TypeError: a size beyond int64
         if not is_out_of_memory(problem):
             raise
         raise _too_little(what, hint, problem) from problem
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether an exception of Python, NumPy or torch says that there is too little memory."""
+    """Whether an exception of Python, NumPy or torch means that memory ran out."""
     if isinstance(problem, OSError):
         return problem.errno == errno.ENOMEM
     may_be = isinstance(problem, RuntimeError | TypeError)
@@ -57,10 +57,11 @@ def is_out_of_memory(problem: BaseException) -> bool:
 
 
 def refused(problem: BaseException) -> RRLError | None:
-    """What the machine refused, where that is what an exception of no code says, or its cause.
+    """Returns the error with a code for an exception that the machine caused.
 
     Returns:
-        RRL515 for memory, RRL516 for a file or folder, None for everything else.
+        RRL515 if the exception or its cause is about memory, RRL516 if it is about a file or
+        folder, None otherwise.
     """
     if is_out_of_memory(problem):
         hint = "lower what is large: `batch_size`, `micro_batch`, a width of the network"
@@ -68,7 +69,7 @@ def refused(problem: BaseException) -> RRLError | None:
     if not isinstance(problem, OSError) or problem.errno is None:
         return None if problem.__cause__ is None else refused(problem.__cause__)
     place = f"`{problem.filename}`: " if problem.filename is not None else ""
-    hint = _MENDS.get(problem.errno, "look whether it can be read and written")
+    hint = _FIXES.get(problem.errno, "look whether it can be read and written")
     return error("RRL516", f"{place}{problem.strerror}", hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Text of a user in a page of Markdown, which ends no block or span of code by what it holds."""
+"""Text from a user as code in Markdown, whatever backquotes it contains."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from rrl_dsl.language.diagnostics import printable
 
 
 def fenced(text: str, language: str = "") -> str:
-    """A block of code, with a fence that is longer than every run of backquotes in the text."""
+    """Returns a block of code; its fence is longer than any run of backquotes in the text."""
     fence = "`" * max(3, _longest(text) + 1)
     shown = printable(text, but="\n\t")
     return f"{fence}{language}\n{shown}\n{fence}"
 
 
 def code(text: str) -> str:
-    """A span of code on one line."""
+    """Returns a span of code on one line."""
     quotes = "`" * (_longest(text) + 1)
     room = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{quotes}{room}{printable(text)}{room}{quotes}"
 
 
 def _longest(text: str) -> int:
-    """How many backquotes stand together at most."""
+    """The length of the longest run of backquotes."""
     return max(map(len, re.findall("`+", text)), default=0)

@@ -1,4 +1,4 @@
-"""Where something stands in a text."""
+"""Positions in a text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 LINE_END: Final = re.compile(r"\r\n|\n|\r")
-"""What ends a line, and nothing else does: no form feed, no U+2028."""
+"""The line breaks; a form feed or U+2028 does not end a line."""
 
 
 class Span(NamedTuple):
@@ -20,21 +20,22 @@ class Span(NamedTuple):
     end: int
 
     def to(self, other: Span) -> Span:
-        """The range from the start of this span to the end of `other`."""
+        """Returns the range from the start of this span to the end of `other`."""
         return Span(self.start, max(self.end, other.end))
 
 
 @dataclass(frozen=True)
 class Source:
-    """A text with the name under which messages show it (a path, `<text>`, `--set`).
+    """A text and its name.
 
     Attributes:
-        text: The text, or the part of it that messages are about.
-        name: What messages call it.
-        directory: What the files it names are relative to; None where it lies in no folder.
-        first_line: The number of its first line, above 1 where `text` is a part.
-        within: The folder that the files it names must lie in; where it is None, `directory` for
-            this text, and for a text that it imports the folder of that text.
+        text: The text, or an excerpt of it.
+        name: The name in messages: a path, `<text>` or `--set`.
+        directory: The directory that file names in the text are relative to; None if the text is
+            not in a file.
+        first_line: The number of the first line; above 1 for an excerpt.
+        within: The directory that contains all files that the text may name. If it is None, a text
+            may name files in its own `directory`, and so may the texts that it imports.
     """
 
     text: str
@@ -44,31 +45,31 @@ class Source:
     within: Path | None = None
 
     def unbounded(self) -> Source:
-        """The same text, the files of which may lie anywhere."""
+        """Returns the same text, with permission to name files anywhere."""
         return replace(self, within=Path(Path.cwd().anchor))
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in LINE_END.finditer(self.text))]
+        return [0, *(match.end() for match in LINE_END.finditer(self.text))]
 
     def position(self, offset: int) -> tuple[int, int]:
-        """The number of the line and the 1-based column, in code points, of an offset."""
+        """Returns the line number and the column of an offset, both from 1, in code points."""
         line = bisect_right(self._line_starts, offset)
         return line + self.first_line - 1, offset - self._line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of the line of that number, without its line break."""
-        place = number - self.first_line
-        start = self._line_starts[place]
-        last = place + 1 == len(self._line_starts)
-        end = len(self.text) if last else self._line_starts[place + 1]
+        """Returns the text of a line without its line break."""
+        index = number - self.first_line
+        start = self._line_starts[index]
+        last = index + 1 == len(self._line_starts)
+        end = len(self.text) if last else self._line_starts[index + 1]
         return self.text[start:end].rstrip("\r\n")
 
     def line_start(self, number: int) -> int:
-        """The offset at which the line of that number begins."""
+        """Returns the offset at which a line starts."""
         return self._line_starts[number - self.first_line]
 
     @property
     def lines(self) -> int:
-        """How many lines there are; a line break at the end begins one more."""
+        """The number of lines; a line break at the end starts another line."""
         return len(self._line_starts)

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is not YAML, and where."""
+"""Errors of YAML texts, with their positions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ MAX_DEPTH: Final = 64
 
 
 def events_of(code: str, source: Source) -> Iterator[yaml.Event]:
-    """The events of a text whose lists and mappings nest at most `MAX_DEPTH` deep.
+    """Parses a YAML text, and limits how deep its lists and mappings nest.
+
+    Args:
+        code: The code of the error.
+        source: The text.
+
+    Yields:
+        The events of the parser.
 
     Raises:
-        RRLError: With the code, where they nest deeper.
-        yaml.YAMLError: Where it is not YAML.
+        RRLError: If lists and mappings nest more than `MAX_DEPTH` deep.
+        yaml.YAMLError: If the text is not YAML.
     """
     depth = 0
     for event in _events(source.text):
@@ -34,12 +41,12 @@ def events_of(code: str, source: Source) -> Iterator[yaml.Event]:
 def _events(text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=yaml.BaseLoader)
-    except (ValueError, OverflowError):  # of `chr`, for "\\UFFFFFFFF"
+    except (ValueError, OverflowError):  # from `chr`, for "\\UFFFFFFFF"
         raise yaml.YAMLError("an escape names a character that Unicode lacks") from None
 
 
 def not_yaml(code: str, source: Source, problem: yaml.YAMLError) -> Diagnostic:
-    """What the YAML library says of a text, in one line, at its place."""
+    """Returns an exception of the YAML library as a diagnostic at its position."""
     if not isinstance(problem, yaml.MarkedYAMLError):
         return Diagnostic(code, f"this is not YAML: {problem}", source=source)
     mark = problem.problem_mark or problem.context_mark
