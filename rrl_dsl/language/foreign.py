@@ -1,7 +1,7 @@
-"""Signs and idioms of other languages -> what they are here.
+"""Signs and idioms of other languages, and what they are here.
 
-A sign alone often does not tell what was meant: `%` ends a percentage or begins a comment, and
-`:` may be half of `:=`. So it is read together with its neighbours.
+A sign is read together with its neighbors, because it may mean several things: `%` ends a
+percentage or starts a comment, and `:` may be a part of `:=`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _SIGNS: Final = {
 }
 _OURS: Final = frozenset("()|&+-*~,=#\"' ")
 _PAIRS: Final = {"|>": "|", "->": "|", "=>": "=", ":=": "=", "!=": None, "<=": None, ">=": None}
-"""Signs of two characters, of which one is ours -> what they are here, if anything."""
-_PATH: Final = r"[\w./\\-]+\.[^\W\d]\w*"  # compiled where it is first needed
+"""Signs of two characters, one of which is ours -> what they are here, if anything."""
+_PATH: Final = r"[\w./\\-]+\.[^\W\d]\w*"  # compiled when first needed
 _FACTOR: Final = r"(?P<factor>[\d.]+)(?P<name>[a-z]\w*)"
 _NOTHING: Final = frozenset({"None", "null", "Null", "NULL", "nil"})
 
 
 def spelling_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]:
-    """Everything that is misspelt in a statement."""
-    done = 0  # the end of what is already reported
+    """Yields the errors of spelling in a statement."""
+    done = 0  # the end of the text that is already reported
     for index, token in enumerate(tokens):
         span = span_of(token)
         if span.start < done:
@@ -66,7 +66,7 @@ def _comment(tokens: list[Token], index: int, source: Source) -> Diagnostic | No
     if not (opening in ("//", "/*") or (opening == "%" and first)):
         return None
     start = span_of(token).start
-    last = max((each for each in tokens[index:] if each.line == token.line), key=span_of)
+    last = max((other for other in tokens[index:] if other.line == token.line), key=span_of)
     edit = Edit(Span(start, start + len(opening)), "#")
     span = Span(start, span_of(last).end)
     message = f"`{opening}` is not part of the language"
@@ -135,7 +135,7 @@ def _separator(before: list[Token]) -> str:
 
 
 def _spelt(text: str) -> str | None:
-    """The same in our signs, where each has one."""
+    """The text in our signs, if all of its signs have an equivalent."""
     signs = [_SIGNS.get(char, unicodedata.normalize("NFKC", char)) for char in text]
     return "".join(signs) if all(sign == "" or sign in _OURS for sign in signs) else None
 
@@ -151,13 +151,13 @@ def _foreign(source: Source, span: Span, meant: str | None) -> Diagnostic:
 
 
 def _factor(token: Token, source: Source) -> Diagnostic | None:
-    """A number that touches the built-in whose graph it scales: `2ssl()`."""
+    """A factor without `*`: `2ssl()`."""
     if token.type != "NUMBER" or number_value(token) is not None:
         return None
-    found = re.fullmatch(_FACTOR, token)
-    if found is None or found["name"] not in ARGUMENTS:
+    match = re.fullmatch(_FACTOR, token)
+    if match is None or match["name"] not in ARGUMENTS:
         return None
-    span, meant = span_of(token), f"{found['factor']} * {found['name']}"
+    span, meant = span_of(token), f"{match['factor']} * {match['name']}"
     message = f"`{abridged(token)}` is not a number"
     return Diagnostic(
         "RRL002", message, span, source, f"write `{meant}`", edits=(Edit(span, meant),)
@@ -165,7 +165,7 @@ def _factor(token: Token, source: Source) -> Diagnostic | None:
 
 
 def _nothing(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
-    """An argument that is given no value."""
+    """An argument whose value is `None` or the like."""
     if tokens[index] not in _NOTHING:
         return None
     is_named = index >= 2 and tokens[index - 1].type == "EQUAL"

@@ -1,29 +1,30 @@
-"""Text -> the same recipe in the one style of the language.
+"""Formats a recipe in the one style of the language.
 
 The style:
 
-- Lines have at most 88 characters where that is possible; comments are neither wrapped nor counted.
-  Line ends are LF, and no line ends in a blank. One blank line may stand between statements and
-  the comments around them, none inside a statement.
-- One space around binary operators, after commas and around the `=` of a statement; none inside
-  brackets, around the `=` of an argument, after `~` and after the sign of a number.
-- `true`, not `True`; `0.5`, `5.0` and `1e3`, not `.5`, `5.` and `1E3`. Strings stand in double
-  quotes unless that needs more escapes. Brackets stay as they are.
-- A statement that fits on a line stands on one. Else it is broken at its loosest operators, one
-  operand a line, the operator first: not indented in the graph of the recipe, by 4 in a `let` or
-  `contrast`, and by 4 more for the operators of an operand. The value of a `let` whose first
-  operand does not fit begins below its name.
-- Where there is no operator, the content of the last brackets stands on lines of its own, indented
-  by 4; that of a call with an argument a line and a comma after each. A product is broken so too,
-  where its last factor has brackets: `0.5 * (`.
-- A comment at the end of a line stays at the end of that line, two spaces after it. A comment on a
-  line of its own stays before what it stood before. Either breaks the line there. A comment after
-  an operator that ends a line stays on the line, though the operator moves to the next. From where
-  no line may break, a comment moves up to a line of its own: after `views=`, before the argument.
-- `#` is followed by a space, but for `##`, `#!` and `#` alone; more blanks than one are kept.
+- Lines have at most 88 characters if possible. Comments are not wrapped and do not count. Line ends
+  are LF. No line ends in a space. At most one blank line separates statements and the comments
+  around them. A statement contains no blank line.
+- Binary operators and the `=` of a statement have a space on both sides, and commas have one after
+  them. There is no space inside brackets, around the `=` of an argument, after `~`, or after the
+  sign of a number.
+- `true`, not `True`; `0.5`, `5.0` and `1e3`, not `.5`, `5.` and `1E3`. Strings have double quotes
+  unless that needs more escapes. Brackets are neither added nor removed.
+- A statement that fits on a line is on one line. Otherwise it breaks at its operators of the lowest
+  precedence: a line has one operand, after its operator. These lines are not indented in the graph
+  of the recipe, by 4 in a `let` or `contrast`, and by 4 more for the operators of an operand. If
+  the first operand of a `let` does not fit, its value starts on the next line.
+- Without an operator, the content of the last brackets is on separate lines, indented by 4. A call
+  has one argument per line, followed by a comma. A product whose last factor has brackets breaks
+  in the same way: `0.5 * (`.
+- A comment at the end of a line stays there, after two spaces. A comment on a separate line stays
+  before the same token. Both break the line. A comment after an operator at the end of a line stays
+  on the line, while the operator moves to the next. A comment where a line must not break moves up
+  to a separate line: after `views=`, before the argument.
+- `#` is followed by a space, except in `##`, `#!` and a lone `#`. Further spaces are kept.
 
-The tokens of a statement and its comments are written one after the other, each once, so that
-nothing can be lost.
+The formatter writes the tokens and comments of a statement in order, and each exactly once. It
+cannot lose any.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from rrl_dsl.language.span import Source
 
 
 def format_text(source: Source) -> str:
-    """The text in the one style of the language; no names are looked up.
+    """Returns the formatted text; names are not resolved.
 
     Raises:
-        RRLError: Every error of the syntax, or RRL011 or RRL012 where the formatted text, with its
-            indents and commas, would be over the language's limits.
+        RRLError: All syntax errors; RRL011 or RRL012 if the formatted text exceeds the limits of
+            the language.
     """
     _, faults = parse(source)
     if faults:
@@ -61,12 +62,12 @@ def format_text(source: Source) -> str:
 
 
 def _lines(source: Source) -> Iterator[str]:
-    """The lines of the result, with all blank lines that stood between statements."""
+    """The formatted lines, with all blank lines between statements."""
     tokens = tokens_of(source)
-    place = {token.start_pos: index for index, token in enumerate(tokens)}
+    index_of = {token.start_pos: index for index, token in enumerate(tokens)}
     done = 0
     for statement in lines_of(tokens, source):
-        first, last = (place[statement.tokens[end].start_pos] for end in (0, -1))
+        first, last = (index_of[statement.tokens[end].start_pos] for end in (0, -1))
         yield from _between(tokens, done, first)
         lines = break_lines(words_of(tokens[first : last + 1]))
         done = last + 1
@@ -78,7 +79,7 @@ def _lines(source: Source) -> Iterator[str]:
 
 
 def _between(tokens: list[Token], start: int, end: int) -> Iterator[str]:
-    """The comments and blank lines that stand between two statements."""
+    """The comments and blank lines between two statements."""
     for index in range(start, end):
         if tokens[index].type == "COMMENT":
             yield comment_text(tokens[index])

@@ -1,7 +1,7 @@
-"""The words of one statement -> its lines.
+"""Breaks the words of a statement into lines.
 
-A range of words that fits stands on one line. Else it is broken at the operators that bind least
-tightly or, where there are none, inside its last brackets.
+A range of words that fits is on one line. Otherwise it breaks at the operators of the lowest
+precedence or, without operators, inside its last brackets.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ INDENT: Final = 4
 
 
 def break_lines(words: list[Word]) -> list[str]:
-    """The lines of a statement, comments included."""
+    """Returns the lines of a statement, with its comments."""
     return _Writer(words).write()
 
 
 class _Writer:
-    """Writes ranges of words, `start <= i < end`, one after the other."""
+    """Writes ranges of words, `start <= i < end`, in order."""
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words
         self.lines: list[str] = []
-        self.line = ""  # what is written of the line that comes next
+        self.line = ""  # the text of the current line
         self.ends = list(accumulate((len(word.text) + word.spaced for word in words), initial=0))
         self.comments = list(accumulate((len(word.comments) for word in words), initial=0))
-        self.closing: dict[int, int] = {}  # the place of each `(` -> that of its `)`
+        self.closing: dict[int, int] = {}  # the index of a `(` -> that of its `)`
         self.opening: dict[int, int] = {}
         opened: list[int] = []
         for place, word in enumerate(words):
@@ -57,7 +57,7 @@ class _Writer:
         return [*self.lines, self.line]
 
     def _value(self, end: int) -> None:
-        """Writes the value of a `let` or `param`, below its `=` where it does not begin well."""
+        """Writes the value of a `let` or `param`, perhaps starting on a new line."""
         operators = self._loosest(3, end)
         if self.words[3].comments or (operators and not self._fits(3, operators[0])):
             self._break(3, INDENT)
@@ -69,11 +69,11 @@ class _Writer:
         """Writes an expression.
 
         Args:
-            start: Its first word.
-            end: The word after its last.
-            base: The indent of the line on which it begins.
-            continuation: The indent of the operators at which it is broken.
-            after: How many columns are taken by what follows on its last line.
+            start: The index of its first word.
+            end: The index after its last word.
+            base: The indent of the line on which it starts.
+            continuation: The indent of the operators at which it breaks.
+            after: The number of columns that the text after it takes on its last line.
         """
         if self._fits(start, end, after):
             self._put(start, end)
@@ -90,29 +90,30 @@ class _Writer:
             self._put(start, end)
 
     def _loosest(self, start: int, end: int) -> list[int]:
-        """Where an expression is broken at operators, if it is."""
-        found: list[int] = []
+        """The indices of the operators at which an expression breaks."""
+        operators: list[int] = []
+        lowest = PRODUCT
         place = start
         while place < end:
             level = self.words[place].level
-            if level and (not found or level < self.words[found[0]].level):
-                found = [place]
-            elif level and level == self.words[found[0]].level:
-                found.append(place)
+            if level and level < lowest:
+                operators, lowest = [place], level
+            elif level == lowest:
+                operators.append(place)
             place = self.closing.get(place, place) + 1
-        if found and self.words[found[0]].level == PRODUCT and self._ends_in_content(start, end):
+        if lowest == PRODUCT and self._ends_in_content(start, end):
             return []
-        return found
+        return operators
 
     def _ends_in_content(self, start: int, end: int) -> bool:
-        """Whether what comes before the content of the last brackets fits on the line."""
+        """Whether an expression ends in brackets, and the part before their content fits."""
         opening = self.opening.get(end - 1)
         if opening is None or not self._fits(start, opening + 1):
             return False
         return opening + 1 < end - 1 or bool(self.words[end - 1].comments)
 
     def _brackets(self, start: int, closing: int, base: int) -> None:
-        """Writes what ends in brackets, with the content on lines of its own."""
+        """Writes an expression that ends in brackets, with their content on separate lines."""
         opening = self.opening[closing]
         inner = base + INDENT
         self._put(start, opening + 1)
@@ -126,7 +127,7 @@ class _Writer:
         self._put(closing, closing + 1)
 
     def _arguments(self, opening: int, closing: int) -> Iterator[tuple[int, int]]:
-        """The first word of each argument of a call, and the word after its last."""
+        """The indices of the first word of an argument and of the word after its last."""
         start = place = opening + 1
         while place < closing:
             place = self.closing.get(place, place) + 1
@@ -144,24 +145,24 @@ class _Writer:
         self.line += ","
 
     def _fits(self, start: int, end: int, after: int = 0) -> bool:
-        """Whether words can stand on the line, with `after` columns more."""
+        """Whether words fit on the current line, with `after` columns more."""
         if self.comments[end] > self.comments[start + 1]:
             return False
         width = self.ends[end] - self.ends[start] - self.words[start].spaced
         return len(self.line) + self._parted(start) + width + after <= WIDTH
 
     def _put(self, start: int, end: int) -> None:
-        """Writes words on the line."""
+        """Writes words on the current line."""
         first, *others = self.words[start:end]
         texts = [f" {word.text}" if word.spaced else word.text for word in others]
         self.line += "".join([" " * self._parted(start), first.text, *texts])
 
     def _parted(self, place: int) -> bool:
-        """Whether a space parts a word from what is written of its line."""
+        """Whether a space separates a word from the text of the current line."""
         return self.words[place].spaced and bool(self.line.strip())
 
     def _break(self, place: int, indent: int, comment_indent: int | None = None) -> None:
-        """Begins the line of a word, after the comments before it."""
+        """Writes the comments before a word and starts a new line for it."""
         for comment in self.words[place].comments:
             if comment.trailing:
                 self.line += f"  {comment.text}"

@@ -1,4 +1,4 @@
-"""The tokens of one statement -> its words as they are to be written, each with its comments."""
+"""Turns the tokens of a statement into formatted words with their comments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Comment:
     """A comment.
 
     Attributes:
-        text: What is written, from its `#`.
-        trailing: Whether it stands at the end of a line that holds something else.
+        text: The formatted comment, from its `#`.
+        trailing: Whether it is at the end of a line with other tokens.
     """
 
     text: str
@@ -35,10 +35,11 @@ class Word:
 
     Attributes:
         kind: The type of the token.
-        text: How it is written.
-        spaced: Whether a space parts it from the word before, where both stand on one line.
-        level: How tightly it binds as a binary operator, 1 to `PRODUCT`; 0 where it is none.
-        comments: What stands between the word before and this one; at most the first is trailing.
+        text: The formatted token.
+        spaced: Whether a space separates it from the previous word on the same line.
+        level: The precedence of a binary operator, 1 to `PRODUCT`; 0 for other words.
+        comments: The comments between the previous word and this one; only the first may be
+            trailing.
     """
 
     kind: str
@@ -49,18 +50,18 @@ class Word:
 
 
 def words_of(tokens: Iterable[Token]) -> list[Word]:
-    """The words of a statement that parses.
+    """Returns the words of a statement that parses.
 
-    Trailing commas are left out. Comments stand only where a line may break, which is before the
-    statement, before a binary operator, inside a bracket next to it, after a comma, and after the
-    `=` of a statement; those from elsewhere move to the last such place before them.
+    Trailing commas are removed. Comments may be where a line may break: before the statement,
+    before a binary operator, next to a bracket inside it, after a comma, and after the `=` of a
+    statement. Other comments move back to the last such position.
 
     Args:
-        tokens: The tokens of the statement with the comments and line breaks among them.
+        tokens: The tokens of the statement, with its comments and line breaks.
     """
     words: list[Word] = []
-    comments: list[Comment] = []  # since the last word that is no comma
-    place: Word | None = None  # the last word that comments may stand before
+    comments: list[Comment] = []  # since the last word that is not a comma
+    place: Word | None = None  # the last word that may have comments before it
     leads = ends = False  # whether the last word was the first of its line, or the last
     for token in tokens:
         if token.type == "NEWLINE":
@@ -123,11 +124,11 @@ def _text(token: Token) -> str:
 def _number_text(text: str) -> str:
     written = re.sub(r"^\.", "0.", text.lower())
     written = re.sub(r"\.(?!\d)", ".0", written)
-    return text if number_value(written) is None else written  # a zero may be a digit too many
+    return text if number_value(written) is None else written  # a zero may exceed the digit limit
 
 
 def _string_text(text: str) -> str:
-    """The string in double quotes, or in single ones where those need fewer escapes."""
+    """The string in double quotes, or in single quotes if these need fewer escapes."""
     value = string_value(text)
     assert value is not None
     quote = '"' if value.count('"') <= value.count("'") else "'"
@@ -136,7 +137,7 @@ def _string_text(text: str) -> str:
 
 
 def comment_text(token: Token) -> str:
-    """A comment as it is written, from its `#`."""
+    """Returns the formatted comment, from its `#`."""
     text = token.rstrip()
     bare = text[1:2] in ("", "#", "!") or text[1].isspace()
     return text if bare else f"# {text[1:]}"

@@ -1,8 +1,8 @@
-"""Tokens -> statements: which line breaks end one, and whether the brackets match.
+"""Groups tokens into statements and checks that brackets match.
 
-A line break does not end a statement inside brackets, before or after a binary operator, or after
-`=`. A word that starts a statement starts one even inside brackets, so that a forgotten `)` does
-not swallow the rest of the file.
+A line break ends a statement unless it is inside brackets, before or after a binary operator, or
+after `=`. A keyword such as `let` starts a statement even inside brackets, so that a missing `)`
+does not affect the rest of the file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _OPENS_STATEMENT = frozenset({"RRL", "PARAM", "LET", "IMPORT", "CONTRAST"})
 class Line:
     """The tokens of one statement.
 
-    `faults` are the errors already found in them; a line with a fault is not blamed for failing
-    to parse as well.
+    `faults` are the errors in the tokens. A statement that has some is not also reported if it does
+    not parse.
     """
 
     tokens: list[Token] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Line:
 
 
 def lines_of(tokens: list[Token], source: Source) -> Iterator[Line]:
-    """The statements of a file, with the faults of spelling and bracketing in each."""
+    """Yields the statements of a file, with their errors of spelling and of brackets."""
     for tokens_of_line in _cut([token for token in tokens if token.type != "COMMENT"]):
         line = Line(tokens_of_line)
         line.faults += spelling_faults(line.tokens, source)
@@ -51,7 +51,7 @@ def lines_of(tokens: list[Token], source: Source) -> Iterator[Line]:
 def _cut(tokens: list[Token]) -> Iterator[list[Token]]:
     line: list[Token] = []
     depth = 0
-    broken = False  # a line break stands before the current token
+    broken = False  # whether a line break precedes the current token
     for token in tokens:
         if token.type == "NEWLINE":
             broken = True
@@ -74,9 +74,9 @@ def _starts_statement(previous: Token, token: Token, depth: int) -> bool:
 
 
 def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]:
-    opened: list[tuple[int, int]] = []  # the place of each bracket, and the level outside it
+    opened: list[tuple[int, int]] = []  # the index of an open bracket, and the level outside it
     level = deepest = 0
-    outside = 0  # the level of the operand that is being read, before its own `~`s
+    outside = 0  # the level of the current operand without its own `~`
     for place, token in enumerate(tokens):
         if token.type == "LPAR":
             opened.append((place, outside))
@@ -136,10 +136,10 @@ def _closes_nothing(tokens: list[Token], place: int, source: Source) -> Diagnost
 
 
 def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
-    """Puts a missing `)` where it most likely belongs.
+    """Inserts a missing `)` at its most likely position.
 
-    That is before an operator that no argument of a call can hold, at the end of a line on which
-    the bracket may end, or else at the end of the statement. A sign that hangs there makes way.
+    That is before an operator that an argument of a call cannot contain, at the end of a line that
+    may end the bracket, or else at the end of the statement. A dangling operator there is replaced.
     """
     is_call = opening > 0 and tokens[opening - 1].type == "NAME"
     last, level = opening, 0
@@ -154,7 +154,7 @@ def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
         level += (token.type == "LPAR") - (token.type == "RPAR")
         last = place
     end = span_of(tokens[last])
-    if last == opening and not is_call:  # it holds nothing
+    if last == opening and not is_call:  # the bracket is empty
         return (Edit(end, ""),)
     if _hangs(tokens[last]) and tokens[last].type != "LPAR":
         return (Edit(end, ")"),)
@@ -162,7 +162,7 @@ def _closed(tokens: list[Token], opening: int) -> tuple[Edit, ...]:
 
 
 def _is_sign(tokens: list[Token], place: int) -> bool:
-    """Whether a minus is the sign of a number."""
+    """Whether a token is the minus of a negative number."""
     after = tokens[place + 1].type if place + 1 < len(tokens) else ""
     return tokens[place].type == "MINUS" and after == "NUMBER"
 

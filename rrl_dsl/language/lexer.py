@@ -1,4 +1,7 @@
-"""Text -> tokens. The grammar's terminals are wide; `spelling` checks each token afterwards."""
+"""Splits a text into tokens.
+
+The terminals of the grammar accept misspelled words; `rrl_dsl.language.spelling` checks them.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,11 @@ class _KeepTrivia(PostLex):
 
 @cache
 def grammar() -> Lark:
-    """The LALR(1) parser of one statement, loaded once a process.
+    """Returns the LALR(1) parser of a statement; it is loaded once per process.
 
-    Building its tables takes longer than everything else that `check` does, so they are kept
-    beside the grammar (`python -m rrl_dsl.generate`, and tests fail where they are stale). Tables
-    of another release of Lark are not used but built anew.
+    Its tables are stored beside the grammar, because building them takes longer than the rest of
+    `check`. They are rebuilt if another release of Lark wrote them. `python -m rrl_dsl.generate`
+    updates them.
     """
     from rrl_dsl.grammar import tables
 
@@ -51,24 +54,24 @@ def grammar() -> Lark:
 
 
 def build(text: str) -> Lark:
-    """The parser of a grammar's text."""
+    """Builds the parser of a grammar."""
     return Lark(
         text, parser="lalr", lexer="basic", transformer=TreeBuilder(), postlex=_KeepTrivia()
     )
 
 
 def grammar_text() -> str:
-    """The grammar of the language."""
+    """Returns the text of the grammar."""
     from importlib.resources import files
 
     return files("rrl_dsl.grammar").joinpath("rrl.lark").read_text(encoding="utf-8")
 
 
 def tokens_of(source: Source) -> list[Token]:
-    """All tokens of a text, line breaks and comments included.
+    """Returns all tokens of a text, with its line breaks and comments.
 
     Raises:
-        RRLError: RRL011 or RRL012 where the text is over the language's limits.
+        RRLError: RRL011 or RRL012 if the text exceeds the limits of the language.
     """
     if len(source.text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         message = f"a recipe has at most {MAX_BYTES:,} bytes, and this text has more"

@@ -1,6 +1,6 @@
-"""What other programs and papers call the settings and losses of this project.
+"""The names that other programs and papers use for the settings and losses of this project.
 
-They are not names here: an error that meets one of them says the name that is.
+They are not accepted here: the error says which name to use.
 """
 
 from __future__ import annotations

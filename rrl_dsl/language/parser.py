@@ -1,4 +1,4 @@
-"""Text -> syntax tree. A statement that does not parse is reported and does not stop the next."""
+"""Parses a text into a syntax tree; an error in a statement does not affect the next one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rrl_dsl.language.spelling import span_of
 from rrl_dsl.language.syntax import Broken, Recipe, Statement
 
 TEXT_FOLLOWS = "a recipe's text follows `-e`; in Python, `rrl_dsl.parse(text)` reads it"
-"""The fix where a recipe is given in place of a file."""
+"""The hint if a recipe is given in place of a file."""
 
 
 def read(path: Path, name: str | None = None) -> Source:
-    """The text of a recipe file.
+    """Reads a recipe file.
 
     Args:
-        path: Where it lies.
-        name: What messages call it; its path where left out.
+        path: The file.
+        name: The name of the file in messages; defaults to its path.
 
     Raises:
-        RRLError: RRL011, RRL014 or RRL021 where it is too large, not UTF-8, or not readable.
+        RRLError: RRL011, RRL014 or RRL021 if the file is too large, not UTF-8, or not readable.
     """
     name = str(path) if name is None else name
     try:
@@ -42,10 +42,10 @@ def read(path: Path, name: str | None = None) -> Source:
 
 
 def decode(data: bytes, name: str, directory: Path | None) -> Source:
-    """A recipe's text from its first `MAX_BYTES` + 4 bytes; a byte order mark is left out.
+    """Decodes the first `MAX_BYTES` + 4 bytes of a recipe; a byte order mark is ignored.
 
     Raises:
-        RRLError: RRL014 where they are not UTF-8 text.
+        RRLError: RRL014 if they are not UTF-8 text.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -61,17 +61,17 @@ def decode(data: bytes, name: str, directory: Path | None) -> Source:
 
 
 def parse(source: Source) -> tuple[Recipe, list[Diagnostic]]:
-    """The tree of a text and every error of its syntax.
+    """Returns the syntax tree of a text and all its syntax errors.
 
     Raises:
-        RRLError: RRL011 or RRL012 where the text is over the language's limits.
+        RRLError: RRL011 or RRL012 if the text exceeds the limits of the language.
     """
     statements: list[Statement] = []
     faults: list[Diagnostic] = []
     for line in lines_of(tokens_of(source), source):
-        statement, found = _parse_line(line, source)
+        statement, faults_of_line = _parse_line(line, source)
         statements.append(statement)
-        faults += found
+        faults += faults_of_line
     return Recipe(source, tuple(statements)), faults
 
 
@@ -87,7 +87,7 @@ def _parse_line(line: Line, source: Source) -> tuple[Statement, list[Diagnostic]
             taken += 1
         statement = parser.feed_eof(line.tokens[-1])  # type: ignore[no-untyped-call]
     except UnexpectedToken:
-        from rrl_dsl.language.unexpected import unexpected  # only a mistake needs it
+        from rrl_dsl.language.unexpected import unexpected  # only an error needs it
 
         return _broken(line), line.faults or [unexpected(line.tokens, taken, source)]
     return cast(Statement, statement), line.faults
@@ -105,7 +105,7 @@ def _broken(line: Line) -> Broken:
     if types[0] == "RRL" and "UNKNOWN" not in types:  # not `rrl.ssl()`
         return Broken(span, "version", open=is_open)
     if types[0] == "IMPORT" or (types[0] == "NAME" and types[1:2] == ["STRING"]):
-        defined = tokens[1:]  # whichever of them is the name
+        defined = tokens[1:]  # one of them is the name
     elif types[0] in ("LET", "PARAM"):
         defined = tokens[1:2]
     elif types[1:2] == ["EQUAL"] or (types[1:3] == ["NAME", "EQUAL"] and "RRL007" not in codes):

@@ -1,4 +1,4 @@
-"""How words, numbers and strings are spelt; one error with one span for each misspelt token."""
+"""The spelling of names, numbers and strings; a misspelled token has one error with one span."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BASED = re.compile(r"0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
 _SIGNED = re.compile(r"[+-]?(?P<size>(?:[0-9]_(?=[0-9])|[^_+-]|(?<=[eE])[+-])+)")
 _MAX_DIGITS = 308  # whole numbers as long as the largest real number
 _OTHER_QUOTE = {
-    '"': r"'(?=\s*(as\b|[,)|&+~#]|$))",  # compiled where it is first needed
+    '"': r"'(?=\s*(as\b|[,)|&+~#]|$))",  # compiled when first needed
     "'": r'"(?=\s*(as\b|[,)|&+~#]|$))',
 }
 _ESCAPE = re.compile(r"\\(.)")
 
 
 def span_of(token: Token) -> Span:
-    """The code points a token covers."""
+    """Returns the span of a token."""
     start, end = token.start_pos, token.end_pos
     assert start is not None
     assert end is not None
@@ -30,7 +30,7 @@ def span_of(token: Token) -> Span:
 
 
 def check(token: Token, source: Source) -> Diagnostic | None:
-    """What is wrong with the spelling of a token by itself, if anything."""
+    """Returns the error in the spelling of a token, or None."""
     span, text = span_of(token), str(token)
     if token.type == "NUMBER" and number_value(text) is None:
         message = f"`{abridged(text)}` is not a number"
@@ -58,12 +58,12 @@ def _misspelt(code: str, message: str, span: Span, source: Source, meant: str | 
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is spelt as a name: `[a-z_][a-z0-9_]*`."""
+    """Whether a text is a name: `[a-z_][a-z0-9_]*`."""
     return _NAME.fullmatch(text) is not None
 
 
 def number_value(text: str) -> int | float | None:
-    """The value of an unsigned decimal number, or None where it is malformed or not finite."""
+    """Returns the value of an unsigned decimal number; None if it is malformed or not finite."""
     if not _NUMBER.fullmatch(text) or len(text) > 400:
         return None
     if text.isdigit() and len(text) <= _MAX_DIGITS:
@@ -73,16 +73,16 @@ def number_value(text: str) -> int | float | None:
 
 
 def written_number(text: str) -> int | float | None:
-    """The number that a person writes in a setting, such as `+1`, `1_000` or `0x10`, else None."""
+    """Returns the value of a number in a setting, such as `+1`, `1_000` or `0x10`, or None."""
     if _BASED.fullmatch(text):
         return int(text, 0)
-    found = _SIGNED.fullmatch(text)
-    value = number_value(found["size"].replace("_", "")) if found else None
+    match = _SIGNED.fullmatch(text)
+    value = number_value(match["size"].replace("_", "")) if match else None
     return -value if value is not None and text.startswith("-") else value
 
 
 def string_value(text: str) -> str | None:
-    """The value of a quoted string, or None where it is malformed."""
+    """Returns the value of a quoted string; None if it is malformed."""
     body = text[1:-1]
     if _is_unclosed(text) or any(escape not in "\"'\\" for escape in _ESCAPE.findall(body)):
         return None
@@ -93,14 +93,14 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
     if _is_unclosed(text):
         quote = text[0]
         message = f"this string has no closing `{quote}` on its line"
-        other = re.search(_OTHER_QUOTE[quote], text)  # where it ends with the other quote
+        other = re.search(_OTHER_QUOTE[quote], text)  # if it ends with the other quote
         body = re.match(r".*?(?=\s+as\b|[,)|&+~#\\]|$)", text[1:])
         length = other.start() - 1 if other else len(body[0].rstrip()) if body else 0
         end = span.start + 1 + length
         edit = Edit(Span(end, end + 1 if other else end), quote)
-        if text[end - span.start :].startswith("\\"):  # it took the quote, or stands for it
-            took_it = text[end - span.start + 1 :].startswith(quote)
-            edit = Edit(Span(end, end + 1), "" if took_it else quote)
+        if text[end - span.start :].startswith("\\"):  # it escapes the quote, or replaces it
+            escapes = text[end - span.start + 1 :].startswith(quote)
+            edit = Edit(Span(end, end + 1), "" if escapes else quote)
         return Diagnostic("RRL004", message, span, source, f"end it with `{quote}`", edits=(edit,))
     for escape in _ESCAPE.finditer(text[1:-1]):
         if escape[1] not in "\"'\\":
@@ -123,5 +123,5 @@ def _is_unclosed(text: str) -> bool:
 
 
 def abridged(text: str) -> str:
-    """The text, or its beginning where it is long."""
+    """Returns the text, or the start of a long text."""
     return text if len(text) <= 40 else f"{text[:40]}…"

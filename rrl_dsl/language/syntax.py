@@ -1,4 +1,4 @@
-"""The tree of a recipe's text: what was written, with spans, before any name is looked up."""
+"""The syntax tree of a recipe, with spans, before any name is resolved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rrl_dsl.language.span import Source, Span
 
 @dataclass(frozen=True)
 class Number:
-    """A literal number; `value` is None where the text was malformed and already reported."""
+    """A number; `value` is None if it is malformed, which is already reported."""
 
     span: Span
     value: int | float | None
@@ -19,7 +19,7 @@ class Number:
 
 @dataclass(frozen=True)
 class String:
-    """A quoted string, unescaped; `value` is None where it was malformed and already reported."""
+    """A quoted string, unescaped; `value` is None if it is malformed, which is already reported."""
 
     span: Span
     value: str | None
@@ -35,7 +35,7 @@ class Boolean:
 
 @dataclass(frozen=True)
 class Name:
-    """A bare name; `valid` is false where its spelling was already reported."""
+    """A bare name; `valid` is false if it is misspelled, which is already reported."""
 
     span: Span
     text: str
@@ -44,7 +44,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a call, by name or by position."""
+    """An argument of a call, by name or by position."""
 
     span: Span
     name: Name | None
@@ -62,7 +62,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Chain:
-    """Operands joined by operators of one level, read from the left: `a | b | c`, `a + b - c`."""
+    """Operands and the operators between them, which have the same precedence: `a + b - c`."""
 
     span: Span
     operands: tuple[Expression, ...]
@@ -125,7 +125,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Contrast:
-    """`contrast EXPRESSION`: the pairs that may serve as unrelated."""
+    """`contrast EXPRESSION`: the pairs that may be negatives."""
 
     span: Span
     value: Expression
@@ -141,13 +141,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Broken:
-    """A statement that did not parse and was reported.
+    """A statement that does not parse, which is already reported.
 
     Attributes:
-        span: Where it stands.
-        kind: What it meant to be: a definition, the contrast, or else the recipe's graph.
-        names: What it may have meant to define.
-        open: Whether its end is missing, so that it may have swallowed other statements.
+        span: Its position.
+        kind: The kind of statement that it seems to be.
+        names: The names that it seems to define.
+        open: Whether its end is missing, so that it may include other statements.
     """
 
     span: Span
@@ -168,7 +168,7 @@ class Recipe:
 
 
 def names_in(recipe: Recipe) -> Iterator[Name]:
-    """Every bare name in a file's expressions, in order; what is called is none."""
+    """Yields the bare names in the expressions of a file in order, without the names of calls."""
     waiting: list[Expression] = [
         statement.value
         for statement in reversed(recipe.statements)

@@ -1,4 +1,4 @@
-"""Builds the syntax tree as the parser reduces rules: one method a rule, nothing but nodes."""
+"""Builds the syntax tree while the parser reduces rules, with one method for each rule."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rrl_dsl.language.syntax import (
 
 @v_args(inline=True)
 class TreeBuilder(Transformer[Token, Expression]):
-    """Rule name -> syntax node."""
+    """Creates the syntax node of a rule; a method has the name of its rule."""
 
     def version(self, keyword: Token, number: Token) -> Version:
         return Version(_cover(keyword, number), self.number(None, number))
@@ -48,11 +48,11 @@ class TreeBuilder(Transformer[Token, Expression]):
     def expression(self, value: Expression) -> Result:
         return Result(value.span, value)
 
-    def chain(self, *parts: Expression | Token) -> Expression:
-        if len(parts) == 1 and not isinstance(parts[0], Token):
-            return parts[0]
-        operands = tuple(part for part in parts[::2] if not isinstance(part, Token))
-        operators = tuple(str(part) for part in parts[1::2])
+    def chain(self, *children: Expression | Token) -> Expression:
+        if len(children) == 1 and not isinstance(children[0], Token):
+            return children[0]
+        operands = tuple(child for child in children[::2] if not isinstance(child, Token))
+        operators = tuple(str(child) for child in children[1::2])
         return Chain(operands[0].span.to(operands[-1].span), operands, operators)
 
     def complement(self, sign: Token, operand: Expression) -> Complement:
@@ -62,7 +62,7 @@ class TreeBuilder(Transformer[Token, Expression]):
         return Group(_cover(left, right), inner)
 
     def call(self, name: Token, left: Token, *rest: Argument | Token | None) -> Call:
-        arguments = tuple(part for part in rest if isinstance(part, Argument))
+        arguments = tuple(child for child in rest if isinstance(child, Argument))
         right = rest[-1]
         assert isinstance(right, Token)
         return Call(_cover(name, right), self.name(name), arguments)

@@ -1,4 +1,4 @@
-"""What is said of a statement that does not parse: what was found, what would fit, the fix."""
+"""The error of a statement that does not parse: the token, what is expected, the fix."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from lark import Token
 
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.lexer import grammar
-from rrl_dsl.language.mistakes import OPERATORS, Place, recognised
+from rrl_dsl.language.mistakes import OPERATORS, Context, recognised
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.spelling import is_name, span_of, string_value
 
 
 def unexpected(tokens: list[Token], index: int, source: Source) -> Diagnostic:
-    """Says what stands in the way at `tokens[index]`, or what is missing after the last token."""
+    """Returns the error of a statement that does not parse.
+
+    Args:
+        tokens: The tokens of the statement.
+        index: The index of the unexpected token; the number of tokens if one is missing.
+        source: The text.
+    """
     accepted = _accepted(tokens[:index])
     if index == len(tokens):
         return _unfinished(tokens, accepted, source)
-    known = recognised(Place(tokens, index, accepted, source))
+    known = recognised(Context(tokens, index, accepted, source))
     if known is not None:
         return known
     token = tokens[index]
@@ -28,7 +34,7 @@ def unexpected(tokens: list[Token], index: int, source: Source) -> Diagnostic:
 
 
 def _accepted(tokens: list[Token]) -> set[str]:
-    """The terminals that may follow a readable prefix of a statement."""
+    """The terminals that may follow the tokens of an incomplete statement."""
     parser = grammar().parse_interactive("")
     for token in tokens:
         parser.feed_token(token)
@@ -53,7 +59,7 @@ def _unfinished(tokens: list[Token], accepted: set[str], source: Source) -> Diag
 
 
 def _wanted(accepted: set[str], tokens: list[Token], index: int) -> str:
-    """What should stand at `tokens[index]`, in the user's words."""
+    """What is expected at `tokens[index]`, in words."""
     if index == 0:
         return "a statement is a graph, or starts with `let`, `param`, `import` or `contrast`"
     return f"after `{tokens[index - 1]}` {_fitting(accepted, tokens[0].type)} should follow"
