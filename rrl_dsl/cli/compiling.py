@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rrl_dsl.backends.program import Program
-    from rrl_dsl.data.table import Columns
+    from rrl_dsl.data.columns import Columns
     from rrl_dsl.graph.algebra import Graph
     from rrl_dsl.language.diagnostics import Diagnostic
     from rrl_dsl.language.span import Source

@@ -16,7 +16,7 @@ from rrl_dsl.language.span import Source
 
 if TYPE_CHECKING:
     from rrl_dsl.backends.program import Program
-    from rrl_dsl.data.table import Columns
+    from rrl_dsl.data.columns import Columns
     from rrl_dsl.graph.types import Scalar
 
 RecipeFile = Annotated[

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrl_dsl.data import written
-from rrl_dsl.data.table import Array
+from rrl_dsl.data.columns import Array
 from rrl_dsl.data.unknown import UNKNOWN
 from rrl_dsl.language.digest import normal
 from rrl_dsl.tables.faults import Faults, Location

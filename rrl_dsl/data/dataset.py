@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.digest import stable_id
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from sklearn.datasets import load_digits
 
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 
 if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet, Split

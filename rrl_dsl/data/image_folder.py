@@ -7,7 +7,7 @@
 | `test/` | what the final table is measured on |
 | `unlabelled/` | further images to train on, of unknown class |
 | `hierarchy.yaml` | the coarse class of each class |
-| `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.columns` |
+| `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.column_files` |
 | `columns.yaml` | the words for a missing value; see `rrl_dsl.data.unknown` |
 
 Images may lie in further folders below that of their class. Those in a folder of a name of
@@ -28,14 +28,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.data import columns
+from rrl_dsl.data import column_files
 from rrl_dsl.data.dataset import DataSet, Split, coarsen, held_out, tensors
 from rrl_dsl.data.folder_rule import FolderRule
 from rrl_dsl.data.image_check import Checked, check
 from rrl_dsl.data.image_files import ImageFiles
-from rrl_dsl.data.side_files import read_yaml
 from rrl_dsl.data.unknown import words_of
 from rrl_dsl.data.written import is_negative
+from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal, stable_id
 
@@ -86,7 +86,7 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
     found = [*_images_of(path, rule)]
     _check_names(path, found)
     labels, class_names = _labels_of(path, found)
-    table = columns.read(path, [each.name for each in found], taken=class_names)
+    table = column_files.read(path, [each.name for each in found], taken=class_names)
     labels |= tensors(table.labels)
     fields = tensors(table.fields)
     checked = check(path, [each.path for each in found])
@@ -272,7 +272,7 @@ def _notes(
         return
     if folders["test"].name in _VALIDATION:
         yield _note(f"{path}: there is no `test`, and `{folders['test'].name}` is the test split")
-    read = {folder.name for folder in folders.values()} | {*columns.FILES, _HIERARCHY}
+    read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
     top, images = FolderRule().entries(path)
     unread = [each.name for each in [*top, *images] if each.name not in read]
     unread = [name for name in unread if name.casefold() not in UNLABELLED]

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from rrl_dsl.data import written
 from rrl_dsl.data.cells import NUMBERS, Cells, unreadable
-from rrl_dsl.data.table import Array
+from rrl_dsl.data.columns import Array
 from rrl_dsl.data.written import Kind
 from rrl_dsl.tables.faults import HEADER, Faults, Location
 from rrl_dsl.tables.table import WHAT_IS_READ

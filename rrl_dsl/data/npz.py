@@ -30,9 +30,9 @@ from torch import Tensor
 
 from rrl_dsl.data import cells
 from rrl_dsl.data.cells import NUMBERS, Cells
-from rrl_dsl.data.columns import Further, further
+from rrl_dsl.data.column_files import Further, further
+from rrl_dsl.data.columns import Array
 from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, tensors
-from rrl_dsl.data.table import Array
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 if TYPE_CHECKING:
+    from rrl_dsl.data.columns import Columns
     from rrl_dsl.data.dataset import DataSet
-    from rrl_dsl.data.table import Columns
 
 GROUP: Final = "rrl_dsl.datasets"
 """Entry points of this group are callables `(root: Path, download: bool) -> DataSet`."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from rrl_dsl.data.side_files import read_yaml
+from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import error
 
 FILE: Final = "columns.yaml"

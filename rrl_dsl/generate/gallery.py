@@ -9,7 +9,7 @@ from typing import Final, get_args
 import numpy as np
 
 from rrl_dsl.data import digits
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.generate.pages import NOTE, with_tables
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.recipe import parse

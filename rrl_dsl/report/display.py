@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data import digits
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.text import text_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.report.sample import sample_of

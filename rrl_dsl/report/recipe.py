@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rrl_dsl.backends.cost import Cost, cost_of
 from rrl_dsl.backends.program import Program
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Contrasted
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.requires import Requires

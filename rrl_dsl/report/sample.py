@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rrl_dsl.backends.arrays import Weights
 from rrl_dsl.backends.reference import Rows, evaluate
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.denoise import adds_edges, without_false_edges
 from rrl_dsl.graph.lower import lower

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rrl_dsl.data.columns import read
+from rrl_dsl.data.column_files import read
 from rrl_dsl.language.diagnostics import RRLError
 
 FILES = ("train/cat/0.png", "train/cat/1.png", "train/dog/0.png", "test/cat/0.png")

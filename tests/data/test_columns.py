@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rrl_dsl.data.columns import Further, read
+from rrl_dsl.data.column_files import Further, read
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
 

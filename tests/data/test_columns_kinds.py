@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.data.registry import columns
-from rrl_dsl.data.table import Columns
 
 ROWS = 8
 FILES = [f"train/c/{row}.png" for row in range(ROWS)]

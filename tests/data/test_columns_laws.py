@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rrl_dsl.data.columns import Further, read
+from rrl_dsl.data.column_files import Further, read
 from rrl_dsl.data.registry import columns, load
 from rrl_dsl.language.diagnostics import RRLError
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import rrl_dsl as rrl
-from rrl_dsl.data import columns, image_files, npz, side_files
+from rrl_dsl.data import column_files, image_files, npz, yaml_files
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.training.settings import from_yaml
 
@@ -70,7 +70,7 @@ def test_only_regular_files_are_read(
         ("x.parquet", "RRL414", rrl.pairs),
         ("x.npz", "RRL410", npz.load),
         ("x.png", "RRL412", image_files.decode),
-        ("x.yaml", "RRL412", side_files.read_yaml),
+        ("x.yaml", "RRL412", yaml_files.read_yaml),
         ("c.yaml", "RRL503", from_yaml),
     ]
     for name, code, read in readers:
@@ -113,7 +113,7 @@ def test_the_bound_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / name).write_text("1,2\n" * 100)
     monkeypatch.setenv("RRL_DSL_MAX_BYTES", "399")
     assert fault(rrl.pairs, path).code == "RRL428"
-    assert fault(columns.read, tmp_path, [], ()).code == "RRL428"
+    assert fault(column_files.read, tmp_path, [], ()).code == "RRL428"
     monkeypatch.setenv("RRL_DSL_MAX_BYTES", "400")
     assert rrl.pairs(path).identity
     path.write_text("1,3\n" * 100)
@@ -161,5 +161,5 @@ def test_yaml_that_nests_deeply(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     for opening in ("[", "{a: ", "- ", "? "):
         path.write_text(opening * 20_000)
-        for read in (side_files.read_yaml, from_yaml):
+        for read in (yaml_files.read_yaml, from_yaml):
             assert fault(read, path).message == "this nests more than 64 deep"

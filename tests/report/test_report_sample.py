@@ -13,7 +13,7 @@ from random_recipes import Recipe, graph_of, recipes
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
 from rrl_dsl.data import digits
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.builtins.geodesic import Geodesic
 from rrl_dsl.report.figures import figures_of, in_words
 from rrl_dsl.report.sample import sample_of
