@@ -44,6 +44,10 @@ _NAMES: Final = {
         for name in ("BatchRows", "Lookup", "LookupTable", "SampleColumns", "Stage")
     },
     "Batch": ("rrl_dsl.data.batches", "Batch"),
+    "DataSet": ("rrl_dsl.data.dataset", "DataSet"),
+    "Split": ("rrl_dsl.data.dataset", "Split"),
+    "Run": ("rrl_dsl.training.results", "Run"),
+    "train": ("rrl_dsl.training.train", "train"),
     "Config": ("rrl_dsl.training.config", "Config"),
     "EdgeStatistics": ("rrl_dsl.training.callbacks", "EdgeStatistics"),
     "Graph": ("rrl_dsl.graph.algebra", "Graph"),

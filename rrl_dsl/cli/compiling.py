@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from rrl_dsl.data.columns import Columns
     from rrl_dsl.graph.algebra import Graph
     from rrl_dsl.language.diagnostics import Diagnostic
-    from rrl_dsl.language.span import Source
     from rrl_dsl.report.figures import Figures
-    from rrl_dsl.report.sample import Pixels
     from rrl_dsl.show.sample import GraphSample
 
 _DATASET: Final = "digits"
@@ -96,32 +94,12 @@ def compile_recipe(
     exported = out is not None and _exported(program, columns, batch_size, epoch, out, console)
     picture = None if exported else out
     if show or picture:
+        from rrl_dsl.report.picture import picture_of
+
         sample = picture_of(source, program.graph, columns, batch_size, seed=seed, epoch=epoch)
         _draw(program.graph, sample, show, picture, console)
     if json:
         print_json(_record(program, figures, faults))
-
-
-def picture_of(
-    source: Source,
-    graph: Graph,
-    columns: Columns,
-    samples: int,
-    *,
-    seed: int,
-    epoch: int = 0,
-    pixels: Pixels | None = None,
-) -> GraphSample:
-    """What the picture of a recipe is drawn from: one batch, by the first label that it reads."""
-    from rrl_dsl.graph.requires import requires_of
-    from rrl_dsl.report.sample import sample_of
-
-    requires = requires_of(graph)
-    found = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch, pixels=pixels)
-    title = columns.name if source.name == "-e" else f"{Path(source.name).name} on {columns.name}"
-    title += f", epoch {epoch}" if requires.epochs else ""
-    title += ", raw pixels in place of embeddings" if found.stands_in else ""
-    return found.picture(title, source.text.strip(), next(iter(requires.labels), "label"))
 
 
 def _figures(program: Program, columns: Columns, batch: int, epoch: int) -> Figures:

@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from rrl_dsl.cli.output import output, print_diagnostic, print_json
-from rrl_dsl.cli.own_code import from_working_directory
 from rrl_dsl.cli.recipes import Json
 from rrl_dsl.graph.registry import Signature, lookup, signatures
 from rrl_dsl.graph.types import Refusal
@@ -59,6 +58,7 @@ def losses(name: Name = None, json: Json = False) -> None:
     """
     from rrl_dsl.losses import find, names
     from rrl_dsl.losses.description import doc_of, needs_in_words
+    from rrl_dsl.training.named_code import from_working_directory
 
     found: dict[str, type[Loss]] = {}
     faults: dict[str, Diagnostic] = {}

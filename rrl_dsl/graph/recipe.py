@@ -12,6 +12,7 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Resolution
+from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError, error, in_order
@@ -63,6 +64,35 @@ def load(
     _check_path(path)
     source = parser.read(Path(path))
     return graph_of(source.unbounded() if allow_outside else source, params)
+
+
+def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> Source:
+    """Reads what a user gives as a recipe.
+
+    Args:
+        recipe: The text of a recipe, the path of a recipe file, or a graph.
+        allow_outside: Whether the recipe may read files outside its folder.
+
+    Returns:
+        The text. Paths in a text or a graph are relative to the working directory.
+
+    Raises:
+        RRLError: RRL210 for something else, or a graph that no text of its own defines; RRL021 for
+            a file that cannot be read.
+    """
+    if isinstance(recipe, Graph):
+        source = Source(text_of(recipe), "<graph>", Path())
+        if graph_of(source.unbounded()).identity != recipe.identity:
+            message = "the text of this graph draws other edges than the graph"
+            raise error("RRL210", message, hint="give the path of its recipe")
+    elif isinstance(recipe, os.PathLike) or (
+        isinstance(recipe, str) and (_PATH.fullmatch(recipe) or os.path.exists(recipe))
+    ):
+        source = parser.read(Path(recipe))
+    else:
+        _check_text(recipe)
+        source = Source(recipe.removeprefix("\ufeff"), "<text>", Path())
+    return source.unbounded() if allow_outside else source
 
 
 def _check_text(text: object) -> None:

@@ -44,6 +44,11 @@ class Source:
     first_line: int = 1
     within: Path | None = None
 
+    @property
+    def file_name(self) -> str | None:
+        """The name of its file without the folder; None for a text that is not from a file."""
+        return None if self.name == "-e" or self.name.startswith("<") else Path(self.name).name
+
     def unbounded(self) -> Source:
         """Returns the same text, with permission to name files anywhere."""
         return replace(self, within=Path(Path.cwd().anchor))

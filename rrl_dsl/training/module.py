@@ -48,6 +48,7 @@ class RelationalModule(L.LightningModule):
         shape: tuple[int, int, int],
         classes: int | None = None,
         backbone: nn.Module | None = None,
+        views: Views | None = None,
     ) -> None:
         """A module with fresh weights.
 
@@ -59,6 +60,7 @@ class RelationalModule(L.LightningModule):
             classes: How many classes the finest label has; None for no probes.
             backbone: A network from float (n, C, H, W) to features (n, width), in place of the
                 configured one.
+            views: What draws the views, in place of the configured augmentation.
 
         Raises:
             RRLError: RRL502 where the configuration does not fit the images, RRL404 and RRL424
@@ -68,7 +70,8 @@ class RelationalModule(L.LightningModule):
         self.config = config
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
-        self.views = Views(config.augmentation or "cifar", shape, local_views(config, shape))
+        local = local_views(config, shape)
+        self.views = views or Views(config.augmentation or "cifar", shape, local)
         self.network = Network(loss, program, self._backbone(shape, backbone), config)
         encoder = self.network.encoder
         sizes = encoder.backbone.width, encoder.projector.width

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from rrl_dsl.losses import Loss, create
+from rrl_dsl.losses import Loss
 from rrl_dsl.losses.creation import read
 from rrl_dsl.losses.registry import find
 from rrl_dsl.training.config import Config
@@ -146,7 +146,7 @@ SMALL_GREY: Final[Mapping[str, Settings]] = {
 
 
 def configuration(
-    settings: Sequence[Setting], shape: tuple[int, int, int], augmentation: str
+    settings: Sequence[Setting], loss: Loss, shape: tuple[int, int, int], augmentation: str
 ) -> Config:
     """The configuration of a run: what suits loss and images, overlaid by what the user set.
 
@@ -155,14 +155,14 @@ def configuration(
 
     Args:
         settings: What the user set.
+        loss: The loss that they name.
         shape: (C, H, W) of the images.
         augmentation: The preset of views that the data set asks for.
 
     Raises:
-        RRLError: As `resolve` and `rrl_dsl.losses.create`.
+        RRLError: As `resolve`.
     """
     wanted = resolve(settings, {}).loss
-    loss = create(wanted.name, **wanted.options)
     chosen = resolve(settings, defaults(loss, shape, augmentation))
     return chosen.model_copy(update={"loss": with_preset(wanted, shape)})
 

@@ -93,6 +93,11 @@ class RunDirectory:
         return self.path / "metrics.csv"
 
     @property
+    def summary(self) -> Path:
+        """The result, for programs."""
+        return self.path / "summary.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Where checkpoints lie."""
         return self.path / "checkpoints"
@@ -162,10 +167,18 @@ class RunDirectory:
         Raises:
             RRLError: RRL505 where there is none; as `from_yaml`.
         """
+        self.check()
+        return from_yaml(self.config, allow_code)
+
+    def check(self) -> None:
+        """Refuses a directory without a configuration.
+
+        Raises:
+            RRLError: RRL505.
+        """
         if not os.path.lexists(self.config):
             message = f"`{self.path}` is not a run: it has no `{self.config.name}`"
             raise error("RRL505", message, hint="give the directory that `rrl-dsl train` printed")
-        return from_yaml(self.config, allow_code)
 
     def edited(self, graph: Graph, provenance: Provenance) -> Iterator[Difference]:
         """Which of the files that tell what the run is made from are not as it wrote them.
@@ -231,7 +244,7 @@ class RunDirectory:
 
     def summarise(self, summary: dict[str, Any], page: str) -> None:
         """Writes down what came out."""
-        write_text(self.path / "summary.json", _json(summary))
+        write_text(self.summary, _json(summary))
         write_text(self.path / "summary.md", page)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import reprlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.yaml_faults import events_of, not_yaml
 from rrl_dsl.losses.creation import read
+from rrl_dsl.report.gallery import header_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
 from rrl_dsl.training.named_code import code_of, module_of
@@ -45,6 +48,7 @@ FLAGS: Final = (
 
 _ASSIGNMENT: Final = "--set"
 _COMMAND_LINE: Final = "command line"
+_PYTHON: Final = "Python"
 _PLACES: Final = [tuple(each.name.split(".")) for each in described()]
 """Every section and setting that there is."""
 
@@ -123,6 +127,42 @@ def from_flag(flag: str, place: Place, value: Any, written: str | None = None) -
     source = Source(f"{flag} {value if written is None else written}", _COMMAND_LINE)
     span = Span(len(flag) + 1, len(source.text))
     return Setting(place, value, source, (span,) * len(place), span)
+
+
+def from_arguments(arguments: Mapping[str, Any], above: str = "") -> list[Setting]:
+    """The settings that keyword arguments of Python give.
+
+    Args:
+        arguments: Values by the names of settings, nested as mappings or with dots.
+        above: The section that they are in, with a dot behind it.
+    """
+    settings = list[Setting]()
+    for name, value in arguments.items():
+        key = f"{above}{name}"
+        if isinstance(value, Mapping) and value:
+            settings += from_arguments(value, f"{key}.")
+            continue
+        source = Source(f"{key}={reprlib.repr(value)}", _PYTHON)
+        place, keys = _parts(key, 0)
+        value = os.fspath(value) if isinstance(value, os.PathLike) else value
+        span = Span(len(key) + 1, len(source.text))
+        settings.append(Setting(place, value, source, keys, span))
+    return settings
+
+
+def from_header(source: Source, allow_code: Collection[str] = ()) -> Setting | None:
+    """The setting that the header of a recipe gives: its loss.
+
+    Args:
+        source: The recipe.
+        allow_code: The modules that it may name code of.
+    """
+    loss = header_of(source.text).loss
+    if not loss:
+        return None
+    start = source.text.index(loss, source.text.index("loss: "))
+    span = Span(start, start + len(loss))
+    return Setting(("loss",), loss, source, (span,), span, frozenset(allow_code))
 
 
 def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
@@ -210,6 +250,8 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
     def form(found: re.Match[str]) -> str:
         key, value = found.groups()
         names = [each.source.name for each in settings if ".".join(each.place) == key]
+        if any(each.source.name == _PYTHON for each in settings):
+            return f"`{key}={value}`"
         if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
             return f"`{key}: {value}`"
         if key in FLAGS and names[-1:] != [_ASSIGNMENT]:

@@ -13,8 +13,8 @@ from rrl_dsl.language.markdown import code, fenced
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
 from rrl_dsl.training.facts import Facts
+from rrl_dsl.training.fit import Outcome
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.train import Outcome
 
 _ROWS: Final = {
     "pixels": "raw pixels",

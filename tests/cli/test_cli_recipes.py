@@ -59,7 +59,7 @@ def trained(cli, *words):
 @pytest.fixture
 def without_training(monkeypatch):
     """Training is left out: what is printed and written before it is what is looked at."""
-    monkeypatch.setattr("rrl_dsl.training.train.train", lambda *_, **__: None)
+    monkeypatch.setattr("rrl_dsl.training.train.fit", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("without_training")

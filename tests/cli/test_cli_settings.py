@@ -73,7 +73,7 @@ def test_the_flag_is_written_down_as_the_setting_is(cli, monkeypatch, key):
         found.append(resolve(settings, {}))
         raise SystemExit
 
-    monkeypatch.setattr("rrl_dsl.training.presets.configuration", stop)
+    monkeypatch.setattr("rrl_dsl.training.train.configuration", stop)
     monkeypatch.setattr("rrl_dsl.training.train.load_data", lambda _: Digits)
     text = VALUES[key][0]
     flag = {"eval": ["--no-eval"], "download": ["--download"]}.get(
@@ -138,7 +138,7 @@ def test_a_batch_size_that_nobody_gave_is_named_by_its_flag(cli, tmp_path):
 
 
 def test_a_loss_of_the_header_leaves_the_options_of_another_alone(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr("rrl_dsl.training.train.train", lambda *_, **__: None)
+    monkeypatch.setattr("rrl_dsl.training.train.fit", lambda *_, **__: None)
     (tmp_path / "a.rrl").write_text("# loss: byol\nssl(views=2)\n")
     flags = ("--loss", "wmse", "--set", "loss.slice=64", "--set", "backbone=small")
     assert cli("train", "a.rrl", *flags).code == 0

@@ -20,7 +20,7 @@ BELOW = {
     "data": {"language", "tables", "backends.nodes"},
     "show": {"language"},
     "models": {"language", "graph", "backends", "losses"},
-    "training": {"language", "graph", "backends", "losses", "models", "data", "show"},
+    "training": {"language", "graph", "backends", "losses", "models", "data", "show", "report"},
     "report": {"language", "graph", "backends", "data", "show"},
     "cli": {
         "language",

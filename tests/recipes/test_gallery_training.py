@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 import rrl_dsl as rrl
 from rrl_dsl.data import registry
 from rrl_dsl.report.gallery import header_of, recipes
+from rrl_dsl.training.build import build
+from rrl_dsl.training.display import Display
 from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.fit import fit
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.settings import resolve
 from rrl_dsl.training.summary import warnings_of
-from rrl_dsl.training.train import build, train
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 METHODS = {
@@ -68,7 +69,7 @@ def digits(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", recipes())
 def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     loss = header_of(recipes()[name]).loss
     settings = defaults(rrl.losses.create(loss), digits.shape, digits.augmentation) | {
         "loss": loss,
@@ -76,7 +77,7 @@ def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path
     }
     module = build(rrl.load(RECIPES / f"{name}.rrl"), resolve([], settings), digits)
     (tmp_path / "checkpoints").mkdir()
-    outcome = train(module, digits, RunDirectory(tmp_path), Console(quiet=True))
+    outcome = fit(module, digits, RunDirectory(tmp_path), Display())
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1.0", "2.0"]

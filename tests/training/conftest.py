@@ -3,15 +3,16 @@ import io
 import sys
 
 import pytest
-from rich.console import Console
 
 import rrl_dsl as rrl
 from rrl_dsl.cli import start
 from rrl_dsl.data import registry
+from rrl_dsl.training.build import build
+from rrl_dsl.training.display import Display
+from rrl_dsl.training.fit import fit as fit_module
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.settings import resolve
-from rrl_dsl.training.train import build, train
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def fit(digits):
 
     def run(module, path):
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        return train(module, digits, RunDirectory(path), Console(quiet=True))
+        return fit_module(module, digits, RunDirectory(path), Display())
 
     return run
 

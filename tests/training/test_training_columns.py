@@ -7,7 +7,6 @@ from unittest.mock import patch
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 import rrl_dsl as rrl
 from rrl_dsl.backends.nodes import Nodes
@@ -16,11 +15,13 @@ from rrl_dsl.data import registry
 from rrl_dsl.data.batches import loader, row_columns
 from rrl_dsl.data.dataset import Split
 from rrl_dsl.training import checks
+from rrl_dsl.training.build import build
+from rrl_dsl.training.display import Display
 from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.fit import fit
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.settings import resolve
-from rrl_dsl.training.train import build, train
 
 CLASSES, TRAIN, TEST = ("cat", "dog"), 12, 3
 PATIENTS = 4
@@ -69,7 +70,7 @@ def refused(dataset, recipe, **settings):
 
 def trained(dataset, module, path):
     (path / "checkpoints").mkdir(parents=True)
-    return train(module, dataset, RunDirectory(path), Console(quiet=True))
+    return fit(module, dataset, RunDirectory(path), Display())
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_recipe_that_relates_nothing_is_still_refused(digits):
 
 
 def test_a_run_on_an_image_folder_with_a_table(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     recipe = "ssl(views=2) | supervised(labels=patient) | near(time, 60) | knn(2, space=caption)"
     module = build_on(zoo, recipe, epochs=2, batch_size=8)
     seen = []
@@ -186,7 +187,7 @@ def expected_edges(dataset, nodes):
 
 @pytest.mark.parametrize("recipe", ["ssl() | knn(5, space=pixels)", "ssl() | knn(3)"])
 def test_a_run_on_digits_with_neighbours(digits, tmp_path, monkeypatch, recipe):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     few = replace(digits, train=first(digits.train, 256), test=first(digits.test, 64))
     outcome = trained(few, build_on(few, recipe, epochs=2, batch_size=128), tmp_path / "run")
     assert len(outcome.history) == 2
@@ -216,7 +217,7 @@ def test_each_process_loads_the_fields_of_its_share(zoo, rank):
 def test_views_of_image_files_are_crops_of_the_files_whatever_the_workers(
     zoo, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     losses = []
     for workers in (0, 1):
         local = {"count": 1, "size": 8}

@@ -75,6 +75,6 @@ def test_final_probes_are_fitted_on_the_gpu(make_module, fit, tmp_path, monkeypa
         devices.append(features.device.type)
         return Accuracies(0, 0, 0)
 
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", evaluate)
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", evaluate)
     fit(make_module("ssl(views=2)", "byol", epochs=1, accelerator="gpu"), tmp_path)
     assert devices == ["cuda"] * 5  # pixels, untrained, backbone, projector, teacher

@@ -105,7 +105,7 @@ def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path):
 
 def test_a_process_that_fails_ends_the_one_that_leads(tmp_path):
     # the second lacks what the first has, and the first waits for it in the first step
-    script = "import os, rrl_dsl.training.train as t\n"
+    script = "import os, rrl_dsl.training.fit as t\n"
     script += "if os.environ.get('SLURM_PROCID') == '1':\n    t.History = None\n"
     (tmp_path / "sitecustomize.py").write_text(script)
     results = tasks(tmp_path, PYTHONPATH=tmp_path)

@@ -8,7 +8,7 @@ from rrl_dsl.data.views import Views
 from rrl_dsl.models.heads import Projector
 from rrl_dsl.training.optimiser import build_optimiser
 from rrl_dsl.training.presets import CIFAR, SMALL_GREY, configuration
-from rrl_dsl.training.settings import from_assignment
+from rrl_dsl.training.settings import from_assignment, resolve
 
 COLOUR = (3, 32, 32)
 
@@ -89,7 +89,9 @@ each_method = pytest.mark.parametrize("name", PUBLISHED)
 
 def config_of(name, *assignments):
     settings = [from_assignment(each) for each in (f"loss={name}", *assignments)]
-    return configuration(settings, COLOUR, "cifar")
+    wanted = resolve(settings, {}).loss
+    loss = rrl.losses.create(wanted.name, **wanted.options)
+    return configuration(settings, loss, COLOUR, "cifar")
 
 
 def layers(head):

@@ -43,12 +43,13 @@ from torch import nn
 import rrl_dsl as rrl
 from rrl_dsl.data import registry
 from rrl_dsl.training import module as modules
-from rrl_dsl.training import train as trains
+from rrl_dsl.training import build as builds
 from rrl_dsl.models.backbones import Backbone
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.settings import resolve
-from rrl_dsl.training.train import _loaders, _trainer, build
+from rrl_dsl.training.build import build
+from rrl_dsl.training.fit import _loaders, _trainer
 
 devices, folder, cases = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 torch.set_num_threads(1)
@@ -64,7 +65,7 @@ modules.Views.forward = lambda self, images, count, seed: torch.cat(
 modules.Views.local = lambda self, images, count, seed: torch.cat(
     [self.plain(images).flip(2), self.plain(images).roll(1, 3)]
 )
-trains.build_backbone = lambda name, shape, **options: Backbone(
+builds.build_backbone = lambda name, shape, **options: Backbone(
     nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh()), 32
 )
 digits = registry.load("digits", root=Path("data"))

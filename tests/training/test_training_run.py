@@ -11,10 +11,10 @@ import rrl_dsl as rrl
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import run as runs
 from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.fit import Outcome
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.resume import reopen
 from rrl_dsl.training.summary import table, warnings_of
-from rrl_dsl.training.train import Outcome
 
 
 def rows_of(path):
@@ -71,7 +71,7 @@ RESUMED = {
 def test_an_interrupted_run_goes_on_to_the_same_numbers(
     make_module, fit, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     recipe, settings = RESUMED[name]
     settings = {"epochs": 3, **settings}
     straight = make_module(recipe, **settings)
@@ -147,7 +147,7 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
 
 
 def test_the_final_probes_can_be_left_out(make_module, fit, tmp_path, monkeypatch):
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", None)  # it would fail
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", None)  # it would fail
     outcome = fit(make_module(epochs=1, eval=False), tmp_path)
     assert outcome.accuracies == {}
     assert "left out" in outcome.unmeasured

@@ -6,9 +6,9 @@ import yaml
 
 import rrl_dsl as rrl
 from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.fit import _loaders
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.settings import from_assignment, resolve
-from rrl_dsl.training.train import _loaders
 
 RELATION = {"name": "relation"}
 
@@ -94,7 +94,7 @@ def test_the_command_line_trains_on_every_sample(cli, tmp_path, digits, monkeypa
         return step(self, batch, index)
 
     monkeypatch.setattr(RelationalModule, "training_step", training_step)
-    monkeypatch.setattr("rrl_dsl.training.train.evaluate", lambda *_: Accuracies(0, 0, 0))
+    monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     (tmp_path / "a.rrl").write_text("ssl() | supervised(per_class=10)\n")
     result = cli("train", "a.rrl", "--set", "sampler.name=relation", "--epochs", "2")
     assert result.code == 0

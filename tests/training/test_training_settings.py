@@ -68,7 +68,9 @@ COLOUR = (3, 32, 32)
 def on_colour(*assignments):
     """The loss of a run on colour images, with its options as given."""
     settings = [from_assignment(each) for each in assignments]
-    config = configuration(settings, COLOUR, "cifar")
+    wanted = resolve(settings, {}).loss
+    loss = rrl.losses.create(wanted.name, **wanted.options)
+    config = configuration(settings, loss, COLOUR, "cifar")
     return rrl.losses.create(config.loss.name, **config.loss.options)
 
 

@@ -4,17 +4,18 @@ import dataclasses
 
 import pytest
 import torch
-from rich.console import Console
 
 import rrl_dsl as rrl
 from rrl_dsl.data.dataset import Split
 from rrl_dsl.models.encoder import Outputs
+from rrl_dsl.training.build import build
+from rrl_dsl.training.display import Display
+from rrl_dsl.training.fit import Outcome, fit
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.settings import resolve
 from rrl_dsl.training.summary import table, warnings_of
-from rrl_dsl.training.train import Outcome, build, train
 from rrl_dsl.training.watching import Watching
 
 
@@ -31,7 +32,7 @@ def trained(dataset, path, **settings):
     config = resolve([], {**preset, "epochs": 1, **settings})
     (path / "checkpoints").mkdir(parents=True)
     module = build(rrl.parse("ssl(views=2)"), config, dataset)
-    return module, train(module, dataset, RunDirectory(path), Console(quiet=True))
+    return module, fit(module, dataset, RunDirectory(path), Display())
 
 
 ALL = slice(None)

@@ -1,0 +1,137 @@
+"""From a recipe, a configuration and a dataset to a module with fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import lightning as L
+import torch
+
+from rrl_dsl.backends.program import compile as compile_recipe
+from rrl_dsl.data import registry
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.views import Views
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.machine import needing_memory
+from rrl_dsl.losses import create as create_loss
+from rrl_dsl.models.backbones import build_backbone
+from rrl_dsl.training import checks
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.evaluation import probed_classes
+from rrl_dsl.training.module import RelationalModule, local_views
+from rrl_dsl.training.settings import Setting, pointing_at
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+def load_data(config: Config) -> DataSet:
+    """Loads the dataset of a configuration.
+
+    Raises:
+        RRLError: RRL410, RRL411 or RRL412.
+    """
+    with needing_memory("the data set", "`imagefolder:PATH` reads images when they are needed"):
+        return registry.load(
+            config.dataset,
+            root=config.data_dir,
+            download=config.download,
+            size=config.image_size,
+            skip_unreadable=config.skip_unreadable,
+        )
+
+
+def build(
+    graph: Graph, config: Config, dataset: DataSet, settings: Sequence[Setting] = ()
+) -> RelationalModule:
+    """Builds the module of a run with fresh weights, after every check that needs no training.
+
+    Args:
+        graph: The recipe.
+        config: The configuration.
+        dataset: The dataset.
+        settings: The settings that the user gave, at which errors point.
+
+    Raises:
+        RRLError: If dataset, recipe, loss, model and machine do not fit together.
+    """
+    with pointing_at(settings, "accelerator", "devices", "precision"):
+        precision_of(config)
+    draws = config.seed if config.draws is None else config.draws
+    program = compile_recipe(graph, seed=draws)
+    loss = create_loss(config.loss.name, **config.loss.options)
+    L.seed_everything(config.seed, verbose=False)
+    with (
+        pointing_at(settings, "backbone", "backbone_options", "patch_size"),
+        needing_memory(f"the backbone `{config.backbone}`", "take a smaller one"),
+    ):
+        backbone = build_backbone(
+            config.backbone,
+            dataset.shape,
+            patch_size=config.patch_size,
+            options=config.backbone_options,
+        )
+    with pointing_at(settings, "dataset"):
+        checks.check_columns(program, dataset)
+        checks.bind(program, dataset)
+    with pointing_at(settings, "local_views", "augmentation"):
+        local = local_views(config, dataset.shape)
+        views = Views(config.augmentation or dataset.augmentation, dataset.shape, local)
+    heads = ("projector", "predictor", "prototypes", "bank")
+    with (
+        pointing_at(settings, "loss", "backbone", "local_views", *heads),
+        needing_memory("the heads of the network", f"lower `{_widest(config)}`"),
+    ):
+        module = RelationalModule(
+            config,
+            program,
+            loss,
+            shape=dataset.shape,
+            classes=probed_classes(dataset),
+            backbone=backbone,
+            views=views,
+        )
+    with pointing_at(settings, "sampler"):
+        checks.check_sampler(program, config, dataset)
+    with pointing_at(settings, "dataset", "batch_size", "projector"):
+        width = module.network.encoder.projector.width
+        checks.check_batches(program, loss, config, dataset, width)
+    return module
+
+
+def precision_of(config: Config) -> Precision:
+    """Returns the precision of a run: the one asked for, or bfloat16 on a GPU that supports it.
+
+    Raises:
+        RRLError: RRL506 if this machine lacks what the configuration asks for.
+    """
+    has_gpu = torch.cuda.is_available()
+    if config.accelerator == "gpu" and not has_gpu:
+        hint = "use `--set accelerator=cpu`, or install a torch that finds the GPU"
+        raise error("RRL506", "the `accelerator` is gpu, and there is no CUDA device", hint=hint)
+    on_gpu = has_gpu and config.accelerator != "cpu"
+    if on_gpu and config.devices > torch.cuda.device_count():
+        message = f"`devices` is {config.devices}, and there are {torch.cuda.device_count()}"
+        raise error("RRL506", message)
+    if config.precision == "16-mixed" and not on_gpu:
+        message = "the `precision` 16-mixed needs a GPU"
+        raise error(
+            "RRL506", message, hint="use `--set precision=bf16-mixed` or `--set precision=32`"
+        )
+    if config.precision == "auto":
+        return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    return cast(Precision, config.precision.replace("32", "32-true"))
+
+
+def _widest(config: Config) -> str:
+    """Returns the setting of the head width that exceeds its default most."""
+    usual = Config()
+    widths = {
+        "projector.out": config.projector.out / usual.projector.out,
+        "projector.hidden": config.projector.hidden / usual.projector.hidden,
+        "predictor.hidden": config.predictor.hidden / usual.predictor.hidden,
+        "prototypes.count": config.prototypes.count / usual.prototypes.count,
+        "bank": config.bank / usual.bank,
+    }
+    return max(widths, key=lambda name: widths[name])

@@ -1,0 +1,257 @@
+"""Fits a module, then evaluates its features."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
+from rrl_dsl.data.crops import Crops
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.language.machine import needing_memory
+from rrl_dsl.models.backbones import build_backbone
+from rrl_dsl.training import ranks
+from rrl_dsl.training.build import precision_of
+from rrl_dsl.training.callbacks import EdgeStatistics
+from rrl_dsl.training.checkpoints import CheckpointFiles, Checkpoints
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.display import Display
+from rrl_dsl.training.environment import Environment
+from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels, unmeasured
+from rrl_dsl.training.history import History
+from rrl_dsl.training.module import RelationalModule
+from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.provenance import provenance_of
+from rrl_dsl.training.record import Record
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.sampler import RelationSampler
+from rrl_dsl.training.watch import Stopped
+from rrl_dsl.training.watching import RANK_ROWS
+
+_LOGGED_STEPS: Final = 10
+"""TensorBoard has every tenth step: reading a figure waits for the device."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of fitting and evaluating.
+
+    Attributes:
+        accuracies: The accuracies by kind of features: `pixels`, `untrained`, `backbone`,
+            `projector`, and `teacher` (its backbone) if there is one.
+        figures: The metrics of the last epoch.
+        seconds: The duration of fitting.
+        history: The metrics of every epoch.
+        largest_rank: The largest possible effective rank of the embeddings.
+        unmeasured: Why there are no accuracies; None if there are some.
+        notes: What changed when the run was resumed.
+    """
+
+    accuracies: Mapping[str, Accuracies]
+    figures: Mapping[str, float]
+    seconds: float
+    history: list[dict[str, float]] = field(default_factory=list)
+    largest_rank: int = 0
+    unmeasured: str | None = None
+    notes: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        found = {name: asdict(each) for name, each in self.accuracies.items()}
+        figures = {"metrics": dict(self.figures), "seconds": self.seconds}
+        return {"accuracies": found, **figures, "notes": list(self.notes)}
+
+
+def fit(
+    module: RelationalModule,
+    dataset: DataSet,
+    run: RunDirectory,
+    display: Display,
+    callbacks: Sequence[L.Callback] = (),
+    *,
+    directory: str | None = None,
+    changes: Sequence[str] = (),
+) -> Outcome | None:
+    """Fits a module and evaluates it; starts from the last checkpoint of the run if it has one.
+
+    Args:
+        module: The module, as `build` returns it.
+        dataset: The dataset.
+        run: The directory that checkpoints and metrics are written to.
+        display: Shows progress.
+        callbacks: Further callbacks of Lightning.
+        directory: What the recipe's paths are relative to, as `RunDirectory.describe` returns it.
+        changes: What the user changed before the run was resumed.
+
+    Returns:
+        The result, or None in the processes of a distributed run that do not lead.
+
+    Raises:
+        RRLError: RRL409 or RRL508 if the embeddings collapse or the loss is not finite.
+        KeyboardInterrupt: If the user interrupts training.
+    """
+    config = module.config
+    resumed = run.resumed_from() if run.has_checkpoint() else None
+    history = History(run.metrics)
+    precision = precision_of(config).removesuffix("-true")
+    identity = module.program.identity
+    provenance = provenance_of(identity, directory, config, precision, dataset)
+    done = resumed.epochs if resumed else 0
+    record = Record(provenance, done, changes, display.text)
+    watching = [EdgeStatistics(), history, record, LiveProgress(display.console)]
+    trainer = _trainer(config, run, [*callbacks, *watching])
+    train_loader, watched_loader = _loaders(module, dataset, trainer)
+    assert trainer.logger is not None
+    trainer.logger.log_hyperparams(config.model_dump(mode="json"))
+    try:
+        last = resumed.checkpoint if resumed else None
+        with needing_memory("a step of training", _less_at_a_time(config)):
+            trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
+    except Stopped:
+        raise
+    except SystemExit as stop:  # how Lightning ends a run that the user interrupts
+        raise KeyboardInterrupt from stop
+    if not trainer.is_global_zero:
+        return None
+    module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
+    figures = history.rows[-1]
+    reason = unmeasured(dataset) if config.eval else "the final probes were left out"
+    with needing_memory("the final probes", "leave them out with `--no-eval`"):
+        accuracies = {} if reason else _accuracies(module, config, dataset, display)
+    return Outcome(
+        accuracies,
+        figures,
+        figures["seconds"],
+        history.rows,
+        largest_rank=min(
+            module.network.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1
+        ),
+        unmeasured=reason,
+        notes=record.notes,
+    )
+
+
+def _less_at_a_time(config: Config) -> str:
+    """The fix of a step that takes too much memory."""
+    if config.micro_batch is not None:
+        return "lower `micro_batch`, or `batch_size`"
+    return f"use `--set micro_batch={max(2, config.batch_size // 8)}`, or lower `batch_size`"
+
+
+def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
+    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    ranks.adopt(config.devices)
+    trainer = L.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=config.devices,
+        # a part may be without a gradient, such as the mask token of a step without masks
+        strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
+        sync_batchnorm=on_gpu and config.devices > 1,
+        plugins=[Environment(), CheckpointFiles(run.last, run.previous)],
+        use_distributed_sampler=False,
+        precision=precision_of(config),
+        max_epochs=config.epochs,
+        callbacks=[
+            *callbacks,
+            LearningRateMonitor(logging_interval="step"),
+            Checkpoints(run.last),
+        ],
+        logger=TensorBoardLogger(run.path, name=run.tensorboard.name, version=""),
+        log_every_n_steps=_LOGGED_STEPS,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    # Lightning's handlers wait for other processes, and may be run while these wait for this one
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def _loaders(
+    module: RelationalModule, dataset: DataSet, trainer: L.Trainer
+) -> tuple[BatchLoader, BatchLoader]:
+    """The loaders of this rank's shares of what is trained on and of what is watched."""
+    config = module.config
+    fetching: dict[str, Any] = {"seed": config.seed, "workers": config.workers}
+    crops: Crops | None = None
+    if isinstance(dataset.train.images, ImageFiles):
+        local = config.local_views.count
+        crops = module.views.crops(module.program.requires.views, local, config.seed)
+    rank: dict[str, Any] = {"world_size": config.devices, "rank": trainer.global_rank}
+    if config.sampler.name == "relation":
+        meet = config.sampler.meet
+        sampler = RelationSampler(
+            module.program, dataset.train, config.batch_size, meet=meet, seed=config.seed, **rank
+        )
+        train = listed_batches(dataset.train, sampler, crops=crops, **fetching)
+    else:
+        size = config.batch_size // config.devices
+        train = loader(
+            dataset.train, size, shuffle=True, drop_last=True, crops=crops, **rank, **fetching
+        )
+    watched = dataset.watched
+    size = min(512, len(watched))
+    return train, loader(watched, size, shuffle=False, **rank, **fetching)
+
+
+def _accuracies(
+    module: RelationalModule, config: Config, dataset: DataSet, display: Display
+) -> dict[str, Accuracies]:
+    module.eval()
+    torch.manual_seed(config.seed)
+    untrained = build_backbone(
+        config.backbone,
+        dataset.shape,
+        patch_size=config.patch_size,
+        options=config.backbone_options,
+    )
+    encoder = module.network.encoder
+    encoders: dict[str, Encode] = {
+        "pixels": lambda batch: pixels(batch).to(module.device),  # where its probe is fitted
+        "untrained": _encoder(module, untrained.eval().to(module.device)),
+        "backbone": _encoder(module, encoder.backbone),
+        "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
+    }
+    if module.network.teacher is not None:
+        encoders["teacher"] = _encoder(module, module.network.teacher.encoder.backbone)
+    found: dict[str, Accuracies] = {}
+    for name, encode in encoders.items():
+        with display.console.status(f"final probes: {name}, {len(found) + 1} of {len(encoders)}"):
+            found[name] = evaluate(dataset, encode)
+    return found
+
+
+def _encoder(module: RelationalModule, network: nn.Module) -> Encode:
+    def encode(batch: Batch) -> Tensor:
+        features: Tensor = network(module.views.plain(batch.images.to(module.device)))
+        return features
+
+    return encode
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Hides what Lightning tells those who write the loop, not those who run it."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", category=UserWarning, module="torch.optim.lr_scheduler")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

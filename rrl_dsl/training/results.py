@@ -1,0 +1,105 @@
+"""A run that was trained, as its directory holds it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rrl_dsl.language.diagnostics import error
+from rrl_dsl.training.evaluation import Accuracies
+from rrl_dsl.training.history import Row
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.trained_encoder import TrainedEncoder, load_encoder
+
+
+class Run:
+    """A run that was trained: its evaluation, its metrics and its encoder.
+
+    Everything is read from the directory, when it is first asked for.
+
+    Attributes:
+        directory: The directory of the run.
+    """
+
+    def __init__(self, directory: str | Path, allow_code: Collection[str] = ()) -> None:
+        """Opens the directory of a run.
+
+        Args:
+            directory: The directory.
+            allow_code: The modules that its configuration may name code of, for `encoder`.
+
+        Raises:
+            RRLError: RRL505 if it is not the directory of a run.
+        """
+        self.directory = Path(directory)
+        self._allow_code = frozenset(allow_code)
+        self._files = RunDirectory(self.directory)
+        self._files.check()
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` holds: accuracies, metrics, warnings, and what the run was made of.
+
+        Raises:
+            RRLError: RRL505 if the run was not trained to its end.
+        """
+        try:
+            found: dict[str, Any] = json.loads(self._files.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            message = f"`{self.directory}` has no summary that can be read: {problem}"
+            hint = f"`rrl-dsl train --resume {self.directory}` trains it to its end"
+            raise error("RRL505", message, hint=hint) from None
+        return found
+
+    @property
+    def table(self) -> dict[str, Accuracies]:
+        """Test accuracies, as shares, of probes that were fitted at the end.
+
+        The keys are kinds of features: `pixels`, `untrained`, `backbone`, `projector`, and
+        `teacher` if there is one. The table is empty if the dataset has no labels, or with
+        `eval=False`.
+
+        Raises:
+            RRLError: As `summary`.
+        """
+        return {name: Accuracies(**found) for name, found in self.summary["accuracies"].items()}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the table should know, such as embeddings that are close to collapse.
+
+        Raises:
+            RRLError: As `summary`.
+        """
+        return list(self.summary["warnings"])
+
+    @property
+    def history(self) -> list[Row]:
+        """The metrics of every epoch, by their names in `metrics.csv`.
+
+        Raises:
+            RRLError: RRL505 if no epoch was trained.
+        """
+        try:
+            with self._files.metrics.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (OSError, ValueError) as problem:
+            message = f"`{self.directory}` has no metrics that can be read: {problem}"
+            raise error("RRL505", message) from None
+
+    @cached_property
+    def encoder(self) -> TrainedEncoder:
+        """The trained backbone, as `rrl_dsl.load_encoder` returns it.
+
+        Raises:
+            RRLError: As `rrl_dsl.load_encoder`.
+        """
+        return load_encoder(self.directory, allow_code=self._allow_code)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
