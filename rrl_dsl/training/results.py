@@ -22,7 +22,7 @@ class Run:
     Everything is read from the directory, when it is first asked for.
 
     Attributes:
-        directory: The directory of the run.
+        directory: The directory of the run, as an absolute path.
     """
 
     def __init__(self, directory: str | Path, allow_code: Collection[str] = ()) -> None:
@@ -35,7 +35,7 @@ class Run:
         Raises:
             RRLError: RRL505 if it is not the directory of a run.
         """
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()
         self._allow_code = frozenset(allow_code)
         self._files = RunDirectory(self.directory)
         self._files.check()

@@ -93,6 +93,14 @@ def test_the_page_of_loops_runs_from_top_to_bottom():
     assert scope["value"].isfinite()
 
 
+def test_the_page_of_training_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    for text in blocks("docs/training.md", "python"):
+        exec(compile(text, "docs/training.md", "exec"), scope)
+    assert scope["value"].isfinite()
+
+
 def test_the_page_of_datasets_runs_from_top_to_bottom(run):
     for _, language, text in after("## One NumPy archive", "docs/datasets.md"):
         if language == "python":
