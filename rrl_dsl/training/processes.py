@@ -124,7 +124,8 @@ def together(devices: int) -> Iterator[Processes]:
         watch = current()
         if watch is None:  # called from Python: signals are the caller's
             watch = stack.enter_context(Watch(signals=False))
-            stack.enter_context(ended_together())
+            if devices > 1:
+                stack.enter_context(ended_together())
         if devices > 1 and "RANK" in os.environ:
             if not watch.meets:
                 _meet(watch, int(os.environ["RANK"]), devices)
