@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrl_dsl.data.table import Columns
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.language.span import Source
