@@ -14,7 +14,13 @@ from torch.utils.checkpoint import checkpoint
 
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.relation import DenseRelation, Relation, at_least_float32, logsumexp
+from rrl_dsl.backends.relation import (
+    DenseRelation,
+    Pointwise,
+    Relation,
+    at_least_float32,
+    logsumexp,
+)
 
 _TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
@@ -139,6 +145,21 @@ class BlockedRelation(Relation):
         return self._by_tile(
             lambda tile, _, v: tile.matmul(v, with_self=with_self), _total, None, v
         )
+
+    def sum(
+        self,
+        f: Pointwise,
+        q: Tensor,
+        k: Tensor,
+        *parameters: Tensor,
+        with_self: bool = False,
+    ) -> Tensor:
+        return self._by_tile(
+            lambda tile, q, k: tile.sum(f, q, k, *parameters, with_self=with_self), _total, q, k
+        )
+
+    def compared_count(self) -> Tensor:
+        return self._by_tile(lambda tile: tile.compared_count(), _total)
 
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
         return self._by_tile(lambda tile, q, k: tile.unrelated_sum_sq(q, k), _total, q, k)

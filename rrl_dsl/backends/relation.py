@@ -7,6 +7,7 @@ are the same row where (sample, view) agree; positions do not matter.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.language.diagnostics import error
+
+Pointwise = Callable[..., Tensor]
+"""f(weights, similarities, *parameters) -> values, one for each pair; all but the last alike."""
 
 
 class Relation(ABC):
@@ -125,6 +129,40 @@ class Relation(ABC):
         """sum_j w_ij v_j for v (m, d): (n, d)."""
 
     @abstractmethod
+    def sum(
+        self,
+        f: Pointwise,
+        q: Tensor,
+        k: Tensor,
+        *parameters: Tensor,
+        with_self: bool = False,
+    ) -> Tensor:
+        """sum_j f(w_ij, q_i . k_j) over related or contrasted j, (n,).
+
+        The gradient reaches `q`, `k`, `parameters` and every tensor that `f` closes over. Where the
+        relation is blocked, `f` is called tile by tile, and again in the backward pass: memory
+        grows with n + m.
+
+        Args:
+            f: From weights and similarities of some rows and columns, both of shape (r, c) and of
+                one dtype, float32 or float64, to values of shape (r, c). It computes each value
+                from its own pair alone, without random numbers. Its result for weight 0 and
+                similarity 0 must be finite: it is computed, and dropped, for pairs that do not
+                count.
+            q: The rows' vectors, (n, d).
+            k: The columns', (m, d).
+            parameters: Further arguments of `f`, such as a learned temperature of shape ().
+            with_self: Whether self counts, with its weight in the graph.
+
+        Raises:
+            RRLError: RRL406 where `f` returns anything but a tensor of that shape.
+        """
+
+    @abstractmethod
+    def compared_count(self) -> Tensor:
+        """How many related or contrasted j there are, int64 (n,)."""
+
+    @abstractmethod
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
         """Sum over unrelated j in the contrast of (q_i . k_j)^2, (n,)."""
 
@@ -234,6 +272,24 @@ class DenseRelation(Relation):
             v = at_least_float32(v)
             return self.edge_weights(v.dtype, with_self) @ v
 
+    def sum(
+        self,
+        f: Pointwise,
+        q: Tensor,
+        k: Tensor,
+        *parameters: Tensor,
+        with_self: bool = False,
+    ) -> Tensor:
+        dropped = ~self.compared(with_self)
+        similarity = _similarity(q, k).masked_fill(dropped, 0.0)
+        with _full_precision(q):
+            values = f(self.edge_weights(similarity.dtype, with_self), similarity, *parameters)
+            _check_pointwise(values, similarity)
+            return values.masked_fill(dropped, 0.0).sum(dim=1)
+
+    def compared_count(self) -> Tensor:
+        return self._compared.sum(dim=1)
+
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
         return _similarity(q, k).square().masked_fill(~self._unrelated, 0.0).sum(dim=1)
 
@@ -322,6 +378,17 @@ def _check_weights(weights: Tensor) -> None:
         row, column = wrong.nonzero()[0].tolist()
         message = f"the weight of row {row} and column {column} is {weights[row, column].item():g}"
         raise error("RRL406", message, hint="weights are finite and not negative")
+
+
+def _check_pointwise(values: object, similarity: Tensor) -> None:
+    if isinstance(values, Tensor) and values.shape == similarity.shape:
+        return
+    found = (
+        f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"{type(values).__name__}"
+    )
+    message = f"`f` returned {found} for {tuple(similarity.shape)} pairs"
+    hint = "compute one value for each pair, as `lambda weight, similarity: weight * similarity`"
+    raise error("RRL406", message, hint=hint)
 
 
 def _occurrence(view: Tensor) -> Tensor:

@@ -72,6 +72,7 @@ _LOSSES: Final = {
     "laplacian": "eigenmaps laplacian_eigenmaps",
     "projection": "least_squares",
     "simdino": "simdinov2",
+    "sigmoid": "siglip siglip_loss sigmoid_contrastive pairwise_sigmoid",
 }
 
 

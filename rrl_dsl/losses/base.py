@@ -34,6 +34,7 @@ Normalize = Literal["rows", "edges"]
 """`rows`: the mean over rows with an edge of each row's mean; `edges`: the mean over all edges."""
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _kept(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
@@ -42,16 +43,27 @@ def _kept(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
         return number(value)
     if value.ndim or not value.is_floating_point():
         raise ValueError("should be a number or a floating-point tensor of shape ()")
-    if value.device.type == "cpu" and not value > 0:  # a device is not waited for
-        raise ValueError("should be above 0")
+    return value
+
+
+def _kept_positive(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
+    value = _kept(value, number)
+    if isinstance(value, Tensor) and value.device.type == "cpu" and not value > 0:
+        raise ValueError("should be above 0")  # reading it from another device would wait
     return value
 
 
 Learnable = Annotated[
     float | Tensor,
-    GetPydanticSchema(lambda _, handler: wrap_validator(_kept, handler(_Positive))),
+    GetPydanticSchema(lambda _, handler: wrap_validator(_kept_positive, handler(_Positive))),
 ]
 """An option above 0: a number, or a tensor of shape (), which keeps its gradient."""
+
+LearnableReal = Annotated[
+    float | Tensor,
+    GetPydanticSchema(lambda _, handler: wrap_validator(_kept, handler(_Finite))),
+]
+"""An option of any sign: a number, or a tensor of shape (), which keeps its gradient."""
 
 OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 
@@ -165,10 +177,13 @@ class Loss(ABC):
         return torch.stack([weight * value(term) for weight, term in self.flat_terms()]).sum()
 
     def learned(self) -> list[nn.Parameter]:
-        """The options that are parameters, those of the terms of a sum among them."""
-        losses = (self, *(term for _, term in self.flat_terms()))
-        options = (getattr(each, option.name) for each in losses for option in fields(each))
-        return list(dict.fromkeys(each for each in options if isinstance(each, nn.Parameter)))
+        """The parameters that are options or its own, and those of the terms of a sum."""
+        options = (getattr(self, option.name) for option in fields(self))
+        found = [each for each in options if isinstance(each, nn.Parameter)]
+        for _, term in self.flat_terms():
+            if term is not self:
+                found += term.learned()
+        return list(dict.fromkeys(found))
 
     def least_rows(self, width: int) -> int:
         """How many rows of each view a batch must have for embeddings of this width."""

@@ -18,6 +18,7 @@ ENTRY_POINTS = "rrl_dsl.losses"
 _PLACE: Final = re.compile(r"NAME(\.NAME)*:NAME(\.NAME)*".replace("NAME", r"[^\W\d]\w*"))
 _FAMILIES: Final = (
     "contrastive",
+    "pairwise",
     "whitening",
     "decorrelation",
     "prediction",

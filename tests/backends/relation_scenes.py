@@ -216,6 +216,32 @@ REDUCTIONS: dict[str, tuple[Callable[[Scene], Tensor], Callable[[Scene], Tensor]
 }
 
 
+def pointwise(weights: Tensor, similarity: Tensor) -> Tensor:
+    """A function of both that is finite everywhere, and not 0 at weight 0."""
+    return (1 + weights) * torch.nn.functional.softplus(2 * similarity - weights)
+
+
+def pointwise_sum(s: Scene, with_self: bool) -> Tensor:
+    def row(i: int) -> Tensor:
+        terms = [
+            pointwise(s.weights[i, j], s.q[i] @ s.k[j])
+            for j in range(len(s.cols))
+            if (with_self if s.same(i, j) else s.contrasted(i, j) or s.weight(i, j) > 0)
+        ]
+        return total(terms, s.q)
+
+    return s.by_row(row)
+
+
+REDUCTIONS |= {
+    "sum": (lambda s: s.relation.sum(pointwise, s.q, s.k), lambda s: pointwise_sum(s, False)),
+    "sum with self": (
+        lambda s: s.relation.sum(pointwise, s.q, s.k, with_self=True),
+        lambda s: pointwise_sum(s, True),
+    ),
+}
+
+
 def gradients(value: Tensor, s: Scene) -> list[Tensor]:
     """Of a random sum over the finite entries, for the rows and for the columns."""
     weights = torch.linspace(0.5, 1.5, value.numel(), dtype=value.dtype).view_as(value)

@@ -54,6 +54,12 @@ def test_counts_and_nearest(seed: int, strategy: str):
         found = here.relation.degree(with_self=with_self)
         torch.testing.assert_close(found, degree(here, with_self))
     unrelated = [here.unrelated(i) for i in range(len(here.rows))]
+    related = [
+        sum(here.weight(i, j) > 0 for j in range(len(here.cols))) for i in range(len(here.rows))
+    ]
+    assert here.relation.compared_count().tolist() == [
+        len(others) + count for others, count in zip(unrelated, related, strict=True)
+    ]
     assert here.relation.unrelated_count().tolist() == [len(each) for each in unrelated]
     index, distance = here.relation.nearest_unrelated(here.q.detach(), here.k.detach())
     for i, others in enumerate(unrelated):

@@ -79,6 +79,13 @@ def test_views_of_one_sample(name: str):
     np.testing.assert_array_equal(graph(name), kronecker)
 
 
+def test_siglip_compares_pairs_of_different_views():
+    other_view = VIEW[:, None] != VIEW
+    np.testing.assert_array_equal(graph("siglip"), same_sample & other_view)
+    contrast = rrl.compile(rrl.load(RECIPES / "siglip.rrl")).relate(ROWS).contrast
+    np.testing.assert_array_equal(contrast.numpy(), other_view)
+
+
 @pytest.mark.parametrize("name", ["supcon", "supervised_least_squares"])
 def test_all_of_one_class_are_related(name: str):
     np.testing.assert_array_equal(graph(name), LABEL[:, None] == LABEL)

@@ -22,6 +22,7 @@ from rrl_dsl.training.summary import warnings_of
 RECIPES = Path(__file__).parents[2] / "recipes"
 METHODS = {
     "SimCLR",
+    "SigLIP",
     "SupCon",
     "SuNCEt",
     "W-MSE",
