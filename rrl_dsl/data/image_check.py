@@ -124,7 +124,10 @@ def _verdict(file: Path) -> Verdict:
         decode(file)
         return frames(file)
     except RRLError as problem:
-        return problem.diagnostics[0].message
+        fault = problem.diagnostics[0]
+        if fault.code != "RRL412":
+            raise
+        return fault.message
     except Exception as reason:  # later frames may be damaged in as many ways as the first
         return f"{file} cannot be decoded: {reason}"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from rrl_dsl.data.crops import Crop
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import open_file
+from rrl_dsl.language.machine import needing_memory
 
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded, whatever the suffix says; Pillow would also run other programs on a file."""
@@ -107,10 +109,11 @@ def decode(path: Path) -> Image.Image:
     """The image of a file, RGB: the first frame, upright by its EXIF orientation, over white.
 
     Raises:
-        RRLError: RRL412, if the file is not an image of 8 bits a channel, or has too many pixels.
+        RRLError: RRL412, if the file is not an image of 8 bits a channel, or has too many pixels;
+            RRL515, if there is too little memory.
     """
     try:
-        with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+        with _opened(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 message = f"{path} has {image.width:,} x {image.height:,} pixels"
                 hint = f"an image has at most {_MOST_PIXELS:,}: make it smaller, or cut it up"
@@ -128,8 +131,18 @@ def decode(path: Path) -> Image.Image:
 
 def frames(path: Path) -> int:
     """How many frames or pages a file that can be decoded has; 1 for a photograph with previews."""
-    with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+    with _opened(path) as image:
         return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    with (
+        needing_memory(f"the image {path}", "make the image smaller, or lower `workers`"),
+        open_file(path) as file,
+        Image.open(file, formats=FORMATS) as image,
+    ):
+        yield image
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -16,6 +16,7 @@ some of them of several images, is `label` too.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, 
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
+from rrl_dsl.language.machine import is_out_of_memory
 from rrl_dsl.tables.faults import Faults
 
 Arrays = dict[str, Array]
@@ -110,6 +112,8 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
             file.seek(0)
             archive = np.load(file, allow_pickle=False)
         except Exception as reason:  # what a damaged archive raises is no fixed list
+            if is_out_of_memory(reason):
+                raise
             raise _unreadable(str(path), reason) from reason
         check_size(str(path), unpacked, ARCHIVE_BYTES)
         found = {name: _read_array(path, archive, name) for name in archive.files}
@@ -130,6 +134,8 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
     try:
         array = archive[name]
     except Exception as reason:  # as above: of the header alone there are six kinds
+        if is_out_of_memory(reason) and not _is_larger_than_its_file(archive, name):
+            raise
         if isinstance(reason, ValueError) and "pickle" in str(reason):
             return None
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
@@ -138,6 +144,19 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
     if not array.itemsize:  # empty strings take no bytes in the file, as many as there may be
         check_size(str(path), array.size, ARCHIVE_BYTES)
     return array
+
+
+def _is_larger_than_its_file(archive: Any, name: str) -> bool:
+    """Whether the header of an array declares more than the archive holds."""
+    member = next(
+        each for each in archive.zip.infolist() if each.filename.removesuffix(".npy") == name
+    )
+    with archive.zip.open(member) as file:
+        if np.lib.format.read_magic(file) == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return math.prod(shape) * int(dtype.itemsize) > int(member.file_size)
 
 
 def _unreadable(what: str, reason: Exception) -> RRLError:

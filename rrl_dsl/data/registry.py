@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.language.machine import needing_memory
 
 if TYPE_CHECKING:
     from rrl_dsl.data.columns import Columns
@@ -62,8 +63,22 @@ def load(
     Raises:
         RRLError: RRL410, if it is not there; RRL411, if there is none of that name; RRL412, if
             it is malformed; RRL502, if the size is not positive, or what is for image folders
-            is given to another data set.
+            is given to another data set; RRL515, if there is too little memory.
     """
+    with needing_memory(f"the data set `{spec}`", _less(spec)):
+        return _load(spec, root, download, size, skip_unreadable)
+
+
+def _less(spec: str) -> str:
+    """What to lower if there is too little memory."""
+    if spec.startswith("imagefolder:"):
+        return "leave columns out of the table, or images out of the folder"
+    return "`imagefolder:PATH` reads images when they are needed"
+
+
+def _load(
+    spec: str, root: Path, download: bool, size: int | None, skip_unreadable: bool
+) -> DataSet:
     kind, colon, path = spec.partition(":")
     if colon or kind in _FROM_PATH:
         if kind not in _FROM_PATH:

@@ -20,6 +20,7 @@ from torchvision.datasets.utils import check_integrity
 from rrl_dsl.data.dataset import DataSet, Split, coarsen
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import open_file
+from rrl_dsl.language.machine import is_out_of_memory
 
 FASHION_COARSE = ("tops", "bottoms", "dresses", "shoes", "bags")
 _FASHION_COARSE_OF = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)
@@ -169,6 +170,8 @@ def _open(
     try:
         return kind(root, train=True, download=download), kind(root, train=False)
     except _UNREADABLE as reason:
+        if is_out_of_memory(reason):
+            raise
         wrong = _wrong_files(folder, files)
         if wrong and download:
             raise _not_downloaded(name, root, reason) from reason

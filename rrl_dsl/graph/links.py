@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import open_file
+from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.tables.faults import Location
 from rrl_dsl.tables.table import SUFFIXES
@@ -86,7 +87,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         name: What messages call it; as `path` where left out.
 
     Raises:
-        RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line.
+        RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line, RRL515 where
+            there is too little memory.
     """
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:
@@ -96,7 +98,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         path = path.absolute()
         state = path.stat()
         stamp = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-        found = _read(path, name, stamp)
+        with needing_memory(f"the pairs in `{name}`", "list fewer pairs"):
+            found = _read(path, name, stamp)
     except (OSError, ValueError) as problem:  # ValueError: a path with a null character
         reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
         message = f"cannot read the pairs in `{name}`: {reason}"

@@ -125,7 +125,9 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
     machine fails, the file has either the old or the new content. The temporary file is in the same
     folder, because a rename is atomic only within a file system.
 
-    A file with several hard links is written in place, so that the links stay equal.
+    A file with several hard links is overwritten in place, so that the links stay equal. This is
+    not atomic. The temporary file has the new content until the target is synced; if the process is
+    killed in between, it stays. If writing fails, the old content is written back.
 
     Args:
         path: The file.
@@ -142,7 +144,9 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         if os.path.exists(target):
             _check_regular(target.stat().st_mode)  # a device is not replaced by a file
         if previous is None and os.path.exists(target) and target.stat().st_nlink > 1:
-            _write_through(target, content)
+            _write_through(draft, content)
+            _sync_folder(target.parent)
+            _overwrite(target, content)
             return
         _write_through(draft, content)
         if os.path.exists(target):
@@ -166,6 +170,16 @@ def _write_through(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _overwrite(path: Path, content: bytes | memoryview) -> None:
+    """Overwrites a file in place, and restores its content after an error."""
+    before = path.read_bytes()
+    try:
+        _write_through(path, content)
+    except BaseException:
+        _write_through(path, before)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

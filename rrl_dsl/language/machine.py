@@ -11,7 +11,7 @@ from typing import Final
 from rrl_dsl.language.diagnostics import RRLError, error
 
 _OUT_OF_MEMORY: Final = re.compile(
-    r"out of memory|can.t allocate memory|not enough memory|unable to allocate|alloc_failed"
+    r"out of memory|can(?:.|no)t allocate memory|not enough memory|unable to allocate|alloc_failed"
     r"|bad allocation|storage size calculation overflowed|overflow when unpacking long",
     re.IGNORECASE,
 )
@@ -42,7 +42,8 @@ def needing_memory(what: str, hint: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError, TypeError) as problem:  # TypeError: a size beyond int64
+    except (MemoryError, OSError, RuntimeError, TypeError) as problem:
+        # TypeError: a size beyond int64
         if not is_out_of_memory(problem):
             raise
         raise _too_little(what, hint, problem) from problem

@@ -20,6 +20,7 @@ import torchvision
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+from rrl_dsl.language.machine import is_out_of_memory
 from rrl_dsl.models.tokens import PatchEncoder, Tokens
 
 ENTRY_POINTS: Final = "rrl_dsl.backbones"
@@ -252,6 +253,8 @@ def _explained(message: str) -> Iterator[None]:
     except RRLError:
         raise
     except Exception as problem:
+        if is_out_of_memory(problem):
+            raise
         raise _failure(message, problem) from problem
 
 

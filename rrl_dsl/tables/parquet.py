@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import check_size, open_file
+from rrl_dsl.language.machine import is_out_of_memory
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.tables.faults import HEADER, Location
 from rrl_dsl.tables.table import WHAT_IS_READ, Table, TableColumn
@@ -48,6 +49,8 @@ class Parquet(Table):
                 self.header = list(self._table.column_names)  # decodes them
                 check_size(name, _size_of_texts(self._table), limit)
             except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+                if is_out_of_memory(problem):
+                    raise
                 reason = str(problem).partition("\n")[0]
                 message = f"{name} is no readable Parquet file: {reason}"
                 raise error(unreadable, message, hint="write it anew, or as CSV") from None

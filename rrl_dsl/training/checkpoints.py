@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import open_file, write_bytes
+from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.training.history import History
 from rrl_dsl.training.provenance import Provenance
 from rrl_dsl.training.record import Record
@@ -31,11 +32,15 @@ def read(path: Path) -> dict[str, Any]:
     """A checkpoint, with its tensors on the CPU, after a look at every byte of the file.
 
     Raises:
-        RRLError: RRL505 where it is not there or damaged, or was not written by this release.
+        RRLError: RRL505 where it is not there or damaged, or was not written by this release;
+            RRL515 where there is too little memory.
     """
     try:
         _check_seal(path)
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with needing_memory(f"the checkpoint `{path}`", "end other programs that take memory"):
+            found: dict[str, Any] = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=True
+            )
         found["state_dict"], provenance_of(found)
         if len(rows_of(found)) != epochs_of(found):
             raise ValueError("it lacks the history of its run")

@@ -223,6 +223,8 @@ class RunDirectory:
         try:
             return self.newest()
         except RRLError as damage:
+            if damage.diagnostics[0].code != "RRL505":
+                raise
             try:
                 earlier = _resumed(self.previous)
             except RRLError:

@@ -1,13 +1,17 @@
 """Files that are named on the command line: where errors stand, once, whatever their names hold."""
 
+import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
+from rrl_dsl.language import files
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.language.files import write_bytes
+from rrl_dsl.language.files import DRAFTS, write_bytes
 
 FORMATS = ("text", "json", "github")
 
@@ -105,6 +109,53 @@ def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path):
             write_bytes(tmp_path / name, b"text")
         assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
     assert len([*tmp_path.iterdir()]) == 2
+
+
+WRITTEN_IN_PLACE = """
+import os
+from pathlib import Path
+from rrl_dsl.language import files
+
+real = files._write_through
+def written(path, content):
+    if path.name == "a.rrl":
+        with open(path, "wb") as file:
+            file.write(content[:3])
+        os._exit(9)
+    real(path, content)
+
+files._write_through = written
+files.write_text(Path("a.rrl"), "the new text")
+"""
+
+
+def test_a_file_of_several_names_is_not_lost_when_the_process_is_killed(tmp_path):
+    (tmp_path / "a.rrl").write_text("the old text")
+    os.link(tmp_path / "a.rrl", tmp_path / "b.rrl")
+    killed = subprocess.run([sys.executable, "-c", WRITTEN_IN_PLACE], cwd=tmp_path)
+    assert killed.returncode == 9
+    assert (tmp_path / "b.rrl").read_text() == "the"
+    (draft,) = tmp_path.glob(DRAFTS)
+    assert draft.read_text() == "the new text"
+
+
+def test_a_file_of_several_names_is_as_before_where_the_disk_is_full(tmp_path, monkeypatch):
+    target = tmp_path / "a.rrl"
+    target.write_text("the old text")
+    os.link(target, tmp_path / "b.rrl")
+    real = files._write_through
+
+    def full(path, content):
+        if path == target and content == b"the new text":
+            real(path, b"the")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    monkeypatch.setattr(files, "_write_through", full)
+    with pytest.raises(RRLError, match=r"RRL507.*No space"):
+        write_bytes(target, b"the new text")
+    assert (tmp_path / "b.rrl").read_text() == "the old text"
+    assert not [*tmp_path.glob(DRAFTS)]
 
 
 def test_files_outside_are_read_where_that_is_allowed(cli, tmp_path):

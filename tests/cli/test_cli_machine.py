@@ -4,13 +4,18 @@ import errno
 import io
 import os
 import sys
+import zipfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 import rrl_dsl as rrl
 from rrl_dsl.language.machine import is_out_of_memory, needing_memory, refused
+from rrl_dsl.training.checkpoints import CheckpointFiles
 
 SMALL = ("--epochs", "1", "--batch-size", "16", "--no-eval", "--set", "backbone=small")
 FOUR = ("--set", "micro_batch=4")
@@ -196,3 +201,92 @@ def test_an_unknown_refusal_of_the_system_is_no_failure_of_the_program():
     (found,) = refused(problem).diagnostics
     assert (found.code, found.message) == ("RRL516", "`x.png`: Too many open files")
     assert "`ulimit -n`" in found.hint
+
+
+IMAGES = np.zeros((48, 8, 8), dtype=np.uint8)
+
+
+def _archive(path):
+    np.savez(path / "data.npz", images=IMAGES, label=np.arange(48) % 4)
+    return "npz:data.npz"
+
+
+def _folder(path):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            folder = path / "data" / part / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(folder / "1.png")
+    return "imagefolder:data"
+
+
+def _table(path):
+    spec = _folder(path)
+    rows = {"file": ["train/cat/1.png", "train/dog/1.png"], "time": [1.0, 2.0]}
+    pq.write_table(pa.table(rows), path / "data" / "columns.parquet")
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("make", "broken", "what"),
+    [
+        (_archive, "numpy.lib.format.read_array", "the data set `npz:data.npz`"),
+        (_archive, "numpy.load", "the data set `npz:data.npz`"),
+        (_folder, "PIL.Image.Image.convert", "the image data/t"),
+        (_folder, "PIL.Image.open", "the image data/t"),
+        (_table, "pyarrow.parquet.ParquetFile.read", "the data set `imagefolder:data`"),
+        (_table, "pyarrow.parquet.read_metadata", "the data set `imagefolder:data`"),
+    ],
+    ids=["array", "archive", "pixels", "image", "table", "metadata"],
+)
+def test_a_data_set_that_does_not_fit_is_not_called_damaged(
+    cli, tmp_path, monkeypatch, make, broken, what
+):
+    spec = make(tmp_path)
+
+    def fails(*_, **__):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")  # a MemoryError
+
+    monkeypatch.setattr(broken, fails)
+    found = cli("train", "-e", "ssl(views=2)", "--dataset", spec, *SMALL)
+    assert f"error[RRL515]: there is too little memory for {what}" in found.err
+    assert "= help: " in found.err
+    assert (found.code, found.out) == (1, "")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_pairs_that_do_not_fit_are_not_called_damaged(cli, tmp_path, monkeypatch, suffix):
+    (tmp_path / "links.csv").write_text("a,b\n0,1\n", "utf-8")
+    pq.write_table(pa.table({"a": [0], "b": [1]}), tmp_path / "links.parquet")
+
+    def fails(*_, **__):
+        raise MemoryError
+
+    for broken in ("rrl_dsl.tables.delimited.read_bytes", "pyarrow.parquet.ParquetFile.read"):
+        monkeypatch.setattr(broken, fails)
+    found = cli("compile", "-e", f'pairs("links{suffix}")')
+    assert "error[RRL515]: there is too little memory for the pairs in `links" in found.err
+    assert "= help: list fewer pairs" in found.err
+
+
+def test_an_array_that_declares_more_than_its_file_holds_is_damaged(cli, tmp_path):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (2**45,)}
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, header)
+    np.savez(tmp_path / "data.npz", images=IMAGES)
+    with zipfile.ZipFile(tmp_path / "data.npz", "a") as archive:
+        archive.writestr("time.npy", content.getvalue() + bytes(64))
+    found = cli("train", "-e", "ssl(views=2)", "--dataset", "npz:data.npz", *SMALL)
+    assert "error[RRL412]: array `time` of data.npz cannot be read: " in found.err
+
+
+def test_a_checkpoint_that_does_not_fit_is_not_called_damaged(tmp_path, monkeypatch):
+    io_ = CheckpointFiles(tmp_path / "last.ckpt", tmp_path / "previous.ckpt")
+    io_.save_checkpoint({"state_dict": {}}, tmp_path / "last.ckpt")
+
+    def fails(*_, **__):
+        raise RuntimeError("unable to mmap 9 bytes from file: Cannot allocate memory (12)")
+
+    monkeypatch.setattr("torch.load", fails)
+    with pytest.raises(rrl.RRLError, match=r"RRL515.*for the checkpoint"):
+        io_.load_checkpoint(tmp_path / "last.ckpt")
