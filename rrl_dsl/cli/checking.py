@@ -13,7 +13,9 @@ from rrl_dsl.language.span import Source
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(help="Recipe files, folders of them, or - for standard input.", metavar="PATH"),
+    typer.Argument(
+        help="Recipe files, folders with recipes, or - for standard input.", metavar="PATH"
+    ),
 ]
 
 
@@ -21,11 +23,12 @@ def check(
     paths: Paths = None,
     expressions: Expressions = None,
     form: Annotated[
-        Format, typer.Option("--format", help="For people, for tools, or for GitHub's annotations.")
+        Format,
+        typer.Option("--format", help="The output format: text, JSON, or GitHub annotations."),
     ] = Format.TEXT,
     allow_outside: AllowOutside = False,
 ) -> None:
-    """Say what is wrong with recipes, and how to fix it.
+    """Check recipes and suggest fixes.
 
     Examples:
     - `rrl-dsl check recipes`
@@ -41,15 +44,16 @@ def fmt(
     paths: Paths = None,
     expressions: Expressions = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail where something would change.")
+        bool, typer.Option("--check", help="Write nothing; fail if a file would change.")
     ] = False,
     diff: Annotated[
-        bool, typer.Option("--diff", help="As --check, and show what would change.")
+        bool, typer.Option("--diff", help="Like --check, and print the changes.")
     ] = False,
 ) -> None:
-    """Write recipes in the one style of the language; comments stay, and the meaning.
+    """Format recipes.
 
-    What comes from standard input or `-e` goes to standard output.
+    Comments and the meaning do not change. A recipe from standard input or `-e` is printed to
+    standard output.
 
     Examples:
     - `rrl-dsl fmt recipes`

@@ -52,9 +52,9 @@ def diff(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Compare two recipes: by their structure, and by the edges of a batch.
+    """Compare two recipes: their structure, and the edges of a batch.
 
-    A `--param` is for both. A recipe given with `-e` comes after the files.
+    `--param` applies to both recipes. A recipe given with `-e` comes after the files.
 
     Examples:
     - `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
@@ -129,10 +129,10 @@ def _print_structure(lines: Sequence[Line], unseen: OutOfSight) -> None:
     if not lines:
         print_text("the two recipes define the same graph")
     elif all(line.mark == " " for line in lines):
-        where = apart or "which of their equal calls stands where"
+        where = apart or "the order of their equal calls"
         print_text(f"the two recipes have the same structure, and differ in {where}")
     elif apart:
-        print_text(f"beside that, the two recipes differ in {apart}")
+        print_text(f"the two recipes also differ in {apart}")
 
 
 def _in_words(unseen: OutOfSight) -> Iterator[str]:
@@ -146,9 +146,9 @@ def _print_changes(changes: EdgeChanges, dataset: str) -> None:
     print_text(f"on {changes.rows} rows of {dataset}:")
     print_facts(
         {
-            "both": f"{changes.both:,} edges stay",
-            "removed": f"{changes.removed:,} edges go",
-            "added": f"{changes.added:,} edges come",
-            "weights": f"{changes.reweighted:,} edges stay with another weight",
+            "both": f"{changes.both:,} edges",
+            "removed": f"{changes.removed:,} edges",
+            "added": f"{changes.added:,} edges",
+            "weights": f"{changes.reweighted:,} edges in both change their weight",
         }
     )

@@ -51,8 +51,8 @@ def compile_recipe(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A file to write: a picture (.png, .pdf, .svg, .html), or the graph for other "
-            "programs (.npz, .graphml, .dot).",
+            help="The file to write: a picture (.png, .pdf, .svg, .html) or a graph file (.npz, "
+            ".graphml, .dot).",
             show_default=False,
         ),
     ] = None,
@@ -64,7 +64,7 @@ def compile_recipe(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Check a recipe, print what it is and needs, and draw its graph.
+    """Check a recipe, print its type and needs, and draw its graph.
 
     Examples:
     - `rrl-dsl compile recipes/semi_coarse.rrl --show`
@@ -122,8 +122,8 @@ def _exported(
 
     formats = (*figure.FORMATS, *export.FORMATS)
     if path.suffix.lower() not in formats:
-        hint = f"give it a name that ends in {listing(formats)}"
-        raise error("RRL507", f"`{path}` does not end like a picture or a graph", hint=hint)
+        hint = f"use one of the suffixes {listing(formats)}"
+        raise error("RRL507", f"`{path}` has no suffix of a picture or a graph file", hint=hint)
     if path.suffix.lower() not in export.FORMATS:
         return False
     export.save(

@@ -50,8 +50,8 @@ def explain(
 ) -> None:
     """Explain a recipe, an error code, a built-in of the language, a loss or a setting.
 
-    Of a recipe: its type and scope, what it needs, what rewriting leaves of it, how dense its graph
-    is on a data set, and what it costs.
+    For a recipe, print its type, scope and needs, its simplified form, the density of its graph on
+    a dataset, and its cost.
 
     Examples:
     - `rrl-dsl explain RRL203`
@@ -94,7 +94,7 @@ def _print_calls(found: Explanation) -> None:
 def _print_rewriting(found: Explanation) -> None:
     _print_heading("rewriting")
     if not found.steps:
-        print_text("  nothing to simplify")
+        print_text("  the recipe is already in its simplest form")
         return
     _print_recipe("before", found.before)
     for step in found.steps:
@@ -123,14 +123,14 @@ def _print_figures(found: Explanation) -> None:
 def _print_cost(cost: Cost) -> None:
     _print_heading("cost")
     lines = [
-        f"{cost.rows} rows: {cost.total:.3g} operations, {cost.operations} for each pair",
-        f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns",
-        f"{_bytes(cost.eager)} at once where torch runs op by op",
+        f"{cost.rows} rows: {cost.total:.3g} operations, {cost.operations} per pair",
+        f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns of the plan",
+        f"{_bytes(cost.eager)} at the peak without fused code",
     ]
     if cost.assumed is not None:
-        lines.append(f"embeddings are taken to be {cost.assumed} wide")
+        lines.append(f"assumes embeddings of width {cost.assumed}")
     if cost.staged:
-        lines.append(f"{cost.staged:.3g} of the operations are stages over the whole batch")
+        lines.append(f"{cost.staged:.3g} of the operations belong to stages over the whole batch")
     for line in lines:
         print_text(f"  {line}")
 

@@ -11,15 +11,17 @@ from rrl_dsl.cli.output import print_text
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The directory of a run.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="The run directory.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("encoder.pt"),
-    part: Annotated[str, typer.Option(help="backbone, projector or teacher.")] = "backbone",
+    part: Annotated[
+        str, typer.Option(help="The part to write: backbone, projector or teacher.")
+    ] = "backbone",
 ) -> None:
     """Write the weights of a trained encoder as a plain PyTorch state dict.
 
-    `torch.load(FILE, weights_only=True)` reads it. The weights of a backbone have the names that
-    its network gives them, torchvision's or timm's for example; `projector` is the projector alone.
-    In Python, `rrl_dsl.load_encoder(RUN)` gives the network itself, with its input normalisation.
+    Read it with `torch.load(FILE, weights_only=True)`. The weights of a backbone have the parameter
+    names of its network, for example those of torchvision or timm. In Python,
+    `rrl_dsl.load_encoder(RUN)` returns the network with its input normalization.
 
     Examples:
     - `rrl-dsl export runs/semi_supervised-wmse-digits-1 --out encoder.pt`

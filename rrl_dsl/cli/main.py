@@ -48,10 +48,11 @@ def options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Before a verb: show where rrl-dsl itself fails.")
+        bool,
+        typer.Option("--debug", help="Before a command: show the traceback of an internal error."),
     ] = False,
 ) -> None:
-    """Relational Representation Learning: recipes that say which samples are related."""
+    """Relational representation learning: define which samples are related, and train on it."""
     if version:
         typer.echo(f"rrl-dsl {__version__}")
     elif context.invoked_subcommand is None:

@@ -70,7 +70,7 @@ def _explain_code(code: str, json: bool) -> None:
     if code not in EXPLANATIONS:
         meant = nearest(code.lower(), [each.lower() for each in EXPLANATIONS])
         hint = f"did you mean `{meant.upper()}`?" if meant else None
-        raise error("RRL101", f"there is no code `{code}`", hint=hint)
+        raise error("RRL101", f"`{code}` is not an error code", hint=hint)
     found = EXPLANATIONS[code]
     if json:
         print_json({"code": code, "title": CODES[code], **asdict(found)})
@@ -94,8 +94,8 @@ def _explain_setting(name: str, json: bool) -> None:
         print_json([each._asdict() for each in chosen])
         return
     rows = [(each.name, each.default, each.doc) for each in chosen if not each.is_section]
-    print_table("settings", ("setting", "default", "what it is"), rows)
-    print_text(f"`--set {rows[0][0]}=…`, or in a file of `--config`, sets it")
+    print_table("settings", ("setting", "default", "description"), rows)
+    print_text(f"set it with `--set {rows[0][0]}=…` or in a `--config` file")
 
 
 def _part_of(word: str) -> str | None:
@@ -106,7 +106,7 @@ def _part_of(word: str) -> str | None:
 
     losses = [name for name in names() if word in {each.name for each in fields(find(name))}]
     if losses:
-        return f"`{word}` is an option of losses: {listing(losses)}"
+        return f"`{word}` is an option of the losses {listing(losses)}"
     value = VALUES.get(folded(word), word)
     of = next((each.name for each in settings() if f"`{value}`" in each.doc), None)
     return of and f"`{value}` is a value of the setting `{of}`"
@@ -118,7 +118,7 @@ def _unknown(what: str, others: list[str]) -> Exception:
     meant = names.get(nearest(word, list(names)) or "") or meant_by(Path(what))
     hint = TEXT_FOLLOWS if "(" in what else _part_of(word.removeprefix("loss."))
     if hint is None and meant is None:
-        hint = "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
+        hint = "`rrl-dsl builtins` and `rrl-dsl losses` list all names"
     hint = hint or f"did you mean `{meant}`?"
-    message = f"`{what}` is no code, built-in, loss, setting or file"
+    message = f"`{what}` is not an error code, a built-in, a loss, a setting or a file"
     return error("RRL101", message, hint=hint)

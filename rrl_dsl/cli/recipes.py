@@ -23,35 +23,33 @@ RecipeFile = Annotated[
     Path | None, typer.Argument(help="A recipe file.", metavar="RECIPE", show_default=False)
 ]
 Expression = Annotated[
-    str | None, typer.Option("-e", "--expression", help="A recipe given in place of a file.")
+    str | None, typer.Option("-e", "--expression", help="A recipe as text, in place of a file.")
 ]
 Expressions = Annotated[
     list[str] | None,
-    typer.Option("-e", "--expression", help="A recipe given in place of a file; repeatable."),
+    typer.Option("-e", "--expression", help="A recipe as text, in place of a file; repeatable."),
 ]
 Parameters = Annotated[
-    list[str] | None, typer.Option("--param", help="NAME=VALUE for a `param`; repeatable.")
+    list[str] | None,
+    typer.Option("--param", help="Set a `param` of the recipe: NAME=VALUE; repeatable."),
 ]
 DATASET_HELP: Final = (
-    "The data set to take rows from: digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, "
-    "npz:PATH."
+    "The dataset: digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, npz:PATH."
 )
 DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
-BATCH_SIZE_HELP: Final = "Samples a batch."
+BATCH_SIZE_HELP: Final = "Samples per batch."
 BatchSize = Annotated[int, typer.Option(min=2, help=BATCH_SIZE_HELP)]
 Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
-Seed = Annotated[int, typer.Option(min=0, help="The recipe's seed: `--draws` of `train`.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of the recipe (`--draws` of `train`).")]
 DataDirectory = Annotated[
-    Path | None, typer.Option(help="Where data sets are looked for.", show_default=False)
+    Path | None, typer.Option(help="The directory of the datasets.", show_default=False)
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch a data set that is missing.")]
+Download = Annotated[bool, typer.Option("--download", help="Download a missing dataset.")]
 AllowOutside = Annotated[
     bool,
-    typer.Option(
-        "--allow-outside", help="Let the recipe read files that do not lie below its folder."
-    ),
+    typer.Option("--allow-outside", help="Allow the recipe to read files outside its folder."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for tools.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def source_of(
@@ -94,9 +92,9 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
             values[name] = value
     faults = []
     if malformed:
-        faults.append(f"write NAME=VALUE, such as `frac=0.5`, and not {listing(malformed)}")
+        faults.append(f"write NAME=VALUE, such as `frac=0.5`, not {listing(malformed)}")
     if repeated:
-        faults.append(f"give {listing(dict.fromkeys(repeated))} once")
+        faults.append(f"set {listing(dict.fromkeys(repeated))} only once")
     if faults:
         raise typer.BadParameter("; ".join(faults), param_hint="'--param'")
     return values

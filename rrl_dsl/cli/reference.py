@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rrl_dsl.losses.description import Option
 
 Name = Annotated[
-    str | None, typer.Argument(help="Which one to explain.", metavar="NAME", show_default=False)
+    str | None, typer.Argument(help="The name to explain.", metavar="NAME", show_default=False)
 ]
 
 
@@ -45,7 +45,7 @@ def builtins(name: Name = None, json: Json = False) -> None:
             rows = [
                 (str(each), each.doc.partition("\n")[0]) for each in chosen if each.kind == kind
             ]
-            print_table(f"{kind}s", ("call", "what it does"), rows)
+            print_table(f"{kind}s", ("call", "description"), rows)
 
 
 def losses(name: Name = None, json: Json = False) -> None:
@@ -80,7 +80,7 @@ def losses(name: Name = None, json: Json = False) -> None:
             (each, doc_of(loss).partition("\n")[0], ", ".join(needs_in_words(loss)))
             for each, loss in found.items()
         ]
-        print_table("losses", ("name", "what it is", "needs"), rows)
+        print_table("losses", ("name", "description", "needs"), rows)
         for fault in faults.values():
             print_diagnostic(fault)
 
@@ -115,7 +115,7 @@ def _explain_signature(signature: Signature) -> None:
         for parameter in signature.parameters
     ]
     if rows:
-        print_table("parameters", ("parameter", "type", "what it is"), rows)
+        print_table("parameters", ("parameter", "type", "description"), rows)
 
 
 def _signature_record(signature: Signature) -> dict[str, Any]:
@@ -146,11 +146,11 @@ def _explain_loss(name: str, loss: type[Loss]) -> None:
     output().print(f"[bold]{name}[/bold]\n")
     _print_doc(doc_of(loss))
     taken = [(argument, OUTPUTS[each].doc) for argument, each in inputs_of(loss).items()]
-    print_table("takes", ("argument", "what it is"), taken)
+    print_table("arguments", ("argument", "description"), taken)
     if needs := needs_in_words(loss):
         output().print(f"needs {', '.join(needs)}\n", markup=False)
     rows = [(option.name, _default(option), option.doc) for option in options_of(loss)]
-    print_table("options", ("option", "default", "what it does"), rows)
+    print_table("options", ("option", "default", "description"), rows)
 
 
 def _loss_record(name: str, loss: type[Loss]) -> dict[str, Any]:

@@ -13,15 +13,18 @@ def lsp(
     stdio: Annotated[
         bool,
         typer.Option(
-            "--stdio", help="What it does anyway; many editors say it.", show_default=False
+            "--stdio",
+            help="Ignored: standard input and output are always used. Many editors pass it.",
+            show_default=False,
         ),
     ] = True,
     allow_outside: AllowOutside = False,
 ) -> None:
-    """Serve an editor over standard input and output.
+    """Start the language server, on standard input and output.
 
-    Diagnostics as you type with their fixes, completion, hover with a graph's density, go to
-    definition, references, rename, outline, formatting. docs/editors.md shows how editors start it.
+    It provides diagnostics with fixes, completion, hover with the density of a graph, go to
+    definition, references, rename, outline and formatting. docs/editors.md shows the settings for
+    several editors.
     """
     from rrl_dsl.editor.server import serve
 

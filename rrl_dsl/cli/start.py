@@ -75,7 +75,7 @@ def _status(arguments: Sequence[str]) -> int | str | None:
         name = type(problem).__name__
         say = partial(errors().print, markup=False, soft_wrap=True)
         say(f"error: rrl-dsl itself failed: {name}: {problem}")
-        say("  = help: `rrl-dsl --debug VERB …` shows where; please report it")
+        say("  = help: `rrl-dsl --debug COMMAND …` prints the traceback; please report it")
     return 1
 
 

@@ -85,8 +85,8 @@ def _files_of(recipes: Sequence[str | Source]) -> tuple[list[str | Source], list
         files += inside
         faults += unreadable
         if not inside and not unreadable:
-            nothing = f"the folder `{path}` holds no recipe"
-            hint = "their names end in `.rrl`"
+            nothing = f"the folder `{path}` contains no recipe"
+            hint = "recipe files end in `.rrl`"
             faults.append(Diagnostic("RRL021", nothing, source=Source("", path), hint=hint))
     return list(dict.fromkeys(files)), faults
 
@@ -105,7 +105,7 @@ def _recipes_below(folder: str) -> tuple[list[str], list[Diagnostic]]:
             "RRL021",
             f"cannot read the folder `{each.filename}`: {each.strerror}",
             source=Source("", each.filename),
-            hint="make it readable, or name the recipes beside it",
+            hint="make it readable, or name the other recipes",
         )
         for each in problems
     ]
@@ -146,7 +146,7 @@ def _place(source: Source | None) -> tuple[str, int] | None:
 def _verdict(files: int, wrong: int, faults: int) -> str:
     recipes = f"{files} recipe{'s' if files != 1 else ''}"
     if not faults:
-        return f"{recipes} checked, nothing wrong\n"
+        return f"{recipes} checked, no errors\n"
     errors = f"{faults} error{'s' if faults != 1 else ''}"
     where = f" in {wrong}" if wrong else ""
     return f"{recipes} checked, {errors}{where}\n"
@@ -189,4 +189,6 @@ def _difference(before: str, after: str, name: str) -> str:
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (fmt)"
     )
     shown = (printable(line, but="\n\t") for line in lines)
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ no line end\n" for line in shown)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in shown
+    )

@@ -37,34 +37,35 @@ def train(
     loss: Annotated[
         str | None,
         typer.Option(
-            help="The loss: see `rrl-dsl losses`.",
-            show_default="what the recipe's header names, or simclr",
+            help="The loss; `rrl-dsl losses` lists them.",
+            show_default="the loss in the recipe's header, or simclr",
         ),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the dataset.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help=BATCH_SIZE_HELP)] = None,
     devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of weights, order and views.", show_default="0")
+        int | None,
+        typer.Option(min=0, help="The seed of weights, sample order and views.", show_default="0"),
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option(min=0, help="Seed of the recipe's draws.", show_default="that of --seed"),
+        typer.Option(min=0, help="The seed of the recipe.", show_default="that of --seed"),
     ] = None,
     param: Parameters = None,
     config: Annotated[
         Path | None, typer.Option(help="A YAML file of settings.", show_default=False)
     ] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of any setting; repeatable.")
+        list[str] | None, typer.Option("--set", help="Set any setting: KEY=VALUE; repeatable.")
     ] = None,
     allow_outside: AllowOutside = False,
     allow_code: Annotated[
         list[str] | None,
         typer.Option(
-            help="A MODULE that files may name code of, as MODULE:CLASS; repeatable.",
+            help="Allow files to name code of a module, as MODULE:CLASS; repeatable.",
             metavar="MODULE",
             show_default=False,
         ),
@@ -76,16 +77,19 @@ def train(
         typer.Option("--eval/--no-eval", help="Fit the final probes.", show_default="--eval"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's directory.", show_default="runs/NAME-1")
+        Path | None, typer.Option(help="The run directory.", show_default="runs/NAME-1")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in a directory.", show_default=False)
+        Path | None, typer.Option(help="Continue the run in this directory.", show_default=False)
     ] = None,
     force_resume: Annotated[
-        bool, typer.Option("--force-resume", help="Go on with another recipe, setting or data.")
+        bool,
+        typer.Option(
+            "--force-resume", help="Resume although the recipe, a setting or the data changed."
+        ),
     ] = False,
 ) -> None:
-    """Train an encoder on a recipe and say what it learned.
+    """Train an encoder on a recipe and measure its accuracy.
 
     Examples:
     - `rrl-dsl train recipes/byol.rrl`

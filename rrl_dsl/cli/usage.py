@@ -23,7 +23,7 @@ class Verbs(TyperGroup):
         """
         own = {name for parameter in self.params for name in parameter.opts} | {"--help", "-h"}
         if args and args[0].startswith("-") and args[0] not in own:
-            ctx.fail(f"No such option: {args[0]}. Options follow the verb: `rrl-dsl VERB …`.")
+            ctx.fail(f"No such option: {args[0]}. Options follow the command: `rrl-dsl COMMAND …`.")
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
@@ -39,7 +39,7 @@ class Verbs(TyperGroup):
             args = [args[1], "--help"]
         elif args[0].endswith(".rrl"):
             ctx.fail(
-                f"No such command '{args[0]}'. Write a verb first: `rrl-dsl compile {args[0]}`."
+                f"No such command '{args[0]}'. Write a command first: `rrl-dsl compile {args[0]}`."
             )
         return super().resolve_command(ctx, args)
 

@@ -88,13 +88,13 @@ def in_words(figures: Figures) -> list[str]:
     when = "" if figures.epoch is None else f" in epoch {figures.epoch}"
     lines = [
         f"on {figures.dataset}, {figures.samples} samples x {figures.views} "
-        f"view{'s' if figures.views > 1 else ''} a batch{when}, {how}:",
-        f"{figures.edges:.4g} edges a row, {figures.density:.3%} of all pairs",
+        f"view{'s' if figures.views > 1 else ''} per batch{when}, {how}:",
+        f"{figures.edges:.4g} edges per row, {figures.density:.3%} of all pairs",
     ]
     if abs(figures.degree - figures.edges) > 1e-9:
-        lines.append(f"degree {figures.degree:.4g}, the weight of a row's edges")
+        lines.append(f"degree {figures.degree:.4g}, the sum of the edge weights of a row")
     if figures.paths_over is not None:
-        lines.append(f"paths are found over {figures.paths_over:,} samples of the data set alone")
+        lines.append(f"paths are computed over only {figures.paths_over:,} samples of the dataset")
     if figures.false is not None:
         lines.append(f"{figures.false:.1%} of the edges are added by noise")
     return lines

@@ -105,8 +105,8 @@ def kind_of(program: Program) -> str:
 def scope_in_words(scope: str) -> str:
     """What an edge depends on beside the two rows, in words."""
     return {
-        "pair": "an edge depends on its two rows alone",
-        "data set": "an edge depends on its two rows and on the whole data set",
+        "pair": "an edge depends only on its two rows",
+        "data set": "an edge depends on its two rows and on the whole dataset",
         "batch": "an edge depends on the whole batch",
     }[scope]
 
@@ -118,13 +118,13 @@ def needs_in_words(requires: Requires) -> Iterator[str]:
         kind = {"label": "label field", "number": "number field", "vector": "vector field"}
         yield f"the {kind[need.kind]} `{need.name}`"
     for space in requires.spaces:
-        yield f"the rows' embeddings in the space `{space}`"
+        yield f"the embeddings of the rows in the space `{space}`"
     if requires.teacher:
         yield "a teacher"
     if requires.bank:
         yield f"a bank of the last {requires.bank:,} rows"
     if requires.bound:
-        yield "the whole data set, once (`program.bind`)"
+        yield "the whole dataset (`program.bind`)"
 
 
 def _calls(program: Program) -> Iterator[tuple[str, str]]:
@@ -139,8 +139,8 @@ def _facts(call: Call, stream: int, printed: int) -> Iterator[str]:
     yield f"scope {call.scope}"
     if call.draws:
         seed = call.seed
-        yield f"draws from stream {stream:08x}" if seed is None else f"draws from seed {seed} alone"
+        yield f"draws from stream {stream:08x}" if seed is None else f"draws only from seed {seed}"
         if printed != stream:
-            yield f"its printed text, parsed again, draws from stream {printed:08x}"
+            yield f"in its printed text, draws from stream {printed:08x}"
     if call.schedules:
         yield "scheduled"

@@ -27,7 +27,7 @@ def files(tmp_path):
 
 def test_check_of_right_files_says_so(cli, files):
     result = cli("check", "good.rrl", "sub/ugly.rrl")
-    assert (result.code, result.out, result.err) == (0, "2 recipes checked, nothing wrong\n", "")
+    assert (result.code, result.out, result.err) == (0, "2 recipes checked, no errors\n", "")
 
 
 def test_check_goes_through_folders_and_shows_every_error(cli, files):
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_an_error_and_the_rest_is_done(cli, files, verb):
     (files / "empty").mkdir()
     result = cli(verb, "empty")
     assert result.code == 1
-    assert "the folder `empty` holds no recipe" in result.out + result.err
+    assert "the folder `empty` contains no recipe" in result.out + result.err
 
 
 def test_fmt_writes_what_changes_and_nothing_else(cli, files):
@@ -208,5 +208,5 @@ def test_a_folder_without_recipes_spoils_nothing_else(cli, files):
     (files / "empty").mkdir()
     result = cli("fmt", "empty", "sub/bad.rrl", "sub/ugly.rrl")
     assert result.code == 1
-    assert "the folder `empty` holds no recipe" in result.err
+    assert "the folder `empty` contains no recipe" in result.err
     assert "sub/ugly.rrl formatted" in result.out

@@ -29,7 +29,7 @@ def test_a_code_is_explained_however_it_is_written(cli, written):
 def test_an_unknown_code_has_a_neighbour(cli):
     result = cli("explain", "RRL199")
     assert result.code == 1
-    assert "there is no code `RRL199`" in result.err
+    assert "`RRL199` is not an error code" in result.err
 
 
 @pytest.mark.parametrize("name", signatures())
@@ -59,8 +59,7 @@ def test_what_is_nothing_is_told_its_neighbour(cli, tmp_path, written, meant):
 
 def test_what_is_near_nothing_is_told_where_to_look(cli):
     assert (
-        "`rrl-dsl builtins` and `rrl-dsl losses` list what there is"
-        in cli("explain", "zzzzzzzz").err
+        "`rrl-dsl builtins` and `rrl-dsl losses` list all names" in cli("explain", "zzzzzzzz").err
     )
     assert cli("explain", "x" * 300).code == 1
 
@@ -96,9 +95,9 @@ def test_a_name_that_is_written_otherwise_is_told_the_right_one(cli, written, me
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("temperature", "`temperature` is an option of losses: `simclr`, "),
-        ("tau", "`temperature` is an option of losses: `simclr`, "),
-        ("loss.temperature", "`temperature` is an option of losses: `simclr`, "),
+        ("temperature", "`temperature` is an option of the losses `simclr`, "),
+        ("tau", "`temperature` is an option of the losses `simclr`, "),
+        ("loss.temperature", "`temperature` is an option of the losses `simclr`, "),
         ("adam", "`adam` is a value of the setting `optimiser.name`"),
         ("AdamW", "`adam` is a value of the setting `optimiser.name`"),
     ],
@@ -115,7 +114,7 @@ def test_a_recipe_is_explained_in_all_its_parts(cli):
         "binary graph, random",
         "the label field `coarse`",
         "draws from stream 62027779",
-        "nothing to simplify",
+        "already in its simplest form",
         "expected from the label counts",
         "59.9% of the edges are added by noise",
         "512 rows",
@@ -140,8 +139,8 @@ def test_scope_and_needs_of_every_kind(cli):
         "an edge depends on the whole batch",
         "the number field `label`",
         "the vector field `pixels`",
-        "embeddings in the space `projection`",
-        "the whole data set, once",
+        "embeddings of the rows in the space `projection`",
+        "the whole dataset",
         "measured on one batch",
         "stages over the whole batch",
         "scope data set",

@@ -50,7 +50,7 @@ def test_equal_mistakes_in_two_files_are_two(cli, tmp_path):
 
 def test_a_file_is_checked_and_formatted_once(cli, tmp_path):
     (tmp_path / "a.rrl").write_text("ssl( )\n")
-    assert cli("check", ".", "a.rrl").out == "1 recipe checked, nothing wrong\n"
+    assert cli("check", ".", "a.rrl").out == "1 recipe checked, no errors\n"
     assert cli("fmt", "a.rrl", ".", "--check").out == "a.rrl would change\n"
 
 

@@ -77,13 +77,13 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_checked(cli, f
     assert "error[RRL021]: cannot read the folder `./closed`: Permission denied" in found.out
     assert "open/x.rrl:1:1" in found.out
     assert "2 recipes checked, 2 errors in 1\n" in found.out
-    assert "holds no recipe" not in cli("check", "closed").out
+    assert "contains no recipe" not in cli("check", "closed").out
 
 
 def test_a_folder_of_the_ending_of_recipes_is_a_folder(cli, tmp_path):
     (tmp_path / "of.rrl").mkdir()
     (tmp_path / "of.rrl" / "x.rrl").write_text("ssl()\n")
-    assert cli("check", ".").out == "1 recipe checked, nothing wrong\n"
+    assert cli("check", ".").out == "1 recipe checked, no errors\n"
 
 
 def test_bytes_that_are_no_text_are_no_recipe(cli):

@@ -28,7 +28,7 @@ def test_everything_malformed_is_named_at_once(cli, verb):
 def test_a_name_is_given_once(cli):
     result = cli("compile", "a.rrl", *given("frac=0.1", "frac=0.2", "field=coarse"))
     assert result.code == 2
-    assert "give `frac` once" in result.err
+    assert "set `frac` only once" in result.err
 
 
 def test_strings_reach_the_recipe(cli):

@@ -9,7 +9,7 @@ SPACED = "ssl( )|all( )"
 
 
 def test_a_recipe_may_be_given_as_a_text_wherever_one_is_taken(cli):
-    assert cli("check", "-e", "ssl()", "-e", SPACED).out == "2 recipes checked, nothing wrong\n"
+    assert cli("check", "-e", "ssl()", "-e", SPACED).out == "2 recipes checked, no errors\n"
     wrong = cli("check", "-e", "ssl() |")
     assert wrong.code == 1
     assert "--> -e:1:8" in wrong.out

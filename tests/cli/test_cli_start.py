@@ -109,8 +109,8 @@ def test_help_is_a_verb_too(cli):
     ("words", "said"),
     [
         (("a.rrl",), "`rrl-dsl compile a.rrl`"),
-        (("--loss", "simclr", "train", "a.rrl"), "Options follow the verb"),
-        (("-e", "ssl()"), "Options follow the verb"),
+        (("--loss", "simclr", "train", "a.rrl"), "Options follow the command"),
+        (("-e", "ssl()"), "Options follow the command"),
     ],
 )
 def test_a_command_line_without_a_verb_at_its_start_is_told_so(cli, words, said):

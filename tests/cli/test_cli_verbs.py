@@ -18,14 +18,14 @@ def test_every_recipe_of_the_gallery_compiles(cli, name):
     result = cli("compile", recipe(name))
     assert result.code == 0
     assert "identity" in result.out
-    assert "edges a row" in result.out
+    assert "edges per row" in result.out
 
 
 def test_compile_says_what_the_recipe_is(cli):
     result = cli("compile", recipe("semi_coarse.rrl"))
     assert "binary graph, random" in result.out
     assert "2 views of each sample, the label field `coarse`" in result.out
-    assert "an edge depends on its two rows alone" in result.out
+    assert "an edge depends only on its two rows" in result.out
     assert "59.9% of the edges are added by noise" in result.out
 
 

@@ -245,7 +245,7 @@ def test_density():
     assert graph is not None
     words = density_in_words(graph)
     assert "256 samples x 2 views" in words
-    assert "41.28 edges a row" in words
+    assert "41.28 edges per row" in words
     assert "59.9% of the edges" in words
 
 

@@ -70,7 +70,7 @@ def test_it_needs_no_torch(tmp_path: Path):
     assert editor.diagnostics(UNTITLED) == []
     while "being found" in (shown := editor.hover(UNTITLED, 22) or ""):
         editor.pause(0.05)
-    assert "edges a row" in shown
+    assert "edges per row" in shown
     editor.quit()
 
 

@@ -121,6 +121,6 @@ def test_files_that_are_read_one_after_the_other_are_all_read(editor: Editor, tm
     editor.open(uri, " | ".join(f'pairs("{name}")' for name in names))
     assert "pairs(" in (editor.hover(uri, 0) or "")
     (tmp_path / "go").touch()
-    while "edges a row" not in (editor.hover(uri, editor.texts[uri].index("|")) or ""):
+    while "edges per row" not in (editor.hover(uri, editor.texts[uri].index("|")) or ""):
         editor.pause(0.02)
     assert editor.diagnostics(uri) == []

@@ -249,7 +249,7 @@ def test_command_line_knows_them(cli, tmp_path: Path):
     assert "the number field `time`" in told
     assert "an edge depends on the whole batch" in told
     told = cli("explain", "-e", "successive(time)").out
-    assert "an edge depends on its two rows and on the whole data set" in told
+    assert "an edge depends on its two rows and on the whole dataset" in told
     shown = cli("compile", "-e", "flicker(0.25) | fade(0.5)", "--show", "--batch-size", 64)
     assert shown.code == 0, shown.err
     assert "25.0" in shown.out, "a quarter of all pairs, expected exactly"

@@ -158,7 +158,7 @@ def test_a_name_with_a_hyphen_is_a_term_of_a_sum():
     graph = torch.ones(6, 6, dtype=torch.bool)
     z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     alone = float(create("simclr")(graph, z))
-    # 5 edges a row, times 4, times 0.5
+    # 5 edges per row, times 4, times 0.5
     for text, value in (
         ("0.5*pull-of-a-package(weight=4)", 10.0),
         ("simclr + 0.5*pull-of-a-package(weight=4)", alone + 10.0),

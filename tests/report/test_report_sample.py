@@ -115,7 +115,7 @@ def test_paths_over_a_part_of_a_data_set_are_said_to_be_that(monkeypatch):
     assert part.picture("title", "", "label").title == "title, paths over 200 samples"
     assert whole.picture("title", "", "label").title == "title"
     found = figures_of(graph, columns(300), samples=50)
-    assert "paths are found over 200 samples of the data set alone" in in_words(found)
+    assert "paths are computed over only 200 samples of the dataset" in in_words(found)
     assert sample_of(rrl.knn(3, space="x"), columns(300), samples=50).paths_over is None
 
 
