@@ -353,7 +353,10 @@ EXPLANATIONS: Final = MappingProxyType(
         "RRL501": _E("A key of the configuration is unknown."),
         "RRL502": _E("A value of the configuration does not fit."),
         "RRL503": _E("A configuration file is not readable YAML."),
-        "RRL504": _E("The directory for a run holds something already, or cannot be made."),
+        "RRL504": _E(
+            "The directory for a run holds something already, cannot be made, or is in use: one "
+            "process at a time trains in it. The system releases the lock when that process ends."
+        ),
         "RRL505": _E(
             "A run cannot go on, or its encoder cannot be read. Its directory is not one, it has "
             "no checkpoint yet or a damaged one, or it has trained more epochs than asked for. Or "

@@ -17,7 +17,7 @@ from socket import create_server, gethostbyname, socket
 from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.training import ranks
+from rrl_dsl.training import lock, ranks
 from rrl_dsl.training.watch import Watch, current
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Processes:
 
 @contextmanager
 def together(devices: int) -> Iterator[Processes]:
-    """Runs the processes of a run together.
+    """Runs the processes of a run together, and releases the run's directory at the end.
 
     Args:
         devices: Their number, as `rrl_dsl.training.ranks.adopt` checked it.
@@ -121,6 +121,7 @@ def together(devices: int) -> Iterator[Processes]:
         RRLError: RRL502 where the processes do not find each other.
     """
     with ExitStack() as stack:
+        stack.callback(lock.release)
         watch = current()
         if watch is None:  # called from Python: signals are the caller's
             watch = stack.enter_context(Watch(signals=False))

@@ -15,6 +15,7 @@ from rrl_dsl.graph.recipe import graph_of
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.span import Source
+from rrl_dsl.training import lock, ranks
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import changes_of
 from rrl_dsl.training.module import RelationalModule
@@ -97,7 +98,7 @@ def reopen(
     *,
     allow_outside: bool = False,
 ) -> Reopened:
-    """A run that is to go on, as it is in its directory now.
+    """A run that is to go on, as it is in its directory now, which is locked.
 
     Args:
         path: The directory.
@@ -106,14 +107,28 @@ def reopen(
         allow_outside: Whether the recipe may read other files than the copies in the directory.
 
     Raises:
-        RRLError: RRL505 where it holds no run, a file of it cannot be read, or it has seen more
-            epochs than it is to have; as `rrl_dsl.training.settings.resolve`,
-            `rrl_dsl.language.parser.read` and `rrl_dsl.graph.recipe.graph_of`.
+        RRLError: RRL504 where another process trains in it; RRL505 where it holds no run, a file of
+            it cannot be read, or it has seen more epochs than it is to have; as
+            `rrl_dsl.training.settings.resolve`, `rrl_dsl.language.parser.read` and
+            `rrl_dsl.graph.recipe.graph_of`.
     """
     run = RunDirectory(path)
     settings = [*run.settings(allow_code), *changes]
     config = resolve(settings, {})
-    resumed = run.resumed_from()
+    rank, _ = ranks.launched(config.devices) or (0, 1)
+    if rank == 0:
+        lock.hold(path)
+    try:
+        return _reopened(run, settings, config, allow_outside=allow_outside)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _reopened(
+    run: RunDirectory, settings: Sequence[Setting], config: Config, *, allow_outside: bool
+) -> Reopened:
+    path, resumed = run.path, run.resumed_from()
     with pointing_at(settings, "epochs"):
         if config.epochs < resumed.epochs:
             message = f"`{path}` has trained {resumed.epochs} epochs, more than {config.epochs}"

@@ -23,7 +23,7 @@ from rrl_dsl.graph.recipe import analyse
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
-from rrl_dsl.training import checkpoints
+from rrl_dsl.training import checkpoints, lock
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import Row
 from rrl_dsl.training.provenance import Difference, Provenance, versions
@@ -251,7 +251,7 @@ class RunDirectory:
 
 
 def create(wanted: Path | None, name: str) -> RunDirectory:
-    """A new directory for a run.
+    """A new directory for a run, which is locked.
 
     Args:
         wanted: Where the user wants it; else the next free number below `runs/`.
@@ -270,6 +270,7 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
             run = RunDirectory(path)
             _check_empty(run)
         run.checkpoints.mkdir()
+        lock.hold(run.path)
     except OSError as problem:
         raise error("RRL504", f"cannot make `{path}`: {problem.strerror}") from None
     return run
@@ -287,6 +288,7 @@ def _numbered(path: Path) -> Path:
 
 
 def _check_empty(run: RunDirectory) -> None:
+    lock.check_free(run.path)
     if run.has_checkpoint():
         hint = f"go on with `--resume {run.path}`, or choose another `--out`"
         raise error("RRL504", f"`{run.path}` holds a run", hint=hint)

@@ -160,7 +160,7 @@ def test_a_bank_is_a_part_of_a_checkpoint(tmp_path):
     bank, other = Bank(4), Bank(4)
     bank.push(rows(0, 3), {"projection": torch.randn(3, 2, requires_grad=True)})
     torch.save(bank.state_dict(), tmp_path / "bank.pt")
-    other.load_state_dict(torch.load(tmp_path / "bank.pt"))
+    other.load_state_dict(torch.load(tmp_path / "bank.pt", weights_only=True))
     for one, two in zip(bank.newest(4, CPU), other.newest(4, CPU), strict=True):
         if isinstance(one, dict):
             assert torch.equal(one["projection"], two["projection"])

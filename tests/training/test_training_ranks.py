@@ -120,7 +120,7 @@ def one_and_two(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.mark.parametrize("name", CASES)
 def test_two_ranks_learn_what_one_process_learns(one_and_two, name):
     (one, loss_one), (two, loss_two) = (
-        torch.load(folder / name / "learned.pt") for folder in one_and_two
+        torch.load(folder / name / "learned.pt", weights_only=True) for folder in one_and_two
     )
     assert loss_one == pytest.approx(loss_two, rel=1e-6)
     for key, weight in one.items():

@@ -80,15 +80,21 @@ def refused(command, run):
     """What is said where the run is resumed; it is refused, and nothing in it changes."""
 
     def resume(*words, code="RRL505"):
-        before = {each: each.read_bytes() for each in run.rglob("*") if each.is_file()}
+        before = contents(run)
         status, printed = command("train", "--resume", "run", *words)
         assert status == 1, printed
         assert f"error[{code}]" in printed
         assert "itself failed" not in printed
-        assert {each: each.read_bytes() for each in run.rglob("*") if each.is_file()} == before
+        assert contents(run) == before
         return printed
 
     return resume
+
+
+def contents(run):
+    """What the files hold that tell of the run."""
+    files = (each for each in run.rglob("*") if each.is_file() and each.name != "lock")
+    return {each: each.read_bytes() for each in files}
 
 
 def data_of(run):
