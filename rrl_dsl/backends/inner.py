@@ -59,10 +59,13 @@ def squares(of: Tensor) -> Tensor:
 
 
 def inner(i: Tensor, j: Tensor) -> Tensor:
-    """The inner products of sliced vectors (n, 3, d) and (m, 3, d), in units of both, (n, m)."""
-    base = 2.0 ** -_bits(i.shape[2])
+    """The inner products of sliced vectors (n, 3, d) and (m, 3, d), in units of both, (n, m).
+
+    Further dimensions come first.
+    """
+    base = 2.0 ** -_bits(i.shape[-1])
     total = i.new_zeros(())
     for count in range(_SLICES, 0, -1):  # products of slices that are as small as one another
-        first, second = i[:, :count], j[:, :count].flip(1)
-        total = total * base + first.flatten(1) @ second.flatten(1).T
+        first, second = i[..., :count, :], j[..., :count, :].flip(-2)
+        total = total * base + first.flatten(-2) @ second.flatten(-2).mT
     return total

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib import import_module
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.dense import Prepared
     from rrl_dsl.backends.nodes import Nodes
     from rrl_dsl.backends.relation import Relation
+    from rrl_dsl.backends.sparse import Progress
     from rrl_dsl.graph.stage import LookupTable
 
 Strategy = Literal["auto", "dense", "blocked"]
@@ -42,7 +43,6 @@ Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike 
 """By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
 
 _STRATEGIES: Final = ("auto", "dense", "blocked")
-_TILE: Final = 1024
 
 
 class Samples(Protocol):
@@ -211,30 +211,38 @@ class Program:
         return DenseRelation(weights, rows, cols, contrast=contrast, **at)
 
     def to_scipy(
-        self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
+        self,
+        nodes: Nodes,
+        *,
+        spaces: Spaces | None = None,
+        epoch: int = 0,
+        step: int = 0,
+        progress: Progress = iter,
     ) -> sp.csr_array:
-        """The sparse (n, n) graph over rows on the host, built in tiles.
+        """The sparse (n, n) graph over rows on the host, float32, in memory linear in its edges.
+
+        Where lists and classes say which pairs may be edges, others are not looked at: time is
+        then linear in these pairs. That is so for calls such as `ssl`, `supervised`, `near`,
+        `pairs` and `knn`, and for what operators and transforms make of them, but for `~` and
+        false edges.
+
+        Args:
+            nodes: The n rows.
+            spaces: Embeddings of the rows by space, for calls that look at them.
+            epoch: The epoch.
+            step: The optimizer step.
+            progress: Takes a sequence of parts of the work, and yields each of them.
 
         Raises:
-            RRLError: As `__call__`.
+            RRLError: As `__call__`, and RRL515 where the graph does not fit into memory, with
+                the number of edges to expect.
         """
-        import numpy as np
-        import scipy.sparse as sp
+        from rrl_dsl.backends import sparse
 
         self._check_rows(nodes, None)
-        at_once = min(len(nodes), _TILE) ** 2
-        prepared = self._prepare(nodes, nodes, spaces, epoch, step, at_once)
-        rows, cols, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
-        for top, left in _tiles(len(nodes)):
-            here, there = slice(top, top + _TILE), slice(left, left + _TILE)
-            tile = prepared.weights(self.plan.result, here, there).cpu()
-            at = tile.nonzero(as_tuple=True)
-            rows.append(at[0].numpy() + top)
-            cols.append(at[1].numpy() + left)
-            values.append(tile[at].numpy())
-        entries = np.concatenate(values).astype(np.float32)
-        places = (np.concatenate(rows), np.concatenate(cols))
-        return sp.csr_array((entries, places), shape=(len(nodes), len(nodes)))
+        with _needing_memory(nodes, nodes):
+            prepared = self._prepare(nodes, nodes, spaces, epoch, step, sparse.BAND_PAIRS)
+        return sparse.graph_of(prepared, self._tables or (), len(nodes), progress)
 
     def to_networkx(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
@@ -429,8 +437,3 @@ def _check_seed(seed: Any) -> None:
     if not whole or not 0 <= seed < 2**64:
         message = f"`seed` wants a whole number from 0 to 2^64 - 1, not {described(seed)}"
         raise error("RRL301", message)
-
-
-def _tiles(rows: int) -> Iterator[tuple[int, int]]:
-    """The upper left corners of the tiles of a square."""
-    return ((top, left) for top in range(0, rows, _TILE) for left in range(0, rows, _TILE))

@@ -1,7 +1,8 @@
 """Torch, as operations, columns and stages use it; `rrl_dsl.backends.arrays` is the same in NumPy.
 
-Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d). Nothing
-here looks at a value on the host, so a training step never waits for the device.
+Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d). Several
+grids at once have one more dimension, which is the first. Nothing here looks at a value on the
+host, so a training step never waits for the device.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def positions(like: Tensor) -> Tensor:
 def squared(i: Tensor, j: Tensor) -> Tensor:
     """Squared distances of vectors."""
     mode = "donot_use_mm_for_euclid_dist"  # no cancellation
-    return torch.cdist(i.squeeze(1), j.squeeze(0), compute_mode=mode).square()
+    return torch.cdist(i.squeeze(-2), j.squeeze(-3), compute_mode=mode).square()
 
 
 def cosines(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def dots(
 
 def _inner(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> tuple[Tensor, Tensor]:
     """Inner products of sliced vectors, and the products of their lengths, in units of both."""
-    product, lengths = inner.inner(i.squeeze(1), j.squeeze(0)), (of_i * of_j).sqrt()
+    product, lengths = inner.inner(i.squeeze(-3), j.squeeze(-4)), (of_i * of_j).sqrt()
     return torch.where(product.abs() <= ORTHOGONAL * lengths, 0.0, product), lengths
 
 

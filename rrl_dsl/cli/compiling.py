@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -56,6 +56,14 @@ def compile_recipe(
             show_default=False,
         ),
     ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole",
+            help="Write the graph of the whole data set, one row a sample, in place of a batch's: "
+            "an .npz file that `scipy.sparse.load_npz` reads.",
+        ),
+    ] = False,
     dataset: DataSetName = _DATASET,
     batch_size: BatchSize = 256,
     epoch: Epoch = 0,
@@ -70,11 +78,16 @@ def compile_recipe(
     - `rrl-dsl compile recipes/semi_coarse.rrl --show`
     - `rrl-dsl compile recipes/semi_supervised.rrl --param frac=0.1`
     - `rrl-dsl compile -e 'ssl(views=2)' --batch-size 32 --out graph.png`
+    - `rrl-dsl compile -e 'supervised()' --whole --out graph.npz`
     """
     from rrl_dsl.backends.program import compile as compile_graph
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.report.sample import lacking
 
+    if whole and (out is None or out.suffix.lower() != ".npz"):
+        raise typer.BadParameter(
+            "give a file with `--out` whose name ends in `.npz`", param_hint="'--whole'"
+        )
     source = source_of(recipe, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:
@@ -91,8 +104,12 @@ def compile_recipe(
         if figures is not None:
             _print_figures(figures)
     console = errors() if json else output()
-    exported = out is not None and _exported(program, columns, batch_size, epoch, out, console)
-    picture = None if exported else out
+    picture = out
+    if whole and out is not None:
+        _save_whole(program, columns, epoch, out, console)
+        picture = None
+    elif out is not None and _exported(program, columns, batch_size, epoch, out, console):
+        picture = None
     if show or picture:
         from rrl_dsl.report.picture import picture_of
 
@@ -131,6 +148,24 @@ def _exported(
     )
     console.print(f"\nwritten   {printable(str(path))}", markup=False, soft_wrap=True)
     return True
+
+
+def _save_whole(
+    program: Program, columns: Columns, epoch: int, path: Path, console: Console
+) -> None:
+    """Writes the graph of the whole data set; shows how far it is."""
+    from rich.progress import track
+
+    from rrl_dsl.report import whole
+
+    def progress(bands: Sequence[slice]) -> Iterable[slice]:
+        return track(
+            bands, "graph", console=console, transient=True, disable=not console.is_terminal
+        )
+
+    edges = whole.save(program, columns, path, epoch=epoch, progress=progress)
+    text = f"\nwritten   {printable(str(path))}: {len(columns.sample):,} rows, {edges:,} edges"
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def _draw(

@@ -66,6 +66,9 @@ class Operation:
         cost: Elementary operations for a pair, beside what goes through a vector or a list.
         bytes: Of its result for a pair: 1 for a truth value, 4 for a weight, 8 for a hash.
         directed: Whether its result may differ there and back.
+        candidates: (`rrl_dsl.backends.candidates.Candidates`, arguments) -> pairs, among them every
+            pair with a result above 0; None for every pair. In the place of a result that it takes
+            are the candidates of that result.
     """
 
     run: Callable[..., Any]
@@ -73,6 +76,7 @@ class Operation:
     cost: int = 1
     bytes: int = 1
     directed: bool = False
+    candidates: Callable[..., Any] = lambda c, *arguments: None
 
 
 def _finite(weights: Any) -> Any:
@@ -143,6 +147,22 @@ def _heaviest(case: Case) -> Range:
     return Range(0.0, number(getattr(case.lookup, "limit", LARGEST)))
 
 
+# candidates
+
+
+def _of_first(c: Any, x: Any, *arguments: Any) -> Any:
+    """Where the first result is 0, this one is."""
+    return x
+
+
+def _in_both(c: Any, x: Any, y: Any) -> Any:
+    return c.smaller(x, y)
+
+
+def _in_either(c: Any, x: Any, y: Any) -> Any:
+    return c.either(x, y)
+
+
 # lists and lookups
 
 
@@ -192,53 +212,77 @@ def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any)
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     # truth values
-    "same": Operation(lambda a, i, j: (i == j) & (i >= 0), _same, cost=3),
+    "same": Operation(
+        lambda a, i, j: (i == j) & (i >= 0), _same, cost=3, candidates=lambda c, i, j: c.equal(i, j)
+    ),
     "draw": Operation(lambda a, i, j: draws.pair_hash(i, j), cost=9, bytes=8),
     "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
     "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
-    "constant": Operation(lambda a, scalar: scalar, _constant, cost=0),
+    "constant": Operation(
+        lambda a, scalar: scalar,
+        _constant,
+        cost=0,
+        candidates=lambda c, scalar: None if scalar else c(()),
+    ),
     "both": Operation(
         lambda a, x, y: x & y,
         lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
+        candidates=_in_both,
     ),
     "either": Operation(
         lambda a, x, y: x | y,
         lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
+        candidates=_in_either,
     ),
     "negated": Operation(lambda a, x: ~x, lambda case, x: Range(1 - x.high, 1 - x.low)),
-    "above": Operation(lambda a, x, limit: x > limit, _above),
-    "near": Operation(lambda a, i, j, within: abs(i - j) <= within, cost=3),
+    "above": Operation(lambda a, x, limit: x > limit, _above, candidates=_of_first),
+    "near": Operation(
+        lambda a, i, j, within: abs(i - j) <= within,
+        cost=3,
+        candidates=lambda c, i, j, within: c.near(i, j, within),
+    ),
     # weights
-    "number": Operation(lambda a, x: a.float32(x), lambda case, x: x, bytes=4),
+    "number": Operation(
+        lambda a, x: a.float32(x), lambda case, x: x, bytes=4, candidates=_of_first
+    ),
     "largest": Operation(
         lambda a, x, y: a.maximum(x, y),
         lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
         bytes=4,
+        candidates=_in_either,
     ),
     "smallest": Operation(
         lambda a, x, y: a.minimum(x, y),
         lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
         bytes=4,
+        candidates=_in_both,
     ),
     "total": Operation(
         lambda a, x, y: _finite(x + y),
         lambda case, x, y: Range(rounded(x.low + y.low), rounded(x.high + y.high)),
         cost=2,
         bytes=4,
+        candidates=_in_either,
     ),
     "masked": Operation(
         lambda a, x, mask: a.where(mask, x, a.float32_of(0.0)),
         lambda case, x, mask: Range(x.low if mask.low else 0.0, x.high if mask.high else 0.0),
         bytes=4,
+        candidates=_in_both,
     ),
-    "times": Operation(lambda a, x, factor: _finite(x * factor), _times, cost=2, bytes=4),
-    "at_most": Operation(lambda a, x, limit: a.minimum(x, limit), _at_most, bytes=4),
+    "times": Operation(
+        lambda a, x, factor: _finite(x * factor), _times, cost=2, bytes=4, candidates=_of_first
+    ),
+    "at_most": Operation(
+        lambda a, x, limit: a.minimum(x, limit), _at_most, bytes=4, candidates=_of_first
+    ),
     "raised": Operation(
         # in float64: the last bit of a float32 power is not the same on every device
         lambda a, x, exponent: a.float32(_finite(a.float64(x) ** a.float64(exponent))),
         _raised,
         cost=2,
         bytes=4,
+        candidates=_of_first,
     ),
     # kernels of vectors
     "cosine": Operation(
@@ -261,14 +305,33 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "affinity": Operation(_affinity, cost=9, bytes=4),
     # lookups and lists
-    "linked": Operation(lambda a, i, j, found: _search(a, i, j, found)[1], cost=8),
-    "linked_weight": Operation(_linked_weight, _heaviest, cost=9, bytes=4),
-    "listed": Operation(lambda a, i, j, of_i, of_j: _in_list(of_i, j) | _in_list(of_j, i), cost=0),
+    "linked": Operation(
+        lambda a, i, j, found: _search(a, i, j, found)[1],
+        cost=8,
+        candidates=lambda c, i, j, found: c.linked(i, j, found),
+    ),
+    "linked_weight": Operation(
+        _linked_weight,
+        _heaviest,
+        cost=9,
+        bytes=4,
+        candidates=lambda c, i, j, found: c.linked(i, j, found),
+    ),
+    "listed": Operation(
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j) | _in_list(of_j, i),
+        cost=0,
+        candidates=lambda c, *columns: c.listed(*columns, by_column=True),
+    ),
     "listed_mutually": Operation(
-        lambda a, i, j, of_i, of_j: _in_list(of_i, j) & _in_list(of_j, i), cost=0
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j) & _in_list(of_j, i),
+        cost=0,
+        candidates=lambda c, *columns: c.listed(*columns, by_column=False),
     ),
     "listed_by_row": Operation(
-        lambda a, i, j, of_i, of_j: _in_list(of_i, j), cost=0, directed=True
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j),
+        cost=0,
+        directed=True,
+        candidates=lambda c, *columns: c.listed(*columns, by_column=False),
     ),
 }
 """Name -> operation.

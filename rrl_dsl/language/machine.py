@@ -6,6 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -46,7 +47,25 @@ def needing_memory(what: str, hint: str) -> Iterator[None]:
         # TypeError: a size beyond int64
         if not is_out_of_memory(problem):
             raise
-        raise _too_little(what, hint, problem) from problem
+        raise too_little_memory(f"{what}{_asked_for(problem)}", hint) from problem
+
+
+def available_memory() -> int | None:
+    """Bytes that this process may still take; None where the system does not say.
+
+    The smaller of the memory that Linux calls available and of what `ulimit -v` leaves.
+    """
+    try:
+        import resource
+
+        [available] = re.findall(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError, ValueError):
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return int(available) * 1024
+    return min(int(available) * 1024, max(limit - pages * resource.getpagesize(), 0))
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
@@ -66,7 +85,7 @@ def refused(problem: BaseException) -> RRLError | None:
     """
     if is_out_of_memory(problem):
         hint = "lower what is large: `batch_size`, `micro_batch`, a width of the network"
-        return _too_little("this", hint, problem)
+        return too_little_memory(f"this{_asked_for(problem)}", hint)
     if not isinstance(problem, OSError) or problem.errno is None:
         return None if problem.__cause__ is None else refused(problem.__cause__)
     place = f"`{problem.filename}`: " if problem.filename is not None else ""
@@ -74,10 +93,14 @@ def refused(problem: BaseException) -> RRLError | None:
     return error("RRL516", f"{place}{problem.strerror}", hint=hint)
 
 
-def _too_little(what: str, hint: str, problem: BaseException) -> RRLError:
+def too_little_memory(what: str, hint: str) -> RRLError:
+    """RRL515: what there is too little memory for, and what to lower."""
+    return error("RRL515", f"there is too little memory for {what}", hint=hint)
+
+
+def _asked_for(problem: BaseException) -> str:
     asked = _ASKED.search(str(problem))
-    size = "" if asked is None else f", which asked for {_in_words(asked[1], asked[2])} more"
-    return error("RRL515", f"there is too little memory for {what}{size}", hint=hint)
+    return "" if asked is None else f", which asked for {_in_words(asked[1], asked[2])} more"
 
 
 def _in_words(number: str, unit: str) -> str:

@@ -139,7 +139,7 @@ def sample_of(
     rows = dataset[places]
     spaces: dict[str, Vectors] = {}
     if requires.spaces:
-        vectors = (pixels or _pixels_of(columns, requires.spaces[0]))(places)
+        vectors = (pixels or pixels_of(columns, requires.spaces[0]))(places)
         # a little different in each view, as embeddings would be
         noise = np.random.default_rng(0).standard_normal(vectors.shape) * _NOISE * (views > 1)
         spaces = dict.fromkeys(requires.spaces, vectors + noise)
@@ -178,7 +178,12 @@ def rows_of(columns: Columns) -> Rows:
     return Rows(columns.sample, view, columns.labels, columns.fields)
 
 
-def _pixels_of(columns: Columns, space: str) -> Pixels:
+def pixels_of(columns: Columns, space: str) -> Pixels:
+    """What stands in for the embeddings of a space: the field `pixels` of the data set.
+
+    Raises:
+        RRLError: RRL418 where it has none, RRL417 where it holds numbers.
+    """
     if _FIELD not in columns.fields:
         message = f"this recipe compares rows in the space `{space}`, and there is no model yet"
         hint = f"`digits` has the field `{_FIELD}`, which stands in for it"

@@ -214,7 +214,7 @@ def test_binding_again_replaces_the_data_set():
 
 @pytest.mark.parametrize("text", ["ssl() | random(.5)", "0.5 * ssl() + all()", "none()"])
 def test_sparse_matrix_holds_the_same_weights(text: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("rrl_dsl.backends.program._TILE", 4)  # several tiles, the last one short
+    monkeypatch.setattr("rrl_dsl.backends.sparse.BAND_PAIRS", 25)  # two bands, the last one short
     program = rrl.compile(text)
     matrix = program.to_scipy(NODES)
     assert matrix.shape == (6, 6)

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from scipy.sparse import load_npz
 
 RECIPES = sorted(each.name for each in files("rrl_dsl.recipes").iterdir() if each.suffix == ".rrl")
 
@@ -62,6 +63,27 @@ def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_pat
     shown = cli("compile", "-e", "ssl()", "--batch-size", 64, "--show", "--out", "graph.dot")
     assert "⣿ related" in shown.out
     assert sorted(each.name for each in tmp_path.iterdir()) == ["graph.dot", "graph.npz"]
+
+
+def test_the_graph_of_the_whole_data_set_is_written_as_a_sparse_matrix(cli, tmp_path):
+    split = np.array(["train"] * 40 + ["test"] * 8)
+    images = np.zeros((48, 8, 8), np.uint8)
+    np.savez("mine.npz", images=images, label=np.arange(48) % 4, split=split)
+    options = ("--dataset", "npz:mine.npz", "--whole", "--out", "graph.npz")
+    result = cli("compile", "-e", "2 * supervised() | ssl()", *options)
+    assert (result.code, "written   graph.npz: 40 rows, 400 edges" in result.out) == (0, True)
+    with np.load(tmp_path / "graph.npz") as found:
+        sample, label = found["sample"], found["label_label"]
+    assert sample.tolist() == list(range(40))
+    expected = 2.0 * (label[:, None] == label)
+    np.testing.assert_array_equal(load_npz(tmp_path / "graph.npz").toarray(), expected)
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "graph.png")])
+def test_the_graph_of_the_whole_data_set_wants_a_file_of_arrays(cli, out):
+    result = cli("compile", "-e", "supervised()", "--whole", *out)
+    assert result.code == 2
+    assert "`--out` whose name ends in `.npz`" in " ".join(result.err.replace("│", "").split())
 
 
 def test_out_writes_a_page_with_the_picture(cli, tmp_path):

@@ -1,0 +1,165 @@
+"""The graph over many rows as a sparse matrix, in memory that grows with rows plus edges.
+
+Weights are evaluated at candidates alone (`rrl_dsl.backends.candidates`), or at every pair where a
+recipe proposes none, as random edges do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from rrl_dsl.backends.arrays import Array, Ids, Weights
+from rrl_dsl.backends.candidates import Candidates, candidates_of
+from rrl_dsl.backends.dense import Prepared
+from rrl_dsl.backends.edge import edge_function
+from rrl_dsl.graph.stage import LookupTable
+from rrl_dsl.language.machine import available_memory, needing_memory, too_little_memory
+
+Progress = Callable[[Sequence[slice]], Iterable[slice]]
+"""Goes through bands of rows that take about the same time each, and shows how far it is."""
+
+BAND_PAIRS: Final = 2**20
+_CHUNK_BYTES: Final = 2**26  # of columns at pairs
+_EDGE_BYTES: Final = 16  # 8 of the matrix, and as many while its parts are joined or written
+_LOOKED_AT: Final = 64  # rows whose edges are counted to estimate those of all
+_HINT: Final = "take fewer rows, or a recipe with fewer edges"
+
+
+def graph_of(
+    prepared: Prepared, lookups: Sequence[LookupTable], rows: int, progress: Progress
+) -> sp.csr_array:
+    """The edges of a recipe over rows, float32 (n, n).
+
+    Args:
+        prepared: What the recipe prepared, of which rows and columns are the same.
+        lookups: The tables of its lookups, as NumPy arrays.
+        rows: How many rows.
+        progress: Goes through the bands of rows.
+
+    Raises:
+        RRLError: RRL515 where the graph does not fit into memory, with the edges to expect.
+    """
+    what = f"the graph over {rows:,} rows"
+    with needing_memory(what, _HINT):
+        pairs = _Pairs(prepared, _candidates(prepared, lookups), rows)
+        pairs.check_memory(what)
+        found = [pairs.edges(band) for band in progress(list(pairs.bands()))]
+        return _joined(found, rows)
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """The edges of a band of rows: how many each row has, their columns and their weights."""
+
+    counts: Ids
+    cols: Ids
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The pairs of rows whose weights are evaluated."""
+
+    prepared: Prepared
+    candidates: Candidates | None
+    rows: int
+
+    @cached_property
+    def counts(self) -> Ids:
+        """How many pairs of each row, int64 (n,)."""
+        if self.candidates is None:
+            return np.full(self.rows, self.rows)
+        return self.candidates.counts(self.rows)
+
+    def bands(self) -> Iterator[slice]:
+        """Bands of rows with about as many pairs each."""
+        until = np.append(0, np.cumsum(self.counts))
+        start = 0
+        while start < self.rows:
+            stop = int(np.searchsorted(until, until[start] + BAND_PAIRS, "right")) - 1
+            yield slice(start, max(stop, start + 1))
+            start = max(stop, start + 1)
+
+    def edges(self, band: slice) -> _Edges:
+        """The edges of a band of rows."""
+        if self.candidates is None:
+            tile = self.prepared.weights(self.prepared.plan.result, band)
+            rows, cols = (each.cpu().numpy() for each in tile.nonzero(as_tuple=True))
+            weights = tile[tile > 0].float().cpu().numpy()
+        else:
+            rows, cols = self.candidates.pairs(band)
+            weights = _weights_at(self.prepared, rows, cols)
+            there = np.flatnonzero(weights)
+            rows, cols, weights = rows[there] - band.start, cols[there], weights[there]
+        counts = np.bincount(rows, minlength=band.stop - band.start)
+        return _Edges(counts, cols.astype(np.int32), weights)
+
+    def check_memory(self, what: str) -> None:
+        """Refuses a graph that does not fit into memory.
+
+        Raises:
+            RRLError: RRL515.
+        """
+        free = available_memory()
+        if free is None or self.counts.sum() * _EDGE_BYTES <= free:
+            return
+        some = np.random.default_rng(0).permutation(self.rows)[:_LOOKED_AT].tolist()
+        counted = sum(len(self.edges(slice(row, row + 1)).cols) for row in some)
+        expected = round(counted / len(some) * self.rows)
+        if expected * _EDGE_BYTES > free:
+            raise too_little_memory(f"{what}, which has about {expected:,} edges", _HINT)
+
+
+def _joined(bands: list[_Edges], rows: int) -> sp.csr_array:
+    """The edges of all bands, (n, n); the list is emptied, for a graph may fill the memory."""
+    counts, cols, weights = (
+        [getattr(each, part) for each in bands] for part in ("counts", "cols", "weights")
+    )
+    bands.clear()
+    starts = np.append(0, np.cumsum(_concatenated(counts, np.int64)))
+    if starts[-1] < 2**31:  # SciPy makes columns int64 where these are
+        starts = starts.astype(np.int32)
+    joined = _concatenated(weights, np.float32), _concatenated(cols, np.int32), starts
+    return sp.csr_array(joined, shape=(rows, rows))
+
+
+def _concatenated(parts: list[Array], dtype: type[np.generic]) -> Array:
+    joined = np.concatenate([np.empty(0, dtype), *parts])
+    parts.clear()
+    return joined
+
+
+def _candidates(prepared: Prepared, lookups: Sequence[LookupTable]) -> Candidates | None:
+    rows, cols = (
+        [column.cpu().numpy() for column in columns] for columns in (prepared.rows, prepared.cols)
+    )
+    scalars = [scalar.item() for scalar in prepared.inputs.scalars]
+    return candidates_of(prepared.plan, rows, cols, scalars, lookups)
+
+
+@torch.no_grad()
+def _weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
+    """The weights of pairs, float32 (p,): each pair is a grid of one row and one column."""
+    plan, (scalars, lookups, _) = prepared.plan, prepared.inputs
+    edge = edge_function(plan, plan.result)
+    needed = {column for at in plan.needed(plan.result) for column in plan.instructions[at].columns}
+    width = sum(prepared.rows[each][:1].nbytes for each in needed)
+    chunk = max(1, _CHUNK_BYTES // max(2 * width, 1))
+
+    def columns(of: Sequence[torch.Tensor], places: Ids) -> dict[int, torch.Tensor]:
+        chosen = torch.from_numpy(places).to(of[0].device)
+        return {each: of[each].index_select(0, chosen)[:, None, None] for each in needed}
+
+    found = np.empty(len(rows), np.float32)
+    for at in (slice(start, start + chunk) for start in range(0, len(rows), chunk)):
+        i, j = columns(prepared.rows, rows[at]), columns(prepared.cols, cols[at])
+        weights = edge(i, j, scalars, lookups)
+        found[at] = weights.flatten().cpu().numpy()  # a constant is one value for all
+    return found
