@@ -61,9 +61,7 @@ def test_diff_says_which_calls_draw_otherwise(cli, tmp_path):
     (tmp_path / "c.rrl").write_text("supervised(0.5) | keep(0.9)")
     (tmp_path / "d.rrl").write_text("supervised(0.1) | supervised(0.5) | keep(0.9)")
     result = cli("diff", "c.rrl", "d.rrl")
-    assert (
-        "the two recipes also differ in the draws of `supervised(frac=0.5)`" in result.out
-    )
+    assert "the two recipes also differ in the draws of `supervised(frac=0.5)`" in result.out
     (tmp_path / "e.rrl").write_text("supervised(0.5) | supervised(0.5) | keep(0.9)")
     assert "differ in" not in cli("diff", "c.rrl", "e.rrl").out  # the tree says it
 
