@@ -1,4 +1,4 @@
-"""Batches: images with their ids and labels, fetched a whole batch at a time."""
+"""Batches of images with their ids, labels and fields, and the data loaders that fetch them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from rrl_dsl.language.diagnostics import RRLError, error
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some samples of a split.
+    """A batch of b samples.
 
     Attributes:
-        images: uint8 (b, C, H, W); of views that were cropped from files, (views, b, C, H, W).
-        sample: The stable ids, int64 (b,).
+        images: uint8 (b, C, H, W); (views, b, C, H, W) if the loader crops views from files.
+        sample: int64 (b,), the stable ids.
         labels: Label name -> int64 (b,); -1 is unknown.
-        fields: Name of a further column -> numbers (b,) or vectors (b, d); NaN is missing.
-        local: Local views that were cropped from files, uint8 (local, b, C, side, side).
+        fields: Field name -> numbers (b,) or vectors (b, d); NaN is missing.
+        local: uint8 (local, b, C, side, side), the local views, if the loader crops them from
+            files.
     """
 
     images: Tensor
@@ -38,20 +39,20 @@ class Batch:
         return len(self.sample)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The batch on a device.
+        """Returns the batch on a device.
 
         Args:
-            device: Where to.
-            non_blocking: Whether the copy may run behind the caller; safe from pinned memory to
-                an accelerator, and not back.
+            device: The device.
+            non_blocking: Whether the copy may be asynchronous. This is safe from pinned memory to
+                an accelerator, but not back.
         """
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory; the data loader calls this."""
-        return self._each(lambda tensor: tensor.pin_memory())
+        """Returns the batch in page-locked memory; the data loader calls this."""
+        return self._map(lambda tensor: tensor.pin_memory())
 
-    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
+    def _map(self, move: Callable[[Tensor], Tensor]) -> Batch:
         labels = {name: move(label) for name, label in self.labels.items()}
         fields = {name: move(column) for name, column in self.fields.items()}
         local = None if self.local is None else move(self.local)
@@ -59,44 +60,43 @@ class Batch:
 
 
 class SplitBatches(Dataset[Batch]):
-    """A split as a map-style data set of PyTorch, which fetches whole batches."""
+    """A split as a map-style dataset of PyTorch, which fetches whole batches."""
 
     def __init__(self, split: Split, crops: Crops | None = None) -> None:
-        """Batches of a split.
+        """Initializes the dataset.
 
         Args:
-            split: What to fetch from.
-            crops: The crops to draw of each sample, where its images are files; None for the whole
-                images.
+            split: The samples.
+            crops: The crops to draw from image files; None for whole images.
         """
         self._split = split
         self._crops = crops
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-        """What crops follow from; workers see it change."""
+        """The epoch, on which crops depend; worker processes share it."""
 
     def __len__(self) -> int:
         return len(self._split)
 
     def __getitem__(self, place: int) -> Batch:
-        """The batch of one sample."""
+        """Returns a batch of one sample."""
         return self._fetch([place])
 
     def __getitems__(self, places: Sequence[int]) -> Batch | RRLError:
-        """The batch of the samples at some places.
+        """Returns the batch of the samples at some indices.
 
         Returns:
-            The batch. In a worker process a mistake of the user's, such as a damaged image, is
-            returned, because PyTorch would rebuild what is raised there from its text alone.
+            The batch. In a worker process, an error such as a damaged image is returned, because
+            PyTorch rebuilds exceptions of workers from their text alone.
 
         Raises:
-            RRLError: Outside of a worker, as the split's images raise it.
+            RRLError: An error of the images, outside of a worker process.
         """
         try:
             return self._fetch(places)
-        except RRLError as mistake:
+        except RRLError as problem:
             if get_worker_info() is None:
                 raise
-            return mistake
+            return problem
 
     def _fetch(self, places: Sequence[int]) -> Batch:
         index = torch.as_tensor(places, dtype=torch.int64)
@@ -109,34 +109,33 @@ class SplitBatches(Dataset[Batch]):
         return Batch(views, sample, labels, fields, local)
 
     def _cropped(self, index: Tensor, sample: Tensor, crops: Crops) -> tuple[Tensor, Tensor | None]:
-        """The crops of views and of local views."""
+        """The crops of the views and of the local views."""
         every, epoch = [*crops.views, *crops.local], int(self.epoch)
-        draws = [
-            [crops.draw(each, view, epoch) for view in range(len(every))]
-            for each in sample.tolist()
+        seeds = [
+            [crops.draw(id_, view, epoch) for view in range(len(every))] for id_ in sample.tolist()
         ]
         assert isinstance(self._split.images, ImageFiles)
-        found = self._split.images.cropped(index, every, draws)
-        views, local = found[: len(crops.views)], found[len(crops.views) :]
+        cropped = self._split.images.cropped(index, every, seeds)
+        views, local = cropped[: len(crops.views)], cropped[len(crops.views) :]
         return torch.stack(views), torch.stack(local) if local else None
 
 
 class BatchLoader(DataLoader[Batch]):
-    """A data loader that raises what its workers return as mistakes."""
+    """A data loader that raises the errors that its workers return."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        """The batches of an epoch.
+        """Iterates over the batches of an epoch.
 
         Raises:
-            RRLError: As the split's images raise it.
+            RRLError: An error of the images.
         """
         if isinstance(self.dataset, SplitBatches):
-            # where Lightning looks for what it tells the epoch
-            told = getattr(self.batch_sampler, "sampler", None)
-            self.dataset.epoch.fill_(getattr(told, "epoch", 0))
+            # Lightning sets the epoch of this sampler
+            sampler = getattr(self.batch_sampler, "sampler", None)
+            self.dataset.epoch.fill_(getattr(sampler, "epoch", 0))
         for batch in super().__iter__():
             if isinstance(batch, RRLError):
-                # raising `batch` itself would tie this frame, and with it the workers, into a cycle
+                # raising `batch` would create a reference cycle with this frame and the workers
                 raise RRLError(batch.diagnostics)
             yield batch
 
@@ -153,20 +152,20 @@ def loader(
     drop_last: bool = False,
     crops: Crops | None = None,
 ) -> BatchLoader:
-    """A loader over one process's share of a split.
+    """Returns a loader over the share of a split that one process loads.
 
-    The order of an epoch depends on `seed` and on the epoch that `loader.sampler.set_epoch` was
-    told, which Lightning does by itself, and on nothing else.
+    The order of an epoch depends only on `seed` and on the epoch that `loader.sampler.set_epoch`
+    sets, which Lightning calls.
 
     Args:
-        split: What to load.
-        batch_size: Samples a batch and process.
-        shuffle: Whether each epoch has an order of its own.
-        seed: What the orders follow from.
+        split: The samples.
+        batch_size: The number of samples per batch and process.
+        shuffle: Whether to shuffle the samples in every epoch.
+        seed: The seed of the order.
         world_size: The number of processes.
-        rank: Which of them this is.
-        workers: The number of processes that fetch ahead; 0 fetches in this one.
-        drop_last: Whether an incomplete batch is left out, as is usual in training. Otherwise
+        rank: The rank of this process.
+        workers: The number of worker processes; 0 fetches in this process.
+        drop_last: Whether to drop an incomplete batch, as is usual in training. Otherwise
             a few samples are repeated where the processes' shares would differ in size.
         crops: As for `SplitBatches`.
 
@@ -174,8 +173,8 @@ def loader(
         The loader.
 
     Raises:
-        RRLError: RRL502, if the batch size is not positive, or leaves no complete batch where
-            incomplete ones are left out.
+        RRLError: RRL502 if the batch size is not positive, or if no batch is complete and
+            incomplete ones are dropped.
     """
     share = len(split) // world_size
     if batch_size < 1:
@@ -203,13 +202,13 @@ def listed_batches(
     workers: int = 0,
     crops: Crops | None = None,
 ) -> BatchLoader:
-    """A loader over the batches that a sampler lists.
+    """Returns a loader over the batches of a batch sampler.
 
     Args:
-        split: What to load.
-        sampler: Lists the places in the split of each batch's samples.
-        seed: What the loader's own draws follow from, which reach no batch.
-        workers: The number of processes that fetch ahead; 0 fetches in this one.
+        split: The samples.
+        sampler: Yields the indices of the samples of a batch.
+        seed: The seed of the loader; batches do not depend on it.
+        workers: The number of worker processes; 0 fetches in this process.
         crops: As for `SplitBatches`.
     """
     return BatchLoader(
@@ -220,9 +219,9 @@ def listed_batches(
 def _fetching(seed: int, workers: int) -> dict[str, Any]:
     return {
         "num_workers": workers,
-        "collate_fn": _as_it_is,
+        "collate_fn": _identity,
         "pin_memory": torch.cuda.is_available(),
-        # the loader draws a seed every epoch, which must not move the model's own draws
+        # the loader draws a seed in every epoch, which must not affect the global generator
         "generator": torch.Generator().manual_seed(seed),
         "persistent_workers": workers > 0,
     }
@@ -231,15 +230,15 @@ def _fetching(seed: int, workers: int) -> dict[str, Any]:
 def row_columns(
     batch: Batch, views: int
 ) -> tuple[Tensor, Tensor, dict[str, Tensor], dict[str, Tensor]]:
-    """The sample, view, labels and fields of the rows that views of a batch make.
+    """Returns the sample ids, views, labels and fields of the rows of a batch.
 
     Args:
         batch: b samples.
-        views: How many views are drawn of each.
+        views: The number of views of a sample.
 
     Returns:
-        `sample`, `view` and each label, int64 (views * b,), and each field, in the order of
-        `rrl_dsl.data.views.Views`: first the first view of every sample, then the second.
+        The sample ids, the views and the labels, int64 (views * b,), and the fields, in the order
+        of `rrl_dsl.data.views.Views`: the first view of all samples, then the second.
     """
     view = torch.arange(views, device=batch.sample.device).repeat_interleave(len(batch))
     labels = {name: label.repeat(views) for name, label in batch.labels.items()}
@@ -250,5 +249,5 @@ def row_columns(
     return batch.sample.repeat(views), view, labels, fields
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch

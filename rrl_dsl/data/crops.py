@@ -1,8 +1,7 @@
-"""Random crops of whole image files, drawn where the files are decoded.
+"""Random crops of image files, which the data loader draws when it decodes a file.
 
-A data set in memory holds squares, and views crop those on the device. Of an image file the square
-is the middle at a low resolution; a crop of the file itself may show its borders, and has the
-resolution of the file.
+Images in memory are squares, and views crop them on the device. The square of an image file is its
+center at low resolution. A crop of the file itself may contain its borders, and has its resolution.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from torchvision.transforms import RandomResizedCrop
 from rrl_dsl.language.digest import stable_id
 
 Scale = tuple[float, float]
-"""The least and the largest share of an image's area that a crop shows."""
+"""The range of the area of a crop, as a fraction of the area of the image."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of random area, shape and place, resized to a square.
+    """A crop of random area, aspect ratio and position, resized to a square.
 
     Szegedy et al. Going deeper with convolutions. CVPR 2015, section 6; torchvision's
     `RandomResizedCrop`.
 
     Attributes:
-        side: The side of the square, in pixels.
-        scale: The least and the largest share of the area.
-        ratio: The least and the largest ratio of width to height.
+        side: The side of the square in pixels.
+        scale: The range of the area, as a fraction of the area of the image.
+        ratio: The range of the aspect ratio, width / height.
     """
 
     side: int
@@ -38,7 +37,7 @@ class Crop:
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
     def of(self, image: Image.Image, draw: int) -> Image.Image:
-        """The crop of an image that a draw gives; it depends on the arguments alone."""
+        """Returns the crop of an image; it depends on the image and the seed `draw` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(draw)
             cropped: Image.Image = RandomResizedCrop(self.side, self.scale, self.ratio)(image)
@@ -47,12 +46,12 @@ class Crop:
 
 @dataclass(frozen=True)
 class Crops:
-    """The crops that are drawn of every sample in every epoch.
+    """The crops of a sample.
 
     Attributes:
-        views: One for each view.
-        local: One for each local view.
-        seed: What the draws follow from, beside sample, view and epoch.
+        views: A crop for every view.
+        local: A crop for every local view.
+        seed: The seed, which is combined with the sample, the view and the epoch.
     """
 
     views: Sequence[Crop]
@@ -60,5 +59,5 @@ class Crops:
     seed: int = 0
 
     def draw(self, sample: int, view: int, epoch: int) -> int:
-        """What a crop follows from; local views are numbered after the others."""
+        """Returns the seed of a crop; local views are numbered after the other views."""
         return stable_id(f"crop {self.seed} {sample} {view} {epoch}")

@@ -1,4 +1,4 @@
-"""What a data set is: splits of images with stable ids and labels."""
+"""A dataset: splits of images with stable ids, labels and fields."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Shape = tuple[int, int, int]
 
 
 class Images(Protocol):
-    """A store of images: a uint8 tensor (n, C, H, W), or anything that is indexed like one."""
+    """A store of images: a uint8 tensor (n, C, H, W), or an object with the same indexing."""
 
     def __len__(self) -> int:
         """The number of images."""
         ...
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """The images at int64 (b,) places, uint8 (b, C, H, W)."""
+        """Returns the images at int64 indices (b,), as uint8 (b, C, H, W)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with their ids and labels.
+    """Images with their ids, labels and fields.
 
     Attributes:
-        images: n images, each uint8 (C, H, W).
-        sample: The stable id of each image, int64 (n,), non-negative and without repeats.
-        labels: Label name -> the class of each image, int64 (n,); -1 is unknown.
-        fields: Name of a further column -> a number (n,) or a vector (n, d) of each image, int64 or
-            floating; NaN is missing.
+        images: n images, uint8 (C, H, W).
+        sample: int64 (n,), the stable ids, non-negative and unique.
+        labels: Label name -> int64 (n,), the class of every image; -1 is unknown.
+        fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
+            missing.
 
     Raises:
-        RRLError: RRL412, if the columns do not fit together.
+        RRLError: RRL412 if lengths, types or values are wrong.
     """
 
     images: Images
@@ -69,23 +69,23 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A training and a test split of the same kind of images, and perhaps a validation split.
+    """A dataset with a training and a test split, and optionally a validation split.
 
     Attributes:
-        name: What the user calls it.
-        train: What is trained on.
-        test: What the final table is measured on.
-        class_names: Label name -> the names of its classes; the finest label, where there is one,
-            is `label`.
-        shape: (C, H, W) of every image, C 1 or 3.
-        augmentation: The name of the preset of `rrl_dsl.data.views` that suits the images.
-        val: What is measured after every epoch, where there is such a split.
-        notes: What the user should know of how it was read, as warnings.
-        unreadable: Name of a column that cannot be read -> what is wrong with it; a recipe that
-            reads it is refused.
+        name: The name of the dataset.
+        train: The training split.
+        test: The split for the final evaluation.
+        class_names: Label name -> the names of its classes. The finest label, if there is one, is
+            called `label`.
+        shape: (C, H, W) of every image; C is 1 or 3.
+        augmentation: The default preset of `rrl_dsl.data.views`.
+        val: The split that is evaluated after every epoch, if there is one.
+        notes: Warnings about how the dataset was read.
+        unreadable: Name of a column that cannot be read -> its errors. A recipe that reads the
+            column raises them.
 
     Raises:
-        RRLError: RRL412, if the splits and the names do not fit together.
+        RRLError: RRL412 if the splits, the shape or the class names do not match.
     """
 
     name: str
@@ -114,12 +114,12 @@ class DataSet:
 
     @property
     def watched(self) -> Split:
-        """What is measured after every epoch: the validation split, else the test split."""
+        """The split that is evaluated after every epoch: validation, or else test."""
         return self.val or self.test
 
     @property
     def others(self) -> Tensor:
-        """The ids of the samples that are not trained on, int64 (m,)."""
+        """int64 (m,), the ids of the samples outside the training split."""
         return torch.cat([split.sample for part, split in self._splits() if part != "train"])
 
     def _splits(self) -> Iterator[tuple[str, Split]]:
@@ -131,13 +131,13 @@ class DataSet:
     def _check_images(self, part: str, split: Split) -> None:
         first = split.images[torch.zeros(1, dtype=torch.int64)]
         if first.dtype != torch.uint8 or tuple(first.shape) != (1, *self.shape):
-            found = f"{first.dtype} {tuple(first.shape[1:])}"
-            raise self._malformed(f"has {part} images of {found}, not torch.uint8 {self.shape}")
+            actual = f"{first.dtype} {tuple(first.shape[1:])}"
+            raise self._malformed(f"has {part} images of {actual}, not torch.uint8 {self.shape}")
 
     def _check_labels(self, part: str, split: Split) -> None:
         if split.labels.keys() != self.class_names.keys():
-            found, named = sorted(split.labels), sorted(self.class_names)
-            raise self._malformed(f"names the classes of {named}, but {part} has labels {found}")
+            labels, named = sorted(split.labels), sorted(self.class_names)
+            raise self._malformed(f"names the classes of {named}, but {part} has labels {labels}")
         for name, label in split.labels.items():
             classes = len(self.class_names[name])
             low, high = int(label.min()), int(label.max())
@@ -153,12 +153,12 @@ class DataSet:
 
 
 def tensors(columns: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
-    """NumPy columns as tensors."""
+    """Returns NumPy columns as tensors."""
     return {name: torch.from_numpy(column) for name, column in columns.items()}
 
 
 def columns_of(dataset: DataSet) -> Columns:
-    """The columns of what a data set trains on."""
+    """Returns the columns of the training split."""
     train = dataset.train
     return Columns(
         name=dataset.name,
@@ -173,42 +173,56 @@ def columns_of(dataset: DataSet) -> Columns:
 
 
 def first_repeat(values: Tensor) -> int | None:
-    """The smallest value that an int64 (n,) column holds more than once, if there is one."""
+    """Returns the smallest value that occurs more than once in an int64 (n,) tensor, or None."""
     ordered = values.sort().values
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     return int(repeated[0]) if len(repeated) else None
 
 
 def coarsen(label: Tensor, coarse_of: Sequence[int]) -> Tensor:
-    """The coarse class of each fine class, int64 (n,), -1 for -1; `coarse_of` is by fine class."""
+    """Maps fine classes to coarse ones.
+
+    Args:
+        label: int64 (n,), the fine classes; -1 is unknown.
+        coarse_of: The coarse class of every fine class.
+
+    Returns:
+        int64 (n,), the coarse classes; -1 is unknown.
+    """
     return torch.tensor([*coarse_of, -1], dtype=torch.int64)[label]
 
 
 def held_out(sample: Tensor) -> Tensor:
-    """Whether each sample is tested where a data set has no splits, bool (n,): one in 5.
+    """Chooses one in five samples for the test split of a dataset without splits.
 
-    Each id draws for itself, so that images added later move no other.
+    The choice depends on the id alone: images that are added later do not move the others.
+
+    Args:
+        sample: int64 (n,), the ids.
+
+    Returns:
+        bool (n,), true for the test split.
     """
     draws = [stable_id(f"split {number}") % _ONE_IN for number in sample.tolist()]
     return torch.tensor(draws) == 0
 
 
 def _shapes(split: Split) -> dict[str, list[int]]:
-    """The shape of each field's values."""
+    """Field name -> the shape of a value."""
     return {name: list(split.fields[name].shape[1:]) for name in sorted(split.fields)}
 
 
 def _check_column(name: str, column: Tensor, rows: int) -> None:
     if column.dtype != torch.int64 or tuple(column.shape) != (rows,):
-        found = f"{column.dtype} {tuple(column.shape)}"
-        raise error("RRL412", f"{name} must be torch.int64 ({rows},), not {found}")
+        actual = f"{column.dtype} {tuple(column.shape)}"
+        raise error("RRL412", f"{name} must be torch.int64 ({rows},), not {actual}")
 
 
 def _check_field(name: str, column: Tensor, rows: int) -> None:
     numeric = column.is_floating_point() or column.dtype == torch.int64
     if not numeric or column.ndim not in (1, 2) or len(column) != rows:
-        found = f"{column.dtype} {tuple(column.shape)}"
-        message = f"field `{name}` must be numbers ({rows},) or vectors ({rows}, d), not {found}"
+        actual = f"{column.dtype} {tuple(column.shape)}"
+        message = f"field `{name}` must be numbers ({rows},) or vectors ({rows}, d), not {actual}"
         raise error("RRL412", message)
     if column.is_floating_point() and bool(column.isinf().any()):
         raise error("RRL412", f"field `{name}` has an infinite value", hint="a missing one is NaN")

@@ -1,4 +1,4 @@
-"""`digits`: the 1,797 hand-written digits that scikit-learn carries, 8 x 8 pixels."""
+"""`digits`: the 1,797 handwritten digits of scikit-learn, 8 x 8 pixels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 COARSE: Final = ("loops", "strokes", "curves")
 _COARSE_OF_DIGIT: Final = (0, 1, 2, 2, 1, 2, 0, 1, 0, 0)
 _INK: Final = 16
-"""scikit-learn counts the ink of 4 x 4 cells."""
+"""The largest value of a pixel: scikit-learn counts the dark cells of a 4 x 4 block."""
 
 
 def columns(part: Literal["train", "test"] = "train") -> Columns:
-    """The columns of 1,437 digits to train on, or of 360 to test on; needs no torch.
+    """Returns the columns of the 1,437 training or 360 test digits, without torch.
 
     Args:
-        part: Which; they are always the same ones.
+        part: The split, which is fixed.
 
     Returns:
-        `label` (the digit, a number too), `coarse` (loops 0 6 8 9, strokes 1 4 7, curves 2 3 5) and
-        the field `pixels`, float32 (n, 64) from 0 to 1. A sample's id is its place in
-        scikit-learn's array.
+        The label `label`, which is the digit; the label `coarse` (loops 0 6 8 9, strokes 1 4 7,
+        curves 2 3 5); the fields `label` and `pixels`, float32 (n, 64) from 0 to 1. The id of a
+        sample is its index in scikit-learn's array.
     """
     digit = _source().target.astype(np.int64)
-    # every fifth of each digit in the order of the array: stratified by class, and spread over
-    # the writers, whose digits stand together
+    # every fifth image of a digit in the order of the array: stratified by class, and spread over
+    # the writers, whose digits are adjacent
     tested = np.zeros(len(digit), dtype=bool)
     tested[digit.argsort(kind="stable")[1::5]] = True
     chosen = tested if part == "test" else ~tested
@@ -55,14 +55,14 @@ def columns(part: Literal["train", "test"] = "train") -> Columns:
 
 
 def load(root: Path, download: bool = False) -> DataSet:
-    """The digits with their images.
+    """Returns the digits with their images.
 
     Args:
-        root: Not used; the images come with scikit-learn.
+        root: Not used; scikit-learn contains the images.
         download: Not used.
 
     Returns:
-        uint8 (1, 8, 8) images, and the columns of `columns`.
+        The dataset, with uint8 (1, 8, 8) images and the columns of `columns`.
     """
     from rrl_dsl.data.dataset import DataSet
 

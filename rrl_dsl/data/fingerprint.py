@@ -1,4 +1,4 @@
-"""What a dataset is by its content, so that the same data are known in another place."""
+"""A fingerprint of the content of a dataset, which recognizes the same data elsewhere."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rrl_dsl.data.dataset import DataSet, Images, Split
 from rrl_dsl.data.image_files import ImageFiles
 
 _LOOKED_AT: Final = 64
-"""Images of a store that is neither a tensor nor files, evenly spaced."""
+"""The number of images to read from a store that is neither a tensor nor files."""
 
 
-@lru_cache(maxsize=1)  # a start asks several times
+@lru_cache(maxsize=1)  # a run needs it several times
 def fingerprint(dataset: DataSet) -> dict[str, str]:
-    """What each part of a dataset holds: its size, and a part of a SHA-256 of its content.
+    """Returns the size and a digest of every part of a dataset.
 
-    The parts are the names of the classes and, for every split, the ids, the images, and each label
-    and field: `train images` -> `1437 x 1 x 8 x 8, 5b0f…`. The name and the place of a dataset do
-    not count. Of images in memory every pixel counts, of image files every byte, of any other store
-    the pixels of `_LOOKED_AT` images.
+    The parts are the names of the classes and, for every split, the ids, the images, the labels and
+    the fields: `train images` -> `1437 x 1 x 8 x 8, 5b0f…`. The name and the path of the dataset
+    are ignored. The digest covers every pixel of images in memory and every byte of image files; of
+    another store it covers `_LOOKED_AT` images, evenly spaced.
     """
-    return dict(_parts(dataset))
+    return dict(_digests(dataset))
 
 
-def _parts(dataset: DataSet) -> Iterator[tuple[str, str]]:
+def _digests(dataset: DataSet) -> Iterator[tuple[str, str]]:
     yield "image shape", " x ".join(map(str, dataset.shape))
     yield "augmentation", dataset.augmentation
     for label, names in sorted(dataset.class_names.items()):

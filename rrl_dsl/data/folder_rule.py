@@ -1,14 +1,14 @@
-"""Which files of an image folder are images: one rule, the same on every machine.
+"""The rule that decides which files of an image folder are images, the same on every machine.
 
-| entry | what becomes of it |
+| entry | effect |
 |---|---|
-| a file with a suffix of `IMAGES` | an image |
-| a name that begins with `.`, or of `SYSTEM` | left out, with everything below it |
-| a file with a suffix of `SIDE`, or of a name of `SIDE` without a suffix | left out |
-| a folder, or a link to one | read; a link back to a folder that it lies in is refused |
-| anything else, such as a link to nothing or a file without a suffix | refused |
+| a file with a suffix in `IMAGES` | an image |
+| a name that starts with `.` or is in `SYSTEM` | ignored, with everything below it |
+| a file whose suffix, or whose name without a suffix, is in `SIDE` | ignored |
+| a folder, or a link to one | read; a link to a folder that contains it is an error |
+| anything else, such as a broken link or a file without a suffix | an error |
 
-Names are compared without regard to case. What is left out is counted.
+Case is ignored. Ignored entries are counted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SYSTEM: Final = (
     *("desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db"),
     *("lost+found", "system volume information"),
 )
-"""What systems put beside files."""
+"""Files and folders that operating systems create."""
 
 SIDE: Final = (
     *(".cfg", ".csv", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".md5", ".parquet"),
@@ -40,26 +40,25 @@ SIDE: Final = (
     *(".xml", ".yaml", ".yml"),
     *("authors", "changelog", "copying", "license", "licence", "notice", "readme"),
 )
-"""Suffixes and names of what people and programs write about images."""
+"""Suffixes and names of files that describe images."""
 
 
 class FolderRule:
-    """Reads folders by the rule, and remembers what it left out."""
+    """Reads folders by the rule and collects the ignored entries."""
 
     def __init__(self) -> None:
-        """Nothing is left out yet."""
+        """Initializes the list of ignored entries."""
         self.left_out: list[Path] = []
 
     def entries(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """The folders and the images in a folder, each sorted by name.
+        """Returns the folders and the images in a folder, sorted by name.
 
         Raises:
-            RRLError: RRL412 for an entry that the rule refuses.
+            RRLError: RRL412 for an entry that is an error by the rule.
         """
         folders, images = [], []
         try:
-            found = sorted(folder.iterdir(), key=lambda path: normal(path.name))
-            for path in found:
+            for path in sorted(folder.iterdir(), key=lambda path: normal(path.name)):
                 name = path.name.casefold()
                 if name.startswith(".") or name in SYSTEM:
                     self.left_out.append(path)
@@ -76,14 +75,14 @@ class FolderRule:
         return folders, images
 
     def below(self, folder: Path, inside: tuple[str, ...] = ()) -> Iterator[Path]:
-        """The images in a folder and in all folders below it.
+        """Yields the images in a folder and in all folders below it.
 
         Args:
-            folder: Where to look.
-            inside: The real paths of the folders that led here.
+            folder: The folder.
+            inside: The real paths of the folders above it.
 
         Raises:
-            RRLError: RRL412 for an entry that the rule refuses.
+            RRLError: RRL412 for an entry that is an error by the rule.
         """
         real = os.path.realpath(folder)
         if real in inside:
@@ -91,8 +90,8 @@ class FolderRule:
             raise error("RRL412", f"{folder} is a link to a folder that it lies in", hint=hint)
         folders, images = self.entries(folder)
         yield from images
-        for each in folders:
-            yield from self.below(each, (*inside, real))
+        for child in folders:
+            yield from self.below(child, (*inside, real))
 
 
 def _refused(path: Path) -> Exception:

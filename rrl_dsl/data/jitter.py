@@ -1,4 +1,4 @@
-"""Colour jitter as torchvision draws it."""
+"""Color jitter as torchvision draws it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FACTORS: Final = (
 
 
 class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
-    """kornia's colour jitter, with an order of the four operations for each image.
+    """Kornia's color jitter with a random order of the four operations for every image.
 
-    So torchvision draws it; kornia draws one order for the whole batch.
+    Torchvision draws an order for an image, kornia one for a whole batch.
     """
 
     def apply_transform(
@@ -33,22 +33,22 @@ class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
         flags: Mapping[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """The jittered images.
+        """Returns the jittered images.
 
         Args:
             images: float (n, 3, H, W) within [0, 1].
-            params: The factors of each operation, (n,).
+            params: The factors of the operations, (n,).
             flags: Not used.
             transform: Not used.
         """
-        # drawn on the host, which knows the sizes of groups without waiting for the device
+        # drawn on the host, so that the sizes of the groups need no synchronization
         order = torch.rand(len(images), len(_FACTORS)).argsort(dim=1)
         place_of_hue = (order == _HUE).int().argmax(dim=1)
         sizes = place_of_hue.bincount(minlength=len(_FACTORS)).tolist()
         groups = torch.split(place_of_hue.argsort().to(images.device), sizes)
 
         order = order.to(images.device)
-        factors = torch.stack([params[each].to(images) for each in _FACTORS], dim=1)
+        factors = torch.stack([params[name].to(images) for name in _FACTORS], dim=1)
         for place, group in enumerate(groups):
             images = _blended(images, order[:, place], factors)
             if len(group):
@@ -58,9 +58,9 @@ class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
 
 
 def _blended(images: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
-    """New images of which each went through brightness, contrast or saturation, but for hue.
+    """Returns new images after brightness, contrast or saturation; hue leaves an image unchanged.
 
-    These three mix an image with black, with its mean grey, and with its greys.
+    The three operations mix an image with black, with its mean gray, and with its grayscale image.
     """
     grey = color.rgb_to_grayscale(images)
     factor = factors.gather(1, operation[:, None])[:, :, None, None]
