@@ -165,8 +165,8 @@ def loader(
         world_size: The number of processes.
         rank: The rank of this process.
         workers: The number of worker processes; 0 fetches in this process.
-        drop_last: Whether to drop an incomplete batch, as is usual in training. Otherwise
-            a few samples are repeated where the processes' shares would differ in size.
+        drop_last: Whether to drop an incomplete batch, as is usual in training. Otherwise some
+            samples repeat, so that all processes have the same number.
         crops: As for `SplitBatches`.
 
     Returns:

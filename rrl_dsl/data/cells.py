@@ -101,7 +101,7 @@ def of_array(
     kind = values.dtype.kind
     if kind in "fmM":
         none = np.isnan(values) if kind == "f" else np.isnat(values)
-        missing = missing | (none if none.ndim == 1 else none.any(axis=1))
+        missing = missing | none.any(axis=tuple(range(1, none.ndim)))
     words: Counter[str] = Counter()
     if kind in NUMBERS and values.ndim == 1:
         marked = np.isin(values, [*_numbers(unknown)]) & ~missing

@@ -1,7 +1,7 @@
-"""Checks that every image of a folder can be read, before a run begins.
+"""Checks that every image of a folder can be decoded, before a run starts.
 
-All of them are decoded once, in parallel. What was found is kept on disk by path, size and times of
-change of each file, so that the next run checks only what is new.
+The images are decoded in parallel. A cache on disk keeps the results by the path, size and times of
+change of a file, so that the next run checks only new files.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _WORTH_A_BAR: Final = 2000
 _DIGITS: Final = 16
 
 Verdict = int | str
-"""The number of frames of an image that can be read, else what is wrong with it."""
+"""The number of frames of an image, or the error if it cannot be read."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        digests: The first hexadecimal digits of the SHA-256 of each file; empty where it cannot be
-            read.
-        unreadable: Place of an image that cannot be read -> what is wrong with it.
-        several: The places of the images that have several frames, of which the first is read.
+        digests: The first hexadecimal digits of the SHA-256 of every file; empty for a file that
+            cannot be read.
+        unreadable: Index of an image that cannot be read -> its error.
+        several: The indices of the images with several frames, of which the first is used.
     """
 
     digests: Sequence[str]
@@ -50,10 +50,10 @@ class Checked:
     several: Sequence[int]
 
     def stop(self) -> None:
-        """Refuses the images that cannot be read.
+        """Raises the errors of the images that cannot be read.
 
         Raises:
-            RRLError: RRL412 for each of the first ten, and how many more there are.
+            RRLError: RRL412 with the first ten errors and the number of the others.
         """
         if not self.unreadable:
             return
@@ -67,10 +67,10 @@ class Checked:
 
 
 def check(folder: Path, files: Sequence[Path]) -> Checked:
-    """Decodes the files of a folder that have changed since they were decoded last.
+    """Decodes the files that have changed since the last check.
 
     Args:
-        folder: What the files are kept under.
+        folder: The folder of the files; it is the key of the cache.
         files: The images.
     """
     cache = Cache("images")
@@ -98,8 +98,8 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
 
 
 def _looked_at(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
-    """Digest and verdict of each file."""
-    # a thread is enough: Pillow decodes without the interpreter's lock
+    """The digest and the verdict of every file."""
+    # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
         found: Iterator[tuple[str, Verdict]] = pool.map(_look_at, files)
         if len(files) < _WORTH_A_BAR:
@@ -128,7 +128,7 @@ def _verdict(file: Path) -> Verdict:
         if fault.code != "RRL412":
             raise
         return fault.message
-    except Exception as reason:  # later frames may be damaged in as many ways as the first
+    except Exception as reason:  # Pillow may raise anything for a damaged frame
         return f"{file} cannot be decoded: {reason}"
 
 
@@ -138,6 +138,6 @@ def _state(file: Path) -> list[int]:
 
 
 def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
-    """Whether a file is as it was when it could be read; what could not is tried again."""
+    """Whether a file is unchanged since it was read; an unreadable file is checked again."""
     found = before.get(path, [0])
     return found[:-2] == state and isinstance(found[-1], int)

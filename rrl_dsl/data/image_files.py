@@ -1,4 +1,4 @@
-"""Image files, decoded when they are asked for: upright, in RGB, 8 bits a channel."""
+"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from rrl_dsl.language.files import open_file
 from rrl_dsl.language.machine import needing_memory
 
 FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded, whatever the suffix says; Pillow would also run other programs on a file."""
+"""The formats to decode, whatever the suffix; for others Pillow may run external programs."""
 
 _MOST_PIXELS: Final = 2**26
-"""Of an image, decoded: 256 MiB, which a small file of one colour may unpack to."""
+"""The maximum number of pixels, 256 MiB decoded; a small file may unpack to any size."""
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,20 +36,20 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what sets the image upright."""
+"""EXIF orientation -> the operation that makes the image upright."""
 
 _DEEP: Final = re.compile(r";16[BLN]")
-"""In the name that Pillow gives to a layout of pixels: 16 bits a channel, of which it reads 8."""
+"""Matches Pillow's name of a pixel layout with 16 bits per channel, of which it reads 8."""
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files as a store of squares.
+    """Image files as a store of square images.
 
     Attributes:
         paths: The files.
-        size: The side of the square that an image is resized and centre-cropped to.
-        digests: What each file holds, as hexadecimal digits.
+        size: The side of the square in pixels; an image is resized and center-cropped.
+        digests: The digests of the files.
     """
 
     paths: Sequence[Path]
@@ -60,10 +60,10 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """The images at int64 (b,) places, uint8 (b, 3, size, size).
+        """Returns the images at int64 indices (b,), as uint8 (b, 3, size, size).
 
         Raises:
-            RRLError: RRL412, if a file is not an image of 8 bits a channel.
+            RRLError: RRL412 if a file is not an image with 8 bits per channel.
         """
         with quiet():
             return torch.stack([self._square(self.paths[place]) for place in index.tolist()])
@@ -71,26 +71,26 @@ class ImageFiles:
     def cropped(
         self, index: Tensor, crops: Sequence[Crop], draws: Sequence[Sequence[int]]
     ) -> list[Tensor]:
-        """Random crops of the whole images.
+        """Returns random crops of whole images.
 
         Args:
-            index: int64 (b,) places.
-            crops: Which crops to draw of each image.
-            draws: For each image, what each of its crops follows from.
+            index: int64 (b,), the indices of the images.
+            crops: The crops to draw from an image.
+            draws: For every image, the seeds of its crops.
 
         Returns:
-            For each crop, uint8 (b, 3, side, side).
+            For every crop, uint8 (b, 3, side, side).
 
         Raises:
-            RRLError: RRL412, if a file is not an image of 8 bits a channel.
+            RRLError: RRL412 if a file is not an image with 8 bits per channel.
         """
-        parts: list[list[Tensor]] = [[] for _ in crops]
+        by_crop: list[list[Tensor]] = [[] for _ in crops]
         with quiet():
             for place, draw in zip(index.tolist(), draws, strict=True):
                 image = decode(self.paths[place])
-                for part, crop, number in zip(parts, crops, draw, strict=True):
-                    part.append(pil_to_tensor(crop.of(image, number)))
-        return [torch.stack(part) for part in parts]
+                for images, crop, seed in zip(by_crop, crops, draw, strict=True):
+                    images.append(pil_to_tensor(crop.of(image, seed)))
+        return [torch.stack(images) for images in by_crop]
 
     def _square(self, path: Path) -> Tensor:
         image = decode(path)
@@ -101,16 +101,16 @@ class ImageFiles:
 
 
 def quiet() -> warnings.catch_warnings[None]:
-    """A context without Pillow's warnings, which name no file; not to be entered in threads."""
+    """Returns a context that hides Pillow's warnings, which name no file; not thread-safe."""
     return warnings.catch_warnings(action="ignore")
 
 
 def decode(path: Path) -> Image.Image:
-    """The image of a file, RGB: the first frame, upright by its EXIF orientation, over white.
+    """Decodes the first frame of a file as an upright RGB image over a white background.
 
     Raises:
-        RRLError: RRL412, if the file is not an image of 8 bits a channel, or has too many pixels;
-            RRL515, if there is too little memory.
+        RRLError: RRL412 if the file is not an image with 8 bits per channel, or has too many
+            pixels; RRL515 if memory runs out.
     """
     try:
         with _opened(path) as image:
@@ -124,13 +124,13 @@ def decode(path: Path) -> Image.Image:
             return _over_white(_upright(image))
     except RRLError:
         raise
-    except Exception as reason:  # what damaged files raise in Pillow is no fixed list
+    except Exception as reason:  # Pillow may raise anything for a damaged file
         found = str(reason) or type(reason).__name__
         raise error("RRL412", f"{path} cannot be decoded: {found}") from reason
 
 
 def frames(path: Path) -> int:
-    """How many frames or pages a file that can be decoded has; 1 for a photograph with previews."""
+    """Returns the number of frames or pages of an image file; 1 for a photo with previews."""
     with _opened(path) as image:
         return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
@@ -146,7 +146,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether Pillow would clip the image's values, or keep the upper half of their bits."""
+    """Whether Pillow would clip the values of an image or drop half of their bits."""
     if image.mode.startswith(("I", "F")):
         return True
     if isinstance(image, TiffImageFile):
@@ -155,14 +155,14 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image, turned by the orientation tag alone: other tags may be malformed."""
+    """The image, made upright; only the orientation tag is read, as others may be malformed."""
     if isinstance(image, TiffImageFile):
         orientation = _orientation(image)  # while the file is open
         image.load_end = lambda: None  # type: ignore[method-assign]  # it reads every tag
         image.load()
     else:
         image.load()
-        orientation = _orientation(image)  # a PNG may have it behind its pixels
+        orientation = _orientation(image)  # in a PNG it may follow the pixels
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
 
@@ -170,7 +170,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # tags that cannot be read turn nothing, in every viewer
+    except Exception:  # viewers too ignore tags that cannot be read
         return 1
 
 
@@ -182,13 +182,13 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _middle(image: Image.Image, size: int) -> tuple[float, float, float, float]:
-    """What a centre crop shows of the image with its shorter side resized to `size`.
+    """The center square of an image whose shorter side is resized to `size`.
 
-    The numbers are those of torchvision's `Resize` and `CenterCrop`, but nothing larger than the
-    square is made: of a long strip the resized image would not fit into memory.
+    The result equals that of torchvision's `Resize` and `CenterCrop`, but no image larger than the
+    square is created: the resized image of a long strip would not fit into memory.
 
     Returns:
-        Left, top, right and bottom, in the image's pixels.
+        Left, top, right and bottom in pixels of the image.
     """
     short = min(image.size)
     width, height = (int(size * side / short) for side in image.size)

@@ -1,20 +1,19 @@
-"""`imagefolder:PATH`: images in one folder a class, decoded when they are asked for.
+"""`imagefolder:PATH`: images in a folder per class, decoded on access.
 
-| in PATH | what it holds |
+| in PATH | content |
 |---|---|
-| `train/` | what is trained on: a folder for each class |
-| `val/`, `valid/`, `validation/` | what the curves are measured on; without `test/` it is that |
-| `test/` | what the final table is measured on |
-| `unlabelled/` | further images to train on, of unknown class |
-| `hierarchy.yaml` | the coarse class of each class |
+| `train/` | the training split: a folder for every class |
+| `val/`, `valid/`, `validation/` | the validation split; without `test/` it is the test split |
+| `test/` | the test split |
+| `unlabelled/` | further training images of unknown class |
+| `hierarchy.yaml` | the coarse class of every class |
 | `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.column_files` |
 | `columns.yaml` | the words for a missing value; see `rrl_dsl.data.unknown` |
 
-Images may lie in further folders below that of their class. Those in a folder of a name of
-`UNLABELLED` are of unknown class, and so are those that lie beside the folders of the classes. A
-PATH without `train/`, `val/` and `test/` is one folder of this kind itself, of which a hash of the
-path holds out one image in five as the test split. `rrl_dsl.data.folder_rule` says which files are
-images.
+The folder of a class may contain further folders. Images beside the folders of the classes, and
+those in a folder whose name is in `UNLABELLED`, have no class. A PATH without `train/`, `val/` and
+`test/` is one split, of which a hash of the path holds out one image in five as the test split.
+`rrl_dsl.data.folder_rule` says which files are images.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, err
 from rrl_dsl.language.digest import normal, stable_id
 
 UNLABELLED: Final = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled")
-"""Folders whose images are of unknown class; regardless of case."""
+"""The names of folders whose images have no class; case is ignored."""
 
 DEFAULT_SIZE: Final = 224
 _VALIDATION: Final = ("val", "valid", "validation")
@@ -54,8 +53,8 @@ _NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class _Found:
-    """An image file: the part that it is in, its path below the data set, and its class."""
+class _ImageFile:
+    """An image file: its split, its path relative to the dataset, and its class."""
 
     part: str
     name: str
@@ -64,44 +63,44 @@ class _Found:
 
 
 def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False) -> DataSet:
-    """The images of a folder; this module says how it is laid out.
+    """Loads the images of a folder with the layout that this module describes.
 
-    The classes are those of `train`, or of the other splits where it has none, sorted by name. A
-    sample's id is a hash of its path below `path`, in Unicode's normal form C.
+    The classes are those of `train`, sorted by name; if `train` has none, those of the other
+    splits. The id of a sample is a hash of its path relative to `path`, in Unicode's normal form C.
 
     Args:
         path: The folder.
-        size: The side in pixels that the shorter side of every image is resized to, before the
-            middle is cut out.
-        skip_unreadable: Whether images that cannot be read are left out, not refused.
+        size: The side of the images in pixels. The shorter side of an image is resized to it,
+            before the center is cropped.
+        skip_unreadable: Whether to leave out images that cannot be read.
 
     Returns:
-        uint8 (3, size, size) images; `label` where an image has a class, `coarse` where there is a
-        hierarchy, and the labels and fields of the table where there is one.
+        The dataset, with uint8 (3, size, size) images, `label` if images have classes, `coarse` if
+        there is a hierarchy, and the labels and fields of the table if there is one.
 
     Raises:
-        RRLError: RRL410, if a folder is not there; RRL412, if it does not hold what it should.
+        RRLError: RRL410 if a folder does not exist; RRL412 if its content is malformed.
     """
     rule = FolderRule()
-    found = [*_images_of(path, rule)]
-    _check_names(path, found)
-    labels, class_names = _labels_of(path, found)
-    table = column_files.read(path, [each.name for each in found], taken=class_names)
+    images = [*_images_of(path, rule)]
+    _check_names(path, images)
+    labels, class_names = _labels_of(path, images)
+    table = column_files.read(path, [image.name for image in images], taken=class_names)
     labels |= tensors(table.labels)
     fields = tensors(table.fields)
-    checked = check(path, [each.path for each in found])
+    checked = check(path, [image.path for image in images])
     if not skip_unreadable:
         checked.stop()
-    sample = torch.tensor([stable_id(each.name) for each in found])
-    part_of = _parts_of(path, found, sample)
+    sample = torch.tensor([stable_id(image.name) for image in images])
+    part_of = _parts_of(path, images, sample)
 
     def split(part: str) -> Split:
-        readable = (place for place in range(len(found)) if place not in checked.unreadable)
+        readable = (place for place in range(len(images)) if place not in checked.unreadable)
         places = [place for place in readable if part_of[place] == part]
         rows = torch.tensor(places)
         return Split(
             ImageFiles(
-                tuple(found[place].path for place in places),
+                tuple(images[place].path for place in places),
                 size,
                 tuple(checked.digests[place] for place in places),
             ),
@@ -118,33 +117,33 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
         class_names=class_names | table.class_names,
         shape=(3, size, size),
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
-        notes=(*_notes(path, rule, found, checked, part_of, labels), *table.notes),
+        notes=(*_notes(path, rule, images, checked, part_of, labels), *table.notes),
         unreadable=table.unreadable,
     )
 
 
-def _images_of(path: Path, rule: FolderRule) -> Iterator[_Found]:
-    """Every image, those of `train` first."""
+def _images_of(path: Path, rule: FolderRule) -> Iterator[_ImageFile]:
+    """All images, those of `train` first."""
     for part, folder in _folders_of(path).items():
         folders, beside = rule.entries(folder)
         for file in beside:
-            yield _Found(part, _name(path, file), None, file)
-        for each in folders:
-            yield from _images_in(path, each, part, rule)
+            yield _ImageFile(part, _name(path, file), None, file)
+        for child in folders:
+            yield from _images_in(path, child, part, rule)
         if part == "train" and folder != path:
-            for each in sorted(path.iterdir()):
-                if each.name.casefold() in UNLABELLED and os.path.isdir(each):
-                    yield from _images_in(path, each, part, rule)
+            for sibling in sorted(path.iterdir()):
+                if sibling.name.casefold() in UNLABELLED and os.path.isdir(sibling):
+                    yield from _images_in(path, sibling, part, rule)
 
 
-def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterator[_Found]:
+def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterator[_ImageFile]:
     name = normal(folder.name)
     label = None if name.casefold() in UNLABELLED else name
     images = [*rule.below(folder)]
     if not images:
         raise error("RRL412", f"the class folder {folder} holds no images")
     for file in sorted(images, key=lambda file: normal(str(file)).split("/")):
-        yield _Found(part, _name(path, file), label, file)
+        yield _ImageFile(part, _name(path, file), label, file)
 
 
 def _name(path: Path, file: Path) -> str:
@@ -152,7 +151,7 @@ def _name(path: Path, file: Path) -> str:
 
 
 def _folders_of(path: Path) -> dict[str, Path]:
-    """Part -> the folder that holds it; `train` alone where the folder has no parts."""
+    """Split -> its folder; only `train` if the folder has no splits."""
     hint = (
         "an image folder is laid out as PATH/train/CLASS/image.png and PATH/test/CLASS/image.png; "
         "one without splits as PATH/CLASS/image.png or PATH/image.png"
@@ -160,7 +159,7 @@ def _folders_of(path: Path) -> dict[str, Path]:
     if not os.path.isdir(path):
         raise error("RRL410", f"there is no folder {path}", hint=hint)
     try:
-        # regardless of case, but one that is written as here comes first
+        # case is ignored, but a name in lower case takes precedence
         inside = sorted(os.listdir(path), key=lambda name: name in _NAMES)
     except OSError as reason:
         raise error("RRL410", f"{path} cannot be read: {reason.strerror}") from None
@@ -183,30 +182,30 @@ def _folders_of(path: Path) -> dict[str, Path]:
     return folders
 
 
-def _check_names(path: Path, found: Sequence[_Found]) -> None:
-    if not any(each.part == "train" for each in found):
+def _check_names(path: Path, images: Sequence[_ImageFile]) -> None:
+    if not any(image.part == "train" for image in images):
         raise error("RRL412", f"{path} holds no images to train on")
     paths: dict[str, Path] = {}
-    for each in found:
-        other = paths.setdefault(each.name, each.path)
-        if other is not each.path:
-            message = f"{each.path} and {other} differ only in how Unicode writes their letters"
+    for image in images:
+        other = paths.setdefault(image.name, image.path)
+        if other is not image.path:
+            message = f"{image.path} and {other} differ only in how Unicode writes their letters"
             raise error("RRL412", message, hint="rename one of them")
 
 
 def _labels_of(
-    path: Path, found: Sequence[_Found]
+    path: Path, images: Sequence[_ImageFile]
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
-    """The labels that the folders give, and the names of their classes; none without classes."""
-    of_part = {part: {each.label for each in found if each.part == part} for part in _PARTS}
+    """The labels from the folders and the names of their classes; empty without classes."""
+    of_part = {part: {image.label for image in images if image.part == part} for part in _PARTS}
     of_part = {part: names - {None} for part, names in of_part.items()}
     classes = sorted(name for name in of_part["train"] or of_part["val"] | of_part["test"] if name)
-    for each in found:
-        if each.label is not None and each.label not in classes:
+    for image in images:
+        if image.label is not None and image.label not in classes:
             raise error(
                 "RRL412",
-                f"`{each.label}` of {each.path} is a class that {path / 'train'} lacks",
-                hint=did_you_mean(each.label, classes),
+                f"`{image.label}` of {image.path} is a class that {path / 'train'} lacks",
+                hint=did_you_mean(image.label, classes),
             )
     hierarchy = _hierarchy_in(path)
     coarse = _read_hierarchy(hierarchy, classes, words_of(path)) if hierarchy else None
@@ -214,7 +213,7 @@ def _labels_of(
         return {}, {}
     number: dict[str | None, int] = {name: place for place, name in enumerate(classes)}
     number[None] = -1
-    labels = {"label": torch.tensor([number[each.label] for each in found])}
+    labels = {"label": torch.tensor([number[image.label] for image in images])}
     class_names = {"label": tuple(classes)}
     if coarse is not None:
         class_names["coarse"] = tuple(sorted({name for name in coarse if name is not None}))
@@ -224,13 +223,13 @@ def _labels_of(
     return labels, class_names
 
 
-def _parts_of(path: Path, found: Sequence[_Found], sample: Tensor) -> list[str]:
-    """The split of each image."""
-    if any(each.part != "train" for each in found):
-        return [each.part for each in found]
+def _parts_of(path: Path, images: Sequence[_ImageFile], sample: Tensor) -> list[str]:
+    """The split of every image."""
+    if any(image.part != "train" for image in images):
+        return [image.part for image in images]
     parts = ["test" if held else "train" for held in held_out(sample).tolist()]
     if len(set(parts)) == 1:
-        message = f"the {len(found)} images of {path} are too few to hold out one in five"
+        message = f"the {len(images)} images of {path} are too few to hold out one in five"
         raise error("RRL412", message, hint="put some into PATH/train and some into PATH/test")
     return parts
 
@@ -238,43 +237,43 @@ def _parts_of(path: Path, found: Sequence[_Found], sample: Tensor) -> list[str]:
 def _notes(
     path: Path,
     rule: FolderRule,
-    found: Sequence[_Found],
+    images: Sequence[_ImageFile],
     checked: Checked,
     parts: Sequence[str],
     labels: Mapping[str, Tensor],
 ) -> Iterator[Diagnostic]:
-    """What the user should know of what was read."""
-    left_out = [each for each in rule.left_out if each.parent != path]
+    """Warnings about how the folder was read."""
+    left_out = [entry for entry in rule.left_out if entry.parent != path]
     if left_out:
-        names = _listed(_name(path, each) for each in left_out)
+        names = _listed(_name(path, entry) for entry in left_out)
         yield _note(f"{path}: {len(left_out):,} hidden and side files are left out: {names}")
     if checked.unreadable:
-        names = _listed(found[place].name for place in checked.unreadable)
-        many = f"{len(checked.unreadable):,} of {len(found):,} images"
+        names = _listed(images[place].name for place in checked.unreadable)
+        many = f"{len(checked.unreadable):,} of {len(images):,} images"
         yield _note(f"{path}: {many} cannot be read and are left out: {names}")
     if checked.several:
-        names = _listed(found[place].name for place in checked.several)
-        many = f"{len(checked.several):,} of {len(found):,} images"
+        names = _listed(images[place].name for place in checked.several)
+        many = f"{len(checked.several):,} of {len(images):,} images"
         yield _note(f"{path}: {many} have several frames, and the first is read: {names}")
-    labelled = sum(each.label is not None for each in found)
-    if labelled < len(found):
-        many = f"{len(found) - labelled:,} of {len(found):,} images"
+    labelled = sum(image.label is not None for image in images)
+    if labelled < len(images):
+        many = f"{len(images) - labelled:,} of {len(images):,} images"
         yield _note(f"{path}: {many} lie in no folder of a class, and are unlabelled")
     if "coarse" in labels:
         unknown = int(((labels["label"] >= 0) & (labels["coarse"] < 0)).sum())
         if unknown:
-            many = f"{unknown:,} of {len(found):,} images"
+            many = f"{unknown:,} of {len(images):,} images"
             yield _note(f"{path}: {many} are of a class whose coarse class is unknown")
     folders = _folders_of(path)
     if folders["train"] == path:
-        many = f"{parts.count('test'):,} of {len(found):,} images"
+        many = f"{parts.count('test'):,} of {len(images):,} images"
         yield _note(f"{path}: there is no test split, and a hash of the path holds out {many}")
         return
     if folders["test"].name in _VALIDATION:
         yield _note(f"{path}: there is no `test`, and `{folders['test'].name}` is the test split")
     read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
-    top, images = FolderRule().entries(path)
-    unread = [each.name for each in [*top, *images] if each.name not in read]
+    top, beside = FolderRule().entries(path)
+    unread = [entry.name for entry in [*top, *beside] if entry.name not in read]
     unread = [name for name in unread if name.casefold() not in UNLABELLED]
     if unread:
         yield _note(f"{path}: beside the splits this is not read: {_listed(unread)}")
@@ -291,7 +290,7 @@ def _note(message: str) -> Diagnostic:
 
 
 def _hierarchy_in(folder: Path) -> Path | None:
-    """The hierarchy beside the images, if there is one."""
+    """The path of the hierarchy, if there is one."""
     called = sorted(path for path in folder.iterdir() if path.stem.casefold() == _HIERARCHY_STEM)
     for path in called:
         if path.name != _HIERARCHY and os.path.isfile(path):
@@ -303,7 +302,7 @@ def _hierarchy_in(folder: Path) -> Path | None:
 def _read_hierarchy(
     path: Path, classes: Sequence[str], unknown: frozenset[str]
 ) -> list[str | None]:
-    """The name of the coarse class of each class; None for a word of `unknown` or a negative."""
+    """The name of the coarse class of every class; None for a word in `unknown` or a negative."""
     tree = read_yaml(path)
     if not isinstance(tree, Mapping) or not all(isinstance(name, str) for name in tree.values()):
         raise _bad_hierarchy(path, "must map each class to the name of its coarse class")
@@ -315,7 +314,7 @@ def _read_hierarchy(
     if missing:
         raise _bad_hierarchy(path, f"gives no coarse class for `{missing[0]}`")
     named = [tree[name] for name in classes]
-    return [None if each.casefold() in unknown or is_negative(each) else each for each in named]
+    return [None if name.casefold() in unknown or is_negative(name) else name for name in named]
 
 
 def _bad_hierarchy(path: Path, what: str, hint: str | None = None) -> RRLError:

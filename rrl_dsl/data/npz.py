@@ -1,17 +1,17 @@
-"""`npz:PATH`: a data set in one NumPy archive.
+"""`npz:PATH`: a dataset in a NumPy archive.
 
-| array | what it holds |
+| array | content |
 |---|---|
-| `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3 |
-| `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id tests one in 5 |
-| `sample` | optional integers (N,), the ids; without it the place in the archive |
-| NAME | class numbers: integers (N,) to 99,999, below 0 where unknown: a label, and a number |
-| NAME`_names` | optional strings: the names of the classes of that label, which is no number |
-| NAME | any other (N,), or numbers (N, d): what `rrl_dsl.data.kinds` reads by its values |
+| `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); C is 1 or 3 |
+| `split` | optional strings (N,): `train`, `val`, `test`; by default, one in 5 is `test` |
+| `sample` | optional integers (N,), the ids; by default, the index in the archive |
+| NAME | class numbers: integers (N,) up to 99,999, negative if unknown: a label and a number |
+| NAME`_names` | optional strings: the names of the classes of NAME, which then is only a label |
+| NAME | any other (N,), or numbers (N, d): `rrl_dsl.data.kinds` decides by the values |
 | `unknown` | optional (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
-Labels are optional. Without an array `label`, the label of class numbers that has the most classes,
-some of them of several images, is `label` too.
+Labels are optional. Without an array `label`, the class numbers with the most classes are also
+`label`, unless every image has its own class.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ _RESERVED = ("images", "split", "sample", KEY)
 _NAMES = "_names"
 _AS_VALUES = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
 _MAX_CLASSES = 100_000
-"""Integers beyond this are times or identities, not class numbers."""
+"""Larger integers are times or ids, not class numbers."""
 _SMALL_SIDE = 64
 
 
 def load(path: Path) -> DataSet:
-    """The data set in an archive; this module says what it must hold.
+    """Loads the dataset in an archive with the layout that this module describes.
 
     Args:
         path: The `.npz` file.
 
     Returns:
-        The images as they are, with every label and field of the archive.
+        The dataset, with the images, labels and fields of the archive.
 
     Raises:
-        RRLError: RRL410, if there is no such file; RRL412, if it does not hold what it should;
-            RRL428, if it is too large.
+        RRLError: RRL410 if the file does not exist; RRL412 if its content is malformed; RRL428 if
+            it is too large.
     """
     archive = _Archive(path, *_read(path))
     images = archive.images()
@@ -71,7 +71,7 @@ def load(path: Path) -> DataSet:
     part_of = archive.splits(sample)
 
     def split(part: str) -> Split:
-        chosen = torch.tensor([each == part for each in part_of])
+        chosen = torch.tensor([name == part for name in part_of])
         return Split(
             images[chosen],
             sample[chosen],
@@ -95,23 +95,23 @@ def load(path: Path) -> DataSet:
 
 def _augmentation(shape: Shape) -> str:
     if shape[0] == 1:
-        # nothing is known of what the images show, and writing must not be mirrored
+        # the images may show writing, which must not be mirrored
         return "digits"
     return "cifar" if max(shape) <= _SMALL_SIDE else "photo"
 
 
 def _read(path: Path) -> tuple[Arrays, list[str]]:
-    """The arrays of an archive, and the names of those that hold Python objects."""
+    """The arrays of an archive, and the names of the arrays of Python objects."""
     with _opened(path) as file:
         if not zipfile.is_zipfile(file):
             hint = "`numpy.savez` writes one; a copy that was cut short is none"
             raise error("RRL412", f"{path} is not an .npz archive", hint=hint)
         file.seek(0)
         try:
-            unpacked = sum(each.file_size for each in zipfile.ZipFile(file).infolist())
+            unpacked = sum(member.file_size for member in zipfile.ZipFile(file).infolist())
             file.seek(0)
             archive = np.load(file, allow_pickle=False)
-        except Exception as reason:  # what a damaged archive raises is no fixed list
+        except Exception as reason:  # NumPy may raise anything for a damaged archive
             if is_out_of_memory(reason):
                 raise
             raise _unreadable(str(path), reason) from reason
@@ -130,10 +130,10 @@ def _opened(path: Path) -> BufferedReader:
 
 
 def _read_array(path: Path, archive: Any, name: str) -> Array | None:
-    """An array; None for one of Python objects, which could run what a stranger wrote."""
+    """An array; None for an array of Python objects, because unpickling may run any code."""
     try:
         array = archive[name]
-    except Exception as reason:  # as above: of the header alone there are six kinds
+    except Exception as reason:  # NumPy may raise anything for a damaged array
         if is_out_of_memory(reason) and not _is_larger_than_its_file(archive, name):
             raise
         if isinstance(reason, ValueError) and "pickle" in str(reason):
@@ -141,7 +141,7 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
         raise error("RRL412", f"{path} holds `{name}`, which is not an array")
-    if not array.itemsize:  # empty strings take no bytes in the file, as many as there may be
+    if not array.itemsize:  # any number of empty strings takes no bytes in the file
         check_size(str(path), array.size, ARCHIVE_BYTES)
     return array
 
@@ -166,7 +166,7 @@ def _unreadable(what: str, reason: Exception) -> RRLError:
 
 
 class _Archive:
-    """The arrays of a file, checked as they are asked for."""
+    """The arrays of a file, which are checked on access."""
 
     def __init__(self, path: Path, arrays: Arrays, objects: Sequence[str]) -> None:
         self._path = path
@@ -183,7 +183,7 @@ class _Archive:
             raise self._malformed("has no images")
 
     def images(self) -> Tensor:
-        """uint8 (N, C, H, W)."""
+        """Returns uint8 (N, C, H, W)."""
         images = self._arrays["images"]
         if images.dtype != np.uint8:
             raise self._malformed(f"has images of {images.dtype}; they must be uint8, 0 to 255")
@@ -200,7 +200,7 @@ class _Archive:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, places[0], 1)))
 
     def columns(self) -> Further:
-        """The labels and fields."""
+        """Returns the labels and fields."""
         columns = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
         columns = [name for name in columns if not self._names_classes(name)]
         unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
@@ -227,13 +227,13 @@ class _Archive:
         return replace(found, notes=tuple(notes))
 
     def _finest(self, numbered: Sequence[str], found: Further) -> str | None:
-        """The label of class numbers with the most classes; each image of its own class is none."""
+        """The class numbers with the most classes, unless every image has its own class."""
         known = {name: found.labels[name][found.labels[name] >= 0] for name in numbered}
         shared = [name for name, label in known.items() if len(np.unique(label)) < len(label)]
         return max(shared, key=lambda name: len(found.class_names[name]), default=None)
 
     def _cells(self, name: str, unknown: frozenset[str]) -> Cells:
-        """An array as a column; one that is not of the images cannot be read."""
+        """An array as a column; it is unreadable if its length is not the number of images."""
         faults = Faults("RRL412", str(self._path))
         if name in self._objects:
             faults.add(f"`{name}` holds Python objects, which are not read", hint=_AS_VALUES)
@@ -251,7 +251,7 @@ class _Archive:
         return cells.of_array(name, 0, array, faults, unknown)
 
     def sample(self) -> Tensor:
-        """The ids, int64 (N,)."""
+        """Returns the ids, int64 (N,)."""
         if "sample" not in self._arrays:
             return torch.arange(self._rows)
         sample = torch.from_numpy(self._integers("sample"))
@@ -261,7 +261,7 @@ class _Archive:
         return sample
 
     def splits(self, sample: Tensor) -> list[str]:
-        """The split of each sample: `train`, `val` or `test`."""
+        """Returns the split of every sample: `train`, `val` or `test`."""
         if "split" in self._arrays:
             split = self._strings("split", self._rows)
             strange = sorted(set(split) - {"train", "val", "test"})
@@ -280,7 +280,7 @@ class _Archive:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays
 
     def _is_numbered(self, name: str, found: Further) -> bool:
-        """Whether an array holds the numbers of classes, and no times or identities."""
+        """Whether an array contains class numbers, as opposed to times or ids."""
         whole = name in found.labels and name in found.fields
         if name + _NAMES in self._arrays:
             if not whole:
@@ -321,10 +321,10 @@ class _Archive:
         return array.astype(np.int64)
 
     def _words(self) -> list[str]:
-        """The words for a missing value; numbers among them may be stored as such."""
+        """The words for a missing value; an array of numbers is allowed."""
         array = self._arrays[KEY]
         if array.dtype.kind in NUMBERS:
-            return [str(each) for each in array.ravel().tolist()]
+            return [str(value) for value in array.ravel().tolist()]
         return self._strings(KEY, None)
 
     def _strings(self, name: str, rows: int | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Data sets by name: the built-in ones, and those that other packages declare."""
+"""Datasets by name: built-in ones, and those that other packages declare."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from rrl_dsl.data.dataset import DataSet
 
 GROUP: Final = "rrl_dsl.datasets"
-"""Entry points of this group are callables `(root: Path, download: bool) -> DataSet`."""
+"""The group of entry points; they are callables `(root: Path, download: bool) -> DataSet`."""
 
 DEFAULT_ROOT: Final = Path.home() / ".cache" / "rrl-dsl"
-"""Where named data sets are looked for."""
+"""The default folder of named datasets."""
 
 _BUILT_IN: Final = {
     "digits": ("digits:load", "1,797 digits of 8 x 8 pixels, which come with scikit-learn"),
@@ -33,7 +33,7 @@ _FROM_PATH: Final = {
 
 
 def names() -> dict[str, str]:
-    """What may be loaded, each with one line on what it is; imports no data set."""
+    """Returns the names of all datasets with a line of description; imports none of them."""
     built_in = {name: text for name, (_, text) in _BUILT_IN.items()}
     from_path = {f"{kind}:PATH": text for kind, text in _FROM_PATH.items()}
     declared = {name: f"declared by {point.value}" for name, point in _declared().items()}
@@ -48,22 +48,22 @@ def load(
     size: int | None = None,
     skip_unreadable: bool = False,
 ) -> DataSet:
-    """The data set that a user names.
+    """Loads a dataset by name.
 
     Args:
-        spec: A key of `names()`, with a path in the place of `PATH`.
-        root: The folder below which named data sets keep their files.
-        download: Whether a named data set may be fetched where it is not there.
-        size: The side in pixels of the images of an image folder.
-        skip_unreadable: Whether images of an image folder that cannot be read are left out.
+        spec: A key of `names()`, with a path in place of `PATH`.
+        root: The folder that contains the files of named datasets.
+        download: Whether a named dataset may be downloaded if its files are missing.
+        size: The side of the images of an image folder in pixels.
+        skip_unreadable: Whether to leave out images of an image folder that cannot be read.
 
     Returns:
-        The data set.
+        The dataset.
 
     Raises:
-        RRLError: RRL410, if it is not there; RRL411, if there is none of that name; RRL412, if
-            it is malformed; RRL502, if the size is not positive, or what is for image folders
-            is given to another data set; RRL515, if there is too little memory.
+        RRLError: RRL410 if its files are missing; RRL411 if there is no dataset of that name;
+            RRL412 if it is malformed; RRL502 if the size is not positive, or if an option of image
+            folders is given for another dataset; RRL515 if memory runs out.
     """
     with needing_memory(f"the data set `{spec}`", _less(spec)):
         return _load(spec, root, download, size, skip_unreadable)
@@ -99,15 +99,15 @@ def _load(
 
 
 def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
-    """The columns of what a data set trains on, without its images; `digits` needs no torch.
+    """Returns the columns of the training split; for `digits` this does not import torch.
 
     Args:
-        spec: As for `load`.
-        root: As for `load`.
-        download: As for `load`.
+        spec: See `load`.
+        root: See `load`.
+        download: See `load`.
 
     Raises:
-        RRLError: As `load`.
+        RRLError: See `load`.
     """
     if spec == "digits":
         from rrl_dsl.data import digits
@@ -119,20 +119,20 @@ def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
 
 
 def absolute(spec: str) -> str:
-    """The same data set, named so that it is found from every folder.
+    """Returns the name of a dataset with an absolute path.
 
     Raises:
-        RRLError: RRL410 where a `~` names no home directory.
+        RRLError: RRL410 if `~` names a home directory that does not exist.
     """
     kind, colon, path = spec.partition(":")
     return f"{kind}:{_path(path).absolute()}" if colon and kind in _FROM_PATH else spec
 
 
 def _path(text: str) -> Path:
-    """A path, with the home that a `~` stands for."""
+    """A path, with `~` expanded."""
     try:
         return Path(text).expanduser()
-    except RuntimeError as reason:  # nobody of that name has one
+    except RuntimeError as reason:  # there is no user of that name
         message = f"`{text}` has no home to begin in"
         raise error(
             "RRL410", message, hint=f"for a file of that name, write `./{text}`"
@@ -170,13 +170,13 @@ def _load_declared(point: EntryPoint, root: Path, download: bool) -> DataSet:
         raise error("RRL412", f"{what}: {reason}") from reason
     dataset = build(root, download)
     if not isinstance(dataset, DataSet):
-        found = type(dataset).__name__
-        raise error("RRL412", f"{point.value} gave a {found}, not a DataSet, for `{point.name}`")
+        kind = type(dataset).__name__
+        raise error("RRL412", f"{point.value} gave a {kind}, not a DataSet, for `{point.name}`")
     return dataset
 
 
 def _declared() -> dict[str, EntryPoint]:
-    """What other packages declare; a built-in name stays built in."""
+    """The datasets that other packages declare; built-in names take precedence."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 

@@ -1,6 +1,6 @@
-"""`fashion-mnist`, `cifar10` and `cifar100`, through torchvision.
+"""`fashion-mnist`, `cifar10` and `cifar100`, read with torchvision.
 
-Ids count the official order, the test images after the training images.
+Ids count the images in the official order, first the training images, then the test images.
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What torchvision raises on files that are missing, damaged or out of reach."""
+"""The exceptions of torchvision for files that are missing, damaged or not downloadable."""
 
 
 def fashion_mnist(root: Path, download: bool = False) -> DataSet:
-    """Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28 x 28, 10 classes.
+    """Loads Fashion-MNIST: 60,000 + 10,000 gray images of clothes, 28 x 28, in 10 classes.
 
     Args:
-        root: The folder that holds `FashionMNIST/raw`.
-        download: Whether to fetch it where it is missing.
+        root: The folder that contains `FashionMNIST/raw`.
+        download: Whether to download missing files.
 
     Returns:
-        uint8 (1, 28, 28) images, `label` and `coarse` (tops, bottoms, dresses, shoes, bags).
+        The dataset, with uint8 (1, 28, 28) images, `label` and `coarse` (tops, bottoms, dresses,
+        shoes, bags).
 
     Raises:
-        RRLError: RRL410, if it is not there; RRL412, if its files are damaged.
+        RRLError: RRL410 if the files are missing; RRL412 if they are damaged.
     """
     kind = datasets.FashionMNIST
     files = {Path(name).stem: None for name, _ in kind.resources}
@@ -71,17 +72,17 @@ def fashion_mnist(root: Path, download: bool = False) -> DataSet:
 
 
 def cifar10(root: Path, download: bool = False) -> DataSet:
-    """CIFAR-10: 50,000 + 10,000 colour images, 32 x 32, 10 classes.
+    """Loads CIFAR-10: 50,000 + 10,000 color images, 32 x 32, in 10 classes.
 
     Args:
-        root: The folder that holds `cifar-10-batches-py`.
-        download: Whether to fetch it where it is missing.
+        root: The folder that contains `cifar-10-batches-py`.
+        download: Whether to download missing files.
 
     Returns:
-        uint8 (3, 32, 32) images and `label`.
+        The dataset, with uint8 (3, 32, 32) images and `label`.
 
     Raises:
-        RRLError: RRL410, if it is not there; RRL412, if its files are not the official ones.
+        RRLError: RRL410 if the files are missing; RRL412 if they are not the official ones.
     """
     train, test = _open_cifar("cifar10", datasets.CIFAR10, root, download)
     return _cifar(
@@ -93,23 +94,23 @@ def cifar10(root: Path, download: bool = False) -> DataSet:
 
 
 def cifar100(root: Path, download: bool = False) -> DataSet:
-    """CIFAR-100: 50,000 + 10,000 colour images, 32 x 32, 100 classes in 20 coarse ones.
+    """Loads CIFAR-100: 50,000 + 10,000 color images, 32 x 32, in 100 fine and 20 coarse classes.
 
     Args:
-        root: The folder that holds `cifar-100-python`.
-        download: Whether to fetch it where it is missing.
+        root: The folder that contains `cifar-100-python`.
+        download: Whether to download missing files.
 
     Returns:
-        uint8 (3, 32, 32) images, `fine`, `coarse`, and `label`, which is `fine`.
+        The dataset, with uint8 (3, 32, 32) images, `fine`, `coarse`, and `label`, which is `fine`.
 
     Raises:
-        RRLError: RRL410, if it is not there; RRL412, if its files are not the official ones.
+        RRLError: RRL410 if the files are missing; RRL412 if they are not the official ones.
     """
     train, test = _open_cifar("cifar100", datasets.CIFAR100, root, download)
     folder = root / datasets.CIFAR100.base_folder
 
     def labels(part: Any, file: str) -> dict[str, Sequence[int]]:
-        # torchvision reads the fine labels alone
+        # torchvision reads only the fine labels
         coarse = _unpickle(folder / file)["coarse_labels"]
         return {"fine": part.targets, "coarse": coarse, "label": part.targets}
 
@@ -140,7 +141,7 @@ def _column(values: Sequence[int]) -> Tensor:
 
 
 def _unpickle(path: Path) -> dict[str, Any]:
-    # torchvision has compared the file's checksum with the official one before
+    # torchvision has already compared the checksum of the file with the official one
     with open_file(path) as file:
         content: dict[str, Any] = pickle.load(file, encoding="latin1")
     return content
@@ -159,7 +160,11 @@ def _open(
     root: Path,
     download: bool,
 ) -> tuple[Any, Any]:
-    """The training and the test set of torchvision, or the error that says why there is none."""
+    """The training and the test set of torchvision.
+
+    Raises:
+        RRLError: RRL410 if files are missing, RRL412 if they are damaged.
+    """
     if not os.path.isdir(folder) and not download:
         raise error(
             "RRL410",
@@ -179,7 +184,7 @@ def _open(
 
 
 def _wrong_files(folder: Path, files: Mapping[str, str | None]) -> list[str]:
-    """What is wrong with each file that is missing or has another checksum than the official."""
+    """The errors of files that are missing or have a wrong checksum."""
     wrong = []
     for file, checksum in files.items():
         if not os.path.isfile(folder / file):

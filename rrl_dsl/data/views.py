@@ -1,16 +1,16 @@
-"""Views: what augmentation makes of a batch of images, on the device that holds them.
+"""Views: random augmentations of a batch of images, computed on its device.
 
 A preset is a function from the shape of an image to a module that augments a batch, float
-(n, C, H, W) within [0, 1], each image by parameters of its own; or to a list of modules, for one
-view each, and again from the first where there are more views. To add one, register it here or in
-any module that is imported before training:
+(n, C, H, W) within [0, 1], and draws parameters for every image. It may also return a list of
+modules, which the views use in turn. To add a preset, register it here or in any module that is
+imported before training:
 
     @preset("mirrored", mean=(0.5,), std=(0.25,))
     def mirrored(shape: Shape) -> nn.Module:
         return augmentation.RandomHorizontalFlip()
 
-A view that begins with a `RandomCrop`, as the first of an `nn.Sequential`, is cropped from the
-whole file where images are files: see `rrl_dsl.data.crops`.
+If the images are files and the first module of a view is a `RandomCrop`, the data loader crops the
+file itself: see `rrl_dsl.data.crops`.
 """
 
 from __future__ import annotations
@@ -36,15 +36,14 @@ BuildLocal = Callable[[Shape, Scale], nn.Module]
 
 @dataclass(frozen=True)
 class Preset:
-    """How to draw views of a kind of image.
+    """The augmentation and normalization of a kind of image.
 
     Attributes:
-        build: From the shape of an image to the module that augments a batch, or to one for each
-            view.
-        mean: What is subtracted of every channel, scaled to [0, 1]; one value serves any
-            number of channels.
-        std: What the channels are then divided by.
-        local: From the shape of a small crop and its scale to the module that draws it.
+        build: Maps the shape of an image to the module that augments a batch, or to a list of
+            modules that the views use in turn.
+        mean: The mean of every channel, scaled to [0, 1]; a single value is for all channels.
+        std: The standard deviation of every channel.
+        local: Maps the shape and the scale of a small crop to the module that draws it.
     """
 
     build: Build
@@ -64,7 +63,7 @@ def preset(
     std: tuple[float, ...],
     local: BuildLocal | None = None,
 ) -> Callable[[Build], Build]:
-    """A decorator that makes a function from a shape to a module a preset called `name`."""
+    """Returns a decorator that registers a function as the preset `name`."""
 
     def register(build: Build) -> Build:
         PRESETS[name] = Preset(build, mean, std, local)
@@ -74,22 +73,22 @@ def preset(
 
 
 class Views(nn.Module):
-    """Draws views of whole batches, and normalises."""
+    """Draws and normalizes the views of a batch."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, name: str, shape: Shape, local: tuple[int, Scale] | None = None) -> None:
-        """Views by a preset.
+        """Builds the modules of a preset.
 
         Args:
             name: A key of `PRESETS`.
             shape: (C, H, W) of the images.
-            local: The side and the scale of local views, where some are drawn.
+            local: The side and the scale of local views; None for no local views.
 
         Raises:
-            RRLError: RRL502, if there is no such preset, it is for another number of channels, or
-                has no local views where some are wanted.
+            RRLError: RRL502 if there is no such preset, if it is for another number of channels, or
+                if it has no local views.
         """
         super().__init__()
         if name not in PRESETS:
@@ -116,41 +115,40 @@ class Views(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor, count: int, seed: int) -> Tensor:
-        """Views of a batch; on one kind of device they depend on the arguments alone.
+        """Draws the views of a batch; on one kind of device they depend on the arguments alone.
 
         Args:
-            images: uint8 (b, C, H, W), or (count, b, C, H, W) where each view is cropped already.
-            count: The number of views of each image.
-            seed: What the draws follow from.
+            images: uint8 (b, C, H, W); (count, b, C, H, W) if the views are already cropped.
+            count: The number of views of an image.
+            seed: The seed.
 
         Returns:
-            float32 (count * b, C, H, W), normalised; first the first view of every image, then
-            the second.
+            float32 (count * b, C, H, W), normalized: the first view of all images, then the second.
         """
         return self._drawn(self.augment, images, count, seed)
 
     @torch.no_grad()
     def local(self, images: Tensor, count: int, seed: int) -> Tensor:
-        """Local views of a batch: small crops, float32 (count * b, C, side, side), as `forward`."""
+        """Draws local views as `forward` does: small crops, float32 (count * b, C, side, side)."""
         assert self.augment_local is not None
         return self._drawn(self.augment_local, images, count, seed)
 
     def crops(self, count: int, local: int, seed: int) -> Crops | None:
-        """The crops that views begin with, or None where some view begins with something else.
+        """Returns the crops that the views start with; None if a view starts otherwise.
 
         Args:
             count: The number of views.
             local: The number of local views.
-            seed: What the draws follow from.
+            seed: The seed.
         """
-        every = [*_in_turn(self.augment, count), *_in_turn(self.augment_local or (), local)]
-        begin = [each[0] if isinstance(each, nn.Sequential) else each for each in every]
-        found = [each.crop for each in begin if isinstance(each, RandomCrop)]
-        return Crops(found[:count], found[count:], seed) if len(found) == len(begin) else None
+        views = [*_in_turn(self.augment, count), *_in_turn(self.augment_local or (), local)]
+        first = [view[0] if isinstance(view, nn.Sequential) else view for view in views]
+        crops = [module.crop for module in first if isinstance(module, RandomCrop)]
+        return Crops(crops[:count], crops[count:], seed) if len(crops) == len(first) else None
 
     @torch.no_grad()
     def plain(self, images: Tensor) -> Tensor:
-        """The images as they are, normalised.
+        """Normalizes images without augmentation.
 
         Args:
             images: uint8 (b, C, H, W).
@@ -170,7 +168,9 @@ class Views(nn.Module):
                 if cropped:
                     drawn = _behind_crop(module)(unit[first :: len(augment)].flatten(0, 1))
                 else:
-                    drawn = module(unit.repeat(len(numbers), 1, 1, 1))  # one pass for all
+                    drawn = module(
+                        unit.repeat(len(numbers), 1, 1, 1)
+                    )  # one pass for all views views
                 views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
             return self._normalise(torch.cat([views[number] for number in range(count)]))
 
@@ -179,12 +179,12 @@ class Views(nn.Module):
 
 
 def _in_turn(modules: Iterable[nn.Module], count: int) -> list[nn.Module]:
-    """A module for each view, and again from the first where there are more views."""
+    """The module of every view; the modules repeat if there are more views."""
     return list(islice(cycle(modules), count))
 
 
 def _behind_crop(module: nn.Module) -> nn.Module:
-    """What is left of a view's module behind its crop."""
+    """The module of a view without its crop."""
     return module[1:] if isinstance(module, nn.Sequential) else nn.Identity()
 
 
@@ -198,7 +198,7 @@ def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
 
 @preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
 def digits(shape: Shape) -> nn.Module:
-    """For writing: moved, turned and slanted a little and with noise; never mirrored."""
+    """For handwriting: small translations, rotations and shears, and noise; no mirroring."""
     return nn.Sequential(
         augmentation.RandomAffine(
             degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.1), shear=10.0, p=1.0
@@ -209,7 +209,7 @@ def digits(shape: Shape) -> nn.Module:
 
 @preset("small-grey", mean=(0.286,), std=(0.353,), local=_small_grey_local)
 def small_grey(shape: Shape) -> nn.Module:
-    """For small grey images of things that may be mirrored, such as clothes."""
+    """For small gray images that may be mirrored, such as clothes."""
     return nn.Sequential(
         RandomCrop(shape, (0.4, 1.0)),
         augmentation.RandomHorizontalFlip(),
@@ -217,8 +217,8 @@ def small_grey(shape: Shape) -> nn.Module:
     )
 
 
-# solo-learn's, scripts/pretrain/cifar/augmentations and, of W-MSE and VICReg, the method's own
-# file; local views as in imagenet-100-multicrop: the jitter of the others, no blur, no solarisation
+# from solo-learn: scripts/pretrain/cifar/augmentations, and the method's own file for W-MSE and
+# VICReg; local views as in imagenet-100-multicrop: the same jitter, no blur, no solarization
 
 _Jitter = tuple[float, float, float, float]
 _STRONG: Final[_Jitter] = (0.8, 0.8, 0.8, 0.2)
@@ -235,37 +235,37 @@ _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 @preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar(shape: Shape) -> nn.Module:
-    """`symmetric`: every view by the same strong one."""
+    """`symmetric`: the same strong augmentation for all views."""
     return _colour(shape, blur=9)
 
 
 @preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_WEAK))
 def cifar_weak(shape: Shape) -> nn.Module:
-    """`symmetric_weak`: colours change half as much."""
+    """`symmetric_weak`: half of the color jitter."""
     return _colour(shape, jitter=_WEAK, blur=9)
 
 
 @preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_asymmetric(shape: Shape) -> list[nn.Module]:
-    """`asymmetric`: no blur, and every second view may be solarised."""
+    """`asymmetric`: no blur; every second view may be solarized."""
     return [_colour(shape, jitter=_MILD), _colour(shape, jitter=_MILD, solarize=0.2)]
 
 
 @preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar_wmse(shape: Shape) -> nn.Module:
-    """W-MSE's: milder crops and no blur."""
+    """For W-MSE: weaker crops and no blur."""
     return _colour(shape, (0.2, 1.0))
 
 
 @preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_vicreg(shape: Shape) -> nn.Module:
-    """VICReg's: milder crops, no blur, and a few views are solarised."""
+    """For VICReg: weaker crops and no blur; some views are solarized."""
     return _colour(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
 
 
 @preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_local(_STRONG))
 def photo(shape: Shape) -> nn.Module:
-    """For photographs: as `cifar`, with SimCLR's blur over a tenth of the image."""
+    """For photos: as `cifar`, with SimCLR's blur, whose kernel is a tenth of the image."""
     return _colour(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
 
 
@@ -277,14 +277,14 @@ def _colour(
     blur: int | None = None,
     solarize: float = 0.0,
 ) -> nn.Module:
-    """Crop, colour jitter, grey, blur, solarisation and flip, as SimCLR and BYOL have them.
+    """Returns crop, color jitter, grayscale, blur, solarization and flip, as in SimCLR and BYOL.
 
     Args:
         shape: (C, H, W) of the views.
-        scale: Of the crop.
-        jitter: How much brightness, contrast, saturation and hue change.
+        scale: The range of the area of the crop.
+        jitter: The strength of the changes of brightness, contrast, saturation and hue.
         blur: The side of the kernel in pixels; None for no blur.
-        solarize: The share of views that are solarised.
+        solarize: The probability of solarization.
     """
     modules = [
         RandomCrop(shape, scale),
@@ -293,33 +293,33 @@ def _colour(
     ]
     if blur is not None:
         modules.append(_blur(shape, blur))
-    if solarize:  # what is at least half as bright as white is inverted
+    if solarize:  # inverts values of at least 0.5
         half, none = (0.5, 0.5), (0.0, 0.0)
         modules.append(augmentation.RandomSolarize(half, none, p=solarize))
     return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
 
 
 class RandomCrop(augmentation.RandomResizedCrop):  # type: ignore[misc]
-    """Kornia's random crop, which knows what it draws."""
+    """Kornia's random crop, with its parameters as a `Crop`."""
 
     def __init__(self, shape: Shape, scale: Scale) -> None:
-        """A crop.
+        """Initializes the crop.
 
         Args:
             shape: (C, H, W) of the result.
-            scale: The least and the largest share of the area.
+            scale: The range of the area, as a fraction of the area of the image.
         """
         self.crop = Crop(shape[1], scale)
         super().__init__(
             shape[1:],
             scale=scale,
             ratio=self.crop.ratio,
-            cropping_mode="resample",  # the other mode cuts the images out one by one
+            cropping_mode="resample",  # the other mode crops the images one by one
         )
 
 
 def _blur(shape: Shape, kernel: int) -> nn.Module:
-    # a kernel wider than the image would reflect more of it than there is
+    # the kernel must not be wider than the image, whose border it reflects
     side = min(kernel, (min(shape[1:]) - 1) // 2 * 2 + 1)
     blur: nn.Module = augmentation.RandomGaussianBlur((side, side), sigma=(0.1, 2.0), p=0.5)
     return blur
@@ -331,10 +331,10 @@ def _unit(images: Tensor) -> Tensor:
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """The processor's and the device's generators set to a seed, and given back as they were."""
+    """Seeds the generators of the CPU and of the device, and restores them afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        # not torch.manual_seed, which would seed every device and restore but this one
+        # torch.manual_seed would seed all devices, but only this one is restored
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
