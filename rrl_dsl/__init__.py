@@ -96,5 +96,5 @@ def _missing(name: str) -> str:
 
 def _built_ins() -> dict[str, Any]:
     """The built-ins of the language as Python functions."""
-    functions: dict[str, Any] = import_module("rrl_dsl.graph.functions").functions()
+    functions: dict[str, Any] = import_module("rrl_dsl.graph.builtin").functions()
     return functions

@@ -19,14 +19,13 @@ import numpy.typing as npt
 
 from rrl_dsl.backends import arrays
 from rrl_dsl.graph.algebra import Contrasted, Graph
-from rrl_dsl.graph.denoise import adds_edges, without_false_edges
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.plan import Constant, Instruction, Key, Plan, Scalar, Threshold
+from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.schedule import at_epoch
-from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
 
 MAX_CELLS: Final = 2_000_000
 _MAX_FIELDS: Final = 8
@@ -68,7 +67,7 @@ class _Kind:
 
 def is_expected(graph: Graph) -> bool:
     """Whether label counts and draws are all that a recipe's graph depends on."""
-    plan = lower(finished(graph), binary=False)
+    plan = compile_plan(finished(graph), binary=False)
     return not plan.lookups and all(each.kind in _COLUMNS for each in plan.columns)
 
 
@@ -93,9 +92,9 @@ def expected(
         The expectations, or None where the recipe has too many draws to go through all.
     """
     graph = finished(graph.operands[0] if isinstance(graph, Contrasted) else graph)
-    plans = [lower(in_order(graph), binary=False)]
+    plans = [compile_plan(in_order(graph), binary=False)]
     if adds_edges(graph):
-        plans.append(lower(in_order(without_false_edges(graph)), binary=False))
+        plans.append(compile_plan(in_order(without_false_edges(graph)), binary=False))
     fields = requires_of(graph).labels
     if len(fields) > _MAX_FIELDS:
         return None

@@ -9,14 +9,13 @@ import numbers
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.plan import Plan
+from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.requires import Requires, requires_of
 from rrl_dsl.graph.rewrite import Step, rewrite
@@ -78,7 +77,7 @@ class Program:
         self.rewritten: Graph
         self.steps: tuple[Step, ...]
         self.rewritten, self.steps = rewrite(in_order(finished(graph)))
-        self.plan: Plan = lower(self.rewritten, binary=graph.binary)
+        self.plan: Plan = compile_plan(self.rewritten, binary=graph.binary)
         self._tables: tuple[LookupTable, ...] | None = None
         self._tables_on: dict[torch.device, tuple[LookupTable, ...]] = {}
 
@@ -187,8 +186,8 @@ class Program:
                 a bank is given no columns; for checked rows (`Nodes.checked`) as `check_views`;
                 RRL515 where there is too little memory.
         """
-        from rrl_dsl.backends.batch_views import check_views
         from rrl_dsl.backends.blocked import BlockedRelation, is_blocked, tile_pairs
+        from rrl_dsl.backends.nodes import check_views
         from rrl_dsl.backends.relation import DenseRelation
 
         self._check_rows(rows, cols)
@@ -271,13 +270,13 @@ class Program:
     @property
     def adds_edges(self) -> bool:
         """Whether the recipe's noise adds false edges."""
-        from rrl_dsl.graph.denoise import adds_edges
+        from rrl_dsl.graph.streams import adds_edges
 
         return adds_edges(self.graph)
 
     def without_noise(self) -> Program:
         """The same recipe with no edge added by noise: what its false edges are told by."""
-        from rrl_dsl.graph.denoise import without_false_edges
+        from rrl_dsl.graph.streams import without_false_edges
 
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
         if self._tables is not None:
@@ -291,7 +290,9 @@ class Program:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the picture of the recipe's graph, with this seed."""
-        return str(import_module("rrl_dsl.report.display").html_of(self.graph, self.seed))
+        from rrl_dsl.report import display
+
+        return display.html_of(self.graph, self.seed)
 
     def _prepare(
         self,
@@ -304,7 +305,7 @@ class Program:
     ) -> Prepared:
         """What rows and columns are evaluated from, so many pairs at once."""
         from rrl_dsl.backends import dense
-        from rrl_dsl.backends.fusing import is_fused
+        from rrl_dsl.backends.edge import is_fused
 
         device = rows.device
         lookups = self._lookups(rows)

@@ -13,7 +13,7 @@ from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.fields import arguments_of
 from rrl_dsl.editor.place import Place, place_of
 from rrl_dsl.editor.words import STATEMENTS, kind_of, parameter_in_words, statement_of, wanted_by
-from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform, literal
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
@@ -159,7 +159,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
     calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
     for expression in calls:
         meaning = analysis.found.meanings.get(expression.span)
-        call = meaning.call if isinstance(meaning, Graph) else None
+        call = meaning.call if isinstance(meaning, Called) else None
         for parameter, value in arguments_of(expression):
             if value.span != span or not isinstance(parameter.type, File):
                 continue
@@ -201,7 +201,7 @@ def _facts(meaning: Meaning) -> Iterator[str]:
 
 def _facts_of_call(call: Call) -> Iterator[str]:
     yield f"scope: {call.scope}"
-    if call.draws:
+    if call.facts.draws:
         yield "random"
     for need in call.facts.needs:
         yield f"reads the {need.kind} `{need.name}`"

@@ -86,7 +86,7 @@ def _facts(signature: Signature) -> Iterator[str]:
         return
     call = call_of(signature)
     yield f"- scope in the example: {scope_in_words(call.scope)}"
-    if call.draws:
+    if call.facts.draws:
         yield "- random: the call has its own stream of draws"
     if signature.kind == "source":
         yield f"- weights are {'0 or 1' if call.facts.binary else 'real numbers'}"

@@ -9,9 +9,9 @@ is used twice is one object, and one draw; two calls that look alike are two. `=
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from typing import Any, Final, Literal, NoReturn
 
 from rrl_dsl.graph.call import MAX_DEPTH, Call, Scope, Transform, from_python, no_truth
@@ -24,39 +24,40 @@ Operator = Literal["|", "&", "+", "-"]
 _SCOPES: Final[tuple[Scope, ...]] = ("pair", "data set", "batch")  # each depends on more
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """Weights w(i, j) >= 0 of the rows of a batch to its columns.
 
     Build one with the functions of `rrl_dsl` or with `rrl_dsl.parse`, and combine them with
     `|`, `&`, `+`, `-`, `*` and `~`.
+
+    Attributes:
+        operands: The graphs that this one is made of.
     """
 
+    operands: tuple[Graph, ...]
     noun = "a graph"
-    call: Call | None = None
-    """The built-in call that the node makes, if it makes one."""
     __array_ufunc__ = None  # `np.float32(2) * graph` is ours, not an array of graphs
 
     @property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
-        raise NotImplementedError
+        return all(operand.binary for operand in self.operands)
 
     @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graphs this one is made of."""
-        raise NotImplementedError
+    def operand(self) -> Graph:
+        """The first of the operands."""
+        return self.operands[0]
 
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """The same node over other operands."""
-        raise NotImplementedError
+    def with_operands(self, operands: tuple[Graph, ...]) -> Graph:
+        """The same node with other operands; itself where they are the same."""
+        same = all(one is other for one, other in zip(operands, self.operands, strict=True))
+        return self if same else replace(self, operands=operands)
 
     @cached_property
     def scope(self) -> Scope:
-        """What an edge depends on beside the two rows."""
-        scopes = [each.scope for each in self.operands]
-        if self.call is not None:
-            scopes.append(self.call.scope)
-        return max(scopes, key=_SCOPES.index)
+        """What an edge depends on besides the two rows."""
+        return max((operand.scope for operand in self.operands), key=_SCOPES.index)
 
     @property
     def contrast(self) -> Graph | None:
@@ -82,10 +83,10 @@ class Graph:
     @cached_property
     def symmetric(self) -> bool:
         """Whether w(i, j) = w(j, i) is known, as it is where no call is directed."""
-        from rrl_dsl.graph.lower import Lowering
+        from rrl_dsl.graph.planner import Planner
 
-        lowering = Lowering()
-        return lowering.is_symmetric(lowering.weight(self))
+        planner = Planner()
+        return planner.is_symmetric(planner.weight(self))
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):
@@ -145,8 +146,6 @@ class Graph:
 
         return text_of(self)
 
-    # pictures stand above graphs in the order of imports; few programs ask for one
-
     def show(self, *, seed: int = 0) -> None:
         """Draws the graph over some of the digits in the terminal, with its parts.
 
@@ -156,50 +155,40 @@ class Graph:
         Raises:
             RRLError: RRL401 or RRL417 where the recipe reads what the digits lack.
         """
-        import_module("rrl_dsl.report.display").show(self, seed)
+        from rrl_dsl.report import display
+
+        display.show(self, seed)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the graph's picture on the digits, with its statistics."""
-        return str(import_module("rrl_dsl.report.display").html_of(self))
+        from rrl_dsl.report import display
+
+        return display.html_of(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Source(Graph):
-    """A graph made by one call."""
+class Called(Graph):
+    """The graph that a source makes, or that a transform makes of its operand."""
 
     call: Call
-    operands = ()
 
     @property
-    def binary(self) -> bool:
-        """Whether every weight is 0 or 1."""
-        return self.call.facts.binary
-
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """The same node."""
-        return self
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Applied(Graph):
-    """A graph after one transform."""
-
-    operand: Graph
-    call: Call
+    def is_source(self) -> bool:
+        """Whether the call is that of a source."""
+        return not self.operands
 
     @cached_property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
-        return self.call.facts.binary or (self.operand.binary and self.call.stays_binary)
+        if self.call.facts.binary or self.is_source:
+            return self.call.facts.binary
+        return self.operand.binary and self.call.stays_binary
 
-    @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graph that is transformed."""
-        return (self.operand,)
-
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """The same call on another graph."""
-        return Applied(operands[0], self.call)
+    @cached_property
+    def scope(self) -> Scope:
+        """What an edge depends on besides the two rows."""
+        scopes = (self.call.facts.scope, *(operand.scope for operand in self.operands))
+        return max(scopes, key=_SCOPES.index)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,32 +196,19 @@ class Combined(Graph):
     """Graphs joined by one operator, from the left: a flat chain, never a deep tree."""
 
     operator: Operator
-    parts: tuple[Graph, ...]
-
-    @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graphs that are joined."""
-        return self.parts
-
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """Other graphs, joined by the same operator."""
-        return Combined(self.operator, operands)
 
     @cached_property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
         if self.operator == "+":
             return False
-        if self.operator == "-":
-            return self.operands[0].binary
-        return all(operand.binary for operand in self.operands)
+        return self.operand.binary if self.operator == "-" else super().binary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scaled(Graph):
     """A graph whose weights are multiplied by a number."""
 
-    operand: Graph
     factor: float | Schedule
 
     @cached_property
@@ -240,66 +216,33 @@ class Scaled(Graph):
         """Whether every weight is 0 or 1."""
         return self.factor == 0.0 or (self.factor == 1.0 and self.operand.binary)
 
-    @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graph that is scaled."""
-        return (self.operand,)
 
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """Another graph, multiplied by the same number."""
-        return Scaled(operands[0], self.factor)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class Complement(Graph):
     """Weight 1 where the operand has none and i != j."""
 
-    operand: Graph
     binary = True
 
-    @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graph that is complemented."""
-        return (self.operand,)
 
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """The complement of another graph."""
-        return Complement(operands[0])
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class Contrasted(Graph):
-    """A finished recipe: a graph, and the pairs that may serve as unrelated.
+    """A finished recipe: a graph, and the pairs that may serve as unrelated, as its operands.
 
-    It stands at the root alone: no operator takes it.
+    It is the root of a recipe: no operator takes it.
     """
-
-    graph: Graph
-    unrelated: Graph
 
     @property
     def binary(self) -> bool:
         """Whether every weight of the graph is 0 or 1."""
-        return self.graph.binary
-
-    @property
-    def operands(self) -> tuple[Graph, ...]:
-        """The graph, then the contrast."""
-        return (self.graph, self.unrelated)
+        return self.operand.binary
 
     @property
     def contrast(self) -> Graph | None:
         """Which pairs may serve as unrelated."""
-        return self.unrelated
+        return self.operands[1]
 
     @cached_property
     def depth(self) -> int:
         """Levels of the deeper of the two."""
-        return max(self.graph.depth, self.unrelated.depth)
-
-    def over(self, operands: tuple[Graph, ...]) -> Graph:
-        """Another graph with another contrast."""
-        return Contrasted(*operands)
+        return max(operand.depth for operand in self.operands)
 
 
 def contrasted(graph: Graph, contrast: object) -> Graph:
@@ -310,8 +253,10 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
     """
     if not isinstance(contrast, Graph):
         raise Refusal("RRL201", f"a contrast is a graph, not {described(contrast)}")
-    finished = Contrasted(unfinished(graph), unfinished(contrast))
-    return graph if isinstance(contrast, Source) and contrast.call.is_everything else finished
+    finished = Contrasted((unfinished(graph), unfinished(contrast)))
+    if isinstance(contrast, Called) and contrast.is_source and contrast.call.is_everything:
+        return graph
+    return finished
 
 
 def unfinished(graph: Graph) -> Graph:
@@ -334,7 +279,7 @@ def apply(graph: Graph, transform: Transform) -> Graph:
     """
     graph = unfinished(graph)
     for call in transform.calls:
-        graph = _shallow(Applied(graph, call))
+        graph = _shallow(Called((graph,), call))
     return graph
 
 
@@ -370,8 +315,8 @@ def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
         Refusal: RRL302 where the result is too deep.
     """
     if isinstance(first, Combined) and first.operator == operator:
-        return _shallow(Combined(operator, first.parts + others))
-    return _shallow(Combined(operator, (unfinished(first), *others)))
+        return _shallow(Combined(first.operands + others, operator))
+    return _shallow(Combined((unfinished(first), *others), operator))
 
 
 def complement(graph: Graph) -> Graph:
@@ -380,7 +325,7 @@ def complement(graph: Graph) -> Graph:
     Raises:
         Refusal: RRL302 where the result is too deep.
     """
-    return _shallow(Complement(unfinished(graph)))
+    return _shallow(Complement((unfinished(graph),)))
 
 
 def scale(graph: Graph, factor: Any) -> Graph:
@@ -394,7 +339,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
         raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
     if isinstance(factor, Schedule):
         try:
-            return _shallow(Scaled(unfinished(graph), WEIGHT.accept_schedule(factor)))
+            return _shallow(Scaled((unfinished(graph),), WEIGHT.accept_schedule(factor)))
         except Refusal as refusal:
             message = f"what scales a graph {refusal.message}"
             raise Refusal(refusal.code, message) from None
@@ -403,7 +348,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
     if not WEIGHT.contains(factor):  # compared as it is: a huge integer has no float
         message = f"a graph is scaled by {WEIGHT.fitting(factor)}, not {described(factor)}"
         raise Refusal("RRL301", message)
-    return _shallow(Scaled(unfinished(graph), float(factor) + 0.0))  # -0.0 is 0.0
+    return _shallow(Scaled((unfinished(graph),), float(factor) + 0.0))  # -0.0 is 0.0
 
 
 def _shallow(graph: Graph) -> Graph:
@@ -424,3 +369,38 @@ def _refuse_left(operator: Operator, left: object) -> NoReturn:
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:
     return from_python(lambda: combine(operator, left, operand(operator, right)))
+
+
+# going through a graph, without recursion
+
+
+def walk(graph: Graph) -> Iterator[Graph]:
+    """Every node once, operands before the node, left to right."""
+    seen: set[int] = set()
+    stack: list[tuple[Graph, bool]] = [(graph, False)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            yield node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack += [(operand, False) for operand in reversed(node.operands)]
+
+
+def rebuilt(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """The graph with each node put through `change`, operands first.
+
+    A node that is used twice is changed once, and stays one object; a node whose operands did not
+    change and that `change` returns as it is stays itself.
+    """
+    made: dict[int, Graph] = {}
+    for node in walk(graph):
+        operands = tuple(made[id(operand)] for operand in node.operands)
+        made[id(node)] = change(node.with_operands(operands))
+    return made[id(graph)]
+
+
+def calls_of(graph: Graph) -> Iterator[Call]:
+    """The built-in calls of a graph, in the order in which streams are given."""
+    return (node.call for node in walk(graph) if isinstance(node, Called))

@@ -41,10 +41,21 @@ from typing import (
     get_type_hints,
 )
 
-from rrl_dsl.graph.functions import as_function
+from rrl_dsl.graph.algebra import Called, Graph
+from rrl_dsl.graph.call import Call, Transform
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.recording import Pair, Weight
-from rrl_dsl.graph.registry import REQUIRED, Arguments, Kind, Parameter, Signature, register
+from rrl_dsl.graph.registry import (
+    REQUIRED,
+    Arguments,
+    Kind,
+    Parameter,
+    Signature,
+    bind,
+    register,
+    signatures,
+)
+from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import (
     COUNT,
     FILE,
@@ -68,7 +79,9 @@ from rrl_dsl.graph.types import (
     Refusal,
     Type,
 )
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 
+Made = Graph | Transform | Schedule
 _Value = TypeVar("_Value")
 _SCHEDULED: Final = "scheduled"
 _ADDS: Final = "adds edges"
@@ -244,3 +257,35 @@ def _example(type_: Type) -> str:
     if isinstance(type_, Number):
         return "1" if type_.integral or type_.high > 1 else "0.5"
     return {FILE: '"links.csv"', FLAG: "true"}.get(type_, getattr(type_, "values", ("",))[0])
+
+
+def functions() -> dict[str, Callable[..., Made]]:
+    """One function for each built-in, by name."""
+    return {name: as_function(signature) for name, signature in signatures().items()}
+
+
+def as_function(signature: Signature) -> Callable[..., Made]:
+    """A built-in as a Python function."""
+
+    def call(*positional: object, **named: object) -> Made:
+        arguments, refusals = bind(signature, positional, named)
+        if refusals:
+            raise RRLError(Diagnostic(each.code, each.message, hint=each.hint) for each in refusals)
+        return make(signature, arguments)
+
+    call.__name__ = call.__qualname__ = signature.name
+    call.__doc__ = f"{signature.doc}\n\n`{signature}`"
+    call.__module__ = "rrl_dsl"  # by which messages know a built-in
+    return call
+
+
+def make(signature: Signature, arguments: Arguments) -> Made:
+    """What a call with bound arguments denotes."""
+    match signature.kind:
+        case "source":
+            return Called((), Call(signature, arguments))
+        case "transform":
+            return Transform((Call(signature, arguments),))
+        case "schedule":
+            *_, last = (arguments[each.name] for each in signature.parameters)
+            return Schedule(signature.name, arguments["start"], arguments["end"], last)

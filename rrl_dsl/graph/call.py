@@ -125,12 +125,7 @@ class Call:
     @property
     def may_draw(self) -> bool:
         """Whether the call is stochastic, or would be with other arguments."""
-        return self.draws or any(each.type is SEED for each in self.signature.parameters)
-
-    @property
-    def draws(self) -> bool:
-        """Whether the call is stochastic."""
-        return self.facts.draws
+        return self.facts.draws or any(each.type is SEED for each in self.signature.parameters)
 
     @property
     def scope(self) -> Scope:

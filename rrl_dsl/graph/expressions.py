@@ -17,7 +17,7 @@ from rrl_dsl.graph.algebra import (
     scale,
 )
 from rrl_dsl.graph.call import Transform, compose
-from rrl_dsl.graph.calls import Calls
+from rrl_dsl.graph.call_expressions import CallExpressions
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.graph.reports import replaced
 from rrl_dsl.graph.schedule import Schedule
@@ -32,7 +32,7 @@ _LIKENESS = 0.75  # of a word to the built-in that it is taken for
 
 
 @dataclass
-class Expressions(Calls):
+class Expressions(CallExpressions):
     """Evaluates the expressions of one file, top to bottom."""
 
     def value(self, node: syntax.Expression) -> Meaning:

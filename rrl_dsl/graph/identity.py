@@ -15,11 +15,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from rrl_dsl.graph.algebra import Combined, Complement, Contrasted, Graph, Scaled
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
 from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
-from rrl_dsl.graph.traverse import walk
 from rrl_dsl.graph.types import SEED
 
 LANGUAGE_VERSION: Final = 1
@@ -61,8 +60,7 @@ def in_order(graph: Graph) -> Graph:
     made: dict[int, Graph] = {}
     for node in walk(graph):
         operands = tuple(made[id(each)] for each in node.operands)
-        same = all(one is other for one, other in zip(operands, node.operands, strict=True))
-        found = node if same else node.over(operands)
+        found = node.with_operands(operands)
         if isinstance(node, Combined) and node.operator == "+":
             counted = digests.chains[id(node)]
             if counted.total() > 2:  # of two, the order makes no difference
@@ -75,15 +73,15 @@ def _sum(counted: Counter[str], nodes: Mapping[str, Graph]) -> Graph:
     terms = []
     for digest in sorted(counted):
         times = float(min(counted[digest], _MOST_TIMES))
-        terms.append(nodes[digest] if times == 1.0 else Scaled(nodes[digest], times))
-    return terms[0] if len(terms) == 1 else Combined("+", tuple(terms))
+        terms.append(nodes[digest] if times == 1.0 else Scaled((nodes[digest],), times))
+    return terms[0] if len(terms) == 1 else Combined(tuple(terms), "+")
 
 
 def _digests(graph: Graph) -> _Digests:
     streams = streams_of(graph)
     digests, chains, entries = result = _Digests({}, {}, {})
     for node in walk(graph):
-        found = content(node, streams.get(node.call) if node.call else None)
+        found = content(node, streams.get(node.call) if isinstance(node, Called) else None)
         operands = [digests[id(operand)] for operand in node.operands]
         if isinstance(node, Combined) and node.operator in _COMMUTATIVE:
             chains[id(node)] = counted = _chain(node, operands, chains)
@@ -101,7 +99,7 @@ def _chain(
 ) -> Counter[str]:
     """The operands of `a | (b | c)`, which are those of `(b | c) | a`."""
     counted: Counter[str] = Counter()
-    for part, digest in zip(node.parts, operands, strict=True):
+    for part, digest in zip(node.operands, operands, strict=True):
         nested = isinstance(part, Combined) and part.operator == node.operator
         counted.update(chains[id(part)] if nested else (digest,))
     return counted
@@ -139,7 +137,7 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
         node: The node.
         stream: The stream of the call it makes.
     """
-    if node.call is not None:
+    if isinstance(node, Called):
         signature = node.call.signature
         found: dict[str, Any] = {"call": signature.name}
         if signature.version:
@@ -152,7 +150,7 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
         }
         if given:
             found["with"] = given
-        if node.call.draws:
+        if node.call.facts.draws:
             found["stream"] = stream
         return found
     if isinstance(node, Combined):

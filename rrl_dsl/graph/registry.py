@@ -206,7 +206,7 @@ def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Si
         hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
         for package, reason in broken_packages().items():
             hint = f"`{package}` declares built-ins and cannot be loaded: {reason}"
-        raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, instead=meant)
+        raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, replacement=meant)
     return known[name]
 
 
@@ -239,7 +239,7 @@ def bind(
         if all(name in given and given[name][1] is not None for name in (one, other)):
             message = f"`{one}` and `{other}` exclude each other"
             hint = f"remove `{one}`"
-            refusals.append(Refusal("RRL303", message, hint, given[other][0], instead=one))
+            refusals.append(Refusal("RRL303", message, hint, given[other][0], remove=(one,)))
     if not refusals and (clash := signature.check(bound)) is not None:
         refusals.append(replace(clash, at=given[str(clash.at)][0]))
     return bound, refusals
@@ -281,7 +281,7 @@ def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:
         *names, last = (f"`{each.name}`" for each in missing)
         message = f"`{signature.name}` needs {', '.join(names)} and {last}"
     hint = f"add `{needed}`; the signature is `{signature}`"
-    return Refusal("RRL208", message, hint, instead=needed)
+    return Refusal("RRL208", message, hint, missing=needed)
 
 
 def _match(
@@ -302,7 +302,7 @@ def _match(
             refusals.append(_unknown(signature, name, {*named, *given}))
         elif name in given:
             message = f"`{name}` is given twice, by position and by name"
-            refusals.append(Refusal("RRL207", message, "remove one of them", name, instead=name))
+            refusals.append(Refusal("RRL207", message, "remove one of them", name, remove=(name,)))
         else:
             given[name] = (name, value)
     return given, refusals
@@ -324,12 +324,12 @@ def _surplus(
         taken += islice((each.name for each in free if fits(each, value)), 1)
     if len(taken) < len(positional) - first:
         hint = f"the signature is `{signature}`"
-        return Refusal("RRL206", message, hint, first)
+        return Refusal("RRL206", message, hint, first, remove=tuple(range(first, len(positional))))
     for at, name in enumerate(taken, first):
         given[name] = at, positional[at]
     names = ", ".join(f"`{name}=`" for name in taken)
     hint = f"give {'it' if len(taken) == 1 else 'them'} by name, {names}"
-    return Refusal("RRL206", message, hint, first, instead=" ".join(taken))
+    return Refusal("RRL206", message, hint, first, names=tuple(taken))
 
 
 def _unknown(signature: Signature, name: str, given: set[str]) -> Refusal:
@@ -340,7 +340,7 @@ def _unknown(signature: Signature, name: str, given: set[str]) -> Refusal:
     if meant is None and len(needed) == 1:
         meant = needed[0]
     hint = f"did you mean `{meant}`?" if meant else f"the signature is `{signature}`"
-    return Refusal("RRL102", message, hint, name, instead=meant)
+    return Refusal("RRL102", message, hint, name, replacement=meant)
 
 
 def _count(number: int, given: int) -> str:

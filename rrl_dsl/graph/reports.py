@@ -1,15 +1,18 @@
-"""Where errors go while a file is resolved, and what mends them."""
+"""Where errors go while a file is resolved, and the edits that fix them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from rrl_dsl.graph.symbols import POISON, Meaning, Poison, Resolution
 from rrl_dsl.graph.types import Refusal
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
+from rrl_dsl.language.edits import cut
 from rrl_dsl.language.files import near_file
 from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.syntax import Argument, Call
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Reports:
 
     def refused(self, refusal: Refusal, span: Span, instead: str | None = None) -> Poison:
         """Keeps a refusal as an error at a place; `instead` mends it, or else what it says."""
-        instead = refusal.instead if instead is None else instead
+        instead = refusal.replacement if instead is None else instead
         if refusal.code == "RRL025" and any(each.code == "RRL025" for each in self.found.faults):
             return POISON  # every further import is one too many
         self.report(refusal.code, refusal.message, span, refusal.hint, replaced(span, instead))
@@ -81,3 +84,43 @@ class Reports:
 def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
     """The mend that puts something in the place of what stands there, if anything is known."""
     return () if instead is None else (Edit(span, instead),)
+
+
+def edits_of(
+    refusal: Refusal, call: Call, given: Mapping[int | str, Argument], place: Span, source: Source
+) -> tuple[Edit, ...]:
+    """The edits that fix a call whose arguments were refused.
+
+    Args:
+        refusal: Why.
+        call: The call.
+        given: Its arguments by position and name.
+        place: What the refusal is about.
+        source: The text.
+    """
+    if refusal.missing is not None:
+        end = call.arguments[-1].span.end if call.arguments else call.span.end - 1
+        comma = ", " if call.arguments else ""
+        return (Edit(Span(end, end), f"{comma}{refusal.missing}"),)
+    if refusal.names:
+        assert isinstance(refusal.at, int)
+        return tuple(named(given[at], name) for at, name in enumerate(refusal.names, refusal.at))
+    if refusal.remove:
+        surplus = (given[key] for key in refusal.remove if key in given)
+        return tuple(edit for each in surplus for edit in without(each, call, source))
+    return replaced(place, refusal.replacement)
+
+
+def named(argument: Argument, name: str) -> Edit:
+    """Gives an argument by name."""
+    return Edit(Span(argument.span.start, argument.span.start), f"{name}=")
+
+
+def without(argument: Argument, call: Call, source: Source) -> tuple[Edit, ...]:
+    """Takes away an argument with the comma that joins it to its neighbour."""
+    at = next(index for index, each in enumerate(call.arguments) if each is argument)
+    if at > 0:
+        return cut(source, Span(call.arguments[at - 1].span.end, argument.span.end))
+    following = call.arguments[1:2]
+    end = following[0].span.start if following else argument.span.end
+    return cut(source, Span(argument.span.start, end))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrl_dsl.graph.algebra import Graph, Scaled
+from rrl_dsl.graph.algebra import Graph, Scaled, calls_of, walk
 from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.graph.traverse import calls_of, walk
 from rrl_dsl.graph.types import Need
 
 

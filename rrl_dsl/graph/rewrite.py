@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from rrl_dsl.graph import algebra
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Graph, Operator, Scaled, Source
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Graph, Operator, Scaled
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.identity import content
-from rrl_dsl.graph.lower import Lowering
+from rrl_dsl.graph.planner import Planner
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import registered
 from rrl_dsl.graph.text import text_of
@@ -47,7 +47,7 @@ def rewrite(graph: Graph) -> tuple[Graph, tuple[Step, ...]]:
 class _Rewriter:
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self.lowering = Lowering()
+        self.planner = Planner()
         self.known: dict[str, Graph] = {}  # by content and operands
         self.visited: dict[int, tuple[Graph, Graph]] = {}  # id -> the node, kept alive, and result
 
@@ -56,10 +56,9 @@ class _Rewriter:
         if id(node) in self.visited:
             return self.visited[id(node)][1]
         operands = tuple(self.visit(operand) for operand in node.operands)
-        same = all(one is other for one, other in zip(operands, node.operands, strict=True))
-        result = self.shared(node if same else node.over(operands))
+        result = self.shared(node.with_operands(operands))
         for name, rule in RULES:
-            simpler = rule(result, self.lowering)
+            simpler = rule(result, self.planner)
             if simpler is not None and (simpler.binary or not result.binary):  # bool stays bool
                 self.steps.append(Step(name, result, simpler))
                 result = self.visit(simpler)
@@ -73,7 +72,7 @@ class _Rewriter:
         operands = [id(operand) for operand in node.operands]
         if isinstance(node, Combined) and (node.operator in "|&" or len(operands) == 2):
             operands = sorted(operands) if node.operator != "-" else operands
-        stream = node.call.stream if node.call else None
+        stream = node.call.stream if isinstance(node, Called) else None
         key = json.dumps([content(node, stream), operands], sort_keys=True)
         return self.known.setdefault(key, node)
 
@@ -81,48 +80,48 @@ class _Rewriter:
 # chains
 
 
-def _associativity(node: Graph, known: Lowering) -> Graph | None:
+def _associativity(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined) or node.operator not in "|&":
         return None
     parts: list[Graph] = []
-    for part in node.parts:
+    for part in node.operands:
         nested = isinstance(part, Combined) and part.operator == node.operator
         parts += part.operands if nested else (part,)
-    return Combined(node.operator, tuple(parts)) if len(parts) > len(node.parts) else None
+    return Combined(tuple(parts), node.operator) if len(parts) > len(node.operands) else None
 
 
-def _idempotence(node: Graph, known: Lowering) -> Graph | None:
+def _idempotence(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined) or node.operator == "+":
         return None
-    first, *others = node.parts
+    first, *others = node.operands
     if node.operator == "-":
         return _joined("-", [first, *_distinct(others)], node)
-    return _joined(node.operator, _distinct(node.parts), node)
+    return _joined(node.operator, _distinct(node.operands), node)
 
 
-def _unit(node: Graph, known: Lowering) -> Graph | None:
+def _unit(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined):
         return None
     if node.operator == "&":
-        if all(known.weight(part).high > 1 or _is_all(part, known) for part in node.parts):
+        if all(known.weight(part).high > 1 or _is_all(part, known) for part in node.operands):
             return None
-        return _joined("&", [part for part in node.parts if not _is_all(part, known)], node)
-    first, *others = node.parts
+        return _joined("&", [part for part in node.operands if not _is_all(part, known)], node)
+    first, *others = node.operands
     left = [part for part in others if not _is_none(part, known)]
     if node.operator != "-" and _is_none(first, known) and left:
         return _joined(node.operator, left, node)
     return _joined(node.operator, [first, *left], node)
 
 
-def _zero(node: Graph, known: Lowering) -> Graph | None:
+def _zero(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined):
         return None
-    first, *others = node.parts
+    first, *others = node.operands
     match node.operator:
-        case "&" if any(_is_none(part, known) for part in node.parts):
+        case "&" if any(_is_none(part, known) for part in node.operands):
             return _source(known.pair.never, known)
         case "|" if (
-            any(_is_all(part, known) for part in node.parts) and known.weight(node).high <= 1
+            any(_is_all(part, known) for part in node.operands) and known.weight(node).high <= 1
         ):
             return _source(known.pair.always, known)
         case "-" if _is_none(first, known) or any(
@@ -132,7 +131,7 @@ def _zero(node: Graph, known: Lowering) -> Graph | None:
     return None
 
 
-def _absorption(node: Graph, known: Lowering) -> Graph | None:
+def _absorption(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined) or node.operator not in "|&":
         return None
     dual = "&" if node.operator == "|" else "|"
@@ -141,24 +140,24 @@ def _absorption(node: Graph, known: Lowering) -> Graph | None:
         return (
             isinstance(part, Combined)
             and part.operator == dual
-            and any(inner is other for inner in part.parts for other in node.parts)
+            and any(inner is other for inner in part.operands for other in node.operands)
         )
 
-    return _joined(node.operator, [part for part in node.parts if not absorbed(part)], node)
+    return _joined(node.operator, [part for part in node.operands if not absorbed(part)], node)
 
 
-def _contradiction(node: Graph, known: Lowering) -> Graph | None:
+def _contradiction(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Combined) or node.operator != "&":
         return None
-    opposed = [part.operand for part in node.parts if isinstance(part, Complement)]
-    clash = any(part is other for part in node.parts for other in opposed)
+    opposed = [part.operand for part in node.operands if isinstance(part, Complement)]
+    clash = any(part is other for part in node.operands for other in opposed)
     return _source(known.pair.never, known) if clash else None
 
 
 # complement and scaling
 
 
-def _double_complement(node: Graph, known: Lowering) -> Graph | None:
+def _double_complement(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Complement):
         return None
     inner = node.operand
@@ -173,7 +172,7 @@ def _double_complement(node: Graph, known: Lowering) -> Graph | None:
     return None
 
 
-def _scaling(node: Graph, known: Lowering) -> Graph | None:
+def _scaling(node: Graph, known: Planner) -> Graph | None:
     if not isinstance(node, Scaled):
         return None
     if node.factor == 0.0 or _is_none(node.operand, known):
@@ -188,10 +187,10 @@ def _scaling(node: Graph, known: Lowering) -> Graph | None:
     product = factor * number(inner.factor)
     if not LEAST <= product <= WEIGHT.high or not _is_exact(inner, known):
         return None
-    return Scaled(inner.operand, shortest(rounded(product)))
+    return Scaled((inner.operand,), shortest(rounded(product)))
 
 
-def _is_exact(node: Scaled, known: Lowering) -> bool:
+def _is_exact(node: Scaled, known: Planner) -> bool:
     """Whether no weight is rounded where it is scaled: weights 0 and 1, or doubled some times."""
     assert isinstance(node.factor, float)
     doubled = node.factor >= 1.0 and math.frexp(node.factor)[0] == 0.5
@@ -203,39 +202,38 @@ def _is_exact(node: Scaled, known: Lowering) -> bool:
 # transforms
 
 
-def _empty_operand(node: Graph, known: Lowering) -> Graph | None:
-    if not isinstance(node, Applied) or not _is_none(node.operand, known):
+def _empty_operand(node: Graph, known: Planner) -> Graph | None:
+    if not _is_transformed(node) or not _is_none(node.operand, known):
         return None
     return node.operand if known.weight(node).high == 0 else None
 
 
-def _identity_transform(node: Graph, known: Lowering) -> Graph | None:
-    if not isinstance(node, Applied):
+def _identity_transform(node: Graph, known: Planner) -> Graph | None:
+    if not _is_transformed(node):
         return None
     return node.operand if known.weight(node).at == known.weight(node.operand).at else None
 
 
-def _out_of_reach(node: Graph, known: Lowering) -> Graph | None:
-    if not isinstance(node, Applied) or known.weight(node).high > 0:
+def _out_of_reach(node: Graph, known: Planner) -> Graph | None:
+    if not _is_transformed(node) or known.weight(node).high > 0:
         return None
     return _source(known.pair.never, known)
 
 
-def _certain_draw(node: Graph, known: Lowering) -> Graph | None:
+def _certain_draw(node: Graph, known: Planner) -> Graph | None:
     """A draw of probability 0 or 1 is none, where what is left of it is no deeper."""
-    if node.call is None or not node.call.draws:
+    if not isinstance(node, Called) or not node.call.facts.draws:
         return None
     weight, diagonal = known.weight(node), known.pair.same_row
-    if isinstance(node, Source):
+    if node.is_source:
         certain = (diagonal, known.pair.always, known.pair.never)
         return next((_source(each, known) for each in certain if each.at == weight.at), None)
-    assert isinstance(node, Applied)
     if node.operand.binary and weight.at == (known.weight(node.operand) & diagonal).at:
-        return Combined("&", (node.operand, _source(diagonal, known)))
+        return Combined((node.operand, _source(diagonal, known)), "&")
     return None
 
 
-RULES: Final[Sequence[tuple[str, Callable[[Graph, Lowering], Graph | None]]]] = (
+RULES: Final[Sequence[tuple[str, Callable[[Graph, Planner], Graph | None]]]] = (
     ("associativity", _associativity),
     ("idempotence", _idempotence),
     ("unit", _unit),
@@ -252,19 +250,28 @@ RULES: Final[Sequence[tuple[str, Callable[[Graph, Lowering], Graph | None]]]] = 
 """Name and rule; a rule returns the simpler graph, or None where it does not apply."""
 
 
-def _is_none(node: Graph, known: Lowering) -> bool:
-    return isinstance(node, Source) and known.weight(node).at == known.pair.never.at
+def _is_transformed(node: Graph) -> bool:
+    return isinstance(node, Called) and not node.is_source
 
 
-def _is_all(node: Graph, known: Lowering) -> bool:
-    return isinstance(node, Source) and known.weight(node).at == known.pair.always.at
+def _is_source(node: Graph, weight: Weight, known: Planner) -> bool:
+    """Whether a node is a source with that weight."""
+    return isinstance(node, Called) and node.is_source and known.weight(node).at == weight.at
 
 
-def _source(weight: Weight, known: Lowering) -> Graph:
+def _is_none(node: Graph, known: Planner) -> bool:
+    return _is_source(node, known.pair.never, known)
+
+
+def _is_all(node: Graph, known: Planner) -> bool:
+    return _is_source(node, known.pair.always, known)
+
+
+def _source(weight: Weight, known: Planner) -> Graph:
     """The source without parameters that has a weight."""
     for signature in registered().values():
         if signature.kind == "source" and not signature.parameters:
-            found = Source(Call(signature, {}, stream=0))
+            found = Called((), Call(signature, {}, stream=0))
             if known.weight(found).at == weight.at:
                 return found
     raise AssertionError(weight)
@@ -276,6 +283,6 @@ def _distinct(parts: Sequence[Graph]) -> list[Graph]:
 
 def _joined(operator: Operator, parts: Sequence[Graph], node: Combined) -> Graph | None:
     """The chain of the parts that are left, or None where all of them are."""
-    if len(parts) == len(node.parts):
+    if len(parts) == len(node.operands):
         return None
     return parts[0] if len(parts) == 1 else algebra.combine(operator, *parts)

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rrl_dsl.graph.algebra import Applied, Graph, Source
+from rrl_dsl.graph.algebra import Called, Graph, calls_of, rebuilt
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.traverse import calls_of, rebuilt
 
 
 def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
@@ -45,12 +44,40 @@ def finished(graph: Graph) -> Graph:
     calls: dict[Call, Call] = {}
 
     def with_stream(node: Graph) -> Graph:
-        if node.call is None or node.call.stream is not None:
+        if not isinstance(node, Called) or node.call.stream is not None:
             return node
         call = calls.setdefault(node.call, replace(node.call, stream=words[node.call]))
-        return Source(call) if isinstance(node, Source) else Applied(node.operands[0], call)
+        return replace(node, call=call)
 
     return rebuilt(graph, with_stream)
+
+
+def adds_edges(graph: Graph) -> bool:
+    """Whether a recipe's noise adds false edges."""
+    return any(_rates(call) for call in calls_of(graph))
+
+
+def without_false_edges(graph: Graph) -> Graph:
+    """The same graph with every rate at which edges are added set to 0; draws stay the same."""
+    calls: dict[Call, Call] = {}
+
+    def quiet(node: Graph) -> Graph:
+        if not isinstance(node, Called) or not _rates(node.call):
+            return node
+        none = dict.fromkeys(_rates(node.call), 0.0)
+        silenced = replace(node.call, arguments={**node.call.arguments, **none})
+        return replace(node, call=calls.setdefault(node.call, silenced))
+
+    return rebuilt(finished(graph), quiet)
+
+
+def _rates(call: Call) -> list[str]:
+    """The arguments by which a call adds edges."""
+    return [
+        parameter.name
+        for parameter in call.signature.parameters
+        if parameter.adds_edges and call.arguments[parameter.name] != 0.0
+    ]
 
 
 def stream_word(name: str, ordinal: int) -> int:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.traverse import walk
 
 _UNION, _INTERSECTION, _SUM, _PRODUCT, _UNARY, _ATOM = range(6)
 _LEVELS: Final = {"|": _UNION, "&": _INTERSECTION, "+": _SUM, "-": _SUM}
@@ -30,7 +29,8 @@ class _Writer:
         self.graph = graph
         self.nodes = list(walk(graph))
         self.uses = Counter(id(each) for node in self.nodes for each in node.operands)
-        self.call_uses = Counter(node.call for node in self.nodes if isinstance(node, Applied))
+        calls = (node for node in self.nodes if isinstance(node, Called) and not node.is_source)
+        self.call_uses = Counter(node.call for node in calls)
         self.lines: list[str] = []
         self.texts: dict[int, tuple[str, int]] = {}
         self.calls: dict[Call, str] = {}
@@ -43,7 +43,7 @@ class _Writer:
 
     def _named(self, node: Graph, text: str, level: int) -> tuple[str, int]:
         # written twice, a call that may draw would count twice, and the next would draw otherwise
-        plain = isinstance(node, Source) and not node.call.may_draw
+        plain = isinstance(node, Called) and node.is_source and not node.call.may_draw
         if self.uses[id(node)] < 2 or plain:
             return text, level
         name = f"g{len(self.lines) + 1}"
@@ -59,13 +59,13 @@ class _Writer:
         return self.calls[call]
 
     def _written(self, node: Graph) -> tuple[str, int]:
-        if isinstance(node, Source):
-            return str(node.call), _ATOM
-        if isinstance(node, Applied):
+        if isinstance(node, Called):
+            if node.is_source:
+                return str(node.call), _ATOM
             return f"{self._at(node.operand, _UNION)} | {self._call(node.call)}", _UNION
         if isinstance(node, Combined):
             level = _LEVELS[node.operator]
-            first, *others = node.parts
+            first, *others = node.operands
             shown = [self._at(first, level), *(self._at(each, level + 1) for each in others)]
             return f" {node.operator} ".join(shown), level
         if isinstance(node, Scaled):

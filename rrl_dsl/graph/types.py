@@ -28,17 +28,22 @@ class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it become
     Attributes:
         code: A key of `rrl_dsl.language.codes.CODES`.
         message: What was found and what would fit.
-        hint: The mend in words, where one is known.
+        hint: The fix in words, where one is known.
         at: The argument at fault: its position, its name, or None for the call as a whole.
-        instead: What to write in place of what is at fault, where that mends it; of arguments that
-            are to be given by name, their names.
+        replacement: A fix: what to write in place of what is at fault.
+        missing: A fix: arguments to add at the end of the call.
+        names: A fix: the names of the positional arguments from `at` on.
+        remove: A fix: the arguments to remove, by position or name.
     """
 
     code: str
     message: str
     hint: str | None = None
     at: int | str | None = None
-    instead: str | None = None
+    replacement: str | None = None
+    missing: str | None = None
+    names: tuple[str, ...] = ()
+    remove: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,13 @@ class Number:
             instead = None if quoted is None else str(value)
             hint = instead and f"write `{instead}`"
             message = f"wants {self.described}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, instead=instead)
+            raise Refusal("RRL202", message, hint, replacement=instead)
         if self.integral and not isinstance(value, numbers.Integral):
             whole = self.contains(value) and float(value).is_integer()
             instead = str(int(float(value))) if whole else None
             hint = f"write `{instead}`" if whole else None
             message = f"wants {self.fitting(value)}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, instead=instead)
+            raise Refusal("RRL202", message, hint, replacement=instead)
         if not self.contains(value):
             raise Refusal("RRL301", f"wants {self.fitting(value)}, not {_plain(value)}")
         if isinstance(value, numbers.Integral) and self.integral:
@@ -239,7 +244,9 @@ class Choice:
         if value not in self.values:
             meant = nearest(value, self.values, likeness=0.7)
             hint = f"did you mean `{meant}`?" if meant else None
-            raise Refusal("RRL301", f"wants {self.described}, not `{value}`", hint, instead=meant)
+            raise Refusal(
+                "RRL301", f"wants {self.described}, not `{value}`", hint, replacement=meant
+            )
         return value
 
 
@@ -261,7 +268,7 @@ class Flag:
             instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
             hint = instead and f"write `{instead}`"
             message = f"wants {self.described}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, instead=instead)
+            raise Refusal("RRL202", message, hint, replacement=instead)
         return value
 
 

@@ -124,14 +124,17 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     if text == "." and index and tokens[index - 1].type == "RPAR":  # a chain of methods
         return _foreign(source, span, " | ")
     if text == ";":
-        return _foreign(source, span, "" if ends_line else _separator(tokens[:index]))
+        separator = "\n" if separates_statements(tokens, index) else ","
+        return _foreign(source, span, "" if ends_line else separator)
     return _foreign(source, span, _spelt(text))
 
 
-def _separator(before: list[Token]) -> str:
-    opened = sum(token in ("(", "[", "{") for token in before)
-    closed = sum(token in (")", "]", "}") for token in before)
-    return "," if opened > closed else "\n"
+def separates_statements(tokens: list[Token], index: int) -> bool:
+    """Whether a token is a `;` between two statements of one line."""
+    before, token, after = tokens[:index], tokens[index], tokens[index + 1 : index + 2]
+    opened = sum(each in ("(", "[", "{") for each in before)
+    closed = sum(each in (")", "]", "}") for each in before)
+    return token == ";" and opened <= closed and bool(after) and after[0].line == token.line
 
 
 def _spelt(text: str) -> str | None:

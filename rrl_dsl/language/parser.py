@@ -9,6 +9,7 @@ from lark.exceptions import UnexpectedToken
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import open_file
+from rrl_dsl.language.foreign import separates_statements
 from rrl_dsl.language.layout import Line, lines_of
 from rrl_dsl.language.lexer import MAX_BYTES as MAX_BYTES
 from rrl_dsl.language.lexer import grammar, tokens_of
@@ -98,8 +99,8 @@ def _broken(line: Line) -> Broken:
     span = span_of(tokens[0]).to(span_of(tokens[-1]))
     types = [token.type for token in tokens]
     codes = {fault.code for fault in line.faults}
-    cut_short = any(edit.text == "\n" for fault in line.faults for edit in fault.edits)
-    is_open = "RRL006" in codes or cut_short
+    several = any(separates_statements(tokens, at) for at in range(len(tokens)))
+    is_open = "RRL006" in codes or several
     if types[0] == "CONTRAST":
         return Broken(span, "contrast", open=is_open)
     if types[0] == "RRL" and "UNKNOWN" not in types:  # not `rrl.ssl()`

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from rrl_dsl.backends.cost import Cost, cost_of
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.columns import Columns
-from rrl_dsl.graph.algebra import Contrasted
+from rrl_dsl.graph.algebra import Contrasted, calls_of
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.requires import Requires
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.graph.traverse import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.report.figures import Figures, figures_of
 from rrl_dsl.report.sample import lacking
@@ -137,7 +136,7 @@ def _calls(program: Program) -> Iterator[tuple[str, str]]:
 def _facts(call: Call, stream: int, printed: int) -> Iterator[str]:
     yield call.signature.kind
     yield f"scope {call.scope}"
-    if call.draws:
+    if call.facts.draws:
         seed = call.seed
         yield f"draws from stream {stream:08x}" if seed is None else f"draws only from seed {seed}"
         if printed != stream:

@@ -14,10 +14,9 @@ from rrl_dsl.backends.arrays import Weights
 from rrl_dsl.backends.reference import Rows, evaluate
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.denoise import adds_edges, without_false_edges
-from rrl_dsl.graph.lower import lower
+from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.requires import requires_of
-from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
 from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.show.sample import GraphSample
@@ -155,7 +154,7 @@ def sample_of(
     weights, false = weights_of(graph), None
     if adds_edges(graph):
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
-    subsets = (lookup.subset for lookup in lower(graph, binary=False).lookups)
+    subsets = (lookup.subset for lookup in compile_plan(graph, binary=False).lookups)
     over = min((each for each in subsets if each and each < len(dataset)), default=None)
     return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
 
@@ -167,7 +166,7 @@ def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
     """
     faults = columns.faults(requires_of(graph).columns)
     known = np.concatenate([columns.sample, columns.others])
-    lookups = lower(finished(graph), binary=False).lookups
+    lookups = compile_plan(finished(graph), binary=False).lookups
     lacks = (lookup.lacking(known) for lookup in lookups)
     return faults + list(dict.fromkeys(fault for fault in lacks if fault is not None))
 

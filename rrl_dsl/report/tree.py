@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
-from rrl_dsl.graph.traverse import walk
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
 from rrl_dsl.show.tree import Branch
 
 
@@ -31,7 +30,7 @@ def tree_of(graph: Graph) -> Branch:
 
 
 def _label(node: Graph) -> str:
-    if isinstance(node, Source | Applied):
+    if isinstance(node, Called):
         return str(node.call)
     if isinstance(node, Combined):
         return {"|": "union", "&": "intersection", "+": "sum", "-": "difference"}[node.operator]

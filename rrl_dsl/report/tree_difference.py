@@ -77,7 +77,7 @@ def _beneath(graph: Graph) -> tuple[_Beneath, _Beneath]:
         for value in call.arguments.values():
             if isinstance(value, Links):
                 files[str(value)].add(value.digest)
-        if call.draws:
+        if call.facts.draws:
             draws[str(call)].add(stream)
     return files, draws
 

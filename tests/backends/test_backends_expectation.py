@@ -11,8 +11,8 @@ import rrl_dsl as rrl
 from rrl_dsl.backends import dense, reference
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.expectation import Expected, expected, is_expected
+from rrl_dsl.graph.algebra import calls_of
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.graph.traverse import calls_of
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -175,7 +175,7 @@ def test_random_recipe_has_on_average_what_is_expected(recipe: Recipe, views: in
     assume(is_expected(graph))
     found = expected(graph, TABLE, samples=N, views=views, epoch=epoch)
     assume(found is not None)
-    if any(call.draws for call in calls_of(finished(graph))):
+    if any(call.facts.draws for call in calls_of(finished(graph))):
         two, one = drawn_pairs(graph, views=views, epoch=epoch)
         check_mean(found.degree, two, one, views)
         check_mean(found.edges, two > 0, one > 0, views)

@@ -8,7 +8,7 @@ from torch._dynamo.utils import counters
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import dense
-from rrl_dsl.backends.fusing import is_fused
+from rrl_dsl.backends.edge import is_fused
 
 TEXT = """
 param frac = 0.3

@@ -20,12 +20,12 @@ from random_recipes import Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
+from rrl_dsl.graph.algebra import calls_of, walk
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.lower import Lowering, lower
+from rrl_dsl.graph.planner import Planner, compile_plan
 from rrl_dsl.graph.rewrite import RULES, rewrite
 from rrl_dsl.graph.streams import finished, streams_of
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.graph.traverse import walk
 
 MODEST = settings(max_examples=120, deadline=None, derandomize=True, database=None)
 
@@ -145,15 +145,15 @@ def test_every_rule_has_a_case():
 
 def test_equal_parts_become_one():
     graph, _ = simplified("(supervised() | drop_self()) + 2 * (supervised() | drop_self())")
-    calls = [node for node in walk(graph) if node.call and node.call.signature.name == "drop_self"]
+    calls = [call for call in calls_of(graph) if call.signature.name == "drop_self"]
     assert len(calls) == 1
 
 
 def test_parts_that_draw_apart_stay_two():
     graph, _ = simplified("(ssl() | keep(.5)) + (ssl() | keep(.5))")
-    assert len([node for node in walk(graph) if node.call and node.call.draws]) == 2
+    assert len([call for call in calls_of(graph) if call.facts.draws]) == 2
     graph, _ = simplified("(ssl() | keep(.5, seed=1)) + (ssl() | keep(.5, seed=1))")
-    assert len([node for node in walk(graph) if node.call and node.call.draws]) == 1
+    assert len([call for call in calls_of(graph) if call.facts.draws]) == 1
 
 
 def test_contrast_is_simplified_too():
@@ -189,7 +189,7 @@ def test_graph_whose_weights_can_only_be_nought_or_one_is_binary(text: str):
     assert program(nodes).dtype == torch.bool
     left = rrl.compile(f"all() - ({text})")(nodes)
     assert torch.equal(left, ~program(nodes))
-    program.plan = lower(finished(program.graph), binary=True)
+    program.plan = compile_plan(finished(program.graph), binary=True)
     assert torch.equal(program(nodes), ~left)
 
 
@@ -232,7 +232,7 @@ def test_simplified_recipe_has_the_weights_of_the_recipe_to_the_last_bit(
     times = {"epoch": run["epoch"], "step": run["step"], "spaces": spaces_of(rows)}
     program = rrl.compile(graph, seed=run["seed"])
     plain = rrl.compile(graph, seed=run["seed"])
-    plain.plan = lower(in_order(graph), binary=graph.binary)
+    plain.plan = compile_plan(in_order(graph), binary=graph.binary)
     found = program(nodes_of(rows), **times)
     assert torch.equal(found, plain(nodes_of(rows), **times))
     after = program.rewritten
@@ -257,7 +257,7 @@ def test_no_weight_exceeds_its_limit_and_no_loop_stands_where_none_is_said_to(
     rows = reference_rows_of(data.draw(batches(dataset)))
     graph = in_order(finished(graph_of(recipe)))
     weights = reference.evaluate(graph, rows, **run)
-    weight = Lowering().weight(graph)
+    weight = Planner().weight(graph)
     assert weights.max() <= weight.high
     if weight.loopless:
         assert not np.diagonal(weights).any()

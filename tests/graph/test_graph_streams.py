@@ -12,8 +12,7 @@ from random_recipes import LABELS, NUMBERS, VECTORS, Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
-from rrl_dsl.graph.denoise import without_false_edges
-from rrl_dsl.graph.streams import seed_word, stream_word, streams_of
+from rrl_dsl.graph.streams import seed_word, stream_word, streams_of, without_false_edges
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -189,7 +188,7 @@ def test_random_recipe_keeps_its_streams_beside_a_call_that_draws_nothing(
     graph = graph_of(recipe)
     longer = getattr(rrl, stranger)() & (graph | rrl.drop_self())
     before, after = streams_of(graph), streams_of(longer)
-    drawn = [call for call in before if call.draws]
+    drawn = [call for call in before if call.facts.draws]
     assert [after[call] for call in drawn] == [before[call] for call in drawn]
 
 

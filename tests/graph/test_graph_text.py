@@ -40,7 +40,7 @@ def test_a_recipe_with_imports_is_its_text_unless_a_call_draws_otherwise(
     (folder / "outer.rrl").write_text(joined(["inner"], outer, sign))
     graph = rrl.parse(joined(["inner", "outer"], own, sign), directory=folder, allow_outside=True)
     kept, printed = streams_of(graph), streams_of(graph, imports=False)
-    moved = any(call.draws and kept[call] != printed[call] for call in kept)
+    moved = any(call.facts.draws and kept[call] != printed[call] for call in kept)
     assert moved or same_when_parsed_again(graph)
 
 

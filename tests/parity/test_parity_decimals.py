@@ -19,7 +19,7 @@ import rrl_dsl as rrl
 from rrl_dsl.backends import reference
 from rrl_dsl.backends.expectation import expected
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.lower import lower
+from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.streams import finished
 
 MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -59,7 +59,7 @@ def weights_of(text: str) -> np.ndarray:
     graph = rrl.parse(text, allow_outside=True)
     program = rrl.compile(graph)
     found = program(nodes_of(ROWS)).numpy()
-    program.plan = lower(in_order(finished(graph)), binary=graph.binary)
+    program.plan = compile_plan(in_order(finished(graph)), binary=graph.binary)
     np.testing.assert_array_equal(program(nodes_of(ROWS)).numpy(), found, err_msg=text)
     expected = reference.evaluate(graph, reference_rows_of(ROWS))
     np.testing.assert_array_equal(found, expected, err_msg=text)

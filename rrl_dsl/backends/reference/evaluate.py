@@ -15,8 +15,8 @@ from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.reference.rows import Rows
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.lower import lower
 from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
+from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.language.diagnostics import error
@@ -51,7 +51,7 @@ def evaluate(
     """
     cols = rows if cols is None else cols
     universe, (of_rows, of_cols) = _universe(rows, cols)
-    plan = lower(in_order(finished(graph)), binary=False)
+    plan = compile_plan(in_order(finished(graph)), binary=False)
     scalars = [_scalar(each, seed, epoch, step) for each in plan.scalars]
     samples = SampleColumns(universe if dataset is None else dataset)
     wanted = universe.sample if few else None

@@ -96,7 +96,7 @@ def _directed_or_mutual(arguments: Arguments) -> Refusal | None:
     if not (arguments["directed"] and arguments["mutual"]):
         return None
     message = "a relation is `directed` or `mutual`, not both"
-    return Refusal("RRL303", message, "remove `mutual`", "directed", instead="mutual")
+    return Refusal("RRL303", message, "remove `mutual`", "directed", remove=("mutual",))
 
 
 @source(example="knn(2, space=caption)", given={"k": "5"}, check=_directed_or_mutual)

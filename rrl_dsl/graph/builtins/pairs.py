@@ -69,7 +69,7 @@ def _weights_once(arguments: Arguments) -> Refusal | None:
     if arguments["weight"] is None or arguments["file"].weight is None:
         return None
     message = f"`weight` is for files without weights, and `{arguments['file']}` has them"
-    return Refusal("RRL303", message, "remove `weight`", "weight", instead="weight")
+    return Refusal("RRL303", message, "remove `weight`", "weight", remove=("weight",))
 
 
 @source(example='pairs("links.csv")', check=_weights_once)

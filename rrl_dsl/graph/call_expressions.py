@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rrl_dsl.graph.functions import make
+from rrl_dsl.graph.builtin import make
 from rrl_dsl.graph.imports import Library
-from rrl_dsl.graph.mends import mends_of, named, without
 from rrl_dsl.graph.registry import Parameter, Signature, bind, fits, lookup, signatures
-from rrl_dsl.graph.reports import Reports, replaced
+from rrl_dsl.graph.reports import Reports, edits_of, named, replaced, without
 from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Reference
 from rrl_dsl.graph.types import Choice, Field, File, Flag, Refusal, Scalar, described
 from rrl_dsl.language import syntax
@@ -28,7 +27,7 @@ ImportWith = Callable[[Definition, Mapping[str, tuple[Scalar, syntax.Argument]],
 
 
 @dataclass
-class Calls(Reports):
+class CallExpressions(Reports):
     """Evaluates the calls of one file.
 
     Attributes:
@@ -114,7 +113,9 @@ class Calls(Reports):
             place = places.get(at, node.span)
             written = positional[at] if isinstance(at, int) else keywords.get(at) if at else None
             definition = None if written is None else self.defined_by(written.value)
-            hint, edits = each.hint, mends_of(each, node, place, self.source)
+            given: dict[int | str, syntax.Argument] = dict(enumerate(positional))
+            given.update(keywords)
+            hint, edits = each.hint, edits_of(each, node, given, place, self.source)
             if each.code in _OF_THE_VALUE and definition is not None:
                 edits = self.set_to(definition, each)
             if each.code == "RRL206" and (number := self.decimal_comma(node, place)):
@@ -124,10 +125,12 @@ class Calls(Reports):
 
     def set_to(self, definition: Definition, refusal: Refusal) -> tuple[Edit, ...]:
         """The mend of a value that does not fit, where a definition gives it."""
-        if definition.literal is None or refusal.instead is None:
+        if definition.literal is None or refusal.replacement is None:
             return ()
         is_word = refusal.code == "RRL301" and isinstance(definition.meaning, str)
-        return replaced(definition.literal, f'"{refusal.instead}"' if is_word else refusal.instead)
+        return replaced(
+            definition.literal, f'"{refusal.replacement}"' if is_word else refusal.replacement
+        )
 
     def decimal_comma(self, call: syntax.Call, surplus: Span) -> Edit | None:
         """The mend of `0,5`, where the `5` is one argument too many."""

@@ -1,16 +1,28 @@
-"""Graph -> plan: operators here; a call is what its built-in records."""
+"""Graph -> plan: operators are recorded here, calls by their built-ins."""
 
 from __future__ import annotations
 
-from rrl_dsl.graph.algebra import Applied, Combined, Complement, Contrasted, Graph, Scaled, Source
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.recording import Pair, Recording, Weight
-from rrl_dsl.graph.traverse import walk
 
 
-class Lowering:
-    """The weights of graphs in one recording, each node's once."""
+def compile_plan(graph: Graph, *, binary: bool) -> Plan:
+    """The plan of a finished graph.
+
+    Args:
+        graph: A graph whose calls have their streams.
+        binary: Whether the weights are bool; floats of a binary graph may be asked for.
+    """
+    planner = Planner()
+    weight = planner.weight(graph)
+    contrast = planner.weight(graph.operands[1]).related if graph.contrast is not None else None
+    return planner.plan(weight.related if binary else weight.number, contrast)
+
+
+class Planner:
+    """Records the weights of graphs in one plan, those of a node once."""
 
     def __init__(self) -> None:
         self.recording = Recording()
@@ -19,12 +31,12 @@ class Lowering:
         self._known: dict[int, tuple[Graph, Weight]] = {}  # id -> the node, kept alive, and weight
 
     def weight(self, graph: Graph) -> Weight:
-        """The weight of a graph, its instructions and those of its parts recorded."""
+        """The weight of a graph; its instructions and those of its operands are recorded."""
         if id(graph) not in self._known:
             for node in walk(graph):
                 if id(node) not in self._known:
-                    operands = [self._known[id(each)][1] for each in node.operands]
-                    self._known[id(node)] = node, self._of_node(node, operands)
+                    operands = [self._known[id(operand)][1] for operand in node.operands]
+                    self._known[id(node)] = node, self._recorded(node, operands)
         return self._known[id(graph)][1]
 
     def is_symmetric(self, weight: Weight) -> bool:
@@ -32,9 +44,9 @@ class Lowering:
         plan = self.plan(weight)
         needed = (plan.instructions[at] for at in plan.needed(weight.at))
         return not any(
-            OPERATIONS[each.op].directed
-            or (each.lookup is not None and plan.lookups[each.lookup].directed)
-            for each in needed
+            OPERATIONS[instruction.op].directed
+            or (instruction.lookup is not None and plan.lookups[instruction.lookup].directed)
+            for instruction in needed
         )
 
     def plan(self, weight: Weight, contrast: Weight | None = None) -> Plan:
@@ -49,17 +61,16 @@ class Lowering:
             binary=weight.binary,
         )
 
-    def _of_node(self, node: Graph, operands: list[Weight]) -> Weight:
-        if isinstance(node, Source):
-            return node.call.record(self.recording)
-        if isinstance(node, Applied):
-            return node.call.record(self.recording, operands[0])
-        if isinstance(node, Combined):
-            return _combined(node, operands)
-        if isinstance(node, Scaled):
-            return operands[0] * node.factor
-        if isinstance(node, Contrasted):
-            return operands[0]
+    def _recorded(self, node: Graph, operands: list[Weight]) -> Weight:
+        match node:
+            case Called():
+                return node.call.record(self.recording, *operands)
+            case Combined():
+                return _combined(node, operands)
+            case Scaled():
+                return operands[0] * node.factor
+            case Contrasted():
+                return operands[0]
         assert isinstance(node, Complement)
         return ~(operands[0].related | self.pair.same_row)
 
@@ -77,18 +88,3 @@ def _combined(node: Combined, operands: list[Weight]) -> Weight:
             case "-":
                 result = result.where(~other)
     return result
-
-
-def lower(graph: Graph, *, binary: bool) -> Plan:
-    """The plan of a finished graph.
-
-    Args:
-        graph: A graph whose calls have their streams.
-        binary: Whether the weights shall be bool; a graph that is binary may be asked for floats.
-    """
-    lowering = Lowering()
-    weight = lowering.weight(graph)
-    contrast = None
-    if isinstance(graph, Contrasted):
-        contrast = lowering.weight(graph.unrelated).related
-    return lowering.plan(weight.related if binary else weight.number, contrast)
