@@ -1,4 +1,4 @@
-"""A column as its file holds it, before it is known what it is."""
+"""A column as read from a file, before its kind is known."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from rrl_dsl.tables.faults import Faults, Location
 from rrl_dsl.tables.table import TableColumn
 
 NUMBERS: Final = "iuf"
-"""NumPy's kinds of numbers."""
+"""The NumPy dtype kinds of numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A column as it was read.
+    """The cells of a column.
 
     Attributes:
-        name: What it is called.
-        at: Which column of its file it is, from 0.
-        values: n texts, or an array (n,) of truth values, numbers, datetime64 or timedelta64, or
-            one of numbers (n, d).
-        missing: bool (n,), what of it is missing.
-        faults: What is wrong with it so far.
-        words: How often each word marks a missing value.
+        name: The name of the column.
+        at: The index of the column in its file, from 0.
+        values: n texts; or an array (n,) of truth values, numbers, datetime64 or timedelta64; or an
+            array (n, d) of numbers.
+        missing: bool (n,), which values are missing.
+        faults: The errors of the column so far.
+        words: The number of missing values by the word that marks them.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Cells:
 
     @property
     def known(self) -> list[int]:
-        """The rows that are not missing."""
+        """The indices of the rows that are not missing."""
         rows: list[int] = np.flatnonzero(~self.missing).tolist()
         return rows
 
@@ -55,13 +55,13 @@ class Cells:
         hint: str,
         faults: Faults | None = None,
     ) -> None:
-        """Notes a fault of some rows, among those of the column by default."""
+        """Adds an error for every given row, by default to the errors of the column."""
         for row in rows:
             (faults or self.faults).add(what(row), Location(row, self.at), hint)
 
 
 def of_table_column(column: TableColumn, unknown: frozenset[str] = UNKNOWN) -> Cells:
-    """A column of a table in a file."""
+    """Returns the cells of a column of a table."""
     name, at, faults = column.name, column.at, column.faults
     if column.values is None:
         return unreadable(name, at, len(column.null), faults)
@@ -77,9 +77,17 @@ def of_text(
     faults: Faults,
     unknown: frozenset[str] = UNKNOWN,
 ) -> Cells:
-    """A column of text, in Unicode's normal form C; `unknown` are the words for a missing value."""
-    values, marks = [normal(each) for each in values], _numbers(unknown)
-    missing = np.array([_marks(each, unknown, marks) for each in values], dtype=bool)
+    """Returns a column of texts in Unicode's normal form C.
+
+    Args:
+        name: The name of the column.
+        at: The index of the column.
+        values: The texts.
+        faults: The errors of the column.
+        unknown: The words for a missing value.
+    """
+    values, marks = [normal(text) for text in values], _numbers(unknown)
+    missing = np.array([_marks(text, unknown, marks) for text in values], dtype=bool)
     words = Counter(values[row] for row in np.flatnonzero(missing).tolist() if values[row])
     return Cells(name, at, values, missing, faults, words)
 
@@ -93,9 +101,15 @@ def of_array(
     *,
     empty: NDArray[np.bool_] | None = None,
 ) -> Cells:
-    """A column of an array (n,) or (n, d).
+    """Returns a column of an array (n,) or (n, d).
 
-    NaN and NaT are missing, numbers among `unknown`, and what `empty` says.
+    Args:
+        name: The name of the column.
+        at: The index of the column.
+        values: The array; NaN and NaT are missing.
+        faults: The errors of the column.
+        unknown: The words for a missing value; a number in them is missing too.
+        empty: bool (n,), which further values are missing.
     """
     missing = np.zeros(len(values), dtype=bool) if empty is None else empty
     kind = values.dtype.kind
@@ -105,13 +119,13 @@ def of_array(
     words: Counter[str] = Counter()
     if kind in NUMBERS and values.ndim == 1:
         marked = np.isin(values, [*_numbers(unknown)]) & ~missing
-        words.update(f"{each:g}" for each in values[marked].tolist())
+        words.update(f"{value:g}" for value in values[marked].tolist())
         missing = missing | marked
     return Cells(name, at, values, missing, faults, words)
 
 
 def _marks(text: str, unknown: frozenset[str], marks: frozenset[float]) -> bool:
-    """Whether a text is a word for a missing value, or the number of one: `-999.0` for `-999`."""
+    """Whether a text is a word for a missing value or equals one as a number: `-999.0`."""
     if text.casefold() in unknown:
         return True
     return bool(marks) and written.is_number(text) and float(text) in marks
@@ -122,5 +136,5 @@ def _numbers(unknown: frozenset[str]) -> frozenset[float]:
 
 
 def unreadable(name: str, at: int, rows: int, faults: Faults) -> Cells:
-    """A column of n rows that its file cannot give; `faults` say why."""
+    """Returns a column of n rows without values; `faults` has the reasons."""
     return Cells(name, at, np.empty((rows, 0)), np.zeros(rows, dtype=bool), faults)

@@ -1,12 +1,14 @@
-"""The further columns of a data set: their names, their kinds, and the file beside its images.
+"""Further columns of a dataset: their names and kinds, and the table in an image folder.
 
-A folder of images may hold one table `columns.csv`, `columns.tsv` or `columns.parquet`. Its column
-`file` names an image by its path below the folder, written with `/`; every other column says
-something of that image, which `rrl_dsl.data.kinds` reads by its values. Columns of numbers called
-`NAME_0`, `NAME_1`, ... are the parts of a vector `NAME`; in Parquet a column of lists is one too.
-What an image without a row has is missing in every column. `columns.yaml` may name the words for a
-missing value, see `rrl_dsl.data.unknown`. A column that cannot be read refuses no other: the error
-is that of a recipe that reads it.
+An image folder may contain a table `columns.csv`, `columns.tsv` or `columns.parquet`. Its column
+`file` has the path of an image relative to the folder, with `/`. `rrl_dsl.data.kinds` decides the
+kinds of the other columns by their values. Columns of numbers `NAME_0`, `NAME_1`, ... are the
+components of a vector `NAME`. In Parquet, a column of lists is a vector too. An image without a row
+has missing values in all columns. `columns.yaml` may list the words for a missing value, see
+`rrl_dsl.data.unknown`.
+
+A column that cannot be read does not affect the others: only a recipe that reads it raises its
+errors.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ from rrl_dsl.tables.faults import HEADER, Faults, Location
 from rrl_dsl.tables.table import Table, open_table
 
 FILES: Final = ("columns.csv", "columns.tsv", "columns.parquet")
-"""What the table may be called."""
+"""The names that the table may have."""
 
 _STEM: Final = "columns"
 _FILE: Final = "file"
 _RESERVED: Final = (_FILE, "sample", "view", "images", "split")
 _LISTED: Final = 10
-_PART: Final = re.compile(r"(.+)_(0|[1-9]\d{0,8})", re.ASCII)
+_COMPONENT: Final = re.compile(r"(.+)_(0|[1-9]\d{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +51,10 @@ class Further:
     Attributes:
         labels: Label name -> int64 (n,); -1 is unknown.
         class_names: Label name -> the names of its classes.
-        fields: Name -> numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN
-            is missing. A column of whole numbers is both a label and a field.
-        unreadable: Name of a column that cannot be read -> what is wrong with it.
-        notes: What the user should know of how they were read, as warnings.
+        fields: Field name -> numbers (n,), int64 or float64, or vectors (n, d), float32 or float64;
+            NaN is missing. A column of whole numbers is both a label and a field.
+        unreadable: Name of a column that cannot be read -> its errors.
+        notes: Warnings about how the columns were read.
     """
 
     labels: dict[str, NDArray[np.int64]]
@@ -63,51 +65,50 @@ class Further:
 
 
 def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) -> Further:
-    """Columns by their values.
+    """Decides the kinds of columns by their values.
 
     Args:
-        columns: As they were read.
-        taken: The labels that the data set has already.
-        faults: Where to note names that mean something else.
+        columns: The columns as read from a file.
+        taken: The labels that the dataset already has.
+        faults: The collection for errors of names.
 
     Raises:
-        RRLError: RRL412, with every such name.
+        RRLError: RRL412 with every column whose name is reserved or taken.
     """
     _check_names(columns, taken, faults)
     kept: dict[str, Column] = {}
     unreadable: dict[str, tuple[Diagnostic, ...]] = {}
-    for each in columns:
+    for cells in columns:
         try:
-            kept[each.name] = column(each)
+            kept[cells.name] = column(cells)
         except RRLError as problem:
-            unreadable[plain(each.name)] = problem.diagnostics
-    labelled = {name: each.label for name, each in kept.items() if each.label is not None}
+            unreadable[plain(cells.name)] = problem.diagnostics
     return Further(
-        labels=labelled,
-        class_names={name: kept[name].class_names for name in labelled},
-        fields={name: each.field for name, each in kept.items() if each.field is not None},
+        labels={name: col.label for name, col in kept.items() if col.label is not None},
+        class_names={name: col.class_names for name, col in kept.items() if col.label is not None},
+        fields={name: col.field for name, col in kept.items() if col.field is not None},
         unreadable=unreadable,
         notes=tuple(_notes(columns, kept)),
     )
 
 
 def _notes(columns: Sequence[Cells], kept: Mapping[str, Column]) -> Iterator[Diagnostic]:
-    """What the user should know of how columns were read."""
-    left = [f"`{each.name}`" for each in columns if each.name not in kept]
+    """Warnings about how columns were read."""
+    left = [f"`{cells.name}`" for cells in columns if cells.name not in kept]
     if left:
         names = ", ".join(left[:_LISTED]) + ", …" * (len(left) > _LISTED)
         yield _note(f"columns that cannot be read, and that no recipe can read: {names}")
-    for each in columns:
-        if each.name not in kept:
+    for cells in columns:
+        if cells.name not in kept:
             continue
-        if each.words:
-            listed = ", ".join(f"`{word}`" for word, _ in each.words.most_common(_LISTED))
-            many = f"{each.words.total():,} of {len(each.values):,} values"
+        if cells.words:
+            listed = ", ".join(f"`{word}`" for word, _ in cells.words.most_common(_LISTED))
+            many = f"{cells.words.total():,} of {len(cells.values):,} values"
             hint = f"`{KEY}` in `{FILE}`, or as an array of an archive, names other words"
-            yield _note(f"`{each.name}`: {many} are missing, written as {listed}", hint)
-        if negative := kept[each.name].negative:
-            many = f"{negative:,} of {len(each.values):,} values"
-            yield _note(f"`{each.name}`: {many} are below -1, and unknown as a label")
+            yield _note(f"`{cells.name}`: {many} are missing, written as {listed}", hint)
+        if negative := kept[cells.name].negative:
+            many = f"{negative:,} of {len(cells.values):,} values"
+            yield _note(f"`{cells.name}`: {many} are below -1, and unknown as a label")
 
 
 def _note(message: str, hint: str | None = None) -> Diagnostic:
@@ -115,19 +116,19 @@ def _note(message: str, hint: str | None = None) -> Diagnostic:
 
 
 def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
-    """The table beside the images of a folder.
+    """Reads the table of an image folder.
 
     Args:
-        folder: Where the images and the table lie.
-        files: The path of each of the n images below it, in Unicode's normal form C.
-        taken: The labels that the data set has already.
+        folder: The folder of the images and the table.
+        files: The relative paths of the n images, in Unicode's normal form C.
+        taken: The labels that the dataset already has.
 
     Returns:
-        Its columns, one value for each image; none where there is no table.
+        The columns with a value for every image; no columns if there is no table.
 
     Raises:
-        RRLError: RRL412 where there is more than one table, or one that is malformed: the first ten
-            faults, each with its line.
+        RRLError: RRL412 if there are several tables or the table is malformed, with the first ten
+            errors and their lines.
     """
     path = _table_in(folder)
     if path is None:
@@ -138,29 +139,32 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
     columns = [column for column in columns if column.name != _FILE]
     rows = _rows_of(named, files, folder, table.faults)
     table.faults.stop()
-    found = further(_with_vectors(columns), taken, table.faults)
+    of_rows = further(_with_vectors(columns), taken, table.faults)
     return replace(
-        found,
-        labels={name: _label_at(rows, label) for name, label in found.labels.items()},
-        fields={name: _field_at(rows, field) for name, field in found.fields.items()},
+        of_rows,
+        labels={name: _label_at(rows, label) for name, label in of_rows.labels.items()},
+        fields={name: _field_at(rows, field) for name, field in of_rows.fields.items()},
     )
 
 
 def plain(name: str) -> str:
-    """The name that a recipe can write which is nearest to that of a column."""
+    """Returns the name of a column in the spelling that recipes can use."""
     written = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")
     return written if is_name(written) else name
 
 
 def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Faults) -> None:
-    """Notes names that no recipe can write with their columns, and those that mean something else.
+    """Adds errors for names.
+
+    A name that recipes cannot use is an error of its column alone; a reserved or taken name is an
+    error of the table.
 
     Raises:
-        RRLError: RRL412, for those that mean something else.
+        RRLError: RRL412 for reserved and taken names.
     """
-    count = Counter(each.name for each in columns)
-    for each in columns:
-        place, name = Location(HEADER, each.at), each.name
+    count = Counter(cells.name for cells in columns)
+    for cells in columns:
+        place, name = Location(HEADER, cells.at), cells.name
         if name in _RESERVED:
             what = f"a column cannot be called `{name}`, which means something else"
             faults.add(what, place, "call it otherwise")
@@ -168,19 +172,19 @@ def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Fault
             faults.add(f"the data set has a label `{name}` already", place, "call it otherwise")
         elif not name:
             hint = "pandas leaves its index out with `index=False`"
-            each.faults.add(f"column {each.at + 1} has no name", place, hint)
+            cells.faults.add(f"column {cells.at + 1} has no name", place, hint)
         elif not is_name(name):
             what = f"`{name}` is no name; names are lower-case ASCII letters, digits, `_`"
             other = plain(name)
-            each.faults.add(what, place, f"call it `{other}`" if other != name else None)
+            cells.faults.add(what, place, f"call it `{other}`" if other != name else None)
         elif count[name] > 1:
             what = f"two columns are called `{name}`"
-            each.faults.add(what, place, "call one of them otherwise")
+            cells.faults.add(what, place, "call one of them otherwise")
     faults.stop()
 
 
 def _table_in(folder: Path) -> Path | None:
-    """The table beside the images, if there is one."""
+    """The path of the table, if there is one."""
     called = [path for path in folder.iterdir() if path.stem.lower() == _STEM and path.name != FILE]
     strange = sorted(path.name for path in called if path.name not in FILES)
     if strange:
@@ -214,8 +218,8 @@ def _file_column(table: Table, columns: Sequence[Cells]) -> Cells:
 
 
 def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -> NDArray[np.int64]:
-    """The row of each image, int64 (n,), -1 where it has none."""
-    image = {file: place for place, file in enumerate(files)}
+    """The row of every image, int64 (n,); -1 if it has none."""
+    image = {file: index for index, file in enumerate(files)}
     rows = np.full(len(files), -1, dtype=np.int64)
     if len(named.values) == 0:
         faults.add("there is no row below the header", Location(HEADER))
@@ -234,34 +238,35 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
 
 
 def _image_meant(cell: str, files: Sequence[str], folder: Path) -> str:
-    """A hint with the image that a path is near to, else with how paths are written."""
+    """A hint with the image that a path seems to mean, or else with the format of paths."""
     word = cell.replace("\\", "/")
     split, name = word.partition("/")[0], word.rpartition("/")[2]
-    # those of the same split alone, if it is one: the name of a file says nothing across splits
+    # only files of the same split, if there is one: file names may repeat across splits
     inside = [file for file in files if file.partition("/")[0] == split] or files
-    # those of the same name first, because only so many are compared
+    # files of the same name first, because `nearest` compares only so many
     likely = sorted(inside, key=lambda file: file.rpartition("/")[2] != name)
-    found = nearest(word, likely)
-    if found is not None:
-        return f"did you mean `{found}`?"
+    meant = nearest(word, likely)
+    if meant is not None:
+        return f"did you mean `{meant}`?"
     return f"a path is written as it is below {folder}, such as `{files[0]}`"
 
 
 def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
-    """The columns, with those that are the parts of a vector as one."""
+    """The columns, with the components of a vector joined."""
     numbered: dict[str, dict[int, Cells]] = {}
-    for each in columns:
-        if part := _PART.fullmatch(each.name):
-            numbered.setdefault(part[1], {})[int(part[2])] = each
-    vectors = {name: parts for name, parts in numbered.items() if 0 in parts}
-    inside = {part.name for parts in vectors.values() for part in parts.values()}
-    result = [each for each in columns if each.name not in inside]
-    for name, parts in vectors.items():
-        gap = next((number for number in range(len(parts)) if number not in parts), None)
+    for cells in columns:
+        if match := _COMPONENT.fullmatch(cells.name):
+            numbered.setdefault(match[1], {})[int(match[2])] = cells
+    vectors = {name: components for name, components in numbered.items() if 0 in components}
+    inside = {cells.name for components in vectors.values() for cells in components.values()}
+    result = [cells for cells in columns if cells.name not in inside]
+    for name, components in vectors.items():
+        size = len(components)
+        gap = next((index for index in range(size) if index not in components), None)
         if gap is None:
-            result.append(vector_of(name, [parts[number] for number in range(len(parts))]))
+            result.append(vector_of(name, [components[index] for index in range(size)]))
             continue
-        last = parts[max(parts)]
+        last = components[max(components)]
         place = Location(HEADER, last.at)
         last.faults.add(f"`{name}_{gap}` is missing from the vector `{name}`", place)
         result.append(unreadable(name, last.at, len(last.values), last.faults))
@@ -269,14 +274,14 @@ def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
 
 
 def _label_at(rows: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The label of each image from that of each row; -1 for images without a row."""
+    """The label of every image from the label of every row; -1 for an image without a row."""
     return np.where(rows < 0, -1, label[rows])
 
 
 def _field_at(rows: NDArray[np.int64], field: Array) -> Array:
-    """The field of each image from that of each row; NaN for images without a row."""
-    found: Array = field[rows]
+    """The field of every image from the field of every row; NaN for an image without a row."""
+    values: Array = field[rows]
     if (rows < 0).any():
-        found = found.astype(np.float64) if found.dtype == np.int64 else found
-        found[rows < 0] = np.nan
-    return found
+        values = values.astype(np.float64) if values.dtype == np.int64 else values
+        values[rows < 0] = np.nan
+    return values

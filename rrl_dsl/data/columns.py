@@ -1,4 +1,4 @@
-"""The columns of a data set without its images; needs no torch."""
+"""The columns of a dataset without its images; this module does not import torch."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean, listing
 Array = NDArray[Any]
 
 _LARGEST_PART: Final = 1e150
-"""Of a vector: squares of distances stay within float64."""
+"""The largest component of a vector; squared distances must not overflow float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What is known of n samples beside their images.
+    """The ids, labels and fields of n samples.
 
     Attributes:
-        name: What the user calls the data set.
+        name: The name of the dataset.
         sample: int64 (n,), the stable ids.
         labels: Label name -> int64 (n,); -1 is unknown.
         class_names: Label name -> the names of its classes.
-        fields: Name of a further column -> numbers (n,) or vectors (n, d), int64 or floating; NaN
-            is missing.
-        others: int64 (m,), the ids of samples that exist beside these, such as those of a test
-            split: files of pairs may name them.
-        notes: What the user should know of how they were read, as warnings.
-        unreadable: Name of a column that cannot be read -> what is wrong with it.
+        fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
+            missing.
+        others: int64 (m,), the ids of further samples that files of pairs may name, such as those
+            of the test split.
+        notes: Warnings about how the columns were read.
+        unreadable: Name of a column that cannot be read -> its errors.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Columns:
     unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
     def faults(self, needs: Iterable[tuple[str, str]]) -> list[Diagnostic]:
-        """Why a recipe cannot read some columns: RRL401, RRL412 and RRL417.
+        """Returns the errors of a recipe that reads columns: RRL401, RRL412 and RRL417.
 
         Args:
-            needs: For each column the kind that is wanted, `label`, `number` or `vector`, and its
-                name.
+            needs: The kind, `label`, `number` or `vector`, and the name of every column that the
+                recipe reads.
         """
         return [fault for kind, name in needs for fault in self._faults(kind, name)]
 
@@ -86,7 +86,7 @@ def _its(what: str, known: Sequence[str]) -> str:
 
 
 def how_written(kind: str, name: str) -> str:
-    """How a data set holds the numbers or vectors of a column, so that they are read as such."""
+    """Returns the formats of the numbers or vectors of a column, as a hint."""
     if kind == "vector":
         return (
             f"a vector is written as `[0.1, 0.2]` in one cell, as numbers in columns `{name}_0`, "

@@ -84,32 +84,32 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
     fresh = [path for path in states if path not in known]
     if fresh:
         cache.check_writable()
-    found = dict(zip(fresh, _looked_at([folder / path for path in fresh]), strict=True))
-    looks = known | found
-    if found:
-        now = {path: [*state, *looks[path]] for path, state in states.items()}
+    checked = dict(zip(fresh, _check_all([folder / path for path in fresh]), strict=True))
+    results = known | checked
+    if checked:
+        now = {path: [*state, *results[path]] for path, state in states.items()}
         cache.write(key, json.dumps(now).encode())
-    ordered = [looks[path][-1] for path in states]
+    verdicts = [results[path][-1] for path in states]
     return Checked(
-        [looks[path][0] for path in states],
-        {place: each for place, each in enumerate(ordered) if isinstance(each, str)},
-        [place for place, each in enumerate(ordered) if isinstance(each, int) and each > 1],
+        [results[path][0] for path in states],
+        {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, str)},
+        [index for index, frames in enumerate(verdicts) if isinstance(frames, int) and frames > 1],
     )
 
 
-def _looked_at(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
+def _check_all(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
     """The digest and the verdict of every file."""
     # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        found: Iterator[tuple[str, Verdict]] = pool.map(_look_at, files)
+        results: Iterator[tuple[str, Verdict]] = pool.map(_check_one, files)
         if len(files) < _WORTH_A_BAR:
-            return list(found)
+            return list(results)
         console = Console(stderr=True)
         text = "checking images, once"
-        return list(track(found, text, total=len(files), console=console, transient=True))
+        return list(track(results, text, total=len(files), console=console, transient=True))
 
 
-def _look_at(file: Path) -> tuple[str, Verdict]:
+def _check_one(file: Path) -> tuple[str, Verdict]:
     verdict = _verdict(file)
     return ("", verdict) if isinstance(verdict, str) else (_digest(file), verdict)
 
@@ -133,11 +133,11 @@ def _verdict(file: Path) -> Verdict:
 
 
 def _state(file: Path) -> list[int]:
-    found = file.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    state = file.stat()
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
 def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
     """Whether a file is unchanged since it was read; an unreadable file is checked again."""
-    found = before.get(path, [0])
-    return found[:-2] == state and isinstance(found[-1], int)
+    entry = before.get(path, [0])
+    return entry[:-2] == state and isinstance(entry[-1], int)

@@ -125,8 +125,8 @@ def decode(path: Path) -> Image.Image:
     except RRLError:
         raise
     except Exception as reason:  # Pillow may raise anything for a damaged file
-        found = str(reason) or type(reason).__name__
-        raise error("RRL412", f"{path} cannot be decoded: {found}") from reason
+        cause = str(reason) or type(reason).__name__
+        raise error("RRL412", f"{path} cannot be decoded: {cause}") from reason
 
 
 def frames(path: Path) -> int:

@@ -1,23 +1,23 @@
-"""What a column is, by its values, whatever file it comes from.
+"""The kind of a column, decided by its values, whatever the file format.
 
 | values | column |
 |---|---|
-| text, unless most of it writes something else | a label: its classes are the texts, sorted |
-| whole numbers, `1.0` among them | a label, whose classes are the distinct numbers; and a number |
+| text, unless most of it represents something else | a label; its classes are the sorted texts |
+| whole numbers, including `1.0` | a label, whose classes are the distinct numbers, and a number |
 | real numbers | a number, float64 |
-| dates and times | a number: seconds since 1970, UTC where no zone is given, float64 |
+| dates and times | a number: seconds since 1970, in UTC by default, float64 |
 | durations and times of day | a number: seconds, float64 |
-| truth values | a label of the classes `false` and `true` |
-| several numbers a row | a vector: float32 where the file holds it so, else float64 |
+| truth values | a label with the classes `false` and `true` |
+| several numbers per row | a vector: float32 if the file has float32, otherwise float64 |
 
-Numbers, dates, durations and vectors may be written as text; `rrl_dsl.data.written` says how, and
-`rrl_dsl.data.unknown` which words are missing values. What is missing is -1 in a label, NaN in
-numbers, NaN throughout in a vector of which any part is missing. A negative number is unknown as a
-label, and a number as any other; among texts it is unknown too, where nothing else is a number or
-all negative ones are the same. Whole
-numbers of which one is written with zeros before it, such as `007`, have their texts as classes. Of
-a date, what is finer than a microsecond is left out. What is written as a number or a date and read
-as none, `1,5` or `31.12.2021`, is an error.
+Text may represent numbers, dates, durations and vectors, see `rrl_dsl.data.written`. The words for
+missing values are in `rrl_dsl.data.unknown`. A missing value is -1 in a label and NaN in a number.
+A vector with a missing component is NaN in all components.
+
+A negative number is unknown as a label. In a column of texts, it is unknown if all other values are
+texts, or if all negative numbers are equal. If one whole number has leading zeros, such as `007`,
+the classes are the texts. Times are rounded down to microseconds. A number or a date in a format
+that is not read, such as `1,5` or `31.12.2021`, is an error.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ from rrl_dsl.tables.table import WHAT_IS_READ
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64: Final = np.iinfo(np.int64)
 _EXACT: Final = 2**53
-"""Up to this every whole number is a float64."""
+"""Float64 represents all whole numbers up to this one."""
 _MICROSECOND: Final = 1e6
 _ONE_MICROSECOND: Final = datetime.resolution
 _NAT: Final = _INT64.min
 _WIDER: Final[dict[Kind, Kind]] = {"whole number": "number"}
 _OTHERS: Final[tuple[Kind, ...]] = ("number", "date", "duration", "vector")
-"""What text writes that is no label."""
+"""The kinds of text that are not labels."""
 _NO_SECONDS: Final = ("Y", "M", "generic")
-"""NumPy's units of durations that are no number of seconds."""
+"""NumPy's units of durations that cannot be converted to seconds."""
 _LEAVE_EMPTY: Final = "leave the cell of a missing value empty"
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """What a column is; one of whole numbers is both a label and a number.
+    """A column as a label, a field, or both.
 
     Attributes:
-        label: int64 (n,), the class, -1 where unknown.
+        label: int64 (n,), the class; -1 is unknown. None if the column is not a label.
         class_names: The names of the classes.
         field: Numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN is
-            missing.
-        negative: How many numbers below -1 are unknown as a label.
+            missing. None if the column is not a field.
+        negative: The number of values below -1, which are unknown as a label.
     """
 
     label: NDArray[np.int64] | None = None
@@ -72,16 +72,16 @@ class Column:
 
 
 def column(cells: Cells) -> Column:
-    """What a column is, by its values.
+    """Decides the kind of a column by its values.
 
     Raises:
-        RRLError: RRL412 where they fit no kind: the first ten faults.
+        RRLError: RRL412 if the values fit no kind, with the first ten errors.
     """
     cells.faults.stop()
-    found = _read(cells)
+    result = _read(cells)
     cells.faults.stop()
-    assert found is not None
-    return found
+    assert result is not None
+    return result
 
 
 def _read(cells: Cells) -> Column | None:
@@ -98,26 +98,26 @@ def _read(cells: Cells) -> Column | None:
     return _from_text(cells, cells.values)
 
 
-def vector_of(name: str, parts: Sequence[Cells]) -> Cells:
-    """The vectors whose parts are columns of numbers.
+def vector_of(name: str, components: Sequence[Cells]) -> Cells:
+    """Joins columns of numbers into a column of vectors.
 
     Args:
-        name: What the vectors are called.
-        parts: The d columns; the faults of the first become those of the vectors.
+        name: The name of the new column.
+        components: The d columns. The errors of the first become those of the new column.
     """
-    first = parts[0]
-    read = [_part(each, first.faults) for each in parts]
+    first = components[0]
+    read = [_component(cells, first.faults) for cells in components]
     known = [values for values in read if values is not None]
     if len(known) < len(read):
         return unreadable(name, first.at, len(first.values), first.faults)
-    missing = np.any([each.missing for each in parts], axis=0)
-    single = all(map(_is_single, known))
-    values = np.stack([each.astype(np.float32 if single else np.float64) for each in known], axis=1)
+    missing = np.any([cells.missing for cells in components], axis=0)
+    dtype = np.float32 if all(map(_is_single, known)) else np.float64
+    values = np.stack([array.astype(dtype) for array in known], axis=1)
     return Cells(name, first.at, values, missing, first.faults)
 
 
-def _part(cells: Cells, faults: Faults) -> Array | None:
-    """A column of numbers that is a part of a vector."""
+def _component(cells: Cells, faults: Faults) -> Array | None:
+    """The numbers of a column that is a component of vectors."""
     values = cells.values
     if isinstance(values, np.ndarray):
         if values.ndim == 1 and values.dtype.kind in NUMBERS:
@@ -131,7 +131,7 @@ def _part(cells: Cells, faults: Faults) -> Array | None:
     cells.note(strange, lambda row: f"`{values[row]}` {what}", hint, faults)
     if strange:
         return None
-    numbers = _each(cells, values, float)
+    numbers = _converted(cells, values, float)
     return numbers if _finite(cells, numbers, faults) else None
 
 
@@ -148,7 +148,7 @@ def _from_array(cells: Cells, values: Array) -> Column | None:
     if values.ndim == 1 and kind == "m" and np.datetime_data(values.dtype)[0] not in _NO_SECONDS:
         return _numbers(cells, values / np.timedelta64(1, "s"), label=False)
     if values.ndim == 1 and kind == "b":
-        return _label(["true" if each else "false" for each in values], cells.missing)
+        return _label(["true" if value else "false" for value in values], cells.missing)
     message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
     hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
     cells.faults.add(message, Location(HEADER, cells.at), hint)
@@ -156,7 +156,7 @@ def _from_array(cells: Cells, values: Array) -> Column | None:
 
 
 def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
-    """Text as what it writes, else as a label."""
+    """A column of texts: what most of them represent, or else a label."""
     known = cells.known
     kinds = {row: written.kind_of(values[row]) for row in known}
     if set(kinds.values()) == {"whole number"}:
@@ -181,23 +181,23 @@ def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
         case "date":
             return _dates(cells, _times(cells, values))
         case "duration":
-            return _numbers(cells, _each(cells, values, written.seconds), label=False)
+            return _numbers(cells, _converted(cells, values, written.seconds), label=False)
         case "vector":
             return _text_vectors(cells, values)
         case _:
-            return _numbers(cells, _each(cells, values, float))
+            return _numbers(cells, _converted(cells, values, float))
 
 
 def _without(cells: Cells, values: Sequence[str], mark: Sequence[int]) -> Column | None:
-    """Text in which some rows hold negative numbers, which mean an unknown class."""
+    """A column of texts in which the negative numbers in the rows `mark` mean an unknown class."""
     missing = cells.missing.copy()
     missing[mark] = True
-    found = _from_text(replace(cells, missing=missing), values)
-    return found and replace(found, negative=sum(float(values[row]) < -1 for row in mark))
+    result = _from_text(replace(cells, missing=missing), values)
+    return result and replace(result, negative=sum(float(values[row]) < -1 for row in mark))
 
 
 def _foreign(cells: Cells, values: Sequence[str]) -> bool:
-    """Notes the numbers and dates that are written otherwise, where most of a column is."""
+    """Adds an error for numbers and dates in other formats, if most of a column has them."""
     known = cells.known
     strange = [row for row in known if written.is_foreign(values[row])]
     if 2 * len(strange) <= len(known):
@@ -208,33 +208,33 @@ def _foreign(cells: Cells, values: Sequence[str]) -> bool:
     return True
 
 
-def _each(cells: Cells, values: Sequence[str], read: Callable[[str], float | None]) -> Array:
-    """The number of each text, NaN where missing."""
-    found = np.full(len(values), np.nan)
+def _converted(cells: Cells, values: Sequence[str], read: Callable[[str], float | None]) -> Array:
+    """The numbers that texts represent, float64 (n,), NaN if missing."""
+    numbers = np.full(len(values), np.nan)
     for row in cells.known:
-        found[row] = read(values[row])
-    return found
+        numbers[row] = read(values[row])
+    return numbers
 
 
 def _whole_text(cells: Cells, values: Sequence[str]) -> Column | None:
-    # Python refuses to read thousands of digits
+    # Python refuses to convert thousands of digits
     read = {row: int(values[row].lstrip("+-0")[:20] or "0") for row in cells.known}
-    found = np.zeros(len(values), dtype=np.int64)
+    numbers = np.zeros(len(values), dtype=np.int64)
     large = []
     for row, size in read.items():
         value = -size if values[row].startswith("-") else size
         if _INT64.min <= value <= _INT64.max:
-            found[row] = value
+            numbers[row] = value
         else:
             large.append(row)
     _note_too_large(cells, large)
     if large:
         return None
-    number = _whole_numbers(cells, found)
-    if number is None or not any(written.is_code(values[row]) for row in read):
-        return number
-    codes = _label(values, cells.missing | (found < 0))
-    return replace(number, label=codes.label, class_names=codes.class_names)
+    column = _whole_numbers(cells, numbers)
+    if column is None or not any(written.is_code(values[row]) for row in read):
+        return column
+    codes = _label(values, cells.missing | (numbers < 0))
+    return replace(column, label=codes.label, class_names=codes.class_names)
 
 
 def _note_too_large(cells: Cells, rows: Sequence[int]) -> None:
@@ -244,7 +244,7 @@ def _note_too_large(cells: Cells, rows: Sequence[int]) -> None:
 
 
 def _times(cells: Cells, values: Sequence[str]) -> Array:
-    """Times as datetime64."""
+    """The times that texts represent, datetime64 (n,)."""
     since = np.full(len(values), _NAT, dtype=np.int64)
     for row in cells.known:
         time = written.date(values[row])
@@ -254,7 +254,7 @@ def _times(cells: Cells, values: Sequence[str]) -> Array:
 
 
 def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
-    """The vectors that text writes, all of one length."""
+    """The vectors that texts represent, which must have the same length."""
     read = {row: written.vector(values[row]) or [] for row in cells.known}
     size = next((len(vector) for vector in read.values() if vector), 1)
     strange = [row for row, vector in read.items() if len(vector) != size]
@@ -270,11 +270,12 @@ def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
 
 
 def _label(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
-    known = [None if gone else each for each, gone in zip(values, missing.tolist(), strict=True)]
-    names = tuple(sorted({each for each in known if each is not None}))
-    number: dict[str | None, int] = {name: place for place, name in enumerate(names)}
+    pairs = zip(values, missing.tolist(), strict=True)
+    known = [None if is_missing else text for text, is_missing in pairs]
+    names = tuple(sorted({text for text in known if text is not None}))
+    number: dict[str | None, int] = {name: index for index, name in enumerate(names)}
     number[None] = -1
-    return Column(np.array([number[each] for each in known], dtype=np.int64), names)
+    return Column(np.array([number[text] for text in known], dtype=np.int64), names)
 
 
 def _whole_numbers(cells: Cells, values: Array) -> Column | None:
@@ -288,7 +289,7 @@ def _whole_numbers(cells: Cells, values: Array) -> Column | None:
 
 
 def _classes(raw: NDArray[np.int64], missing: NDArray[np.bool_], field: Array) -> Column:
-    """Whole numbers as a label and a number."""
+    """Whole numbers as a label and a field."""
     known = ~missing & (raw >= 0)
     label = np.full(len(raw), -1, dtype=np.int64)
     classes, label[known] = np.unique(raw[known], return_inverse=True)
@@ -297,7 +298,7 @@ def _classes(raw: NDArray[np.int64], missing: NDArray[np.bool_], field: Array) -
 
 
 def _numbers(cells: Cells, values: Array, *, label: bool = True) -> Column | None:
-    """Numbers; a label too where all of them are whole, if that is asked for."""
+    """Numbers as a field, and as a label too if all of them are whole and `label` is true."""
     field = np.where(cells.missing, np.nan, _doubles(values))
     if not _finite(cells, field, cells.faults):
         return None
@@ -308,7 +309,7 @@ def _numbers(cells: Cells, values: Array, *, label: bool = True) -> Column | Non
 
 
 def _doubles(values: Array) -> Array:
-    """The numbers as float64; beyond its range they are infinite, which is noted as such."""
+    """The numbers as float64; those beyond its range become infinite, which is an error later."""
     with np.errstate(over="ignore"):
         return values.astype(np.float64)
 
@@ -322,7 +323,7 @@ def _vectors(cells: Cells, values: Array) -> Column | None:
 
 
 def _is_single(values: Array) -> bool:
-    """Whether an array holds float32, in whatever order of bytes."""
+    """Whether an array has the type float32, in any byte order."""
     return values.dtype.type is np.float32
 
 

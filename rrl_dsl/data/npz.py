@@ -65,8 +65,8 @@ def load(path: Path) -> DataSet:
     """
     archive = _Archive(path, *_read(path))
     images = archive.images()
-    found = archive.columns()
-    labels, fields = tensors(found.labels), tensors(found.fields)
+    columns = archive.columns()
+    labels, fields = tensors(columns.labels), tensors(columns.fields)
     sample = archive.sample()
     part_of = archive.splits(sample)
 
@@ -85,11 +85,11 @@ def load(path: Path) -> DataSet:
         train=split("train"),
         val=split("val") if "val" in part_of else None,
         test=split("test"),
-        class_names=found.class_names,
+        class_names=columns.class_names,
         shape=(channels, height, width),
         augmentation=_augmentation((channels, height, width)),
-        notes=found.notes,
-        unreadable=found.unreadable,
+        notes=columns.notes,
+        unreadable=columns.unreadable,
     )
 
 
@@ -116,9 +116,9 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
                 raise
             raise _unreadable(str(path), reason) from reason
         check_size(str(path), unpacked, ARCHIVE_BYTES)
-        found = {name: _read_array(path, archive, name) for name in archive.files}
-    arrays = {name: array for name, array in found.items() if array is not None}
-    return arrays, [name for name, array in found.items() if array is None]
+        read = {name: _read_array(path, archive, name) for name in archive.files}
+    arrays = {name: array for name, array in read.items() if array is not None}
+    return arrays, [name for name, array in read.items() if array is None]
 
 
 def _opened(path: Path) -> BufferedReader:
@@ -149,7 +149,7 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
 def _is_larger_than_its_file(archive: Any, name: str) -> bool:
     """Whether the header of an array declares more than the archive holds."""
     member = next(
-        each for each in archive.zip.infolist() if each.filename.removesuffix(".npy") == name
+        member for member in archive.zip.infolist() if member.filename.removesuffix(".npy") == name
     )
     with archive.zip.open(member) as file:
         if np.lib.format.read_magic(file) == (1, 0):
@@ -160,9 +160,9 @@ def _is_larger_than_its_file(archive: Any, name: str) -> bool:
 
 
 def _unreadable(what: str, reason: Exception) -> RRLError:
-    found = str(reason).partition("\n")[0]
+    cause = str(reason).partition("\n")[0]
     hint = "write the archive anew, with `numpy.savez`"
-    return error("RRL412", f"{what} cannot be read: {found}", hint=hint)
+    return error("RRL412", f"{what} cannot be read: {cause}", hint=hint)
 
 
 class _Archive:
@@ -176,8 +176,8 @@ class _Archive:
             if name in _RESERVED or self._names_classes(name):
                 raise self._malformed(f"has an array `{name}` of Python objects", _AS_VALUES)
         if "images" not in arrays:
-            found = ", ".join(arrays) or "nothing"
-            raise self._malformed(f"has no array `images`; it holds {found}")
+            names = ", ".join(arrays) or "nothing"
+            raise self._malformed(f"has no array `images`; it holds {names}")
         self._rows = len(arrays["images"]) if arrays["images"].ndim else 0
         if self._rows == 0:
             raise self._malformed("has no images")
@@ -201,36 +201,36 @@ class _Archive:
 
     def columns(self) -> Further:
         """Returns the labels and fields."""
-        columns = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
-        columns = [name for name in columns if not self._names_classes(name)]
+        names = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
+        names = [name for name in names if not self._names_classes(name)]
         unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
-        cells = [self._cells(name, unknown) for name in columns]
-        found = further(cells, (), Faults("RRL412", str(self._path)))
-        if "label" in found.fields and "label" not in found.labels:
+        cells = [self._cells(name, unknown) for name in names]
+        columns = further(cells, (), Faults("RRL412", str(self._path)))
+        if "label" in columns.fields and "label" not in columns.labels:
             what = f"{self._arrays['label'].dtype} {self._arrays['label'].shape}"
             hint = "a class is one whole number or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"
             raise self._malformed(f"holds {what} in `label`, which are no classes", hint)
-        numbered = [name for name in columns if self._is_numbered(name, found)]
+        numbered = [name for name in names if self._is_numbered(name, columns)]
         for name in numbered:
-            raw = found.fields[name]
+            raw = columns.fields[name]
             label = np.where(raw >= 0, raw, -1).astype(np.int64)  # NaN is not >= 0
-            found.labels[name], found.class_names[name] = label, self._class_names(name, label)
+            columns.labels[name], columns.class_names[name] = label, self._class_names(name, label)
             if name + _NAMES in self._arrays:
-                del found.fields[name]
-        notes = [*found.notes]
-        finest = self._finest(numbered, found)
-        if "label" not in {**found.labels, **found.unreadable} and finest is not None:
-            found.labels["label"] = found.labels[finest]
-            found.class_names["label"] = found.class_names[finest]
+                del columns.fields[name]
+        notes = [*columns.notes]
+        finest = self._finest(numbered, columns)
+        if "label" not in {**columns.labels, **columns.unreadable} and finest is not None:
+            columns.labels["label"] = columns.labels[finest]
+            columns.class_names["label"] = columns.class_names[finest]
             message = f"{self._path}: there is no array `label`, and `{finest}` is the label"
             notes.append(Diagnostic("RRL426", message, severity="warning"))
-        return replace(found, notes=tuple(notes))
+        return replace(columns, notes=tuple(notes))
 
-    def _finest(self, numbered: Sequence[str], found: Further) -> str | None:
+    def _finest(self, numbered: Sequence[str], columns: Further) -> str | None:
         """The class numbers with the most classes, unless every image has its own class."""
-        known = {name: found.labels[name][found.labels[name] >= 0] for name in numbered}
+        known = {name: columns.labels[name][columns.labels[name] >= 0] for name in numbered}
         shared = [name for name, label in known.items() if len(np.unique(label)) < len(label)]
-        return max(shared, key=lambda name: len(found.class_names[name]), default=None)
+        return max(shared, key=lambda name: len(columns.class_names[name]), default=None)
 
     def _cells(self, name: str, unknown: frozenset[str]) -> Cells:
         """An array as a column; it is unreadable if its length is not the number of images."""
@@ -279,9 +279,9 @@ class _Archive:
     def _names_classes(self, name: str) -> bool:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays
 
-    def _is_numbered(self, name: str, found: Further) -> bool:
+    def _is_numbered(self, name: str, columns: Further) -> bool:
         """Whether an array contains class numbers, as opposed to times or ids."""
-        whole = name in found.labels and name in found.fields
+        whole = name in columns.labels and name in columns.fields
         if name + _NAMES in self._arrays:
             if not whole:
                 what = f"has `{name}{_NAMES}`, and `{name}` holds no numbers of classes"

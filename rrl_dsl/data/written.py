@@ -1,6 +1,6 @@
-"""What a cell of text writes: a number, a date, a duration, a vector, or a text.
+"""The values that text represents: a number, a date, a duration, a vector, or a text.
 
-| written | read as |
+| text | value |
 |---|---|
 | `7`, `-0.5`, `1e-3` | a number |
 | `2021-12-31`, `2021-12-31T12:30:00.5+01:00` | a date: seconds since 1970, in UTC by default |
@@ -28,13 +28,13 @@ _CLOCK: Final = re.compile(
     r"(?P<hours>\d{1,7}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d([.,]\d+)?)",
     re.ASCII,
 )
-"""A duration as clocks, Python and pandas write it; days and the rest have a sign each."""
+"""A duration as Python and pandas print it; the days and the rest have separate signs."""
 _ISO_DURATION: Final = re.compile(
     r"(?P<sign>[+-]?)P(?=T?\d)((?P<days>\d{1,6})D)?(T(?=\d)((?P<hours>\d{1,7})H)?"
     r"((?P<minutes>\d{1,9})M)?((?P<seconds>\d{1,9}([.,]\d+)?)S)?)?",
     re.ASCII,
 )
-"""A duration as ISO 8601 writes it, in days and less."""
+"""A duration of ISO 8601 with days, hours, minutes and seconds."""
 _FOREIGN: Final = re.compile(
     r"[+-]?\d+([.,]\d+)?%|[+-]?(\d+(\.\d{3})*)?,\d+|[+-]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+"
     r"|(\d{1,2}([./-])\d{1,2}\5\d{4}|\d{4}([./-])\d{1,2}\6\d{1,2})([ T]\d{1,2}:\d\d(:\d\d)?)?",
@@ -43,12 +43,12 @@ _FOREIGN: Final = re.compile(
 _CODE: Final = re.compile(r"[+-]?0\d+", re.ASCII)
 _BRACKETS: Final = {"[": "]", "(": ")"}
 _MISSING: Final = ("nan", "none", "null")
-"""The words that mean a missing part of a vector."""
+"""The words for a missing component of a vector."""
 _BETWEEN: Final = re.compile(r"\s*,\s*|\s+")
 
 
 def kind_of(cell: str) -> Kind:
-    """What a cell writes."""
+    """Returns the kind of value that a cell represents."""
     if _WHOLE.fullmatch(cell):
         return "whole number"
     if is_number(cell):
@@ -61,27 +61,27 @@ def kind_of(cell: str) -> Kind:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell writes a number."""
+    """Whether a cell represents a number."""
     return _REAL.fullmatch(cell) is not None
 
 
 def is_negative(cell: str) -> bool:
-    """Whether a cell writes a negative whole number, `-1.0` among them."""
+    """Whether a cell represents a negative whole number, such as `-1` or `-1.0`."""
     return cell.startswith("-") and is_number(cell) and float(cell).is_integer()
 
 
 def is_code(cell: str) -> bool:
-    """Whether a cell writes digits after a zero: `007` names another thing than `7`."""
+    """Whether a cell is a code with leading zeros: `007` differs from `7`."""
     return _CODE.fullmatch(cell) is not None
 
 
 def is_foreign(cell: str) -> bool:
-    """Whether a cell writes a number or a date otherwise than they are read."""
+    """Whether a cell is a number or a date in a format that is not read."""
     return _FOREIGN.fullmatch(cell) is not None
 
 
 def date(cell: str) -> datetime | None:
-    """The time that a cell writes, if it does."""
+    """Returns the time that a cell represents, or None."""
     if not _DATE.fullmatch(cell):
         return None
     try:
@@ -92,32 +92,32 @@ def date(cell: str) -> datetime | None:
 
 
 def seconds(cell: str) -> float | None:
-    """The duration or time of day that a cell writes, in seconds, if it does."""
-    found = _CLOCK.fullmatch(cell) or _ISO_DURATION.fullmatch(cell)
-    if found is None:
+    """Returns the duration or time of day that a cell represents in seconds, or None."""
+    match = _CLOCK.fullmatch(cell) or _ISO_DURATION.fullmatch(cell)
+    if match is None:
         return None
-    part = {
+    size = {
         name: float((text or "0").replace(",", "."))
-        for name, text in found.groupdict().items()
+        for name, text in match.groupdict().items()
         if name != "sign"
     }
-    sign = -1 if found["sign"] == "-" else 1
-    days = part["days"] * (sign if found.re is _ISO_DURATION else 1)
-    clock = 3600 * part["hours"] + 60 * part["minutes"] + part["seconds"]
+    sign = -1 if match["sign"] == "-" else 1
+    days = size["days"] * (sign if match.re is _ISO_DURATION else 1)
+    clock = 3600 * size["hours"] + 60 * size["minutes"] + size["seconds"]
     return timedelta(days=days).total_seconds() + sign * clock
 
 
 def vector(cell: str) -> list[float] | None:
-    """The vector that a cell writes, if it does; NaN where a part of it is missing."""
+    """Returns the vector that a cell represents, or None; a missing component is NaN."""
     inner, bracketed = cell, cell[:1] in _BRACKETS and cell[-1:] == _BRACKETS[cell[0]]
     if bracketed:
         inner = cell[1:-1].strip().removesuffix(",")
     elif "," in cell or " " not in cell:
         return None
-    parts = _BETWEEN.split(inner.strip()) if inner.strip() else []
-    if not bracketed and any(is_code(part) for part in parts):  # `1 000` is one number
+    components = _BETWEEN.split(inner.strip()) if inner.strip() else []
+    if not bracketed and any(is_code(text) for text in components):  # `1 000` is one number
         return None
-    parts = ["nan" if part.casefold() in _MISSING else part for part in parts]
-    if not all(is_number(part) or part == "nan" for part in parts):
+    components = ["nan" if text.casefold() in _MISSING else text for text in components]
+    if not all(is_number(text) or text == "nan" for text in components):
         return None
-    return [float(part) for part in parts]
+    return [float(text) for text in components]

@@ -1,4 +1,4 @@
-"""The YAML files beside images."""
+"""The YAML files of an image folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from rrl_dsl.language.yaml_faults import events_of, not_yaml
 
 
 class _Loader(yaml.BaseLoader):
-    """Keeps every word a string: 0, no, NULL or -999."""
+    """Loads every scalar as a string, such as 0, no, NULL or -999."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping.
+        """Constructs a mapping.
 
         Raises:
-            yaml.YAMLError: Where a key stands twice.
+            yaml.YAMLError: If a key occurs twice.
         """
         seen = set[object]()
         for key, _ in node.value:
@@ -35,10 +35,10 @@ class _Loader(yaml.BaseLoader):
 
 
 def read_yaml(path: Path) -> object:
-    """What a YAML file holds, with every scalar as text in Unicode's normal form C.
+    """Returns the content of a YAML file, with scalars as text in Unicode's normal form C.
 
     Raises:
-        RRLError: RRL412 where it cannot be read, RRL428 where it is too large.
+        RRLError: RRL412 if it cannot be read, RRL428 if it is too large.
     """
     try:
         content = read_bytes(path, str(path), YAML_BYTES)
