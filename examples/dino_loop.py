@@ -1,4 +1,4 @@
-"""DINO in a plain PyTorch loop: `Network` has the teacher, the prototypes and the centre.
+"""DINO in a plain PyTorch loop: `Network` has the teacher, the prototypes and the center.
 
 python examples/dino_loop.py [EPOCHS]
 """
@@ -56,4 +56,4 @@ def main(epochs: int) -> float:
 
 
 if __name__ == "__main__":
-    print(f"nearest neighbours: {main(int(sys.argv[1]) if len(sys.argv) > 1 else 20):.1%}")
+    print(f"nearest neighbors: {main(int(sys.argv[1]) if len(sys.argv) > 1 else 20):.1%}")

@@ -63,7 +63,7 @@ def main(epochs: int) -> dict[str, float]:
     settings = {
         "augmentation": "digits",
         "projector": {"hidden": 256, "out": 32, "norm": True},
-        "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 1},
+        "optimizer": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 1},
         "probe": {"lr": 3e-3},
     }
     module = rrl.RelationalModule(

@@ -28,7 +28,7 @@ def main(epochs: int) -> float:
     images, label = torch.tensor(data.images / 16).float()[:, None], data.target
     train, test = torch.arange(1400), torch.arange(1400, len(images))
 
-    # each view is related to the neighbours of the other view, in the batch and the bank
+    # each view is related to the neighbors of the other view, in the batch and the bank
     recipe = "ssl(views=2) | knn(4, space=teacher, bank=800, query=other, directed=true)"
     network = rrl.Network.for_(
         rrl.losses.create("mean_shift"),
@@ -56,4 +56,4 @@ def main(epochs: int) -> float:
 
 
 if __name__ == "__main__":
-    print(f"nearest neighbours: {main(int(sys.argv[1]) if len(sys.argv) > 1 else 20):.1%}")
+    print(f"nearest neighbors: {main(int(sys.argv[1]) if len(sys.argv) > 1 else 20):.1%}")

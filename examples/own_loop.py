@@ -42,7 +42,7 @@ def main(epochs: int) -> float:
     )
     teacher = copy.deepcopy(encoder).requires_grad_(False)
     weights = [*encoder.parameters(), *predictor.parameters()]
-    optimiser = torch.optim.Adam(weights, lr=2e-3, weight_decay=1e-6)
+    optimizer = torch.optim.Adam(weights, lr=2e-3, weight_decay=1e-6)
 
     generator = torch.Generator().manual_seed(0)
     step = 0
@@ -56,9 +56,9 @@ def main(epochs: int) -> float:
             )
             relation = program.relate(nodes, epoch=epoch, step=step)
             value = loss(relation, predictor(encoder(rows)), keys=teacher(rows))
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             value.backward()
-            optimiser.step()
+            optimizer.step()
             with torch.no_grad():
                 for ours, theirs in zip(teacher.parameters(), encoder.parameters(), strict=True):
                     ours.lerp_(theirs, 1 - 0.98)
@@ -69,7 +69,7 @@ def main(epochs: int) -> float:
         features = encoder[:3](images)
     vote = KNeighborsClassifier(10, metric="cosine").fit(features[train], label[train])
     accuracy = float(vote.score(features[test], label[test]))
-    print(f"nearest neighbours, {epochs} epochs: {accuracy:.1%}")
+    print(f"nearest neighbors, {epochs} epochs: {accuracy:.1%}")
     return accuracy
 
 

@@ -143,7 +143,7 @@ class Program:
             nodes: The n rows.
             spaces: Embeddings of the rows by space, for calls that look at them.
             epoch: The epoch.
-            step: The optimiser step.
+            step: The optimizer step.
 
         Returns:
             (n, n) on the rows' device: bool where the graph is binary, else float32.
@@ -179,7 +179,7 @@ class Program:
             strategy: `dense` holds the (n, m) weights, `blocked` evaluates them tile by tile in
                 memory that grows with n + m, `auto` chooses by the number of pairs.
             epoch: The epoch.
-            step: The optimiser step.
+            step: The optimizer step.
 
         Raises:
             RRLError: As `__call__`, and RRL413 for an unknown strategy; RRL419 where a recipe with

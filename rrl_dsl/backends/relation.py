@@ -28,7 +28,7 @@ class Relation(ABC):
         cols: The columns.
         seed: The recipe's seed, for losses that draw.
         epoch: The epoch, for losses with a schedule.
-        step: The optimiser step, for losses that draw anew.
+        step: The optimizer step, for losses that draw anew.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class DenseRelation(Relation):
             contrast: bool (n, m), which pairs may count as unrelated; all where left out.
             seed: The recipe's seed.
             epoch: The epoch.
-            step: The optimiser step.
+            step: The optimizer step.
         """
         cols = rows if cols is None else cols
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)

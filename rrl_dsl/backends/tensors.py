@@ -89,7 +89,7 @@ def unit_vectors(x: Tensor) -> Tensor:
 
 
 def ranked_distance(q: Tensor, k: Tensor, metric: str) -> Tensor:
-    """What neighbours are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
+    """What neighbors are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
 
     The last bits, in which equal vectors may differ by the order of a sum, are rounded away, so
     that ties are ties on every device. Of `cosine`, a product of matrices, that is all but certain:

@@ -57,7 +57,7 @@ def explain(
     - `rrl-dsl explain RRL203`
     - `rrl-dsl explain corrupt`
     - `rrl-dsl explain simclr`
-    - `rrl-dsl explain optimiser.lr`
+    - `rrl-dsl explain optimizer.lr`
     - `rrl-dsl explain recipes/semi_coarse.rrl`
     - `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
     """

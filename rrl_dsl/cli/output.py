@@ -13,7 +13,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-_COLOURS: Final = {"error": "bold red", "warning": "bold yellow"}
+_COLORS: Final = {"error": "bold red", "warning": "bold yellow"}
 _ESCAPES: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 
 
@@ -51,7 +51,7 @@ def print_error(problem: RRLError) -> None:
 
 
 def print_diagnostic(diagnostic: Diagnostic) -> None:
-    """One diagnostic, on standard error, with its first words in colour."""
+    """One diagnostic, on standard error, with its first words in color."""
     _print_rendered(diagnostic, errors())
 
 
@@ -99,7 +99,7 @@ def _print_rendered(diagnostic: Diagnostic, console: Console) -> None:
     from rich.text import Text
 
     text = Text(diagnostic.render())
-    text.stylize(_COLOURS[diagnostic.severity], 0, len(diagnostic.severity))
+    text.stylize(_COLORS[diagnostic.severity], 0, len(diagnostic.severity))
     console.print(text, soft_wrap=True)
 
 

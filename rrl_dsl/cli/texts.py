@@ -121,12 +121,12 @@ def _source_of(file: str | Source) -> Source:
 
 
 def _faults_of(file: str | Source, allow_outside: bool) -> list[Diagnostic]:
-    from rrl_dsl.graph.recipe import analyse
+    from rrl_dsl.graph.recipe import analyze
 
     try:
         source = _source_of(file)
         source = source.unbounded() if allow_outside else source
-        return in_order(analyse(source).faults)
+        return in_order(analyze(source).faults)
     except RRLError as problem:
         return list(problem.diagnostics)
 

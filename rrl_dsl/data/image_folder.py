@@ -5,13 +5,13 @@
 | `train/` | the training split: a folder for every class |
 | `val/`, `valid/`, `validation/` | the validation split; without `test/` it is the test split |
 | `test/` | the test split |
-| `unlabelled/` | further training images of unknown class |
+| `unlabeled/` | further training images of unknown class |
 | `hierarchy.yaml` | the coarse class of every class |
 | `columns.csv`, `.tsv`, `.parquet` | further columns; see `rrl_dsl.data.column_files` |
 | `columns.yaml` | the words for a missing value; see `rrl_dsl.data.unknown` |
 
 The folder of a class may contain further folders. Images beside the folders of the classes, and
-those in a folder whose name is in `UNLABELLED`, have no class. A PATH without `train/`, `val/` and
+those in a folder whose name is in `UNLABELED`, have no class. A PATH without `train/`, `val/` and
 `test/` is one split, of which a hash of the path holds out one image in five as the test split.
 `rrl_dsl.data.folder_rule` says which files are images.
 """
@@ -38,7 +38,7 @@ from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal, stable_id
 
-UNLABELLED: Final = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled")
+UNLABELED: Final = ("unlabeled", "unlabelled", "_unlabeled", "_unlabelled")
 """The names of folders whose images have no class; case is ignored."""
 
 DEFAULT_SIZE: Final = 224
@@ -132,13 +132,13 @@ def _images_of(path: Path, rule: FolderRule) -> Iterator[_ImageFile]:
             yield from _images_in(path, child, part, rule)
         if part == "train" and folder != path:
             for sibling in sorted(path.iterdir()):
-                if sibling.name.casefold() in UNLABELLED and os.path.isdir(sibling):
+                if sibling.name.casefold() in UNLABELED and os.path.isdir(sibling):
                     yield from _images_in(path, sibling, part, rule)
 
 
 def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterator[_ImageFile]:
     name = normal(folder.name)
-    label = None if name.casefold() in UNLABELLED else name
+    label = None if name.casefold() in UNLABELED else name
     images = [*rule.below(folder)]
     if not images:
         raise error("RRL412", f"the class folder {folder} holds no images")
@@ -255,10 +255,10 @@ def _notes(
         names = _listed(images[place].name for place in checked.several)
         many = f"{len(checked.several):,} of {len(images):,} images"
         yield _note(f"{path}: {many} have several frames, and the first is read: {names}")
-    labelled = sum(image.label is not None for image in images)
-    if labelled < len(images):
-        many = f"{len(images) - labelled:,} of {len(images):,} images"
-        yield _note(f"{path}: {many} lie in no folder of a class, and are unlabelled")
+    labeled = sum(image.label is not None for image in images)
+    if labeled < len(images):
+        many = f"{len(images) - labeled:,} of {len(images):,} images"
+        yield _note(f"{path}: {many} lie in no folder of a class, and are unlabeled")
     if "coarse" in labels:
         unknown = int(((labels["label"] >= 0) & (labels["coarse"] < 0)).sum())
         if unknown:
@@ -274,7 +274,7 @@ def _notes(
     read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
     top, beside = FolderRule().entries(path)
     unread = [entry.name for entry in [*top, *beside] if entry.name not in read]
-    unread = [name for name in unread if name.casefold() not in UNLABELLED]
+    unread = [name for name in unread if name.casefold() not in UNLABELED]
     if unread:
         yield _note(f"{path}: beside the splits this is not read: {_listed(unread)}")
 

@@ -62,10 +62,10 @@ def _blended(images: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
 
     The three operations mix an image with black, with its mean gray, and with its grayscale image.
     """
-    grey = color.rgb_to_grayscale(images)
+    gray = color.rgb_to_grayscale(images)
     factor = factors.gather(1, operation[:, None])[:, :, None, None]
     operation = operation[:, None, None, None]
-    other = torch.where(operation == _CONTRAST, grey.mean(dim=(1, 2, 3), keepdim=True), grey)
+    other = torch.where(operation == _CONTRAST, gray.mean(dim=(1, 2, 3), keepdim=True), gray)
     other = other.masked_fill(operation == _BRIGHTNESS, 0.0)
     mixed = (factor * images + (1 - factor) * other).clamp(0.0, 1.0)
     return torch.where(operation == _HUE, images, mixed)

@@ -22,8 +22,8 @@ DEFAULT_ROOT: Final = Path.home() / ".cache" / "rrl-dsl"
 
 _BUILT_IN: Final = {
     "digits": ("digits:load", "1,797 digits of 8 x 8 pixels, which come with scikit-learn"),
-    "fashion-mnist": ("torchvision_sets:fashion_mnist", "70,000 grey images of clothes, 28 x 28"),
-    "cifar10": ("torchvision_sets:cifar10", "60,000 colour images of 10 classes, 32 x 32"),
+    "fashion-mnist": ("torchvision_sets:fashion_mnist", "70,000 gray images of clothes, 28 x 28"),
+    "cifar10": ("torchvision_sets:cifar10", "60,000 color images of 10 classes, 32 x 32"),
     "cifar100": ("torchvision_sets:cifar100", "60,000 of 100 classes in 20 coarse ones, 32 x 32"),
 }
 _FROM_PATH: Final = {

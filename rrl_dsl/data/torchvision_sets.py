@@ -67,7 +67,7 @@ def fashion_mnist(root: Path, download: bool = False) -> DataSet:
         test=split(test, len(train)),
         class_names={"label": tuple(kind.classes), "coarse": FASHION_COARSE},
         shape=(1, 28, 28),
-        augmentation="small-grey",
+        augmentation="small-gray",
     )
 
 

@@ -27,7 +27,7 @@ _ALWAYS: Final = frozenset({"", "nan"})
 UNKNOWN: Final = _ALWAYS | {
     *("na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#n/a n/a", "nat", "-nan", "1.#ind", "-1.#ind"),
     *("1.#qnan", "-1.#qnan", "none", "null", "(null)", "nil", "\\n", "?", "-", "--", "."),
-    *("unknown", "<unknown>", "missing", "undefined", "unlabelled", "unlabeled"),
+    *("unknown", "<unknown>", "missing", "undefined", "unlabeled", "unlabelled"),
 }
 """The words for a missing value, including those of pandas and SQL; case is ignored."""
 

@@ -157,7 +157,7 @@ class Views(nn.Module):
             float32 (b, C, H, W).
         """
         with _without_autocast(images.device):
-            return self._normalise(_unit(images))
+            return self._normalize(_unit(images))
 
     def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
@@ -172,9 +172,9 @@ class Views(nn.Module):
                         unit.repeat(len(numbers), 1, 1, 1)
                     )  # one pass for all views views
                 views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
-            return self._normalise(torch.cat([views[number] for number in range(count)]))
+            return self._normalize(torch.cat([views[number] for number in range(count)]))
 
-    def _normalise(self, images: Tensor) -> Tensor:
+    def _normalize(self, images: Tensor) -> Tensor:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
 
 
@@ -192,7 +192,7 @@ def _digits_local(shape: Shape, scale: Scale) -> nn.Module:
     return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomGaussianNoise(std=0.2, p=1.0))
 
 
-def _small_grey_local(shape: Shape, scale: Scale) -> nn.Module:
+def _small_gray_local(shape: Shape, scale: Scale) -> nn.Module:
     return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomHorizontalFlip())
 
 
@@ -207,8 +207,8 @@ def digits(shape: Shape) -> nn.Module:
     )
 
 
-@preset("small-grey", mean=(0.286,), std=(0.353,), local=_small_grey_local)
-def small_grey(shape: Shape) -> nn.Module:
+@preset("small-gray", mean=(0.286,), std=(0.353,), local=_small_gray_local)
+def small_gray(shape: Shape) -> nn.Module:
     """For small gray images that may be mirrored, such as clothes."""
     return nn.Sequential(
         RandomCrop(shape, (0.4, 1.0)),
@@ -227,7 +227,7 @@ _MILD: Final[_Jitter] = (0.4, 0.4, 0.2, 0.1)
 
 
 def _local(jitter: _Jitter) -> BuildLocal:
-    return lambda shape, scale: _colour(shape, scale, jitter=jitter)
+    return lambda shape, scale: _color(shape, scale, jitter=jitter)
 
 
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -236,40 +236,40 @@ _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 @preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar(shape: Shape) -> nn.Module:
     """`symmetric`: the same strong augmentation for all views."""
-    return _colour(shape, blur=9)
+    return _color(shape, blur=9)
 
 
 @preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_WEAK))
 def cifar_weak(shape: Shape) -> nn.Module:
     """`symmetric_weak`: half of the color jitter."""
-    return _colour(shape, jitter=_WEAK, blur=9)
+    return _color(shape, jitter=_WEAK, blur=9)
 
 
 @preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_asymmetric(shape: Shape) -> list[nn.Module]:
     """`asymmetric`: no blur; every second view may be solarized."""
-    return [_colour(shape, jitter=_MILD), _colour(shape, jitter=_MILD, solarize=0.2)]
+    return [_color(shape, jitter=_MILD), _color(shape, jitter=_MILD, solarize=0.2)]
 
 
 @preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
 def cifar_wmse(shape: Shape) -> nn.Module:
     """For W-MSE: weaker crops and no blur."""
-    return _colour(shape, (0.2, 1.0))
+    return _color(shape, (0.2, 1.0))
 
 
 @preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
 def cifar_vicreg(shape: Shape) -> nn.Module:
     """For VICReg: weaker crops and no blur; some views are solarized."""
-    return _colour(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
+    return _color(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
 
 
 @preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_local(_STRONG))
 def photo(shape: Shape) -> nn.Module:
     """For photos: as `cifar`, with SimCLR's blur, whose kernel is a tenth of the image."""
-    return _colour(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
+    return _color(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
 
 
-def _colour(
+def _color(
     shape: Shape,
     scale: Scale = (0.08, 1.0),
     *,

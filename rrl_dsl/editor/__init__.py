@@ -1,1 +1,1 @@
-"""What an editor shows of a recipe: colours for every highlighter, made from the registry."""
+"""What an editor shows of a recipe: colors for every highlighter, made from the registry."""

@@ -46,7 +46,7 @@ def _wanted(kind: str, only: Sequence[str] | None) -> bool:
 def _quick_fixes(
     documents: Documents, document: Document, span: Span
 ) -> Iterator[types.CodeAction]:
-    analysis = documents.analysed(document)
+    analysis = documents.analyzed(document)
     for fault in own_faults(analysis):
         place = fault.span or Span(0, 0)
         if fault.edits and place.start <= span.end and span.start <= place.end:
@@ -62,7 +62,7 @@ def _quick_fixes(
 
 def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAction]:
     """Every mend, and those of the errors that come to light then, if they leave fewer errors."""
-    first = mended = documents.analysed(document)
+    first = mended = documents.analyzed(document)
     for _ in range(MAX_ROUNDS):
         edits = _together(own_faults(mended))
         if not edits:
@@ -92,6 +92,6 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 
 def _edit(documents: Documents, document: Document, edits: Iterable[Edit]) -> types.WorkspaceEdit:
-    positions = documents.analysed(document).positions
+    positions = documents.analyzed(document).positions
     changes = [types.TextEdit(positions.range(each.span), each.text) for each in edits]
     return documents.edit({document.uri: changes})

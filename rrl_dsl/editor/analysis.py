@@ -14,7 +14,7 @@ from rrl_dsl.editor.positions import Encoding, Positions
 from rrl_dsl.editor.reading import Reading, ReadPairs, read_at_once, state_of
 from rrl_dsl.graph.imports import Library, Resolve
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Definition, Meaning, Resolution
 from rrl_dsl.graph.types import Refusal, Scalar
@@ -65,7 +65,7 @@ class Analysis:
         self._read_pairs = read_pairs
         overlay = _Asked(texts)
         self.library = _Noting(overlay, source.within, self._pairs)
-        self.found: Resolution = analyse(self.source, library=self.library)
+        self.found: Resolution = analyze(self.source, library=self.library)
         named = _named_in(self.source, self.statements)
         read = overlay.asked | self.found.files | self.library.named | set(named)
         self.files = {path: state_of(path, texts) for path in read}

@@ -281,7 +281,7 @@ class Server(LanguageServer):
         document = self.documents.get(uri)
         version = None if document is None else document.version
         while document is not None:
-            unread = self.documents.analysed(document).unread
+            unread = self.documents.analyzed(document).unread
             patience = max((each.patience() for each in unread), default=0.0)
             if not patience:
                 return
@@ -302,7 +302,7 @@ class Server(LanguageServer):
         document = self.documents.get(params.text_document.uri)
         if document is None:
             return None
-        analysis = self.documents.analysed(document)
+        analysis = self.documents.analyzed(document)
         return Question(document, analysis, analysis.positions.offset(params.position))
 
     def schedule(self, document: Document, *, at_once: bool = False) -> None:
@@ -335,7 +335,7 @@ class Server(LanguageServer):
         if document is None:
             return
         try:
-            analysis = self.documents.analysed(document)
+            analysis = self.documents.analyzed(document)
             patience = max((each.patience() for each in analysis.unread), default=0.0)
             if patience:
                 loop = asyncio.get_running_loop()

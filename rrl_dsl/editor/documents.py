@@ -104,7 +104,7 @@ class Documents:
         """The open texts that stand for files."""
         return {each.path: readable(each.source).text for each in self if each.path is not None}
 
-    def analysed(self, document: Document) -> Analysis:
+    def analyzed(self, document: Document) -> Analysis:
         """What is known of an open text as it and the files that it reads are now."""
         texts = self.texts
         if document.analysis is None or document.is_outdated(texts):
@@ -139,7 +139,7 @@ class Documents:
         """What is known of a file, open or not; None where it cannot be read."""
         document = self.at(path)
         if document is not None:
-            return self.analysed(document)
+            return self.analyzed(document)
         try:
             source = self._bounded(parser.read(path, path.name))
             return Analysis(source, self.encoding, self.texts, read_nothing)

@@ -2,7 +2,7 @@
 
 One list of rules for every highlighter. They are tried in order at each place of a text, the first
 that matches wins, and no rule looks over a line break or remembers what came before, since TextMate
-reads line by line. What cannot be told from one line is a plain name. How words are spelt is the
+reads line by line. What cannot be told from one line is a plain name. How words are spelled is the
 grammar's to say; which of them are built-ins, arguments and choices is the registry's.
 """
 
@@ -83,14 +83,14 @@ _SIGNS: Final = {"LPAR": Kind.BRACKET, "RPAR": Kind.BRACKET, "COMMA": Kind.SEPAR
 def rules() -> list[Rule]:
     """Every rule, in the order in which they are tried."""
     terminals = {each.name: each.pattern for each in grammar().terminals}
-    spelt = {name: each.value for name, each in terminals.items() if isinstance(each, PatternStr)}
+    spelled = {name: each.value for name, each in terminals.items() if isinstance(each, PatternStr)}
     patterns = {name: each.to_regexp() for name, each in terminals.items()}
-    keywords = _any(text for text in spelt.values() if text.isalpha())
+    keywords = _any(text for text in spelled.values() if text.isalpha())
     constants = f"{patterns['TRUE']}|{patterns['FALSE']}"
-    defining = _any(spelt[each] for each in _DEFINING)
+    defining = _any(spelled[each] for each in _DEFINING)
     new_name = f"(?!{keywords}|{constants}){_NAME}"
     signs: dict[Kind, list[str]] = defaultdict(list)
-    for name, text in spelt.items():
+    for name, text in spelled.items():
         if not text.isalpha():
             signs[_SIGNS.get(name, Kind.OPERATOR)].append(patterns[name])
     blanks = (Kind.BLANK, patterns["BLANK"])

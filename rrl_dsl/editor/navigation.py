@@ -65,7 +65,7 @@ def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol |
 
     An argument of an imported recipe is the parameter that the recipe defines.
     """
-    analysis = documents.analysed(document)
+    analysis = documents.analyzed(document)
     token = analysis.token_at(offset)
     if token is None or token.type != "NAME":
         return None
@@ -99,7 +99,7 @@ def definition_at(documents: Documents, document: Document, offset: int) -> type
     """Where the name at an offset is defined; of an import, and where a file is named, the file."""
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
-        file = file_at(documents, documents.analysed(document), offset)
+        file = file_at(documents, documents.analyzed(document), offset)
     else:
         file = symbol.definition.target
     if file is not None and documents.is_there(file):

@@ -1,4 +1,4 @@
-"""The Pygments lexer: colours in documentation, notebooks and terminals."""
+"""The Pygments lexer: colors in documentation, notebooks and terminals."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def renamed_at(documents: Documents, document: Document, offset: int) -> tuple[S
         Refused: Where nothing stands there that may be renamed.
     """
     symbol = _symbol(documents, document, offset)
-    token = documents.analysed(document).token_at(offset)
+    token = documents.analyzed(document).token_at(offset)
     assert token is not None
     return span_of(token), symbol.definition.name
 
@@ -66,7 +66,7 @@ def rename(documents: Documents, document: Document, offset: int, name: str) -> 
 
 
 def _symbol(documents: Documents, document: Document, offset: int) -> Symbol:
-    token = documents.analysed(document).token_at(offset)
+    token = documents.analyzed(document).token_at(offset)
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         if token is not None and token.type == "NAME" and token in signatures():

@@ -1,4 +1,4 @@
-"""Semantic tokens: the colours of a recipe, for editors that have no grammar of their own for it.
+"""Semantic tokens: the colors of a recipe, for editors that have no grammar of their own for it.
 
 The tokens are those of the Pygments lexer, so that every highlighter agrees.
 """
@@ -31,7 +31,7 @@ _SHOWN: Final[dict[Kind, tuple[str, tuple[str, ...]]]] = {
     Kind.CHOICE: ("enumMember", ()),
     Kind.OPERATOR: ("operator", ()),
 }
-"""Kind -> token type and modifiers, as the protocol spells them; other kinds have no colour."""
+"""Kind -> token type and modifiers, as the protocol spells them; other kinds have no color."""
 
 LEGEND: Final = types.SemanticTokensLegend(
     token_types=list(dict.fromkeys(type_ for type_, _ in _SHOWN.values())),

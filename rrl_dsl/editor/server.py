@@ -200,7 +200,7 @@ def rename_name(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit |
 def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
     """The outline of a text."""
     document = ls.documents.get(params.text_document.uri)
-    return None if document is None else navigation.outline(ls.documents.analysed(document))
+    return None if document is None else navigation.outline(ls.documents.analyzed(document))
 
 
 async def workspace_symbols(
@@ -215,7 +215,7 @@ async def workspace_symbols(
 def folds(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
     """What may be folded."""
     document = ls.documents.get(params.text_document.uri)
-    return None if document is None else structure.folds(ls.documents.analysed(document))
+    return None if document is None else structure.folds(ls.documents.analyzed(document))
 
 
 def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
@@ -223,7 +223,7 @@ def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.Sel
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
-    analysis = ls.documents.analysed(document)
+    analysis = ls.documents.analyzed(document)
     places = [analysis.positions.offset(each) for each in params.positions]
     return [structure.selection_at(analysis, each) for each in places]
 
@@ -231,13 +231,13 @@ def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.Sel
 def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
     """The files that a text names."""
     document = ls.documents.get(params.text_document.uri)
-    return None if document is None else links(ls.documents, ls.documents.analysed(document))
+    return None if document is None else links(ls.documents, ls.documents.analyzed(document))
 
 
-def colours(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens | None:
+def colors(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens | None:
     """What each word of a text is."""
     document = ls.documents.get(params.text_document.uri)
-    return None if document is None else semantic_tokens(ls.documents.analysed(document))
+    return None if document is None else semantic_tokens(ls.documents.analyzed(document))
 
 
 def format_document(
@@ -245,7 +245,7 @@ def format_document(
 ) -> list[types.TextEdit] | None:
     """The changes that bring a text into the one style."""
     document = ls.documents.get(params.text_document.uri)
-    return None if document is None else formatting(ls.documents.analysed(document))
+    return None if document is None else formatting(ls.documents.analyzed(document))
 
 
 def format_range(
@@ -255,7 +255,7 @@ def format_range(
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
-    analysis = ls.documents.analysed(document)
+    analysis = ls.documents.analyzed(document)
     return formatting_of(analysis, analysis.positions.span(params.range))
 
 
@@ -264,7 +264,7 @@ def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
-    span = ls.documents.analysed(document).positions.span(params.range)
+    span = ls.documents.analyzed(document).positions.span(params.range)
     return actions_in(ls.documents, document, span, params.context.only)
 
 
@@ -302,7 +302,7 @@ _ABOUT_A_TEXT: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
     (types.TEXT_DOCUMENT_FOLDING_RANGE, folds, None),
     (types.TEXT_DOCUMENT_SELECTION_RANGE, selections, None),
     (types.TEXT_DOCUMENT_DOCUMENT_LINK, document_links, None),
-    (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, colours, LEGEND),
+    (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, colors, LEGEND),
     (types.TEXT_DOCUMENT_FORMATTING, format_document, None),
     (types.TEXT_DOCUMENT_RANGE_FORMATTING, format_range, None),
     (

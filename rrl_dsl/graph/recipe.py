@@ -114,14 +114,14 @@ def _check_path(path: object) -> None:
 
 def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:
     """The graph that a text with its place defines; see `parse`."""
-    found = analyse(source, params)
+    found = analyze(source, params)
     if found.faults:
         raise RRLError(in_order(found.faults))
     assert found.graph is not None
     return found.graph
 
 
-def analyse(
+def analyze(
     source: Source,
     params: Mapping[str, Scalar] | None = None,
     library: Library | None = None,

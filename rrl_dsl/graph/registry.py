@@ -1,7 +1,7 @@
 """The one table of typed signatures.
 
 Binding, type checks, did-you-mean, the Python functions with their stub, the editor's completion
-and colours, the reference pages and `rrl-dsl builtins` all read it. The modules of
+and colors, the reference pages and `rrl-dsl builtins` all read it. The modules of
 `rrl_dsl.graph.builtins` fill it.
 """
 
@@ -233,7 +233,7 @@ def bind(
                 refusals.append(replace(problem, message=message, at=at))
         else:
             bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
-    if missing and not any(each.code == "RRL102" for each in refusals):  # one may be misspelt
+    if missing and not any(each.code == "RRL102" for each in refusals):  # one may be misspelled
         refusals.append(_missing(signature, missing))
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):

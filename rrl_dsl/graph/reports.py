@@ -117,7 +117,7 @@ def named(argument: Argument, name: str) -> Edit:
 
 
 def without(argument: Argument, call: Call, source: Source) -> tuple[Edit, ...]:
-    """Takes away an argument with the comma that joins it to its neighbour."""
+    """Takes away an argument with the comma that joins it to its neighbor."""
     at = next(index for index, each in enumerate(call.arguments) if each is argument)
     if at > 0:
         return cut(source, Span(call.arguments[at - 1].span.end, argument.span.end))

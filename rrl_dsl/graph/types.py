@@ -72,7 +72,7 @@ class Number:
         return "int" if self.integral else "float"
 
     def accept(self, value: Any) -> Scalar:
-        """The value, normalised to int or float.
+        """The value, normalized to int or float.
 
         Raises:
             Refusal: RRL202 for another type, RRL301 for a value out of range.

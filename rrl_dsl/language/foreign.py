@@ -126,7 +126,7 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     if text == ";":
         separator = "\n" if separates_statements(tokens, index) else ","
         return _foreign(source, span, "" if ends_line else separator)
-    return _foreign(source, span, _spelt(text))
+    return _foreign(source, span, _spelled(text))
 
 
 def separates_statements(tokens: list[Token], index: int) -> bool:
@@ -137,7 +137,7 @@ def separates_statements(tokens: list[Token], index: int) -> bool:
     return token == ";" and opened <= closed and bool(after) and after[0].line == token.line
 
 
-def _spelt(text: str) -> str | None:
+def _spelled(text: str) -> str | None:
     """The text in our signs, if all of its signs have an equivalent."""
     signs = [_SIGNS.get(char, unicodedata.normalize("NFKC", char)) for char in text]
     return "".join(signs) if all(sign == "" or sign in _OURS for sign in signs) else None

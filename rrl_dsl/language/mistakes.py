@@ -96,7 +96,7 @@ class Context:
         return Edit(Span(start, start), text)
 
 
-def recognised(context: Context) -> Diagnostic | None:
+def recognized(context: Context) -> Diagnostic | None:
     """Returns the error if it is one of the common mistakes, or None."""
     faults = (mistake(context) for mistake in _MISTAKES)
     return next((fault for fault in faults if fault is not None), None)
@@ -136,7 +136,7 @@ def _new_statement(context: Context) -> Diagnostic | None:
     return context.fault(message, "start a new line", *edits)
 
 
-def _misspelt_keyword(context: Context) -> Diagnostic | None:
+def _misspelled_keyword(context: Context) -> Diagnostic | None:
     """`lett a = …`, `const a = …`, `include "a.rrl"`, `contrasts all()`."""
     first, token, after = context.tokens[0], context.token, context.after
     if context.index != 1 or first.type != "NAME" or token.type not in ("NAME", "STRING", "NUMBER"):
@@ -254,7 +254,7 @@ def _fused_argument(context: Context, word: Token) -> str | None:
 def _names_argument(context: Context, word: Token) -> bool:
     """Whether a word in a call is the name of an argument rather than a value."""
     known = ARGUMENTS.get(context.called or "")
-    if known is None:  # an imported recipe, or a misspelt built-in
+    if known is None:  # an imported recipe, or a misspelled built-in
         return context.token.type in _LITERALS
     return nearest(word, known.split(), likeness=_LIKENESS) is not None
 
@@ -371,7 +371,7 @@ def _operand_missing(context: Context) -> Diagnostic | None:
 _MISTAKES: Final[tuple[Callable[[Context], Diagnostic | None], ...]] = (
     _reserved_word,
     _new_statement,
-    _misspelt_keyword,
+    _misspelled_keyword,
     _definition_without_keyword,
     _definition_without_sign,
     _parameter,

@@ -1,6 +1,6 @@
 """The names that other programs and papers use for the settings and losses of this project.
 
-They are not accepted here: the error says which name to use.
+They are not accepted here: the error says which name to use. `RENAMED` alone is accepted.
 """
 
 from __future__ import annotations
@@ -8,6 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 from rrl_dsl.language.diagnostics import folded
+
+RENAMED: Final = {
+    "optimiser": "optimizer",
+    "prototypes.centre_momentum": "prototypes.center_momentum",
+    "loss.centring": "loss.centering",
+}
+"""The name of a setting in the previous release -> its name. The old one is accepted, with a note,
+in this release alone."""
+
+RENAMED_VALUES: Final = {"augmentation": {"small-grey": "small-gray"}}
+"""Setting -> its values that had another name in the previous release."""
 
 _SETTINGS: Final = {
     "dataset": "data nodes data_name train_data data_file",
@@ -25,11 +36,11 @@ _SETTINGS: Final = {
     "prototypes.count": "num_prototypes n_prototypes",
     "bank": "queue queue_size memory_bank",
     "local_views.count": "local_crops num_local_crops local_crops_number num_small_crops",
-    "optimiser.name": "opt optim optimizer",
-    "optimiser.lr": "lr learning_rate base_lr max_lr",
-    "optimiser.weight_decay": "wd decay",
-    "optimiser.warmup": "warmup warmup_epochs",
-    "optimiser.momentum": "momentum",
+    "optimizer.name": "opt optim optimizer optimiser",
+    "optimizer.lr": "lr learning_rate base_lr max_lr",
+    "optimizer.weight_decay": "wd decay",
+    "optimizer.warmup": "warmup warmup_epochs",
+    "optimizer.momentum": "momentum",
     "augmentation": "aug augment augmentations transform transforms",
     "epochs": "max_epochs num_epochs n_epochs",
     "batch_size": "batch bs train_batch_size batch_size_per_gpu",

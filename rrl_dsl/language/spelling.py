@@ -36,7 +36,7 @@ def check(token: Token, source: Source) -> Diagnostic | None:
         message = f"`{abridged(text)}` is not a number"
         plain = text.replace("_", "")
         if number_value(plain) is not None:
-            return _misspelt("RRL002", message, span, source, plain)
+            return _misspelled("RRL002", message, span, source, plain)
         hint = "numbers are decimal and finite, like `2`, `0.05` or `1e-3`"
         return Diagnostic("RRL002", message, span, source, hint)
     if token.type == "NAME" and not is_name(text):
@@ -44,13 +44,15 @@ def check(token: Token, source: Source) -> Diagnostic | None:
             f"`{abridged(text)}` is not a name; names are lower-case ASCII letters, digits, `_`"
         )
         lowered = text.lower()
-        return _misspelt("RRL003", message, span, source, lowered if is_name(lowered) else None)
+        return _misspelled("RRL003", message, span, source, lowered if is_name(lowered) else None)
     if token.type == "STRING":
         return _check_string(text, span, source)
     return None
 
 
-def _misspelt(code: str, message: str, span: Span, source: Source, meant: str | None) -> Diagnostic:
+def _misspelled(
+    code: str, message: str, span: Span, source: Source, meant: str | None
+) -> Diagnostic:
     if meant is None:
         return Diagnostic(code, message, span, source)
     edits = (Edit(span, meant),)

@@ -9,7 +9,7 @@ from lark import Token
 
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.lexer import grammar
-from rrl_dsl.language.mistakes import OPERATORS, Context, recognised
+from rrl_dsl.language.mistakes import OPERATORS, Context, recognized
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.spelling import is_name, span_of, string_value
 
@@ -25,7 +25,7 @@ def unexpected(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     accepted = _accepted(tokens[:index])
     if index == len(tokens):
         return _unfinished(tokens, accepted, source)
-    known = recognised(Context(tokens, index, accepted, source))
+    known = recognized(Context(tokens, index, accepted, source))
     if known is not None:
         return known
     token = tokens[index]

@@ -33,7 +33,7 @@ class SimDINO(Loss):
 
     - `form=authors`, as their code computes it. Everything is scaled to length 1. R is the mean
       over views of (1/d + 1/m) (1/2) logdet(I + d / (m epsilon) S^T S), with S the m rows of a
-      view, not centred. Only views that the teacher sees have a rate: those with a row among the
+      view, not centered. Only views that the teacher sees have a rate: those with a row among the
       columns, so no local crops; all of them where no row is a column, as in a bank. The patches'
       mean is over the hidden ones of a row, then over the rows that have patches, which local crops
       need not; a row with nothing hidden is 0. Their published runs have `epsilon=0.05`, which is
@@ -41,8 +41,8 @@ class SimDINO(Loss):
     - `form=paper`, equations 16 to 20 of Maes et al., with embeddings as they come: 1/n times the
       sum over edges of w_ij |s_i - t_j|^2, whatever `normalize`; a/n times that over hidden patches
       of |s_ip - t_ip|^2; R = (1/2) logdet(I + d / epsilon^2 Cov(G S)), with the covariance of all
-      rows, centred and over n. As in their graphs, G has its own diagonal there; the sum over edges
-      has it with `with_self=true`, as equation 18 is written. Equation 20
+      rows, centered and over n. As in their graphs, G has its own diagonal there; the sum over
+      edges has it with `with_self=true`, as equation 18 is written. Equation 20
       prints the teacher's embeddings, which have no gradient; the student's are meant, as in
       Wu et al. So every column must be one of the rows.
 
@@ -134,8 +134,8 @@ class SimDINO(Loss):
             )
             raise error("RRL406", message, hint="use `form=authors`, or columns that are rows")
         related = relation.matmul(z[row_of], with_self=True)
-        centred = related - related.mean(dim=0)
-        rate = coding_rate(centred, width / (n * self.epsilon**2))
+        centered = related - related.mean(dim=0)
+        rate = coding_rate(centered, width / (n * self.epsilon**2))
         distance = relation.sqdist(z, keys, with_self=self.with_self)
         value = distance.mean() - self.rate_weight * rate
         if patches:

@@ -10,9 +10,9 @@ from rrl_dsl.language.diagnostics import error
 
 
 def effective_rank(z: Tensor) -> Tensor:
-    """The exponential of the entropy of the normalised singular values, a scalar.
+    """The exponential of the entropy of the normalized singular values, a scalar.
 
-    Roy and Vetterli (2007), as RankMe (Garrido et al. 2023) uses it; centred first, so that a
+    Roy and Vetterli (2007), as RankMe (Garrido et al. 2023) uses it; centered first, so that a
     constant embedding has rank 0 and not 1. Singular values that rounding to the dtype of `z` may
     have made are 0. It does not see how short the differences are beside the embeddings: see
     `spread`.

@@ -33,20 +33,20 @@ def whiten(
     """
     weights = torch.ones(len(z), device=z.device) if mass is None else mass
     total = max(len(z) - 1, 1) if mass is None else mass.double().sum()
-    centred, constant = centre(z, weights)
-    covariance = (weights.double()[:, None] * centred).T @ centred / total
+    centered, constant = center(z, weights)
+    covariance = (weights.double()[:, None] * centered).T @ centered / total
     mean_variance = covariance.diagonal().mean()
     identity = torch.eye(z.shape[1], dtype=torch.float64, device=z.device)
     covariance = (1 - shrinkage) * covariance + shrinkage * mean_variance * identity
     if whitening == "zca":
         root, failed = inverse_root(covariance)
-        return centred @ root, failed | constant
+        return centered @ root, failed | constant
     factor, failed = cholesky(covariance)
     failed = failed | constant
-    return torch.linalg.solve_triangular(factor, centred.T, upper=False).T, failed
+    return torch.linalg.solve_triangular(factor, centered.T, upper=False).T, failed
 
 
-def centre(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def center(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Rows less their weighted mean.
 
     Args:
@@ -59,9 +59,9 @@ def centre(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """
     weights = weights.double()[:, None]
     mean = (weights * z.double()).sum(dim=0) / weights.sum()
-    centred = z.double() - mean
+    centered = z.double() - mean
     rounding = len(z) * torch.finfo(torch.float64).eps * mean.abs()
-    return centred, (centred.abs() <= rounding).all()
+    return centered, (centered.abs() <= rounding).all()
 
 
 def cholesky(gram: Tensor) -> tuple[Tensor, Tensor]:

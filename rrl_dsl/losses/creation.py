@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, folded, listing
-from rrl_dsl.language.other_names import SETTINGS
+from rrl_dsl.language.other_names import RENAMED, SETTINGS
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.losses.base import Loss
 from rrl_dsl.losses.registry import find, names
@@ -116,10 +116,17 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
 
 def _built(name: str, options: Mapping[str, Any]) -> Loss:
     loss = find(name)
+    known = {field.name for field in dataclasses.fields(loss)}
+    options = {key if key in known else _current(key): value for key, value in options.items()}
     try:
         return loss(**options)
     except ValidationError as problems:
         raise RRLError(_refusals(name, loss, problems)) from None
+
+
+def _current(option: str) -> str:
+    """The name of an option that may have its name of the previous release."""
+    return RENAMED.get(f"loss.{option}", option).removeprefix("loss.")
 
 
 def _is_sum(text: str) -> bool:

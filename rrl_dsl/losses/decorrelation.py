@@ -33,7 +33,7 @@ class VICReg(Loss):
     Bardes, Ponce and LeCun (2022), over a relation: I alone looks at the graph, and with
     `normalize=edges` it is sum w |z_i - z_j|^2 / (d sum w). V and C are of all rows of a view, with
     n - 1 in the denominator, with edges or without; a row that is alone in its view has neither.
-    Embeddings are not normalised. Where the columns are other rows, V and C are of the rows.
+    Embeddings are not normalized. Where the columns are other rows, V and C are of the rows.
 
     On two views it is what lightly and pytorch-metric-learning compute, and the authors' code.
     solo-learn does not halve V: its published numbers are those of `variance_over_views=sum`. C is
@@ -80,19 +80,19 @@ class BarlowTwins(Loss):
 
     C = sum w_ij z_i z_j^T / sum w_ij, i in view a, j in view b, over all views a < b
 
-    Zbontar et al. (2021), over a relation. Each dimension is standardised in each view by itself.
+    Zbontar et al. (2021), over a relation. Each dimension is standardized in each view by itself.
     With `normalize=edges` C is the formula above; with `rows` it is the mean, over the rows with an
     edge to a later view, of sum_j w_ij z_i z_j^T / sum_j w_ij. On `ssl(views=2)` both are the
     cross-correlation of the two views.
 
     Where the columns are the rows, an edge counts from the earlier view to the later one, and what
     stands in the matrix the other way round does not count. Where the columns are others, such as
-    a second view or a bank, every edge counts; they are standardised by their own views. Rows
+    a second view or a bank, every edge counts; they are standardized by their own views. Rows
     that are alone in their view have no standard deviation and are left out. Without an edge
     between two views the loss is 0.
 
     Standard deviations are sqrt(var + 1e-5), biased as in the authors' code, lightly and
-    solo-learn, all by batch normalisation; `correction=1` is `std` in the pseudocode of the paper.
+    solo-learn, all by batch normalization; `correction=1` is `std` in the pseudocode of the paper.
     lightly and solo-learn have a `redundancy` of 0.005, and solo-learn's published numbers on CIFAR
     a `scale` of 0.1.
     """
@@ -110,8 +110,8 @@ class BarlowTwins(Loss):
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
-        q = _standardised(z, relation.rows.view, self.correction)
-        k = q if keys is z else _standardised(keys, relation.cols.view, self.correction)
+        q = _standardized(z, relation.rows.view, self.correction)
+        k = q if keys is z else _standardized(keys, relation.cols.view, self.correction)
         width = z.shape[1]
         total, weight = q[:0].T @ k[:0], z.new_zeros(())  # an empty sum, with a gradient
         for rows, cols in _pairs(relation):
@@ -175,15 +175,15 @@ def _alone(view: Tensor) -> Tensor:
 def _spread(z: Tensor) -> Tensor:
     """The variance and the covariance term of the rows of one view (n, d): (2,)."""
     rows, width = z.shape
-    centred = z - z.mean(dim=0)
-    covariance = centred.T @ centred / (rows - 1)
+    centered = z - z.mean(dim=0)
+    covariance = centered.T @ centered / (rows - 1)
     deviation = (covariance.diagonal() + 1e-4).sqrt()
     diagonal = torch.eye(width, dtype=torch.bool, device=z.device)
     off = covariance.masked_fill(diagonal, 0.0).square().sum() / width
     return torch.stack([(1 - deviation).relu().mean(), off])
 
 
-def _standardised(z: Tensor, view: Tensor, correction: int) -> Tensor:
+def _standardized(z: Tensor, view: Tensor, correction: int) -> Tensor:
     """Mean 0 and variance 1 in each view, (n, d); a row that is alone in its view as it is."""
     result = z
     for members in _by_view(view):

@@ -28,7 +28,7 @@ _Temperature = Field(gt=0, allow_inf_nan=False)
 class Distillation(Loss):
     """What losses over a teacher's scores share: how these become probabilities.
 
-    p_t = softmax((t - centre) / T_t), or Sinkhorn-Knopp's assignment of t / T_t.
+    p_t = softmax((t - center) / T_t), or Sinkhorn-Knopp's assignment of t / T_t.
 
     The teacher's temperature goes up linearly with the epoch of the relation, over
     `warmup_epochs`; a matrix in its place is in epoch 0. Published settings: .04 to .07 over 30
@@ -43,9 +43,9 @@ class Distillation(Loss):
         float, _Temperature, Field(description="The teacher's in the first epoch of the warm-up.")
     ] = 0.04
     warmup_epochs: Annotated[int, Field(ge=0, description="Epochs of warm-up; 0 for none.")] = 0
-    centring: Annotated[
+    centering: Annotated[
         Literal["mean", "sinkhorn", "none"],
-        Field(description="Less the running centre, balanced over the batch, or as they are."),
+        Field(description="Less the running center, balanced over the batch, or as they are."),
     ] = "mean"
     iterations: Annotated[int, Field(ge=1, description="Iterations of Sinkhorn-Knopp.")] = 3
 
@@ -58,31 +58,31 @@ class Distillation(Loss):
         return first + done * (self.teacher_temperature - first)
 
     def targets(
-        self, scores: Tensor, centre: Tensor | None, epoch: int, among: Tensor | None = None
+        self, scores: Tensor, center: Tensor | None, epoch: int, among: Tensor | None = None
     ) -> Tensor:
         """The teacher's probabilities, without a gradient.
 
         Args:
             scores: The teacher's scores (r, K).
-            centre: Their running mean (K,); 0 where left out.
+            center: Their running mean (K,); 0 where left out.
             epoch: The epoch.
             among: bool (r,), the rows that Sinkhorn-Knopp balances; all where left out.
 
         Raises:
-            RRLError: RRL406 where the centre has another shape.
+            RRLError: RRL406 where the center has another shape.
         """
         scores, temperature = scores.detach(), self.teacher_temperature_at(epoch)
-        if self.centring == "sinkhorn":
+        if self.centering == "sinkhorn":
             return sinkhorn(scores, temperature, self.iterations, among)
-        if centre is not None:
-            if centre.shape != scores.shape[1:]:
-                wanted, found = tuple(scores.shape[1:]), tuple(centre.shape)
-                raise error("RRL406", f"`centre` has shape {wanted}, not {found}")
-            scores = scores - centre.detach()
+        if center is not None:
+            if center.shape != scores.shape[1:]:
+                wanted, found = tuple(scores.shape[1:]), tuple(center.shape)
+                raise error("RRL406", f"`center` has shape {wanted}, not {found}")
+            scores = scores - center.detach()
         return F.softmax(scores / temperature, dim=1)
 
-    def _with_centre(self, inputs: dict[str, Output], centre: Output) -> dict[str, Output]:
-        return inputs | {"centre": centre} if self.centring == "mean" else inputs
+    def _with_center(self, inputs: dict[str, Output], center: Output) -> dict[str, Output]:
+        return inputs | {"center": center} if self.centering == "mean" else inputs
 
 
 @register("dino")
@@ -90,7 +90,7 @@ class Distillation(Loss):
 class DINO(Distillation):
     """Cross-entropy of a student's prototypes with those of the related rows at its teacher.
 
-    - mean over edges of p_t,j . log p_s,i, p_s = softmax(s / T), p_t = softmax((t - centre) / T_t)
+    - mean over edges of p_t,j . log p_s,i, p_s = softmax(s / T), p_t = softmax((t - center) / T_t)
 
     Equations 7 and 11 of Maes et al. (Caron et al. 2021). Rows are the student's, columns the
     teacher's; the index of 11 is the other way round, which is the same where weights are
@@ -99,8 +99,8 @@ class DINO(Distillation):
     row has the same degree, as on `ssl(views=2)`. Where the student sees more views than its
     teacher (local crops), it is `edges` that is the loss of DINO, lightly and solo-learn.
 
-    Without options it is lightly's `DINOLoss()` at its first call, T_t = .04 and a centre of 0.
-    The running centre is kept by who trains, and passed as `centre` (K,). `centring=sinkhorn`
+    Without options it is lightly's `DINOLoss()` at its first call, T_t = .04 and a center of 0.
+    The running center is kept by who trains, and passed as `center` (K,). `centering=sinkhorn`
     (DINOv2) balances all columns with each other, those of a bank and of every view included.
     """
 
@@ -108,17 +108,17 @@ class DINO(Distillation):
 
     def inputs(self) -> Mapping[str, Output]:
         """See `Loss.inputs`."""
-        return self._with_centre({"z": "prototypes", "keys": "teacher_prototypes"}, "centre")
+        return self._with_center({"z": "prototypes", "keys": "teacher_prototypes"}, "center")
 
     def value(
-        self, relation: Relation, z: Tensor, keys: Tensor, *, centre: Tensor | None = None
+        self, relation: Relation, z: Tensor, keys: Tensor, *, center: Tensor | None = None
     ) -> Tensor:
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 where the centre has another shape than (K,).
+            RRLError: RRL406 where the center has another shape than (K,).
         """
-        targets = self.targets(keys, centre, relation.epoch)
+        targets = self.targets(keys, center, relation.epoch)
         total = relation.dot(F.log_softmax(z / self.temperature, dim=1), targets)
         return mean_over_edges(-total, relation.degree(), self.normalize)
 
@@ -133,11 +133,11 @@ class IBOT(Distillation):
     Equations 8 and 12 of Maes et al. (Zhou et al. 2022), which sum over the patches where the
     authors average. A row is compared with itself alone, whatever is related: with the column of
     the same sample and view. Rows that are not among the columns are left out. So there are no
-    edges to normalise by; `images=all` counts the rows with no hidden patch too, as (8), DINOv2 and
+    edges to normalize by; `images=all` counts the rows with no hidden patch too, as (8), DINOv2 and
     lightly's `IBOTPatchLoss` do, and DINOv2's weight of 1 is meant so (it hides patches in half
     of its images); `images=masked` does not.
 
-    `centring=sinkhorn` (DINOv2) balances the hidden patches of all rows with each other.
+    `centering=sinkhorn` (DINOv2) balances the hidden patches of all rows with each other.
     """
 
     images: Annotated[
@@ -151,7 +151,7 @@ class IBOT(Distillation):
             "keys": "teacher_patch_prototypes",
             "mask": "mask",
         }
-        return self._with_centre(inputs, "patch_centre")
+        return self._with_center(inputs, "patch_center")
 
     def value(
         self,
@@ -160,12 +160,12 @@ class IBOT(Distillation):
         keys: Tensor,
         *,
         mask: Tensor,
-        centre: Tensor | None = None,
+        center: Tensor | None = None,
     ) -> Tensor:
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 where the mask is not bool (n, P), or the centre has another shape
+            RRLError: RRL406 where the mask is not bool (n, P), or the center has another shape
                 than (K,).
         """
         if mask.dtype != torch.bool or mask.shape != z.shape[:2]:
@@ -175,7 +175,7 @@ class IBOT(Distillation):
         among = own >= 0
         hidden = mask & among[:, None]
         scores = keys.detach()[own.clamp(min=0)].flatten(0, 1)
-        targets = self.targets(scores, centre, relation.epoch, hidden.flatten()).view_as(z)
+        targets = self.targets(scores, center, relation.epoch, hidden.flatten()).view_as(z)
         terms = (targets * F.log_softmax(z / self.temperature, dim=2)).sum(dim=2)
         count = hidden.sum(dim=1)
         mean = terms.masked_fill(~hidden, 0.0).sum(dim=1) / count.clamp(min=1)
@@ -195,7 +195,7 @@ class DINOv2(Composite, Distillation):
 
     Equations 6 and 10 of Maes et al. (Oquab et al. 2024); each term says how it differs from its
     own equation. The weights are those of DINOv2, which adds KoLeo up over its two global crops,
-    so that its .1 is .2 of the mean here. There T_t goes from .04 to .07 over 30 epochs; centring
+    so that its .1 is .2 of the mean here. There T_t goes from .04 to .07 over 30 epochs; centering
     is `mean` in its default, and `sinkhorn` for ViT-L and ViT-g.
     """
 

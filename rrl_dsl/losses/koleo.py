@@ -21,11 +21,11 @@ _EPSILON = 1e-8  # as in the authors' code: the logarithm of a distance of 0 is 
 class KoLeo(Loss):
     """Kozachenko-Leonenko: pushes each row away from the nearest row that it is not related to.
 
-    - mean_i log( min_{j unrelated} |z_i - z_j| + 1e-8 ), z the l2-normalised backbone features
+    - mean_i log( min_{j unrelated} |z_i - z_j| + 1e-8 ), z the l2-normalized backbone features
 
     Equations 9 and 14 of Maes et al. (Sablayrolles et al. 2019); their 13 sums over the j that 14
-    has already minimised over, and there is one term a row here. Means are over the rows with an
-    unrelated row, so there is nothing to normalise by edges.
+    has already minimized over, and there is one term a row here. Means are over the rows with an
+    unrelated row, so there is nothing to normalize by edges.
 
     On `self()` it is the loss of lightly and of DINOv2 (Oquab et al. 2024). DINOv2 takes it of
     each global crop by itself and adds the two up; on `ssl(views=2)` only a row's own other view

@@ -16,8 +16,8 @@ Output = Literal[
     "teacher_prototypes",
     "teacher_patches",
     "teacher_patch_prototypes",
-    "centre",
-    "patch_centre",
+    "center",
+    "patch_center",
     "bank",
 ]
 
@@ -66,10 +66,10 @@ OUTPUTS: Final[dict[Output, Described]] = {
         _PATCH_SCORES,
         ("teacher", "patches", "prototypes"),
     ),
-    "centre": Described(
+    "center": Described(
         "the running mean of the teacher's scores", ("K",), ("teacher", "prototypes")
     ),
-    "patch_centre": Described(
+    "patch_center": Described(
         "the running mean of the teacher's scores for the patches",
         ("K",),
         ("teacher", "patches", "prototypes"),

@@ -64,7 +64,7 @@ class MeanShift(BYOL):
     directed=true)`, since the other view is its own nearest. In its code the rows are one view of
     the batch, and the columns the other view and earlier ones of it; `relate(rows, cols)` of such
     rows gives its loss. The trainer has both views as rows and as columns: it averages both
-    directions, and seeks neighbours among both views of the other samples.
+    directions, and seeks neighbors among both views of the other samples.
     """
 
     form: Annotated[
@@ -92,7 +92,7 @@ class SimSiam(BYOL):
 @register("nnclr")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class NNCLR(Loss):
-    """Cross-entropy of relations under a softmax from each row's nearest neighbour in a bank.
+    """Cross-entropy of relations under a softmax from each row's nearest neighbor in a bank.
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(a_i . p_j / T)
 
@@ -108,16 +108,16 @@ class NNCLR(Loss):
     at T = 0.2 with a bank of 65,536. Where all columns are of the row's own view, it is compared
     with all but itself.
 
-    `form=nt_xent` is what lightly's example does: NT-Xent over neighbours and predictions together.
-    A row's neighbour is compared with the predictions of other views and the neighbours of its
-    own, its prediction with the neighbours of other views and the predictions of its own; edges
+    `form=nt_xent` is what lightly's example does: NT-Xent over neighbors and predictions together.
+    A row's neighbor is compared with the predictions of other views and the neighbors of its
+    own, its prediction with the neighbors of other views and the predictions of its own; edges
     within a view count. The columns must be the rows.
     """
 
     temperature: Temperature = 0.2
     form: Annotated[
         Literal["info_nce", "nt_xent"],
-        Field(description="Against other views, or NT-Xent of neighbours and predictions."),
+        Field(description="Against other views, or NT-Xent of neighbors and predictions."),
     ] = "info_nce"
     normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
 

@@ -14,7 +14,7 @@ from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses.base import OPTIONS, Loss, Normalize, mean_over_edges
 from rrl_dsl.losses.collapse import collapsed
-from rrl_dsl.losses.covariance import centre, cholesky, whiten
+from rrl_dsl.losses.covariance import center, cholesky, whiten
 from rrl_dsl.losses.registry import register
 
 
@@ -26,7 +26,7 @@ class Spectral(Loss):
     -2 x mean over edges of s_ij + mean over unrelated pairs of s_ij^2, s_ij = z_i . z_j
 
     HaoChen et al. (2021), over a relation; with rows of one view and columns of the other it is the
-    loss of their code. Embeddings are not normalised. Unrelated pairs are those of the contrast
+    loss of their code. Embeddings are not normalized. Unrelated pairs are those of the contrast
     without an edge. Rows without an edge are in neither mean. With `normalize=edges` the first term
     is -2 sum w s / sum w, and the second the mean over all unrelated pairs of those rows; with
     `rows` both are means over rows of each row's mean, and agree with the others where rows have
@@ -119,7 +119,7 @@ class Projection(_OverRows):
         """
         self._check(z, keys, len(z))
         ones = torch.ones(len(z), dtype=torch.float64, device=z.device)
-        exact, constant = centre(z, ones) if self.intercept else (z.double(), False)
+        exact, constant = center(z, ones) if self.intercept else (z.double(), False)
         gram = exact.T @ exact
         ridge = self.ridge * gram.diagonal().mean()
         identity = torch.eye(len(gram), dtype=gram.dtype, device=z.device)

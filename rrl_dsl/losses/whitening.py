@@ -26,7 +26,7 @@ from rrl_dsl.losses.registry import register
 class WMSE(Loss):
     """Whitening MSE: mean squared distance of related rows after whitening.
 
-    mean over edges of |v_i - v_j|^2, v the whitened and then l2-normalised rows
+    mean over edges of |v_i - v_j|^2, v the whitened and then l2-normalized rows
 
     Equation 2 of Maes et al., with the minus sign that it lacks (Ermolov et al. 2021). Each
     view is whitened by itself, in slices of its samples: ordered by a hash of (seed, step, sample),
@@ -117,7 +117,7 @@ def sliced(
         view: int64 (n,).
         size: The least number of rows in a slice, unless the view itself has fewer.
         seed: The recipe's seed.
-        step: The optimiser step.
+        step: The optimizer step.
         iteration: Which slicing of the step.
 
     Returns:

@@ -30,7 +30,7 @@ def in_parts(
     The gradients are those of the batch in one piece, up to rounding, and a forward pass more is
     paid for them. What a network draws, as dropout does, is drawn again alike.
 
-    Batch normalisation is the exception: it normalises each part by the part's own mean and
+    Batch normalization is the exception: it normalizes each part by the part's own mean and
     variance, so with it gradients are those of a network that is run part by part, and running
     statistics move once for each part. Parts are near-equal, so none is much smaller than others;
     where rows stand view by view, most parts hold rows of one view.

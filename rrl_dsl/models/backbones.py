@@ -49,7 +49,7 @@ class Backbone(nn.Module):
         """Features of a batch.
 
         Args:
-            images: float (n, C, H, W), normalised.
+            images: float (n, C, H, W), normalized.
 
         Returns:
             The features, float (n, width).
@@ -61,7 +61,7 @@ class Backbone(nn.Module):
         """Features of a batch and of the patches of its images.
 
         Args:
-            images: float (n, C, H, W), normalised; H and W multiples of the patch size.
+            images: float (n, C, H, W), normalized; H and W multiples of the patch size.
             mask: bool (n, P), True where a learned token takes the place of a patch, P the number
                 of patches, row by row.
 
@@ -89,7 +89,7 @@ class Backbone(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a short cut, normalised before they are added."""
+    """Two 3 x 3 convolutions beside a short cut, normalized before they are added."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()

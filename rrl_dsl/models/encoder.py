@@ -47,7 +47,7 @@ class Encoder(nn.Module):
         """What the encoder makes of images.
 
         Args:
-            images: float (n, C, H, W), normalised.
+            images: float (n, C, H, W), normalized.
             mask: bool (n, P), which patches are hidden; only where there are patch heads.
 
         Returns:

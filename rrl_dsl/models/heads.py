@@ -43,10 +43,10 @@ class Projector(nn.Sequential):
             width: The number of features that go in.
             hidden: The width of every layer but the last.
             out: The width of the last layer.
-            norm: Whether batch normalisation follows every layer but the last.
+            norm: Whether batch normalization follows every layer but the last.
             layers: The number of linear layers; with 0, features come out as they go in.
             activation: What follows every layer but the last.
-            output_norm: Whether batch normalisation follows the last layer, and whether it learns
+            output_norm: Whether batch normalization follows the last layer, and whether it learns
                 a scale and an offset (`affine`) or not (`plain`).
 
         Raises:
@@ -75,7 +75,7 @@ class Projector(nn.Sequential):
 class Prototypes(nn.Module):
     """How like an embedding is to each of K learned directions: the end of DINO's head.
 
-    Caron et al. (2021): the embedding is l2-normalised, then goes through a weight-normalised
+    Caron et al. (2021): the embedding is l2-normalized, then goes through a weight-normalized
     linear layer without bias whose norms are fixed to 1, so that the scores are cosines. That is
     `norm_last_layer=True` in their code, their choice for ViT-B; for ViT-S the norms learned too.
 

@@ -63,7 +63,7 @@ def block_masks(
     wanted = _wanted(draw, count, patches, ratio, round(count * probability))
     first = _first_blocks(draw, wanted, grid)
     place = torch.arange(patches, device=device)
-    # from below or from above, so that the cut favours neither
+    # from below or from above, so that the cut favors neither
     place = torch.where(draw(count, 1) < 0.5, place, place.flip(0))
     order = (first * patches + place).argsort(dim=1).argsort(dim=1)
     return order < wanted.unsqueeze(1)

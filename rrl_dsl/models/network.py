@@ -23,7 +23,7 @@ from rrl_dsl.models.masking import block_masks
 from rrl_dsl.models.options import NetworkOptions
 from rrl_dsl.models.relations import SPACES, Relations, compared
 from rrl_dsl.models.requirements import check_loss, parts_of
-from rrl_dsl.models.teacher import Centre, Teacher, follow, momentum_at
+from rrl_dsl.models.teacher import Center, Teacher, follow, momentum_at
 
 Gather = Callable[[Tensor], Tensor]
 """From the rows of one rank (n, ...) to those of all ranks (ranks * n, ...), with gradients."""
@@ -41,7 +41,7 @@ class Network(nn.Module):
         optimizer.step()
         network.follow(steps)
 
-    `state_dict` has all of it, the bank, the centres and the step among them.
+    `state_dict` has all of it, the bank, the centers and the step among them.
 
     Attributes:
         encoder: The student: backbone, projector and heads.
@@ -80,8 +80,8 @@ class Network(nn.Module):
         self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None
         self.bank = Bank(self._bank_size()) if "bank" in self.parts else None
         taken = set(loss.inputs().values())
-        self.centre = self._new_centre() if "centre" in taken else None
-        self.patch_centre = self._new_centre() if "patch_centre" in taken else None
+        self.center = self._new_center() if "center" in taken else None
+        self.patch_center = self._new_center() if "patch_center" in taken else None
         self.step = 0
 
     @classmethod
@@ -120,7 +120,7 @@ class Network(nn.Module):
         """The outputs of student and teacher for the views of a batch.
 
         Args:
-            views: The recipe's views, float (views * b, C, H, W), view after view, normalised.
+            views: The recipe's views, float (views * b, C, H, W), view after view, normalized.
             local: Local views, float (local * b, C, side, side), view after view.
             seed: What the masks of patches follow from; drawn by torch's generator where left out.
 
@@ -151,7 +151,7 @@ class Network(nn.Module):
         epoch: int = 0,
         gather: Gather | None = None,
     ) -> Tensor:
-        """The loss of a step. Centres move, and the bank takes the rows.
+        """The loss of a step. Centers move, and the bank takes the rows.
 
         Args:
             nodes: The rows, those of the views and then those of the local views.
@@ -190,10 +190,10 @@ class Network(nn.Module):
             every = {name: _gathered(each, whole, gather) for name, each in every.items()}
             ranks = len(nodes) // own
         whole *= ranks
-        if self.centre is not None:
-            every["centre"] = self.centre.value.clone()
-        if self.patch_centre is not None:
-            every["patch_centre"] = self.patch_centre.value.clone()
+        if self.center is not None:
+            every["center"] = self.center.value.clone()
+        if self.patch_center is not None:
+            every["patch_center"] = self.patch_center.value.clone()
         size = self.program.requires.bank
         bank = self.bank.newest(size, nodes.device) if self.bank is not None else None
         if "bank" in self.criterion.inputs().values():
@@ -202,13 +202,13 @@ class Network(nn.Module):
         return Relations(self.program, nodes, every, whole, bank, epoch, at)
 
     def remember(self, relations: Relations) -> None:
-        """Moves the centres, and puts the rows of the views into the bank: the end of `loss`."""
+        """Moves the centers, and puts the rows of the views into the bank: the end of `loss`."""
         outputs = relations.outputs
         self.step = relations.step + 1
-        if self.centre is not None:
-            self.centre.update(outputs["teacher_prototypes"])
-        if self.patch_centre is not None:
-            self.patch_centre.update(outputs["teacher_patch_prototypes"], outputs["mask"])
+        if self.center is not None:
+            self.center.update(outputs["teacher_prototypes"])
+        if self.patch_center is not None:
+            self.patch_center.update(outputs["teacher_patch_prototypes"], outputs["mask"])
         if self.bank is not None:
             rows = self._rows_to_keep(relations)
             kept: Outputs = {name: outputs[name][rows] for name in sorted(self._kept())}
@@ -253,9 +253,9 @@ class Network(nn.Module):
         chosen, width = self.options.predictor, self.encoder.projector.width
         return Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
 
-    def _new_centre(self) -> Centre:
+    def _new_center(self) -> Center:
         chosen = self.options.prototypes
-        return Centre(chosen.count, chosen.centre_momentum)
+        return Center(chosen.count, chosen.center_momentum)
 
     def _bank_size(self) -> int:
         own = self.options.bank if "bank" in self.criterion.needs() else 0

@@ -26,7 +26,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        """`optimiser: adam` is `optimiser: {name: adam}`, in every section with a name."""
+        """`optimizer: adam` is `optimizer: {name: adam}`, in every section with a name."""
         return {"name": value} if isinstance(value, str) and "name" in cls.model_fields else value
 
 
@@ -81,7 +81,7 @@ class PrototypesOptions(Section):
     frozen: int = Field(
         default=0, ge=0, description="The number of epochs in which the prototypes do not train."
     )
-    centre_momentum: float = Field(
+    center_momentum: float = Field(
         default=0.9, ge=0, lt=1, description="The momentum of the mean of the teacher's scores."
     )
 

@@ -35,7 +35,7 @@ class Relations:
         whole: How many rows are of whole views.
         bank: Earlier rows, the newest first, with their outputs, where the recipe has such columns.
         epoch: The epoch.
-        step: The optimiser step.
+        step: The optimizer step.
     """
 
     program: Program

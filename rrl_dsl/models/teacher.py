@@ -73,7 +73,7 @@ def momentum_at(step: int, total: int, first: float, final: float) -> float:
     return final - (final - first) * (1 + math.cos(math.pi * progress)) / 2
 
 
-class Centre(nn.Module):
+class Center(nn.Module):
     """The running mean of the teacher's scores, from which DINO subtracts it (Caron et al. 2021).
 
     Attributes:
@@ -83,7 +83,7 @@ class Centre(nn.Module):
     value: Tensor
 
     def __init__(self, count: int, momentum: float) -> None:
-        """A centre at 0.
+        """A center at 0.
 
         Args:
             count: How many prototypes there are.

@@ -38,13 +38,13 @@ class PatchEncoder(nn.Module):
         """Features of images and of their patches.
 
         Args:
-            images: float (n, C, H, W), normalised.
+            images: float (n, C, H, W), normalized.
             mask: bool (n, P), True where a learned token takes the place of a patch.
         """
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (n, width) of float images (n, C, H, W), normalised."""
+        """Features (n, width) of float images (n, C, H, W), normalized."""
         return self.tokens(images).features
 
     def grid(self, height: int, width: int) -> tuple[int, int]:

@@ -91,7 +91,7 @@ class Transformer(PatchEncoder):
         as in iBOT (Zhou et al., 2022).
 
         Args:
-            images: float (n, C, H, W), normalised; H and W multiples of the patch size.
+            images: float (n, C, H, W), normalized; H and W multiples of the patch size.
             mask: bool (n, P), True where the mask token takes the place of a patch.
 
         Raises:

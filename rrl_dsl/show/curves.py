@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from rrl_dsl.show.colours import ACCENT, INK, QUIET
+from rrl_dsl.show.colors import ACCENT, INK, QUIET
 from rrl_dsl.show.style import house_style
 
 _PANEL = (3.5, 2.4)
@@ -67,7 +67,7 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]]) -> None:
-    for (key, name), colour in zip(panel.curves.items(), (INK, ACCENT), strict=False):
+    for (key, name), color in zip(panel.curves.items(), (INK, ACCENT), strict=False):
         points = [
             (row.get("epoch", number), row[key])
             for number, row in enumerate(history, 1)
@@ -77,7 +77,7 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
             marker = "o" if len(points) <= _FEW_POINTS else ""
             epochs, values = zip(*points, strict=True)
             axes.plot(
-                epochs, values, color=colour, linewidth=1.2, marker=marker, markersize=2.5,
+                epochs, values, color=color, linewidth=1.2, marker=marker, markersize=2.5,
                 label=name,
             )  # fmt: skip
     axes.set_title(panel.title, loc="left", fontsize=9, fontweight="bold")

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.files import write_bytes
-from rrl_dsl.show.colours import INK, QUIET
+from rrl_dsl.show.colors import INK, QUIET
 from rrl_dsl.show.listing import (
     RECIPE_WIDTH,
     draw_listing,
@@ -204,6 +204,6 @@ def _bins(sample: GraphSample) -> list[float]:
     largest = float(sample.degree.max())
     if sample.weighted:
         return list(np.linspace(0, largest, 25))
-    # Bars centred on whole numbers, several numbers to a bar where there are many.
+    # Bars centered on whole numbers, several numbers to a bar where there are many.
     step = 1 + int(largest) // _MOST_BARS
     return list(np.arange(-0.5, largest + step, step))

@@ -13,14 +13,14 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
-from rrl_dsl.show.colours import ACCENT, ACCENT_WEAK, HAIRLINE, INK, UNKNOWN_COLOUR, WEAK
+from rrl_dsl.show.colors import ACCENT, ACCENT_WEAK, HAIRLINE, INK, UNKNOWN_COLOR, WEAK
 from rrl_dsl.show.sample import UNKNOWN, GraphSample, Run
-from rrl_dsl.show.style import class_colours, fit_text, text_width
+from rrl_dsl.show.style import class_colors, fit_text, text_width
 from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tiles import mostly_false, tiles
 
 STRIP = 0.06
-"""The width of the strip of class colours, and of the gap beside it, in inches."""
+"""The width of the strip of class colors, and of the gap beside it, in inches."""
 
 _ROOM_BESIDE, _ROOM_ABOVE = 1.35, 0.85
 _MAX_CELLS = 512
@@ -29,15 +29,15 @@ _GRID_ROWS = 48
 _MANY_RUNS = 20
 
 
-def group_colours(sample: GraphSample) -> dict[int, str]:
-    """The colour of each class that has a row, and of unknown rows."""
+def group_colors(sample: GraphSample) -> dict[int, str]:
+    """The color of each class that has a row, and of unknown rows."""
     present = sorted({run.group for run in sample.runs()} - {UNKNOWN})
-    colours = dict(zip(present, class_colours(len(present)), strict=True))
-    return {**colours, UNKNOWN: UNKNOWN_COLOUR}
+    colors = dict(zip(present, class_colors(len(present)), strict=True))
+    return {**colors, UNKNOWN: UNKNOWN_COLOR}
 
 
 def names_beside(sample: GraphSample) -> float:
-    """The room in inches that the class names and colours take on the left."""
+    """The room in inches that the class names and colors take on the left."""
     return 3.5 * STRIP + max(_name_width(sample, run, _ROOM_BESIDE) for run in sample.runs())
 
 
@@ -49,14 +49,14 @@ def names_above(sample: GraphSample, side: float) -> float:
 
 
 def matrix_image(sample: GraphSample) -> NDArray[np.uint8]:
-    """The cells of the matrix as colours, without the diagonal.
+    """The cells of the matrix as colors, without the diagonal.
 
     Args:
         sample: The graph, drawn in the order of its rows.
 
     Returns:
-        uint8 (m, m, 3), m <= 512: white without an edge, else from grey to black by weight, and
-        from pale to full accent colour for false edges. Above 512 rows a cell stands for
+        uint8 (m, m, 3), m <= 512: white without an edge, else from gray to black by weight, and
+        from pale to full accent color for false edges. Above 512 rows a cell stands for
         several pairs and shows the strongest, so that no edge is lost.
     """
     side = _cell_rows(sample)
@@ -90,15 +90,15 @@ def draw_matrix(axes: Axes, sample: GraphSample, side: float) -> None:
         axes.vlines(inner, 0, rows, color="#ececec", linewidth=0.3)
     axes.plot([0, rows], [0, rows], color=HAIRLINE, linewidth=0.8, solid_capstyle="butt")
     borders = [run.start for run in sample.runs()[1:]]
-    colour, width = ("#9aa2ad", 0.6) if len(borders) < _MANY_RUNS else ("#d3d8de", 0.35)
-    axes.hlines(borders, 0, rows, color=colour, linewidth=width)
-    axes.vlines(borders, 0, rows, color=colour, linewidth=width)
+    color, width = ("#9aa2ad", 0.6) if len(borders) < _MANY_RUNS else ("#d3d8de", 0.35)
+    axes.hlines(borders, 0, rows, color=color, linewidth=width)
+    axes.vlines(borders, 0, rows, color=color, linewidth=width)
     _draw_strips(axes, sample, side)
     _draw_names(axes, sample, side)
 
 
 def legend_entries(sample: GraphSample) -> list[Artist]:
-    """What the colours of the matrix mean."""
+    """What the colors of the matrix mean."""
     side = _cell_rows(sample)
     related = "related" if side == 1 else f"related: strongest of {side} by {side} pairs"
     entries: list[Artist] = [Patch(color=INK, label=related)]
@@ -133,13 +133,13 @@ def _between(start: str, stop: str, share: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _draw_strips(axes: Axes, sample: GraphSample, side: float) -> None:
-    """A strip of class colours on the left: the key to the nodes of the network."""
-    colours = group_colours(sample)
+    """A strip of class colors on the left: the key to the nodes of the network."""
+    colors = group_colors(sample)
     beside = blended_transform_factory(axes.transAxes, axes.transData)
     for run in sample.runs():
         corner = (-2 * STRIP / side, run.start)
         patch = Rectangle(corner, STRIP / side, run.stop - run.start, transform=beside)
-        patch.set(color=colours[run.group], linewidth=0, clip_on=False)
+        patch.set(color=colors[run.group], linewidth=0, clip_on=False)
         axes.add_patch(patch)
 
 

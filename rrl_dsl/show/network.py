@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from rrl_dsl.show.colours import ACCENT, QUIET
-from rrl_dsl.show.matrix import group_colours
+from rrl_dsl.show.colors import ACCENT, QUIET
+from rrl_dsl.show.matrix import group_colors
 from rrl_dsl.show.sample import GraphSample
 
 MAX_NODES = 80
@@ -41,7 +41,7 @@ def chosen_rows(relations: NDArray[np.float64], most: int = MAX_NODES) -> NDArra
         if row in kept:
             continue
         kept.add(row)
-        # Ties go to the next row on, or one row would be everybody's neighbour.
+        # Ties go to the next row on, or one row would be everybody's neighbor.
         partner = (row + int(np.roll(relations[row], -row).argmax())) % rows
         if relations[row, partner] > 0 and len(kept) < most:
             kept.add(partner)
@@ -89,7 +89,7 @@ def _springs(relations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def draw_network(axes: Axes, sample: GraphSample) -> str:
-    """Draws nodes coloured by class and their links.
+    """Draws nodes colored by class and their links.
 
     Args:
         axes: Where to draw.
@@ -123,11 +123,11 @@ def _draw_links(
         return
     share = relations[start, stop] / relations.max()
     alpha = float(np.clip(40 / len(start), 0.12, 0.6))
-    for colour, chosen in ((QUIET, ~false[start, stop]), (ACCENT, false[start, stop])):
+    for color, chosen in ((QUIET, ~false[start, stop]), (ACCENT, false[start, stop])):
         links = np.stack([places[start[chosen]], places[stop[chosen]]], axis=1)
         axes.add_collection(
             LineCollection(
-                list(links), colors=colour, alpha=alpha, linewidths=0.3 + 0.7 * share[chosen]
+                list(links), colors=color, alpha=alpha, linewidths=0.3 + 0.7 * share[chosen]
             )
         )
 
@@ -135,8 +135,8 @@ def _draw_links(
 def _draw_nodes(
     axes: Axes, places: NDArray[np.float64], sample: GraphSample, rows: NDArray[np.int64]
 ) -> None:
-    colours = group_colours(sample)
-    edge = np.array([colours[int(group)] for group in sample.group[rows]])
+    colors = group_colors(sample)
+    edge = np.array([colors[int(group)] for group in sample.group[rows]])
     first = sample.view[rows] == sample.view.min()
     face = np.where(first, edge, "#ffffff")
     size = 26 if len(rows) <= 40 else 16
@@ -147,7 +147,7 @@ def _draw_nodes(
 
 
 def _caption(sample: GraphSample, rows: NDArray[np.int64]) -> str:
-    parts = ["coloured by class"]
+    parts = ["colored by class"]
     if len(rows) < len(sample.group):
         parts = [f"{len(rows)} of {len(sample.group):,} rows, evenly spread, with partners"]
     if sample.view.min() != sample.view.max():

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rrl_dsl.show.colours import QUIET
+from rrl_dsl.show.colors import QUIET
 
 WIDTH, HEIGHT = 11.69, 8.27
 """A4 in landscape format, in inches."""

@@ -1,4 +1,4 @@
-"""What all pictures share: type, colours, and text that fits its place."""
+"""What all pictures share: type, colors, and text that fits its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib import colormaps, style
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from rrl_dsl.show.colours import CLASS_COLOURS, HAIRLINE, INK, QUIET
+from rrl_dsl.show.colors import CLASS_COLORS, HAIRLINE, INK, QUIET
 
 _POINTS_AN_INCH = 72
 
@@ -52,10 +52,10 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def class_colours(count: int) -> list[str]:
-    """A colour for each of `count` classes, distinct up to ten of them."""
-    if count <= len(CLASS_COLOURS):
-        return list(CLASS_COLOURS[:count])
+def class_colors(count: int) -> list[str]:
+    """A color for each of `count` classes, distinct up to ten of them."""
+    if count <= len(CLASS_COLORS):
+        return list(CLASS_COLORS[:count])
     scale = colormaps["viridis"]
     return [mpl.colors.to_hex(scale(place / (count - 1))) for place in range(count)]
 

@@ -12,13 +12,13 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from rrl_dsl.show.colours import (
+from rrl_dsl.show.colors import (
     ACCENT,
-    CLASS_COLOURS,
+    CLASS_COLORS,
     HAIRLINE,
     INK,
     QUIET,
-    UNKNOWN_COLOUR,
+    UNKNOWN_COLOR,
 )
 from rrl_dsl.show.sample import UNKNOWN, GraphSample
 from rrl_dsl.show.text import one_line
@@ -39,8 +39,8 @@ def matrix_svg(sample: GraphSample) -> str:
         sample: The graph; its rows are drawn by group.
 
     Returns:
-        An SVG document: white without an edge, else from grey to black by the square root of the
-        weight, false edges in the accent colour, the diagonal as a hairline where the row is not
+        An SVG document: white without an edge, else from gray to black by the square root of the
+        weight, false edges in the accent color, the diagonal as a hairline where the row is not
         related to itself.
     """
     sample = sample.by_group()
@@ -80,7 +80,7 @@ def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]
                 x, y = left + start * cell, top + row * cell
                 yield (
                     f"<rect x='{x}' y='{y}' width='{(stop - start) * cell}' height='{cell}' "
-                    f"fill='{_colour(int(shades[start]))}'/>"
+                    f"fill='{_color(int(shades[start]))}'/>"
                 )
     for row in np.flatnonzero(np.diagonal(shade) == 0).tolist():
         x, y = left + row * cell, top + row * cell
@@ -89,7 +89,7 @@ def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]
         )
 
 
-def _colour(shade: int) -> str:
+def _color(shade: int) -> str:
     if shade < 0:
         return ACCENT
     dark = int(INK[1:3], 16)
@@ -99,13 +99,13 @@ def _colour(shade: int) -> str:
 
 def _classes(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]:
     present = sorted({run.group for run in sample.runs()} - {UNKNOWN})
-    colours = {group: CLASS_COLOURS[at % len(CLASS_COLOURS)] for at, group in enumerate(present)}
-    colours[UNKNOWN] = UNKNOWN_COLOUR
+    colors = {group: CLASS_COLORS[at % len(CLASS_COLORS)] for at, group in enumerate(present)}
+    colors[UNKNOWN] = UNKNOWN_COLOR
     for run in sample.runs():
         y, height = top + run.start * cell, (run.stop - run.start) * cell
         yield (
             f"<rect x='{left - 2 * _STRIP}' y='{y}' width='{_STRIP}' height='{height}' "
-            f"fill='{colours[run.group]}'/>"
+            f"fill='{colors[run.group]}'/>"
         )
         if height >= 8:
             name = one_line(sample.name_of(run.group))

@@ -53,7 +53,7 @@ def matrix_text(sample: GraphSample, width: int = 80) -> Text:
     Returns:
         The title, the matrix in a frame with class names on its left, a legend and the
         statistics. No line is wider than `width` where `width` is at least 16; `.plain` is
-        the drawing without colour.
+        the drawing without color.
     """
     sample = sample.by_group()
     reserved = _name_room(sample, width)

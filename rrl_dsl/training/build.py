@@ -75,7 +75,7 @@ def build(
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
-    with pointing_at(settings, "local_views", "augmentation"):
+    with pointing_at(settings, "augmentation", "local_views"):
         local = local_views(config, dataset.shape)
         views = Views(config.augmentation or dataset.augmentation, dataset.shape, local)
     heads = ("projector", "predictor", "prototypes", "bank")

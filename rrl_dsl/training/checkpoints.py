@@ -20,6 +20,7 @@ from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.training.history import History
 from rrl_dsl.training.provenance import Provenance
 from rrl_dsl.training.record import Record
+from rrl_dsl.training.renamed import current_settings, current_weights
 
 _SEAL: Final = b"rrl-dsl checkpoint, SHA-256 "
 """Ends a file, with the checksum of all bytes before it; PyTorch reads what is before."""
@@ -41,7 +42,8 @@ def read(path: Path) -> dict[str, Any]:
             found: dict[str, Any] = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=True
             )
-        found["state_dict"], provenance_of(found)
+        found["state_dict"] = current_weights(found["state_dict"])
+        provenance_of(found)
         if len(rows_of(found)) != epochs_of(found):
             raise ValueError("it lacks the history of its run")
     except (
@@ -86,7 +88,9 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
         KeyError: Where it was not written by this project.
         TypeError: Where it is of another release.
     """
-    return Provenance(**checkpoint["callbacks"][Record.__qualname__]["provenance"])
+    found = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
+    found["configuration"] = current_settings(found["configuration"])
+    return Provenance(**found)
 
 
 def _check_seal(path: Path) -> None:

@@ -71,7 +71,7 @@ def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
     if config.sampler.meet > config.batch_size:
         message = f"`meet` is {config.sampler.meet}, more than the {config.batch_size} of a batch"
         raise error("RRL502", message, hint="2 to 16 are usual")
-    hint = "use `--set sampler=random`, or relate samples by labels, pairs or neighbours in a field"
+    hint = "use `--set sampler=random`, or relate samples by labels, pairs or neighbors in a field"
     if not any(relating(program.plan, epoch) for epoch in range(config.epochs)):
         message = "the `relation` sampler finds nothing in this recipe to bring samples together by"
         raise error("RRL404", message, hint=hint)

@@ -29,7 +29,7 @@ class Loss(Section):
         return dict(self.model_extra or {})
 
 
-class Optimiser(Section):
+class Optimizer(Section):
     """The optimizer of the encoder, with a linear warm-up and a cosine schedule."""
 
     name: Literal["adam", "sgd", "lars"] = Field(
@@ -117,7 +117,7 @@ class Config(NetworkOptions, DataOptions):
     patch_size: int | None = Field(
         default=None, ge=1, description="The side of a patch of a vision transformer in pixels."
     )
-    optimiser: Optimiser = Optimiser()
+    optimizer: Optimizer = Optimizer()
     probe: Probe = Probe()
     augmentation: str | None = Field(
         default=None, description="How views are drawn. Defaults to the choice of the dataset."

@@ -16,7 +16,7 @@ class Described(NamedTuple):
     """A setting, or a section of settings.
 
     Attributes:
-        name: As `--set` takes it: `optimiser.lr`.
+        name: As `--set` takes it: `optimizer.lr`.
         section: The name of its section; empty at the top.
         is_section: Whether it is a section itself.
         default: As YAML has it; empty where it has none.

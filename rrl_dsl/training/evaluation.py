@@ -1,4 +1,4 @@
-"""What was learned, at the end: linear probes and nearest neighbours on frozen features.
+"""What was learned, at the end: linear probes and nearest neighbors on frozen features.
 
 Accuracies are kept on disk by the features, so that probes are fitted once to raw pixels and to the
 untrained encoder, and not again where a finished run is evaluated again.
@@ -23,11 +23,11 @@ from rrl_dsl.language.cache import Cache
 
 PER_CLASS: Final = 10
 DRAWS: Final = 5
-NEIGHBOURS: Final = 20
+NEIGHBORS: Final = 20
 MOST_CLASSES: Final = 2_000
 """ImageNet has 1,000; time and memory of a linear probe grow with the samples times the classes."""
 
-_FORMAT: Final = 1  # of what is kept: raise it with any change to what is measured
+_FORMAT: Final = 2  # of what is kept: raise it with any change to what is measured
 _ITERATIONS: Final = 100  # the accuracy has long settled
 _TILE: Final = 1024
 
@@ -42,12 +42,12 @@ class Accuracies:
     Attributes:
         linear: A linear probe trained with all labels.
         few: A linear probe with `PER_CLASS` labels a class, the mean over `DRAWS` draws.
-        neighbours: A vote of the nearest training samples, by cosine.
+        neighbors: A vote of the nearest training samples, by cosine.
     """
 
     linear: float
     few: float
-    neighbours: float
+    neighbors: float
 
 
 def unmeasured(dataset: DataSet) -> str | None:
@@ -106,7 +106,7 @@ def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Te
     return Accuracies(
         linear=_linear_probe(train, train_labels, test, test_labels),
         few=fmean(few),
-        neighbours=_neighbours(train, train_labels, test, test_labels),
+        neighbors=_neighbors(train, train_labels, test, test_labels),
     )
 
 
@@ -125,18 +125,18 @@ def pixels(batch: Batch) -> Tensor:
 
 
 def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
-    """Test accuracy of multinomial logistic regression on standardised features.
+    """Test accuracy of multinomial logistic regression on standardized features.
 
     The penalty is that of scikit-learn's default, |w|^2 / 2 against the summed cross-entropy; it is
     fitted in float32 where the features lie, which for large data sets is a GPU.
     """
-    centre, spread = train.mean(dim=0), train.std(dim=0, correction=0)
+    center, spread = train.mean(dim=0), train.std(dim=0, correction=0)
     spread = spread.masked_fill(spread == 0, 1.0)
-    train, test = (train - centre) / spread, (test - centre) / spread
+    train, test = (train - center) / spread, (test - center) / spread
     classes = int(torch.maximum(train_labels.max(), test_labels.max())) + 1
     weight = torch.zeros(train.shape[1], classes, device=train.device, requires_grad=True)
     bias = torch.zeros(classes, device=train.device, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=_ITERATIONS,
         tolerance_grad=1e-5,
@@ -151,20 +151,20 @@ def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels
         return value
 
     with torch.enable_grad():
-        optimiser.step(objective)  # type: ignore[no-untyped-call]
+        optimizer.step(objective)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return _share(((test @ weight + bias).argmax(dim=1)) == test_labels)
 
 
 @torch.no_grad()
-def _neighbours(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
+def _neighbors(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
     """Test accuracy of a vote of the nearest training rows, weighted by cosine similarity."""
     train, test = F.normalize(train), F.normalize(test)
     classes = int(torch.maximum(train_labels.max(), test_labels.max())) + 1
     votes = torch.zeros(len(test), classes, device=train.device)
     for start in range(0, len(test), _TILE):
         similarity, nearest = (test[start : start + _TILE] @ train.T).topk(
-            min(NEIGHBOURS, len(train)), dim=1
+            min(NEIGHBORS, len(train)), dim=1
         )
         votes[start : start + _TILE].scatter_add_(1, train_labels[nearest], similarity + 1)
     return _share(votes.argmax(dim=1) == test_labels)

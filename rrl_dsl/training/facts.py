@@ -50,8 +50,8 @@ class Facts:
     def lines(self) -> list[tuple[str, str]]:
         """What each is called on a page, and its text."""
         config = self.configuration
-        optimiser = config["optimiser"]
-        scaled = " for batches of 256" if optimiser["scale_lr"] else ""
+        optimizer = config["optimizer"]
+        scaled = " for batches of 256" if optimizer["scale_lr"] else ""
         return [
             ("loss", code(self.loss)),
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
@@ -61,8 +61,8 @@ class Facts:
             ("batch", f"{config['batch_size']} samples"),
             (
                 "optimizer",
-                f"{optimiser['name']}, learning rate {optimiser['lr']:g}{scaled}, "
-                f"weight decay {optimiser['weight_decay']:g}",
+                f"{optimizer['name']}, learning rate {optimizer['lr']:g}{scaled}, "
+                f"weight decay {optimizer['weight_decay']:g}",
             ),
             ("seed", f"{config['seed']}" + _draws(config["draws"])),
             ("versions", _listed(self.versions)),
@@ -84,7 +84,7 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
         samples={name: len(split) for name, split in splits.items() if split is not None},
         image=data.shape,
         parameters=sum(each.numel() for each in module.network.encoder.backbone.parameters()),
-        warmup=min(config.optimiser.warmup, config.epochs / 2),
+        warmup=min(config.optimizer.warmup, config.epochs / 2),
         versions=versions(),
         machine=machine(module.device),
     )

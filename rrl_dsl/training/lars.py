@@ -19,7 +19,7 @@ class LARS(Optimizer):
     def __init__(
         self, params: Any, lr: float, *, momentum: float, weight_decay: float, trust: float
     ) -> None:
-        """Takes parameters or groups, as every optimiser of torch.
+        """Takes parameters or groups, as every optimizer of torch.
 
         Args:
             params: Parameters, or groups with options of their own.

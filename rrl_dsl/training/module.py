@@ -23,7 +23,7 @@ from rrl_dsl.models.encoder import Outputs
 from rrl_dsl.models.network import Network
 from rrl_dsl.models.relations import Relations
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
+from rrl_dsl.training.optimizer import build_optimizer, cosine_schedule
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.statistics import edge_statistics
 from rrl_dsl.training.watching import Watching
@@ -90,7 +90,7 @@ class RelationalModule(L.LightningModule):
         raise error("RRL505", message, hint=hint)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Backbone features (n, width) of float images (n, C, H, W), normalised."""
+        """Backbone features (n, width) of float images (n, C, H, W), normalized."""
         features: Tensor = self.network.encoder.backbone(images)
         return features
 
@@ -146,19 +146,19 @@ class RelationalModule(L.LightningModule):
         loss = float(self.trainer.callback_metrics.get("loss", torch.zeros(())))
         if not math.isfinite(loss):
             message = f"the loss became {loss} in epoch {self.current_epoch + 1}"
-            hint = "lower `optimiser.lr`, or raise the loss's temperature"
+            hint = "lower `optimizer.lr`, or raise the loss's temperature"
             raise error("RRL508", message, hint=hint)
 
     def configure_optimizers(self) -> Any:
-        """One optimiser with a cosine schedule by step."""
+        """One optimizer with a cosine schedule by step."""
         encoder = nn.ModuleList([self.network.encoder, self.network.learned])
-        optimiser = build_optimiser(self.config, encoder, self.probes, self.network.predictor)
+        optimizer = build_optimizer(self.config, encoder, self.probes, self.network.predictor)
         total = int(self.trainer.estimated_stepping_batches)
         steps_per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
-        warmup = min(self.config.optimiser.warmup * steps_per_epoch, total // 2)
-        schedule = cosine_schedule(optimiser, warmup=warmup, total=total)
+        warmup = min(self.config.optimizer.warmup * steps_per_epoch, total // 2)
+        schedule = cosine_schedule(optimizer, warmup=warmup, total=total)
         return {
-            "optimizer": optimiser,
+            "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 

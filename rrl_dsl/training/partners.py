@@ -77,7 +77,7 @@ class Classmates:
 
 
 class Linked:
-    """The samples in a list found over the data set: pairs of a file, neighbours."""
+    """The samples in a list found over the data set: pairs of a file, neighbors."""
 
     def __init__(self, table: LookupTable, sample: torch.Tensor, order: Places) -> None:
         """Translates the ids of the lists to places.

@@ -1,6 +1,6 @@
 """What to start from: settings by loss and by kind of image.
 
-For colour images they are solo-learn's published CIFAR settings (da Costa et al. 2022): a comment
+For color images they are solo-learn's published CIFAR settings (da Costa et al. 2022): a comment
 names the file below `scripts/pretrain/cifar/` of its repository, or the method that a loss without
 a file is nearest to. What differs from those runs:
 
@@ -11,7 +11,7 @@ a file is nearest to. What differs from those runs:
   steps of both, but for biases and norms.
 - DINO's head begins as torch's layers do, not with deviations of 0.02.
 
-For small grey images they are what trains the `small` backbone in a minute on two processor cores.
+For small gray images they are what trains the `small` backbone in a minute on two processor cores.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ _SMALL_SIDE: Final = 32
 
 
 def _published(name: str, lr: float, weight_decay: float) -> Settings:
-    """An optimiser whose learning rate is for batches of 256, as all of solo-learn's are."""
+    """An optimizer whose learning rate is for batches of 256, as all of solo-learn's are."""
     return {"name": name, "lr": lr, "weight_decay": weight_decay, "scale_lr": True}
 
 
 _SIMCLR: Final[Settings] = {  # simclr.yaml, symmetric.yaml
-    "optimiser": _published("lars", 0.4, 1e-4),
+    "optimizer": _published("lars", 0.4, 1e-4),
     "projector": {"hidden": 2048, "out": 256, "norm": False},
     "augmentation": "cifar",
 }
 _WMSE: Final[Settings] = {  # wmse.yaml
-    "optimiser": _published("adam", 2e-3, 1e-6),
+    "optimizer": _published("adam", 2e-3, 1e-6),
     "projector": {"hidden": 1024, "out": 64, "norm": True},
     "probe": {"lr": 3e-3},
     "augmentation": "cifar-wmse",
 }
 _WIDE: Final[Settings] = {"hidden": 2048, "out": 2048, "norm": True, "layers": 3}
 _DINO: Final[Settings] = {  # dino.yaml, asymmetric.yaml
-    "optimiser": _published("lars", 0.3, 1e-6),
+    "optimizer": _published("lars", 0.3, 1e-6),
     "projector": {"hidden": 2048, "out": 256, "norm": False, "layers": 3, "activation": "gelu"},
     "prototypes": {"count": 4096, "frozen": 1},
     "teacher": {"momentum": 0.9995, "final": 1.0},
     "augmentation": "cifar-asymmetric",
 }
 _BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
-    "optimiser": _published("lars", 1.0, 1e-5),
+    "optimizer": _published("lars", 1.0, 1e-5),
     "projector": {"hidden": 4096, "out": 256, "norm": True},
     "predictor": {"hidden": 4096},
     "teacher": {"momentum": 0.99, "final": 1.0},
@@ -73,12 +73,12 @@ _WARM_TEACHER: Final[Settings] = {  # solo-learn's defaults when its numbers wer
 CIFAR: Final[Mapping[str, Settings]] = {
     "simclr": _SIMCLR,
     "supcon": _SIMCLR,  # the same loss; solo-learn's SupCon is `suncet`
-    "suncet": {**_SIMCLR, "optimiser": _published("sgd", 0.4, 1e-5)},  # supcon.yaml, symmetric.yaml
+    "suncet": {**_SIMCLR, "optimizer": _published("sgd", 0.4, 1e-5)},  # supcon.yaml, symmetric.yaml
     "wmse": {**_WMSE, "loss": {"detach": "later"}},
     "laplacian": _WMSE,  # the nearest: it whitens too
     "projection": _WMSE,
     "nnclr": {  # nnclr.yaml, asymmetric.yaml
-        "optimiser": _published("lars", 0.4, 1e-5),
+        "optimizer": _published("lars", 0.4, 1e-5),
         "projector": {**_WIDE, "out": 256, "output_norm": "affine"},
         "predictor": {"hidden": 4096},
         "bank": 65536,
@@ -86,13 +86,13 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "augmentation": "cifar-asymmetric",
     },
     "barlow": {  # barlow.yaml, asymmetric.yaml
-        "optimiser": _published("lars", 0.3, 1e-4),
+        "optimizer": _published("lars", 0.3, 1e-4),
         "projector": _WIDE,
         "augmentation": "cifar-asymmetric",
         "loss": {"scale": 0.1, "redundancy": 0.0051},
     },
     "vicreg": {  # vicreg.yaml
-        "optimiser": _published("lars", 0.3, 1e-4),
+        "optimizer": _published("lars", 0.3, 1e-4),
         "projector": _WIDE,
         "augmentation": "cifar-vicreg",
         "loss": {"variance_over_views": "sum"},
@@ -100,7 +100,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
     "byol": _BYOL,
     "mean_shift": {**_BYOL, "teacher": _MEAN_SHIFT_TEACHER},  # the nearest, its teacher apart
     "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
-        "optimiser": _published("sgd", 0.5, 1e-5),
+        "optimizer": _published("sgd", 0.5, 1e-5),
         "projector": {**_WIDE, "output_norm": "plain"},
         "predictor": {"hidden": 512, "constant_lr": True},
         "augmentation": "cifar-weak",
@@ -111,15 +111,15 @@ CIFAR: Final[Mapping[str, Settings]] = {
     "ibot": {**_DINO, "loss": _WARM_TEACHER, "backbone": "vit-tiny"},
     "simdino": {**_DINO, "backbone": "vit-tiny"},
 }
-"""Loss -> settings for colour images; a loss that is not here starts from simclr's."""
+"""Loss -> settings for color images; a loss that is not here starts from simclr's."""
 
-_COLOUR: Final[Settings] = {"epochs": 400, "batch_size": 256, "backbone": "resnet18"}
+_COLOR: Final[Settings] = {"epochs": 400, "batch_size": 256, "backbone": "resnet18"}
 
-_SMALL_GREY: Final[Settings] = {
+_SMALL_GRAY: Final[Settings] = {
     "epochs": 60,
     "batch_size": 256,
     "backbone": "small",
-    "optimiser": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 5},
+    "optimizer": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 5},
     "projector": {"hidden": 256, "out": 32, "norm": True},
     "predictor": {"hidden": 128},
     "teacher": {"momentum": 0.98, "final": 1.0},
@@ -131,18 +131,18 @@ _SMALL_GREY: Final[Settings] = {
 _SMALL_PATCHES: Final[Settings] = {
     "backbone": "vit-micro",
     "batch_size": 64,  # a transformer wants more steps than epochs of so few samples have
-    "optimiser": {"name": "adam", "lr": 1e-3, "weight_decay": 1e-6, "warmup": 5},
+    "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 1e-6, "warmup": 5},
     "teacher": {"momentum": 0.99, "final": 1.0},
 }
 
-SMALL_GREY: Final[Mapping[str, Settings]] = {
+SMALL_GRAY: Final[Mapping[str, Settings]] = {
     "mean_shift": {"teacher": _MEAN_SHIFT_TEACHER},
     # patches of 2 x 2 pixels say little of each other
     "dinov2": {**_SMALL_PATCHES, "loss": {"ibot": 0.3}},
     "ibot": _SMALL_PATCHES,
     "simdino": _SMALL_PATCHES,
 }
-"""Loss -> what is different for small grey images."""
+"""Loss -> what is different for small gray images."""
 
 
 def configuration(
@@ -179,11 +179,11 @@ def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Sett
     known = [term.name() for term in (loss, loss.terms()[0][1]) if term.name() in presets]
     chosen = dict(presets[known[0]] if known else presets.get("simclr", {}))
     chosen.pop("loss", None)
-    if presets is SMALL_GREY:
-        return {**_SMALL_GREY, **chosen, "augmentation": augmentation}
+    if presets is SMALL_GRAY:
+        return {**_SMALL_GRAY, **chosen, "augmentation": augmentation}
     if augmentation != "cifar":
         chosen["augmentation"] = augmentation
-    return {**_COLOUR, **chosen}
+    return {**_COLOR, **chosen}
 
 
 def with_preset(loss: LossSettings, shape: tuple[int, int, int]) -> LossSettings:
@@ -204,4 +204,4 @@ def with_preset(loss: LossSettings, shape: tuple[int, int, int]) -> LossSettings
 
 
 def _presets(shape: tuple[int, int, int]) -> Mapping[str, Settings]:
-    return SMALL_GREY if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE else CIFAR
+    return SMALL_GRAY if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE else CIFAR

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 
 from rrl_dsl.training.module import RelationalModule
-from rrl_dsl.training.optimiser import set_anew
+from rrl_dsl.training.optimizer import set_anew
 from rrl_dsl.training.provenance import Provenance, differences
 
 
@@ -59,7 +59,7 @@ class Record(Callback):
             self._say(f"{difference}: sums are rounded in another order from here on")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Has the optimiser go by the settings that the user changed."""
+        """Has the optimizer go by the settings that the user changed."""
         if self._changes and isinstance(pl_module, RelationalModule):
             fresh = pl_module.configure_optimizers()["optimizer"]
             schedule = trainer.lr_scheduler_configs[0].scheduler

@@ -66,7 +66,13 @@ class Run:
         Raises:
             RRLError: As `summary`.
         """
-        return {name: Accuracies(**found) for name, found in self.summary["accuracies"].items()}
+        found = self.summary["accuracies"]
+        try:
+            return {name: Accuracies(**shares) for name, shares in found.items()}
+        except TypeError:
+            message = f"the summary of `{self.directory}` is of another release"
+            hint = f"`rrl-dsl train --resume {self.directory}` evaluates the run again"
+            raise error("RRL505", message, hint=hint) from None
 
     @property
     def warnings(self) -> list[str]:

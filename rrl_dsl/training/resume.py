@@ -25,8 +25,8 @@ from rrl_dsl.training.run import Resumed, RunDirectory
 from rrl_dsl.training.settings import Setting, pointing_at, resolve
 
 _SHOWN: Final = 30
-_NEVER: Final = "optimiser.name"
-"""An optimiser has no use for the state that another one left."""
+_NEVER: Final = "optimizer.name"
+"""An optimizer has no use for the state that another one left."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from rrl_dsl.data.dataset import DataSet, Shape
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
@@ -128,7 +128,7 @@ class RunDirectory:
             RRLError: RRL504 where such a file cannot be copied; RRL507.
         """
         write_text(self.recipe, source.text)
-        read = analyse(source, config.params).files
+        read = analyze(source, config.params).files
         inside = _copy_files(read, source.directory or Path(), self.files)
         directory = None if inside is None else inside.relative_to(self.path).as_posix()
         self.describe_again(directory, graph, config, data)
@@ -244,7 +244,7 @@ class RunDirectory:
         message = f"`{self.path}` has no checkpoint: it stopped before its first step"
         return error("RRL505", message, hint="start the run anew with another `--out`")
 
-    def summarise(self, summary: dict[str, Any], page: str) -> None:
+    def summarize(self, summary: dict[str, Any], page: str) -> None:
         """Writes down what came out."""
         write_text(self.summary, _json(summary))
         write_text(self.path / "summary.md", page)

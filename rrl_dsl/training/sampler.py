@@ -1,4 +1,4 @@
-"""The relation sampler: batches in which labelled and paired samples meet.
+"""The relation sampler: batches in which labeled and paired samples meet.
 
 Each epoch puts the samples into small groups of related ones, and a group goes into one batch. With
 ten labels a class of CIFAR-100, a random batch of 256 has 0.11 pairs of related samples on average.
@@ -26,8 +26,8 @@ class RelationSampler(Sampler[list[int]]):
 
     An epoch takes the samples in a random order. Each that has no group yet opens one, and brings
     up to `meet - 1` others that have none: in turn one from each of its relations, its class by
-    each label the program compares and its neighbours in each list found over the data set, at
-    random among those. Groups are small so that a class whose samples are all labelled fills no
+    each label the program compares and its neighbors in each list found over the data set, at
+    random among those. Groups are small so that a class whose samples are all labeled fills no
     batch. They are dealt to the batches by size, the largest first, as cards are, so that every
     batch gets alike; samples without partners fill what is left.
 

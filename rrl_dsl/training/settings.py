@@ -26,10 +26,8 @@ from rrl_dsl.report.gallery import header_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
 from rrl_dsl.training.named_code import code_of, module_of
+from rrl_dsl.training.renamed import Place, current_place, current_value
 from rrl_dsl.training.yaml_values import Loader
-
-Place = tuple[str, ...]
-"""The path of a key: `("optimiser", "lr")`."""
 
 FLAGS: Final = (
     "loss",
@@ -71,6 +69,24 @@ class Setting:
     span: Span
     allowed: frozenset[str] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", current_place(self.place))
+        object.__setattr__(self, "value", current_value(self.place, self.value))
+
+
+def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
+    """Warnings about settings that the user wrote with their names of the previous release."""
+    notes = dict[Diagnostic, None]()
+    for setting in settings:
+        written = [setting.source.text[span.start : span.end].strip() for span in setting.keys]
+        for at, (old, now) in enumerate(zip(written, setting.place, strict=False)):
+            if old != now and current_place((*setting.place[:at], old)) == setting.place[: at + 1]:
+                message = f"`{old}` is `{now}` now, and is accepted in this release alone"
+                key = setting.keys[at]
+                note = Diagnostic("RRL501", message, key, setting.source, severity="warning")
+                notes[note] = None
+    return notes
+
 
 def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
     """The settings of a YAML file.
@@ -110,7 +126,7 @@ def from_assignment(text: str) -> Setting:
     key, equals, value = text.partition("=")
     place, keys = _parts(key, 0)
     if not equals or not all(place):
-        message = "an assignment looks like `optimiser.lr=0.001`"
+        message = "an assignment looks like `optimizer.lr=0.001`"
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
@@ -272,7 +288,7 @@ def _refuse_aliases(source: Source) -> None:
 
 
 def _parts(key: str, start: int) -> tuple[Place, tuple[Span, ...]]:
-    """The parts of a key such as `optimiser.lr`, which begins at `start`, and their places."""
+    """The parts of a key such as `optimizer.lr`, which begins at `start`, and their places."""
     parts, spans = list[str](), list[Span]()
     for part in key.split("."):
         spans.append(Span(start, start + len(part)))

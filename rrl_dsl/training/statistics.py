@@ -40,7 +40,7 @@ def edge_statistics(
         cols: The columns, where they are not the rows.
         spaces: As `Program.relate` takes them.
         epoch: The epoch.
-        step: The optimiser step.
+        step: The optimizer step.
     """
     others = rows if cols is None else cols
 

@@ -85,7 +85,7 @@ def _floor(outcome: Outcome, config: Config) -> float:
 
 def _is_trained(outcome: Outcome, config: Config) -> bool:
     """Whether the embeddings are no longer those of a new network."""
-    warmup = min(config.optimiser.warmup, config.epochs / 2)
+    warmup = min(config.optimizer.warmup, config.epochs / 2)
     return len(outcome.history) > _EARLY * max(1.0, warmup)
 
 
@@ -131,14 +131,14 @@ def _accuracy_lines(outcome: Outcome) -> list[str]:
 
 
 def _headings() -> list[str]:
-    return ["linear probe", f"{PER_CLASS} labels a class", "nearest neighbours"]
+    return ["linear probe", f"{PER_CLASS} labels a class", "nearest neighbors"]
 
 
 def _cells(outcome: Outcome) -> list[tuple[str, list[str]]]:
     return [
         (
             label,
-            [f"{100 * value:.1f}" for value in (found.linear, found.few, found.neighbours)],
+            [f"{100 * value:.1f}" for value in (found.linear, found.few, found.neighbors)],
         )
         for name, label in _ROWS.items()
         if (found := outcome.accuracies.get(name))

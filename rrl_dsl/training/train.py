@@ -45,6 +45,7 @@ from rrl_dsl.training.settings import (
     from_arguments,
     from_header,
     from_yaml,
+    notes_of,
     pointing_at,
     resolve,
 )
@@ -145,6 +146,7 @@ def start(
     if out is not None and ranks.requeued() and RunDirectory(out).has_checkpoint():
         display.text(f"requeued  the run in {out} goes on as it was started")
         return go_on(reopen(out, (), allow_code), display, data=data)
+    _show_notes(settings, display)
     header = from_header(source, allow_code)
     if header and "name" not in resolve(settings, {}).loss.model_fields_set:
         settings = [header, *settings]
@@ -192,6 +194,8 @@ def go_on(
         RRLError: As `train`.
     """
     run, graph, config, settings = again.run, again.graph, again.config, again.settings
+    own = str(run.config)  # which the run wrote, and writes anew
+    _show_notes([each for each in settings if each.source.name != own], display)
     with pointing_at(settings, "devices"):
         ranks.adopt(config.devices)
     with together(config.devices) as processes:
@@ -235,10 +239,16 @@ def _finish(
         draw_curves(outcome, run)
         facts = facts_of(module, data)
         summary = {**outcome.to_dict(), "warnings": [each.message for each in warnings]}
-        run.summarise({**summary, **facts.to_dict()}, page(run, facts, outcome, warnings))
+        run.summarize({**summary, **facts.to_dict()}, page(run, facts, outcome, warnings))
         display.result(table(outcome), warnings)
         display.text(f"summary   {run.path / 'summary.md'}")
     return Run(run.path, modules_of(module.config))
+
+
+def _show_notes(settings: Sequence[Setting], display: Display) -> None:
+    """Warns of settings by their names of the previous release."""
+    for note in notes_of(settings):
+        display.warning(note)
 
 
 def _import_code(config: Config, settings: Sequence[Setting]) -> None:

@@ -28,11 +28,11 @@ _PREFIXES: Final[dict[str, str]] = {
 
 
 class TrainedEncoder(nn.Module):
-    """From images as they are to features: the normalisation of a run, and its network.
+    """From images as they are to features: the normalization of a run, and its network.
 
     Attributes:
-        network: From normalised float images (n, C, H, W) to features (n, d).
-        views: Its `plain` normalises the images.
+        network: From normalized float images (n, C, H, W) to features (n, d).
+        views: Its `plain` normalizes the images.
     """
 
     def __init__(self, network: nn.Module, views: Views) -> None:
@@ -61,7 +61,7 @@ class TrainedEncoder(nn.Module):
         if images.dtype != torch.uint8 or images.ndim != 4:
             message = f"images are torch.uint8 (n, C, H, W), and these are {images.dtype} "
             message += f"{tuple(images.shape)}"
-            hint = "give pixels of 0 to 255, or normalised images to `encoder.network`"
+            hint = "give pixels of 0 to 255, or normalized images to `encoder.network`"
             raise error("RRL402", message, hint=hint)
         features: Tensor = self.network(self.views.plain(images))
         return features
@@ -70,7 +70,7 @@ class TrainedEncoder(nn.Module):
 def load_encoder(
     run: str | Path, part: EncoderPart = "backbone", *, allow_code: Collection[str] = ()
 ) -> TrainedEncoder:
-    """The encoder of a run, in evaluation mode on the CPU, with its input normalisation.
+    """The encoder of a run, in evaluation mode on the CPU, with its input normalization.
 
     It is made from the newest checkpoint alone, whose every byte is checked.
 

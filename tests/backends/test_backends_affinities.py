@@ -75,9 +75,9 @@ def sne(x: np.ndarray, perplexity: float) -> np.ndarray:
     return whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
 
 
-def uniform(neighbours: np.ndarray) -> np.ndarray:
-    """p_ij where each sample has equal shares of its neighbours, (n, n) bool."""
-    given = neighbours / neighbours.sum(axis=1, keepdims=True)
+def uniform(neighbors: np.ndarray) -> np.ndarray:
+    """p_ij where each sample has equal shares of its neighbors, (n, n) bool."""
+    given = neighbors / neighbors.sum(axis=1, keepdims=True)
     return (given + given.T) / (2 * len(given))
 
 
@@ -133,8 +133,8 @@ def test_the_perplexity_is_reached_wherever_a_bandwidth_has_it():
 @pytest.mark.filterwarnings("error")
 def test_bandwidths_of_huge_vectors_are_those_of_others_in_their_unit():
     vectors = np.random.default_rng(0).normal(size=(40, 3))
-    precision, normaliser, reach = gaussians_of(vectors, 5.0).T
+    precision, normalizer, reach = gaussians_of(vectors, 5.0).T
     huge = gaussians_of(vectors * 2.0**500, 5.0).T
     np.testing.assert_allclose(huge[0], precision * 2.0**-1000, rtol=1e-9)
-    np.testing.assert_allclose(huge[1], normaliser, rtol=1e-9)
+    np.testing.assert_allclose(huge[1], normalizer, rtol=1e-9)
     assert (huge[2] == reach).all()

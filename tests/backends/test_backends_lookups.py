@@ -1,4 +1,4 @@
-"""What a program finds once over a whole dataset: neighbours, and paths between them."""
+"""What a program finds once over a whole dataset: neighbors, and paths between them."""
 
 import math
 from pathlib import Path
@@ -15,12 +15,12 @@ import rrl_dsl as rrl
 from rrl_dsl.backends.reference import Rows, evaluate
 from rrl_dsl.graph.builtins import geodesic_paths, neighbor_search, sne_gaussians
 
-# neighbours
+# neighbors
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("mutual", [False, True])
-def test_neighbours_over_a_data_set_are_those_of_scikit_learn(metric: str, mutual: bool):
+def test_neighbors_over_a_data_set_are_those_of_scikit_learn(metric: str, mutual: bool):
     x = np.random.default_rng(0).standard_normal((700, 6))
     near = NearestNeighbors(n_neighbors=6, metric=metric).fit(x).kneighbors(return_distance=False)
     expected = np.zeros((700, 700), dtype=bool)
@@ -32,7 +32,7 @@ def test_neighbours_over_a_data_set_are_those_of_scikit_learn(metric: str, mutua
 
 def test_among_equally_near_samples_the_smaller_come_first():
     found = whole("knn(3, space=x)", data(np.ones((200, 4))))
-    assert found[0].all() ^ True  # not its own neighbour
+    assert found[0].all() ^ True  # not its own neighbor
     assert found[:, :3].sum() == 3 * 200 - 3
     assert not found[4:, 4:].any()
 
@@ -57,7 +57,7 @@ def test_samples_that_lie_far_from_nought_are_told_apart():
     np.testing.assert_array_equal(found, expected | expected.T)
 
 
-def test_missing_vector_has_no_neighbours_and_is_none():
+def test_missing_vector_has_no_neighbors_and_is_none():
     x = np.random.default_rng(0).standard_normal((20, 3))
     x[[3, 7], 1] = np.nan
     found = whole("knn(4, space=x)", data(x))
@@ -65,7 +65,7 @@ def test_missing_vector_has_no_neighbours_and_is_none():
     assert found[0].sum() >= 4
 
 
-def test_more_neighbours_than_there_are_samples():
+def test_more_neighbors_than_there_are_samples():
     assert whole("knn(50, space=x)", data(np.eye(4))).sum() == 12
     assert not whole("knn(50, space=x)", data(np.eye(1))).any()
 
@@ -81,7 +81,7 @@ def test_order_of_the_data_set_does_not_matter():
         torch.testing.assert_close(first, other, rtol=0, atol=0)
 
 
-def test_neighbours_are_those_of_the_data_set_and_not_of_the_batch():
+def test_neighbors_are_those_of_the_data_set_and_not_of_the_batch():
     x = np.arange(100.0)[:, None]
     program = rrl.compile("knn(1, space=x, metric=euclidean)").bind(data(x))
     part = rrl.Nodes([0, 50, 99], fields={"x": x[[0, 50, 99]]})
@@ -162,7 +162,7 @@ def _fails(*_: object) -> tuple:
 
 @pytest.mark.parametrize("k", [20, 10**9])
 @pytest.mark.parametrize("text", ["knn({}, space=x)", "geodesic(x, k={}, within=2)"])
-def test_more_neighbours_than_there_are_are_all_there_are(text: str, k: int):
+def test_more_neighbors_than_there_are_are_all_there_are(text: str, k: int):
     x = np.random.default_rng(0).standard_normal((12, 3))
     found = whole(text.format(k), data(x))
     np.testing.assert_array_equal(found, whole(text.format(11), data(x)))

@@ -191,7 +191,7 @@ def test_malformed_data_set_is_refused_when_it_is_bound():
     assert error_of(lambda: program.bind(Samples())).code == "RRL402"
 
 
-def test_batch_of_samples_that_the_data_set_lacks_is_unlabelled():
+def test_batch_of_samples_that_the_data_set_lacks_is_unlabeled():
     program = rrl.compile("supervised(labels=fine, per_class=2)").bind(NODES)
     strangers = rrl.Nodes([1, 4, 2**41], labels={"fine": [0, 0, 1]})
     assert not program(strangers).any()

@@ -66,7 +66,7 @@ def test_components_of_paths_however_their_rows_are_numbered(rows: int):
 
 
 def test_components_of_a_path_that_joins_one_tree_a_round():
-    # stars whose centres have the largest numbers, hung one on the next by their leaves
+    # stars whose centers have the largest numbers, hung one on the next by their leaves
     graph = nx.empty_graph(72)
     for level in range(8):
         nx.add_star(graph, [71 - level, *range(level * 8, level * 8 + 8)])
@@ -82,7 +82,7 @@ def test_components_of_random_graphs(rows: int, p: float, seed: int):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_neighbours_of_more_rows_than_a_tile_holds(metric: str):
+def test_neighbors_of_more_rows_than_a_tile_holds(metric: str):
     from sklearn.neighbors import NearestNeighbors
 
     z = np.random.default_rng(0).standard_normal((1500, 8))

@@ -18,7 +18,7 @@ def test_diff_of_structure_and_of_edges(cli):
     assert "-   supervised(frac=0.3)" in result.out
     assert "+   supervised(frac=0.3, labels=coarse)" in result.out
     record = json.loads(cli("diff", one, other, "--json").out)
-    assert record["edges"]["removed"] == 0  # the same samples are labelled, and fine lies in coarse
+    assert record["edges"]["removed"] == 0  # the same samples are labeled, and fine lies in coarse
     assert record["edges"]["added"] > 1000
     assert record["edges"]["both"] > 1000
 

@@ -26,7 +26,7 @@ def test_a_code_is_explained_however_it_is_written(cli, written):
     assert "a transform without a graph on its left" in cli("explain", written).out
 
 
-def test_an_unknown_code_has_a_neighbour(cli):
+def test_an_unknown_code_has_a_neighbor(cli):
     result = cli("explain", "RRL199")
     assert result.code == 1
     assert "`RRL199` is not an error code" in result.err
@@ -48,7 +48,7 @@ def test_every_built_in_is_explained(cli, name):
         ("sub/a", "sub/a.rrl"),
     ],
 )
-def test_what_is_nothing_is_told_its_neighbour(cli, tmp_path, written, meant):
+def test_what_is_nothing_is_told_its_neighbor(cli, tmp_path, written, meant):
     (tmp_path / "sub").mkdir()
     for name in ("BaseLine.rrl", "sub/a.rrl"):
         (tmp_path / name).write_text("ssl()\n")
@@ -70,9 +70,9 @@ def test_a_name_is_explained_whatever_it_is_of(cli):
     recipe = cli("explain", str(RECIPES / "simclr.rrl")).out.splitlines()[1:]  # but for its path
     assert cli("explain", "simclr").out[len(loss) :].splitlines()[1:] == recipe
     assert cli("explain", "isomap").out.splitlines()[1] == "type      binary graph"
-    assert "The peak learning rate." in cli("explain", "optimiser.lr").out
-    section = cli("explain", "optimiser").out
-    assert all(f"optimiser.{key} " in section for key in ("name", "lr", "weight_decay", "warmup"))
+    assert "The peak learning rate." in cli("explain", "optimizer.lr").out
+    section = cli("explain", "optimizer").out
+    assert all(f"optimizer.{key} " in section for key in ("name", "lr", "weight_decay", "warmup"))
     (setting,) = json.loads(cli("explain", "epochs", "--json").out)
     assert (setting["name"], setting["default"]) == ("epochs", "400")
 
@@ -81,8 +81,8 @@ def test_a_name_is_explained_whatever_it_is_of(cli):
     ("written", "meant"),
     [
         ("ntxent", "simclr"),
-        ("lr", "optimiser.lr"),
-        ("learning-rate", "optimiser.lr"),
+        ("lr", "optimizer.lr"),
+        ("learning-rate", "optimizer.lr"),
         ("projector.ot", "projector.out"),
         ("Isomap", "isomap"),
         ("batch-size", "batch_size"),
@@ -98,8 +98,8 @@ def test_a_name_that_is_written_otherwise_is_told_the_right_one(cli, written, me
         ("temperature", "`temperature` is an option of the losses `simclr`, "),
         ("tau", "`temperature` is an option of the losses `simclr`, "),
         ("loss.temperature", "`temperature` is an option of the losses `simclr`, "),
-        ("adam", "`adam` is a value of the setting `optimiser.name`"),
-        ("AdamW", "`adam` is a value of the setting `optimiser.name`"),
+        ("adam", "`adam` is a value of the setting `optimizer.name`"),
+        ("AdamW", "`adam` is a value of the setting `optimizer.name`"),
     ],
 )
 def test_an_option_of_losses_and_a_value_of_a_setting_are_told_apart(cli, written, told):

@@ -64,7 +64,7 @@ def test_what_cannot_be_read_carries_its_name(cli, tmp_path, name):
 
 
 @pytest.mark.parametrize("verb", ["check", "fmt", "compile", "explain", "train"])
-def test_a_missing_file_is_told_its_neighbour(cli, tmp_path, verb):
+def test_a_missing_file_is_told_its_neighbor(cli, tmp_path, verb):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "SimCLR.rrl").write_text("ssl()")
     result = cli(verb, "sub/simclr.rll")

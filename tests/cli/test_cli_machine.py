@@ -113,7 +113,7 @@ def test_a_relation_that_does_not_fit_names_the_way_that_does():
     assert "1,000,000 x 1,000,000 rows" in found.message
 
 
-@pytest.mark.parametrize("setting", ["optimiser.lr", "probe.lr", "optimiser.weight_decay"])
+@pytest.mark.parametrize("setting", ["optimizer.lr", "probe.lr", "optimizer.weight_decay"])
 def test_a_rate_beyond_float32_is_refused(cli, images, setting):
     found = cli("train", "-e", "ssl(views=2)", "--dataset", images, "--set", f"{setting}=1e300")
     assert f"error[RRL502]: `{setting}`: it should be less than or equal to 10" in found.err

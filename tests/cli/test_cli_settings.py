@@ -29,7 +29,7 @@ VALUES = {
     "data_dir": ("there", lambda config: str(config.data_dir)),
     "download": ("true", lambda config: config.download),
     "eval": ("false", lambda config: config.eval),
-    "optimiser": ("adam", lambda config: config.optimiser.name),
+    "optimizer": ("adam", lambda config: config.optimizer.name),
     "sampler": ("relation", lambda config: config.sampler.name),
     "params.frac": ("0.5", lambda config: config.params["frac"]),
     "params.word": ("no", lambda config: config.params["word"]),
@@ -90,15 +90,15 @@ class Digits:
 
 
 def test_a_section_with_a_name_may_be_given_by_it_alone_and_keeps_what_else_it_holds():
-    preset = {"optimiser": {"name": "lars", "lr": 0.3}, "sampler": {"meet": 8}}
-    for form in ("optimiser=adam", "optimiser.name=adam", "optimiser={name: adam}"):
+    preset = {"optimizer": {"name": "lars", "lr": 0.3}, "sampler": {"meet": 8}}
+    for form in ("optimizer=adam", "optimizer.name=adam", "optimizer={name: adam}"):
         config = resolve([from_assignment(form)], preset)
-        assert (config.optimiser.name, config.optimiser.lr) == ("adam", 0.3)
+        assert (config.optimizer.name, config.optimizer.lr) == ("adam", 0.3)
     assert resolve([from_assignment("sampler=relation")], preset).sampler.meet == 8
     named = {each.section for each in settings() if each.name.endswith(".name")}
-    assert named == {"loss", "optimiser", "sampler"}
-    config = Config(loss="wmse", optimiser="adam", sampler="relation")
-    assert (config.loss.name, config.optimiser.name) == ("wmse", "adam")
+    assert named == {"loss", "optimizer", "sampler"}
+    config = Config(loss="wmse", optimizer="adam", sampler="relation")
+    assert (config.loss.name, config.optimizer.name) == ("wmse", "adam")
 
 
 @pytest.mark.parametrize("form", ["loss={}", "loss.name={}"])

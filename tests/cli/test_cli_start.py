@@ -72,10 +72,10 @@ def test_one_thing_has_one_name_in_every_verb(cli, verb):
         ("--data", "--dataset"),
         ("--batch", "--batch-size"),
         ("--BatchSize=3", "--batch-size"),
-        ("--lr", "--set optimiser.lr=…"),
-        ("--learning-rate=0.1", "--set optimiser.lr=…"),
-        ("--wd", "--set optimiser.weight_decay=…"),
-        ("--optimizer", "--set optimiser=…"),
+        ("--lr", "--set optimizer.lr=…"),
+        ("--learning-rate=0.1", "--set optimizer.lr=…"),
+        ("--wd", "--set optimizer.weight_decay=…"),
+        ("--optimizer", "--set optimizer=…"),
         ("--gpu", "--set accelerator=gpu"),
         ("--gpus", "--devices"),
         ("--fp16", "--precision 16-mixed"),
@@ -85,11 +85,11 @@ def test_one_thing_has_one_name_in_every_verb(cli, verb):
         ("--checkpoint", "--resume"),
         ("--temperature", "--set loss.temperature=…"),
         ("--arch", "--set backbone=…"),
-        ("--momentum", "--set optimiser.momentum=…"),
+        ("--momentum", "--set optimizer.momentum=…"),
         ("--dim", "--set projector.out=…"),
         ("--manual-seed", "--seed"),
         ("--backbone", "--set backbone=…"),  # a setting without a flag of its own
-        ("--weight-decay", "--set optimiser.weight_decay=…"),
+        ("--weight-decay", "--set optimizer.weight_decay=…"),
         ("--sampler.meet", "--set sampler.meet=…"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_recipe_of_the_gallery_is_found_by_its_name(cli, verb):
 @pytest.mark.parametrize("verb", ON_DATA)
 def test_an_option_is_said_where_the_verb_has_it(cli, verb):
     assert "Write `--dataset`" in cli(verb, "a.rrl", "--nodes", "digits").err
-    assert ("optimiser.lr" in cli(verb, "a.rrl", "--lr", 1).err) == (verb == "train")
+    assert ("optimizer.lr" in cli(verb, "a.rrl", "--lr", 1).err) == (verb == "train")
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_negative_measurements_are_not_made_unknown_by_one_text(folder: Path) ->
     assert fault.message == "`low` in `x` is no number, though 4 of its 5 values are"
 
 
-@pytest.mark.parametrize("mark", ["#NA", "-nan", "1.#IND", "(null)", r"\N", "n.a.", "Unlabelled"])
+@pytest.mark.parametrize("mark", ["#NA", "-nan", "1.#IND", "(null)", r"\N", "n.a.", "Unlabeled"])
 def test_marks_of_other_programs_are_missing_in_text_and_numbers(folder: Path, mark: str) -> None:
     texts = csv_of(folder, ["cat", mark, "dog", mark, "cat"])
     assert texts.labels["x"][:5].tolist() == [0, -1, 1, -1, 0]

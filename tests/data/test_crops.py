@@ -171,7 +171,7 @@ def test_views_know_the_crops_they_begin_with(crop_alone: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if len(PRESETS[name].mean) == 3])
-def test_every_preset_of_colour_begins_with_a_crop(name: str) -> None:
+def test_every_preset_of_color_begins_with_a_crop(name: str) -> None:
     found = Views(name, (3, 32, 32), (16, (0.1, 0.3))).crops(2, 2, seed=0)
     assert found is not None
     assert [each.side for each in (*found.views, *found.local)] == [32, 32, 16, 16]

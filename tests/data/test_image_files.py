@@ -141,8 +141,8 @@ def test_a_damaged_image_is_named(tmp_path: Path, form: str, damage: str) -> Non
         decode(path)
 
 
-def png(pixels: np.ndarray, colour: int) -> bytes:
-    """A PNG of 16 bits a channel; `colour` is 0 grey, 2 RGB, 4 grey with alpha, 6 RGBA."""
+def png(pixels: np.ndarray, color: int) -> bytes:
+    """A PNG of 16 bits a channel; `color` is 0 gray, 2 RGB, 4 gray with alpha, 6 RGBA."""
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
 
@@ -150,15 +150,15 @@ def png(pixels: np.ndarray, colour: int) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + check
 
-    head = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0)
     parts = [chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-@pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
-def test_sixteen_bits_of_a_png_are_refused(tmp_path: Path, colour: int, channels: int) -> None:
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_of_a_png_are_refused(tmp_path: Path, color: int, channels: int) -> None:
     path = tmp_path / "1.png"
-    path.write_bytes(png(np.full((4, 4, channels), 3000), colour))
+    path.write_bytes(png(np.full((4, 4, channels), 3000), color))
     with pytest.raises(RRLError, match=r"1\.png has more than 8 bits a channel"):
         decode(path)
 
@@ -190,12 +190,12 @@ def test_what_is_transparent_is_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_a_transparent_colour_is_white(tmp_path: Path, mode: str) -> None:
+def test_a_transparent_color_is_white(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "1.png"
-    colour: int | tuple[int, ...] = (0, 0, 0) if mode == "RGB" else 0
-    image = Image.new(mode, (2, 2), colour)
+    color: int | tuple[int, ...] = (0, 0, 0) if mode == "RGB" else 0
+    image = Image.new(mode, (2, 2), color)
     image.putpixel((1, 1), (255, 0, 0) if mode == "RGB" else 9)
-    image.save(path, transparency=colour)
+    image.save(path, transparency=color)
     found = np.asarray(decode(path))
     assert found[0, 0].tolist() == [255] * 3
     assert found[1, 1].tolist() != [255] * 3

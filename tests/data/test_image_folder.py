@@ -15,9 +15,9 @@ from rrl_dsl.language.digest import stable_id
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (12, 10)) -> None:
+def paint(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (12, 10)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_classes_are_the_folders_of_train(folder: Path) -> None:
     assert data.test.labels["label"].tolist() == [2]
 
 
-def test_images_are_decoded_resized_and_coloured(folder: Path) -> None:
+def test_images_are_decoded_resized_and_colored(folder: Path) -> None:
     data = open_folder(folder)
     assert data.shape == (3, 8, 8)
     batch = data.train.images[torch.tensor([3, 0])]
@@ -212,18 +212,18 @@ def test_a_folder_for_images_of_unknown_class(folder: Path, name: str) -> None:
     assert data.train.labels["label"][place] == -1
     assert data.train.labels["coarse"][place] == -1
     assert sorted(data.train.labels["label"].tolist()) == [-1, 0, 1, 1, 2]
-    assert "1 of 6 images lie in no folder of a class, and are unlabelled" in notes(data)
+    assert "1 of 6 images lie in no folder of a class, and are unlabeled" in notes(data)
 
 
-@pytest.mark.parametrize("name", ["unlabelled", "UNLABELED", "_Unlabelled"])
-def test_unlabelled_images_beside_train_are_trained_on(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["unlabeled", "UNLABELED", "_Unlabeled"])
+def test_unlabeled_images_beside_train_are_trained_on(folder: Path, name: str) -> None:
     paint(folder / name / "1.png", RED)
     data = open_folder(folder)
     place = data.train.sample.tolist().index(stable_id(f"{name}/1.png"))
     assert data.train.labels["label"][place] == -1
 
 
-def test_images_beside_the_class_folders_are_unlabelled(folder: Path) -> None:
+def test_images_beside_the_class_folders_are_unlabeled(folder: Path) -> None:
     paint(folder / "train/1.png", RED)
     data = open_folder(folder)
     place = data.train.sample.tolist().index(stable_id("train/1.png"))
@@ -266,10 +266,10 @@ def test_a_table_labels_a_flat_folder(tmp_path: Path) -> None:
 
 def test_a_train_folder_without_classes_has_those_of_test(folder: Path) -> None:
     for name in ("ant", "cat", "dog"):
-        (folder / "train" / name).rename(folder / f"train/unlabelled-{name}")
-    (folder / "train/unlabelled").mkdir()
+        (folder / "train" / name).rename(folder / f"train/unlabeled-{name}")
+    (folder / "train/unlabeled").mkdir()
     for name in ("ant", "cat", "dog"):
-        (folder / f"train/unlabelled-{name}").rename(folder / "train/unlabelled" / name)
+        (folder / f"train/unlabeled-{name}").rename(folder / "train/unlabeled" / name)
     data = open_folder(folder)
     assert data.class_names == {"label": ("dog",)}
     assert set(data.train.labels["label"].tolist()) == {-1}

@@ -12,7 +12,7 @@ from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
 
-GREY = np.arange(6 * 20, dtype=np.uint8).reshape(6, 4, 5)
+GRAY = np.arange(6 * 20, dtype=np.uint8).reshape(6, 4, 5)
 SPLIT = np.array(["train", "test", "train", "train", "test", "train"])
 KIND = np.array([0, 1, 2, -1, 0, 1])
 
@@ -40,28 +40,28 @@ def complaint(file: Path) -> str:
 
 def test_arrays_come_back_as_they_went_in(tmp_path: Path) -> None:
     ids = np.array([30, 10, 20, 50, 40, 0])
-    data = open_npz(save(tmp_path, images=GREY, label=KIND, split=SPLIT, sample=ids))
+    data = open_npz(save(tmp_path, images=GRAY, label=KIND, split=SPLIT, sample=ids))
     assert data.shape == (1, 4, 5)
     assert data.train.sample.tolist() == [30, 20, 50, 0]
     assert data.test.sample.tolist() == [10, 40]
     assert data.train.labels["label"].tolist() == [0, 2, -1, 1]
-    assert data.test.images[torch.tensor([1])][0, 0].tolist() == GREY[4].tolist()
+    assert data.test.images[torch.tensor([1])][0, 0].tolist() == GRAY[4].tolist()
     assert data.class_names == {"label": ("0", "1", "2")}
 
 
 @pytest.mark.parametrize("order", ["NHWC", "NCHW"])
 def test_channels_may_come_first_or_last(tmp_path: Path, order: str) -> None:
-    colour = np.random.default_rng(0).integers(0, 256, (6, 3, 4, 5), dtype=np.uint8)
-    images = colour if order == "NCHW" else colour.transpose(0, 2, 3, 1)
+    color = np.random.default_rng(0).integers(0, 256, (6, 3, 4, 5), dtype=np.uint8)
+    images = color if order == "NCHW" else color.transpose(0, 2, 3, 1)
     data = open_npz(save(tmp_path, images=images, label=KIND, split=SPLIT))
     assert data.shape == (3, 4, 5)
-    assert data.test.images[torch.tensor([0])][0].tolist() == colour[1].tolist()
+    assert data.test.images[torch.tensor([0])][0].tolist() == color[1].tolist()
 
 
 def test_the_finest_label_becomes_label(tmp_path: Path) -> None:
     coarse_names = np.array(["even", "odd"])
     arrays = {"coarse": KIND % 2, "coarse_names": coarse_names, "fine": KIND}
-    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, **arrays))
+    data = open_npz(save(tmp_path, images=GRAY, split=SPLIT, **arrays))
     assert data.class_names["label"] == data.class_names["fine"] == ("0", "1", "2")
     assert data.class_names["coarse"] == ("even", "odd")
     assert data.train.labels["label"].tolist() == [0, 2, -1, 1]
@@ -69,7 +69,7 @@ def test_the_finest_label_becomes_label(tmp_path: Path) -> None:
 
 def test_integers_up_to_a_limit_are_class_numbers(tmp_path: Path) -> None:
     arrays = {"label": KIND, "small": KIND + 99_997, "large": KIND + 99_998}
-    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, **arrays))
+    data = open_npz(save(tmp_path, images=GRAY, split=SPLIT, **arrays))
     assert len(data.class_names["small"]) == 100_000
     assert data.train.labels["small"].tolist() == [99_997, 99_999, 99_996, 99_998]
     assert data.class_names["large"] == ("99997", "99998", "99999", "100000")
@@ -82,7 +82,7 @@ def test_integers_up_to_a_limit_are_class_numbers(tmp_path: Path) -> None:
 
 def test_integers_below_zero_are_numbers_and_no_classes(tmp_path: Path) -> None:
     cold = np.array([-5, -1, 3, 0, -5, 1])
-    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, label=KIND, cold=cold))
+    data = open_npz(save(tmp_path, images=GRAY, split=SPLIT, label=KIND, cold=cold))
     assert data.class_names["cold"] == ("0", "1", "2", "3")
     assert data.train.labels["cold"].tolist() == [-1, 3, 0, 1]
     assert data.test.labels["cold"].tolist() == [-1, -1]
@@ -93,7 +93,7 @@ def test_other_arrays_are_columns_by_their_values(tmp_path: Path) -> None:
     data = open_npz(
         save(
             tmp_path,
-            images=GREY,
+            images=GRAY,
             split=SPLIT,
             label=np.array(["b", "a", "", "b", "c", "a"]),
             time=np.array(
@@ -119,7 +119,7 @@ def test_other_arrays_are_columns_by_their_values(tmp_path: Path) -> None:
 def test_the_order_of_bytes_does_not_count(tmp_path: Path) -> None:
     swapped = {"caption": np.ones((6, 2), ">f4"), "height": np.ones(6, ">f8"), "label": KIND}
     swapped["stamp"] = (np.arange(6) + 1_700_000_000).astype(">i8")
-    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, **swapped))
+    data = open_npz(save(tmp_path, images=GRAY, split=SPLIT, **swapped))
     kinds = {name: field.dtype for name, field in data.train.fields.items()}
     whole = {"label": torch.int64, "stamp": torch.int64}
     assert kinds == {"caption": torch.float32, "height": torch.float64, **whole}
@@ -128,13 +128,13 @@ def test_the_order_of_bytes_does_not_count(tmp_path: Path) -> None:
 
 def test_a_time_is_never_the_finest_label(tmp_path: Path) -> None:
     stamp = np.arange(6) + 1_700_000_000
-    data = open_npz(save(tmp_path, images=GREY, split=SPLIT, stamp=stamp, kind=KIND))
+    data = open_npz(save(tmp_path, images=GRAY, split=SPLIT, stamp=stamp, kind=KIND))
     assert data.class_names["label"] == data.class_names["kind"]
 
 
 def test_a_validation_split_is_apart_from_test(tmp_path: Path) -> None:
     split = np.array(["train", "val", "test", "val", "train", "test"])
-    data = open_npz(save(tmp_path, images=GREY, label=KIND, split=split))
+    data = open_npz(save(tmp_path, images=GRAY, label=KIND, split=split))
     assert data.val is not None
     found = [part.sample.tolist() for part in (data.train, data.val, data.test)]
     assert found == [[0, 4], [1, 3], [2, 5]]
@@ -151,19 +151,19 @@ def test_without_a_split_a_hash_of_the_id_decides(tmp_path: Path) -> None:
     assert set(half.test.sample.tolist()) == set(whole.test.sample.tolist()) & set(ids[:500])
 
 
-def test_grey_images_of_unknown_content_are_not_mirrored(tmp_path: Path) -> None:
-    assert open_npz(save(tmp_path, images=GREY, label=KIND, split=SPLIT)).augmentation == "digits"
+def test_gray_images_of_unknown_content_are_not_mirrored(tmp_path: Path) -> None:
+    assert open_npz(save(tmp_path, images=GRAY, label=KIND, split=SPLIT)).augmentation == "digits"
 
 
-SOUND = {"images": GREY, "label": KIND, "split": SPLIT}
+SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({"images": None}, "no array `images`; it holds label, split"),
-        ({"images": GREY / 255}, "images of float64; they must be uint8"),
-        ({"images": GREY[:, 0]}, "images of shape (6, 5)"),
+        ({"images": GRAY / 255}, "images of float64; they must be uint8"),
+        ({"images": GRAY[:, 0]}, "images of shape (6, 5)"),
         ({"images": np.zeros((6, 4, 4, 2), np.uint8)}, "images of shape (6, 4, 4, 2)"),
         ({"images": np.zeros((6, 3, 4, 3), np.uint8)}, "images of shape (6, 3, 4, 3)"),
         ({"images": np.zeros((0, 4, 4), np.uint8)}, "no images"),
@@ -250,7 +250,7 @@ def test_a_home_of_nobody() -> None:
 
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     lone = tmp_path / "lone.npy"
-    np.save(lone, GREY)
+    np.save(lone, GRAY)
     assert "not an .npz archive" in complaint(lone)
     foreign = tmp_path / "foreign.npz"
     with zipfile.ZipFile(foreign, "w") as archive:

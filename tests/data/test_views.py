@@ -19,7 +19,7 @@ from rrl_dsl.language.diagnostics import RRLError
 
 SHAPES: dict[str, Shape] = {
     "digits": (1, 8, 8),
-    "small-grey": (1, 28, 28),
+    "small-gray": (1, 28, 28),
     "cifar": (3, 32, 32),
     "cifar-wmse": (3, 32, 32),
     "cifar-vicreg": (3, 32, 32),
@@ -119,13 +119,13 @@ def test_rows_are_view_major(plain_preset: str) -> None:
     assert views(images, 2, seed=0).equal(views.plain(images).repeat(2, 1, 1, 1))
 
 
-def test_plain_is_normalised_and_nothing_more(plain_preset: str) -> None:
+def test_plain_is_normalized_and_nothing_more(plain_preset: str) -> None:
     images = torch.tensor([0, 51, 255], dtype=torch.uint8)[:, None, None, None]
     plain = Views(plain_preset, (1, 1, 1)).plain(images).flatten()
     assert torch.allclose(plain, torch.tensor([-2.0, -1.2, 2.0]))
 
 
-def test_digits_are_normalised_to_about_zero_and_one() -> None:
+def test_digits_are_normalized_to_about_zero_and_one() -> None:
     train = load_digits(Path("nowhere")).train
     plain = Views("digits", (1, 8, 8)).plain(train.images[torch.arange(len(train))])
     assert abs(float(plain.mean())) < 0.02
@@ -134,7 +134,7 @@ def test_digits_are_normalised_to_about_zero_and_one() -> None:
 
 def test_digits_are_never_mirrored_and_the_others_half_the_time() -> None:
     assert share_mirrored("digits") == 0
-    for name in ("small-grey", "cifar", "cifar-wmse"):
+    for name in ("small-gray", "cifar", "cifar-wmse"):
         assert 0.3 < share_mirrored(name) < 0.7
 
 
@@ -154,13 +154,13 @@ def test_blur_fits_tiny_images(name: str) -> None:
     assert Views(name, (3, 4, 5))(noise((3, 4, 5)), 1, seed=0).shape == (6, 3, 4, 5)
 
 
-def test_grey_presets_take_colour_but_not_the_other_way_round() -> None:
+def test_gray_presets_take_color_but_not_the_other_way_round() -> None:
     assert Views("digits", (3, 8, 8))(noise((3, 8, 8)), 1, seed=0).shape == (6, 3, 8, 8)
     with pytest.raises(RRLError, match=r"\[RRL502\].*`cifar` is for images of 3 channels"):
         Views("cifar", (1, 32, 32))
 
 
-def test_colours_change_as_torchvision_s_in_an_order_of_each_image_s_own() -> None:
+def test_colors_change_as_torchvision_s_in_an_order_of_each_image_s_own() -> None:
     images, jitter = noise((3, 6, 6), count=96) / 255, ColorJitter(0.4, 0.4, 0.4, 0.1, p=1.0)
     torch.manual_seed(0)
     found = jitter(images)

@@ -29,7 +29,7 @@ def test_a_lightning_project_of_one_s_own(tmp_path, monkeypatch, capsys):
 def test_a_loop_of_one_s_own(capsys):
     accuracy = main_of("own_loop")(6)
     assert accuracy > 0.9
-    assert "nearest neighbours, 6 epochs" in capsys.readouterr().out
+    assert "nearest neighbors, 6 epochs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["dino_loop", "mean_shift_loop"])

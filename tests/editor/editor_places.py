@@ -13,7 +13,7 @@ IMPORT = 'param share = 0.5\nparam word = "coarse"\nlet known = ssl()\nimport "b
 """Imports what the fixture `folder` holds."""
 
 
-def analysed(text: str, folder: Path | None = None) -> Analysis:
+def analyzed(text: str, folder: Path | None = None) -> Analysis:
     """What is known of a text that lies in a folder, or in none."""
     return Analysis(Source(text, "mine.rrl", folder), "utf-16", {})
 
@@ -21,7 +21,7 @@ def analysed(text: str, folder: Path | None = None) -> Analysis:
 def marked(text: str, folder: Path | None = None) -> tuple[Analysis, int]:
     """What is known of a text without its mark, and where that was."""
     before, after = text.split("^")
-    return analysed(before + after, folder), len(before)
+    return analyzed(before + after, folder), len(before)
 
 
 def items(text: str, folder: Path | None = None, **how: bool) -> list[types.CompletionItem]:

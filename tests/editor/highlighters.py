@@ -32,7 +32,7 @@ WORDS = {
     Kind.ARGUMENT,
     Kind.CHOICE,
 }
-"""What a word may be that is spelt as a name; which it is depends on what stands around it."""
+"""What a word may be that is spelled as a name; which it is depends on what stands around it."""
 
 _TYPES = {"COMMENT": Kind.COMMENT, "NUMBER": Kind.NUMBER, "NAME": Kind.NAME, "NEWLINE": Kind.BLANK}
 _TYPES |= dict.fromkeys(["RRL", "PARAM", "LET", "IMPORT", "AS", "CONTRAST"], Kind.KEYWORD)
@@ -43,7 +43,7 @@ _TYPES |= {**dict.fromkeys(_SIGNS, Kind.OPERATOR), "COMMA": Kind.SEPARATOR, "UNK
 
 
 def tokens(text: str) -> list[Kind]:
-    """What each character is to the language's lexer; every well-spelt word is a name."""
+    """What each character is to the language's lexer; every well-spelled word is a name."""
     source = Source(text)
     kinds = [Kind.BLANK] * len(text)
     for token in tokens_of(source):

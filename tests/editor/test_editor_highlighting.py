@@ -149,9 +149,9 @@ FRAGMENTS = [
 @MODEST
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join))
 def test_the_three_agree_on_any_text(text: str):
-    spelt = tokens(text)
+    spelled = tokens(text)
     found = TEXTMATE.kinds(text)
-    assert [Kind.NAME if kind in WORDS else kind for kind in found] == spelt
+    assert [Kind.NAME if kind in WORDS else kind for kind in found] == spelled
     agree(text, found)
 
 
@@ -250,7 +250,7 @@ def test_a_kind_has_a_scope_and_a_token_of_its_own():
         (Kind.INVALID, "invalid.illegal."),
     ],
 )
-def test_scopes_are_those_that_colour_themes_know(kind: Kind, scope: str):
+def test_scopes_are_those_that_color_themes_know(kind: Kind, scope: str):
     assert SCOPES[kind].startswith(scope)
     assert SCOPES[kind].endswith(".rrl")
 

@@ -1,7 +1,7 @@
 """What is offered at each kind of place, exactly and in order, and what never is."""
 
 import pytest
-from editor_places import BINARY_SOURCES, SCHEDULES, SOURCES, TRANSFORMS, analysed, items, offered
+from editor_places import BINARY_SOURCES, SCHEDULES, SOURCES, TRANSFORMS, analyzed, items, offered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol import types
@@ -9,7 +9,7 @@ from random_recipes import recipes, text_of
 
 from rrl_dsl.editor.completion import Ability, complete
 from rrl_dsl.editor.fitting import MAX_TOKENS
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 
@@ -294,13 +294,13 @@ def test_nothing_that_is_offered_is_an_error_of_type(recipe, data):
     names = [each.start_pos for each in tokens_of(Source(text)) if each.type == "NAME"]
     cut = text[: data.draw(st.sampled_from([each for each in names if each >= len(head)]))]
     level = cut.count("(") - cut.count(")")
-    for each in complete(analysed(cut), len(cut), Ability()):
+    for each in complete(analyzed(cut), len(cut), Ability()):
         if each.label.endswith("="):
             continue
         word = each.text_edit.new_text
         whole = (f"{cut}{word}{more}{')' * level}" for more in ("", " * ssl()"))
         wrong = [
-            {fault.code for fault in analyse(Source(each)).faults if fault.code[3] == "2"}
+            {fault.code for fault in analyze(Source(each)).faults if fault.code[3] == "2"}
             for each in whole
         ]
         if cut.rstrip().endswith((",", "(", "=")):  # the call may lack other arguments

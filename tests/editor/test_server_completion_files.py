@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from editor_places import BINARY_SOURCES, IMPORT, analysed, items, offered
+from editor_places import BINARY_SOURCES, IMPORT, analyzed, items, offered
 from lsprotocol import types
 
 from rrl_dsl.editor.listing import MAX_FILES, files_below
@@ -59,7 +59,7 @@ def test_a_text_in_no_folder_has_no_files():
 def test_so_many_files_at_most(tmp_path: Path):
     for number in range(MAX_FILES + 5):
         (tmp_path / f"{number:03}.csv").touch()
-    analysis = analysed("", tmp_path)
+    analysis = analyzed("", tmp_path)
     assert len(list(files_below(analysis, (".csv",), ""))) == MAX_FILES
 
 

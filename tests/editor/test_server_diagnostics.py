@@ -8,7 +8,7 @@ from editor_client import Editor, applied, position
 from lsprotocol import types
 
 from rrl_dsl.graph.imports import Library
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, in_order
 from rrl_dsl.language.span import Source
 
@@ -21,7 +21,7 @@ def expected(
     """The errors of a text itself, found and placed by other means than the server's."""
     path = Path(uri.removeprefix("file://"))
     source = Source(text, path.name, path.parent) if uri.startswith("file:") else Source(text, uri)
-    faults = analyse(source, library=Library(texts or {})).faults
+    faults = analyze(source, library=Library(texts or {})).faults
     found: list[Shown] = []
     for each in in_order(fault for fault in faults if fault.source in (None, source)):
         start, end = each.span or (0, 0)

@@ -2,7 +2,7 @@
 
 import pytest
 from editor_client import LINE_END, applied
-from editor_places import analysed
+from editor_places import analyzed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol import types
@@ -47,26 +47,26 @@ def test_no_edits_where_nothing_changes(lines: list[str]):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_formatting(text: str, end: str):
     text = text.replace("\n", end)
-    edits = formatting(analysed(text))
+    edits = formatting(analyzed(text))
     assert edits is not None
     formatted = format_text(Source(text.replace("\ufeff", " ")))
     assert LINE_END.sub("\n", applied(text, edits)) == formatted
-    assert not formatting(analysed(formatted))
+    assert not formatting(analyzed(formatted))
 
 
 def test_only_what_changes_is_edited():
-    edits = formatting(analysed("let a = ssl()\nlet b=ssl()\na | b\n"))
+    edits = formatting(analyzed("let a = ssl()\nlet b=ssl()\na | b\n"))
     place = types.Range(types.Position(1, 0), types.Position(1, 11))
     assert edits == [types.TextEdit(place, "let b = ssl()")]
 
 
 def test_line_ends_stay():
     text = "let a=ssl()\r\na\r\n"
-    edits = formatting(analysed(text))
+    edits = formatting(analyzed(text))
     assert edits is not None
     assert applied(text, edits) == "let a = ssl()\r\na\r\n"
 
 
 @pytest.mark.parametrize("text", ["ssl(", "let = ssl()", "x" * 300_000])
 def test_a_text_with_errors_stays(text: str):
-    assert formatting(analysed(text)) is None
+    assert formatting(analyzed(text)) is None

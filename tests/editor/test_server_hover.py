@@ -10,7 +10,7 @@ from editor_places import marked
 from rrl_dsl.editor import density
 from rrl_dsl.editor.density import Densities, density_in_words
 from rrl_dsl.editor.hover import Hover, hover_at
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.language.span import Source
 
@@ -32,7 +32,7 @@ def parts(text: str, folder: Path | None = None) -> tuple[str, ...]:
 
 
 KNOWN = "let known = supervised(frac=share)"
-LABELLED = "binary graph; scope: pair; random; reads the label `label`"
+LABELED = "binary graph; scope: pair; random; reads the label `label`"
 NOISE = "let noise = corrupt(fpr=0.01) | keep(0.9)"
 FRAC = (
     "frac: Fraction = 1.0, or a schedule",
@@ -45,9 +45,9 @@ RAMP = "let ramp = linear(0.1, 1, epochs=10)"
 @pytest.mark.parametrize(
     ("text", "statement", "facts"),
     [
-        ("ssl() | kno^wn", KNOWN, LABELLED),
-        ("ssl() | known^", KNOWN, LABELLED),
-        ("ssl() | ^known", KNOWN, LABELLED),
+        ("ssl() | kno^wn", KNOWN, LABELED),
+        ("ssl() | known^", KNOWN, LABELED),
+        ("ssl() | ^known", KNOWN, LABELED),
         ("ssl() | noise^", NOISE, "transform; scope: pair; random"),
         ("ramp^ * ssl()", RAMP, "schedule linear(0.1, 1.0, epochs=10)"),
         ("supervised(frac=sha^re)", "param share = 0.3", "number 0.3"),
@@ -198,7 +198,7 @@ def test_a_contrast_is_not_asked_for_the_density_of_a_graph():
     found = hover("ssl() ^| all()\ncontrast near(time, 5)")
     assert found is not None
     assert found.parts == ("binary graph, with a contrast; scope: pair; reads the number `time`",)
-    assert found.graph == analyse(Source("ssl() | all()")).graph
+    assert found.graph == analyze(Source("ssl() | all()")).graph
 
 
 def test_an_import(tmp_path: Path):
@@ -216,7 +216,7 @@ def test_a_graph_comes_with_its_own_parameters(tmp_path: Path):
     text = 'import "base.rrl" as base\nba^se(frac=0.5)'
     found = hover(text, tmp_path)
     assert found is not None
-    assert found.graph == analyse(Source("supervised(frac=0.5)")).graph
+    assert found.graph == analyze(Source("supervised(frac=0.5)")).graph
 
 
 # density
@@ -234,14 +234,14 @@ def test_a_graph_comes_with_its_own_parameters(tmp_path: Path):
     ],
 )
 def test_why_there_is_no_density(text: str, words: str):
-    graph = analyse(Source(text)).graph
+    graph = analyze(Source(text)).graph
     assert graph is not None
     assert density_in_words(graph) == words
 
 
 def test_density():
     text = "ssl(views=2) | supervised(frac=0.3, labels=coarse) | corrupt(fpr=0.05)"
-    graph = analyse(Source(text)).graph
+    graph = analyze(Source(text)).graph
     assert graph is not None
     words = density_in_words(graph)
     assert "256 samples x 2 views" in words
@@ -250,7 +250,7 @@ def test_density():
 
 
 def test_density_where_pixels_stand_in_for_embeddings():
-    graph = analyse(Source("knn(3)")).graph
+    graph = analyze(Source("knn(3)")).graph
     assert graph is not None
     assert density_in_words(graph).endswith("raw pixels stand in for embeddings")
 
@@ -266,7 +266,7 @@ def test_a_graph_is_asked_about_once_and_the_last_question_comes_first(monkeypat
         return "known"
 
     monkeypatch.setattr(density, "density_in_words", slow)
-    first, second, third = (analyse(Source(f"ssl(views={n})")).graph for n in (2, 3, 4))
+    first, second, third = (analyze(Source(f"ssl(views={n})")).graph for n in (2, 3, 4))
     assert first is not None
     assert second is not None
     assert third is not None
@@ -288,7 +288,7 @@ def test_what_fails_is_said(monkeypatch, caplog):
         raise ZeroDivisionError
 
     monkeypatch.setattr(density, "density_in_words", fails)
-    graph = analyse(Source("ssl()")).graph
+    graph = analyze(Source("ssl()")).graph
     assert graph is not None
     assert Densities().of(graph).result(30) == "its density cannot be found"
     assert "ZeroDivisionError" in caplog.text

@@ -310,7 +310,7 @@ def test_uris():
 def test_what_is_closed_is_forgotten():
     documents = Documents()
     document = documents.open("file:///tmp/mine.rrl", 1, "ssl()")
-    documents.analysed(document)
+    documents.analyzed(document)
     documents.close(document.uri)
     assert list(documents) == []
     assert documents.texts == {}
@@ -322,9 +322,9 @@ def test_what_is_known_is_kept_until_something_changes(tmp_path: Path):
     documents = Documents()
     uri = (tmp_path / "mine.rrl").as_uri()
     document = documents.open(uri, 1, 'import "base.rrl" as base\nbase')
-    first = documents.analysed(document)
-    assert documents.analysed(document) is first
+    first = documents.analyzed(document)
+    assert documents.analyzed(document) is first
     documents.open("untitled:other", 1, "ssl()")
-    assert documents.analysed(document) is first
+    assert documents.analyzed(document) is first
     documents.open((tmp_path / "base.rrl").as_uri(), 1, "all()")
-    assert documents.analysed(document) is not first
+    assert documents.analyzed(document) is not first

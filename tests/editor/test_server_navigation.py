@@ -18,7 +18,7 @@ from rrl_dsl.editor.navigation import (
     outline,
     references_at,
 )
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 
@@ -190,7 +190,7 @@ def test_nothing_is_known_of_a_built_in(two: Folder):
 
 def test_the_outline(two: Folder):
     document = two.open("more.rrl", f"{MINE}contrast all()\nparam = 3\n")
-    found = outline(two.documents.analysed(document))
+    found = outline(two.documents.analyzed(document))
     assert [(each.name, each.kind.name, each.detail) for each in found] == [
         ("base", "Module", "binary graph"),
         ("frac", "Constant", "number 0.5"),
@@ -340,7 +340,7 @@ def test_the_same_name_changes_nothing(two: Folder):
 def test_a_rename_keeps_what_a_recipe_means(tmp_path_factory, one, other, data):
     text = f"param share = 0.3\nlet first = {text_of(one)}\nlet second = {text_of(other)}\n"
     text += "first + second | (supervised(share) | keep(p=share)) + first\n"
-    graph = analyse(Source(text)).graph
+    graph = analyze(Source(text)).graph
     if graph is None:  # the two together are too deep
         return
     documents = Documents()
@@ -350,5 +350,5 @@ def test_a_rename_keeps_what_a_recipe_means(tmp_path_factory, one, other, data):
     edits = rename.rename(documents, document, token.start_pos, "another").changes
     assert edits is not None
     renamed = applied(text, edits["untitled:mine"])
-    assert analyse(Source(renamed)).graph == graph
+    assert analyze(Source(renamed)).graph == graph
     assert not [each for each in tokens_of(Source(renamed)) if each == token]

@@ -1,4 +1,4 @@
-"""The colours that the server gives to editors without a grammar for recipes."""
+"""The colors that the server gives to editors without a grammar for recipes."""
 
 from collections.abc import Iterator
 
@@ -77,7 +77,7 @@ def test_every_word_has_its_type_in_the_units_of_the_editor(encoding: str) -> No
     assert editor.quit() == 0
 
 
-def test_an_unfinished_text_has_its_colours_too() -> None:
+def test_an_unfinished_text_has_its_colors_too() -> None:
     editor = Editor()
     editor.open("file:///a.rrl", "ssl(views=2 | \u00a7 'open")
     document = types.TextDocumentIdentifier("file:///a.rrl")

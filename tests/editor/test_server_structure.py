@@ -13,7 +13,7 @@ from random_recipes import recipes, text_of
 
 from rrl_dsl.editor.analysis import Analysis
 from rrl_dsl.editor.formatting import formatting_of
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.format import format_text
 from rrl_dsl.language.span import Source, Span
 
@@ -200,7 +200,7 @@ def test_formatting_a_part_keeps_what_a_recipe_means(one, other, data):
     text += f"let second=(\n{text_of(other)})\nfirst|second"
     for sign in ("(", " | ", ", "):
         text = text.replace(sign, data.draw(st.sampled_from([sign, f"{sign}  ", f"{sign}\n  "])))
-    graph = analyse(Source(text)).graph
+    graph = analyze(Source(text)).graph
     if graph is None:  # the two together are too deep
         return
     start = data.draw(st.integers(0, len(text)))
@@ -208,5 +208,5 @@ def test_formatting_a_part_keeps_what_a_recipe_means(one, other, data):
     edits = formatting_of(Analysis(Source(text), "utf-16", {}), within)
     assert edits is not None
     after = applied(text, edits)
-    assert analyse(Source(after)).graph == graph
+    assert analyze(Source(after)).graph == graph
     assert format_text(Source(after)) == format_text(Source(text))

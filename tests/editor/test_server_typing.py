@@ -22,7 +22,7 @@ from rrl_dsl.editor.hover import hover_at
 from rrl_dsl.editor.navigation import definition_at, highlights_at, outline, references_at
 from rrl_dsl.editor.signature_help import signature_help
 from rrl_dsl.graph.imports import Library
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.diagnostics import Diagnostic, in_order
 from rrl_dsl.language.span import Source
 
@@ -187,7 +187,7 @@ class Typist:
         overlay = {
             self.folder / Path(each).name: other for each, other in self.editor.texts.items()
         }
-        faults = analyse(source, library=Library(overlay)).faults
+        faults = analyze(source, library=Library(overlay)).faults
         own: list[Shown] = []
         for each in in_order(fault for fault in faults if fault.source is source):
             assert each.span is not None
@@ -217,7 +217,7 @@ def answers_at(
 ) -> Iterator[tuple[object, object]]:
     """What the server and what a fresh look say about a place."""
     uri, at = document.uri, editor.at(document.uri, place)
-    analysis = fresh.analysed(document)
+    analysis = fresh.analyzed(document)
     items = complete(analysis, place, Ability(snippets=True))
     yield editor.complete(uri, place), sorted(items, key=lambda each: each.sort_text or "")
     hover, known = editor.hover(uri, place), hover_at(analysis, place)
@@ -257,7 +257,7 @@ def answers_of(
     """What the server and what a fresh look say about a whole text."""
     identifier = types.TextDocumentIdentifier(document.uri)
     symbols = types.DocumentSymbolParams(identifier)
-    analysis = fresh.analysed(document)
+    analysis = fresh.analyzed(document)
     yield listed(editor.ask(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)), outline(analysis)
     yield listed(editor.formatting(document.uri)), formatting(analysis)
 

@@ -140,7 +140,7 @@ def test_values_that_take_no_bytes(tmp_path: Path) -> None:
     assert fault(npz.load, path).code == "RRL428"
 
 
-def test_an_image_of_one_colour(tmp_path: Path) -> None:
+def test_an_image_of_one_color(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     width, height = 9000, 8000
     rows = zlib.compress(b"\0" * ((width // 8 + 1) * height), 9)

@@ -179,7 +179,7 @@ def test_text_in_place_of_a_path_is_told_from_one():
 @pytest.mark.parametrize(
     ("name", "meant"), [("supervized", "supervised"), ("SSL", "ssl"), ("compil", "compile")]
 )
-def test_misspelt_function_suggests_one(name: str, meant: str):
+def test_misspelled_function_suggests_one(name: str, meant: str):
     with pytest.raises(AttributeError, match=f"`{name}`; did you mean `{meant}`?"):
         getattr(rrl, name)
     assert not hasattr(rrl, "nothing_like_this")

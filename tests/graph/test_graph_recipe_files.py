@@ -7,7 +7,7 @@ import pytest
 
 import rrl_dsl as rrl
 from rrl_dsl.graph.imports import MAX_IMPORTS, Library
-from rrl_dsl.graph.recipe import analyse
+from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.span import Source
 
 BASE = """\
@@ -154,12 +154,12 @@ def test_hostile_file_is_an_error_of_its_own(folder: Path, content: bytes):
 def test_texts_that_are_not_saved_stand_for_their_files(folder: Path):
     library = Library({(folder / "base.rrl").resolve(): "ssl(views=5)"})
     source = Source('import "base.rrl" as base\nbase', "main.rrl", folder)
-    assert analyse(source, library=library).graph == rrl.ssl(views=5)
+    assert analyze(source, library=library).graph == rrl.ssl(views=5)
 
 
 def test_analysis_knows_definitions_references_and_files(folder: Path):
     text = 'param p = 0.5\nimport "base.rrl" as base\nlet a = base(frac=p) | keep(p)\na | a'
-    found = analyse(Source(text, "main.rrl", folder))
+    found = analyze(Source(text, "main.rrl", folder))
     assert {name: each.kind for name, each in found.definitions.items()} == {
         "p": "param",
         "base": "import",

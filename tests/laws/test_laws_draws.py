@@ -41,11 +41,11 @@ def faults(edges: np.ndarray, p: float) -> set[str]:
     spread = edges.sum(axis=1).var() / ((n - 1) * p * q)
     if abs(spread - 1) > 4 * np.sqrt(2 / n):
         found.add("degrees")
-    centred = edges - p * ~np.eye(n, dtype=bool)
-    largest = abs(eigsh(centred, k=1, v0=np.ones(n), tol=1e-2, return_eigenvectors=False)[0])
+    centered = edges - p * ~np.eye(n, dtype=bool)
+    largest = abs(eigsh(centered, k=1, v0=np.ones(n), tol=1e-2, return_eigenvectors=False)[0])
     if not 1.9 < largest / np.sqrt(n * p * q) < 2.1:
         found.add("spectrum")
-    # how many neighbours two rows share: binomial of n - 2 and p^2, with a tail that is not normal
+    # how many neighbors two rows share: binomial of n - 2 and p^2, with a tail that is not normal
     common = (edges @ edges)[UPPER]
     shared, chance = binom(n - 2, p**2), 1e-5 / len(common)
     if not shared.ppf(chance) <= common.min() <= common.max() <= shared.isf(chance):
@@ -164,8 +164,8 @@ def test_unit_sample_draws_once_for_all_views_and_unit_row_for_each_pair_of_rows
 @pytest.mark.parametrize("ids", IDS.values(), ids=IDS)
 def test_share_of_labels_is_as_asked(ids: np.ndarray):
     rows = rrl.Nodes(ids, labels={"label": np.zeros(N, dtype=int)})
-    labelled = np.diagonal(rrl.compile("supervised(frac=0.3)", seed=9)(rows).numpy())
-    assert abs(labelled.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / N)
+    labeled = np.diagonal(rrl.compile("supervised(frac=0.3)", seed=9)(rows).numpy())
+    assert abs(labeled.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / N)
 
 
 def test_two_recipes_seeds_label_independent_shares():

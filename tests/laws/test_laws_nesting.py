@@ -87,20 +87,20 @@ def test_per_class_labels_exactly_that_many_of_each_class():
     dataset = rrl.Nodes(range(204), labels={"fine": fine})
     for count in (1, 5, 20):
         program = rrl.compile(rrl.supervised(labels="fine", per_class=count)).bind(dataset)
-        labelled = np.diagonal(program(dataset).numpy())
+        labeled = np.diagonal(program(dataset).numpy())
         known = np.array(fine)
         for each in range(7):
-            assert labelled[known == each].sum() == count
-        assert labelled[known == 9].sum() == min(count, 2), "smaller classes keep all"
-        assert not labelled[known == -1].any(), "an unknown label is no class"
+            assert labeled[known == each].sum() == count
+        assert labeled[known == 9].sum() == min(count, 2), "smaller classes keep all"
+        assert not labeled[known == -1].any(), "an unknown label is no class"
 
 
 def test_share_of_labels_is_a_subset_of_samples_and_not_of_pairs():
     nodes = rrl.Nodes(range(300), labels={"label": [0] * 300})
     found = rrl.compile("supervised(frac=0.3)")(nodes).numpy()
-    labelled = np.diagonal(found)
-    np.testing.assert_array_equal(found, np.outer(labelled, labelled))
-    assert 60 < labelled.sum() < 120
+    labeled = np.diagonal(found)
+    np.testing.assert_array_equal(found, np.outer(labeled, labeled))
+    assert 60 < labeled.sum() < 120
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])

@@ -167,14 +167,14 @@ def plain_vicreg(z, keys, view, shares):
 
 
 def plain_barlow(z, keys, view, key_view, shares):
-    def standardised(x, of):
+    def standardized(x, of):
         result = torch.zeros_like(x)
         for members in members_of(of):
             spread = (x[members].var(dim=0, unbiased=False) + 1e-5).sqrt()
             result[members] = (x[members] - x[members].mean(dim=0)) / spread
         return result
 
-    q, k = standardised(z, view), standardised(keys, key_view)
+    q, k = standardized(z, view), standardized(keys, key_view)
     c = sum(share * torch.outer(q[i], k[j]) for (i, j), share in shares.items())
     difference = (c - torch.eye(len(c), dtype=c.dtype)) ** 2
     weights = torch.full_like(c, 0.0051).fill_diagonal_(1.0)

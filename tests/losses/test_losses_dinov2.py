@@ -27,8 +27,8 @@ def outputs(seed=0):
         "teacher_prototypes": draw(ROWS, PROTOTYPES),
         "teacher_patch_prototypes": draw(ROWS, PATCHES, PROTOTYPES),
         "mask": draw(ROWS, PATCHES) > 0,
-        "centre": draw(PROTOTYPES),
-        "patch_centre": draw(PROTOTYPES),
+        "center": draw(PROTOTYPES),
+        "patch_center": draw(PROTOTYPES),
     }
 
 
@@ -67,16 +67,16 @@ def test_it_is_what_a_user_can_write(relation):
     assert_same(create("dinov2").over(relation, made), written.over(relation, made), made)
 
 
-def test_it_is_equations_10_to_14_up_to_the_normalisation(relation):
+def test_it_is_equations_10_to_14_up_to_the_normalization(relation):
     made = outputs()
     weights, same = relation.weights.double(), torch.eye(ROWS, dtype=torch.bool)
     weights = weights.masked_fill(same, 0.0)
     assert set(weights.unique().tolist()) == {0.0, 0.5, 1.0}
-    centred = made["teacher_prototypes"] - made["centre"]
-    p_t, log_p_s = (centred / 0.3).softmax(1), (made["prototypes"] / 0.2).log_softmax(1)
+    centered = made["teacher_prototypes"] - made["center"]
+    p_t, log_p_s = (centered / 0.3).softmax(1), (made["prototypes"] / 0.2).log_softmax(1)
     eleven = -(weights * torch.einsum("ik,jk->ij", p_t, log_p_s)).sum() / ROWS
-    centred = made["teacher_patch_prototypes"] - made["patch_centre"]
-    p_t, log_p_s = (centred / 0.3).softmax(2), (made["patch_prototypes"] / 0.2).log_softmax(2)
+    centered = made["teacher_patch_prototypes"] - made["patch_center"]
+    p_t, log_p_s = (centered / 0.3).softmax(2), (made["patch_prototypes"] / 0.2).log_softmax(2)
     hidden = made["mask"].double()
     share = hidden / hidden.sum(1, keepdim=True).clamp(min=1)
     twelve = -(p_t * log_p_s * share[:, :, None]).sum() / ROWS
@@ -101,7 +101,7 @@ def test_its_options_reach_its_terms():
         "teacher_temperature": 0.07,
         "warmup_teacher_temperature": 0.03,
         "warmup_epochs": 9,
-        "centring": "sinkhorn",
+        "centering": "sinkhorn",
         "iterations": 5,
     }
     whole = create("dinov2", normalize="edges", **options)
@@ -111,7 +111,7 @@ def test_its_options_reach_its_terms():
         (0.1, create("koleo")),
     ]
     assert whole.terms() == terms
-    assert not {"centre", "patch_centre"} & whole.inputs().keys()
+    assert not {"center", "patch_center"} & whole.inputs().keys()
     assert set(whole.needs()) == {"prototypes", "teacher", "patches"}
 
 
@@ -136,7 +136,7 @@ def test_rows_and_columns_of_two_models_in_another_order(relation):
     order = torch.tensor([3, 0, 7, 5, 1, 2, 4, 6])
     program = rrl.compile("ssl(views=2) | 0.5 * supervised()")
     columns = {
-        name: each[order] if name not in ("centre", "patch_centre") else each
+        name: each[order] if name not in ("center", "patch_center") else each
         for name, each in made.items()
     }
     apart = program.relate(relation.rows, relation.rows[order])

@@ -35,9 +35,9 @@ def softmax(logits):
     return powers / powers.sum(dim=1, keepdim=True)
 
 
-def cross_entropies(student, teacher, centre, temperature, teacher_temperature):
+def cross_entropies(student, teacher, center, temperature, teacher_temperature):
     """- sum_k p_t,j,k log p_s,i,k of each student's row i and teacher's row j."""
-    p_t = softmax((teacher.detach() - centre) / teacher_temperature)
+    p_t = softmax((teacher.detach() - center) / teacher_temperature)
     p_s = softmax(student / temperature)
     return torch.stack([torch.stack([-(t * s.log()).sum() for t in p_t]) for s in p_s])
 
@@ -54,10 +54,10 @@ def same_with_gradients(ours, theirs, *inputs, rtol=1e-9):
 # dino
 
 
-def lightly_dino(width, centre=None, **options):
+def lightly_dino(width, center=None, **options):
     peer = lightly.loss.DINOLoss(output_dim=width, **options).double()
-    if centre is not None:
-        peer.center.copy_(centre.view(1, 1, -1))
+    if center is not None:
+        peer.center.copy_(center.view(1, 1, -1))
     return peer
 
 
@@ -71,25 +71,25 @@ def test_without_options_it_is_lightly_s_first_call(samples, width, seed):
 
 
 @pytest.mark.parametrize(("temperature", "teachers"), [(0.1, 0.07), (0.05, 0.02), (1.0, 0.5)])
-def test_with_a_centre_and_temperatures_it_is_lightly_s(temperature, teachers):
-    z, keys, centre = scores(12, 20), scores(12, 20, seed=1), scores(20, seed=2).detach()
+def test_with_a_center_and_temperatures_it_is_lightly_s(temperature, teachers):
+    z, keys, center = scores(12, 20), scores(12, 20, seed=1), scores(20, seed=2).detach()
     relation = rrl.compile("ssl(views=2)").relate(views(6))
     loss = create("dino", temperature=temperature, teacher_temperature=teachers)
-    peer = lightly_dino(20, centre, student_temp=temperature, teacher_temp=teachers)
+    peer = lightly_dino(20, center, student_temp=temperature, teacher_temp=teachers)
     theirs = peer(list(keys.detach().chunk(2)), list(z.chunk(2)))
     # the peer holds its temperature in float32
-    same_with_gradients(loss(relation, z, keys=keys, centre=centre), theirs, z, rtol=1e-6)
+    same_with_gradients(loss(relation, z, keys=keys, center=center), theirs, z, rtol=1e-6)
 
 
 @pytest.mark.parametrize("normalize", ["rows", "edges"])
 def test_local_crops_have_lightly_s_value_by_edges(normalize):
     student, samples, width = views(5, count=6), 5, 12
     teacher = student[: 2 * samples]
-    z, keys, centre = scores(30, width), scores(10, width, seed=1), scores(width, seed=2).detach()
+    z, keys, center = scores(30, width), scores(10, width, seed=1), scores(width, seed=2).detach()
     order = torch.randperm(30, generator=torch.Generator().manual_seed(3))
     relation = rrl.compile("ssl(views=6)").relate(student[order], teacher)
-    ours = create("dino", normalize=normalize)(relation, z[order], keys=keys, centre=centre)
-    peer = lightly_dino(width, centre)
+    ours = create("dino", normalize=normalize)(relation, z[order], keys=keys, center=center)
+    peer = lightly_dino(width, center)
     theirs = peer(list(keys.detach().chunk(2)), list(z.chunk(6)))
     if normalize == "edges":
         same_with_gradients(ours, theirs, z, rtol=1e-6)
@@ -118,17 +118,17 @@ def test_the_teacher_warms_up_as_lightly_s(epochs):
 @pytest.mark.parametrize(("rows", "columns"), [(9, 9), (7, 12), (12, 5)])
 def test_dino_on_any_graph_is_the_formula(rows, columns, seed):
     weights = soft_graph(rows, columns, seed)
-    z, keys, centre = scores(rows, 6), scores(columns, 6, seed=1), scores(6, seed=2).detach()
-    terms = weights * cross_entropies(z, keys, centre, 0.2, 0.3)
+    z, keys, center = scores(rows, 6), scores(columns, 6, seed=1), scores(6, seed=2).detach()
+    terms = weights * cross_entropies(z, keys, center, 0.2, 0.3)
     if rows == columns:
         off_diagonal = 1 - torch.eye(rows, dtype=torch.float64)
         weights, terms = weights * off_diagonal, terms * off_diagonal
     degree = weights.sum(dim=1)
     some = degree > 0
     options = {"temperature": 0.2, "teacher_temperature": 0.3}
-    by_rows = create("dino", **options)(weights, z, keys=keys, centre=centre)
+    by_rows = create("dino", **options)(weights, z, keys=keys, center=center)
     same_with_gradients(by_rows, (terms.sum(dim=1)[some] / degree[some]).mean(), z)
-    by_edges = create("dino", normalize="edges", **options)(weights, z, keys=keys, centre=centre)
+    by_edges = create("dino", normalize="edges", **options)(weights, z, keys=keys, center=center)
     same_with_gradients(by_edges, terms.sum() / weights.sum(), z)
 
 
@@ -146,34 +146,34 @@ def test_dino_on_labels_is_equation_11_up_to_its_divisor():
     same_with_gradients(ours, paper * 7 / edges, z)
 
 
-def test_nothing_flows_to_the_teacher_or_the_centre():
-    z, keys, centre = scores(6, 4), scores(6, 4, seed=1), scores(4, seed=2)
-    create("dino")(torch.ones(6, 6), z, keys=keys, centre=centre).backward()
+def test_nothing_flows_to_the_teacher_or_the_center():
+    z, keys, center = scores(6, 4), scores(6, 4, seed=1), scores(4, seed=2)
+    create("dino")(torch.ones(6, 6), z, keys=keys, center=center).backward()
     assert z.grad is not None
     assert keys.grad is None
-    assert centre.grad is None
+    assert center.grad is None
 
 
-def test_centring_decides_what_is_taken():
-    assert create("dino").inputs()["centre"] == "centre"
-    assert create("ibot").inputs()["centre"] == "patch_centre"
-    z, keys, centre = scores(6, 4), scores(6, 4, seed=1), scores(4, seed=2).detach()
+def test_centering_decides_what_is_taken():
+    assert create("dino").inputs()["center"] == "center"
+    assert create("ibot").inputs()["center"] == "patch_center"
+    z, keys, center = scores(6, 4), scores(6, 4, seed=1), scores(4, seed=2).detach()
     graph = torch.ones(6, 6)
-    plain = create("dino", centring="none")
-    zero = create("dino")(graph, z, keys=keys, centre=torch.zeros(4))
+    plain = create("dino", centering="none")
+    zero = create("dino")(graph, z, keys=keys, center=torch.zeros(4))
     assert plain(graph, z, keys=keys) == create("dino")(graph, z, keys=keys) == zero
     assert plain.needs() == ("prototypes", "teacher")
-    for centring in ("none", "sinkhorn"):
-        loss = create("dino", centring=centring)
-        assert "centre" not in loss.inputs()
-        with pytest.raises(rrl.RRLError, match="takes no `centre`"):
-            loss(graph, z, keys=keys, centre=centre)
+    for centering in ("none", "sinkhorn"):
+        loss = create("dino", centering=centering)
+        assert "center" not in loss.inputs()
+        with pytest.raises(rrl.RRLError, match="takes no `center`"):
+            loss(graph, z, keys=keys, center=center)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (5,), ()])
-def test_a_centre_of_another_shape_is_refused(shape):
-    with pytest.raises(rrl.RRLError, match=r"`centre` has shape \(4,\)") as problem:
-        create("dino")(torch.ones(6, 6), scores(6, 4), keys=scores(6, 4), centre=torch.zeros(shape))
+def test_a_center_of_another_shape_is_refused(shape):
+    with pytest.raises(rrl.RRLError, match=r"`center` has shape \(4,\)") as problem:
+        create("dino")(torch.ones(6, 6), scores(6, 4), keys=scores(6, 4), center=torch.zeros(shape))
     assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 
 
@@ -186,18 +186,18 @@ def test_the_teacher_s_scores_are_wanted():
 def test_sinkhorn_takes_the_place_of_the_softmax_over_all_columns(iterations):
     z, keys, weights = scores(7, 6), scores(12, 6, seed=1), soft_graph(7, 12)
     options = {"teacher_temperature": 0.5, "iterations": iterations, "normalize": "edges"}
-    loss = create("dino", centring="sinkhorn", **options)
+    loss = create("dino", centering="sinkhorn", **options)
     targets = lightly.loss.swav_loss.sinkhorn(keys, iterations=iterations, epsilon=0.5)
     entropies = -(z / 0.1).log_softmax(dim=1) @ targets.T
     same_with_gradients(loss(weights, z, keys=keys), (weights * entropies).sum() / weights.sum(), z)
 
 
 def test_gradcheck_of_dino():
-    keys, centre = scores(7, 4, seed=1), scores(4, seed=2).detach()
+    keys, center = scores(7, 4, seed=1), scores(4, seed=2).detach()
     relation = of_matrix(soft_graph(5, 7), columns=True)
-    for options in ({}, {"normalize": "edges"}, {"centring": "sinkhorn"}):
+    for options in ({}, {"normalize": "edges"}, {"centering": "sinkhorn"}):
         loss = create("dino", temperature=0.5, **options)
-        others = {"centre": centre} if loss.centring == "mean" else {}
+        others = {"center": center} if loss.centering == "mean" else {}
         assert torch.autograd.gradcheck(
             lambda z, loss=loss, others=others: loss(relation, z, keys=keys, **others),
             scores(5, 4),
@@ -214,10 +214,10 @@ def half_hidden(rows, patches, seed=0):
     return mask
 
 
-def lightly_ibot(z, keys, mask, centre=None, **options):
+def lightly_ibot(z, keys, mask, center=None, **options):
     peer = lightly.loss.IBOTPatchLoss(output_dim=z.shape[2], **options).double()
-    if centre is not None:
-        peer.center.center.copy_(centre)
+    if center is not None:
+        peer.center.center.copy_(center)
     return peer(keys.detach()[mask], z[mask], mask[:, None])  # one row of patches
 
 
@@ -231,13 +231,13 @@ def test_ibot_without_options_is_lightly_s(rows, patches, width, seed):
 
 
 @pytest.mark.parametrize(("temperature", "teachers"), [(0.1, 0.07), (0.05, 0.02), (1.0, 0.5)])
-def test_ibot_with_a_centre_and_temperatures_is_lightly_s(temperature, teachers):
-    z, keys, centre = scores(6, 9, 12), scores(6, 9, 12, seed=1), scores(12, seed=2).detach()
+def test_ibot_with_a_center_and_temperatures_is_lightly_s(temperature, teachers):
+    z, keys, center = scores(6, 9, 12), scores(6, 9, 12, seed=1), scores(12, seed=2).detach()
     mask = half_hidden(6, 9)
     relation = rrl.compile("ssl(views=2)").relate(views(3))
     loss = create("ibot", temperature=temperature, teacher_temperature=teachers)
-    theirs = lightly_ibot(z, keys, mask, centre, student_temp=temperature, teacher_temp=teachers)
-    ours = loss(relation, z, keys=keys, mask=mask, centre=centre)
+    theirs = lightly_ibot(z, keys, mask, center, student_temp=temperature, teacher_temp=teachers)
+    ours = loss(relation, z, keys=keys, mask=mask, center=center)
     same_with_gradients(ours, theirs, z, rtol=1e-6)
 
 
@@ -281,7 +281,7 @@ def test_a_row_is_compared_with_itself_wherever_it_stands(images):
 
 def test_ibot_s_sinkhorn_balances_the_hidden_patches_alone():
     z, keys, mask = scores(5, 4, 6), scores(5, 4, 6, seed=1), half_hidden(5, 4)
-    loss = create("ibot", centring="sinkhorn", teacher_temperature=0.5)
+    loss = create("ibot", centering="sinkhorn", teacher_temperature=0.5)
     targets = lightly.loss.swav_loss.sinkhorn(keys[mask], iterations=3, epsilon=0.5)
     terms = -(targets * (z[mask] / 0.1).log_softmax(dim=1)).sum(dim=1)
     share = mask.sum(dim=1, keepdim=True).expand_as(mask)[mask]
@@ -314,7 +314,7 @@ def test_ibot_wants_a_mask_and_the_shape_of_the_relation():
 
 def test_gradcheck_of_ibot():
     keys, mask = scores(4, 3, 5, seed=1), half_hidden(4, 3)
-    for options in ({}, {"images": "masked"}, {"centring": "sinkhorn"}):
+    for options in ({}, {"images": "masked"}, {"centering": "sinkhorn"}):
         loss = create("ibot", temperature=0.5, **options)
         assert torch.autograd.gradcheck(
             lambda z, loss=loss: loss(torch.ones(4, 4), z, keys=keys, mask=mask), scores(4, 3, 5)
@@ -324,27 +324,27 @@ def test_gradcheck_of_ibot():
 # both
 
 
-@pytest.mark.parametrize("centring", ["mean", "sinkhorn", "none"])
+@pytest.mark.parametrize("centering", ["mean", "sinkhorn", "none"])
 @pytest.mark.parametrize("name", ["dino", "ibot"])
-def test_nothing_to_compare_costs_nothing(name, centring):
+def test_nothing_to_compare_costs_nothing(name, centering):
     z, keys = (scores(6, *((5, 4) if name == "ibot" else (4,)), seed=seed) for seed in range(2))
     others = {"mask": torch.zeros(6, 5, dtype=torch.bool)} if name == "ibot" else {}
-    value = create(name, centring=centring)(torch.zeros(6, 6), z, keys=keys, **others)
+    value = create(name, centering=centering)(torch.zeros(6, 6), z, keys=keys, **others)
     (gradient,) = torch.autograd.grad(value, z)
     assert float(value.detach()) == 0
     assert torch.equal(gradient, torch.zeros_like(z))
 
 
-@pytest.mark.parametrize("centring", ["mean", "sinkhorn"])
+@pytest.mark.parametrize("centering", ["mean", "sinkhorn"])
 @pytest.mark.parametrize("name", ["dino", "ibot"])
-def test_extreme_temperatures_stay_finite(name, centring):
+def test_extreme_temperatures_stay_finite(name, centering):
     shape = (6, 5, 4) if name == "ibot" else (6, 4)
     z, keys = ((30 * scores(*shape, seed=seed)).float() for seed in range(2))
     z = z.detach().requires_grad_()
     others = {"mask": torch.ones(6, 5, dtype=torch.bool)} if name == "ibot" else {}
     for temperature in (0.01, 10.0):
         loss = create(
-            name, temperature=temperature, teacher_temperature=temperature, centring=centring
+            name, temperature=temperature, teacher_temperature=temperature, centering=centering
         )
         value = loss(torch.ones(6, 6), z, keys=keys, **others)
         (gradient,) = torch.autograd.grad(value, z)

@@ -17,12 +17,12 @@ class Pull(Loss):
     with_mask: bool = True
 
     def inputs(self):
-        found = {"z": "projection", "keys": "teacher_projection", "centre": "centre"}
+        found = {"z": "projection", "keys": "teacher_projection", "center": "center"}
         return found | ({"mask": "mask"} if self.with_mask else {})
 
-    def value(self, relation, z, keys, *, centre=None, **masks):
+    def value(self, relation, z, keys, *, center=None, **masks):
         value = relation.dot(z, keys).sum() + sum(each.sum() for each in masks.values())
-        return value if centre is None else value + centre.sum()
+        return value if center is None else value + center.sum()
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -82,26 +82,26 @@ def test_an_input_that_is_missing_is_named(refusal, z):
 
 def test_an_input_with_a_default_may_be_missing(z):
     graph, keys = torch.ones(4, 4), torch.ones(4, 4)
-    assert TEACHER(graph, z, keys=keys, centre=torch.ones(5)) == 17
+    assert TEACHER(graph, z, keys=keys, center=torch.ones(5)) == 17
     assert TEACHER(graph, z, keys=keys) == 12
 
 
 def test_an_input_that_it_does_not_take_is_named(refusal, z):
     graph = torch.ones(4, 4)
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, center=z, centr=z))
-    assert (message, hint) == ("the loss `Pull` takes no `center`", "did you mean `centre`?")
+    assert (message, hint) == ("the loss `Pull` takes no `center`", "did you mean `center`?")
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, bank=z))
     assert (message, hint) == (
         "the loss `Pull` takes no `bank`",
-        "it takes `z`, `keys` or `centre`",
+        "it takes `z`, `keys` or `center`",
     )
     message, hint = refusal(lambda: PLAIN(graph, z, mask=z))
     assert (message, hint) == ("the loss `Plain` takes no `mask`", "it takes `z`")
 
 
-@pytest.mark.parametrize("name", ["z", "keys", "centre"])
+@pytest.mark.parametrize("name", ["z", "keys", "center"])
 def test_what_is_no_tensor_is_refused(name, refusal, z):
-    given = {"z": z, "keys": z, "centre": z} | {name: [[1.0]]}
+    given = {"z": z, "keys": z, "center": z} | {name: [[1.0]]}
     message, _ = refusal(lambda: TEACHER(torch.ones(4, 4), given.pop("z"), **given))
     assert message == "embeddings are tensors, not a list"
 
@@ -114,7 +114,7 @@ def test_views_go_with_a_matrix(refusal, z):
 
 def test_over_takes_outputs_by_name(refusal, z):
     graph, ones = torch.ones(4, 4), torch.ones(4, 4)
-    outputs = {"projection": z, "teacher_projection": ones, "centre": ones, "bank": ones}
+    outputs = {"projection": z, "teacher_projection": ones, "center": ones, "bank": ones}
     assert TEACHER.over(graph, outputs) == 28
     assert PLAIN.over(graph, outputs) == 0
     message, hint = refusal(lambda: TEACHER.over(graph, {"projection": z}))

@@ -64,7 +64,7 @@ def test_coinciding_rows_have_lightly_s_value_and_a_finite_gradient():
     assert gradient.isfinite().all()
 
 
-def test_the_other_view_is_no_neighbour():
+def test_the_other_view_is_no_neighbor():
     z = embeddings(12, 4).detach()
     z[6:] = z[:6] + 1e-9  # the nearest by far
     z.requires_grad_()
@@ -100,7 +100,7 @@ def test_columns_that_are_not_the_rows(rows, columns):
     same_with_gradients(create("koleo")(weights, z, keys=keys), expected, z, keys)
 
 
-def test_self_is_no_neighbour_wherever_it_stands_among_the_columns():
+def test_self_is_no_neighbor_wherever_it_stands_among_the_columns():
     z = embeddings(8)
     order = torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
     nodes, program = rrl.Nodes(torch.arange(8) * 31), rrl.compile("random(0.3)")

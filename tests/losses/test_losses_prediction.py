@@ -146,8 +146,8 @@ def test_mean_shift_is_that_of_its_authors(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_against_the_neighbours_in_a_bank_byol_is_near_mean_shift(seed):
-    """The mean over rows of the mean over the k neighbours of 2 - 2 cos."""
+def test_against_the_neighbors_in_a_bank_byol_is_near_mean_shift(seed):
+    """The mean over rows of the mean over the k neighbors of 2 - 2 cos."""
     samples, k = 6, 3
     rows, _ = two_views(samples, seed)
     p, t = embeddings(2 * samples, seed=seed), embeddings(2 * samples, seed=seed + 10).detach()
@@ -241,7 +241,7 @@ def test_on_a_rich_graph_nnclr_compares_with_other_views_alone(normalize, seed):
 
 
 @pytest.mark.parametrize("normalize", ["rows", "edges"])
-def test_nt_xent_compares_neighbours_and_predictions_as_two_crosswise_batches(normalize):
+def test_nt_xent_compares_neighbors_and_predictions_as_two_crosswise_batches(normalize):
     weights, view = soft_graph(12, 12), torch.arange(12) % 3
     z, p, bank = embeddings(12), embeddings(12, seed=1), embeddings(20, seed=2).detach()
     loss = create("nnclr", form="nt_xent", normalize=normalize, temperature=0.3)

@@ -90,7 +90,7 @@ def test_a_ridge_is_that_of_ridge_regression(ridge):
     torch.testing.assert_close(loss, -(y.T @ hat @ y).trace() / 20, rtol=1e-10, atol=0)
 
 
-def minimised(objective, start):
+def minimized(objective, start):
     z = start.clone().requires_grad_()
     solver = torch.optim.LBFGS(
         [z], max_iter=300, tolerance_grad=1e-12, tolerance_change=0, line_search_fn="strong_wolfe"
@@ -108,14 +108,14 @@ def minimised(objective, start):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("width", [3, 4, 5])
-def test_the_minimisers_are_those_of_least_squares(width, seed):
+def test_the_minimizers_are_those_of_least_squares(width, seed):
     label, y = targets(24, 3, seed)
     relation, loss = supervised(label), create("projection", ridge=0)
     start = draw(24, width, seed).detach()
-    by_loss = minimised(lambda z: loss(relation, z), start)
-    by_residual = minimised(lambda z: residual(z, y), draw(24, width, seed + 9).detach())
+    by_loss = minimized(lambda z: loss(relation, z), start)
+    by_residual = minimized(lambda z: residual(z, y), draw(24, width, seed + 9).detach())
     assert float(loss(relation, start)) > -0.9  # there was something to do
-    for found in (by_loss, by_residual):  # each is a minimiser of both
+    for found in (by_loss, by_residual):  # each is a minimizer of both
         assert float(residual(found, y)) < 1e-9
         assert float(loss(relation, found)) == pytest.approx(-1, abs=1e-9)
         within = torch.linalg.lstsq(found, y).solution
@@ -127,7 +127,7 @@ def test_the_minimisers_are_those_of_least_squares(width, seed):
 def test_a_narrow_embedding_keeps_the_largest_classes(width):
     label = torch.tensor([0] * 9 + [1] * 6 + [2] * 3)
     relation, loss = supervised(label), create("projection", ridge=0)
-    found = minimised(lambda z: loss(relation, z), draw(18, width).detach())
+    found = minimized(lambda z: loss(relation, z), draw(18, width).detach())
     assert float(loss(relation, found)) == pytest.approx(-[9, 15][width - 1] / 18, abs=1e-9)
 
 

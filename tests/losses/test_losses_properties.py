@@ -277,11 +277,11 @@ def test_gradients_are_those_of_the_value(name, options):
 
 
 @every_loss
-def test_teachers_banks_and_centres_have_no_gradient(name, options):
+def test_teachers_banks_and_centers_have_no_gradient(name, options):
     loss = create(name, **options)
     relation, outputs = DenseRelation(weights(loss), nodes()), drawn(loss)
     _, gradients = value_and_gradients(loss, relation, outputs)
-    fixed = {"bank", "centre", "patch_centre"} | {key for key in outputs if "teacher" in key}
+    fixed = {"bank", "center", "patch_center"} | {key for key in outputs if "teacher" in key}
     assert not any(bool(gradients[key].any()) for key in fixed & gradients.keys())
 
 

@@ -147,14 +147,14 @@ def test_laplacian_is_the_quadratic_form_of_whitened_rows(seed, constraint, norm
     weights, z = graph_of(14, 14, seed), draw(14, seed=seed)
     laplacian, mass = eigenproblem(weights, normalize, constraint)
     weight = mass.diagonal()
-    centred = z - weight @ z
-    moments = centred.T @ mass @ centred
-    expected = (torch.linalg.inv(moments) @ centred.T @ laplacian @ centred).trace()
+    centered = z - weight @ z
+    moments = centered.T @ mass @ centered
+    expected = (torch.linalg.inv(moments) @ centered.T @ laplacian @ centered).trace()
     loss = create("laplacian", normalize=normalize, constraint=constraint, shrinkage=0)
     assert_same(loss(weights, z), expected, z, rtol=1e-8)
 
 
-def minimised(objective, start):
+def minimized(objective, start):
     z = start.detach().clone().requires_grad_()
     solver = torch.optim.LBFGS(
         [z],
@@ -174,7 +174,7 @@ def minimised(objective, start):
     return z.detach()
 
 
-@pytest.mark.parametrize("graph", ["soft", "asymmetric", "neighbours"])
+@pytest.mark.parametrize("graph", ["soft", "asymmetric", "neighbors"])
 @pytest.mark.parametrize("normalize", ROWS_EDGES)
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_its_minimum_is_the_eigenmap(constraint, normalize, graph):
@@ -182,12 +182,12 @@ def test_its_minimum_is_the_eigenmap(constraint, normalize, graph):
     weights = {
         "soft": torch.exp(-torch.cdist(points, points).square() / 2),
         "asymmetric": torch.rand(14, 14, generator=torch.Generator().manual_seed(0)).double() ** 3,
-        "neighbours": (torch.cdist(points, points) < 1.0).double(),
+        "neighbors": (torch.cdist(points, points) < 1.0).double(),
     }[graph]
     laplacian, mass = eigenproblem(weights, normalize, constraint)
     some = mass.diagonal() > 0  # a row without an edge has no place in the eigenmap by degrees
     loss = create("laplacian", normalize=normalize, constraint=constraint, shrinkage=0)
-    found = minimised(lambda z: loss(weights, z), draw(14, 3, seed=1))
+    found = minimized(lambda z: loss(weights, z), draw(14, 3, seed=1))
     values, vectors = eigh(laplacian[some][:, some].numpy(), mass[some][:, some].numpy())
     least = float(values[1:4].sum())
     assert float(loss(weights, draw(14, 3, seed=1).detach())) > 1.2 * least
@@ -197,7 +197,7 @@ def test_its_minimum_is_the_eigenmap(constraint, normalize, graph):
         assert max(subspace_angles(with_ones.numpy(), vectors[:, :4])) < 1e-3
 
 
-def test_on_views_all_normalisations_agree():
+def test_on_views_all_normalizations_agree():
     z, relation = draw(24), rrl.compile("ssl(views=2)").relate(two_views(12))
     first, *others = (
         create("laplacian", normalize=each, constraint=constraint)(relation, z)

@@ -273,10 +273,10 @@ def test_a_text_that_is_no_sum_says_where(text, at, message):
             HINT,
         ),
         (
-            "(suncet(normalise=é) +\r\n  simclr)",
+            "(suncet(normalize=é) +\r\n  simclr)",
             "RRL408",
-            "suncet(normalise=é)",
-            "the loss `suncet` has no option `normalise`",
+            "suncet(normalize=é)",
+            "the loss `suncet` has no option `normalize`",
             "its options are `temperature` or `with_self`",
         ),
         (

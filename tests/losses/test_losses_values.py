@@ -137,7 +137,7 @@ def test_equations_1_4_and_5_are_had_as_written():
     torch.testing.assert_close(supcon, first / weights.sum() + fifth, rtol=1e-9, atol=0)
 
 
-def test_normalising_by_edges_weighs_every_edge_alike():
+def test_normalizing_by_edges_weighs_every_edge_alike():
     z, weights = embeddings(9), soft_graph(9, 9)
     weights.fill_diagonal_(0)
     ours = create("simclr", temperature=0.5, normalize="edges")(weights, z)
@@ -175,9 +175,9 @@ def test_wmse_on_the_same_slices_is_lightly_s(monkeypatch):
 def test_wmse_on_any_graph_is_the_mean_over_rows_of_whitened_distances():
     z, weights = embeddings(60, width=8), soft_graph(60, 60)
     weights.fill_diagonal_(0)
-    centred = z - z.mean(dim=0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / 59)
-    zca = centred @ vectors @ torch.diag(values.rsqrt()) @ vectors.T
+    centered = z - z.mean(dim=0)
+    values, vectors = torch.linalg.eigh(centered.T @ centered / 59)
+    zca = centered @ vectors @ torch.diag(values.rsqrt()) @ vectors.T
     unit = F.normalize(zca)  # one slice: any whitening has the same distances
     distance = (unit[:, None] - unit).square().sum(dim=2)
     degree = weights.sum(dim=1)

@@ -52,8 +52,8 @@ def whitened(z, slices, method):
     result = torch.zeros_like(z)
     for each in slices:
         if method == "cholesky":
-            centred = z[each] - z[each].mean(dim=0)
-            part = centred @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z[each].T))).T
+            centered = z[each] - z[each].mean(dim=0)
+            part = centered @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z[each].T))).T
         else:
             values, vectors = torch.linalg.eigh(torch.cov(z[each].T))
             part = (z[each] - z[each].mean(dim=0)) @ vectors @ torch.diag(values**-0.5) @ vectors.T

@@ -51,7 +51,7 @@ def test_activations_are_relu_or_gelu() -> None:
 
 
 @pytest.mark.parametrize(("output_norm", "learned"), [("affine", 2), ("plain", 0)])
-def test_what_comes_out_may_be_normalised_over_the_batch(output_norm: Any, learned: int) -> None:
+def test_what_comes_out_may_be_normalized_over_the_batch(output_norm: Any, learned: int) -> None:
     projector = Projector(8, 16, 4, norm=True, output_norm=output_norm)
     found = projector(torch.randn(64, 8))
     assert torch.allclose(found.mean(dim=0), torch.zeros(4), atol=1e-5)
@@ -82,9 +82,9 @@ def test_scores_are_cosines_with_the_prototypes() -> None:
 def test_training_turns_the_prototypes_and_keeps_their_norms() -> None:
     prototypes, x = Prototypes(8, 20), torch.randn(5, 8)
     before = prototypes.directions.weight.detach().clone()
-    optimiser = torch.optim.SGD(prototypes.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(prototypes.parameters(), lr=1.0)
     prototypes(x).square().sum().backward()
-    optimiser.step()
+    optimizer.step()
     after = prototypes.directions.weight
     assert torch.allclose(after.norm(dim=1), torch.ones(20))
     assert not torch.allclose(after, before)

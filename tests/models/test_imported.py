@@ -65,7 +65,7 @@ def whole() -> nn.Module:
 
 def unannotated(): raise SystemExit("called")
 def tensor() -> torch.Tensor: raise SystemExit("called")
-def misspelt() -> nn.Modul: ...
+def misspelled() -> nn.Modul: ...
 
 made = nn.Flatten()
 """
@@ -131,7 +131,7 @@ def test_every_backbone_is_a_new_one(networks) -> None:
         (":Net", "`` cannot be imported: ValueError: "),
         ("given_networks:Missing", "`given_networks` has no attribute `Missing`"),
         ("given_networks:", "`given_networks` has no attribute ``"),
-        ("given_networks:misspelt", "the annotations of `misspelt` cannot be read: "),
+        ("given_networks:misspelled", "the annotations of `misspelled` cannot be read: "),
         ("given_networks:fails", "cannot be made: ValueError: no weights today"),
         ("given_networks:options_alone", "cannot be made: TypeError: options_alone() missing"),
         ("given_networks:number", "`given_networks:number` gives a value of type `int`, not a"),

@@ -12,7 +12,7 @@ from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.models.masking import block_masks
 
 
-def neighbours(masks: Tensor, grid: tuple[int, int]) -> float:
+def neighbors(masks: Tensor, grid: tuple[int, int]) -> float:
     """Pairs of masked patches side by side, as a share of all masked patches."""
     plane = masks.view(-1, *grid)
     down = (plane[:, 1:] & plane[:, :-1]).sum()
@@ -80,8 +80,8 @@ def test_masks_are_blocks(ratio: float) -> None:
     wanted = int(masks[0].sum())
     scattered = torch.rand(128, 196).argsort(dim=1) < wanted
     # a square of 8 x 8 has 1.75 pairs a patch; scattered patches have twice the ratio
-    assert neighbours(masks, grid) > 1.4
-    assert neighbours(masks, grid) > neighbours(scattered, grid) + 0.4
+    assert neighbors(masks, grid) > 1.4
+    assert neighbors(masks, grid) > neighbors(scattered, grid) + 0.4
 
 
 def test_blocks_are_of_many_shapes() -> None:
@@ -91,7 +91,7 @@ def test_blocks_are_of_many_shapes() -> None:
     assert (heights < widths).float().mean() > 0.2
 
 
-def test_blocks_lie_everywhere_and_favour_no_side() -> None:
+def test_blocks_lie_everywhere_and_favor_no_side() -> None:
     masks = block_masks(2000, (8, 8), ratio=(0.5, 0.5), probability=1.0, seed=4).view(-1, 8, 8)
     share = masks.float().mean(dim=0)
     assert share.min() > 0.1

@@ -166,7 +166,7 @@ class Oracle:
             case "similarity":
                 return self.similarity(given, i, j)
             case "knn":
-                return not same and self.are_neighbours(call, i, j)
+                return not same and self.are_neighbors(call, i, j)
             case "geodesic":
                 paths = self.once(id(call), lambda: self.paths(given))
                 return paths[i.sample, j.sample] <= given["within"] + 1e-12
@@ -270,9 +270,9 @@ class Oracle:
                     path[a, b] = min(path[a, b], path[a, via] + path[via, b])
         return path
 
-    # neighbours
+    # neighbors
 
-    def are_neighbours(self, call: Call, i: Row, j: Row) -> bool:
+    def are_neighbors(self, call: Call, i: Row, j: Row) -> bool:
         given = call.arguments
         space = given.get("space", "projection")
         if space in ("projection", "backbone", "teacher"):

@@ -43,7 +43,7 @@ def as_float32(x: float) -> float:
 
 
 def distance(x: Sequence[float], y: Sequence[float], metric: str) -> float:
-    """What neighbours are ranked by; equal vectors are equally far whatever the rounding."""
+    """What neighbors are ranked by; equal vectors are equally far whatever the rounding."""
     if metric == "cosine":
         return round(-cosine(x, y), 9)
     return squared_distance(x, y)

@@ -46,7 +46,7 @@ def graph(name: str, epoch: int = 0, rows: rrl.Nodes = ROWS, **params: object) -
     return program(rows, epoch=epoch).numpy()
 
 
-def labelled(frac: float) -> np.ndarray:
+def labeled(frac: float) -> np.ndarray:
     """Whether the label of each row's sample is known, as `supervised(frac=…)` draws it first."""
     key = oracle.key(SEED, oracle.stream_word("supervised", 0), 0)
     return np.array([oracle.passes(oracle.row_hash(int(s), 0, key), frac) for s in SAMPLE])
@@ -54,7 +54,7 @@ def labelled(frac: float) -> np.ndarray:
 
 def shared(label: np.ndarray, frac: float = 1.0) -> np.ndarray:
     """The partial one-hot matrix times its transpose (Maes et al., section 2.1)."""
-    partial = np.eye(label.max() + 1)[label] * labelled(frac)[:, None]
+    partial = np.eye(label.max() + 1)[label] * labeled(frac)[:, None]
     return partial @ partial.T > 0
 
 
@@ -176,7 +176,7 @@ def test_sne_has_the_joint_probabilities():
     np.testing.assert_allclose(graph("sne"), expected, rtol=2e-3, atol=1e-9)
 
 
-def test_mean_shift_relates_each_view_to_the_neighbours_of_the_other_in_the_bank():
+def test_mean_shift_relates_each_view_to_the_neighbors_of_the_other_in_the_bank():
     chance = np.random.default_rng(1)
     bank = rrl.Nodes(np.arange(5000, 5040))  # of earlier samples
     z, old = chance.standard_normal((48, 16)), chance.standard_normal((40, 16))

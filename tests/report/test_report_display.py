@@ -22,7 +22,7 @@ def test_graph_shows_its_matrix_and_figures():
         assert words in html
 
 
-def test_program_shows_its_seed_and_its_noise_in_the_accent_colour():
+def test_program_shows_its_seed_and_its_noise_in_the_accent_color():
     graph = rrl.parse("ssl(views=2) | corrupt(fpr=0.05)")
     one, other = (rrl.compile(graph, seed=seed)._repr_html_() for seed in (0, 1))
     assert "#e4391d" in one

@@ -29,7 +29,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def pixels(figure: Figure, row: float, column: float) -> list[int]:
-    """The colour at a place of the matrix, which is the first panel, in units of rows."""
+    """The color at a place of the matrix, which is the first panel, in units of rows."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=figure.dpi)
     image = imread(io.BytesIO(buffer.getvalue()))
@@ -53,7 +53,7 @@ def test_the_page_says_what_it_should(small: GraphSample) -> None:
     assert shown.count("ant") == shown.count("bee") == shown.count("unknown") == 2
 
 
-def test_a_true_a_false_and_no_edge_have_their_colours(small: GraphSample) -> None:
+def test_a_true_a_false_and_no_edge_have_their_colors(small: GraphSample) -> None:
     figure = draw(small, TREE)
     # By class the rows are 1 3 0 2 4; 0.7 of a cell is off the line along the diagonal.
     assert pixels(figure, 0.5, 1.5) == [0, 0, 0]
@@ -63,7 +63,7 @@ def test_a_true_a_false_and_no_edge_have_their_colours(small: GraphSample) -> No
     assert pixels(figure, 0.3, 0.7) == [255, 255, 255]
 
 
-def test_grey_follows_the_weight(blank: GraphSample) -> None:
+def test_gray_follows_the_weight(blank: GraphSample) -> None:
     weights = np.zeros((6, 6))
     for j, weight in ((1, 0.1), (2, 1.0), (3, 2.0)):
         weights[0, j] = weights[j, 0] = weight

@@ -68,15 +68,15 @@ def test_no_line_is_wider_than_the_terminal(rows: int, width: int) -> None:
     assert sum(line.endswith("│") for line in lines) <= 32
 
 
-def test_false_edges_have_a_colour_of_their_own(small: GraphSample) -> None:
+def test_false_edges_have_a_color_of_their_own(small: GraphSample) -> None:
     text = matrix_text(small)
-    coloured = [
+    colored = [
         text.plain[span.start : span.end] for span in text.spans if span.style == FALSE_STYLE
     ]
-    assert coloured == ["▒▒", "▒▒"]
+    assert colored == ["▒▒", "▒▒"]
 
 
-def test_a_console_without_colour_prints_the_same_characters(small: GraphSample) -> None:
+def test_a_console_without_color_prints_the_same_characters(small: GraphSample) -> None:
     console = Console(width=80, no_color=True, color_system=None)
     with console.capture() as capture:
         console.print(matrix_text(small, 80))

@@ -54,7 +54,7 @@ def build_on(dataset, recipe, **settings):
         **defaults(rrl.losses.create("simclr"), dataset.shape, dataset.augmentation),
         "backbone": "small",
         "projector": {"hidden": 32, "out": 16, "norm": True},
-        "optimiser": {"name": "adam", "lr": 1e-3, "weight_decay": 0, "warmup": 1},
+        "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0, "warmup": 1},
         "loss": "simclr",
         "accelerator": "cpu",
         **settings,
@@ -186,7 +186,7 @@ def expected_edges(dataset, nodes):
 
 
 @pytest.mark.parametrize("recipe", ["ssl() | knn(5, space=pixels)", "ssl() | knn(3)"])
-def test_a_run_on_digits_with_neighbours(digits, tmp_path, monkeypatch, recipe):
+def test_a_run_on_digits_with_neighbors(digits, tmp_path, monkeypatch, recipe):
     monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))
     few = replace(digits, train=first(digits.train, 256), test=first(digits.test, 64))
     outcome = trained(few, build_on(few, recipe, epochs=2, batch_size=128), tmp_path / "run")

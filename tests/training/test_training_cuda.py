@@ -17,7 +17,7 @@ CASES = [
     ("ssl(views=2)", "wmse", {}),
     ("ssl(views=2)", "nnclr", {"bank": 150}),
     ("ssl(views=2) | knn(4, space=teacher, bank=150, query=other)", "byol", {}),
-    ("ssl(views=2)", "dino(centring=sinkhorn)", {"local_views": {"count": 2}}),
+    ("ssl(views=2)", "dino(centering=sinkhorn)", {"local_views": {"count": 2}}),
     ("ssl(views=2)", "dinov2", {"micro_batch": 40}),
     ("ssl(views=2)", "simdino", {}),
 ]
@@ -54,7 +54,7 @@ def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
         module.trainer = Alone()
         module.log = lambda *_, **__: None
         losses = []
-        for _ in range(3):  # the third has a bank and a centre
+        for _ in range(3):  # the third has a bank and a center
             relations = module.training_step(batch.to(device), 0)["relations"]
             losses.append(relations.value(module.network.criterion))
         losses[-1].backward()

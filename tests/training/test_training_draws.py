@@ -17,7 +17,7 @@ RECIPE = "ssl(views=2) | supervised(frac=0.3)"
 PINNED = "ssl(views=2) | supervised(frac=0.3, seed=5)"
 
 
-def labelled(module, digits):
+def labeled(module, digits):
     """Which samples the recipe labels: those whose row is related to itself by it alone."""
     recipe = str(module.program.graph).removeprefix("ssl() | ")
     program = rrl.compile(recipe, seed=module.program.seed)
@@ -29,20 +29,20 @@ def weights(module):
     return torch.cat([each.flatten() for each in module.network.encoder.parameters()])
 
 
-def test_a_sweep_over_seeds_with_fixed_draws_keeps_the_labelled_subset(make_module, digits):
+def test_a_sweep_over_seeds_with_fixed_draws_keeps_the_labeled_subset(make_module, digits):
     one, other, third = (
         make_module(RECIPE, seed=seed, draws=draws) for seed, draws in ((0, 7), (1, 7), (0, 8))
     )
     assert [each.program.seed for each in (one, other, third)] == [7, 7, 8]
-    assert labelled(one, digits).equal(labelled(other, digits))
-    assert not labelled(one, digits).equal(labelled(third, digits))
+    assert labeled(one, digits).equal(labeled(other, digits))
+    assert not labeled(one, digits).equal(labeled(third, digits))
     assert not weights(one).equal(weights(other))
     assert weights(one).equal(weights(third))
 
 
 def test_draws_follow_the_seed_where_they_are_left_out(make_module, digits):
     assert make_module(RECIPE, seed=3).program.seed == 3
-    pinned = [labelled(make_module(PINNED, seed=seed), digits) for seed in (0, 1)]
+    pinned = [labeled(make_module(PINNED, seed=seed), digits) for seed in (0, 1)]
     assert pinned[0].equal(pinned[1])
 
 

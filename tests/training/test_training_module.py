@@ -7,7 +7,7 @@ import rrl_dsl as rrl
 from rrl_dsl.data.batches import loader
 from rrl_dsl.training.lars import LARS
 from rrl_dsl.training.module import RelationalModule
-from rrl_dsl.training.optimiser import build_optimiser, cosine_schedule
+from rrl_dsl.training.optimizer import build_optimizer, cosine_schedule
 from rrl_dsl.training.statistics import edge_statistics
 
 
@@ -39,8 +39,8 @@ def test_as_many_views_are_drawn_as_the_recipe_asks(make_module, batch, monkeypa
 
 
 def test_the_encoder_has_no_decay_on_biases_and_norms(make_module):
-    module = make_module(optimiser={"name": "lars", "lr": 0.1, "weight_decay": 0.5})
-    groups = build_optimiser(module.config, module.network.encoder, module.probes).param_groups
+    module = make_module(optimizer={"name": "lars", "lr": 0.1, "weight_decay": 0.5})
+    groups = build_optimizer(module.config, module.network.encoder, module.probes).param_groups
     weights, plain, probes = groups
     assert {weight.ndim for weight in plain["params"]} == {1}
     assert min(weight.ndim for weight in weights["params"]) > 1
@@ -51,7 +51,7 @@ def test_the_encoder_has_no_decay_on_biases_and_norms(make_module):
 
 def test_lars_takes_the_step_of_its_paper():
     weight = torch.tensor([3.0, 4.0], requires_grad=True)
-    optimiser = LARS([weight], lr=0.1, momentum=0.9, weight_decay=0.01, trust=0.02)
+    optimizer = LARS([weight], lr=0.1, momentum=0.9, weight_decay=0.01, trust=0.02)
     expected, velocity = torch.tensor([3.0, 4.0]), torch.zeros(2)
     for gradient in (torch.tensor([6.0, 8.0]), torch.tensor([-1.0, 2.0])):
         weight.grad = gradient.clone()
@@ -60,7 +60,7 @@ def test_lars_takes_the_step_of_its_paper():
         scale = min(float(local / 0.1), 1.0)  # LARC's clipping
         velocity = 0.9 * velocity + scale * (gradient + 0.01 * expected)
         expected = expected - 0.1 * velocity
-        optimiser.step()
+        optimizer.step()
         torch.testing.assert_close(weight.detach(), expected)
 
 
@@ -77,12 +77,12 @@ def test_lars_without_adapting_is_sgd():
 
 
 def test_the_schedule_warms_up_and_ends_at_zero():
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
-    schedule = cosine_schedule(optimiser, warmup=4, total=20)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=2.0)
+    schedule = cosine_schedule(optimizer, warmup=4, total=20)
     rates = []
     for _ in range(20):
         rates.append(schedule.get_last_lr()[0])
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
     assert max(rates) == 2.0
@@ -94,17 +94,17 @@ def test_a_group_of_constant_rate_is_not_scheduled():
         {"params": [torch.zeros(1, requires_grad=True)]},
         {"params": [torch.zeros(1, requires_grad=True)], "constant_lr": True},
     ]
-    optimiser = torch.optim.SGD(groups, lr=2.0)
-    schedule = cosine_schedule(optimiser, warmup=4, total=20)
+    optimizer = torch.optim.SGD(groups, lr=2.0)
+    schedule = cosine_schedule(optimizer, warmup=4, total=20)
     for step in range(20):
         assert schedule.get_last_lr()[1] == 2.0, step
-        optimiser.step()
+        optimizer.step()
         schedule.step()
 
 
 def test_the_predictor_alone_has_a_constant_rate_where_asked_for(make_module):
     module = make_module("ssl(views=2)", "simsiam", predictor={"hidden": 16, "constant_lr": True})
-    groups = build_optimiser(
+    groups = build_optimizer(
         module.config, module.network.encoder, module.probes, module.network.predictor
     ).param_groups
     constant = [each for group in groups if group.get("constant_lr") for each in group["params"]]

@@ -1,4 +1,4 @@
-"""The parts that a model has beside encoder and projector: teacher, centre, bank, local views."""
+"""The parts that a model has beside encoder and projector: teacher, center, bank, local views."""
 
 import lightly.loss
 import pytest
@@ -9,7 +9,7 @@ from rrl_dsl.data.batches import loader
 from rrl_dsl.models.bank import Bank
 from rrl_dsl.models.options import LocalViewsOptions
 from rrl_dsl.models.requirements import parts_of
-from rrl_dsl.models.teacher import Centre, momentum_at
+from rrl_dsl.models.teacher import Center, momentum_at
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.module import RelationalModule
 
@@ -85,22 +85,22 @@ def test_the_momentum_goes_from_the_first_to_the_final_along_a_cosine():
     assert values == pytest.approx([0.99, 0.9914645, 0.995, 0.9985355, 1.0, 1.0], abs=1e-6)
 
 
-def test_a_centre_is_lightly_s():
+def test_a_center_is_lightly_s():
     scores = torch.randn(3, 20, 8)
-    peer, centre = lightly.loss.DINOLoss(8, center_momentum=0.7), Centre(8, 0.7)
+    peer, center = lightly.loss.DINOLoss(8, center_momentum=0.7), Center(8, 0.7)
     for each in scores:
         peer.update_center(each[None])
-        centre.update(each)
-    torch.testing.assert_close(centre.value, peer.center.flatten())
+        center.update(each)
+    torch.testing.assert_close(center.value, peer.center.flatten())
 
 
-def test_a_centre_of_some_patches_is_their_mean():
+def test_a_center_of_some_patches_is_their_mean():
     scores, chosen = torch.randn(4, 5, 8), torch.rand(4, 5) > 0.5
-    centre = Centre(8, 0.0)
-    centre.update(scores, chosen)
-    torch.testing.assert_close(centre.value, scores[chosen].mean(dim=0))
-    centre.update(scores, torch.zeros_like(chosen))
-    torch.testing.assert_close(centre.value, scores[chosen].mean(dim=0))
+    center = Center(8, 0.0)
+    center.update(scores, chosen)
+    torch.testing.assert_close(center.value, scores[chosen].mean(dim=0))
+    center.update(scores, torch.zeros_like(chosen))
+    torch.testing.assert_close(center.value, scores[chosen].mean(dim=0))
 
 
 @pytest.mark.parametrize(("views", "kept"), [(None, [0, 1]), (1, [0]), (2, [0, 1]), (9, [0, 1])])
@@ -186,7 +186,7 @@ def test_a_recipe_with_a_bank_has_earlier_rows_as_columns(make_module, step):
     torch.testing.assert_close(third.value(module.network.criterion), expected)
 
 
-def test_nnclr_finds_its_neighbours_among_earlier_projections(make_module, step):
+def test_nnclr_finds_its_neighbors_among_earlier_projections(make_module, step):
     module = make_module("ssl(views=2)", "nnclr", bank=150)
     for _ in range(3):
         relations = step(module)
@@ -202,19 +202,19 @@ def test_local_views_give_the_loss_of_dino_s_multi_crop(make_module, step):
         local_views={"count": 3, "size": 6},
     )
     step(module)
-    relations = step(module)  # the second has a centre
+    relations = step(module)  # the second has a center
     outputs = relations.outputs
     assert {name: len(each) for name, each in outputs.items()} == {
         "prototypes": 5 * 48,
         "teacher_prototypes": 2 * 48,
-        "centre": 256,
+        "center": 256,
     }
     peer = lightly.loss.DINOLoss(256, teacher_temp=0.04)
-    peer.center.copy_(outputs["centre"])
+    peer.center.copy_(outputs["center"])
     expected = peer(
         list(outputs["teacher_prototypes"].chunk(2)), list(outputs["prototypes"].chunk(5))
     )
-    assert outputs["centre"].abs().sum() > 0
+    assert outputs["center"].abs().sum() > 0
     torch.testing.assert_close(relations.value(module.network.criterion), expected)
 
 

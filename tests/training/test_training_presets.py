@@ -1,4 +1,4 @@
-"""Presets of colour images against solo-learn's scripts/pretrain/cifar, written as data."""
+"""Presets of color images against solo-learn's scripts/pretrain/cifar, written as data."""
 
 import pytest
 from torch import nn
@@ -6,14 +6,14 @@ from torch import nn
 import rrl_dsl as rrl
 from rrl_dsl.data.views import Views
 from rrl_dsl.models.heads import Projector
-from rrl_dsl.training.optimiser import build_optimiser
-from rrl_dsl.training.presets import CIFAR, SMALL_GREY, configuration
+from rrl_dsl.training.optimizer import build_optimizer
+from rrl_dsl.training.presets import CIFAR, SMALL_GRAY, configuration
 from rrl_dsl.training.settings import from_assignment, resolve
 
-COLOUR = (3, 32, 32)
+COLOR = (3, 32, 32)
 
 PUBLISHED = {
-    # (optimiser, lr, weight_decay, classifier_lr), projector, predictor, augmentations, others;
+    # (optimizer, lr, weight_decay, classifier_lr), projector, predictor, augmentations, others;
     # L a linear layer with its width, B batch norm (b without scale and offset), R ReLU, G GELU
     "simclr": ("lars 0.4 1e-4 0.1", "L2048 R L256", None, "symmetric", {}),
     "suncet": ("sgd 0.4 1e-5 0.1", "L2048 R L256", None, "symmetric", {}),
@@ -91,7 +91,7 @@ def config_of(name, *assignments):
     settings = [from_assignment(each) for each in (f"loss={name}", *assignments)]
     wanted = resolve(settings, {}).loss
     loss = rrl.losses.create(wanted.name, **wanted.options)
-    return configuration(settings, loss, COLOUR, "cifar")
+    return configuration(settings, loss, COLOR, "cifar")
 
 
 def layers(head):
@@ -123,8 +123,8 @@ def steps_of(view):
 def views_of(name):
     """An augmentation as a row of the table, for each view."""
     found = []
-    for view in Views(name, COLOUR).augment:
-        assert view[0].flags["size"] == COLOUR[1:]
+    for view in Views(name, COLOR).augment:
+        assert view[0].flags["size"] == COLOR[1:]
         least, most, *steps = steps_of(view)
         assert most == 1
         found.append((least, *steps))
@@ -132,11 +132,11 @@ def views_of(name):
 
 
 @each_method
-def test_optimisers_are_the_published_ones(name):
+def test_optimizers_are_the_published_ones(name):
     config = config_of(name)
-    chosen = config.optimiser
-    optimiser, *numbers = PUBLISHED[name][0].split()
-    assert chosen.name == optimiser
+    chosen = config.optimizer
+    optimizer, *numbers = PUBLISHED[name][0].split()
+    assert chosen.name == optimizer
     assert [chosen.lr, chosen.weight_decay, config.probe.lr] == [float(each) for each in numbers]
     assert (config.batch_size, chosen.scale_lr) == (256, True)
     assert (chosen.momentum, chosen.trust, chosen.warmup) == (0.9, 0.02, 10)
@@ -162,7 +162,7 @@ def test_views_are_the_published_ones(name):
 def test_local_views_have_the_jitter_of_the_others_alone(name):
     """As in scripts/pretrain/imagenet-100-multicrop, whose other views are these but for blur."""
     preset, scale = config_of(name).augmentation, (0.05, 0.3)
-    (view,) = Views(preset, COLOUR, (16, scale)).augment_local
+    (view,) = Views(preset, COLOR, (16, scale)).augment_local
     jitter = AUGMENTATIONS[PUBLISHED[name][3]][0][1]
     assert steps_of(view) == (*scale, jitter, 0.0, 0.0)
 
@@ -183,7 +183,7 @@ def test_one_loss_by_two_names_trains_alike():
     assert simclr.model_copy(update={"loss": supcon.loss}) == supcon
 
 
-@pytest.mark.parametrize("images", [CIFAR, SMALL_GREY], ids=["colour", "grey"])
+@pytest.mark.parametrize("images", [CIFAR, SMALL_GRAY], ids=["color", "gray"])
 def test_the_teacher_of_mean_shift_keeps_the_momentum_of_its_authors(images):
     assert images["mean_shift"]["teacher"] == {"momentum": 0.99, "final": 0.99}
 
@@ -199,16 +199,16 @@ def test_every_preset_is_published_or_the_nearest_that_is():
         "simdino",
     }
     for name in CIFAR:
-        assert config_of(name).optimiser.scale_lr, name
+        assert config_of(name).optimizer.scale_lr, name
 
 
 @pytest.mark.parametrize(("batch", "scale"), [(256, 1), (512, 2), (64, 0.25)])
 def test_learning_rates_scale_with_the_batch(batch, scale):
     encoder, probes = nn.Linear(4, 3), nn.Linear(3, 2)
     config = config_of("simclr", f"batch_size={batch}")
-    weights, biases, probe = build_optimiser(config, encoder, probes).param_groups
+    weights, biases, probe = build_optimizer(config, encoder, probes).param_groups
     assert weights["lr"] == biases["lr"] == pytest.approx(0.4 * scale)
     assert probe["lr"] == pytest.approx(0.1 * scale)
-    config = config_of("simclr", f"batch_size={batch}", "optimiser.scale_lr=false")
-    weights, _, probe = build_optimiser(config, encoder, probes).param_groups
+    config = config_of("simclr", f"batch_size={batch}", "optimizer.scale_lr=false")
+    weights, _, probe = build_optimizer(config, encoder, probes).param_groups
     assert (weights["lr"], probe["lr"]) == (0.4, 0.1)

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import rrl_dsl as rrl
+from rrl_dsl.training.checkpoints import CheckpointFiles
 from rrl_dsl.training.resume import reopen
+from rrl_dsl.training.run import RunDirectory
 
 RECIPE = "ssl(views=2) | supervised(frac=0.3)"
 SETTINGS = {"epochs": 2, "eval": False}
@@ -28,12 +30,12 @@ def weights_of(path):
 def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("python"))
-        return rrl.train(RECIPE, "simclr", optimiser={"lr": 0.001}, epochs=2)
+        return rrl.train(RECIPE, "simclr", optimizer={"lr": 0.001}, epochs=2)
 
 
 def test_it_does_what_the_command_line_does_to_the_bit(run, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ("--loss", "simclr", "--set", "optimiser.lr=0.001", "--epochs", 2)
+    words = ("--loss", "simclr", "--set", "optimizer.lr=0.001", "--epochs", 2)
     status, printed = command("train", "-e", RECIPE, *words)
     assert status == 0, printed
     by_command = tmp_path / "runs" / "recipe-simclr-digits-1"
@@ -56,7 +58,7 @@ def test_a_run_has_its_table_history_encoder_and_summary(run):
     assert set(run.table) == {"pixels", "untrained", "backbone", "projector"}
     assert run.table["pixels"].linear == pytest.approx(0.964, abs=0.01)
     assert [row["epoch"] for row in run.history] == [1, 2]
-    assert run.summary["configuration"]["optimiser"]["lr"] == 0.001
+    assert run.summary["configuration"]["optimizer"]["lr"] == 0.001
     assert run.summary["samples"] == {"train": 1437, "test": 360}
     images = torch.randint(256, (5, 1, 8, 8), dtype=torch.uint8)
     with torch.no_grad():
@@ -130,8 +132,8 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
     ("settings", "code", "place", "hint"),
     [
         ({"epoch": 3}, "RRL501", "epoch=3", "did you mean `epochs`?"),
-        ({"optimiser": {"lrr": 1}}, "RRL501", "optimiser.lrr=1", "did you mean `lr`?"),
-        ({"optimiser.lrr": 1}, "RRL501", "optimiser.lrr=1", "did you mean `lr`?"),
+        ({"optimizer": {"lrr": 1}}, "RRL501", "optimizer.lrr=1", "did you mean `lr`?"),
+        ({"optimizer.lrr": 1}, "RRL501", "optimizer.lrr=1", "did you mean `lr`?"),
         ({"epochs": "many"}, "RRL502", "epochs='many'", None),
         ({"loss": "simclrr"}, "RRL407", "loss='simclrr'", "did you mean `simclr`?"),
         ({"dataset": "digts"}, "RRL411", "dataset='digts'", "did you mean `digits`?"),
@@ -170,3 +172,31 @@ def test_importing_the_package_and_naming_train_loads_no_torch():
     code = "import sys, rrl_dsl; assert 'train' in dir(rrl_dsl); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.split() == [b"False"]
+
+
+def test_a_run_of_the_previous_release_is_resumed(tmp_path):
+    """Its checkpoint and its configuration have the names of then."""
+    settings = {"epochs": 2, "eval": False, "local_views": {"count": 1}}
+    settings["prototypes"] = {"center_momentum": 0.8}
+    straight = rrl.train(
+        "ssl(views=2)", "dino", epochs=2, eval=False, out=tmp_path / "a", **settings
+    )
+    rrl.train("ssl(views=2)", "dino", out=tmp_path / "b", **settings)
+    run = RunDirectory(tmp_path / "b")
+    kept = torch.load(run.previous, weights_only=True)
+    weights = {
+        name.replace("center.", "centre."): each for name, each in kept["state_dict"].items()
+    }
+    assert weights.keys() != kept["state_dict"].keys()
+    known = kept["callbacks"]["Record"]["provenance"]
+    known["configuration"]["optimiser"] = known["configuration"].pop("optimizer")
+    prototypes = known["configuration"]["prototypes"]
+    prototypes["centre_momentum"] = prototypes.pop("center_momentum")
+    text = run.config.read_text().replace("optimizer:", "optimiser:")
+    run.config.write_text(text.replace("center_momentum:", "centre_momentum:"))
+    CheckpointFiles(run.last, run.previous).save_checkpoint(
+        kept | {"state_dict": weights}, run.last
+    )
+    again = rrl.train(resume=run.path)
+    assert figures_of(again.history) == figures_of(straight.history)
+    assert "center_momentum: 0.8" in run.config.read_text()

@@ -53,7 +53,7 @@ from rrl_dsl.training.fit import _loaders, _trainer
 
 devices, folder, cases = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 torch.set_num_threads(1)
-# a difference of rounding in float32 grows from step to step where neighbours are near each other
+# a difference of rounding in float32 grows from step to step where neighbors are near each other
 torch.set_default_dtype(torch.float64)
 torch.Tensor.float = torch.Tensor.double
 plain = modules.Views.plain
@@ -72,7 +72,7 @@ digits = registry.load("digits", root=Path("data"))
 settings = {
     **defaults(rrl.losses.create("simclr"), digits.shape, digits.augmentation),
     "projector": {"hidden": 16, "out": 8, "norm": False},
-    "optimiser": {"name": "sgd", "lr": 0.5, "weight_decay": 0.0, "warmup": 0},
+    "optimizer": {"name": "sgd", "lr": 0.5, "weight_decay": 0.0, "warmup": 0},
     "batch_size": 200, "epochs": 1, "devices": devices, "accelerator": "cpu",
 }
 for name, case in cases.items():

@@ -130,7 +130,7 @@ def test_it_goes_on_elsewhere_to_the_same_numbers(command, folder, run):
     ("before", "after", "said"),
     [
         ("\nseed: 0", "\nseed: 1", "`seed` was 0 and is 1"),
-        ("  lr: 0.002", "  lr: 0.2", "`optimiser.lr` was 0.002 and is 0.2"),
+        ("  lr: 0.002", "  lr: 0.2", "`optimizer.lr` was 0.002 and is 0.2"),
         ("batch_size: 20", "batch_size: 30", "`batch_size` was 20 and is 30"),
         ("name: simclr", "name: spectral", '`loss.name` was "simclr" and is "spectral"'),
         ("draws: null", "draws: 5", "`draws` was null and is 5"),
@@ -312,7 +312,7 @@ def test_force_goes_on_and_the_summary_notes_it(run, command):
     assert code == 0, printed
     notes = json.loads((run / "summary.json").read_text())["notes"]
     assert "after epoch 2: `epochs` was 3 and is 4" in notes
-    assert "after epoch 2: `optimiser.lr` was 0.002 and is 0.02, by `--force-resume`" in notes
+    assert "after epoch 2: `optimizer.lr` was 0.002 and is 0.02, by `--force-resume`" in notes
     page = (run / "summary.md").read_text()
     assert all(note in page for note in notes)
     rates = checkpoints.read(run / "checkpoints" / "last.ckpt")["lr_schedulers"][0]["base_lrs"]
@@ -324,7 +324,7 @@ def test_force_goes_on_and_the_summary_notes_it(run, command):
 
 def test_what_cannot_be_forced_is_said(run, refused):
     edit(run / "config.yaml", "  name: adam", "  name: lars")
-    assert "undo the change of `optimiser.name`" in refused("--force-resume")
+    assert "undo the change of `optimizer.name`" in refused("--force-resume")
     edit(run / "config.yaml", "  name: lars", "  name: adam")
     edit(run / "config.yaml", "  out: 4", "  out: 5")
     assert "last.ckpt` do not fit this model: `network.encoder.projector" in refused(

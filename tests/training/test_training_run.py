@@ -56,7 +56,7 @@ RESUMED = {
         "ssl(views=2) | knn(4, space=teacher, bank=700, query=other)",
         {"loss": "byol", "batch_size": 400},
     ),
-    "centre and local views": (
+    "center and local views": (
         "ssl(views=2)",
         {"loss": "dino", "batch_size": 400, "local_views": {"count": 1}},
     ),
@@ -183,14 +183,14 @@ def test_a_run_whose_recipe_was_changed_is_not_resumed(make_module, fit, tmp_pat
 
 
 def test_a_loss_that_is_no_number_stops_the_run(make_module, fit, tmp_path):
-    settings = {"optimiser": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
+    settings = {"optimizer": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
     with pytest.raises(rrl.RRLError) as problem:
         fit(make_module(epochs=3, **settings), tmp_path)
     assert problem.value.diagnostics[0].code in ("RRL508", "RRL409")
 
 
 def test_a_collapse_names_the_share_of_false_edges(make_module, fit, tmp_path):
-    settings = {"optimiser": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
+    settings = {"optimizer": {"name": "sgd", "lr": 1e30, "weight_decay": 0, "warmup": 0}}
     recipe = "ssl() | corrupt(fpr=0.05)"
     with pytest.raises(rrl.RRLError, match="of the batch's edges are false") as problem:
         fit(make_module(recipe, "wmse", epochs=3, **settings), tmp_path)

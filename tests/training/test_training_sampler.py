@@ -21,7 +21,7 @@ LAW = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
 
 def split(count, classes=10, known=1.0, **fields):
-    """Samples 3, 6, 9, ... in an order of their own, some of them labelled."""
+    """Samples 3, 6, 9, ... in an order of their own, some of them labeled."""
     draws = torch.Generator().manual_seed(0)
     label = torch.randint(0, classes, (count,), generator=draws)
     label[torch.rand(count, generator=draws) >= known] = -1
@@ -182,7 +182,7 @@ def test_samples_that_come_alone_are_spread_over_batches_and_ranks():
         assert 100 < batch.mean() < 300
 
 
-def test_neighbours_in_a_field_meet():
+def test_neighbors_in_a_field_meet():
     place = torch.rand(800, 2, generator=torch.Generator().manual_seed(5))
     data, recipe = split(800, place=place), "knn(3, space=place)"
     ours = edges(recipe, data, sampler(recipe, data, 40).batches(0))

@@ -1,11 +1,20 @@
 """Settings by file, `--set` and flag: which wins, and what stays."""
 
 import pytest
+import yaml
 
 import rrl_dsl as rrl
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training.presets import configuration
-from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, pointing_at, resolve
+from rrl_dsl.training.settings import (
+    from_arguments,
+    from_assignment,
+    from_flag,
+    from_yaml,
+    notes_of,
+    pointing_at,
+    resolve,
+)
 
 
 def test_a_flag_that_names_the_same_loss_keeps_its_options():
@@ -62,15 +71,15 @@ def test_a_value_that_does_not_fit_is_said_in_plain_words(assignment, message):
     assert problem.value.diagnostics[0].message.startswith(message)
 
 
-COLOUR = (3, 32, 32)
+COLOR = (3, 32, 32)
 
 
-def on_colour(*assignments):
-    """The loss of a run on colour images, with its options as given."""
+def on_color(*assignments):
+    """The loss of a run on color images, with its options as given."""
     settings = [from_assignment(each) for each in assignments]
     wanted = resolve(settings, {}).loss
     loss = rrl.losses.create(wanted.name, **wanted.options)
-    config = configuration(settings, loss, COLOUR, "cifar")
+    config = configuration(settings, loss, COLOR, "cifar")
     return rrl.losses.create(config.loss.name, **config.loss.options)
 
 
@@ -88,49 +97,90 @@ def on_colour(*assignments):
     ],
 )
 def test_options_in_brackets_are_options_set_one_by_one(brackets, assignments):
-    assert on_colour(f"loss={brackets}") == on_colour(*assignments)
+    assert on_color(f"loss={brackets}") == on_color(*assignments)
 
 
 def test_options_in_brackets_keep_the_others_of_the_preset():
     create = rrl.losses.create
-    found = on_colour("loss=barlow(redundancy=0.01)")
+    found = on_color("loss=barlow(redundancy=0.01)")
     assert found == create("barlow", redundancy=0.01, scale=0.1)
-    assert on_colour("loss=barlow(scale=1)") == create("barlow", redundancy=0.0051, scale=1)
+    assert on_color("loss=barlow(scale=1)") == create("barlow", redundancy=0.0051, scale=1)
 
 
 def test_each_loss_of_a_sum_starts_from_its_own_preset():
     warm = "teacher_temperature=0.07, warmup_teacher_temperature=0.04, warmup_epochs=50"
-    found = on_colour("loss=0.5*dino(temperature=0.2) + vicreg + simclr")
+    found = on_color("loss=0.5*dino(temperature=0.2) + vicreg + simclr")
     expected = f"0.5*dino(temperature=0.2, {warm}) + vicreg(variance_over_views=sum) + simclr"
     assert found == rrl.losses.create(expected)
 
 
 def test_an_option_beside_a_sum_is_refused():
     with pytest.raises(rrl.RRLError, match="is a sum"):
-        on_colour("loss=barlow + simclr", "loss.redundancy=0.01")
+        on_color("loss=barlow + simclr", "loss.redundancy=0.01")
 
 
 @pytest.mark.parametrize(
     ("message", "hint", "keys", "place"),
     [
-        ("`optimiser.lr` is too high", None, ("epochs", "optimiser"), "optimiser.lr=0.5"),
+        ("`optimizer.lr` is too high", None, ("epochs", "optimizer"), "optimizer.lr=0.5"),
         (
             "the loss became nan",
-            "lower `optimiser.lr`",
-            ("epochs", "optimiser"),
-            "optimiser.lr=0.5",
+            "lower `optimizer.lr`",
+            ("epochs", "optimizer"),
+            "optimizer.lr=0.5",
         ),
         ("a batch is small", "use `--set batch_size=9`", ("epochs", "batch_size"), "batch_size=8"),
         ("x.png cannot be decoded", None, ("dataset", "batch_size"), "dataset=digits"),
         ("x.png cannot be decoded", "convert it", ("bank", "dataset", "epochs"), "dataset=digits"),
         ("x.png cannot be decoded", None, ("bank",), None),
-        ("the loss became nan", "lower `optimiser.lr`", (), "optimiser.lr=0.5"),
+        ("the loss became nan", "lower `optimizer.lr`", (), "optimizer.lr=0.5"),
         ("x.png cannot be decoded", None, (), None),
     ],
 )
 def test_an_error_is_pointed_at_what_it_is_about(message, hint, keys, place):
-    given = ("batch_size=8", "dataset=digits", "optimiser.lr=0.5", "optimiser.name=sgd", "epochs=2")
+    given = ("batch_size=8", "dataset=digits", "optimizer.lr=0.5", "optimizer.name=sgd", "epochs=2")
     with pytest.raises(rrl.RRLError) as caught, pointing_at([*map(from_assignment, given)], *keys):
         raise error("RRL508", message, hint=hint)
     (found,) = caught.value.diagnostics
     assert (found.source and found.source.text) == place
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"optimiser": {"lr": 0.3}}, {"optimizer": {"lr": 0.3}}),
+        ({"optimiser": "sgd"}, {"optimizer": "sgd"}),
+        ({"optimiser.lr": 0.3}, {"optimizer.lr": 0.3}),
+        ({"prototypes": {"centre_momentum": 0.5}}, {"prototypes": {"center_momentum": 0.5}}),
+        ({"loss": {"name": "dino", "centring": "sinkhorn"}}, {"loss": "dino(centering=sinkhorn)"}),
+        ({"augmentation": "small-grey"}, {"augmentation": "small-gray"}),
+    ],
+)
+def test_names_of_the_previous_release_are_accepted_however_they_are_given(tmp_path, before, now):
+    path = tmp_path / "a.yaml"
+    path.write_text(yaml.safe_dump(before))
+    ((name, value),) = before.items()
+    assigned = from_assignment(f"{name}={yaml.safe_dump(value, default_flow_style=True)}")
+    wanted = resolve(from_arguments(now), {})
+    assert wanted != resolve([], {})
+    for given in (from_arguments(before), from_yaml(path), [assigned]):
+        assert resolve(given, {}) == wanted
+
+
+def test_a_note_says_the_new_name_once(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("optimiser:\n  lr: 0.3\n  warmup: 2\nprototypes.centre_momentum: 0.5\n")
+    one, other = notes_of(from_yaml(path))
+    assert (one.severity, one.message) == (
+        "warning",
+        "`optimiser` is `optimizer` now, and is accepted in this release alone",
+    )
+    assert one.source.position(one.span.start) == (1, 1)
+    assert other.message.startswith("`centre_momentum` is `center_momentum` now")
+    assert other.source.position(other.span.start) == (4, 12)
+    assert not notes_of(from_arguments({"optimizer": {"lr": 0.3}, "params": {"optimiser": 1}}))
+
+
+def test_a_loss_takes_an_option_by_its_name_of_the_previous_release():
+    now = rrl.losses.create("dino + 0.5*ibot(centering=sinkhorn)")
+    assert rrl.losses.create("dino + 0.5*ibot(centring=sinkhorn)") == now

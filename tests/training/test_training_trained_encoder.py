@@ -138,8 +138,8 @@ def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
-    np.savez("colour.npz", images=pixels, label=np.arange(40) % 2)
-    words = ["--dataset", "npz:colour.npz", "--batch-size", "16", "--epochs", "1", "--out", "run"]
+    np.savez("color.npz", images=pixels, label=np.arange(40) % 2)
+    words = ["--dataset", "npz:color.npz", "--batch-size", "16", "--epochs", "1", "--out", "run"]
     words += ["--set", "backbone=resnet18", "--set", "projector.hidden=16"]
     code, printed = command("train", "-e", "ssl(views=2)", "--loss", "simclr", *words)
     assert code == 0, printed

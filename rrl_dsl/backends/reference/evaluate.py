@@ -41,7 +41,7 @@ def evaluate(
         cols: The columns; the rows themselves where left out.
         seed: The recipe's seed.
         epoch: The epoch.
-        step: The optimiser step.
+        step: The optimizer step.
         dataset: All samples, for calls that need the whole data set.
         few: Whether lookups may look at a part of the data set, see `Lookup.subset`.
 

@@ -23,8 +23,8 @@ class Components(Stage):
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The components, in 2 log2(u) rounds.
 
-        Each round every tree hooks onto the smallest neighbouring root and is flattened. A tree
-        with a neighbour hooks or is hooked onto within two rounds (Liu and Tarjan. Simple
+        Each round every tree hooks onto the smallest neighboring root and is flattened. A tree
+        with a neighbor hooks or is hooked onto within two rounds (Liu and Tarjan. Simple
         concurrent labeling algorithms for connected components. 2019).
         """
         edges = arrays.concatenate([batch.weights(self.weight, tile) > 0 for tile in batch.tiles])

@@ -65,7 +65,7 @@ def _next_view(arrays: Any, batch: BatchRows) -> Any:
 
 
 @dataclass(frozen=True)
-class Neighbours(Lookup):
+class Neighbors(Lookup):
     """The samples that are linked with a sample by their lists of the k nearest."""
 
     field: VectorField
@@ -137,4 +137,4 @@ def knn(
     if space in MODEL_SPACES:
         nearest = Nearest(space, k, metric, query == "other", columns_alone=directed)
         return pair.listed(nearest, lists) & ~pair.same_row
-    return pair.linked(Neighbours(space, k, metric, lists))
+    return pair.linked(Neighbors(space, k, metric, lists))

@@ -57,14 +57,14 @@ def _gaussians(vectors: Vectors, perplexity: float, of: Positions) -> Vectors:
     result = np.empty((len(of), 3))
     for tile in tiles(len(of), count):
         distance = cdist(vectors[of[tile]], vectors, "sqeuclidean")
-        distance[np.arange(len(tile)), of[tile]] = np.inf  # nobody is a neighbour of themselves
+        distance[np.arange(len(tile)), of[tile]] = np.inf  # nobody is a neighbor of themselves
         result[tile] = _fitted(distance, perplexity)
     result[:, 1] += np.log(2 * count)
     return result
 
 
 def _fitted(distance: Vectors, perplexity: float) -> Vectors:
-    """Precision, log-normaliser and reach of each row's squared distances.
+    """Precision, log-normalizer and reach of each row's squared distances.
 
     As the precision grows, the weights tend to uniform ones over the nearest, and the perplexity to
     their number. Where that is not below the perplexity, no precision reaches it, and the limit is
@@ -77,8 +77,8 @@ def _fitted(distance: Vectors, perplexity: float) -> Vectors:
     fitted = np.stack([np.zeros(len(ties)), np.log(ties), reach], axis=1)
     shifted = distance[~tied] - nearest[~tied, None]
     precision, total = _precision(shifted, reach[~tied] - nearest[~tied], perplexity)
-    normaliser = np.log(total) - precision * nearest[~tied]
-    fitted[~tied] = np.stack([precision, normaliser, np.full_like(total, np.inf)], axis=1)
+    normalizer = np.log(total) - precision * nearest[~tied]
+    fitted[~tied] = np.stack([precision, normalizer, np.full_like(total, np.inf)], axis=1)
     return fitted
 
 

@@ -1,4 +1,4 @@
-"""The optimiser of a run and its learning-rate schedule."""
+"""The optimizer of a run and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _REFERENCE_BATCH: Final = 256
 """The batch that learning rates which scale with it are given for."""
 
 
-def build_optimiser(
+def build_optimizer(
     config: Config,
     encoder: nn.Module,
     probes: nn.Module | None = None,
     predictor: nn.Module | None = None,
 ) -> Optimizer:
-    """One optimiser, with groups for weights, for biases, norms and tokens, and for the probes.
+    """One optimizer, with groups for weights, for biases, norms and tokens, and for the probes.
 
     Biases, norms, tokens and embeddings of positions get no weight decay and no adaptation under
     LARS; the probes neither, and a learning rate of their own. The predictor has groups of its own,
     marked `constant_lr` where its learning rate stays as it is: see `cosine_schedule`.
     """
     plain: dict[str, Any] = {"weight_decay": 0.0}
-    if config.optimiser.name == "lars":
+    if config.optimizer.name == "lars":
         plain["adapt"] = False
     groups = list(_groups(encoder, plain))
     if predictor is not None:
@@ -40,7 +40,7 @@ def build_optimiser(
     if probes is not None:
         lr = config.probe.lr * _scale(config)
         groups.append({"params": list(probes.parameters()), "lr": lr, **plain})
-    return _optimiser(config, groups)
+    return _optimizer(config, groups)
 
 
 def _groups(module: nn.Module, plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -52,7 +52,7 @@ def _groups(module: nn.Module, plain: dict[str, Any]) -> Iterator[dict[str, Any]
 
 def _scale(config: Config) -> float:
     """What learning rates are multiplied by (Goyal et al. 2017)."""
-    return config.batch_size / _REFERENCE_BATCH if config.optimiser.scale_lr else 1.0
+    return config.batch_size / _REFERENCE_BATCH if config.optimizer.scale_lr else 1.0
 
 
 def _is_weight(parameter: nn.Parameter) -> bool:
@@ -60,8 +60,8 @@ def _is_weight(parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and parameter.shape[0] > 1
 
 
-def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
-    chosen = config.optimiser
+def _optimizer(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
+    chosen = config.optimizer
     lr = chosen.lr * _scale(config)
     common: dict[str, Any] = {"lr": lr, "weight_decay": chosen.weight_decay}
     if chosen.name == "adam":
@@ -71,7 +71,7 @@ def _optimiser(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
     return LARS(groups, momentum=chosen.momentum, trust=chosen.trust, **common)
 
 
-def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaLR:
+def cosine_schedule(optimizer: Optimizer, *, warmup: int, total: int) -> LambdaLR:
     """Linear warm-up over `warmup` steps, then half a cosine down to 0 at step `total`.
 
     Groups marked `constant_lr` keep their learning rate, as SimSiam's predictor does.
@@ -83,23 +83,23 @@ def cosine_schedule(optimiser: Optimizer, *, warmup: int, total: int) -> LambdaL
         progress = (step - warmup) / max(1, total - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    constant = [group.get("constant_lr", False) for group in optimiser.param_groups]
-    return LambdaLR(optimiser, [_one if each else factor for each in constant])
+    constant = [group.get("constant_lr", False) for group in optimizer.param_groups]
+    return LambdaLR(optimizer, [_one if each else factor for each in constant])
 
 
-def set_anew(optimiser: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:
-    """Gives an optimiser that was restored from a checkpoint the settings of a fresh one.
+def set_anew(optimizer: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:
+    """Gives an optimizer that was restored from a checkpoint the settings of a fresh one.
 
     Args:
-        optimiser: The restored optimiser; it keeps its state.
+        optimizer: The restored optimizer; it keeps its state.
         schedule: Its restored schedule; it keeps its step.
-        fresh: An optimiser of the same kind and parameters, with a schedule of its own.
+        fresh: An optimizer of the same kind and parameters, with a schedule of its own.
     """
-    for group, new in zip(optimiser.param_groups, fresh.param_groups, strict=True):
+    for group, new in zip(optimizer.param_groups, fresh.param_groups, strict=True):
         group.update({name: value for name, value in new.items() if name != "params"})
     schedule.base_lrs = [group["initial_lr"] for group in fresh.param_groups]
     for group, base, factor in zip(
-        optimiser.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
     ):
         group["lr"] = base * factor(schedule.last_epoch)
 
