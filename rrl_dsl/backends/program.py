@@ -424,12 +424,12 @@ def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
 def _check_graph(recipe: Any) -> None:
     if isinstance(recipe, Transform):
         hint = f"write `ssl(views=2) | {recipe}`"
-        raise error("RRL204", "a recipe is a graph, and this is a transform", hint=hint)
+        raise error("RRL204", "a recipe must be a graph, not a transform", hint=hint)
     if isinstance(recipe, str):
         message, hint = "a program is made of a graph, not of a text", "call `rrl.compile(text)`"
         raise error("RRL210", message, hint=hint)
     if not isinstance(recipe, Graph):
-        message = f"a recipe is a graph, and this is {described(recipe)}"
+        message = f"a recipe must be a graph, not {described(recipe)}"
         raise error("RRL210", message, hint="`rrl.load(path)` reads a file")
 
 

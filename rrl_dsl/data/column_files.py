@@ -171,14 +171,14 @@ def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Fault
         elif name in taken:
             faults.add(f"the data set has a label `{name}` already", place, "call it otherwise")
         elif not name:
-            hint = "pandas leaves its index out with `index=False`"
+            hint = "pandas omits the index with `index=False`"
             cells.faults.add(f"column {cells.at + 1} has no name", place, hint)
         elif not is_name(name):
             what = f"`{name}` is no name; names are lower-case ASCII letters, digits, `_`"
             other = plain(name)
             cells.faults.add(what, place, f"call it `{other}`" if other != name else None)
         elif count[name] > 1:
-            what = f"two columns are called `{name}`"
+            what = f"two columns have the name `{name}`"
             cells.faults.add(what, place, "call one of them otherwise")
     faults.stop()
 

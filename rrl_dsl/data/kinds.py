@@ -259,7 +259,10 @@ def _text_vectors(cells: Cells, values: Sequence[str]) -> Column | None:
     size = next((len(vector) for vector in read.values() if vector), 1)
     strange = [row for row, vector in read.items() if len(vector) != size]
     for row in strange:
-        message = f"this vector of `{cells.name}` has length {len(read[row])}, and the first {size}"
+        message = (
+            f"this vector of `{cells.name}` has length {len(read[row])}, but the first has "
+            f"length {size}"
+        )
         cells.faults.add(message, Location(row, cells.at), _LEAVE_EMPTY)
     if strange:
         return None

@@ -252,7 +252,7 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
         Refusal: RRL212 where either has a contrast already, RRL201 for what is no graph.
     """
     if not isinstance(contrast, Graph):
-        raise Refusal("RRL201", f"a contrast is a graph, not {described(contrast)}")
+        raise Refusal("RRL201", f"a contrast must be a graph, not {described(contrast)}")
     finished = Contrasted((unfinished(graph), unfinished(contrast)))
     if isinstance(contrast, Called) and contrast.is_source and contrast.call.is_everything:
         return graph
@@ -266,8 +266,8 @@ def unfinished(graph: Graph) -> Graph:
         Refusal: RRL212 where it has a contrast.
     """
     if graph.contrast is not None:
-        message = "a graph with a contrast is finished and becomes no part of another"
-        raise Refusal("RRL212", message, "give the contrast last, to the whole")
+        message = "a graph with a contrast cannot be part of another graph"
+        raise Refusal("RRL212", message, "add the contrast last, to the whole graph")
     return graph
 
 
@@ -293,7 +293,7 @@ def operand(operator: Operator, value: object) -> Graph:
         raise mismatched(operator, value)
     unfinished(value)
     if operator == "-" and not value.binary:
-        message = "`-` takes away the edges of a binary graph, and this one is weighted"
+        message = "the right side of `-` must be a binary graph, and this one is weighted"
         raise Refusal("RRL205", message, "make it binary with `threshold(0)`")
     return value
 
@@ -305,7 +305,7 @@ def mismatched(operator: str, value: object) -> Refusal:
         hint = "write `a | t` to apply a transform"
     elif isinstance(value, Schedule | int | float) and not isinstance(value, bool):
         hint = "write `k * a` to scale a graph"
-    return Refusal("RRL201", f"`{operator}` joins two graphs, not {described(value)}", hint)
+    return Refusal("RRL201", f"`{operator}` takes two graphs, not {described(value)}", hint)
 
 
 def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
@@ -336,17 +336,17 @@ def scale(graph: Graph, factor: Any) -> Graph:
             RRL302 where the result is too deep.
     """
     if isinstance(factor, Graph):
-        raise Refusal("RRL201", "`*` wants a number and a graph, not two graphs", "`&` intersects")
+        raise Refusal("RRL201", "`*` takes a number and a graph, not two graphs", "`&` intersects")
     if isinstance(factor, Schedule):
         try:
             return _shallow(Scaled((unfinished(graph),), WEIGHT.accept_schedule(factor)))
         except Refusal as refusal:
-            message = f"what scales a graph {refusal.message}"
+            message = f"the factor of a graph {refusal.message}"
             raise Refusal(refusal.code, message) from None
     if isinstance(factor, bool) or not isinstance(factor, numbers.Real):
-        raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(factor)}")
+        raise Refusal("RRL201", f"`*` takes a number and a graph, not {described(factor)}")
     if not WEIGHT.contains(factor):  # compared as it is: a huge integer has no float
-        message = f"a graph is scaled by {WEIGHT.fitting(factor)}, not {described(factor)}"
+        message = f"the factor of a graph must be {WEIGHT.fitting(factor)}, not {described(factor)}"
         raise Refusal("RRL301", message)
     return _shallow(Scaled((unfinished(graph),), float(factor) + 0.0))  # -0.0 is 0.0
 
@@ -355,7 +355,7 @@ def _shallow(graph: Graph) -> Graph:
     """The graph itself, where it has no more levels than a recipe may have."""
     if graph.depth > MAX_DEPTH:
         message = f"this graph has more than {MAX_DEPTH} levels"
-        raise Refusal("RRL302", message, "write a flat chain, or simplify an inner part")
+        raise Refusal("RRL302", message, "write a chain of one operator, or simplify an inner part")
     return graph
 
 

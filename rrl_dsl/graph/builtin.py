@@ -246,7 +246,7 @@ def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, 
     for mark in marks:
         if isinstance(mark, Type):
             return mark, marks
-    message = f"`{name}` of `{function.__name__}` wants an annotation such as `rrl.Probability`"
+    message = f"`{name}` of `{function.__name__}` needs an annotation such as `rrl.Probability`"
     raise TypeError(message)
 
 

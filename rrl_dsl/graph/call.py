@@ -92,7 +92,8 @@ class Call:
         result: object = self.signature.function(*given, **self.arguments)
         if not isinstance(result, Weight):
             message = (
-                f"`{self.signature.name}` returned {result!r}: a `Weight` or a `Mask` is wanted"
+                f"`{self.signature.name}` returned {result!r}; it must return a "
+                "`Weight` or a `Mask`"
             )
             raise TypeError(message)
         return result
@@ -176,14 +177,17 @@ def compose(first: Transform, second: Transform) -> Transform:
     """
     calls = first.calls + second.calls
     if len(calls) >= MAX_DEPTH:
-        message = f"this transform has {MAX_DEPTH} steps or more, and a graph {MAX_DEPTH} levels"
-        raise Refusal("RRL302", message, "leave some out")
+        message = (
+            f"this transform has {MAX_DEPTH} steps or more, and a graph has at most "
+            f"{MAX_DEPTH} levels"
+        )
+        raise Refusal("RRL302", message, "remove some steps")
     return Transform(calls)
 
 
 def no_truth(noun: str, hint: str) -> RRLError:
     """What `and`, `or`, `not` and `if` get, which would take one operand for the whole."""
-    message = f"{noun} is neither true nor false, and `and`, `or`, `not` build none"
+    message = f"{noun} is neither true nor false, so `and`, `or` and `not` do not work"
     return error("RRL201", message, hint=hint)
 
 

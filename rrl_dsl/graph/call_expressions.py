@@ -63,7 +63,7 @@ class CallExpressions(Reports):
         known = self.names.get(node.name.text)
         if known is not None and not isinstance(known, Poison):
             self.refer(node.name)
-            message = f"`{node.name.text}` is defined here and is not called"
+            message = f"`{node.name.text}` is defined in this recipe and cannot be called"
             edits = replaced(node.span, node.name.text)
             self.report("RRL107", message, node.span, f"write `{node.name.text}`", edits)
             return POISON
@@ -176,8 +176,8 @@ class CallExpressions(Reports):
         written = argument.value
         value = written.text if isinstance(written, syntax.Name) else self.value(written)
         meant = next((each.name for each in _free(node, argument) if fits(each, value)), None)
-        message = "a positional argument stands after a named one"
-        hint = "give this one by name as well" + (f", `{meant}=`" if meant else "")
+        message = "a positional argument follows a named one"
+        hint = "pass this one by name as well" + (f", `{meant}=`" if meant else "")
         edits = (named(argument, meant),) if meant else ()
         self.report("RRL209", message, argument.span, hint, edits)
 
@@ -218,7 +218,7 @@ class CallExpressions(Reports):
         is_word = word in wanted.values if isinstance(wanted, Choice) else word not in signatures()
         if node.arguments or not is_word or word in self.names:
             return self.value(node)
-        message = f"`{word}` is a word here and is not called"
+        message = f"`{word}` is a word here and cannot be called"
         self.report("RRL202", message, node.span, f"write `{word}`", replaced(node.span, word))
         return POISON
 
@@ -238,7 +238,9 @@ class CallExpressions(Reports):
         if built_in is not None and built_in.kind == "schedule" and parameter.schedulable:
             self.value(name)
         elif built_in is not None:
-            message = f"`{parameter.name}` wants {parameter.type.described}, not a {built_in.kind}"
+            message = (
+                f"`{parameter.name}` must be {parameter.type.described}, not a {built_in.kind}"
+            )
             self.report("RRL202", message, name.span)
         elif not self.lost:
             hint, edits = self.instead_of(argument, name, parameter, call)
@@ -253,7 +255,7 @@ class CallExpressions(Reports):
         if isinstance(parameter.type, Flag) and word in _FLAGS:
             return f"write `{_FLAGS[word]}`", replaced(name.span, _FLAGS[word])
         if word in self.defined:
-            return "its definition comes first", ()
+            return "move its definition above this line", ()
         known = [each for each, value in self.names.items() if fits(parameter, value)]
         if len(self.found.faults) < MAX_DIAGNOSTICS and (meant := nearest(word, known)):
             return f"did you mean `{meant}`?", replaced(name.span, meant)
@@ -261,17 +263,17 @@ class CallExpressions(Reports):
             holds_words = isinstance(other.type, Field | Choice)
             if argument.name is None and holds_words and fits(other, word):
                 return f"write `{other.name}={word}`", (named(argument, other.name),)
-        return f"`{parameter.name}` wants {parameter.type.described}", ()
+        return f"`{parameter.name}` must be {parameter.type.described}", ()
 
     def file(self, node: syntax.Expression) -> object:
         """The pairs of a file, whose path is relative to the recipe's folder."""
         if isinstance(node, syntax.Name) and node.valid and node.text not in self.names:
             if node.text in self.defined:
-                hint, edits = "its definition comes first", replaced(node.span, None)
+                hint, edits = "move its definition above this line", replaced(node.span, None)
             else:
                 quoted = f'"{node.text}.csv"'
                 hint, edits = f"write `{quoted}`", replaced(node.span, quoted)
-            message = f"`{node.text}` is not defined, and a file is written in quotes"
+            message = f"`{node.text}` is not defined; a file name must be in quotes"
             self.report("RRL101", message, node.span, hint, edits)
             return POISON
         written, span = self.value(node), node.span
@@ -304,8 +306,10 @@ class CallExpressions(Reports):
         for argument in node.arguments:
             value = self.parameter(argument.value)
             if argument.name is None:
-                message = f"`{node.name.text}` takes its parameters by name"
-                hint = f"write the name of one before it, as in `{node.name.text}(name=value)`"
+                message = f"the parameters of `{node.name.text}` must be passed by name"
+                hint = (
+                    f"put the name of the parameter before it, as in `{node.name.text}(name=value)`"
+                )
                 self.report("RRL206", message, argument.span, hint)
             elif not argument.name.valid:
                 known = False  # its spelling was reported
@@ -316,7 +320,9 @@ class CallExpressions(Reports):
                 params[argument.name.text] = value, argument
                 continue
             elif not isinstance(value, Poison):
-                message = f"a parameter is a number, a string or a flag, not {described(value)}"
+                message = (
+                    f"a parameter must be a number, a string or a flag, not {described(value)}"
+                )
                 self.report("RRL202", message, argument.value.span)
             known = False
         graph = self.import_with(definition, params, node.span)

@@ -66,7 +66,7 @@ class Expressions(CallExpressions):
             return POISON
         message = f"`{node.text}` is not defined"
         if node.text in self.defined:
-            self.report("RRL101", message, node.span, "its definition comes first")
+            self.report("RRL101", message, node.span, "move its definition above this line")
             return POISON
         meant = self.meant_by(node.text)
         hint = f"did you mean `{meant}`?" if meant else None
@@ -92,7 +92,7 @@ class Expressions(CallExpressions):
         if isinstance(value, Poison):
             return POISON
         if not isinstance(value, Graph):
-            message = f"`~` complements a graph, not {described(value)}"
+            message = f"`~` takes a graph, not {described(value)}"
             self.report("RRL201", message, node.operand.span)
             return POISON
         try:
@@ -176,7 +176,7 @@ class Expressions(CallExpressions):
 
     def sum_of_numbers(self, node: syntax.Chain, values: Sequence[float]) -> Poison:
         """Reports a chain of numbers, which only `*` joins."""
-        message = f"`{node.operators[0]}` joins two graphs, and these are numbers"
+        message = f"`{node.operators[0]}` takes two graphs, and these are numbers"
         hint, edits = None, replaced(node.span, None)
         if set(node.operators) <= {"+", "-"}:
             total = values[0]
@@ -216,9 +216,9 @@ def _times(left: object, right: object) -> Graph | Schedule | float:
         return scale(right, left)
     for value in (left, right):
         if isinstance(value, bool) or not isinstance(value, int | float | Schedule):
-            raise Refusal("RRL201", f"`*` wants a number and a graph, not {described(value)}")
+            raise Refusal("RRL201", f"`*` takes a number and a graph, not {described(value)}")
     if isinstance(left, Schedule) and isinstance(right, Schedule):
-        raise Refusal("RRL201", "`*` wants a number and a graph, not two schedules")
+        raise Refusal("RRL201", "`*` takes a number and a graph, not two schedules")
     try:
         product: Any = left * right  # type: ignore[operator]
         for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):

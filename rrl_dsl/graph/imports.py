@@ -57,16 +57,16 @@ class Library:
         """
         if source.directory is None and not (self.within and Path(written).is_absolute()):
             if Path(written).is_absolute():
-                message = f'"{written}" is an absolute path, and this text is in no folder'
+                message = f'"{written}" is an absolute path, and this recipe is not in a folder'
                 hint = "pass `allow_outside=True`, or save the recipe in a folder above that file"
             else:
-                message = f'"{written}" is relative to a file, and this text is in none'
-                hint = "save the recipe as a file, or give its directory"
+                message = f'"{written}" is a relative path, and this recipe is not in a file'
+                hint = "save the recipe as a file, or pass its `directory`"
             raise Refusal("RRL024", message, hint)
         folder = resolved(source.directory or Path())
         path = resolved(folder / written)
         if not path.is_relative_to(resolved(self.within or folder)):
-            message = f'"{written}" leaves the folder of the recipe that names it'
+            message = f'"{written}" is outside the folder of the recipe that names it'
             hint = "move it into that folder or below, or allow it with `--allow-outside`"
             raise Refusal("RRL022", message, hint)
         self._names.setdefault(path, str(Path(source.name).parent / written))
@@ -88,8 +88,10 @@ class Library:
         key = (path, tuple(given))
         if key not in self._known:
             if len(self._known) >= MAX_IMPORTS:
-                message = f"recipes are imported more than {MAX_IMPORTS} times below this one"
-                raise Refusal("RRL025", message, "import fewer, or with fewer sets of parameters")
+                message = f"this recipe and its imports import more than {MAX_IMPORTS} recipes"
+                raise Refusal(
+                    "RRL025", message, "import fewer recipes, or use fewer sets of parameters"
+                )
             recipe, faults = self._parsed(path)
             if recipe is None:
                 raise RRLError(faults)

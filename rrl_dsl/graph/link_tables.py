@@ -28,9 +28,9 @@ _NO_NAME: Final = re.compile(r"[+-]?[.\d]|.*[./\\]")
 _LISTED: Final = 10
 _LARGEST: Final = 2**63 - 1
 _FLOAT32_MAX: Final = 3.4e38
-_SHAPES: Final = "a file of pairs has the columns `a`, `b` and perhaps `weight`, and no others"
-_ALIKE: Final = "a file gives every pair a weight, or none"
-_IDS: Final = f"an id is a whole number from 0 to {_LARGEST}, or a path such as `train/cat/1.png`"
+_SHAPES: Final = "columns must be `a`, `b` and optionally `weight`"
+_ALIKE: Final = "a file must give a weight to every pair, or to none"
+_IDS: Final = f"use an integer from 0 to {_LARGEST}, or a path such as `train/cat/1.png`"
 
 
 class LinkTable:
@@ -79,8 +79,8 @@ class LinkTable:
 
     def _unnamed(self, row: Sequence[str]) -> Sequence[int]:
         if len(row) not in (2, 3):
-            hint = self.table.delimiter_hint(row) or "a pair is `a,b` or `a,b,weight`"
-            message = f"this row has {cells_in(row)}, and a pair has 2 or 3"
+            hint = self.table.delimiter_hint(row) or "a pair must be `a,b` or `a,b,weight`"
+            message = f"this row has {cells_in(row)}; a pair has 2 or 3"
             self.table.faults.add(message, Location(HEADER), hint)
         return range(len(row))
 
@@ -93,13 +93,13 @@ class LinkTable:
         kind = kind.value_type if kinds.is_dictionary(kind) else kind
         if which == "weight":
             fits = kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind)
-            wanted, hint = "weights are numbers", 'with pandas: `.astype("float64")`'
+            wanted, hint = "weights must be numbers", 'with pandas: `.astype("float64")`'
         else:
             text = kinds.is_string(kind) or kinds.is_large_string(kind)
             fits = kinds.is_integer(kind) or text or kinds.is_string_view(kind)
-            wanted, hint = "ids are whole numbers or paths", 'with pandas: `.astype("int64")`'
+            wanted, hint = "ids must be integers or paths", 'with pandas: `.astype("int64")`'
         if not fits:
-            self.table.faults.add(f"`{which}` holds {kind}, and {wanted}", Location(HEADER), hint)
+            self.table.faults.add(f"`{which}` contains {kind}; {wanted}", Location(HEADER), hint)
 
 
 def _is_header(row: Sequence[str]) -> bool:
@@ -112,19 +112,19 @@ def _places(names: Sequence[str], faults: Faults, hint: str | None = None) -> li
     lacking = [name for name in _COLUMNS[:2] if name not in names]
     if lacking:
         found = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
-        one = f"no column is called `{lacking[0]}`"
-        what = one if len(lacking) == 1 else "no columns are called `a` and `b`"
-        faults.add(what, Location(HEADER), hint or f"{_SHAPES}; these are {found or 'none'}")
+        one = f"there is no column `{lacking[0]}`"
+        what = one if len(lacking) == 1 else "there are no columns `a` and `b`"
+        faults.add(what, Location(HEADER), hint or f"{_SHAPES}, not {found or 'none'}")
         return []
     for at, name in enumerate(names):
         if name in names[:at]:
-            faults.add(f"two columns are called `{name}`", Location(HEADER, at), _SHAPES)
+            faults.add(f"two columns have the name `{name}`", Location(HEADER, at), _SHAPES)
         elif not name:
-            mend = "pandas leaves its index out with `index=False`"
+            mend = "pandas omits the index with `index=False`"
             faults.add(f"column {at + 1} has no name", Location(HEADER, at), mend)
         elif name not in _COLUMNS:
             meant = did_you_mean(name, [each for each in _COLUMNS if each not in names])
-            faults.add(f"`{name}` is not read", Location(HEADER, at), meant or _SHAPES)
+            faults.add(f"unexpected column `{name}`", Location(HEADER, at), meant or _SHAPES)
     return [names.index(name) for name in _COLUMNS if name in names]
 
 
@@ -159,31 +159,33 @@ def _no_id(cell: object) -> tuple[str, str]:
     """What is wrong with an id, and the fix."""
     text = "" if cell is None else str(cell)
     if not text:
-        return "an id is missing here", _IDS
+        return "an id is missing", _IDS
     if _WHOLE.fullmatch(text):
         return f"the id `{text}` is {'negative' if text[0] == '-' else 'too large'}", _IDS
     if "\\" in text:
-        return f"`{text}` is no path", f"write `{text.replace(chr(92), '/')}`"
+        return f"`{text}` is not a path", f"write `{text.replace(chr(92), '/')}`"
     if _ANY_NUMBER.fullmatch(text):
         whole = text.partition(".")[0]
         mend = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
-        return f"the id `{text}` is no whole number", mend
-    return f"`{text}` is neither a whole number nor a path", _IDS
+        return f"the id `{text}` is not an integer", mend
+    return f"`{text}` is neither an integer nor a path", _IDS
 
 
 def _no_weight(cell: object) -> tuple[str, str]:
     """What is wrong with a weight, and the fix."""
     text = "" if cell is None else str(cell)
-    hint = "a weight is a number of at least 0, such as `0.5`; a pair of weight 0 has no edge"
+    hint = (
+        "a weight must be a number of at least 0, such as `0.5`; a pair with weight 0 has no edge"
+    )
     if not text:
-        return "the weight is missing here", hint
+        return "the weight is missing", hint
     if isinstance(cell, str) and not _ANY_NUMBER.fullmatch(text):
         decimal = re.fullmatch(r"\d*,\d+", text, re.ASCII)
         mend = f"write `{text.replace(',', '.')}`" if decimal else hint
-        return f"the weight `{text}` is no number", mend
+        return f"the weight `{text}` is not a number", mend
     value = float(text)
     if math.isnan(value):
-        return f"the weight `{text}` is no number", hint
+        return f"the weight `{text}` is not a number", hint
     if value < 0:
         return f"the weight `{text}` is negative", hint
     return f"the weight `{text}` is above 3.4e38", hint

@@ -56,11 +56,11 @@ class Links:
         """
         written, source, span = self._as_written(pair, end)
         what = f"sample {written}" if written.isdecimal() else f"image `{written}`"
-        message = f"the data set has no {what}"
+        message = f"the dataset has no {what}"
         if more:
             pairs = "1 more pair names" if more == 1 else f"{more:,} more pairs name"
-            message = f"{message}; {pairs} what it lacks"
-        hint = "an id is the place of a sample in its data set, or the path of an image"
+            message = f"{message}; {pairs} unknown samples"
+        hint = "an id is the index of a sample in its dataset, or the path of an image"
         return Diagnostic("RRL416", message, span, source, hint)
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
@@ -92,8 +92,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
     """
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:
-        hint = "write `a,b` or `a,b,weight` into a file that ends in .csv, .tsv or .parquet"
-        raise error("RRL414", f"`{name}` is no file of pairs by its name", hint=hint)
+        hint = "write `a,b` or `a,b,weight` to a file with the suffix .csv, .tsv or .parquet"
+        raise error("RRL414", f"`{name}` does not have the suffix of a file of pairs", hint=hint)
     try:
         path = path.absolute()
         state = path.stat()
@@ -104,7 +104,7 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
         message = f"cannot read the pairs in `{name}`: {reason}"
         missing = isinstance(problem, FileNotFoundError)
-        mend = "paths are relative to the recipe's folder" if missing else None
+        mend = "paths are relative to the folder of the recipe" if missing else None
         raise error("RRL414", message, hint=mend) from None
     return Links(written or name, path, name, *found)
 

@@ -83,8 +83,8 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
     if isinstance(recipe, Graph):
         source = Source(text_of(recipe), "<graph>", Path())
         if graph_of(source.unbounded()).identity != recipe.identity:
-            message = "the text of this graph draws other edges than the graph"
-            raise error("RRL210", message, hint="give the path of its recipe")
+            message = "the printed text of this graph draws other edges than the graph"
+            raise error("RRL210", message, hint="pass the path of its recipe")
     elif isinstance(recipe, os.PathLike) or (
         isinstance(recipe, str) and (_PATH.fullmatch(recipe) or os.path.exists(recipe))
     ):
@@ -97,19 +97,19 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
 
 def _check_text(text: object) -> None:
     if isinstance(text, os.PathLike) or (isinstance(text, str) and _PATH.fullmatch(text)):
-        message = f"`{text}` is the path of a recipe, and its text is wanted"
-        raise error("RRL210", message, hint=f'`rrl.load("{text}")` reads the file')
+        message = f"`{text}` is the path of a recipe, not its text"
+        raise error("RRL210", message, hint=f'use `rrl.load("{text}")` to read the file')
     if not isinstance(text, str):
-        raise error("RRL210", f"a recipe is a text, and this is {described(text)}")
+        raise error("RRL210", f"a recipe must be a string, not {described(text)}")
 
 
 def _check_path(path: object) -> None:
     if not isinstance(path, str | os.PathLike):
-        message = f"a recipe file is named by its path, and this is {described(path)}"
+        message = f"the path of a recipe must be a string or a path, not {described(path)}"
         raise error("RRL210", message)
     if isinstance(path, str) and "(" in path and not os.path.exists(path):
-        message = f"`{path}` is the text of a recipe, and its path is wanted"
-        raise error("RRL210", message, hint="`rrl.parse(text)` reads a text")
+        message = f"`{path}` is the text of a recipe, not its path"
+        raise error("RRL210", message, hint="use `rrl.parse(text)` for a text")
 
 
 def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:

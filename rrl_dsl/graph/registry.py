@@ -144,7 +144,7 @@ def register(signature: Signature) -> Signature:
         ValueError: Where the name is taken, or no name of the language.
     """
     if not is_name(signature.name):
-        raise ValueError(f"`{signature.name}` is no name of the language")
+        raise ValueError(f"`{signature.name}` is not a valid name")
     if signature.name in _SIGNATURES:
         raise ValueError(f"the built-in `{signature.name}` is registered twice")
     _SIGNATURES[signature.name] = signature
@@ -203,10 +203,10 @@ def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Si
     known = signatures()
     if name not in known:
         meant = nearest(name, [*others, *known]) if suggest else None
-        hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists what there is"
+        hint = f"did you mean `{meant}`?" if meant else "`rrl-dsl builtins` lists all built-ins"
         for package, reason in broken_packages().items():
-            hint = f"`{package}` declares built-ins and cannot be loaded: {reason}"
-        raise Refusal("RRL101", f"there is no built-in called `{name}`", hint, replacement=meant)
+            hint = f"`{package}` declares built-ins but cannot be loaded: {reason}"
+        raise Refusal("RRL101", f"there is no built-in `{name}`", hint, replacement=meant)
     return known[name]
 
 
@@ -237,7 +237,7 @@ def bind(
         refusals.append(_missing(signature, missing))
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):
-            message = f"`{one}` and `{other}` exclude each other"
+            message = f"`{one}` and `{other}` cannot be used together"
             hint = f"remove `{one}`"
             refusals.append(Refusal("RRL303", message, hint, given[other][0], remove=(one,)))
     if not refusals and (clash := signature.check(bound)) is not None:
@@ -254,7 +254,7 @@ def accept(parameter: Parameter, value: object) -> Value:
     if not isinstance(value, Schedule):
         return parameter.type.accept(value)
     if not parameter.schedulable or not isinstance(parameter.type, Number):
-        message = f"wants {parameter.type.described}, and no schedule may stand here"
+        message = f"must be {parameter.type.described}, not a schedule"
         raise Refusal("RRL202", message)
     return parameter.type.accept_schedule(value)
 
@@ -328,7 +328,7 @@ def _surplus(
     for at, name in enumerate(taken, first):
         given[name] = at, positional[at]
     names = ", ".join(f"`{name}=`" for name in taken)
-    hint = f"give {'it' if len(taken) == 1 else 'them'} by name, {names}"
+    hint = f"pass {'it' if len(taken) == 1 else 'them'} by name, {names}"
     return Refusal("RRL206", message, hint, first, names=tuple(taken))
 
 

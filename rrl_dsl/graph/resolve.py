@@ -85,9 +85,16 @@ class _Resolver:
         if not first:
             again = isinstance(self.recipe.statements[0], syntax.Version)
             hint = "remove it" if again else "move it to the first line"
-            self.report("RRL017", "`rrl` comes first, and once", statement.span, hint)
+            self.report(
+                "RRL017",
+                "`rrl` must be the first statement, and occur only once",
+                statement.span,
+                hint,
+            )
         elif statement.number.value is not None and str(statement.number.value) != "1":
-            message = f"this release reads version 1 of the language, not {statement.number.value}"
+            message = (
+                f"this release supports version 1 of the language, not {statement.number.value}"
+            )
             span = statement.number.span
             self.report("RRL018", message, span, "write `rrl 1`", replaced(span, "1"))
 
@@ -108,7 +115,10 @@ class _Resolver:
         given = self.params[name]
         if _sort(given) == _sort(default):
             return given
-        message = f"the parameter `{name}` is {described(default)} and was given {described(given)}"
+        message = (
+            f"the parameter `{name}` is declared as {described(default)} and cannot be "
+            f"{described(given)}"
+        )
         self.report("RRL211", message, span)
         return POISON
 
@@ -140,7 +150,7 @@ class _Resolver:
         span = statement.span
         self.graphs += 1
         if self.graphs > 1:
-            message = "a recipe has one graph, and this is another"
+            message = "a recipe must have only one graph, and this is a second one"
             hint = "join the two with `|`, or name the first with `let`"
             at = next(n for n, each in enumerate(self.recipe.statements) if each is statement)
             follows = isinstance(self.recipe.statements[at - 1], syntax.Result)
@@ -149,17 +159,17 @@ class _Resolver:
             self.report("RRL016", message, span, hint, edits)
             value = POISON
         elif self.early is not None:
-            message = "the contrast comes last, after the graph"
+            message = "the contrast must come after the graph"
             self.report("RRL017", message, self.early.span, "move this below the graph")
         elif isinstance(value, Transform):
-            message = "a recipe is a graph, and this is a transform"
+            message = "a recipe must be a graph, not a transform"
             hint = f"write `{_EXAMPLE} | {self.expressions.quoted(span, '…')}`"
             edits = (Edit(Span(span.start, span.start), f"{_EXAMPLE} | "),)
             self.report("RRL204", message, span, hint, edits)
             value = POISON
         elif not isinstance(value, Graph | Poison):
-            message = f"a recipe is a graph, and this is {described(value)}"
-            self.report("RRL210", message, span, f"the smallest recipe is `{_EXAMPLE}`")
+            message = f"a recipe must be a graph, not {described(value)}"
+            self.report("RRL210", message, span, f"a minimal recipe is `{_EXAMPLE}`")
             value = POISON
         self.result = value
 
@@ -168,11 +178,11 @@ class _Resolver:
         if not self.graphs:
             self.early = self.early or statement
         if self.contrast is not None:
-            message = "a recipe has one contrast, and this is another"
+            message = "a recipe must have only one contrast, and this is a second one"
             self.report("RRL016", message, statement.span, "join the two with `|` or `&`")
             value = POISON
         elif not isinstance(value, Graph | Poison):
-            message = f"a contrast is a graph, not {described(value)}"
+            message = f"a contrast must be a graph, not {described(value)}"
             self.report("RRL201", message, statement.value.span)
             value = POISON
         self.contrast = value
@@ -204,8 +214,8 @@ class _Resolver:
             return False
         other = f"{name.text}_"
         if name.text in registered():
-            message = f"`{name.text}` is a built-in and cannot be defined"
-            hint = f"another name: `{other}`"
+            message = f"`{name.text}` is a built-in and cannot be redefined"
+            hint = f"use another name, such as `{other}`"
             uses = (each.span for each in syntax.names_in(self.recipe) if each.text == name.text)
             edits = tuple(Edit(span, other) for span in (name.span, *uses))
             self.report("RRL104", message, name.span, hint, edits)
@@ -216,7 +226,7 @@ class _Resolver:
             self.expressions.names[name.text] = POISON
             return False
         if self.graphs:
-            message = "the graph comes last, after every definition"
+            message = "the graph must come after all definitions"
             self.report("RRL017", message, name.span, "move this above the graph")
         return True
 
@@ -226,7 +236,7 @@ class _Resolver:
         if definition is None:  # what it was to be has an error
             return None
         line, _ = self.recipe.source.position(definition.span.start)
-        return f"the first stands on line {line}"
+        return f"the first is on line {line}"
 
     def define(self, definition: Definition) -> None:
         self.found.definitions[definition.name] = definition
@@ -286,7 +296,8 @@ class _Resolver:
             self.report("RRL106", message, place, hint, replaced(place, meant))
         elif _sort(default) != _sort(value):
             message = (
-                f"the parameter `{name}` is {described(default)} and was given {described(value)}"
+                f"the parameter `{name}` is declared as {described(default)} and cannot "
+                f"be {described(value)}"
             )
             self.report("RRL211", message, argument.value.span)
         return default is not None and _sort(default) == _sort(value)
@@ -350,7 +361,7 @@ class _Resolver:
 def _declared(parameters: Mapping[str, object] | list[str]) -> str:
     if parameters:
         return f"its parameters are {', '.join(parameters)}"
-    return "a recipe declares one with `param NAME = VALUE`"
+    return "declare one with `param NAME = VALUE`"
 
 
 def _sort(value: object) -> str:

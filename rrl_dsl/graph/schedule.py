@@ -50,9 +50,7 @@ class Schedule:
         try:
             number = float(factor)
         except OverflowError:
-            raise error(
-                "RRL301", "a schedule is multiplied by a number that is too large"
-            ) from None
+            raise error("RRL301", "the factor of this schedule is too large") from None
         return replace(self, start=self.start * number, end=self.end * number)
 
     __rmul__ = __mul__

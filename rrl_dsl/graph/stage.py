@@ -58,7 +58,7 @@ class SampleColumns:
         labels = self._rows.labels
         if name not in labels:
             hint = did_you_mean(name, list(labels)) or f"it has {', '.join(labels) or 'none'}"
-            raise error("RRL401", f"the data set has no label field `{name}`", hint=hint)
+            raise error("RRL401", f"the dataset has no label field `{name}`", hint=hint)
         return self._ordered(labels[name])
 
     def number(self, name: str) -> NDArray[Any]:

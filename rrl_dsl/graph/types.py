@@ -81,16 +81,16 @@ class Number:
             quoted = number_value(value) if isinstance(value, str) else None
             instead = None if quoted is None else str(value)
             hint = instead and f"write `{instead}`"
-            message = f"wants {self.described}, not {described(value)}"
+            message = f"must be {self.described}, not {described(value)}"
             raise Refusal("RRL202", message, hint, replacement=instead)
         if self.integral and not isinstance(value, numbers.Integral):
             whole = self.contains(value) and float(value).is_integer()
             instead = str(int(float(value))) if whole else None
             hint = f"write `{instead}`" if whole else None
-            message = f"wants {self.fitting(value)}, not {described(value)}"
+            message = f"must be {self.fitting(value)}, not {described(value)}"
             raise Refusal("RRL202", message, hint, replacement=instead)
         if not self.contains(value):
-            raise Refusal("RRL301", f"wants {self.fitting(value)}, not {_plain(value)}")
+            raise Refusal("RRL301", f"must be {self.fitting(value)}, not {_plain(value)}")
         if isinstance(value, numbers.Integral) and self.integral:
             return operator.index(value)
         return float(value) + 0.0  # -0.0 is 0.0
@@ -104,7 +104,7 @@ class Number:
         low = self.from_low and schedule.start != schedule.end
         for end in (schedule.start, schedule.end):
             if not (self.contains(end) or (low and end == self.low)):
-                message = f"wants {self.fitting(end)}, and this schedule reaches {_plain(end)}"
+                message = f"must be {self.fitting(end)}, and this schedule reaches {_plain(end)}"
                 raise Refusal("RRL301", message)
         return schedule
 
@@ -117,7 +117,7 @@ class Number:
     def fitting(self, value: Any) -> str:
         """The type in words, with the bound that a number breaks."""
         if self.high >= _LARGEST and value > self.high:
-            noun = "a whole number" if self.integral else "a number"
+            noun = "an integer" if self.integral else "a number"
             return f"{noun} of at most {_plain(int(self.high) if self.integral else self.high)}"
         if self.low <= -_FLOAT32_MAX and value < self.low:
             return f"{noun} of at least {_plain(self.low)}"
@@ -126,7 +126,7 @@ class Number:
     @property
     def described(self) -> str:
         """The type in words, with its range."""
-        noun = "a whole number" if self.integral else "a number"
+        noun = "an integer" if self.integral else "a number"
         if self.low <= -_FLOAT32_MAX:
             return noun
         if self.high >= _LARGEST:
@@ -151,9 +151,9 @@ class Text:
             Refusal: RRL202 for another type, RRL301 for an empty string.
         """
         if not isinstance(value, str):
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
         if not value:
-            raise Refusal("RRL301", f"wants {self.described} that is not empty")
+            raise Refusal("RRL301", f"must be {self.described} that is not empty")
         return value
 
 
@@ -196,7 +196,7 @@ class File:
 
     name: str = "File"
     annotation: str = "str | os.PathLike[str]"
-    described: str = "a file in quotes"
+    described: str = "a file name in quotes"
 
     def accept(self, value: object) -> links.Links:
         """The pairs of the file.
@@ -208,7 +208,7 @@ class File:
         if isinstance(value, links.Links):
             return value
         if not isinstance(value, str | os.PathLike):
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
         return links.read(Path(value))
 
 
@@ -240,12 +240,12 @@ class Choice:
             Refusal: RRL202 for another type, RRL301 for another word.
         """
         if not isinstance(value, str):
-            raise Refusal("RRL202", f"wants {self.described}, not {described(value)}")
+            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
         if value not in self.values:
             meant = nearest(value, self.values, likeness=0.7)
             hint = f"did you mean `{meant}`?" if meant else None
             raise Refusal(
-                "RRL301", f"wants {self.described}, not `{value}`", hint, replacement=meant
+                "RRL301", f"must be {self.described}, not `{value}`", hint, replacement=meant
             )
         return value
 
@@ -267,7 +267,7 @@ class Flag:
         if not isinstance(value, bool):
             instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
             hint = instead and f"write `{instead}`"
-            message = f"wants {self.described}, not {described(value)}"
+            message = f"must be {self.described}, not {described(value)}"
             raise Refusal("RRL202", message, hint, replacement=instead)
         return value
 

@@ -16,7 +16,7 @@ from rrl_dsl.language.files import open_file, write_bytes
 
 _MAGIC: Final = b"rrl-dsl entry 1\n"
 _DIGEST: Final = hashlib.sha256().digest_size
-_HINT: Final = "set RRL_DSL_CACHE to a folder that can"
+_HINT: Final = "set RRL_DSL_CACHE to a writable folder"
 
 
 class Cache:
@@ -47,7 +47,7 @@ class Cache:
             self._check_owner()
             with open_file(path) as file:
                 if not _ours(os.fstat(file.fileno())):
-                    warnings.warn(f"`{path}` is another user's and is not read", stacklevel=2)
+                    warnings.warn(f"`{path}` belongs to another user and is ignored", stacklevel=2)
                     return None
                 content = file.read()
         except (OSError, RRLError):
@@ -55,7 +55,7 @@ class Cache:
         head = len(_MAGIC) + 2 * _DIGEST
         if content[:head] == _head(key, content[head:]):
             return content[head:]
-        warnings.warn(f"`{path}` is damaged; what it held is found anew", stacklevel=2)
+        warnings.warn(f"`{path}` is damaged and is computed again", stacklevel=2)
         return None
 
     def check_writable(self) -> None:
@@ -70,7 +70,7 @@ class Cache:
             with TemporaryFile(dir=self.folder):
                 pass
         except OSError as problem:
-            message = f"what is found of a data set is kept in `{self.folder}`, and it cannot be"
+            message = f"the cache folder `{self.folder}` cannot be"
             raise error("RRL507", f"{message} written: {problem.strerror}", hint=_HINT) from None
 
     def write(self, key: str, content: bytes) -> None:
@@ -81,7 +81,7 @@ class Cache:
             path.unlink(missing_ok=True)  # `write_bytes` would keep the permissions of the file
             write_bytes(path, _head(key, content) + content)
         except (OSError, RRLError) as problem:
-            warnings.warn(f"what was found of a data set is not kept: {problem}", stacklevel=2)
+            warnings.warn(f"the results for this dataset are not cached: {problem}", stacklevel=2)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{_digest(key).hex()[:32]}.entry"
@@ -95,8 +95,10 @@ class Cache:
         for folder in (self._base, self.folder):
             with suppress(FileNotFoundError):
                 if not _ours(folder.stat()):
-                    message = f"`{folder}` belongs to another user, or everybody may write to it"
-                    raise error("RRL507", message, hint="set RRL_DSL_CACHE to a folder of yours")
+                    message = f"`{folder}` belongs to another user, or is writable by everybody"
+                    raise error(
+                        "RRL507", message, hint="set RRL_DSL_CACHE to a folder that you own"
+                    )
 
 
 def _ours(state: os.stat_result) -> bool:

@@ -31,9 +31,9 @@ DRAFTS: Final = "*.draft"
 
 _PART: Final = 2**20
 _FIXES: Final = {
-    errno.ENOENT: "make its folder first",
-    errno.ENOSPC: "free some space there, or name a file on another disk",
-    errno.EDQUOT: "free some space there, or name a file on another disk",
+    errno.ENOENT: "create its folder first",
+    errno.ENOSPC: "free some space, or choose a file on another disk",
+    errno.EDQUOT: "free some space, or choose a file on another disk",
 }
 _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
@@ -102,7 +102,7 @@ def check_size(name: str, size: int, most: int) -> None:
     """
     bound = _bound(most)
     if size > bound:
-        message = f"`{name}` holds {size:,} bytes unpacked, and at most {bound:,} are read"
+        message = f"`{name}` unpacks to {size:,} bytes, and the limit is {bound:,}"
         hint = f"if you trust the file, set {_BOUND}={size}"
         raise error("RRL428", message, hint=hint)
 
@@ -113,7 +113,7 @@ def _bound(most: int) -> int:
     if not chosen:
         return most
     if not (chosen.isascii() and chosen.isdigit() and len(chosen) <= 18):
-        message = f"{_BOUND} is a number of bytes, not `{chosen}`"
+        message = f"{_BOUND} must be a number of bytes, not `{chosen}`"
         raise error("RRL428", message, hint=f"write it in digits, such as {_BOUND}={most}")
     return int(chosen)
 
@@ -157,7 +157,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         _sync_folder(target.parent)
     except (OSError, ValueError) as reason:  # ValueError: a null character
         why = reason.strerror if isinstance(reason, OSError) else reason
-        hint = _FIXES.get(getattr(reason, "errno", 0), "name a file that you may write")
+        hint = _FIXES.get(getattr(reason, "errno", 0), "choose a file that you may write")
         raise error("RRL507", f"`{path}` cannot be written: {why}", hint=hint) from reason
     finally:
         with suppress(OSError, ValueError):

@@ -92,7 +92,7 @@ def _path(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
     if not (opens and re.fullmatch(_PATH, text)):
         return None
     quoted = '"{}"'.format(text.replace("\\", "/"))
-    message = f"`{abridged(text)}` is no name, and a file stands in quotes"
+    message = f"`{abridged(text)}` is not a name; a file name must be in quotes"
     return Diagnostic(
         "RRL001", message, span, source, f"write `{quoted}`", edits=(Edit(span, quoted),)
     )
@@ -178,7 +178,7 @@ def _nothing(tokens: list[Token], index: int, source: Source) -> Diagnostic | No
     begins = before[-1:] == ["COMMA"] or before == ["NAME", "LPAR"]
     if not begins or after not in (["COMMA"], ["RPAR"]):
         return None
-    message = f"`{tokens[index]}` is not a value, and what is not given is left out"
+    message = f"`{tokens[index]}` is not a value; leave out an argument to use its default"
     hint = f"remove `{tokens[first]}=`" if is_named else "remove it"
     edits = without_argument(tokens, first, index, source)
     return Diagnostic("RRL003", message, span_of(tokens[index]), source, hint, edits=edits)

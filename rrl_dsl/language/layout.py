@@ -95,7 +95,7 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
         if level > MAX_NESTING >= deepest:
             yield Diagnostic(
                 "RRL013",
-                f"brackets and `~` nest more than {MAX_NESTING} levels deep here",
+                f"brackets and `~` are nested more than {MAX_NESTING} levels deep",
                 span_of(token),
                 source,
                 hint="name an inner part with `let`",
@@ -116,7 +116,7 @@ def _bracket_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]
 
 
 def _closes_nothing(tokens: list[Token], place: int, source: Source) -> Diagnostic:
-    message, span = "this `)` closes nothing", span_of(tokens[place])
+    message, span = "this `)` has no opening bracket", span_of(tokens[place])
     before = tokens[place - 1] if place else None
     if before is not None and before in ARGUMENTS:  # `ssl)`
         hint, edits = f"open it after `{before}`", (Edit(Span(span.start, span.start), "("),)

@@ -74,7 +74,7 @@ def tokens_of(source: Source) -> list[Token]:
         RRLError: RRL011 or RRL012 if the text exceeds the limits of the language.
     """
     if len(source.text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        message = f"a recipe has at most {MAX_BYTES:,} bytes, and this text has more"
+        message = f"a recipe must not exceed {MAX_BYTES:,} bytes"
         raise RRLError(Diagnostic("RRL011", message, source=source))
     tokens: list[Token] = []
     words = 0
@@ -83,6 +83,6 @@ def tokens_of(source: Source) -> list[Token]:
         tokens.append(token)
         words += token.type not in ("NEWLINE", "COMMENT")
         if words > MAX_TOKENS:
-            message = f"a recipe has at most {MAX_TOKENS:,} words and signs"
+            message = f"a recipe must not have more than {MAX_TOKENS:,} tokens"
             raise RRLError(Diagnostic("RRL012", message, span_of(token), source))
     return tokens

@@ -19,13 +19,13 @@ _OUT_OF_MEMORY: Final = re.compile(
 """The messages of torch and CUDA's libraries when memory runs out."""
 _ASKED: Final = re.compile(r"allocate (\d[\d.]*) ?(bytes|[KMGTP]i?B)", re.IGNORECASE)
 _FIXES: Final = {
-    errno.ENOSPC: "free some space there, or write to another disk",
-    errno.EDQUOT: "free some space there, or write to another disk",
-    errno.EACCES: "change its permissions, or name another",
-    errno.EPERM: "change its permissions, or name another",
-    errno.EROFS: "name a place that can be written",
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "free some space, or write to another disk",
+    errno.EACCES: "change its permissions, or choose another",
+    errno.EPERM: "change its permissions, or choose another",
+    errno.EROFS: "choose a writable place",
     errno.EMFILE: "allow more open files with `ulimit -n`, or use fewer `workers`",
-    errno.ENOENT: "look whether it is still there",
+    errno.ENOENT: "check whether it still exists",
     errno.ENAMETOOLONG: "give it a shorter name",
 }
 
@@ -84,12 +84,12 @@ def refused(problem: BaseException) -> RRLError | None:
         folder, None otherwise.
     """
     if is_out_of_memory(problem):
-        hint = "lower what is large: `batch_size`, `micro_batch`, a width of the network"
+        hint = "lower `batch_size`, `micro_batch` or a width of the network"
         return too_little_memory(f"this{_asked_for(problem)}", hint)
     if not isinstance(problem, OSError) or problem.errno is None:
         return None if problem.__cause__ is None else refused(problem.__cause__)
     place = f"`{problem.filename}`: " if problem.filename is not None else ""
-    hint = _FIXES.get(problem.errno, "look whether it can be read and written")
+    hint = _FIXES.get(problem.errno, "check whether it is readable and writable")
     return error("RRL516", f"{place}{problem.strerror}", hint=hint)
 
 

@@ -110,7 +110,7 @@ def _reserved_word(context: Context) -> Diagnostic | None:
     if before.type in ("LET", "PARAM", "AS"):
         other = f"{token.lower()}_"
         edit = Edit(span_of(token), other)
-        return context.fault(message, f"another name: `{other}`", edit, code="RRL105")
+        return context.fault(message, f"use another name, such as `{other}`", edit, code="RRL105")
     if before.type not in ("LPAR", "COMMA", "EQUAL"):
         return None
     if context.called and not (context.after and context.after.type == "EQUAL"):
@@ -126,7 +126,7 @@ def _new_statement(context: Context) -> Diagnostic | None:
     if after is None or after.type not in _OPERAND_STARTS:
         message = f"`{token}` is a reserved word and cannot be a name"
         return context.fault(message, code="RRL105")
-    message = f"`{token}` starts a statement, and this one has not ended"
+    message = f"`{token}` starts a new statement, but this one is not finished"
     if context.opening is not None:
         return context.fault(message, "close the bracket, and start a new line")
     if before.type in OPERATORS:
@@ -143,7 +143,7 @@ def _misspelled_keyword(context: Context) -> Diagnostic | None:
         return None
     if first == "return":
         edits = cut(context.source, Span(span_of(first).start, span_of(token).start))
-        message = "the graph of a recipe stands by itself"
+        message = "the graph of a recipe needs no `return`"
         return context.fault(message, "remove `return`", *edits, span=span_of(first))
     if token.type == "STRING":
         meant: str | None = "import"
@@ -155,7 +155,7 @@ def _misspelled_keyword(context: Context) -> Diagnostic | None:
         meant = nearest(first, ["rrl"], likeness=_LIKENESS - 0.1)
     if meant is None:
         return None
-    message = f"`{first}` starts no statement"
+    message = f"`{first}` does not start a statement"
     edit = Edit(span_of(first), meant)
     return context.fault(message, f"write `{meant}`", edit, span=span_of(first))
 
@@ -166,7 +166,7 @@ def _definition_without_keyword(context: Context) -> Diagnostic | None:
         return None
     span = span_of(first)
     return context.fault(
-        "a definition starts with `let` or `param`",
+        "a definition must start with `let` or `param`",
         f"write `let {first} = …`",
         Edit(Span(span.start, span.start), "let "),
         span=span.to(span_of(context.token)),
@@ -190,11 +190,13 @@ def _parameter(context: Context) -> Diagnostic | None:
     if context.keyword != "PARAM" or not ends:
         return None
     if token.type == "NAME" and context.after is None:
-        message = f"a parameter is a number, a string, `true` or `false`, not the name `{token}`"
+        message = (
+            f"a parameter must be a number, a string, `true` or `false`, not the name `{token}`"
+        )
         return context.fault(message, f'write `"{token}"`', Edit(span_of(token), f'"{token}"'))
     name = context.tokens[1]
-    message = "a parameter is a number, a string, `true` or `false`"
-    hint = f"only `let` names an expression: `let {name} = …`"
+    message = "a parameter must be a number, a string, `true` or `false`"
+    hint = f"use `let` to name an expression: `let {name} = …`"
     return context.fault(message, hint, Edit(span_of(context.tokens[0]), "let"))
 
 
@@ -204,21 +206,23 @@ def _import(context: Context) -> Diagnostic | None:
         return None
     if context.accepted == {"STRING"} and token.type == "NAME":
         quoted = f'"{token}.rrl"'
-        return context.fault("a file stands in quotes", f"write `{quoted}`", Edit(span, quoted))
+        return context.fault(
+            "a file name must be in quotes", f"write `{quoted}`", Edit(span, quoted)
+        )
     if context.accepted == {"AS"} and token.type == "NAME":
         message = f"`as` is missing before `{token}`"
         return context.fault(message, "add `as`", context.insert_before("as "))
     if context.accepted == {"NAME"} and token.type == "STRING":
         name = string_value(token) or ""
         edits = (Edit(span, name),) if is_name(name) else ()
-        return context.fault("a name stands without quotes", f"write `{name}`", *edits)
+        return context.fault("a name must not be in quotes", f"write `{name}`", *edits)
     return None
 
 
 def _version(context: Context) -> Diagnostic | None:
     if context.keyword != "RRL" or context.index != 1:
         return None
-    message = "`rrl` is followed by the number of the language version"
+    message = "`rrl` must be followed by the number of the language version"
     span = span_of(context.token)
     last = [token for token in context.tokens if token.line == context.token.line][-1]
     edits = cut(context.source, span.to(span_of(last)), "1")
@@ -270,7 +274,7 @@ def _value_left_out(context: Context) -> Diagnostic | None:
             context.tokens, context.index - 2, context.index - 1, context.source
         )
         span = span_of(name).to(span_of(before))
-        return context.fault(message, f"give it one, or remove `{name}=`", *edits, span=span)
+        return context.fault(message, f"add a value, or remove `{name}=`", *edits, span=span)
     if context.token.type == "COMMA" and before.type in ("LPAR", "COMMA"):
         message = f"an argument is missing between `{before}` and `,`"
         return context.fault(message, "remove the comma", Edit(span_of(context.token), ""))
@@ -290,7 +294,7 @@ def _sign_twice(context: Context) -> Diagnostic | None:
     token, before = context.token, context.before
     if before is None or not token.type == before.type == "EQUAL":
         return None
-    return context.fault("`=` stands twice", "remove one of them", Edit(span_of(token), ""))
+    return context.fault("there are two `=`", "remove one of them", Edit(span_of(token), ""))
 
 
 def _called_twice(context: Context) -> Diagnostic | None:
@@ -300,7 +304,7 @@ def _called_twice(context: Context) -> Diagnostic | None:
         return None
     assert after is not None
     span = span_of(context.token).to(span_of(after))
-    message = "what a call gives is not called again"
+    message = "the result of a call cannot be called"
     return context.fault(message, "remove `()`", *cut(context.source, span), span=span)
 
 
@@ -308,7 +312,7 @@ def _comma_between_graphs(context: Context) -> Diagnostic | None:
     token, after = context.token, context.after
     if token.type != "COMMA" or "UNION" not in context.accepted:
         return None
-    message = "a comma stands only between the arguments of a call"
+    message = "a comma is only allowed between the arguments of a call"
     if after is None or after.line != token.line:
         return context.fault(message, "remove it", Edit(span_of(token), ""))
     hint = "join graphs with `|`, as in `a | b`"
@@ -333,7 +337,7 @@ def _call_without_brackets(context: Context) -> Diagnostic | None:
         last = at
     start, end = span_of(before).end, span_of(context.tokens[last]).end
     edits = (Edit(Span(start, span_of(token).start), "("), Edit(Span(end, end), ")"))
-    message = f"`{before}` is a built-in, and its arguments stand in brackets"
+    message = f"`{before}` is a built-in, and its arguments must be in parentheses"
     return context.fault(message, f"write `{before}(…)`", *edits, span=span_of(before))
 
 
@@ -364,7 +368,7 @@ def _operand_missing(context: Context) -> Diagnostic | None:
         span = span_of(before).to(span_of(token))
         message = f"`{before}{token}` is not part of the language"
         return context.fault(message, f"write `{token}`", Edit(span, str(token)), span=span)
-    message = f"`{token}` has nothing on its left to work on"
+    message = f"`{token}` has no operand on its left"
     return context.fault(message, f"remove `{token}`", Edit(span_of(token), ""))
 
 

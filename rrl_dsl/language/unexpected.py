@@ -71,7 +71,7 @@ def _fitting(accepted: set[str], first: str) -> str:
     if accepted == {"EQUAL"}:
         return "`=`"
     if accepted == {"STRING"}:
-        return "a file in quotes"
+        return "a file name in quotes"
     if accepted == {"AS"}:
         return "`as` and a name"
     if first == "RRL" and "NUMBER" in accepted:

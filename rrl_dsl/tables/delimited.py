@@ -40,14 +40,14 @@ class DelimitedText(Table):
         super().__init__(code, name)
         mark = "a tab" if delimiter == "\t" else f"`{delimiter}`"
         self._delimiter = delimiter
-        self._long_row_hint = long_row_hint or f"a cell that holds {mark} stands in quotes"
+        self._long_row_hint = long_row_hint or f"put a cell that contains {mark} in quotes"
         self._starts = array("q")  # of the rows that have been read, in characters
         self._content = self._decoded(read_bytes(path, name, limit))
         self._rows = self._rows_of_text()
         self.header = next(self._rows, [])
         if not self._starts:
-            hint = "the first row names the columns"
-            self.faults.add("there is no row in the file", hint=hint)
+            hint = "the first row must name the columns"
+            self.faults.add("the file has no rows", hint=hint)
         self.faults.stop()
 
     def _decoded(self, content: bytes) -> str:
@@ -71,7 +71,7 @@ class DelimitedText(Table):
             if len(row) == len(self.header):
                 yield self._last, [row[column] for column in columns]
                 continue
-            message = f"this row has {cells_in(row)}, and the first row {len(self.header)}"
+            message = f"this row has {cells_in(row)}, but the first row has {len(self.header)}"
             hint = self._long_row_hint if len(row) > len(self.header) else None
             other = self.delimiter_hint(row) or self.delimiter_hint(self.header)
             self.faults.add(message, Location(self._last), other or hint)
@@ -114,7 +114,9 @@ class DelimitedText(Table):
             except csv.Error as problem:
                 self._starts.append(start)
                 longest = f"{csv.field_size_limit():,}"
-                hint = f"a quoted cell ends with a quote, and none has over {longest} characters"
+                hint = (
+                    f"a quoted cell must end with a quote, and must not exceed {longest} characters"
+                )
                 self.faults.add(f"this row cannot be read: {problem}", Location(self._last), hint)
                 return
             if any(row):
@@ -132,7 +134,9 @@ class DelimitedText(Table):
         likely = max(others, key=row[0].count)
         named = next((suffix for suffix, sign in DELIMITERS.items() if sign == likely), None)
         elsewhere = f", which are for {named}" if named else ""
-        return f"cells stand between {_WORDS[self._delimiter]}, not {_WORDS[likely]}{elsewhere}"
+        return (
+            f"cells must be separated by {_WORDS[self._delimiter]}, not {_WORDS[likely]}{elsewhere}"
+        )
 
     def locate(self, location: Location) -> tuple[Source, Span]:
         """Returns the line of a cell and its span; for a row, its first line."""

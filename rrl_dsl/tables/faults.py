@@ -66,7 +66,7 @@ class Faults:
         if self._locate is None:
             row = ""
             if location is not None and location.row != HEADER:
-                row = f", place {location.row}"
+                row = f", index {location.row}"
             message = f"{self._name}{row}: {message}"
             self._shown.append(Diagnostic(self._code, message, hint=new_hint))
             return
@@ -81,7 +81,7 @@ class Faults:
             RRLError: With the first ten errors and the number of the others.
         """
         if self._more:
-            message = f"{self._more:,} more faults"
+            message = f"{self._more:,} more errors"
             self._shown.append(Diagnostic(self._code, message, None, Source("", self._name)))
         if self._shown:
             raise RRLError(self._shown)

@@ -52,8 +52,8 @@ class Parquet(Table):
                 if is_out_of_memory(problem):
                     raise
                 reason = str(problem).partition("\n")[0]
-                message = f"{name} is no readable Parquet file: {reason}"
-                raise error(unreadable, message, hint="write it anew, or as CSV") from None
+                message = f"{name} is not a readable Parquet file: {reason}"
+                raise error(unreadable, message, hint="write it again, or as CSV") from None
 
     def rows(self, columns: Sequence[int]) -> Iterator[tuple[int, Sequence[Any]]]:
         """Iterates over the rows below the header."""
@@ -72,7 +72,7 @@ class Parquet(Table):
             return replace(result, values=_vectors(result, column))
         values = _values(column)
         if values is None:
-            message = f"`{name}` holds values of type {self.types[at]}, which is not read"
+            message = f"`{name}` has values of type {self.types[at]}, which is not supported"
             result.faults.add(message, Location(HEADER, at), WHAT_IS_READ)
         return replace(result, values=values)
 
@@ -124,14 +124,17 @@ def _vectors(column: TableColumn, lists: Any) -> NDArray[Any] | None:
     kind = lists.type.value_type
     if not (kinds.is_integer(kind) or kinds.is_floating(kind)):
         kind = kind.value_type if kinds.is_dictionary(kind) else kind
-        message = f"`{column.name}` holds lists of {kind}, which are not read"
+        message = f"`{column.name}` contains lists of {kind}, which are not supported"
         column.faults.add(message, Location(HEADER, column.at), WHAT_IS_READ)
         return None
     sizes = pc.list_value_length(lists).fill_null(-1).to_numpy(zero_copy_only=False)
     size = next((int(length) for length in sizes if length > 0), 1)
     strange = np.flatnonzero(~column.null & (sizes != size))
     for row in strange.tolist():
-        message = f"this vector of `{column.name}` has length {sizes[row]}, and the first {size}"
+        message = (
+            f"this vector of `{column.name}` has length {sizes[row]}, but the first has "
+            f"length {size}"
+        )
         column.faults.add(message, Location(row, column.at), "write a missing vector as null")
     if len(strange):
         return None

@@ -23,7 +23,7 @@ DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 """The delimiter of a text file, by suffix."""
 SUFFIXES: Final = (*DELIMITERS, ".parquet")
 """The suffixes of the files that `open_table` reads."""
-WHAT_IS_READ: Final = "give each row a text, a number, a time or a vector of numbers"
+WHAT_IS_READ: Final = "each row must have a text, a number, a time or a vector of numbers"
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,8 +66,8 @@ def test_perplexity_beyond_the_data_set_is_rrl420():
     only = error_of(lambda: program.bind(data(np.eye(20))))
     assert (only.code, only.message, only.hint) == (
         "RRL420",
-        "a perplexity of 30 wants more than 20 samples with a vector",
-        "lower it, to less than 19",
+        "a perplexity of 30 needs more than 20 samples with a vector",
+        "use a perplexity below 19",
     )
 
 

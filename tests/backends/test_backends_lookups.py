@@ -129,8 +129,8 @@ def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Pat
     monkeypatch.setattr("sklearn.neighbors.NearestNeighbors.fit", None)
     only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
     assert only.code == "RRL507"
-    assert only.message.startswith("what is found of a data set is kept in `")
-    assert only.hint == "set RRL_DSL_CACHE to a folder that can"
+    assert only.message.startswith("the cache folder `")
+    assert only.hint == "set RRL_DSL_CACHE to a writable folder"
 
 
 @pytest.mark.parametrize(

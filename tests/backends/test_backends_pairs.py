@@ -39,12 +39,12 @@ def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
     only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
     assert only.code == "RRL416"
     assert only.render().splitlines() == [
-        "error[RRL416]: the data set has no sample 77",
+        "error[RRL416]: the dataset has no sample 77",
         f" --> {tmp_path / 'links.csv'}:4:3",
         "  |",
         "4 | 1,77",
         "  |   ^^",
-        "  = help: an id is the place of a sample in its data set, or the path of an image",
+        "  = help: an id is the index of a sample in its dataset, or the path of an image",
     ]
     program.bind(rrl.Nodes([0, 1]), others=torch.tensor([77]))
 
@@ -52,7 +52,7 @@ def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
 def test_first_pair_of_the_file_that_names_what_is_lacking_is_shown(tmp_path: Path):
     program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n0,99\n98,1\n1,97\n")))
     only = error_of(lambda: program.bind(rrl.Nodes([0, 1])))
-    assert only.message == "the data set has no sample 99; 2 more pairs name what it lacks"
+    assert only.message == "the dataset has no sample 99; 2 more pairs name unknown samples"
     assert only.to_dict()["start"] == {"line": 3, "column": 3}
 
 

@@ -35,7 +35,7 @@ def test_check_goes_through_folders_and_shows_every_error(cli, files):
     assert result.code == 1
     assert "error[RRL102]: `ssl` has no argument `vews`" in result.out
     assert " --> sub/bad.rrl:1:5" in result.out
-    assert "error[RRL101]: there is no built-in called `corupt`" in result.out
+    assert "error[RRL101]: there is no built-in `corupt`" in result.out
     assert result.out.endswith("3 recipes checked, 2 errors in 1\n")
 
 

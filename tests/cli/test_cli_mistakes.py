@@ -151,7 +151,7 @@ def test_pairs_that_a_data_set_lacks_are_said_before_training(cli, tmp_path):
         assert fault["start"] == {"line": 2, "column": 3}
     shown = cli("compile", "mine.rrl", "--show")
     assert shown.code == 1
-    assert "error[RRL416]: the data set has no sample 99999" in shown.err
+    assert "error[RRL416]: the dataset has no sample 99999" in shown.err
 
 
 def test_pairs_may_name_what_a_data_set_tests_on(cli, tmp_path):

@@ -104,8 +104,8 @@ def test_vectors_of_text_have_one_length(folder: Path) -> None:
     found = csv_of(folder, ["[1, 2]", "[1, 2, 3]", "[]"])
     faults = found.faults([("vector", "x")])
     assert [each.message for each in faults] == [
-        "this vector of `x` has length 3, and the first 2",
-        "this vector of `x` has length 0, and the first 2",
+        "this vector of `x` has length 3, but the first has length 2",
+        "this vector of `x` has length 0, but the first has length 2",
     ]
 
 
@@ -323,8 +323,8 @@ def test_a_column_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
     found = columns(f"imagefolder:{folder}", root=folder)
     assert found.labels["patient"][:2].tolist() == [0, 1]
     assert found.faults([("label", "patient")]) == []
-    assert "`image` holds values of type struct<" in refused(found, "vector", "image")
-    assert "`raw` holds values of type binary" in refused(found, "label", "raw")
+    assert "`image` has values of type struct<" in refused(found, "vector", "image")
+    assert "`raw` has values of type binary" in refused(found, "label", "raw")
     assert "`Meta` is no name; names are lower-case" in refused(found, "label", "meta")
     assert "call it `meta`" in refused(found, "label", "meta")
     assert "in `mixed` is no number" in refused(found, "number", "mixed")

@@ -23,7 +23,7 @@ error[RRL412]: this row names no file
 2 | null,2
   | ^^^^
 
-error[RRL412]: the data set has no image `train/cat/7.png`
+error[RRL412]: the dataset has no image `train/cat/7.png`
  --> zoo/columns.parquet:3:1
   |
 3 | train/cat/7.png,3
@@ -40,30 +40,30 @@ error[RRL412]: the data set has no image `train/cat/7.png`
             "t": pa.array([1], pa.time64("us")),
         },
         """\
-error[RRL412]: `s` holds values of type struct<a: int64>, which is not read
+error[RRL412]: `s` has values of type struct<a: int64>, which is not supported
  --> zoo/columns.parquet
-  = help: give each row a text, a number, a time or a vector of numbers
+  = help: each row must have a text, a number, a time or a vector of numbers
 
-error[RRL412]: `b` holds values of type binary, which is not read
+error[RRL412]: `b` has values of type binary, which is not supported
  --> zoo/columns.parquet
-  = help: give each row a text, a number, a time or a vector of numbers
+  = help: each row must have a text, a number, a time or a vector of numbers
 
-error[RRL412]: `l` holds lists of string, which are not read
+error[RRL412]: `l` contains lists of string, which are not supported
  --> zoo/columns.parquet
-  = help: give each row a text, a number, a time or a vector of numbers
+  = help: each row must have a text, a number, a time or a vector of numbers
 """,
     ),
     "vectors": (
         {"file": FILES[:3], "v": [[1.0, 2.0], [1.0], None], "e": [[], None, [1.0]]},
         """\
-error[RRL412]: this vector of `v` has length 1, and the first 2
+error[RRL412]: this vector of `v` has length 1, but the first has length 2
  --> zoo/columns.parquet:2:17
   |
 2 | train/cat/1.png,[1.0],null
   |                 ^^^^^
   = help: write a missing vector as null
 
-error[RRL412]: this vector of `e` has length 0, and the first 1
+error[RRL412]: this vector of `e` has length 0, but the first has length 1
  --> zoo/columns.parquet:1:28
   |
 1 | train/cat/0.png,[1.0, 2.0],[]
@@ -159,8 +159,8 @@ def test_the_text_of_an_error(case: str, complaint: Complaint) -> None:
 def test_what_is_no_parquet(complaint: Complaint) -> None:
     Path("zoo/columns.parquet").write_bytes(b"file,a\n")
     found = complaint()
-    assert found.startswith("error[RRL412]: zoo/columns.parquet is no readable Parquet file: ")
-    assert found.endswith("\n  = help: write it anew, or as CSV\n")
+    assert found.startswith("error[RRL412]: zoo/columns.parquet is not a readable Parquet file: ")
+    assert found.endswith("\n  = help: write it again, or as CSV\n")
 
 
 def test_parquet_with_text_that_is_not_utf8(complaint: Complaint) -> None:
@@ -168,4 +168,4 @@ def test_parquet_with_text_that_is_not_utf8(complaint: Complaint) -> None:
         pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")]
     )
     pq.write_table(pa.table({"file": FILES[:1], "note": text}), "zoo/columns.parquet")
-    assert "is no readable Parquet file: " in complaint()
+    assert "is not a readable Parquet file: " in complaint()

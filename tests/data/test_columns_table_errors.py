@@ -14,9 +14,9 @@ CASES = {
     "an empty file": (
         b"",
         """\
-error[RRL412]: there is no row in the file
+error[RRL412]: the file has no rows
  --> zoo/columns.csv
-  = help: the first row names the columns
+  = help: the first row must name the columns
 """,
     ),
     "a header alone": (
@@ -32,7 +32,7 @@ error[RRL412]: there is no row below the header
     "no column of files": (
         b"name,patient\na,b\n",
         """\
-error[RRL412]: no column is called `file`
+error[RRL412]: there is no column `file`
  --> zoo/columns.csv:1:1
   |
 1 | name,patient
@@ -43,7 +43,7 @@ error[RRL412]: no column is called `file`
     "two columns of files": (
         b"file,file\na,b\n",
         """\
-error[RRL412]: two columns are called `file`
+error[RRL412]: two columns have the name `file`
  --> zoo/columns.csv:1:1
   |
 1 | file,file
@@ -54,12 +54,12 @@ error[RRL412]: two columns are called `file`
     "semicolons": (
         b"file;patient\na;b\n",
         """\
-error[RRL412]: no column is called `file`
+error[RRL412]: there is no column `file`
  --> zoo/columns.csv:1:1
   |
 1 | file;patient
   | ^^^^^^^^^^^^
-  = help: cells stand between commas, not semicolons
+  = help: cells must be separated by commas, not semicolons
 """,
     ),
     "UTF-16": (
@@ -98,18 +98,18 @@ error[RRL412]: this is a NUL character
     "rows of another length": (
         b"file,p,q\ntrain/cat/0.png,1\ntrain/cat/1.png,1,2\ntrain/dog/0.png,1,2,3\n",
         """\
-error[RRL412]: this row has 2 cells, and the first row 3
+error[RRL412]: this row has 2 cells, but the first row has 3
  --> zoo/columns.csv:2:1
   |
 2 | train/cat/0.png,1
   | ^^^^^^^^^^^^^^^^^
 
-error[RRL412]: this row has 4 cells, and the first row 3
+error[RRL412]: this row has 4 cells, but the first row has 3
  --> zoo/columns.csv:4:1
   |
 4 | train/dog/0.png,1,2,3
   | ^^^^^^^^^^^^^^^^^^^^^
-  = help: a cell that holds `,` stands in quotes
+  = help: put a cell that contains `,` in quotes
 """,
     ),
     "a quote without an end": (
@@ -120,7 +120,7 @@ error[RRL412]: this row cannot be read: unexpected end of data
   |
 2 | train/cat/0.png,"P1
   | ^^^^^^^^^^^^^^^^^^^
-  = help: a quoted cell ends with a quote, and none has over 131,072 characters
+  = help: a quoted cell must end with a quote, and must not exceed 131,072 characters
 """,
     ),
     "text after a quote": (
@@ -131,7 +131,7 @@ error[RRL412]: this row cannot be read: ',' expected after '"'
   |
 2 | train/cat/0.png,"P1"x
   | ^^^^^^^^^^^^^^^^^^^^^
-  = help: a quoted cell ends with a quote, and none has over 131,072 characters
+  = help: a quoted cell must end with a quote, and must not exceed 131,072 characters
 """,
     ),
     "names": (
@@ -149,9 +149,9 @@ error[RRL412]: column 3 has no name
   |
 1 | file,Patient ID,,age,age,1x
   |                 ^
-  = help: pandas leaves its index out with `index=False`
+  = help: pandas omits the index with `index=False`
 
-error[RRL412]: two columns are called `age`
+error[RRL412]: two columns have the name `age`
  --> zoo/columns.csv:1:22
   |
 1 | file,Patient ID,,age,age,1x
@@ -195,7 +195,7 @@ error[RRL412]: `v_1` is missing from the vector `v`
     "a vector called as another column": (
         b"file,v,v_0\ntrain/cat/0.png,1,2\n",
         """\
-error[RRL412]: two columns are called `v`
+error[RRL412]: two columns have the name `v`
  --> zoo/columns.csv:1:8
   |
 1 | file,v,v_0
@@ -206,7 +206,7 @@ error[RRL412]: two columns are called `v`
     "images that are not there": (
         b"file,p\ntrain/cat/1.png,1\ntrain/cat/00.png,2\n,3\ntrain/cat/1.png,4\nx,5\n",
         """\
-error[RRL412]: the data set has no image `train/cat/00.png`
+error[RRL412]: the dataset has no image `train/cat/00.png`
  --> zoo/columns.csv:3:1
   |
 3 | train/cat/00.png,2
@@ -225,7 +225,7 @@ error[RRL412]: a row before has `train/cat/1.png` too
 5 | train/cat/1.png,4
   | ^^^^^^^^^^^^^^^
 
-error[RRL412]: the data set has no image `x`
+error[RRL412]: the dataset has no image `x`
  --> zoo/columns.csv:6:1
   |
 6 | x,5
@@ -236,12 +236,12 @@ error[RRL412]: the data set has no image `x`
     "semicolons and decimal commas": (
         b"file;x\na;1,5\n",
         """\
-error[RRL412]: this row has 2 cells, and the first row 1
+error[RRL412]: this row has 2 cells, but the first row has 1
  --> zoo/columns.csv:2:1
   |
 2 | a;1,5
   | ^^^^^
-  = help: cells stand between commas, not semicolons
+  = help: cells must be separated by commas, not semicolons
 """,
     ),
     "a name that is taken": (
@@ -284,19 +284,19 @@ def test_ten_faults_are_shown_and_the_others_counted(complaint: Complaint) -> No
     rows = "".join(f"train/cat/{number}.png,1\n" for number in range(5, 2_005))
     Path("zoo/columns.csv").write_text(f"file,p\n{rows}")
     found = complaint()
-    assert found.count("error[RRL412]: the data set has no image `train/cat/") == 10
-    assert found.endswith("\n\nerror[RRL412]: 1,990 more faults\n --> zoo/columns.csv\n")
+    assert found.count("error[RRL412]: the dataset has no image `train/cat/") == 10
+    assert found.endswith("\n\nerror[RRL412]: 1,990 more errors\n --> zoo/columns.csv\n")
 
 
 def test_tables_of_tabs_have_tabs_between_cells(complaint: Complaint) -> None:
     Path("zoo/columns.tsv").write_text("file\tage\ntrain/cat/0.png\t1\t2\ntrain/cat/1.png\t2\n")
     assert complaint() == (
-        "error[RRL412]: this row has 3 cells, and the first row 2\n"
+        "error[RRL412]: this row has 3 cells, but the first row has 2\n"
         " --> zoo/columns.tsv:2:1\n"
         "  |\n"
         "2 | train/cat/0.png 1 2\n"
         "  | ^^^^^^^^^^^^^^^^^^^\n"
-        "  = help: a cell that holds a tab stands in quotes\n"
+        "  = help: put a cell that contains a tab in quotes\n"
     )
 
 

@@ -156,7 +156,7 @@ def test_a_change_that_is_not_saved_reaches_what_imports_it(editor: Editor, base
     assert found.code == "RRL301"
     assert found.message == (
         "`base.rrl` has 2 errors, the first in line 2: "
-        "`frac` wants a number above 0 and at most 1, not 3"
+        "`frac` must be a number above 0 and at most 1, not 3"
     )
     own = editor.diagnostics(uri_of(base))
     assert codes(own) == ["RRL301", "RRL101"]

@@ -107,9 +107,9 @@ def test_a_call_with_an_error_shows_the_built_in_alone():
             "supervised(per_class^=3",
             "per_class: Int, optional",
             "The number of known labels in each class, in place of `frac`.",
-            "a whole number of at least 1",
+            "an integer of at least 1",
         ),
-        ("knn(k^=3)", "k: Int", "The number of neighbors.", "a whole number of at least 1"),
+        ("knn(k^=3)", "k: Int", "The number of neighbors.", "an integer of at least 1"),
         (
             "knn(3, met^ric=cosine)",
             "metric: cosine|euclidean = cosine",

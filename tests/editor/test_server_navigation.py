@@ -287,7 +287,7 @@ def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
         ("let a = ssl()\na", "let", "b", "`let` is a reserved word and keeps its name"),
         ("let a = ssl(views=2)\na", "views", "b", "nothing that this recipe defines stands here"),
         ("let a = ssl()\na", "=", "b", "nothing that this recipe defines stands here"),
-        ("let a = ssl()\na", "a", "ssl", "`ssl` is a built-in and cannot be defined"),
+        ("let a = ssl()\na", "a", "ssl", "`ssl` is a built-in and cannot be redefined"),
         ("let a = ssl()\na", "a", "let", "`let` is a reserved word and cannot be a name"),
         ("let a = ssl()\na", "a", "true", "`true` is a reserved word and cannot be a name"),
         ("let a = ssl()\na", "a", "A", "`A` is not a name"),

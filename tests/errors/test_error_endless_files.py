@@ -92,7 +92,7 @@ def test_a_table_of_few_bytes_that_stands_for_many(tmp_path: Path) -> None:
         "RRL428",
         f"if you trust the file, set RRL_DSL_MAX_BYTES={size}",
     )
-    assert f"{size:,} bytes unpacked, and at most 268,435,456 are read" in found.message
+    assert f"unpacks to {size:,} bytes, and the limit is 268,435,456" in found.message
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.bool_(), pa.binary(16), pa.string()])
@@ -118,7 +118,7 @@ def test_the_bound_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert rrl.pairs(path).identity
     path.write_text("1,3\n" * 100)
     monkeypatch.setenv("RRL_DSL_MAX_BYTES", "4 GB")
-    assert "is a number of bytes, not `4 GB`" in fault(rrl.pairs, path).message
+    assert "must be a number of bytes, not `4 GB`" in fault(rrl.pairs, path).message
 
 
 def test_an_archive_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

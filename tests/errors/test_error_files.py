@@ -95,7 +95,7 @@ def test_file_of_256_kib_is_read_and_one_byte_more_is_rrl011(tmp_path: Path):
     assert rrl.load(path) == rrl.ssl()
     path.write_text(recipe_of(256 * KIBI + 1))
     assert error_of(path).render() == (
-        f"error[RRL011]: a recipe has at most 262,144 bytes, and this text has more\n --> {path}"
+        f"error[RRL011]: a recipe must not exceed 262,144 bytes\n --> {path}"
     )
 
 
@@ -120,7 +120,7 @@ def test_twenty_thousand_tokens_are_read_and_one_more_is_rrl012():
         rrl.parse(chain + "|a")
     (only,) = caught.value.diagnostics
     assert only.code == "RRL012"
-    assert only.message == "a recipe has at most 20,000 words and signs"
+    assert only.message == "a recipe must not have more than 20,000 tokens"
     assert only.to_dict()["start"] == {"line": 2, "column": 2 * 9_997 + 1}
 
 

@@ -142,4 +142,4 @@ def test_million_lines_of_garbage_are_ten_errors_and_their_number(tmp_path: Path
     shown = caught.value.diagnostics
     assert len(shown) == 11
     assert [each.to_dict()["start"]["line"] for each in shown[:10]] == list(range(2, 12))
-    assert shown[10].message == "999,990 more faults"
+    assert shown[10].message == "999,990 more errors"

@@ -98,7 +98,7 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
     assert only.to_dict() == {
         "code": "RRL101",
         "severity": "error",
-        "message": "there is no built-in called `supervized`",
+        "message": "there is no built-in `supervized`",
         "hint": "did you mean `supervised`?",
         "file": "recipe.rrl",
         "start": {"line": 2, "column": 3},
@@ -125,7 +125,7 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
         ("ssl() | drop_self", "write `drop_self()`", "ssl() | drop_self()"),
         ("rrl 2\nssl()", "write `rrl 1`", "rrl 1\nssl()"),
         ("let a = ssl()\na()", "write `a`", "let a = ssl()\na"),
-        ("let ssl = self()\nssl", "another name: `ssl_`", "let ssl_ = self()\nssl_"),
+        ("let ssl = self()\nssl", "use another name, such as `ssl_`", "let ssl_ = self()\nssl_"),
         ("keep(.5) | ssl()", "write `ssl() | keep(.5)`", "ssl() | keep(.5)"),
         (
             "keep(.5) | (ssl() & self())",

@@ -74,7 +74,7 @@ def test_whole_number_may_take_the_place_of_a_real_one_and_the_argument_decides(
 
 def test_a_parameter_is_set_to_a_literal_and_to_nothing_else():
     text, ramp = "param f = 1\nsupervised(f)", rrl.linear(0, 1, epochs=5)
-    with pytest.raises(rrl.RRLError, match=r"RRL211.* is the number 1 and was given a schedule"):
+    with pytest.raises(rrl.RRLError, match=r"RRL211.* as the number 1 and cannot be a schedule"):
         rrl.parse(text, params={"f": ramp})
     assert rrl.parse(text, params={"f": np.float32(0.5)}) == rrl.supervised(0.5)
 
@@ -110,32 +110,33 @@ HUGER = 10**5000  # Python writes no integer of so many digits
         (
             lambda: rrl.linear(0, 1, epochs=5) * HUGE,
             "RRL301",
-            "a schedule is multiplied by a number that is too large",
+            "the factor of this schedule is too large",
         ),
         (
             lambda: rrl.ssl() * HUGER,
             "RRL301",
-            "a graph is scaled by a number of at most 3.4e+38, not the number about 1e5000",
+            "the factor of a graph must be a number of at most 3.4e+38, not the number about "
+            "1e5000",
         ),
         (
             lambda: rrl.supervised(frac=HUGER),
             "RRL301",
-            "`frac` wants a number above 0 and at most 1, not about 1e5000",
+            "`frac` must be a number above 0 and at most 1, not about 1e5000",
         ),
         (
             lambda: rrl.supervised(frac=-HUGER),
             "RRL301",
-            "`frac` wants a number above 0 and at most 1, not about -1e5000",
+            "`frac` must be a number above 0 and at most 1, not about -1e5000",
         ),
         (
             lambda: rrl.ssl(views=HUGER),
             "RRL301",
-            "`views` wants a whole number from 1 to 64, not about 1e5000",
+            "`views` must be an integer from 1 to 64, not about 1e5000",
         ),
         (
             lambda: rrl.ssl(views=fractions.Fraction(HUGER, 3)),
             "RRL202",
-            "`views` wants a whole number from 1 to 64, not the number about 1e5000",
+            "`views` must be an integer from 1 to 64, not the number about 1e5000",
         ),
         (
             lambda: rrl.parse("param k = 1\n0.5 * k * ssl()", params={"k": HUGE}),

@@ -97,7 +97,7 @@ def test_images_are_named_by_their_paths(tmp_path: Path):
         (b"1," + b"9" * 5000, (1, 3), "the id `999"),
         (b'1,"2\n3,4\n', (1, 1), "this row cannot be read: unexpected end of data"),
         (b'1,"2"x\n3,4\n', (1, 1), "this row cannot be read: ',' expected after"),
-        ("1,\uff12\n".encode(), (1, 3), "`\uff12` is neither a whole number nor a path"),
+        ("1,\uff12\n".encode(), (1, 3), "`\uff12` is neither an integer nor a path"),
     ],
     ids=[
         "latin-1",
@@ -129,7 +129,7 @@ def test_header_alone_lists_no_pair_and_an_empty_file_is_an_error(tmp_path: Path
     path.write_text("a,b,weight\n")
     assert pairs_of(path) == ([], [], [])
     path.write_text("")
-    assert error_of(path).message == "there is no row in the file"
+    assert error_of(path).message == "the file has no rows"
 
 
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -203,7 +203,7 @@ def test_sample_that_is_lacking_is_shown_as_it_is_written(tmp_path: Path):
     found = read(path).lacking(pair=1, end=1, more=2)
     assert (
         found.message
-        == "the data set has no image `train/cat/2.png`; 2 more pairs name what it lacks"
+        == "the dataset has no image `train/cat/2.png`; 2 more pairs name unknown samples"
     )
     assert found.source.line(4) == '1,"train/cat/2.png",0'
     assert found.source.position(found.span.start) == (4, 3)
@@ -216,9 +216,9 @@ def test_sample_that_is_lacking_from_a_file_that_has_changed(tmp_path: Path):
     for text in ("a,b\n0,2\n", "a,b\n", "garbage"):
         path.write_text(text)
         found = links.lacking(pair=0, end=1)
-        assert (found.message, found.span) == ("the data set has no sample 1", None)
+        assert (found.message, found.span) == ("the dataset has no sample 1", None)
     path.unlink()
-    assert links.lacking(pair=0, end=0).message == "the data set has no sample 0"
+    assert links.lacking(pair=0, end=0).message == "the dataset has no sample 0"
 
 
 def test_identity_hangs_on_the_content_and_not_on_the_name(tmp_path: Path):

@@ -15,15 +15,15 @@ CASES = {
     "other columns": (
         {"x": [1]},
         """\
-error[RRL415]: no columns are called `a` and `b`
+error[RRL415]: there are no columns `a` and `b`
  --> links.parquet
-  = help: a file of pairs has the columns `a`, `b` and perhaps `weight`, and no others; these are x
+  = help: columns must be `a`, `b` and optionally `weight`, not x
 """,
     ),
     "nearly a weight": (
         {"a": [1], "b": [2], "Weight": [0.5]},
         """\
-error[RRL415]: `Weight` is not read
+error[RRL415]: unexpected column `Weight`
  --> links.parquet
   = help: did you mean `weight`?
 """,
@@ -31,7 +31,7 @@ error[RRL415]: `Weight` is not read
     "real numbers": (
         {"a": [1.0, 2.0], "b": [1, None]},
         """\
-error[RRL415]: `a` holds double, and ids are whole numbers or paths
+error[RRL415]: `a` contains double; ids must be integers or paths
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 """,
@@ -39,11 +39,11 @@ error[RRL415]: `a` holds double, and ids are whole numbers or paths
     "truth values": (
         {"a": [1], "b": [True], "weight": [True]},
         """\
-error[RRL415]: `b` holds bool, and ids are whole numbers or paths
+error[RRL415]: `b` contains bool; ids must be integers or paths
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 
-error[RRL415]: `weight` holds bool, and weights are numbers
+error[RRL415]: `weight` contains bool; weights must be numbers
  --> links.parquet
   = help: with pandas: `.astype("float64")`
 """,
@@ -51,7 +51,7 @@ error[RRL415]: `weight` holds bool, and weights are numbers
     "nothing": (
         {"a": [None], "b": [2]},
         """\
-error[RRL415]: `a` holds null, and ids are whole numbers or paths
+error[RRL415]: `a` contains null; ids must be integers or paths
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 """,
@@ -59,7 +59,7 @@ error[RRL415]: `a` holds null, and ids are whole numbers or paths
     "weights as text": (
         {"a": [1], "b": [2], "weight": ["0.5"]},
         """\
-error[RRL415]: `weight` holds string, and weights are numbers
+error[RRL415]: `weight` contains string; weights must be numbers
  --> links.parquet
   = help: with pandas: `.astype("float64")`
 """,
@@ -71,33 +71,33 @@ error[RRL415]: `weight` holds string, and weights are numbers
             "weight": [None, 1.0, 1.0, 1.0, float("nan")],
         },
         """\
-error[RRL415]: the weight is missing here
+error[RRL415]: the weight is missing
  --> links.parquet:1:19
   |
 1 | train/cat/1.png,1,null
   |                   ^^^^
-  = help: a weight is a number of at least 0, such as `0.5`; a pair of weight 0 has no edge
+  = help: a weight must be a number of at least 0, such as `0.5`; a pair with weight 0 has no edge
 
 error[RRL415]: the id `-1` is negative
  --> links.parquet:2:3
   |
 2 | 1,-1,1.0
   |   ^^
-  = help: an id is a whole number from 0 to 9223372036854775807, or a path such as `train/cat/1.png`
+  = help: use an integer from 0 to 9223372036854775807, or a path such as `train/cat/1.png`
 
-error[RRL415]: an id is missing here
+error[RRL415]: an id is missing
  --> links.parquet:3:1
   |
 3 | null,2,1.0
   | ^^^^
 
-error[RRL415]: `one` is neither a whole number nor a path
+error[RRL415]: `one` is neither an integer nor a path
  --> links.parquet:4:1
   |
 4 | one,3,1.0
   | ^^^
 
-error[RRL415]: the weight `nan` is no number
+error[RRL415]: the weight `nan` is not a number
  --> links.parquet:5:5
   |
 5 | 2,4,nan
@@ -119,7 +119,7 @@ def test_the_text_of_an_error(case: str, tmp_path: Path):
 def test_two_columns_of_one_name(tmp_path: Path):
     columns = [pa.array([1]), pa.array([2]), pa.array([3])]
     pq.write_table(pa.Table.from_arrays(columns, names=["a", "a", "b"]), tmp_path / "l.parquet")
-    with pytest.raises(rrl.RRLError, match=r"RRL415\]: two columns are called `a`\n"):
+    with pytest.raises(rrl.RRLError, match=r"RRL415\]: two columns have the name `a`\n"):
         read(tmp_path / "l.parquet")
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_parquet_file_is_one_line(tmp_path: Path, content: bytes):
         read(path)
     (only,) = caught.value.diagnostics
     assert only.code == "RRL414"
-    assert "is no readable Parquet file: " in only.message
+    assert "is not a readable Parquet file: " in only.message
     assert "\n" not in only.message
 
 

@@ -275,12 +275,12 @@ def test_editor_knows_them():
 @pytest.mark.usefixtures("clinic")
 def test_what_cannot_be_loaded_is_named_where_a_name_is_unknown():
     rrl.parse("ssl()")  # whatever packages there are
-    with pytest.raises(rrl.RRLError, match="`broken` declares built-ins and cannot be loaded: Mod"):
+    with pytest.raises(rrl.RRLError, match="`broken` declares built-ins but cannot be loaded: Mod"):
         rrl.parse("kmeans_of_broken()")
 
 
 def test_decorator_refuses_what_is_no_parameter_and_a_name_that_is_taken():
-    with pytest.raises(TypeError, match="`k` of `odd` wants an annotation"):
+    with pytest.raises(TypeError, match="`k` of `odd` needs an annotation"):
 
         @rrl.source(example="odd(1)")
         def odd(pair: rrl.Pair, k: int) -> rrl.Mask:

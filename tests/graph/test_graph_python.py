@@ -59,7 +59,7 @@ def test_other_factors_are_refused(factor: object, code: str):
 
 def test_two_graphs_have_no_product():
     code, message = refusal(lambda: rrl.ssl() * rrl.self())
-    assert (code, message) == ("RRL201", "`*` wants a number and a graph, not two graphs")
+    assert (code, message) == ("RRL201", "`*` takes a number and a graph, not two graphs")
 
 
 @pytest.mark.parametrize("sign", ["__or__", "__and__", "__add__", "__sub__"])
@@ -160,8 +160,8 @@ def test_which_graphs_are_binary(text: str, binary: bool):
 def test_path_in_place_of_a_text_says_what_reads_files(read: Callable[..., object], path: str):
     code, message = refusal(lambda: read(path))
     assert code == "RRL210"
-    assert message.endswith("is the path of a recipe, and its text is wanted")
-    with pytest.raises(rrl.RRLError, match=r"`rrl.load\(.*\)` reads the file"):
+    assert message.endswith("is the path of a recipe, not its text")
+    with pytest.raises(rrl.RRLError, match=r"use `rrl.load\(.*\)` to read the file"):
         read(path)
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_text_and_no_path_is_refused(value: object):
 
 
 def test_text_in_place_of_a_path_is_told_from_one():
-    message = "`ssl(views=2)` is the text of a recipe, and its path is wanted"
+    message = "`ssl(views=2)` is the text of a recipe, not its path"
     assert refusal(lambda: rrl.load("ssl(views=2)")) == ("RRL210", message)
 
 
@@ -212,12 +212,12 @@ def test_what_is_no_graph_is_refused_on_the_left_too(sign: str, other: object):
     join = {"|": operator.or_, "&": operator.and_, "+": operator.add, "-": operator.sub}[sign]
     code, message = refusal(lambda: join(other, rrl.ssl()))
     assert code == "RRL201"
-    assert message.startswith(f"`{sign}` joins two graphs, not ")
+    assert message.startswith(f"`{sign}` takes two graphs, not ")
 
 
 def test_function_that_is_not_called_is_named():
     _, message = refusal(lambda: rrl.ssl() | rrl.supervised)
-    assert message == "`|` joins two graphs, not the function `supervised`, which is not called"
+    assert message == "`|` takes two graphs, not the function `supervised`, which is not called"
 
 
 def test_sum_begins_with_no_graph_and_says_with_what_it_may():

@@ -37,7 +37,7 @@ def test_every_byte_counts(cache: Cache) -> None:
     whole = entry(cache).read_bytes()
     for at in range(len(whole)):
         entry(cache).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.warns(UserWarning, match="is damaged; what it held is found anew"):
+        with pytest.warns(UserWarning, match="is damaged and is computed again"):
             assert cache.read("key") is None
         entry(cache).write_bytes(whole[:at])
         with pytest.warns(UserWarning, match="is damaged"):
@@ -86,7 +86,7 @@ def test_what_cannot_be_kept_stops_nothing(cache: Cache) -> None:
     path = entry(cache)
     path.unlink()
     path.mkdir()
-    with pytest.warns(UserWarning, match="what was found of a data set is not kept"):
+    with pytest.warns(UserWarning, match="the results for this dataset are not cached"):
         cache.write("key", b"content")
 
 
@@ -100,7 +100,7 @@ def test_files_of_another_user(cache: Cache, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.undo()
     if os.geteuid() == 0:
         os.chown(entry(cache), 4711, 4711)
-        with pytest.warns(UserWarning, match="is another user's and is not read"):
+        with pytest.warns(UserWarning, match="belongs to another user and is ignored"):
             assert cache.read("key") is None
         cache.write("key", b"mine")
         assert cache.read("key") == b"mine"
@@ -110,7 +110,7 @@ def test_files_of_another_user(cache: Cache, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_everybody_may_write(cache: Cache) -> None:
     entry(cache).chmod(0o666)
-    with pytest.warns(UserWarning, match="is another user's and is not read"):
+    with pytest.warns(UserWarning, match="belongs to another user and is ignored"):
         assert cache.read("key") is None
     cache.write("key", b"content")
     assert cache.read("key") == b"content"

@@ -42,7 +42,7 @@ def trained(tmp_path_factory, command) -> Path:
         words = ["--loss", "byol", "--dataset", "npz:data.npz", "--batch-size", "20"]
         words += ["--epochs", "2", "--out", "run"]
         code, printed = command("train", "recipes/mine.rrl", *words)
-        assert "leaves the folder of the recipe" in printed
+        assert "is outside the folder of the recipe" in printed
         code, printed = command("train", "recipes/mine.rrl", *words, "--allow-outside")
     assert code == 0, printed
     return folder

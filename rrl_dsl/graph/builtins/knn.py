@@ -95,7 +95,7 @@ class Neighbors(Lookup):
 def _directed_or_mutual(arguments: Arguments) -> Refusal | None:
     if not (arguments["directed"] and arguments["mutual"]):
         return None
-    message = "a relation is `directed` or `mutual`, not both"
+    message = "`directed` and `mutual` cannot be used together"
     return Refusal("RRL303", message, "remove `mutual`", "directed", remove=("mutual",))
 
 

@@ -68,7 +68,7 @@ class Listed(Lookup):
 def _weights_once(arguments: Arguments) -> Refusal | None:
     if arguments["weight"] is None or arguments["file"].weight is None:
         return None
-    message = f"`weight` is for files without weights, and `{arguments['file']}` has them"
+    message = f"`weight` is only for files without weights, and `{arguments['file']}` has weights"
     return Refusal("RRL303", message, "remove `weight`", "weight", remove=("weight",))
 
 

@@ -34,8 +34,12 @@ def gaussians_of(vectors: Vectors, perplexity: float, of: Positions | None = Non
     known = np.asarray(np.isfinite(vectors).all(axis=1))
     count = int(known.sum())
     if not perplexity < count - 1:
-        message = f"a perplexity of {perplexity:g} wants more than {count} samples with a vector"
-        hint = f"lower it, to less than {count - 1}" if count > 2 else "it has too few samples"
+        message = f"a perplexity of {perplexity:g} needs more than {count} samples with a vector"
+        hint = (
+            f"use a perplexity below {count - 1}"
+            if count > 2
+            else "the dataset has too few samples"
+        )
         raise error("RRL420", message, hint=hint)
     if of is None:
         result = np.full((len(vectors), 3), np.nan)
