@@ -47,7 +47,9 @@ class Distillation(Loss):
         Literal["mean", "sinkhorn", "none"],
         Field(description="Less the running center, balanced over the batch, or as they are."),
     ] = "mean"
-    iterations: Annotated[int, Field(ge=1, description="Iterations of Sinkhorn-Knopp.")] = 3
+    iterations: Annotated[
+        int, Field(ge=1, le=1000, description="Iterations of Sinkhorn-Knopp.")
+    ] = 3
 
     def teacher_temperature_at(self, epoch: int) -> float:
         """The teacher's temperature in an epoch, counted from 0."""

@@ -51,7 +51,7 @@ class WMSE(Loss):
     slice: Annotated[
         int, Field(ge=0, description="Samples whitened together, at least; 0 for all.")
     ] = 128
-    iterations: Annotated[int, Field(ge=1, description="Slicings to average over.")] = 1
+    iterations: Annotated[int, Field(ge=1, le=1000, description="Slicings to average over.")] = 1
     by_view: Annotated[bool, Field(description="Whiten each view by itself.")] = True
     whitening: Annotated[
         Whitening, Field(description="By the Cholesky factor or the symmetric root.")

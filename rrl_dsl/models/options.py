@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,13 @@ from pydantic import (
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, listing
 from rrl_dsl.models.heads import Activation, OutputNorm
+
+MAX_LAYERS: Final = 64
+"""The linear layers of a perceptron. A thousand take minutes to build."""
+MAX_VIEWS: Final = 64
+"""The local views of a sample, as many as a recipe may have views."""
+MAX_SIDE: Final = 4096
+"""The side of an image or a local view, in pixels."""
 
 
 class Section(BaseModel):
@@ -37,7 +44,10 @@ class ProjectorOptions(Section):
     out: int = Field(default=256, ge=1, description="The width of the embeddings.")
     norm: bool = Field(default=False, description="Whether a batch norm follows each hidden layer.")
     layers: int = Field(
-        default=2, ge=0, description="The number of linear layers; 0 removes the projector."
+        default=2,
+        ge=0,
+        le=MAX_LAYERS,
+        description="The number of linear layers; 0 removes the projector.",
     )
     activation: Activation = Field(
         default="relu", description="The activation between layers: `relu` or `gelu`."
@@ -54,7 +64,7 @@ class PredictorOptions(Section):
 
     hidden: int = Field(default=4096, ge=1, description="The width of the hidden layers.")
     norm: bool = Field(default=True, description="Whether a batch norm follows each hidden layer.")
-    layers: int = Field(default=2, ge=1, description="The number of linear layers.")
+    layers: int = Field(default=2, ge=1, le=MAX_LAYERS, description="The number of linear layers.")
     constant_lr: bool = Field(
         default=False, description="Whether its learning rate stays at the peak."
     )
@@ -106,10 +116,13 @@ class MaskOptions(Section):
 class LocalViewsOptions(Section):
     """Small crops in addition to the views of the recipe, for the student only (multi-crop)."""
 
-    count: int = Field(default=0, ge=0, description="The number of local views per sample.")
+    count: int = Field(
+        default=0, ge=0, le=MAX_VIEWS, description="The number of local views per sample."
+    )
     size: int | None = Field(
         default=None,
         ge=2,
+        le=MAX_SIDE,
         description="The side in pixels. Defaults to half the side of the image.",
     )
     scale: tuple[float, float] = Field(

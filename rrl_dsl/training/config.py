@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from rrl_dsl.data.registry import DEFAULT_ROOT
-from rrl_dsl.models.options import NetworkOptions, Section
+from rrl_dsl.models.options import MAX_SIDE, NetworkOptions, Section
 
 _LARGEST_RATE: Final = 1e30
 """Optimizers multiply rates and divide them, in float32."""
@@ -89,7 +89,10 @@ class DataOptions(Section):
     )
     download: bool = Field(default=False, description="Whether to download a missing dataset.")
     image_size: int | None = Field(
-        default=None, ge=8, description="The side of an image in pixels, for image folders."
+        default=None,
+        ge=8,
+        le=MAX_SIDE,
+        description="The side of an image in pixels, for image folders.",
     )
     skip_unreadable: bool = Field(
         default=False,
@@ -122,7 +125,9 @@ class Config(NetworkOptions, DataOptions):
     augmentation: str | None = Field(
         default=None, description="How views are drawn. Defaults to the choice of the dataset."
     )
-    epochs: int = Field(default=400, ge=1, description="The number of passes over the dataset.")
+    epochs: int = Field(
+        default=400, ge=1, le=10**6, description="The number of passes over the dataset."
+    )
     batch_size: int = Field(
         default=256, ge=2, description="The number of samples per batch, over all devices."
     )

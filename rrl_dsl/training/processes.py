@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _START: Final = timedelta(seconds=60)
 """How long the processes of a launcher may start one after the other."""
+_PROCESSES_PER_CORE: Final = 4
 _END: Final = 3.0
 """Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
@@ -229,8 +230,16 @@ def _end(watch: Watch) -> None:
 
 
 def _share_cores(devices: int) -> None:
-    """Gives each of the processes of this machine its part of the cores, unless the user did."""
+    """Gives each of the processes of this machine its part of the cores, unless the user did.
+
+    Raises:
+        RRLError: RRL506 if there are too many processes for the cores.
+    """
     import torch
 
-    part = max(1, len(os.sched_getaffinity(0)) // devices)
+    cores = len(os.sched_getaffinity(0))
+    if devices > _PROCESSES_PER_CORE * cores:
+        message = f"`devices` is {devices}, and this machine has {cores} cores"
+        raise error("RRL506", message, hint=f"use at most {_PROCESSES_PER_CORE} processes per core")
+    part = max(1, cores // devices)
     torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", str(part))))
