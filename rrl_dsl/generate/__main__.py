@@ -1,4 +1,4 @@
-"""Renews every generated file of a checkout, or with `--check` says which are stale.
+"""Updates the generated files of a checkout; with `--check`, lists those that are stale.
 
 python -m rrl_dsl.generate [--check]
 """
@@ -49,16 +49,16 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
         if gallery.pictured(name) == name
     },
 }
-"""Path from the root of a checkout -> what the file must hold."""
+"""Path relative to the root of a checkout -> function that returns the content of the file."""
 
 
 def stale() -> list[str]:
-    """The generated files that are not what they would be if made now."""
-    found = [name for name, text in FILES.items() if _read(name) != text()]
-    # Lark numbers the states of a parser in any order, so tables tell by what they were made of.
+    """Returns the names of the generated files that are out of date."""
+    names = [name for name, text in FILES.items() if _read(name) != text()]
+    # the tables record a digest of the grammar, because Lark numbers parser states in any order
     if digest() != stored.GRAMMAR:
-        found.append("grammar/tables.py")
-    return found
+        names.append("grammar/tables.py")
+    return names
 
 
 def _read(name: str) -> str | None:
@@ -67,7 +67,7 @@ def _read(name: str) -> str | None:
 
 
 def main() -> int:
-    """Writes or checks; 1 where something was stale and is not mended."""
+    """Updates or checks the files, and returns 1 if files are left stale."""
     arguments = argparse.ArgumentParser(prog="python -m rrl_dsl.generate", description=__doc__)
     arguments.add_argument("--check", action="store_true", help="say what is stale, write nothing")
     check = arguments.parse_args().check

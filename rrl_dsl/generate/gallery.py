@@ -1,4 +1,4 @@
-"""The pages of the gallery: published methods, each a recipe with its graph and its loss."""
+"""Generates the pages of the gallery: published methods with recipe, graph and loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROWS: Final = 64
 
 
 def readme() -> str:
-    """`README.md` with its table of methods as it should be."""
+    """Returns `README.md` with an up-to-date table of methods."""
     return with_tables("README.md", lambda _: _methods())
 
 
@@ -45,7 +45,7 @@ def _methods() -> Iterator[str]:
 
 
 def gallery() -> str:
-    """`docs/gallery.md`: every recipe of the gallery with its graph."""
+    """Returns `docs/gallery.md`: the recipes of the gallery with their graphs."""
     lines = [
         NOTE,
         "# Gallery",
@@ -83,25 +83,25 @@ def gallery() -> str:
 
 
 def pictured(name: str) -> str:
-    """The first recipe of the gallery with the graph of another, whose picture serves both."""
+    """Returns the first recipe of the gallery with the same graph; they share a picture."""
     identity = recipe(name).identity
-    return next(each for each in recipes() if recipe(each).identity == identity)
+    return next(other for other in recipes() if recipe(other).identity == identity)
 
 
 def gallery_picture(name: str) -> str:
-    """The graph of a recipe of the gallery over some of the digits, as SVG."""
+    """Returns the graph of a recipe of the gallery over a sample of the digits, as SVG."""
     graph = recipe(name)
     requires = requires_of(graph)
     columns, labels = _linked(digits.columns(), graph), requires.labels
     samples = _ROWS // requires.views
     epoch = 10  # halfway through the curriculum
-    found = sample_of(graph, columns, samples=samples, seed=1, epoch=epoch)
-    title = f"{name}, raw pixels in place of embeddings" if found.stands_in else name
-    return matrix_svg(found.picture(title, "", labels[0] if labels else "label"))
+    sample = sample_of(graph, columns, samples=samples, seed=1, epoch=epoch)
+    title = f"{name}, raw pixels in place of embeddings" if sample.stands_in else name
+    return matrix_svg(sample.picture(title, "", labels[0] if labels else "label"))
 
 
 def _linked(columns: Columns, graph: Graph) -> Columns:
-    """The samples that a recipe's file of pairs names, of which a picture should show some."""
+    """The first samples in the file of pairs of a recipe, so that a picture shows edges."""
     listed = [call.arguments["file"] for call in calls_of(graph) if "file" in call.arguments]
     if not listed:
         return columns
@@ -115,6 +115,6 @@ def _linked(columns: Columns, graph: Graph) -> Columns:
 
 
 def _parts(graph: Graph, loss: str) -> list[str]:
-    """The parts that a model has for a recipe and a loss, in the order of what they build on."""
-    found = parts_of(requires_of(graph), create(loss))
-    return [part for part in get_args(Part) if part in found]
+    """The parts that a model has for a recipe and a loss, in the order of `Part`."""
+    needed = parts_of(requires_of(graph), create(loss))
+    return [part for part in get_args(Part) if part in needed]

@@ -1,4 +1,4 @@
-"""The tables of `docs/language.md`, whose prose is written by hand."""
+"""Generates the tables of `docs/language.md`; its prose is written by hand."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _HEADINGS: Final[dict[Kind, str]] = {
 
 
 def language_page() -> str:
-    """The page with its tables as they should be."""
+    """Returns the page with up-to-date tables."""
     return with_tables("docs/language.md", _table)
 
 
 def _table(name: str) -> Iterator[str]:
-    kind = next((each for each in _HEADINGS if each == name), None)
+    kind = next((kind for kind in _HEADINGS if kind == name), None)
     return _types() if kind is None else _calls(kind)
 
 
 def _types() -> Iterator[str]:
-    """Each type that a parameter has, with what it accepts."""
+    """The types of parameters and the values that they accept."""
     yield "| type | accepts |"
     yield "|---|---|"
     yield "| Graph | weights >= 0 over the rows of a batch; symmetric unless a call is `directed` |"
@@ -47,42 +47,42 @@ def _types() -> Iterator[str]:
 
 
 def _general(type_: str, text: str) -> str:
-    """What a type accepts, without the bounds of the parameter it was met at."""
+    """The values that a type accepts, without the bounds of a particular parameter."""
     return {"Int": "an integer", "Float": "a number"}.get(type_, text)
 
 
 def _calls(kind: Kind) -> Iterator[str]:
     yield _HEADINGS[kind]
-    for each in signatures().values():
-        if each.kind != kind:
+    for signature in signatures().values():
+        if signature.kind != kind:
             continue
-        call = str(each).replace("|", "\\|")
-        cells = [f"[`{call}`](reference/{each.name}.md)", _what(each.doc)]
+        call = str(signature).replace("|", "\\|")
+        cells = [f"[`{call}`](reference/{signature.name}.md)", _what(signature.doc)]
         if kind != "schedule":
-            cells.append(_scopes(each))
+            cells.append(_scopes(signature))
         yield f"| {' | '.join(cells)} |"
 
 
 def _what(doc: str) -> str:
-    """The first sentence of a built-in's explanation, without its full stop."""
+    """The first sentence of the description of a built-in, without its period."""
     explanation = doc.partition("\n\n")[2] or doc
     sentence = re.split(r"(?<=[a-z0-9)`])[.:](?= |$)", explanation)[0]
     return sentence.replace("|", "\\|")
 
 
 def _scopes(signature: Signature) -> str:
-    """The scopes that calls have, as one argument or another is changed from its default."""
+    """The scopes of calls in which at most one argument differs from its default."""
     given = call_of(signature).arguments
     defaults = {
-        each.name: given[each.name] if each.required else each.default
-        for each in signature.parameters
+        parameter.name: given[parameter.name] if parameter.required else parameter.default
+        for parameter in signature.parameters
     }
-    found = {Call(signature, defaults).scope}
+    scopes = {Call(signature, defaults).scope}
     for parameter in signature.parameters:
         for value in _alternatives(parameter):
-            found.add(Call(signature, {**defaults, parameter.name: value}).scope)
+            scopes.add(Call(signature, {**defaults, parameter.name: value}).scope)
     order: tuple[Scope, ...] = ("pair", "data set", "batch")
-    return ", ".join(scope for scope in order if scope in found)
+    return ", ".join(scope for scope in order if scope in scopes)
 
 
 def _alternatives(parameter: Parameter) -> tuple[object, ...]:

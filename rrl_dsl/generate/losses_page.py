@@ -1,4 +1,4 @@
-"""`docs/reference/losses.md`: every loss of the registry, what it takes and what it needs."""
+"""Generates `docs/reference/losses.md`: the losses, their inputs, needs and options."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ that are named here, and no others.
 
 
 def losses() -> str:
-    """The text of the page."""
-    own = {  # and not what someone else registered
+    """Returns the text of the page."""
+    own = {  # without losses of other packages
         name: loss for name, loss in registered().items() if loss.__module__.startswith("rrl_dsl.")
     }
     rows = [

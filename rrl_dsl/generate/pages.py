@@ -32,22 +32,22 @@ _STAGES: Final = {
 
 
 def index() -> str:
-    """`docs/reference/README.md`: every built-in in a line."""
+    """Returns `docs/reference/README.md`, which lists the built-ins."""
     lines = [NOTE, "# Reference of the built-ins", ""]
     lines.append("[language.md](../language.md) describes the language, [errors.md](errors.md) the")
     lines.append("errors, and [losses.md](losses.md) the losses.")
     for kind, title in _TITLES.items():
         lines += ["", f"## {title}", "", "| call | description |", "|---|---|"]
         lines += [
-            f"| [`{cell(str(each))}`]({each.name}.md) | {cell(each.headline)} |"
-            for each in signatures().values()
-            if each.kind == kind
+            f"| [`{cell(str(signature))}`]({signature.name}.md) | {cell(signature.headline)} |"
+            for signature in signatures().values()
+            if signature.kind == kind
         ]
     return "\n".join([*lines, ""])
 
 
 def page(signature: Signature) -> str:
-    """`docs/reference/NAME.md`: one built-in."""
+    """Returns `docs/reference/NAME.md`, the page of a built-in."""
     lines = [
         NOTE,
         f"# `{signature.name}`",
@@ -64,18 +64,18 @@ def page(signature: Signature) -> str:
 
 
 def errors() -> str:
-    """`docs/reference/errors.md`: every code."""
+    """Returns `docs/reference/errors.md`, which explains all codes."""
     lines = [NOTE, "# Errors", "", "`rrl-dsl explain CODE` prints the same text.", ""]
     stage = ""
     for code, title in CODES.items():
         if _STAGES[code[:4]] != stage:
             stage = _STAGES[code[:4]]
             lines += [f"## {stage}", ""]
-        found = EXPLANATIONS[code]
-        lines += [f"### {code}: {title}", "", found.text, ""]
-        if found.wrong is not None and found.right is not None:
-            lines += ["Wrong:", "", *_indented(found.wrong), ""]
-            lines += ["Right:", "", *_indented(found.right), ""]
+        explanation = EXPLANATIONS[code]
+        lines += [f"### {code}: {title}", "", explanation.text, ""]
+        if explanation.wrong is not None and explanation.right is not None:
+            lines += ["Wrong:", "", *_indented(explanation.wrong), ""]
+            lines += ["Right:", "", *_indented(explanation.right), ""]
     return "\n".join(lines)
 
 
@@ -98,10 +98,10 @@ def _parameters(signature: Signature) -> Iterator[str]:
         return
     yield "| parameter | type | default | description |"
     yield "|---|---|---|---|"
-    for each in signature.parameters:
-        name = f"`{each.name}`" if each.positional else f"`{each.name}`, by name only"
-        type_ = each.type.name + (", schedulable" if each.schedulable else "")
-        yield f"| {name} | {cell(type_)} | {_default(each)} | {cell(each.doc)} |"
+    for parameter in signature.parameters:
+        name = f"`{parameter.name}`" + ("" if parameter.positional else ", by name only")
+        type_ = parameter.type.name + (", schedulable" if parameter.schedulable else "")
+        yield f"| {name} | {cell(type_)} | {_default(parameter)} | {cell(parameter.doc)} |"
     yield ""
 
 
@@ -127,7 +127,7 @@ def _indented(text: str) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """A text as a cell of a table."""
+    """Escapes a text for a cell of a table."""
     return text.replace("|", "\\|")
 
 

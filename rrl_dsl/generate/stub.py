@@ -1,4 +1,4 @@
-"""`rrl_dsl/__init__.pyi`, which gives editors and type checkers the built-ins' signatures."""
+"""Generates `rrl_dsl/__init__.pyi`, the signatures of the built-ins for editors and checkers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ __version__: str
 
 
 def stub() -> str:
-    """The text of the stub."""
+    """Returns the text of the stub."""
     return "\n".join([_HEAD, *(_function(signature) for signature in signatures().values())])
 
 
@@ -72,7 +72,7 @@ def _function(signature: Signature) -> str:
         parameters.append(_parameter(parameter))
     lines = [f"def {signature.name}({', '.join(parameters)}) -> {result}:"]
     if len(lines[0]) > 100:
-        inner = "".join(f"    {each},\n" for each in parameters)
+        inner = "".join(f"    {text},\n" for text in parameters)
         lines = [f"def {signature.name}(\n{inner}) -> {result}:"]
     summary, _, rest = signature.doc.partition("\n\n")
     lines.append(f'    """{summary}' + ("" if rest else '"""'))

@@ -1,4 +1,4 @@
-"""A dozen samples with every kind of field, on which the pictures of the built-ins are drawn."""
+"""A dataset of twelve samples with all kinds of fields, for the pictures of the built-ins."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 
 LINKS: Final = "a,b\n0,1\n1,2\n4,7\n8,9\n9,10\n10,11\n"
-"""What `links.csv` of the examples holds."""
+"""The content of `links.csv` in the examples."""
 
 EPOCH: Final = 25
-"""The epoch at which schedules are drawn."""
+"""The epoch of the pictures of schedules."""
 
 _CLASSES: Final = ("cat", "bus", "fruit")
 
 
 def columns() -> Columns:
-    """Four samples of each of three classes; captions of a class lie close together."""
+    """Returns three classes of four samples; captions of the same class are similar."""
     label = np.repeat([0, 1, 2], 4)
     angle = np.array([0, 8, 22, 40, 95, 104, 118, 128, 190, 205, 214, 236]) * np.pi / 180
     caption = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -45,19 +45,19 @@ def columns() -> Columns:
 
 
 def example_of(signature: Signature) -> Graph:
-    """The example of a built-in, with the file of pairs that it may read."""
+    """Parses the example of a built-in, with a file of pairs that it may read."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "links.csv").write_text(LINKS)
         return parse(signature.example, directory=folder)
 
 
 def call_of(signature: Signature) -> Call:
-    """The call of a source or transform in its example."""
-    return next(each for each in calls_of(example_of(signature)) if each.signature is signature)
+    """Returns the call of a source or transform in its example."""
+    return next(call for call in calls_of(example_of(signature)) if call.signature is signature)
 
 
 def picture_of(signature: Signature) -> str:
-    """The graph of a built-in's example, as SVG."""
+    """Returns the graph of the example of a built-in, as SVG."""
     graph = example_of(signature)
     views = requires_of(graph).views
     sample = sample_of(graph, columns(), samples=12, views=max(views, 2), seed=1, epoch=EPOCH)

@@ -1,4 +1,4 @@
-"""The table of settings of `docs/training.md`, whose prose is written by hand."""
+"""Generates the table of settings of `docs/training.md`; its prose is written by hand."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rrl_dsl.training.described import settings
 
 
 def training_page() -> str:
-    """The page with its table as it should be."""
+    """Returns the page with an up-to-date table."""
     return with_tables("docs/training.md", lambda _: _settings())
 
 
 def _settings() -> Iterator[str]:
     yield "| setting | default | description |"
     yield "|---|---|---|"
-    for each in settings():
-        if each.is_section:
-            yield f"| **`{each.name}`** | | {cell(each.doc)} |"
+    for setting in settings():
+        if setting.is_section:
+            yield f"| **`{setting.name}`** | | {cell(setting.doc)} |"
         else:
-            default = f"`{each.default}`" if each.default else ""
-            yield f"| `{each.name}` | {default} | {cell(each.doc)} |"
+            default = f"`{setting.default}`" if setting.default else ""
+            yield f"| `{setting.name}` | {default} | {cell(setting.doc)} |"

@@ -1,4 +1,4 @@
-"""How graphs and programs show themselves, in a notebook and in a terminal."""
+"""The display of graphs and programs in notebooks and terminals."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _BATCH: Final = 256
 
 
 def show(graph: Graph, seed: int = 0) -> None:
-    """Prints the graph over some of the digits, and the recipe's parts.
+    """Prints the graph over a sample of the digits, and the tree of the recipe.
 
     Args:
         graph: The recipe.
-        seed: The recipe's seed.
+        seed: The seed of the recipe.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the recipe reads what the digits lack.
+        RRLError: RRL401 or RRL417 if the recipe reads a column that the digits lack.
     """
     columns = digits.columns()
     if faults := lacking(graph, columns):
@@ -51,15 +51,15 @@ def show(graph: Graph, seed: int = 0) -> None:
 
 
 def html_of(graph: Graph, seed: int = 0) -> str:
-    """A recipe's text, type and needs, and its picture and figures on the digits.
+    """Returns the text, type and needs of a recipe, and its picture and figures on the digits.
 
     Args:
         graph: The recipe.
-        seed: The recipe's seed.
+        seed: The seed of the recipe.
 
     Returns:
-        HTML without scripts. Where the digits lack what the recipe reads, what is lacking stands in
-        the place of the picture.
+        HTML without scripts. If the digits lack a column that the recipe reads, it has the errors
+        in place of the picture.
     """
     facts = facts_of(Program(graph, seed=seed)) | {"identity": graph.identity[:12]}
     rows = "".join(

@@ -1,4 +1,4 @@
-"""How the graphs of two recipes differ, edge by edge on a sample."""
+"""The edges in which the graphs of two recipes differ on a batch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rrl_dsl.report.sample import sample_of
 
 @dataclass(frozen=True)
 class EdgeChanges:
-    """Over one batch, in unordered pairs of different rows.
+    """Numbers of edges over a batch, as unordered pairs of different rows.
 
     Attributes:
-        rows: Rows of the batch.
+        rows: The number of rows of the batch.
         both: Edges of both recipes.
-        removed: Edges of the first alone.
-        added: Edges of the second alone.
-        reweighted: Edges of both whose weights differ by more than 1e-6.
+        removed: Edges of the first recipe only.
+        added: Edges of the second recipe only.
+        reweighted: Edges of both recipes whose weights differ by more than 1e-6.
     """
 
     rows: int
@@ -35,18 +35,19 @@ class EdgeChanges:
 def edge_changes(
     one: Graph, other: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
 ) -> EdgeChanges:
-    """How the graph over a batch changes from one recipe to another.
+    """Compares the graphs of two recipes over a batch.
 
     Args:
         one: The first recipe.
-        other: The second.
-        columns: The data set; it must have the columns that both read.
-        samples: Samples a batch; each has as many views as the recipe with more asks for.
+        other: The second recipe.
+        columns: The dataset, with all columns that the recipes read.
+        samples: The number of samples per batch. The number of views is the larger one of the two
+            recipes.
         seed: The seed of both recipes.
         epoch: The epoch, for schedules.
 
     Raises:
-        RRLError: As `rrl_dsl.report.sample.sample_of`.
+        RRLError: See `rrl_dsl.report.sample.sample_of`.
     """
     views = max(requires_of(graph).views for graph in (one, other))
     before, after = (

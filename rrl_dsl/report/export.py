@@ -1,4 +1,4 @@
-"""The graph of a batch as a file for other programs: NumPy arrays, GraphML, DOT."""
+"""Writes the graph of a batch for other programs, as NumPy arrays, GraphML or DOT."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rrl_dsl.language.files import write_bytes
 from rrl_dsl.report.sample import Sample
 
 _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML file can hold, or that a reader of one would change."""
+"""Characters that XML does not allow, or that an XML parser would change."""
 
 
 def save(sample: Sample, path: Path) -> None:
-    """Writes the graph, in the format of the file's name.
+    """Writes the graph; the suffix of the file decides the format.
 
     Args:
         sample: The rows and the graph over them.
-        path: A name that ends in one of `FORMATS`; a file that is there is replaced.
+        path: The file, with a suffix of `FORMATS`; an existing file is replaced.
 
     Raises:
-        RRLError: RRL507 where the file cannot be written.
+        RRLError: RRL507 if the file cannot be written.
     """
     write_bytes(path, FORMATS[path.suffix.lower()](sample))
 
@@ -77,7 +77,7 @@ def _shown(character: re.Match[str]) -> str:
 
 
 def _network(sample: Sample) -> nx.Graph[int]:
-    """The rows with their sample, view and classes; the edges with their weight, no loops."""
+    """The graph of the rows, with samples, views, classes and weights, but without loops."""
     related = sample.related
     network: nx.Graph[int] = nx.Graph() if sample.symmetric else nx.DiGraph()
     rows, names = sample.rows, sample.columns.class_names
@@ -103,4 +103,4 @@ FORMATS: Final[Mapping[str, Callable[[Sample], bytes]]] = {
     ".graphml": _graphml,
     ".dot": _dot,
 }
-"""How a file's name ends -> what is in it."""
+"""Suffix -> function that returns the content of the file."""

@@ -1,4 +1,4 @@
-"""How dense a recipe's graph is on a data set: expected from label counts, or else measured."""
+"""The density of the graph of a recipe: expected from label counts, or measured on a batch."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rrl_dsl.report.sample import sample_of
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a batch of samples; a row's pair with itself counts nowhere.
+    """Figures of the graph over a batch, without the pairs of a row with itself.
 
     Attributes:
-        dataset: The data set's name.
-        samples: Samples a batch.
-        views: Views of each.
-        epoch: The epoch; None where the recipe is the same in all.
-        exact: Whether they are expectations over all batches and draws, from the label counts;
-            else they are measured on one batch.
-        degree: The weight of a row's edges.
-        edges: Edges of a row.
-        density: The share of pairs that are edges.
-        false: The share of edges that the recipe's noise adds; None where it adds none.
-        paths_over: Over how many of the data set's samples paths were found; None for all of them.
+        dataset: The name of the dataset.
+        samples: The number of samples per batch.
+        views: The number of views per sample.
+        epoch: The epoch; None if the recipe does not depend on it.
+        exact: Whether the figures are expectations over all batches and draws, computed from the
+            label counts. Otherwise they are measured on one batch.
+        degree: The mean total weight of the edges of a row.
+        edges: The mean number of edges of a row.
+        density: The fraction of pairs that are edges.
+        false: The fraction of edges that noise adds; None if the recipe adds no noise.
+        paths_over: The number of samples over which paths were searched; None for all of them.
     """
 
     dataset: str
@@ -44,36 +44,36 @@ class Figures:
 def figures_of(
     graph: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
 ) -> Figures:
-    """The figures of a recipe on a data set, which must have the columns that it reads.
+    """Returns the figures of a recipe on a dataset.
 
     Args:
         graph: The recipe.
-        columns: The data set.
-        samples: Samples a batch; all of them where there are fewer.
-        seed: The recipe's seed, where figures are measured.
+        columns: The dataset, with all columns that the recipe reads.
+        samples: The number of samples per batch; all samples if there are fewer.
+        seed: The seed of the recipe, for measured figures.
         epoch: The epoch, for schedules.
 
     Raises:
-        RRLError: As `rrl_dsl.report.sample.sample_of`.
+        RRLError: See `rrl_dsl.report.sample.sample_of`.
     """
     samples = min(samples, len(columns.sample))
     requires = requires_of(graph)
     views = requires.views
-    found = over = None
+    exact = over = None
     if is_expected(graph):
-        found = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
-    if found is not None:
-        degree, edges, density, false = found.degree, found.edges, found.density, found.false
+        exact = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
+    if exact is not None:
+        degree, edges, density, false = exact.degree, exact.edges, exact.density, exact.false
     else:
-        seen = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch)
-        degree, edges, density, false = seen.degree, seen.edges, seen.density, seen.false_share
-        over = seen.paths_over
+        sample = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch)
+        degree, edges, density = sample.degree, sample.edges, sample.density
+        false, over = sample.false_share, sample.paths_over
     return Figures(
         dataset=columns.name,
         samples=samples,
         views=views,
         epoch=epoch if requires.epochs else None,
-        exact=found is not None,
+        exact=exact is not None,
         degree=degree,
         edges=edges,
         density=density,
@@ -83,7 +83,7 @@ def figures_of(
 
 
 def in_words(figures: Figures) -> list[str]:
-    """The figures, one line each."""
+    """Returns the figures in words, with one figure per line."""
     how = "expected from the label counts" if figures.exact else "measured on one batch"
     when = "" if figures.epoch is None else f" in epoch {figures.epoch}"
     lines = [

@@ -1,7 +1,7 @@
-"""The gallery: published methods as pairs of a recipe and a loss.
+"""The gallery: published methods, each as a recipe and a loss.
 
-A header is the comment at the top of a recipe: what the method does, then lines that start with
-`paper:`, `method:` and `loss:`, then what else there is to say.
+The header is the comment at the top of a recipe: a description of the method, lines that start with
+`paper:`, `method:` and `loss:`, and notes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _FIELDS: Final = ("paper", "method", "loss")
 
 @dataclass(frozen=True)
 class Header:
-    """What a recipe of the gallery says of itself.
+    """The header of a recipe of the gallery.
 
     Attributes:
-        what: What the method does.
-        paper: Where it was published.
-        method: What it is called.
-        loss: The loss that it is trained with, as `--loss` takes it.
-        notes: What else there is to say.
+        what: The description of the method.
+        paper: The publication.
+        method: The name of the method.
+        loss: The loss, as `--loss` takes it.
+        notes: Further notes.
     """
 
     what: str
@@ -37,40 +37,40 @@ class Header:
 
 
 def header_of(text: str) -> Header:
-    """The header of a recipe's text."""
-    found = {"what": "", **dict.fromkeys(_FIELDS, ""), "notes": ""}
-    part = "what"
+    """Parses the header of a recipe."""
+    header = {"what": "", **dict.fromkeys(_FIELDS, ""), "notes": ""}
+    current = "what"
     for line in comment_of(text):
         name, colon, rest = line.partition(": ")
-        if colon and name in _FIELDS and not found[name]:
-            part, line = name, rest
-        elif part in ("method", "loss"):  # one line each
-            part = "notes"
-        found[part] = f"{found[part]} {line}".strip()
-    return Header(**found)
+        if colon and name in _FIELDS and not header[name]:
+            current, line = name, rest
+        elif current in ("method", "loss"):  # these have a single line
+            current = "notes"
+        header[current] = f"{header[current]} {line}".strip()
+    return Header(**header)
 
 
 def recipes() -> dict[str, str]:
-    """Name -> text of the gallery's recipes."""
-    found = sorted(
-        (each for each in files("rrl_dsl.recipes").iterdir() if each.name.endswith(".rrl")),
-        key=lambda each: each.name,
-    )
-    return {PurePath(each.name).stem: each.read_text(encoding="utf-8") for each in found}
+    """Returns the texts of the recipes of the gallery by name."""
+    paths = (path for path in files("rrl_dsl.recipes").iterdir() if path.name.endswith(".rrl"))
+    return {
+        PurePath(path.name).stem: path.read_text(encoding="utf-8")
+        for path in sorted(paths, key=lambda path: path.name)
+    }
 
 
 def path_of(name: str) -> Path:
-    """The file of a recipe of the gallery."""
+    """Returns the file of a recipe of the gallery."""
     return Path(str(files("rrl_dsl.recipes").joinpath(f"{name}.rrl")))
 
 
 def recipe(name: str) -> Graph:
-    """A recipe of the gallery."""
+    """Loads a recipe of the gallery."""
     return load(path_of(name))
 
 
 def comment_of(text: str) -> list[str]:
-    """The comment at the head of a recipe, without its signs."""
+    """Returns the lines of the comment at the top of a recipe, without `#`."""
     lines = text.split("\n")
     size = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return [line.removeprefix("#").strip() for line in lines[:size]]

@@ -1,4 +1,4 @@
-"""What a recipe is: its type and needs, what rewriting leaves of it, how dense it is, its cost."""
+"""The properties of a recipe: its type, needs, rewriting, density and cost."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from rrl_dsl.report.sample import lacking
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that is known of a recipe before training.
+    """The properties of a recipe that are known before training.
 
     Attributes:
         program: The compiled recipe.
-        calls: Each call with what holds of it.
-        before: The recipe as it was written, with parameters substituted.
-        after: What rewriting leaves of it.
-        steps: The rules that led there.
-        figures: How dense it is on a data set; None where that lacks a column.
-        faults: What the data set lacks.
-        cost: What one evaluation takes.
+        calls: The text and the properties of every call.
+        before: The recipe as written, with parameters substituted.
+        after: The recipe after rewriting.
+        steps: The rewriting rules that were applied.
+        figures: The density of the graph on a dataset; None if the dataset lacks a column.
+        faults: The errors for what the dataset lacks.
+        cost: The cost of an evaluation.
     """
 
     program: Program
@@ -48,12 +48,12 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
 
     Args:
         program: The compiled recipe.
-        columns: The data set whose batches it is looked at on.
-        samples: Samples a batch.
+        columns: The dataset.
+        samples: The number of samples per batch.
         epoch: The epoch, for schedules.
 
     Raises:
-        RRLError: RRL418 or RRL420 where the data set cannot show the recipe.
+        RRLError: RRL418 or RRL420 if the graph cannot be evaluated on the dataset.
     """
     graph, requires = program.graph, program.requires
     faults = lacking(graph, columns)
@@ -74,7 +74,7 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
 
 
 def facts_of(program: Program) -> dict[str, str]:
-    """What a recipe is and what it needs, in words."""
+    """Returns the type, scope, needs and identity of a recipe, in words."""
     return {
         "type": kind_of(program),
         "scope": scope_in_words(program.graph.scope),
@@ -84,25 +84,25 @@ def facts_of(program: Program) -> dict[str, str]:
 
 
 def widths_of(columns: Columns) -> dict[str, int]:
-    """The width of each field of a data set, as vectors are compared; a number is a vector of 1."""
+    """Returns the widths of the fields of a dataset; that of a number is 1."""
     return {name: (*field.shape, 1)[1] for name, field in columns.fields.items()}
 
 
 def kind_of(program: Program) -> str:
-    """The type of a recipe's graph, in words."""
+    """Returns the type of the graph of a recipe, in words."""
     requires = program.requires
-    parts = ["binary graph" if program.binary else "weighted graph"]
+    words = ["binary graph" if program.binary else "weighted graph"]
     if requires.draws:
-        parts.append("random")
+        words.append("random")
     if requires.epochs:
-        parts.append("changes with the epoch or step")
+        words.append("changes with the epoch or step")
     if isinstance(program.graph, Contrasted):
-        parts.append("with a contrast")
-    return ", ".join(parts)
+        words.append("with a contrast")
+    return ", ".join(words)
 
 
 def scope_in_words(scope: str) -> str:
-    """What an edge depends on beside the two rows, in words."""
+    """Returns what an edge depends on, in words."""
     return {
         "pair": "an edge depends only on its two rows",
         "data set": "an edge depends on its two rows and on the whole dataset",
@@ -111,7 +111,7 @@ def scope_in_words(scope: str) -> str:
 
 
 def needs_in_words(requires: Requires) -> Iterator[str]:
-    """What a recipe needs of the trainer and of the data set."""
+    """Yields what a recipe needs from the trainer and the dataset, in words."""
     yield f"{requires.views} view{'s' if requires.views > 1 else ''} of each sample"
     for need in requires.columns:
         kind = {"label": "label field", "number": "number field", "vector": "vector field"}
@@ -127,7 +127,7 @@ def needs_in_words(requires: Requires) -> Iterator[str]:
 
 
 def _calls(program: Program) -> Iterator[tuple[str, str]]:
-    """Each call of the recipe with its scope and its stream."""
+    """The text of every call, and its scope and stream in words."""
     streams, printed = streams_of(program.graph), streams_of(program.graph, imports=False)
     for call in dict.fromkeys(calls_of(program.graph)):
         yield str(call), ", ".join(_facts(call, streams[call], printed[call]))

@@ -1,4 +1,4 @@
-"""The graph of one batch of a data set, by the reference backend; needs no torch."""
+"""The graph over a batch of a dataset, evaluated by the NumPy backend without torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rrl_dsl.show.sample import GraphSample
 
 Vectors = npt.NDArray[np.float64]
 Pixels = Callable[[npt.NDArray[np.int64]], Vectors]
-"""The vectors of the samples at some places of a data set."""
+"""Maps indices of samples to their vectors."""
 
 _FIELD: Final = "pixels"
 _NOISE: Final = 0.02
@@ -31,16 +31,16 @@ _NOISE: Final = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Some rows of a data set and the graph over them.
+    """Rows of a dataset and the graph over them.
 
     Attributes:
-        columns: The data set.
-        rows: The n rows, the views of a sample side by side.
-        weights: float32 (n, n).
-        symmetric: Whether the recipe says that they are the same there as back.
-        false: bool (n, n), the edges that the recipe's noise adds; None where it adds none.
-        stands_in: Whether raw pixels stand in for a model's embeddings.
-        paths_over: Over how many of the data set's samples paths were found; None for all of them.
+        columns: The dataset.
+        rows: The n rows; the views of a sample are adjacent.
+        weights: float32 (n, n), the weights of the edges.
+        symmetric: Whether the recipe guarantees symmetric weights.
+        false: bool (n, n), the edges that noise adds; None if the recipe adds no noise.
+        stands_in: Whether raw pixels replace the embeddings of a model.
+        paths_over: The number of samples over which paths were searched; None for all of them.
     """
 
     columns: Columns
@@ -58,34 +58,33 @@ class Sample:
 
     @property
     def edges(self) -> float:
-        """Edges of a row, on average."""
+        """The mean number of edges of a row."""
         return float(self.related.sum(axis=1).mean())
 
     @property
     def degree(self) -> float:
-        """Weight of a row's edges, on average."""
+        """The mean total weight of the edges of a row."""
         return float(np.where(self.related, self.weights, 0.0).sum(axis=1, dtype=np.float64).mean())
 
     @property
     def density(self) -> float:
-        """The share of pairs of different rows that are edges."""
+        """The fraction of pairs of different rows that are edges."""
         return self.edges / max(len(self.rows) - 1, 1)
 
     @property
     def false_share(self) -> float | None:
-        """The share of edges that the recipe's noise adds."""
+        """The fraction of edges that noise adds; None if the recipe adds no noise."""
         if self.false is None:
             return None
         return float((self.false & self.related).sum() / max(self.related.sum(), 1))
 
     def picture(self, title: str, recipe: str, by: str) -> GraphSample:
-        """What pictures are drawn from.
+        """Returns the graph in the form that pictures need.
 
         Args:
-            title: The picture's title.
-            recipe: The recipe's text.
-            by: The label field that the rows are grouped by; one group where the data set has none
-                of that name.
+            title: The title of the picture.
+            recipe: The text of the recipe.
+            by: The label that groups the rows. Rows have no group if the dataset lacks it.
         """
         known = by in self.columns.class_names
         if self.paths_over is not None:
@@ -111,24 +110,23 @@ def sample_of(
     epoch: int = 0,
     pixels: Pixels | None = None,
 ) -> Sample:
-    """The graph over a batch of samples, drawn at random.
+    """Evaluates a recipe over a random batch of samples.
 
-    It takes time and memory in proportion to the batch, however large the data set is.
+    Time and memory depend on the size of the batch, not on the size of the dataset.
 
     Args:
         graph: The recipe.
-        columns: The data set; it must have the columns that the recipe reads.
-        samples: Samples; all of them where there are fewer.
-        views: Views of each; as many as the recipe asks for where left out.
-        seed: The recipe's seed, from which the choice of samples follows too.
+        columns: The dataset, with all columns that the recipe reads.
+        samples: The number of samples; all samples if there are fewer.
+        views: The number of views per sample; by default, as many as the recipe needs.
+        seed: The seed of the recipe and of the choice of samples.
         epoch: The epoch, for schedules.
-        pixels: What stands in for embeddings where there is no model; the field of that name of the
-            data set where left out.
+        pixels: The vectors in place of embeddings; by default, the field `pixels` of the dataset.
 
     Raises:
-        RRLError: RRL418 where the recipe compares rows by embeddings and nothing stands in for
-            them, RRL417 where what does holds no vectors, RRL420 where the data set is too small
-            for it, RRL515 where there is too little memory.
+        RRLError: RRL418 if the recipe compares embeddings and the dataset has no vectors in place
+            of them; RRL417 if their field contains numbers; RRL420 if the dataset is too small for
+            the recipe; RRL515 if memory runs out.
     """
     requires = requires_of(graph)
     dataset = rows_of(columns)
@@ -139,7 +137,7 @@ def sample_of(
     spaces: dict[str, Vectors] = {}
     if requires.spaces:
         vectors = (pixels or pixels_of(columns, requires.spaces[0]))(places)
-        # a little different in each view, as embeddings would be
+        # views differ a little, as embeddings would
         noise = np.random.default_rng(0).standard_normal(vectors.shape) * _NOISE * (views > 1)
         spaces = dict.fromkeys(requires.spaces, vectors + noise)
     rows = Rows(
@@ -155,7 +153,7 @@ def sample_of(
     if adds_edges(graph):
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
     subsets = (lookup.subset for lookup in compile_plan(graph, binary=False).lookups)
-    over = min((each for each in subsets if each and each < len(dataset)), default=None)
+    over = min((size for size in subsets if size and size < len(dataset)), default=None)
     return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
 
 
@@ -172,7 +170,7 @@ def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
 
 
 def rows_of(columns: Columns) -> Rows:
-    """One row for each sample of a data set."""
+    """Returns the rows of a whole dataset, with one view per sample."""
     view = np.zeros_like(columns.sample)
     return Rows(columns.sample, view, columns.labels, columns.fields)
 

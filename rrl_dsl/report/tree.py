@@ -1,4 +1,4 @@
-"""A recipe as a tree of operators and calls."""
+"""The tree of the operators and calls of a recipe."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rrl_dsl.show.tree import Branch
 
 
 def tree_of(graph: Graph) -> Branch:
-    """The recipe's tree.
+    """Returns the tree of a recipe.
 
-    A part that is used more than once gets a number and stands once; its further places refer to
-    it, so the tree is as large as the graph.
+    A subgraph that is used several times has a number and appears once. Its other uses refer to the
+    number, so that the size of the tree is that of the graph.
     """
     uses = Counter(id(operand) for node in walk(graph) for operand in node.operands)
     numbers: dict[int, int] = {}

@@ -1,7 +1,8 @@
-"""How the trees of two recipes differ: what stays, goes and comes, each where it stands.
+"""The difference of the trees of two recipes: the nodes that are kept, removed and added.
 
-A part that both recipes have stays, in whatever order a union, an intersection or a sum names it,
-and also where the other recipe puts something around it. What is left is paired with its like.
+A subtree that both recipes contain is kept, whatever the order of the operands of a union, an
+intersection or a sum, and also if the other recipe wraps it in another node. The remaining nodes
+are paired by similarity.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from rrl_dsl.show.tree import Branch
 Mark = Literal[" ", "-", "+"]
 
 _COMMUTATIVE: Final = ("union", "intersection", "sum")
-_LOOKED_AT: Final = 64  # of thousands of operands, only so many are compared with each other
+_LOOKED_AT: Final = 64  # the number of operands to compare, of possibly thousands
 _NUMBER: Final = re.compile(r"#(\d+)(?:, as above| )")
 
 
 class Line(NamedTuple):
-    """One node of the two trees.
+    """A node of the two trees.
 
     Attributes:
-        mark: ` ` where both have it, `-` where only the first, `+` where only the second.
-        depth: How many nodes stand above it.
-        label: The node.
+        mark: ` ` if both trees have the node, `-` if only the first has it, `+` if only the second.
+        depth: The number of nodes above it.
+        label: The text of the node.
     """
 
     mark: Mark
@@ -42,7 +43,7 @@ class Line(NamedTuple):
 
 
 def tree_difference(one: Graph, other: Graph) -> list[Line]:
-    """The nodes of both trees; none where the recipes are equal."""
+    """Returns the nodes of both trees; an empty list if the recipes are equal."""
     if one == other:
         return []
     keys: dict[object, int] = {}
@@ -50,11 +51,11 @@ def tree_difference(one: Graph, other: Graph) -> list[Line]:
 
 
 class OutOfSight(NamedTuple):
-    """What two recipes differ in and no tree shows.
+    """Differences of two recipes that their trees do not show.
 
     Attributes:
-        files: Files of pairs, as both recipes name them, whose content differs.
-        draws: Calls that both make, and that draw otherwise.
+        files: The names of files of pairs whose content differs.
+        draws: The calls of both recipes that draw from different streams.
     """
 
     files: tuple[str, ...]
@@ -62,7 +63,7 @@ class OutOfSight(NamedTuple):
 
 
 def out_of_sight(one: Graph, other: Graph) -> OutOfSight:
-    """What two recipes differ in beside their trees."""
+    """Returns the differences of two recipes that their trees do not show."""
     files, draws = zip(_beneath(one), _beneath(other), strict=True)
     return OutOfSight(_changed(*files), _changed(*draws))
 
@@ -71,7 +72,7 @@ _Beneath = defaultdict[str, set[object]]
 
 
 def _beneath(graph: Graph) -> tuple[_Beneath, _Beneath]:
-    """The contents of the files by their names, and the streams of the calls by their texts."""
+    """The digests of files by their names, and the streams of calls by their texts."""
     files, draws = _Beneath(set), _Beneath(set)
     for call, stream in streams_of(graph).items():
         for value in call.arguments.values():
@@ -83,20 +84,20 @@ def _beneath(graph: Graph) -> tuple[_Beneath, _Beneath]:
 
 
 def _changed(one: _Beneath, other: _Beneath) -> tuple[str, ...]:
-    """Names with something else beneath; what is only more or less of it shows in the tree."""
+    """The names whose values differ; the trees show values that are only added or removed."""
     both = (name for name in one if name in other)
-    return tuple(each for each in both if one[each] - other[each] and other[each] - one[each])
+    return tuple(name for name in both if one[name] - other[name] and other[name] - one[name])
 
 
 class _Node(NamedTuple):
     """A node of a tree.
 
     Attributes:
-        label: What stands on its line.
-        kind: The same without arguments.
-        key: Equal for nodes that are equal with all below them.
+        label: The text of the node.
+        kind: The text without arguments.
+        key: A number that equal subtrees share.
         children: The nodes below it.
-        kinds: How often each kind is at or below it.
+        kinds: The number of nodes of every kind in the subtree.
     """
 
     label: str
@@ -111,7 +112,7 @@ def _node(branch: Branch, numbered: dict[str, _Node], keys: dict[object, int]) -
     number = _NUMBER.match(branch.label)
     label = branch.label if number is None else branch.label[number.end() :]
     kind = label.partition("(")[0]
-    if not label:  # stands for a part above
+    if not label:  # a reference to a subtree above
         assert number is not None
         return numbered[number[1]]._replace(label=branch.label, children=())
     kinds = sum((child.kinds for child in children), Counter({kind: 1}))
@@ -147,33 +148,33 @@ def _changes(one: _Node, other: _Node, depth: int) -> Iterator[Line]:
 
 
 def _changes_below(one: _Node, other: _Node, depth: int) -> Iterator[Line]:
-    """What changes among the operands of one operator."""
+    """The changes of the operands of an operator."""
     if not one.children or other.kind in _COMMUTATIVE:
         yield from _changes_among(one.children, other.children, depth)
-    else:  # of a difference, what is taken away may stand in any order
+    else:  # the operands that a difference subtracts may have any order
         yield from _changes(one.children[0], other.children[0], depth)
         yield from _changes_among(one.children[1:], other.children[1:], depth)
 
 
 def _changes_among(one: Sequence[_Node], other: Sequence[_Node], depth: int) -> Iterator[Line]:
-    """What changes among operands that may stand in any order."""
+    """The changes of operands whose order does not matter."""
     equal = Counter(child.key for child in one) & Counter(child.key for child in other)
-    left, stays = list[_Node](), equal.copy()
+    removed, kept = list[_Node](), equal.copy()
     for child in one:
-        if stays[child.key]:
-            stays[child.key] -= 1
+        if kept[child.key]:
+            kept[child.key] -= 1
         else:
-            left.append(child)
+            removed.append(child)
     partners = list[tuple[_Node | None, _Node]]()
     for child in other:
         partner = None
         if equal[child.key]:
             equal[child.key] -= 1
             partner = child
-        elif found := _most_alike(child, left[:_LOOKED_AT]):
-            partner = left.pop(found[0])
+        elif similar := _most_alike(child, removed[:_LOOKED_AT]):
+            partner = removed.pop(similar[0])
         partners.append((partner, child))
-    for child in left:
+    for child in removed:
         yield from _whole("-", child, depth)
     for partner, child in partners:
         if partner is None:
@@ -183,7 +184,7 @@ def _changes_among(one: Sequence[_Node], other: Sequence[_Node], depth: int) -> 
 
 
 def _most_alike(node: _Node, others: Sequence[_Node]) -> tuple[int, int] | None:
-    """Which of some nodes has most in common with a node, and how much; None where none has."""
+    """The index of the node most similar to a node, and the similarity; None if all differ."""
     common = [(node.kinds & other.kinds).total() for other in others]
     best = max(common, default=0)
     return (common.index(best), best) if best else None
@@ -192,7 +193,7 @@ def _most_alike(node: _Node, others: Sequence[_Node]) -> tuple[int, int] | None:
 def _around(
     mark: Literal["-", "+"], node: _Node, others: Sequence[_Node], place: int, depth: int
 ) -> Iterator[Line]:
-    """A node that became one of several operands, or was one of them."""
+    """The changes of a node that became one of several operands, or was one of them."""
     for index, other in enumerate(others):
         if index != place:
             yield from _whole(mark, other, depth)
