@@ -104,9 +104,9 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
     if asked is None and not on_gpu:
         return there and pairs >= _FUSED_PAIRS
     if not there and asked is not False:
-        lacking = f"there is no compiler, {listing(compilers)}"
+        lacking = f"there is no compiler such as {listing(compilers)}"
         if asked:
             message = f"the edges cannot be fused into one kernel: {lacking}"
-            raise error("RRL506", message, hint="install one, or leave `fused=True` out")
+            raise error("RRL506", message, hint="install one, or remove `fused=True`")
         warnings.warn(f"the edges are not fused into one kernel: {lacking}", stacklevel=4)
     return there if asked is None else asked

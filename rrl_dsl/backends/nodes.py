@@ -56,7 +56,7 @@ class Nodes:
         self.check = check
         self.sample = _integers("sample", sample)
         if self.sample.ndim != 1:
-            raise error("RRL402", f"`sample` wants shape (n,), not {tuple(self.sample.shape)}")
+            raise error("RRL402", f"`sample` must have shape (n,), not {tuple(self.sample.shape)}")
         zeros = torch.zeros_like(self.sample) if view is None else view
         self.view = self._column("view", zeros)
         given = named("labels", labels)
@@ -93,8 +93,8 @@ class Nodes:
         if name in self.labels:
             return self.labels[name]
         if name in self.fields:
-            message = f"`{name}` is a field of numbers, and a label is wanted"
-            raise error("RRL417", message, hint=f"give it as `labels={{'{name}': ...}}`")
+            message = f"`{name}` is a field of numbers, but the recipe needs a label"
+            raise error("RRL417", message, hint=f"pass it as `labels={{'{name}': ...}}`")
         raise _lacking("label field", name, list(self.labels))
 
     def number(self, name: str) -> Tensor:
@@ -105,7 +105,9 @@ class Nodes:
         """
         column = self._any_field(name, "number")
         if column.ndim != 1:
-            message = f"`{name}` is a field of vectors of {column.shape[1]}, and numbers are wanted"
+            message = (
+                f"`{name}` is a field of vectors of {column.shape[1]}, but the recipe needs numbers"
+            )
             raise error("RRL417", message, hint="`similarity` and `knn` compare vectors")
         return column.double() if column.is_floating_point() else column.to(torch.int64)
 
@@ -124,8 +126,8 @@ class Nodes:
         if name in self.fields:
             return self.fields[name]
         if name in self.labels:
-            message = f"`{name}` is a label, and a {kind} is wanted"
-            raise error("RRL417", message, hint=f"give it as `fields={{'{name}': ...}}`")
+            message = f"`{name}` is a label, but the recipe needs a {kind}"
+            raise error("RRL417", message, hint=f"pass it as `fields={{'{name}': ...}}`")
         raise _lacking("field", name, list(self.fields))
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
@@ -166,7 +168,7 @@ class Nodes:
             message = (
                 f"`{name}` has shape {tuple(column.shape)}, `sample` {tuple(self.sample.shape)}"
             )
-            raise error("RRL402", message, hint="give one value for each row")
+            raise error("RRL402", message, hint="pass one value per row")
         if column.device != self.device:
             raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
         return column
@@ -175,9 +177,9 @@ class Nodes:
         column = tensor(name, value)
         if column.ndim not in (1, 2) or len(column) != len(self):
             message = f"the field `{name}` has shape {tuple(column.shape)} for {len(self)} rows"
-            raise error("RRL402", message, hint="give one number or one vector for each row")
+            raise error("RRL402", message, hint="pass one number or one vector per row")
         if column.is_complex() or column.dtype == torch.bool:
-            raise error("RRL402", f"the field `{name}` wants numbers, not {column.dtype}")
+            raise error("RRL402", f"the field `{name}` must contain numbers, not {column.dtype}")
         if column.ndim == 2 and column.shape[1] == 0:
             raise error("RRL402", f"the vectors of the field `{name}` are empty")
         if column.device != self.device:
@@ -189,18 +191,18 @@ class Nodes:
             if len(column) and int(column.min()) < least:
                 row = int(column.argmin())
                 message = f"`{name}` is {int(column[row])} in row {row}"
-                hint = "unknown labels are -1" if least == -1 else "ids and views start at 0"
+                hint = "use -1 for unknown labels" if least == -1 else "ids and views start at 0"
                 raise error("RRL402", message, hint=hint)
         for name, column in self.fields.items():
             if column.is_floating_point() and bool(torch.isinf(column).any()):
                 raise error("RRL402", f"the field `{name}` has an infinite value")
             if column.ndim == 2 and bool((column.double().abs() > _LARGEST_PART).any()):
-                message = f"the field `{name}` has vectors with parts beyond {_LARGEST_PART:g}"
+                message = f"the field `{name}` has vectors with values beyond {_LARGEST_PART:g}"
                 hint = "divide the column by its largest value"
                 raise error("RRL402", message, hint=hint)
             if not column.is_floating_point() and bool((_int64(column).abs() > _FARTHEST).any()):
                 message = f"the field `{name}` has an integer beyond 2^62"
-                raise error("RRL402", message, hint="give it as a floating-point number")
+                raise error("RRL402", message, hint="pass floating-point numbers")
 
     def _check_agreement(self) -> None:
         """Two rows of one sample share every label and field."""
@@ -217,7 +219,10 @@ class Nodes:
                 at = int(differs.nonzero()[0])
                 i, j = int(one[at]), int(other[at])
                 message = f"`{name}` differs in rows {i} and {j}, both of sample {self.sample[i]}"
-                hint = "the views of a sample share its labels and fields; other samples, other ids"
+                hint = (
+                    "all views of a sample must have the same labels and fields; give "
+                    "other samples other ids"
+                )
                 raise error("RRL402", message, hint=hint)
 
     def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
@@ -261,7 +266,7 @@ def _check_each(rows: Nodes, asked: int) -> None:
     wrong = samples[(views < places) & (views < asked)]
     if len(wrong):
         given = _listed(distinct[1, distinct[0] == wrong[0]].tolist())
-        raise _too_few(asked, f"sample {wrong[0]} has {given}, with a row that stands twice")
+        raise _too_few(asked, f"sample {wrong[0]} has {given}, and one row occurs twice")
 
 
 def _check_labels(rows: Nodes, cols: Nodes) -> None:
@@ -278,16 +283,19 @@ def _check_labels(rows: Nodes, cols: Nodes) -> None:
             j = int(differs[0])
             i = int(row[j])
             message = f"`{name}` differs in row {i} and column {j}, both of sample {cols.sample[j]}"
-            hint = "the views of a sample share its labels and fields; other samples, other ids"
+            hint = (
+                "all views of a sample must have the same labels and fields; give other "
+                "samples other ids"
+            )
             raise error("RRL402", message, hint=hint)
 
 
 def _too_few(asked: int, given: str) -> RRLError:
-    message = f"this recipe asks for {asked} views, and {given}"
+    message = f"this recipe needs {asked} views, but {given}"
     return error(
         "RRL425",
         message,
-        hint="give each view of a sample a number of its own: `Nodes(sample, view)`",
+        hint="give each view of a sample its own number: `Nodes(sample, view)`",
     )
 
 
@@ -303,8 +311,8 @@ def check_nodes(value: object) -> None:
         RRLError: RRL402.
     """
     if not isinstance(value, Nodes):
-        message = f"a program relates rows, and this is {described(value)}"
-        raise error("RRL402", message, hint="make them with `rrl.Nodes(sample, view, labels)`")
+        message = f"a program takes rows, not {described(value)}"
+        raise error("RRL402", message, hint="create them with `rrl.Nodes(sample, view, labels)`")
 
 
 def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:
@@ -319,7 +327,7 @@ def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:
             value = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy of our own
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as problem:  # text, ragged lists, huge integers
-        raise error(code, f"`{name}` wants an array of numbers: {problem}") from problem
+        raise error(code, f"`{name}` must be an array of numbers: {problem}") from problem
 
 
 def named(what: str, given: Any, code: str = "RRL402") -> Mapping[str, Any]:
@@ -331,21 +339,23 @@ def named(what: str, given: Any, code: str = "RRL402") -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(each, str) for each in given):
-        message = f"`{what}` wants columns by name, and this is {described(given)}"
+        message = f"`{what}` must be a dict of columns, not {described(given)}"
         raise error(code, message, hint=f"write `{what}={{'NAME': ...}}`")
     return given
 
 
 def _lacking(what: str, name: str, known: list[str]) -> RRLError:
-    hint = did_you_mean(name, known) or f"they carry {', '.join(known) or 'none'}"
-    return error("RRL401", f"the rows carry no {what} `{name}`", hint=hint)
+    hint = did_you_mean(name, known) or f"they have {', '.join(known) or 'none'}"
+    return error("RRL401", f"the rows have no {what} `{name}`", hint=hint)
 
 
 def _integers(name: str, value: Any) -> Tensor:
     column = tensor(name, value)
     wrong = column.is_floating_point() or column.is_complex() or column.dtype == torch.bool
     if wrong and column.numel():  # an empty list is one of floats
-        raise error("RRL402", f"`{name}` wants integers, not {column.dtype}".replace("torch.", ""))
+        raise error(
+            "RRL402", f"`{name}` must be integers, not {column.dtype}".replace("torch.", "")
+        )
     return column.to(torch.int64)
 
 

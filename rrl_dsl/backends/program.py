@@ -118,8 +118,8 @@ class Program:
         from rrl_dsl.graph.stage import SampleColumns
 
         if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
-            message = f"`bind` takes the samples of a data set, and this is {described(dataset)}"
-            hint = "make them with `rrl.Nodes(range(len(dataset)), labels={'label': ...})`"
+            message = f"`bind` takes the samples of a dataset, not {described(dataset)}"
+            hint = "create them with `rrl.Nodes(range(len(dataset)), labels={'label': ...})`"
             raise error("RRL402", message, hint=hint)
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
@@ -128,7 +128,7 @@ class Program:
         if (fault := next(filter(None, faults), None)) is not None:
             raise RRLError(fault)
         columns = SampleColumns(rows)
-        what = f"what the recipe looks up among {len(rows):,} samples"
+        what = f"the lookups of the recipe over {len(rows):,} samples"
         with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
             self._tables = tuple(each.find(columns, self.seed) for each in self.plan.lookups)
         self._tables_on.clear()
@@ -192,8 +192,10 @@ class Program:
 
         self._check_rows(rows, cols)
         if strategy not in _STRATEGIES:
-            hint = did_you_mean(strategy, _STRATEGIES) or f"choose {listing(_STRATEGIES)}"
-            raise error("RRL413", f"there is no strategy called `{strategy}`", hint=hint)
+            hint = (
+                did_you_mean(strategy, _STRATEGIES) or f"the strategies are {listing(_STRATEGIES)}"
+            )
+            raise error("RRL413", f"there is no strategy `{strategy}`", hint=hint)
         cols = rows if cols is None else cols
         if rows.checked:
             check_views(rows, cols, self.requires.views)
@@ -322,7 +324,7 @@ class Program:
 
         if self._tables is None:
             if self.requires.bound:
-                message = "this recipe looks at the whole data set and knows none"
+                message = "this recipe depends on the whole dataset and is not bound to one"
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
             nothing = SampleColumns(rows[:0].to("cpu"))
             self._tables = tuple(each.find(nothing, self.seed) for each in self.plan.lookups)
@@ -336,7 +338,9 @@ class Program:
         for each in (rows,) if cols is None else (rows, cols):
             check_nodes(each)
         if self.requires.bank and cols is None:
-            message = f"this recipe has the last {self.requires.bank} rows as columns (`bank`)"
+            message = (
+                f"this recipe has the last {self.requires.bank} rows as additional columns (`bank`)"
+            )
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
 
     def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[LookupTable, ...]) -> None:
@@ -349,8 +353,8 @@ class Program:
                 strange = table.position(tensors, nodes.sample) < 0
                 if bool(strange.any()):
                     sample = int(nodes.sample[strange][0])
-                    message = f"the data set that the recipe is bound to has no sample {sample}"
-                    raise error("RRL421", message, hint="bind it to the data set of the rows")
+                    message = f"the dataset to which the recipe is bound has no sample {sample}"
+                    raise error("RRL421", message, hint="bind it to the dataset of the rows")
 
     def _vectors(
         self, rows: Nodes, cols: Nodes, spaces: Spaces | None
@@ -363,8 +367,11 @@ class Program:
         for name in self.requires.spaces:
             given = embeddings.get(name)
             if given is None:
-                message = f"this recipe compares rows in the space `{name}`, and none is given"
-                hint = f"pass the rows' embeddings as `spaces={{'{name}': z}}`"
+                message = (
+                    f"this recipe compares rows in the space `{name}`, but no embeddings "
+                    "were passed"
+                )
+                hint = f"pass the embeddings of the rows as `spaces={{'{name}': z}}`"
                 raise error("RRL418", message, hint=hint)
             pair = given if isinstance(given, tuple) and len(given) == 2 else (given, given)
             of_rows, of_cols = (tensor(name, each, "RRL418").detach() for each in pair)
@@ -374,12 +381,14 @@ class Program:
                         f"the space `{name}` has shape {tuple(vectors.shape)} "
                         f"for {len(nodes)} {what}"
                     )
-                    hint = f"give `{name}` as the pair (vectors of rows, vectors of columns)"
+                    hint = f"pass `{name}` as the pair (vectors of rows, vectors of columns)"
                     raise error("RRL418", message, hint=None if cols is rows else hint)
                 if vectors.is_complex() or vectors.device != nodes.device:
                     kind = f"{vectors.dtype} on {vectors.device}".removeprefix("torch.")
                     message = f"the space `{name}` is {kind}, and the rows are on {nodes.device}"
-                    raise error("RRL418", message, hint="give real numbers beside the rows")
+                    raise error(
+                        "RRL418", message, hint="pass real numbers on the device of the rows"
+                    )
             found[name] = of_rows, of_cols
         return found
 
@@ -410,14 +419,14 @@ def compile(  # noqa: A001  (the name users expect)
         recipe, params = parse(recipe, params=params), None
     if params:
         name = next(iter(params))
-        message = f"this graph has no parameter `{name}`: it was built with its values"
-        raise error("RRL106", message, hint="give `params` with a text, or to `parse`")
+        message = f"this graph has no parameter `{name}`; its values are fixed"
+        raise error("RRL106", message, hint="pass `params` with a text, or to `parse`")
     return Program(cast(Graph, recipe), seed=seed, fused=fused)  # which refuses anything else
 
 
 def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
     what = f"the graph over {len(rows):,} x {len(cols):,} rows at once"
-    hint = 'lower `batch_size`; `program.relate(rows, strategy="blocked")` goes tile by tile'
+    hint = 'lower `batch_size`, or use `program.relate(rows, strategy="blocked")`'
     return needing_memory(what, hint)
 
 
@@ -426,15 +435,15 @@ def _check_graph(recipe: Any) -> None:
         hint = f"write `ssl(views=2) | {recipe}`"
         raise error("RRL204", "a recipe must be a graph, not a transform", hint=hint)
     if isinstance(recipe, str):
-        message, hint = "a program is made of a graph, not of a text", "call `rrl.compile(text)`"
+        message, hint = "a program takes a graph, not a text", "call `rrl.compile(text)`"
         raise error("RRL210", message, hint=hint)
     if not isinstance(recipe, Graph):
         message = f"a recipe must be a graph, not {described(recipe)}"
-        raise error("RRL210", message, hint="`rrl.load(path)` reads a file")
+        raise error("RRL210", message, hint="use `rrl.load(path)` for a file")
 
 
 def _check_seed(seed: Any) -> None:
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not whole or not 0 <= seed < 2**64:
-        message = f"`seed` wants a whole number from 0 to 2^64 - 1, not {described(seed)}"
+        message = f"`seed` must be an integer from 0 to 2^64 - 1, not {described(seed)}"
         raise error("RRL301", message)

@@ -349,16 +349,16 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
             CPU, has a weight that is negative or not finite.
     """
     if weights.layout != torch.strided:
-        message = f"a graph is a dense matrix, not {weights.layout}".replace("torch.", "")
+        message = f"the graph must be a dense matrix, not {weights.layout}".replace("torch.", "")
         raise error("RRL406", message, hint="pass its `.to_dense()`")
     if weights.ndim != 2:
-        raise error("RRL406", f"a graph has shape (n, m), not {tuple(weights.shape)}")
+        raise error("RRL406", f"the graph must have shape (n, m), not {tuple(weights.shape)}")
     if weights.is_complex():
-        raise error("RRL406", f"a graph holds real weights, not {weights.dtype}")
+        raise error("RRL406", f"the graph must have real weights, not {weights.dtype}")
     n, m = weights.shape
     if not columns and n != m:
         message = f"a graph of shape ({n}, {m}) has columns that are not its rows"
-        raise error("RRL406", message, hint=f"pass the {m} columns' embeddings as `keys=`")
+        raise error("RRL406", message, hint=f"pass the embeddings of the {m} columns as `keys=`")
     device = weights.device
     if device.type == "cpu":  # to look at them would wait for any other device
         _check_weights(weights)
@@ -377,7 +377,7 @@ def _check_weights(weights: Tensor) -> None:
     if bool(wrong.any()):
         row, column = wrong.nonzero()[0].tolist()
         message = f"the weight of row {row} and column {column} is {weights[row, column].item():g}"
-        raise error("RRL406", message, hint="weights are finite and not negative")
+        raise error("RRL406", message, hint="weights must be finite and nonnegative")
 
 
 def _check_pointwise(values: object, similarity: Tensor) -> None:
@@ -387,7 +387,7 @@ def _check_pointwise(values: object, similarity: Tensor) -> None:
         f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"{type(values).__name__}"
     )
     message = f"`f` returned {found} for {tuple(similarity.shape)} pairs"
-    hint = "compute one value for each pair, as `lambda weight, similarity: weight * similarity`"
+    hint = "return one value per pair, as `lambda weight, similarity: weight * similarity`"
     raise error("RRL406", message, hint=hint)
 
 

@@ -183,7 +183,7 @@ def loader(
         processes = "" if world_size == 1 else f" for each of {world_size} processes"
         raise error(
             "RRL502",
-            f"a batch of {batch_size} is more than the {share} samples there are{processes}",
+            f"the batch size {batch_size} exceeds the {share} available samples{processes}",
             hint=f"set the batch size to {share} or less",
         )
     batches = SplitBatches(split, crops)

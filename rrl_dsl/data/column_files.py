@@ -97,18 +97,21 @@ def _notes(columns: Sequence[Cells], kept: Mapping[str, Column]) -> Iterator[Dia
     left = [f"`{cells.name}`" for cells in columns if cells.name not in kept]
     if left:
         names = ", ".join(left[:_LISTED]) + ", …" * (len(left) > _LISTED)
-        yield _note(f"columns that cannot be read, and that no recipe can read: {names}")
+        yield _note(f"these columns cannot be read, so no recipe can use them: {names}")
     for cells in columns:
         if cells.name not in kept:
             continue
         if cells.words:
             listed = ", ".join(f"`{word}`" for word, _ in cells.words.most_common(_LISTED))
             many = f"{cells.words.total():,} of {len(cells.values):,} values"
-            hint = f"`{KEY}` in `{FILE}`, or as an array of an archive, names other words"
+            hint = (
+                f"to use other words, list them as `{KEY}` in `{FILE}` or in an array of "
+                "the archive"
+            )
             yield _note(f"`{cells.name}`: {many} are missing, written as {listed}", hint)
         if negative := kept[cells.name].negative:
             many = f"{negative:,} of {len(cells.values):,} values"
-            yield _note(f"`{cells.name}`: {many} are below -1, and unknown as a label")
+            yield _note(f"`{cells.name}`: {many} are below -1 and count as unknown labels")
 
 
 def _note(message: str, hint: str | None = None) -> Diagnostic:
@@ -166,20 +169,20 @@ def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Fault
     for cells in columns:
         place, name = Location(HEADER, cells.at), cells.name
         if name in _RESERVED:
-            what = f"a column cannot be called `{name}`, which means something else"
-            faults.add(what, place, "call it otherwise")
+            what = f"a column cannot have the reserved name `{name}`"
+            faults.add(what, place, "rename it")
         elif name in taken:
-            faults.add(f"the data set has a label `{name}` already", place, "call it otherwise")
+            faults.add(f"the dataset already has a label `{name}`", place, "rename it")
         elif not name:
             hint = "pandas omits the index with `index=False`"
             cells.faults.add(f"column {cells.at + 1} has no name", place, hint)
         elif not is_name(name):
-            what = f"`{name}` is no name; names are lower-case ASCII letters, digits, `_`"
+            what = f"`{name}` is not a name; names are lower-case ASCII letters, digits, `_`"
             other = plain(name)
-            cells.faults.add(what, place, f"call it `{other}`" if other != name else None)
+            cells.faults.add(what, place, f"rename it to `{other}`" if other != name else None)
         elif count[name] > 1:
             what = f"two columns have the name `{name}`"
-            cells.faults.add(what, place, "call one of them otherwise")
+            cells.faults.add(what, place, "rename one of them")
     faults.stop()
 
 
@@ -188,11 +191,11 @@ def _table_in(folder: Path) -> Path | None:
     called = [path for path in folder.iterdir() if path.stem.lower() == _STEM and path.name != FILE]
     strange = sorted(path.name for path in called if path.name not in FILES)
     if strange:
-        message = f"{folder / strange[0]} is not read"
-        raise error("RRL412", message, hint=f"a table of columns is called {listing(FILES)}")
+        message = f"{folder / strange[0]} is not used"
+        raise error("RRL412", message, hint=f"a table of columns must be named {listing(FILES)}")
     if len(called) > 1:
         names = " and ".join(f"`{name}`" for name in FILES if folder / name in called)
-        raise error("RRL412", f"{folder} has the tables {names}", hint="keep one of them")
+        raise error("RRL412", f"{folder} has the tables {names}", hint="keep only one of them")
     return called[0] if called else None
 
 
@@ -207,10 +210,10 @@ def _file_column(table: Table, columns: Sequence[Cells]) -> Cells:
     """The column that names the images."""
     named = [column for column in columns if column.name == _FILE]
     if len(named) != 1:
-        what = f"{'two columns are' if named else 'no column is'} called `{_FILE}`"
+        what = f"{'two columns have the name' if named else 'there is no column'} `{_FILE}`"
         names = [column.name for column in columns]
         listed = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
-        hint = f"`{_FILE}` names each image by its path; the columns are {listed or 'none'}"
+        hint = f"`{_FILE}` must hold the path of each image; the columns are {listed or 'none'}"
         table.faults.add(what, Location(HEADER), table.delimiter_hint(names) or hint)
         table.faults.stop()
     named[0].faults.stop()
@@ -222,16 +225,16 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
     image = {file: index for index, file in enumerate(files)}
     rows = np.full(len(files), -1, dtype=np.int64)
     if len(named.values) == 0:
-        faults.add("there is no row below the header", Location(HEADER))
+        faults.add("there are no rows below the header", Location(HEADER))
     for row, cell in enumerate(normal(str(value)) for value in named.values):
         place = Location(row, named.at)
         if not cell:
-            faults.add("this row names no file", place)
+            faults.add("this row has no file", place)
         elif cell not in image:
             hint = None if faults.full else _image_meant(cell, files, folder)
-            faults.add(f"the data set has no image `{cell}`", place, hint)
+            faults.add(f"the dataset has no image `{cell}`", place, hint)
         elif rows[image[cell]] >= 0:
-            faults.add(f"a row before has `{cell}` too", place)
+            faults.add(f"an earlier row also has `{cell}`", place)
         else:
             rows[image[cell]] = row
     return rows
@@ -248,7 +251,7 @@ def _image_meant(cell: str, files: Sequence[str], folder: Path) -> str:
     meant = nearest(word, likely)
     if meant is not None:
         return f"did you mean `{meant}`?"
-    return f"a path is written as it is below {folder}, such as `{files[0]}`"
+    return f"write the path below {folder}, such as `{files[0]}`"
 
 
 def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:

@@ -58,22 +58,22 @@ class Columns:
             what, known = "field", list(self.fields)
         if name in known:
             if kind == "number" and self.fields[name].ndim == 2:
-                message = f"`{name}` of the data set `{self.name}` holds vectors, not numbers"
+                message = f"`{name}` of the dataset `{self.name}` contains vectors, not numbers"
                 yield Diagnostic("RRL417", message, hint="`similarity` and `knn` compare vectors")
             elif kind == "vector" and _largest(self.fields[name]) > _LARGEST_PART:
-                message = f"`{name}` of the data set `{self.name}` has values beyond 1e150"
-                hint = "divide the column by its largest value: squares of distances are float64"
+                message = f"`{name}` of the dataset `{self.name}` has values beyond 1e150"
+                hint = "divide the column by its largest value; squared distances are float64"
                 yield Diagnostic("RRL417", message, hint=hint)
         elif name in self.fields:
-            message = f"`{name}` of the data set `{self.name}` is no label, and one is wanted"
+            message = f"`{name}` of the dataset `{self.name}` is not a label"
             yield Diagnostic("RRL417", message, hint=_its(what, known))
         elif name in self.labels:
-            message = f"`{name}` of the data set `{self.name}` is a label, and no {kind}"
+            message = f"`{name}` of the dataset `{self.name}` is a label, not a {kind}"
             yield Diagnostic("RRL417", message, hint=how_written(kind, name))
         elif name in self.unreadable:
             yield from self.unreadable[name]
         else:
-            message = f"the data set `{self.name}` has no {what} `{name}`"
+            message = f"the dataset `{self.name}` has no {what} `{name}`"
             yield Diagnostic("RRL401", message, hint=did_you_mean(name, known) or _its(what, known))
 
 
@@ -89,7 +89,7 @@ def how_written(kind: str, name: str) -> str:
     """Returns the formats of the numbers or vectors of a column, as a hint."""
     if kind == "vector":
         return (
-            f"a vector is written as `[0.1, 0.2]` in one cell, as numbers in columns `{name}_0`, "
+            f"write a vector as `[0.1, 0.2]` in one cell, as numbers in columns `{name}_0`, "
             f"`{name}_1`, …, or as an array (n, d)"
         )
-    return "numbers are written as `1.5`, durations as `0:01:30`, dates as `2021-12-31T12:30:00`"
+    return "write numbers as `1.5`, durations as `0:01:30`, dates as `2021-12-31T12:30:00`"

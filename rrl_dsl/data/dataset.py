@@ -54,7 +54,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if len(self) == 0:
-            raise error("RRL412", "a split of a data set has no images")
+            raise error("RRL412", "a split of a dataset has no images")
         _check_column("sample", self.sample, len(self))
         if int(self.sample.min()) < 0:
             raise error("RRL412", f"sample ids must not be negative: {int(self.sample.min())}")
@@ -100,7 +100,7 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if self.shape[0] not in (1, 3):
-            raise self._malformed(f"has images of {self.shape[0]} channels; there may be 1 or 3")
+            raise self._malformed(f"has images with {self.shape[0]} channels; there must be 1 or 3")
         for part, split in self._splits():
             self._check_images(part, split)
             self._check_labels(part, split)
@@ -149,7 +149,7 @@ class DataSet:
                 )
 
     def _malformed(self, what: str) -> RRLError:
-        return error("RRL412", f"data set `{self.name}` {what}")
+        return error("RRL412", f"dataset `{self.name}` {what}")
 
 
 def tensors(columns: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
@@ -225,4 +225,6 @@ def _check_field(name: str, column: Tensor, rows: int) -> None:
         message = f"field `{name}` must be numbers ({rows},) or vectors ({rows}, d), not {actual}"
         raise error("RRL412", message)
     if column.is_floating_point() and bool(column.isinf().any()):
-        raise error("RRL412", f"field `{name}` has an infinite value", hint="a missing one is NaN")
+        raise error(
+            "RRL412", f"field `{name}` has an infinite value", hint="use NaN for a missing value"
+        )

@@ -86,8 +86,8 @@ class FolderRule:
         """
         real = os.path.realpath(folder)
         if real in inside:
-            hint = "take the link away"
-            raise error("RRL412", f"{folder} is a link to a folder that it lies in", hint=hint)
+            hint = "remove the link"
+            raise error("RRL412", f"{folder} is a link to one of its parent folders", hint=hint)
         folders, images = self.entries(folder)
         yield from images
         for child in folders:
@@ -96,10 +96,10 @@ class FolderRule:
 
 def _refused(path: Path) -> Exception:
     if path.is_symlink() and not path.exists():
-        message = f"{path} is a link to `{os.readlink(path)}`, which is not there"
-        return error("RRL412", message, hint="restore what it leads to, or take the link away")
+        message = f"{path} is a link to `{os.readlink(path)}`, which does not exist"
+        return error("RRL412", message, hint="restore its target, or remove the link")
     if not path.is_file():
-        return error("RRL412", f"{path} is neither a file nor a folder", hint="take it away")
-    what = "is of a format that is not read" if path.suffix else "has no suffix of an image"
-    hint = "convert it to PNG, JPEG or WebP and name it so, or take it away"
+        return error("RRL412", f"{path} is neither a file nor a folder", hint="remove it")
+    what = "has an unsupported format" if path.suffix else "does not have the suffix of an image"
+    hint = "convert it to PNG, JPEG or WebP with that suffix, or remove it"
     return error("RRL412", f"{path} {what}", hint=hint)

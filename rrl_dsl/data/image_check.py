@@ -61,7 +61,7 @@ class Checked:
         if len(messages) > _SHOWN:
             messages[_SHOWN:] = [f"{len(messages) - _SHOWN:,} more images cannot be read"]
         faults = [Diagnostic("RRL412", message) for message in messages]
-        hint = "restore what is damaged, or leave it out with `--set skip_unreadable=true`"
+        hint = "restore damaged images, or leave them out with `--set skip_unreadable=true`"
         faults[-1] = replace(faults[-1], hint=hint)
         raise RRLError(faults)
 
@@ -105,7 +105,7 @@ def _check_all(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
         if len(files) < _WORTH_A_BAR:
             return list(results)
         console = Console(stderr=True)
-        text = "checking images, once"
+        text = "checking images (once)"
         return list(track(results, text, total=len(files), console=console, transient=True))
 
 

@@ -116,11 +116,11 @@ def decode(path: Path) -> Image.Image:
         with _opened(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 message = f"{path} has {image.width:,} x {image.height:,} pixels"
-                hint = f"an image has at most {_MOST_PIXELS:,}: make it smaller, or cut it up"
+                hint = f"the limit is {_MOST_PIXELS:,}: make the image smaller, or split it"
                 raise error("RRL412", message, hint=hint)
             if _is_deep(image):
-                hint = "convert the images to 8 bits, on the scale that suits them"
-                raise error("RRL412", f"{path} has more than 8 bits a channel", hint=hint)
+                hint = "convert the images to 8 bits with a suitable scale"
+                raise error("RRL412", f"{path} has more than 8 bits per channel", hint=hint)
             return _over_white(_upright(image))
     except RRLError:
         raise

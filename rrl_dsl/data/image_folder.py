@@ -141,7 +141,7 @@ def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterato
     label = None if name.casefold() in UNLABELED else name
     images = [*rule.below(folder)]
     if not images:
-        raise error("RRL412", f"the class folder {folder} holds no images")
+        raise error("RRL412", f"the class folder {folder} contains no images")
     for file in sorted(images, key=lambda file: normal(str(file)).split("/")):
         yield _ImageFile(part, _name(path, file), label, file)
 
@@ -153,8 +153,8 @@ def _name(path: Path, file: Path) -> str:
 def _folders_of(path: Path) -> dict[str, Path]:
     """Split -> its folder; only `train` if the folder has no splits."""
     hint = (
-        "an image folder is laid out as PATH/train/CLASS/image.png and PATH/test/CLASS/image.png; "
-        "one without splits as PATH/CLASS/image.png or PATH/image.png"
+        "use the layout PATH/train/CLASS/image.png and PATH/test/CLASS/image.png, or "
+        "without splits PATH/CLASS/image.png or PATH/image.png"
     )
     if not os.path.isdir(path):
         raise error("RRL410", f"there is no folder {path}", hint=hint)
@@ -171,7 +171,7 @@ def _folders_of(path: Path) -> dict[str, Path]:
     }
     if not folders:
         if not inside:
-            raise error("RRL410", f"there is no folder `train` in {path}, nor any image", hint=hint)
+            raise error("RRL410", f"there is no folder `train` and no image in {path}", hint=hint)
         return {"train": path}
     if "train" not in folders:
         raise error("RRL410", f"there is no folder `train` in {path}", hint=hint)
@@ -184,12 +184,12 @@ def _folders_of(path: Path) -> dict[str, Path]:
 
 def _check_names(path: Path, images: Sequence[_ImageFile]) -> None:
     if not any(image.part == "train" for image in images):
-        raise error("RRL412", f"{path} holds no images to train on")
+        raise error("RRL412", f"{path} contains no training images")
     paths: dict[str, Path] = {}
     for image in images:
         other = paths.setdefault(image.name, image.path)
         if other is not image.path:
-            message = f"{image.path} and {other} differ only in how Unicode writes their letters"
+            message = f"{image.path} and {other} differ only in their Unicode normalization"
             raise error("RRL412", message, hint="rename one of them")
 
 
@@ -204,7 +204,7 @@ def _labels_of(
         if image.label is not None and image.label not in classes:
             raise error(
                 "RRL412",
-                f"`{image.label}` of {image.path} is a class that {path / 'train'} lacks",
+                f"the class `{image.label}` of {image.path} is missing in {path / 'train'}",
                 hint=did_you_mean(image.label, classes),
             )
     hierarchy = _hierarchy_in(path)
@@ -230,7 +230,7 @@ def _parts_of(path: Path, images: Sequence[_ImageFile], sample: Tensor) -> list[
     parts = ["test" if held else "train" for held in held_out(sample).tolist()]
     if len(set(parts)) == 1:
         message = f"the {len(images)} images of {path} are too few to hold out one in five"
-        raise error("RRL412", message, hint="put some into PATH/train and some into PATH/test")
+        raise error("RRL412", message, hint="put images into PATH/train and PATH/test")
     return parts
 
 
@@ -246,7 +246,7 @@ def _notes(
     left_out = [entry for entry in rule.left_out if entry.parent != path]
     if left_out:
         names = _listed(_name(path, entry) for entry in left_out)
-        yield _note(f"{path}: {len(left_out):,} hidden and side files are left out: {names}")
+        yield _note(f"{path}: {len(left_out):,} hidden and system files are ignored: {names}")
     if checked.unreadable:
         names = _listed(images[place].name for place in checked.unreadable)
         many = f"{len(checked.unreadable):,} of {len(images):,} images"
@@ -254,29 +254,29 @@ def _notes(
     if checked.several:
         names = _listed(images[place].name for place in checked.several)
         many = f"{len(checked.several):,} of {len(images):,} images"
-        yield _note(f"{path}: {many} have several frames, and the first is read: {names}")
+        yield _note(f"{path}: {many} have several frames; only the first is read: {names}")
     labeled = sum(image.label is not None for image in images)
     if labeled < len(images):
         many = f"{len(images) - labeled:,} of {len(images):,} images"
-        yield _note(f"{path}: {many} lie in no folder of a class, and are unlabeled")
+        yield _note(f"{path}: {many} are in no class folder and are unlabeled")
     if "coarse" in labels:
         unknown = int(((labels["label"] >= 0) & (labels["coarse"] < 0)).sum())
         if unknown:
             many = f"{unknown:,} of {len(images):,} images"
-            yield _note(f"{path}: {many} are of a class whose coarse class is unknown")
+            yield _note(f"{path}: {many} belong to a class whose coarse class is unknown")
     folders = _folders_of(path)
     if folders["train"] == path:
         many = f"{parts.count('test'):,} of {len(images):,} images"
-        yield _note(f"{path}: there is no test split, and a hash of the path holds out {many}")
+        yield _note(f"{path}: there is no test split; a hash of the path holds out {many}")
         return
     if folders["test"].name in _VALIDATION:
-        yield _note(f"{path}: there is no `test`, and `{folders['test'].name}` is the test split")
+        yield _note(f"{path}: there is no `test`, so `{folders['test'].name}` is the test split")
     read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
     top, beside = FolderRule().entries(path)
     unread = [entry.name for entry in [*top, *beside] if entry.name not in read]
     unread = [name for name in unread if name.casefold() not in UNLABELED]
     if unread:
-        yield _note(f"{path}: beside the splits this is not read: {_listed(unread)}")
+        yield _note(f"{path}: these entries next to the splits are ignored: {_listed(unread)}")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -294,8 +294,8 @@ def _hierarchy_in(folder: Path) -> Path | None:
     called = sorted(path for path in folder.iterdir() if path.stem.casefold() == _HIERARCHY_STEM)
     for path in called:
         if path.name != _HIERARCHY and os.path.isfile(path):
-            hint = f"the hierarchy is called `{_HIERARCHY}`"
-            raise error("RRL412", f"{path} is not read", hint=hint)
+            hint = f"the hierarchy must be named `{_HIERARCHY}`"
+            raise error("RRL412", f"{path} is not used", hint=hint)
     return next((path for path in called if path.name == _HIERARCHY), None)
 
 
@@ -312,10 +312,12 @@ def _read_hierarchy(
         raise _bad_hierarchy(path, f"names `{strange[0]}`, which is not a class folder", hint)
     missing = [name for name in classes if name not in tree]
     if missing:
-        raise _bad_hierarchy(path, f"gives no coarse class for `{missing[0]}`")
+        raise _bad_hierarchy(path, f"has no coarse class for `{missing[0]}`")
     named = [tree[name] for name in classes]
     return [None if name.casefold() in unknown or is_negative(name) else name for name in named]
 
 
 def _bad_hierarchy(path: Path, what: str, hint: str | None = None) -> RRLError:
-    return error("RRL412", f"{path} {what}", hint=hint or "one line a class, such as `cat: animal`")
+    return error(
+        "RRL412", f"{path} {what}", hint=hint or "write one line per class, such as `cat: animal`"
+    )

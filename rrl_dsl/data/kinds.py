@@ -86,10 +86,12 @@ def column(cells: Cells) -> Column:
 
 def _read(cells: Cells) -> Column | None:
     if cells.missing.all():
-        hint = "fill it in, or take the column away"
+        hint = "fill it in, or remove the column"
         vectors = isinstance(cells.values, np.ndarray) and cells.values.ndim == 2
         what = (
-            f"no vector of `{cells.name}` is whole" if vectors else f"`{cells.name}` has no value"
+            f"no vector of `{cells.name}` is complete"
+            if vectors
+            else f"`{cells.name}` has no value"
         )
         cells.faults.add(what, Location(HEADER, cells.at), hint)
         return None
@@ -122,12 +124,12 @@ def _component(cells: Cells, faults: Faults) -> Array | None:
     if isinstance(values, np.ndarray):
         if values.ndim == 1 and values.dtype.kind in NUMBERS:
             return values if _finite(cells, values, faults) else None
-        message = f"`{cells.name}` is a part of a vector, and its values are no numbers"
+        message = f"`{cells.name}` is part of a vector, but its values are not numbers"
         faults.add(message, Location(HEADER, cells.at))
         return None
     strange = [row for row in cells.known if not written.is_number(values[row])]
-    what = f"in `{cells.name}`, which is a part of a vector, is no number"
-    hint = f"{_LEAVE_EMPTY}, or call the column otherwise"
+    what = f"in `{cells.name}`, which is part of a vector, is not a number"
+    hint = f"{_LEAVE_EMPTY}, or rename the column"
     cells.note(strange, lambda row: f"`{values[row]}` {what}", hint, faults)
     if strange:
         return None
@@ -149,7 +151,7 @@ def _from_array(cells: Cells, values: Array) -> Column | None:
         return _numbers(cells, values / np.timedelta64(1, "s"), label=False)
     if values.ndim == 1 and kind == "b":
         return _label(["true" if value else "false" for value in values], cells.missing)
-    message = f"`{cells.name}` holds {values.dtype} {values.shape}, which is not read"
+    message = f"`{cells.name}` contains {values.dtype} {values.shape}, which is not supported"
     hint = "store bytes as text: `astype(str)`" if kind == "S" else WHAT_IS_READ
     cells.faults.add(message, Location(HEADER, cells.at), hint)
     return None
@@ -172,7 +174,7 @@ def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
         return None if _foreign(cells, values) else _label(values, cells.missing)
     strange = [row for row in known if _WIDER.get(kinds[row], kinds[row]) != most]
     share = f"{count[most]:,} of its {len(known):,} values are"
-    what = f"in `{cells.name}` is no {most}, though {share}"
+    what = f"in `{cells.name}` is not a {most}, although {share}"
     hint = f"{_LEAVE_EMPTY}; write classes as words, such as `n1`"
     cells.note(strange, lambda row: f"`{values[row]}` {what}", hint)
     if strange:
@@ -202,7 +204,7 @@ def _foreign(cells: Cells, values: Sequence[str]) -> bool:
     strange = [row for row in known if written.is_foreign(values[row])]
     if 2 * len(strange) <= len(known):
         return False
-    what = f"in `{cells.name}` is not read as a number or a date"
+    what = f"in `{cells.name}` is not a number or a date"
     hint = "write numbers as `1.5`, dates as `2021-12-31`, and classes as words, such as `n1`"
     cells.note(strange, lambda row: f"`{values[row]}` {what}", hint)
     return True
@@ -238,8 +240,8 @@ def _whole_text(cells: Cells, values: Sequence[str]) -> Column | None:
 
 
 def _note_too_large(cells: Cells, rows: Sequence[int]) -> None:
-    what = f"in `{cells.name}` does not fit 64 bits"
-    hint = "write it with a letter before it, for a label, or with a decimal point, for a number"
+    what = f"in `{cells.name}` does not fit into 64 bits"
+    hint = "for a label, put a letter before it; for a number, add a decimal point"
     cells.note(rows, lambda row: f"`{cells.values[row]}` {what}", hint)
 
 

@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
     """The arrays of an archive, and the names of the arrays of Python objects."""
     with _opened(path) as file:
         if not zipfile.is_zipfile(file):
-            hint = "`numpy.savez` writes one; a copy that was cut short is none"
+            hint = "write one with `numpy.savez`; a truncated copy is not valid"
             raise error("RRL412", f"{path} is not an .npz archive", hint=hint)
         file.seek(0)
         try:
@@ -125,7 +125,7 @@ def _opened(path: Path) -> BufferedReader:
     try:
         return open_file(path)
     except OSError as reason:
-        message = f"no file can be read at {path}: {reason.strerror}"
+        message = f"cannot read {path}: {reason.strerror}"
         raise error("RRL410", message, hint="give the path of an .npz file") from reason
 
 
@@ -140,7 +140,7 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
             return None
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
-        raise error("RRL412", f"{path} holds `{name}`, which is not an array")
+        raise error("RRL412", f"{path} contains `{name}`, which is not an array")
     if not array.itemsize:  # any number of empty strings takes no bytes in the file
         check_size(str(path), array.size, ARCHIVE_BYTES)
     return array
@@ -161,7 +161,7 @@ def _is_larger_than_its_file(archive: Any, name: str) -> bool:
 
 def _unreadable(what: str, reason: Exception) -> RRLError:
     cause = str(reason).partition("\n")[0]
-    hint = "write the archive anew, with `numpy.savez`"
+    hint = "write the archive again with `numpy.savez`"
     return error("RRL412", f"{what} cannot be read: {cause}", hint=hint)
 
 
@@ -177,7 +177,7 @@ class _Archive:
                 raise self._malformed(f"has an array `{name}` of Python objects", _AS_VALUES)
         if "images" not in arrays:
             names = ", ".join(arrays) or "nothing"
-            raise self._malformed(f"has no array `images`; it holds {names}")
+            raise self._malformed(f"has no array `images`; it contains {names}")
         self._rows = len(arrays["images"]) if arrays["images"].ndim else 0
         if self._rows == 0:
             raise self._malformed("has no images")
@@ -188,7 +188,7 @@ class _Archive:
         if images.dtype != np.uint8:
             raise self._malformed(f"has images of {images.dtype}; they must be uint8, 0 to 255")
         if images.size == 0:
-            raise self._malformed(f"has images of shape {images.shape}, without a pixel")
+            raise self._malformed(f"has images of shape {images.shape}, without pixels")
         if images.ndim == 3:
             return torch.from_numpy(images)[:, None]
         places = [axis for axis in (1, 3) if images.ndim == 4 and images.shape[axis] in (1, 3)]
@@ -208,8 +208,8 @@ class _Archive:
         columns = further(cells, (), Faults("RRL412", str(self._path)))
         if "label" in columns.fields and "label" not in columns.labels:
             what = f"{self._arrays['label'].dtype} {self._arrays['label'].shape}"
-            hint = "a class is one whole number or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"
-            raise self._malformed(f"holds {what} in `label`, which are no classes", hint)
+            hint = "a class must be one integer or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"
+            raise self._malformed(f"has {what} in `label`, which are not classes", hint)
         numbered = [name for name in names if self._is_numbered(name, columns)]
         for name in numbered:
             raw = columns.fields[name]
@@ -222,7 +222,7 @@ class _Archive:
         if "label" not in {**columns.labels, **columns.unreadable} and finest is not None:
             columns.labels["label"] = columns.labels[finest]
             columns.class_names["label"] = columns.class_names[finest]
-            message = f"{self._path}: there is no array `label`, and `{finest}` is the label"
+            message = f"{self._path}: there is no array `label`, so `{finest}` is the label"
             notes.append(Diagnostic("RRL426", message, severity="warning"))
         return replace(columns, notes=tuple(notes))
 
@@ -236,13 +236,15 @@ class _Archive:
         """An array as a column; it is unreadable if its length is not the number of images."""
         faults = Faults("RRL412", str(self._path))
         if name in self._objects:
-            faults.add(f"`{name}` holds Python objects, which are not read", hint=_AS_VALUES)
+            faults.add(
+                f"`{name}` contains Python objects, which are not supported", hint=_AS_VALUES
+            )
             return cells.unreadable(name, 0, self._rows, faults)
         array = self._arrays[name]
         if array.shape[:1] != (self._rows,):
             faults.add(
-                f"the array `{name}` of {array.dtype} {array.shape} does not say something of each "
-                f"of the {self._rows} images"
+                f"the array `{name}` of {array.dtype} {array.shape} does not have one "
+                f"entry for each of the {self._rows} images"
             )
             return cells.unreadable(name, 0, self._rows, faults)
         if array.dtype.kind == "U" and array.ndim == 1:
@@ -266,14 +268,14 @@ class _Archive:
             split = self._strings("split", self._rows)
             strange = sorted(set(split) - {"train", "val", "test"})
             if strange:
-                known = "there is `train`, `val` and `test`"
+                known = "the splits are `train`, `val` and `test`"
                 raise self._malformed(f"has the split `{strange[0]}`; {known}")
         else:
             split = ["test" if held else "train" for held in held_out(sample).tolist()]
         for part in ("train", "test"):
             if part not in split:
-                hint = "add an array `split` that says `train` or `test` of each image"
-                raise self._malformed(f"leaves nothing in the {part} split", hint=hint)
+                hint = "add an array `split` with `train` or `test` for each image"
+                raise self._malformed(f"has no images in the {part} split", hint=hint)
         return split
 
     def _names_classes(self, name: str) -> bool:
@@ -284,7 +286,7 @@ class _Archive:
         whole = name in columns.labels and name in columns.fields
         if name + _NAMES in self._arrays:
             if not whole:
-                what = f"has `{name}{_NAMES}`, and `{name}` holds no numbers of classes"
+                what = f"has `{name}{_NAMES}`, but `{name}` does not contain class numbers"
                 raise self._malformed(what)
             return True
         if not whole or self._arrays[name].dtype.kind not in "iu":
@@ -296,7 +298,7 @@ class _Archive:
         if classes > _MAX_CLASSES:
             raise self._malformed(
                 f"has the value {classes - 1} in `{name}`, which is too large for a class",
-                hint="number the classes 0, 1, ..., and leave out what is not a label",
+                hint="number the classes 0, 1, ..., and leave out arrays that are not labels",
             )
         if name + _NAMES not in self._arrays:
             return tuple(str(number) for number in range(classes))

@@ -21,10 +21,13 @@ DEFAULT_ROOT: Final = Path.home() / ".cache" / "rrl-dsl"
 """The default folder of named datasets."""
 
 _BUILT_IN: Final = {
-    "digits": ("digits:load", "1,797 digits of 8 x 8 pixels, which come with scikit-learn"),
+    "digits": ("digits:load", "1,797 gray images of digits, 8 x 8, from scikit-learn"),
     "fashion-mnist": ("torchvision_sets:fashion_mnist", "70,000 gray images of clothes, 28 x 28"),
     "cifar10": ("torchvision_sets:cifar10", "60,000 color images of 10 classes, 32 x 32"),
-    "cifar100": ("torchvision_sets:cifar100", "60,000 of 100 classes in 20 coarse ones, 32 x 32"),
+    "cifar100": (
+        "torchvision_sets:cifar100",
+        "60,000 color images of 100 classes in 20 coarse classes, 32 x 32",
+    ),
 }
 _FROM_PATH: Final = {
     "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, or in PATH; columns in a table",
@@ -65,14 +68,14 @@ def load(
             RRL412 if it is malformed; RRL502 if the size is not positive, or if an option of image
             folders is given for another dataset; RRL515 if memory runs out.
     """
-    with needing_memory(f"the data set `{spec}`", _less(spec)):
+    with needing_memory(f"the dataset `{spec}`", _less(spec)):
         return _load(spec, root, download, size, skip_unreadable)
 
 
 def _less(spec: str) -> str:
     """What to lower if there is too little memory."""
     if spec.startswith("imagefolder:"):
-        return "leave columns out of the table, or images out of the folder"
+        return "remove columns from the table, or images from the folder"
     return "`imagefolder:PATH` reads images when they are needed"
 
 
@@ -84,13 +87,15 @@ def _load(
         if kind not in _FROM_PATH:
             raise _unknown(spec)
         if not path:
-            raise error("RRL411", f"`{spec}` lacks its path", hint=f"write `{kind}:PATH`")
+            raise error("RRL411", f"`{spec}` needs a path", hint=f"write `{kind}:PATH`")
         if kind == "imagefolder":
             return _load_folder(_path(path), size, skip_unreadable)
     if size is not None:
-        raise error("RRL502", f"`size` is for `imagefolder`; images of `{spec}` have their own")
+        raise error(
+            "RRL502", f"`size` is only for `imagefolder`; images of `{spec}` have a fixed size"
+        )
     if skip_unreadable:
-        raise error("RRL502", f"`skip_unreadable` is for `imagefolder`, not for `{spec}`")
+        raise error("RRL502", f"`skip_unreadable` is only for `imagefolder`, not for `{spec}`")
     if kind == "npz":
         from rrl_dsl.data import npz
 
@@ -133,7 +138,7 @@ def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as reason:  # there is no user of that name
-        message = f"`{text}` has no home to begin in"
+        message = f"`{text}` starts with an unknown home directory"
         raise error(
             "RRL410", message, hint=f"for a file of that name, write `./{text}`"
         ) from reason
@@ -166,12 +171,12 @@ def _load_declared(point: EntryPoint, root: Path, download: bool) -> DataSet:
     try:
         build = point.load()
     except (ImportError, AttributeError) as reason:
-        what = f"data set `{point.name}` is declared as {point.value}, which cannot be imported"
+        what = f"dataset `{point.name}` is declared as {point.value}, which cannot be imported"
         raise error("RRL412", f"{what}: {reason}") from reason
     dataset = build(root, download)
     if not isinstance(dataset, DataSet):
         kind = type(dataset).__name__
-        raise error("RRL412", f"{point.value} gave a {kind}, not a DataSet, for `{point.name}`")
+        raise error("RRL412", f"{point.value} returned a {kind}, not a DataSet, for `{point.name}`")
     return dataset
 
 
@@ -188,4 +193,6 @@ def _unknown(spec: str) -> Exception:
         hint = f"write `npz:{path}`"
     elif os.path.isdir(os.path.expanduser(path)):
         hint = f"write `imagefolder:{path}`"
-    return error("RRL411", f"there is no data set `{spec}`; there is {listing(known)}", hint=hint)
+    return error(
+        "RRL411", f"there is no dataset `{spec}`; the datasets are {listing(known)}", hint=hint
+    )

@@ -168,9 +168,9 @@ def _open(
     if not os.path.isdir(folder) and not download:
         raise error(
             "RRL410",
-            f"data set `{name}` is not in {folder}",
-            hint="`--download` (in Python: `download=True`) fetches it, or give the folder above "
-            f"`{folder.relative_to(root).parts[0]}` as the root of the data",
+            f"dataset `{name}` is not in {folder}",
+            hint="download it with `--download` (in Python: `download=True`), or pass the "
+            f"folder above `{folder.relative_to(root).parts[0]}` as the data directory",
         )
     try:
         return kind(root, train=True, download=download), kind(root, train=False)
@@ -197,7 +197,7 @@ def _wrong_files(folder: Path, files: Mapping[str, str | None]) -> list[str]:
 def _not_downloaded(name: str, root: Path, reason: Exception) -> RRLError:
     return error(
         "RRL410",
-        f"data set `{name}` could not be downloaded to {root}: {reason}",
+        f"dataset `{name}` could not be downloaded to {root}: {reason}",
         hint="try again, or copy the official files there by hand",
     )
 
@@ -206,7 +206,7 @@ def _damaged(name: str, folder: Path, wrong: Sequence[str], reason: Exception) -
     what = ", ".join(wrong) or f"they cannot be read ({type(reason).__name__}: {reason})"
     return error(
         "RRL412",
-        f"the files of data set `{name}` in {folder} are not whole: {what}",
-        hint="remove that folder and fetch it anew with `--download`; a copy in another form can "
-        "be read as `npz:PATH` or `imagefolder:PATH`",
+        f"the files of the dataset `{name}` in {folder} are incomplete or damaged: {what}",
+        hint="remove that folder and download it again with `--download`; read a copy in "
+        "another format as `npz:PATH` or `imagefolder:PATH`",
     )

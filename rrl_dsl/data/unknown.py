@@ -49,6 +49,6 @@ def words_of(folder: Path) -> frozenset[str]:
     tree = read_yaml(path)
     given = tree.get(KEY) if isinstance(tree, Mapping) and len(tree) == 1 else None
     if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
-        message = f"{path} names the words for a missing value, and nothing else"
+        message = f"{path} must only list the words for a missing value"
         raise error("RRL412", message, hint=f'write `{KEY}: [n/a, "?", -999]`')
     return words(given)

@@ -94,20 +94,24 @@ class Views(nn.Module):
         if name not in PRESETS:
             hint = did_you_mean(name, tuple(PRESETS))
             known = listing(PRESETS)
-            raise error("RRL502", f"there is no augmentation `{name}`; there is {known}", hint=hint)
+            raise error(
+                "RRL502",
+                f"there is no augmentation `{name}`; the augmentations are {known}",
+                hint=hint,
+            )
         chosen = PRESETS[name]
         if len(chosen.mean) not in (1, shape[0]):
             raise error(
                 "RRL502",
-                f"augmentation `{name}` is for images of {len(chosen.mean)} channels, "
-                f"and these have {shape[0]}",
+                f"the augmentation `{name}` is for images with {len(chosen.mean)} "
+                f"channels, and these images have {shape[0]}",
             )
         built = chosen.build(shape)
         self.augment = nn.ModuleList(built if isinstance(built, list) else [built])
         self.augment_local: nn.ModuleList | None = None
         if local is not None:
             if chosen.local is None:
-                raise error("RRL502", f"augmentation `{name}` has no local views")
+                raise error("RRL502", f"the augmentation `{name}` has no local views")
             side, scale = local
             self.augment_local = nn.ModuleList([chosen.local((shape[0], side, side), scale)])
         self.register_buffer("mean", torch.tensor(chosen.mean)[:, None, None], persistent=False)

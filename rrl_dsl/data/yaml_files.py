@@ -27,7 +27,7 @@ class _Loader(yaml.BaseLoader):
         seen = set[object]()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                message = f"the key `{key.value}` stands twice"
+                message = f"the key `{key.value}` occurs twice"
                 raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
             if isinstance(key, yaml.ScalarNode):
                 seen.add(key.value)

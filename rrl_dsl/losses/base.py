@@ -122,7 +122,7 @@ class Loss(ABC):
             if matrix.dtype == torch.float64:  # its small weights are none in float32
                 least = torch.float64
         elif view is not None:
-            raise error("RRL406", "`view` goes with a matrix: a relation knows the views")
+            raise error("RRL406", "`view` is only for a matrix; a relation has views")
         self._check_shapes(relation, z, z if keys is None else keys)
         wider = torch.promote_types(z.dtype, z.dtype if keys is None else keys.dtype)
         dtype = torch.promote_types(wider, least)
@@ -139,7 +139,7 @@ class Loss(ABC):
         """A number made of a tensor would lose its gradient without a word."""
         found = cls.__pydantic_fields__[info.field_name]  # type: ignore[attr-defined]
         if isinstance(value, Tensor) and Tensor not in get_args(found.annotation):
-            raise ValueError("should be a number, and no tensor is learned here")
+            raise ValueError("should be a number; a tensor cannot be learned here")
         return value
 
     @abstractmethod
@@ -223,11 +223,11 @@ class Loss(ABC):
     def _check_given(self, z: Any, keys: Any, others: Mapping[str, Any]) -> None:
         for each in (z, z if keys is None else keys, *others.values()):
             if not isinstance(each, Tensor):
-                raise error("RRL406", f"embeddings are tensors, not a {type(each).__name__}")
+                raise error("RRL406", f"embeddings must be tensors, not a {type(each).__name__}")
         inputs = self.inputs()
         given = {"z", *others} | ({"keys"} if keys is not None else set())
         for name in [name for name in others if name not in inputs]:
-            message = f"the loss `{self.name()}` takes no `{name}`"
+            message = f"the loss `{self.name()}` has no argument `{name}`"
             hint = did_you_mean(name, list(inputs)) or f"it takes {listing(inputs)}"
             raise error("RRL406", message, hint=hint)
         for name in inputs:
@@ -239,14 +239,19 @@ class Loss(ABC):
         shape = OUTPUTS[self.inputs()["z"]].shape
         if z.ndim != len(shape) or z.shape[1:] != keys.shape[1:]:
             found = f"{tuple(z.shape)}, {tuple(keys.shape)}"
-            message = f"embeddings have shape ({', '.join(shape)}), not {found}"
-            raise error("RRL406", message, hint="rows and columns share all sizes but the first")
+            message = f"embeddings must have shape ({', '.join(shape)}), not {found}"
+            raise error(
+                "RRL406", message, hint="rows and columns must have the same sizes except the first"
+            )
         if len(z) != n or len(keys) != m:
-            message = f"a relation of shape ({n}, {m}) met {len(z)} rows and {len(keys)} columns"
-            hint = "pass the columns' embeddings as `keys=`" if len(z) == n else None
+            message = (
+                f"a relation of shape ({n}, {m}) was given embeddings of {len(z)} rows and "
+                f"{len(keys)} columns"
+            )
+            hint = "pass the embeddings of the columns as `keys=`" if len(z) == n else None
             raise error("RRL406", message, hint=hint)
         if not z.is_floating_point() or not keys.is_floating_point():
-            raise error("RRL406", f"embeddings are floating-point, not {z.dtype}, {keys.dtype}")
+            raise error("RRL406", f"embeddings must be floating-point, not {z.dtype}, {keys.dtype}")
 
     def _is_optional(self, name: str) -> bool:
         """Whether `value` has a default for an input."""
@@ -254,7 +259,7 @@ class Loss(ABC):
         return parameter is not None and parameter.default is not parameter.empty
 
     def _lacking(self, name: str, output: Output) -> Exception:
-        message = f"the loss `{self.name()}` wants `{name}`: {OUTPUTS[output].doc}"
+        message = f"the loss `{self.name()}` needs `{name}`: {OUTPUTS[output].doc}"
         hint = "pass it as the second argument" if name == "z" else f"pass `{name}=`"
         return error("RRL406", message, hint=hint)
 
@@ -307,5 +312,5 @@ def _as_tensor(name: str, value: Any) -> Tensor:
     try:
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):
-        message = f"{name} is a relation, a tensor or an array, not a {type(value).__name__}"
+        message = f"{name} must be a relation, a tensor or an array, not a {type(value).__name__}"
         raise error("RRL406", message, hint="`program(nodes)` or `program.relate(nodes)`") from None

@@ -111,7 +111,7 @@ class SimDINO(Loss):
             counted = torch.cat(views)
             if bool((own[counted] < 0).any()):
                 message = (
-                    "`rate=mean` of the loss `simdino` wants the teacher's embedding of every row"
+                    "`rate=mean` of the loss `simdino` needs the teacher's embedding of every row"
                 )
                 raise error("RRL406", message, hint="use `rate=student`, or columns with all rows")
             student = (student + teacher[own]) / 2  # rows that do not count may be any
@@ -130,7 +130,7 @@ class SimDINO(Loss):
         row_of = _rows_of_columns(relation)
         if bool((row_of < 0).any()):
             message = (
-                "`form=paper` of the loss `simdino` wants the student's embedding of every column"
+                "`form=paper` of the loss `simdino` needs the student's embedding of every column"
             )
             raise error("RRL406", message, hint="use `form=authors`, or columns that are rows")
         related = relation.matmul(z[row_of], with_self=True)
@@ -198,7 +198,11 @@ def patch_distance(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Te
 def _check_patches(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> None:
     if patches.ndim != 3 or teacher_patches.shape != patches.shape:
         found = f"{tuple(patches.shape)}, {tuple(teacher_patches.shape)}"
-        raise error("RRL406", f"patches have shape (n, P, d), at the teacher as well, not {found}")
+        raise error(
+            "RRL406", f"patches must have shape (n, P, d), also those of the teacher, not {found}"
+        )
     if mask.dtype != torch.bool or mask.shape != patches.shape[:2]:
-        message = f"`mask` is bool {tuple(patches.shape[:2])}, not {mask.dtype} {tuple(mask.shape)}"
+        message = (
+            f"`mask` must be bool {tuple(patches.shape[:2])}, not {mask.dtype} {tuple(mask.shape)}"
+        )
         raise error("RRL406", message.replace("torch.", ""))

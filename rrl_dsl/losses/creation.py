@@ -97,20 +97,20 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
     source = Source(text, "loss")
     if not _is_sum(text):
         if _SEVERAL.search(text.strip()):
-            message = "losses are added with `+`, and options follow a name in brackets"
+            message = "losses are added with `+`, and options follow a name in parentheses"
             raise _unreadable(source, Span(0, len(text)), message)
         return [Term(1.0, text, dict(options))]
     try:
         tree = ast.parse(_as_python(text.strip()), mode="eval").body
         terms = list(_Reader(source).terms(tree, 1.0))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise _unreadable(source, Span(0, len(text)), "this is no sum of losses") from None
+        raise _unreadable(source, Span(0, len(text)), "this is not a sum of losses") from None
     if not options:
         return terms
     if len(terms) > 1 or terms[0].weight != 1:
         first = next(iter(options))
-        message = f"`{text}` is a sum, and `{first}` could be an option of each of its losses"
-        raise error("RRL408", message, hint=f"write it behind a name: `NAME({first}=…)`")
+        message = f"`{text}` is a sum, and `{first}` could be an option of any of its losses"
+        raise error("RRL408", message, hint=f"write it after a name: `NAME({first}=…)`")
     return [replace(terms[0], options={**terms[0].options, **options})]
 
 
@@ -158,25 +158,27 @@ class _Reader:
             case ast.Call(ast.Name() | ast.Attribute() as name, [], keywords):
                 yield self._term(weight, node, name, keywords)
             case ast.Call(ast.Name() | ast.Attribute(), [first, *_]):
-                raise self._fault(first, "an option has its name before it: `NAME=VALUE`")
+                raise self._fault(first, "an option must be written `NAME=VALUE`")
             case ast.BinOp(_, ast.Sub(), _):
-                raise self._fault(node, "losses are added, and a name in a sum has no `-`")
+                raise self._fault(
+                    node, "losses can only be added, and a name in a sum must not contain `-`"
+                )
             case _:
-                raise self._fault(node, "a sum is made of losses, and of numbers times losses")
+                raise self._fault(node, "a sum consists of losses and of numbers times losses")
 
     def _weight(self, node: ast.Constant, before: float) -> float:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._fault(node, "a weight is a number")
+            raise self._fault(node, "a weight must be a number")
         if not 0 < value < math.inf or not 0 < before * value < math.inf:
-            raise self._fault(node, "a weight is above 0 and finite")
+            raise self._fault(node, "a weight must be above 0 and finite")
         return before * value
 
     def _options(self, keywords: Sequence[ast.keyword]) -> dict[str, Any]:
         options: dict[str, Any] = {}
         for each in keywords:
             if each.arg is None or each.arg in options:
-                raise self._fault(each, "an option has a name, and stands once")
+                raise self._fault(each, "an option must have a name, and occur only once")
             options[each.arg] = self._option(each.value)
         return options
 
@@ -186,14 +188,14 @@ class _Reader:
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError):
-            raise self._fault(node, "an option is a number, a word, true or false") from None
+            raise self._fault(node, "an option must be a number, a word, true or false") from None
 
     def _term(
         self, weight: float, node: ast.expr, name: ast.expr, keywords: Sequence[ast.keyword]
     ) -> Term:
         written = self._source.text[slice(*self._span(name))]
         if _is_sum(written):
-            raise self._fault(node, "a loss is a name, or a place like `package.module:Class`")
+            raise self._fault(node, "a loss must be a name, or `package.module:Class`")
         return Term(weight, written, self._options(keywords), (self._source, self._span(node)))
 
     def _fault(self, node: ast.expr | ast.keyword, message: str) -> RRLError:

@@ -59,11 +59,11 @@ def needs_in_words(loss: type[Loss]) -> list[str]:
     if any(term.binary for _, term in plain.flat_terms()):
         needs.append("weights of 0 and 1")
     if any(term.symmetric for _, term in plain.flat_terms()):
-        needs.append("no columns but the rows")
+        needs.append("the rows as columns")
     if (views := max(term.views for _, term in plain.flat_terms())) > 1:
         needs.append(f"{views} views")
     if (rows := plain.least_rows(WIDTH)) > 1:
-        needs.append(f"{rows} rows a view at width {WIDTH}")
+        needs.append(f"{rows} rows per view at width {WIDTH}")
     return needs
 
 

@@ -79,7 +79,7 @@ class Distillation(Loss):
         if center is not None:
             if center.shape != scores.shape[1:]:
                 wanted, found = tuple(scores.shape[1:]), tuple(center.shape)
-                raise error("RRL406", f"`center` has shape {wanted}, not {found}")
+                raise error("RRL406", f"`center` must have shape {wanted}, not {found}")
             scores = scores - center.detach()
         return F.softmax(scores / temperature, dim=1)
 
@@ -171,7 +171,9 @@ class IBOT(Distillation):
                 than (K,).
         """
         if mask.dtype != torch.bool or mask.shape != z.shape[:2]:
-            message = f"`mask` is bool {tuple(z.shape[:2])}, not {mask.dtype} {tuple(mask.shape)}"
+            message = (
+                f"`mask` must be bool {tuple(z.shape[:2])}, not {mask.dtype} {tuple(mask.shape)}"
+            )
             raise error("RRL406", message.replace("torch.", ""))
         own = relation.own_column()
         among = own >= 0

@@ -139,7 +139,9 @@ class NNCLR(Loss):
                 meets columns that are not the rows.
         """
         if bank.ndim != 2 or bank.shape[1] != z.shape[1] or not len(bank):
-            message = f"a bank for embeddings of width {z.shape[1]} has shape (m, {z.shape[1]})"
+            message = (
+                f"a bank for embeddings of width {z.shape[1]} must have shape (m, {z.shape[1]})"
+            )
             hint = "fill it with earlier projections before the first loss"
             raise error("RRL406", f"{message} and m > 0, not {tuple(bank.shape)}", hint=hint)
         anchors, predictions = nearest(z, bank), unit(keys)
@@ -199,8 +201,8 @@ def _joined(
     """For the rows of each view, what NT-Xent over anchors and predictions compares them with."""
     rows, cols = relation.rows, relation.cols
     if not (torch.equal(rows.sample, cols.sample) and torch.equal(rows.view, cols.view)):
-        message = "`form=nt_xent` of the loss `nnclr` wants the rows as columns"
-        raise error("RRL406", message, hint="`form=info_nce` takes other columns")
+        message = "`form=nt_xent` of the loss `nnclr` needs the rows as columns"
+        raise error("RRL406", message, hint="use `form=info_nce` for other columns")
     everything = torch.arange(len(rows), device=rows.device)
     for view in torch.unique(rows.view):
         own = rows.view == view

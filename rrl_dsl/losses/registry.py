@@ -66,7 +66,11 @@ def find(name: str) -> type[Loss]:
     if ":" in name:
         if not _PLACE.fullmatch(name):
             hint = "write `package.module:Class`, or a name that `rrl-dsl losses` lists"
-            raise error("RRL407", f"`{name}` is neither a name nor a place of a loss", hint=hint)
+            raise error(
+                "RRL407",
+                f"`{name}` is neither the name of a loss nor `package.module:Class`",
+                hint=hint,
+            )
         return _load(EntryPoint(name, name, ENTRY_POINTS))
     own = registered()
     found = {own[name]: "rrl-dsl"} if name in own else {}
@@ -75,11 +79,11 @@ def find(name: str) -> type[Loss]:
     if not found:
         known = names()
         meant = LOSSES.get(folded(name), name)
-        hint = did_you_mean(meant, known) or f"losses are {listing(known)}"
-        raise error("RRL407", f"there is no loss called `{name}`", hint=hint)
+        hint = did_you_mean(meant, known) or f"the losses are {listing(known)}"
+        raise error("RRL407", f"there is no loss `{name}`", hint=hint)
     if len(found) > 1:
         one, *others = found.values()
-        message = f"`{name}` is a loss of `{one}`, and of {listing(others)} too"
+        message = f"`{name}` is declared by `{one}` and also by {listing(others)}"
         raise error("RRL422", message, hint=f"uninstall {listing(others)}")
     return next(iter(found))
 
@@ -103,7 +107,7 @@ def _load(point: EntryPoint) -> type[Loss]:
             hint = f"run it from the folder that `{package}` is in, or install it"
         raise error("RRL422", message, hint=hint) from reason
     if not (isinstance(loss, type) and issubclass(loss, Loss)):
-        message = f"`{point.value}` of the package `{package}` is no subclass of `Loss`"
+        message = f"`{point.value}` of the package `{package}` is not a subclass of `Loss`"
         hint = "name a subclass of `rrl_dsl.losses.Loss`"
         raise error(
             "RRL422",
@@ -111,7 +115,7 @@ def _load(point: EntryPoint) -> type[Loss]:
             hint=hint if point.dist is None else f"repair `{package}`, or uninstall it",
         )
     if inspect.isabstract(loss):
-        message = f"`{point.value}` of the package `{package}` is a base of losses, and none itself"
+        message = f"`{point.value}` of the package `{package}` is a base class, not a loss"
         raise error("RRL422", message, hint="name one of its subclasses")
     return loss
 

@@ -77,13 +77,13 @@ class _OverRows(Loss):
     def _check(self, z: Tensor, keys: Tensor, count: int) -> None:
         """Refuses other columns, and fewer rows that count than `least_rows`."""
         if keys is not z:
-            message = f"the loss `{self.name()}` compares rows with themselves"
-            raise error("RRL406", message, hint="leave out `keys=`, and relate the rows alone")
+            message = f"the loss `{self.name()}` needs the rows as columns"
+            raise error("RRL406", message, hint="leave out `keys=`, and relate only the rows")
         least = self.least_rows(z.shape[1])
         if count < least:
-            message = f"`{self.name()}` on {z.shape[1]} dimensions wants at least {least} rows"
+            message = f"`{self.name()}` on {z.shape[1]} dimensions needs at least {least} rows"
             hint = "use larger batches or a narrower projector"
-            raise error("RRL405", f"{message} that count, and there are {count}", hint=hint)
+            raise error("RRL405", f"{message} that count, but there are {count}", hint=hint)
 
 
 @register("projection")

@@ -93,9 +93,9 @@ class WMSE(Loss):
         slices = sliced(rows.sample, views, size, **draw)
         for each in slices:
             if len(each) < least:
-                message = f"whitening {z.shape[1]} dimensions wants at least {least} rows of a view"
+                message = f"whitening {z.shape[1]} dimensions needs at least {least} rows per view"
                 hint = "use larger batches or a narrower projector"
-                raise error("RRL405", f"{message}, and there are {len(each)}", hint=hint)
+                raise error("RRL405", f"{message}, but there are {len(each)}", hint=hint)
         parts = [whiten(z[each], self.shrinkage, whitening=self.whitening) for each in slices]
         order = torch.cat(slices)
         whitened = torch.cat([part for part, _ in parts])

@@ -64,7 +64,7 @@ def _module_of(network: object) -> nn.Module:
     """The module whose norms are looked after."""
     module = getattr(network, "__self__", network)
     if not isinstance(module, nn.Module):
-        raise TypeError(f"a module or a method of one is wanted, not {network!r}")
+        raise TypeError(f"the network must be a module or a method of a module, not {network!r}")
     return module
 
 
@@ -103,4 +103,4 @@ def _joined(parts: Sequence[Any]) -> Any:
     if isinstance(first, tuple | list):
         columns = [_joined(column) for column in zip(*parts, strict=True)]
         return type(first)(*columns) if hasattr(first, "_fields") else type(first)(columns)
-    raise TypeError(f"a network returns tensors, in dicts, tuples or lists, not {first!r:.60}")
+    raise TypeError(f"a network must return tensors, in dicts, tuples or lists, not {first!r:.60}")

@@ -83,8 +83,8 @@ class Backbone(nn.Module):
 
     def _patch_encoder(self) -> PatchEncoder:
         if not isinstance(self.body, PatchEncoder):
-            hint = f"take {listing(TRANSFORMERS)}"
-            raise error("RRL502", "the backbone has no tokens of patches", hint=hint)
+            hint = f"use {listing(TRANSFORMERS)}"
+            raise error("RRL502", "the backbone has no patch tokens", hint=hint)
         return self.body
 
 
@@ -204,7 +204,7 @@ def build_backbone(
     if shape[0] not in (1, 3):
         raise error("RRL502", f"a backbone takes images of 1 or 3 channels, not {shape[0]}")
     if patch_size is not None and name not in TRANSFORMERS:
-        hint = "give it among the `options`" if ":" in name else "leave it out"
+        hint = "pass it in `options`" if ":" in name else "leave it out"
         message = f"`patch_size` is for {listing(TRANSFORMERS)}, not for `{name}`"
         raise error("RRL502", message, hint=hint)
     if ":" in name or (name not in BACKBONES and name in declared()):
@@ -212,12 +212,17 @@ def build_backbone(
         return Backbone(body, width_of(body, name, shape))
     if name not in BACKBONES:
         known = (*BACKBONES, *declared())
-        hint = did_you_mean(name, known) or "`timm:NAME` and `package.module:attribute` fit too"
+        hint = (
+            did_you_mean(name, known)
+            or "`timm:NAME` and `package.module:attribute` are allowed too"
+        )
         raise error(
-            "RRL502", f"there is no backbone `{name}`; there is {listing(known)}", hint=hint
+            "RRL502",
+            f"there is no backbone `{name}`; the backbones are {listing(known)}",
+            hint=hint,
         )
     if options:
-        message = f"the backbone `{name}` takes no options, and is given {listing(options)}"
+        message = f"the backbone `{name}` takes no options, but was given {listing(options)}"
         raise error("RRL502", message, hint="leave them out")
     if name in TRANSFORMERS:
         return Backbone(build_transformer(name, shape, patch_size), TRANSFORMERS[name].width)

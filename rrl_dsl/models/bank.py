@@ -43,11 +43,13 @@ class Bank(nn.Module):
             RRLError: RRL406 where they are of other names than before, or of other rows.
         """
         if self._nodes is not None and outputs.keys() != self._outputs.keys():
-            message = f"a bank of {listing(self._outputs)} is given {listing(outputs) or 'nothing'}"
-            raise error("RRL406", message, hint="give it the same outputs every time")
+            message = (
+                f"a bank of {listing(self._outputs)} was given {listing(outputs) or 'nothing'}"
+            )
+            raise error("RRL406", message, hint="pass the same outputs every time")
         for name, each in outputs.items():
             if len(each) != len(nodes):
-                message = f"a bank is given {len(nodes)} rows, and {len(each)} of `{name}`"
+                message = f"a bank was given {len(nodes)} rows, but {len(each)} of `{name}`"
                 raise error("RRL406", message)
         added = {name: each.detach()[: self._size] for name, each in outputs.items()}
         nodes = nodes[: self._size]

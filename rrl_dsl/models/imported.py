@@ -28,10 +28,9 @@ ENTRY_POINTS: Final = "rrl_dsl.backbones"
 `imported_network`."""
 
 _LIBRARIES: Final = ("timm", "torchvision")
-_MODULE_HINT = "install its package, or put the folder it is in into PYTHONPATH"
+_MODULE_HINT = "install its package, or add its folder to PYTHONPATH"
 _MAKER_HINT = (
-    "name a subclass of `torch.nn.Module`, or say that the function returns one: "
-    "`def network() -> nn.Module`"
+    "name a subclass of `torch.nn.Module`, or annotate the function: `def network() -> nn.Module`"
 )
 
 
@@ -71,12 +70,12 @@ def imported_network(
         return _from_torchvision(target, options)
     make = resolve(name)
     given = dict(options)
-    with _explained(f"`{name}` cannot be made"):
+    with _explained(f"`{name}` cannot be created"):
         if "shape" in inspect.signature(make).parameters:
             given["shape"] = shape
         net = make(**given)
     if not isinstance(net, nn.Module):
-        message = f"`{name}` gives a value of type `{type(net).__name__}`, not a torch.nn.Module"
+        message = f"`{name}` returns a value of type `{type(net).__name__}`, not a torch.nn.Module"
         raise error("RRL502", message, hint=_MAKER_HINT)
     return net
 
@@ -131,8 +130,8 @@ def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
         found = f"{str(features.dtype).removeprefix('torch.')} of shape {tuple(features.shape)}"
     else:
         return features.shape[1]
-    message = f"`{name}` gives {found} for one image, not float features of shape (1, width)"
-    raise error("RRL502", message, hint="pool and flatten what it gives")
+    message = f"`{name}` returns {found} for one image, not float features of shape (1, width)"
+    raise error("RRL502", message, hint="pool and flatten its output")
 
 
 def _attribute(module: str, attribute: str) -> Callable[..., Any]:
@@ -159,9 +158,9 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
 def _from_torchvision(name: str, options: Mapping[str, Any]) -> nn.Module:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        hint = did_you_mean(name, known) or "`torchvision.models.list_models()` names them"
+        hint = did_you_mean(name, known) or "`torchvision.models.list_models()` lists them"
         raise error("RRL502", f"torchvision has no network `{name}`", hint=hint)
-    with _explained(f"`torchvision:{name}` cannot be made"):
+    with _explained(f"`torchvision:{name}` cannot be created"):
         net: nn.Module = torchvision.models.get_model(name, weights=None, **options)
         linear = [each for each, part in net.named_modules() if isinstance(part, nn.Linear)]
         if linear:  # the last layer scores the classes
@@ -179,15 +178,15 @@ def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any
         raise error("RRL502", message, hint="`pip install timm`") from None
     if not timm.is_model(name):
         alike = [known for known in timm.list_models() if known[:3] == name[:3]]
-        hint = did_you_mean(name, alike) or "`timm.list_models()` names them"
+        hint = did_you_mean(name, alike) or "`timm.list_models()` lists them"
         raise error("RRL502", f"timm has no network `{name}`", hint=hint)
     if "checkpoint_path" in options:
-        message = f"`timm:{name}` begins with random weights, and takes no `checkpoint_path`"
+        message = f"`timm:{name}` starts with random weights, and takes no `checkpoint_path`"
         raise error("RRL502", message, hint="leave it out")
     given: dict[str, Any] = {"in_chans": shape[0], **options}
     if timm.get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
         given.setdefault("img_size", shape[1:])
-    with _explained(f"`timm:{name}` cannot be made"):
+    with _explained(f"`timm:{name}` cannot be created"):
         net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **given)
         side = _patch_side(net, shape)
     return net if side is None else _TimmTransformer(net, side)
@@ -261,4 +260,4 @@ def _explained(message: str) -> Iterator[None]:
 def _failure(message: str, problem: Exception) -> RRLError:
     first, *_ = str(problem).splitlines() or [""]
     what = f"{message}: {type(problem).__name__}: {first}" if first else f"{message}: {problem!r}"
-    return error("RRL502", what, hint="mend the network, or the `options` that it is given")
+    return error("RRL502", what, hint="fix the network or its `options`")

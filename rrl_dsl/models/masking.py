@@ -110,11 +110,11 @@ def _check(
     count: int, grid: tuple[int, int], ratio: tuple[float, float], probability: float
 ) -> None:
     if count < 0 or min(grid) < 1:
-        message = f"masks are for images with patches, not for {count} of {grid[0]} x {grid[1]}"
+        message = f"masks need images with patches, not {count} of {grid[0]} x {grid[1]}"
         raise error("RRL502", message)
     if not 0 <= ratio[0] <= ratio[1] <= 1:
-        message = f"the `ratio` of masked patches is an interval from 0 to 1, not {ratio}"
+        message = f"the `ratio` of masked patches must be an interval from 0 to 1, not {ratio}"
         raise error("RRL502", message, hint="(0.1, 0.5) is usual")
     if not 0 <= probability <= 1:
-        message = f"the `probability` of a mask is from 0 to 1, not {probability}"
+        message = f"the `probability` of a mask must be from 0 to 1, not {probability}"
         raise error("RRL502", message)

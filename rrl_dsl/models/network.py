@@ -283,8 +283,12 @@ class Network(nn.Module):
         views = self.program.requires.views
         samples, rest = divmod(len(nodes), views + local)
         if rest:
-            message = f"{len(nodes)} rows are not {views} views and {local} local views of a sample"
-            raise error("RRL406", message, hint="give the rows of the views, then the local ones")
+            message = (
+                f"{len(nodes)} rows are not {views} views and {local} local views of each sample"
+            )
+            raise error(
+                "RRL406", message, hint="pass the rows of the views, then those of the local views"
+            )
         return samples * views
 
     def _earlier_projections(self, outputs: Outputs, whole: int) -> Tensor:

@@ -45,12 +45,12 @@ def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int)
     faults = [fault for _, term in loss.flat_terms() for fault in _unserved(program, term)]
     for _, term in loss.flat_terms():
         if "patches" in term.needs() and not patches:
-            message = f"`{term.name()}` compares patches, and the backbone has none"
+            message = f"`{term.name()}` compares patches, but the backbone has none"
             faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
     if local_views:
         for call in calls_of(program.graph):
             if Need("space", "teacher") in call.facts.needs:
-                message = f"`{call}` looks at the teacher, and that does not see local views"
+                message = f"`{call}` uses the teacher, which does not see local views"
                 hint = "use `--set local_views.count=0`, or write `space=projection`"
                 faults.append(Diagnostic("RRL424", message, hint=hint))
     if faults:
@@ -63,23 +63,25 @@ def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
         weighted = (call for call in calls_of(program.graph) if not _is_binary(call))
         call = next(weighted, None)
         given = "this recipe has" if call is None else f"`{call}` has"
-        message = f"`{term.name()}` wants weights of 0 and 1, and {given} others"
+        message = f"`{term.name()}` needs weights of 0 and 1, but {given} others"
         yield Diagnostic("RRL404", message, hint="write `… | threshold(0.5)`")
     if term.views > program.requires.views:
         message = (
-            f"`{term.name()}` compares {term.views} views of a sample, and this recipe draws "
-            f"{program.requires.views}"
+            f"`{term.name()}` compares {term.views} views of a sample, but this recipe "
+            f"draws {program.requires.views}"
         )
         hint = f"relate views: write `ssl(views={term.views}) | …`"
         yield Diagnostic("RRL404", message, hint=hint)
     if term.symmetric:
         for call in calls_of(program.graph):
             if call.facts.bank:
-                message = f"`{term.name()}` has no columns but its rows, and `{call}` adds earlier"
+                message = f"`{term.name()}` needs the rows as columns, but `{call}` adds earlier"
                 yield Diagnostic("RRL404", f"{message} rows", hint="write `bank=0`")
         if not program.graph.symmetric:
-            message = f"`{term.name()}` wants a symmetric graph, and this recipe's is directed"
-            yield Diagnostic("RRL404", message, hint="leave `directed=true` out")
+            message = (
+                f"`{term.name()}` needs a symmetric graph, but the graph of this recipe is directed"
+            )
+            yield Diagnostic("RRL404", message, hint="remove `directed=true`")
 
 
 def _is_binary(call: Call) -> bool:

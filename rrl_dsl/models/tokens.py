@@ -56,10 +56,10 @@ class PatchEncoder(nn.Module):
         side = self.patch_size
         if height % side or width % side:
             fitting = nearest_patch_size(height, width, side)
-            hint = f"take sides that are multiples of {side}"
+            hint = f"use sides that are multiples of {side}"
             if fitting is not None:
                 hint += f", or patches of {fitting} x {fitting}"
-            message = f"images of {height} x {width} pixels do not divide into patches of "
+            message = f"images of {height} x {width} pixels cannot be divided into patches of "
             raise error("RRL502", f"{message}{side} x {side}", hint=hint)
         return height // side, width // side
 

@@ -144,8 +144,8 @@ def _default_patch_size(height: int, width: int) -> int:
     usual = 2 if side <= 16 else 4 if side < 64 else 8 if side < 128 else 16
     found = nearest_patch_size(height, width, usual)
     if found is None:
-        message = f"images of {height} x {width} pixels do not divide into patches of about "
-        hint = f"take sides that are multiples of {usual}, or set `patch_size`"
+        message = f"images of {height} x {width} pixels cannot be divided into patches of about "
+        hint = f"use sides that are multiples of {usual}, or set `patch_size`"
         raise error("RRL502", f"{message}{usual} x {usual}", hint=hint)
     return found
 

@@ -311,7 +311,7 @@ def _settings(
         parts, spans = _parts(key.value, key.start_mark.index)
         inner, inner_keys = (*place, *parts), (*keys, *spans)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
-            message = f"the key `{key.value}` stands twice"
+            message = f"the key `{key.value}` occurs twice"
             raise RRLError(Diagnostic("RRL503", message, key_span, source))
         if isinstance(value, yaml.MappingNode) and value.value:
             yield from _settings(value, inner, source, inner_keys)

@@ -98,14 +98,15 @@ def test_asking_for_a_kernel_without_a_compiler_is_rrl506():
     (only,) = caught.value.diagnostics
     assert (only.code, only.message) == (
         "RRL506",
-        "the edges cannot be fused into one kernel: there is no compiler, `g++` or `clang++`",
+        "the edges cannot be fused into one kernel: there is no compiler such as "
+        "`g++` or `clang++`",
     )
 
 
 @pytest.mark.usefixtures("no_compiler")
 def test_gpu_without_a_compiler_works_op_by_op_and_says_so():
     gpu = torch.device("cuda")
-    with pytest.warns(UserWarning, match="there is no compiler, `gcc` or `clang`"):
+    with pytest.warns(UserWarning, match="there is no compiler such as `gcc` or `clang`"):
         assert not is_fused(None, gpu, 4)
     assert not is_fused(False, gpu, 4)
     with pytest.raises(rrl.RRLError):

@@ -94,7 +94,7 @@ def test_rows_that_the_data_set_lacks_are_rrl421():
     only = error_of(lambda: program(strange))
     assert (only.code, only.message) == (
         "RRL421",
-        "the data set that the recipe is bound to has no sample 77",
+        "the dataset to which the recipe is bound has no sample 77",
     )
 
 

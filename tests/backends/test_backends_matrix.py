@@ -45,7 +45,7 @@ def test_a_negative_weight_is_refused_with_its_place(dtype: torch.dtype):
     weights[1, 2] = -2
     with pytest.raises(rrl.RRLError, match="weight of row 1 and column 2 is -2") as problem:
         of_matrix(weights, columns=True)
-    assert problem.value.diagnostics[0].hint == "weights are finite and not negative"
+    assert problem.value.diagnostics[0].hint == "weights must be finite and nonnegative"
 
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf")])

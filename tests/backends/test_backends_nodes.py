@@ -44,18 +44,18 @@ def test_narrow_integers_are_widened(dtype: torch.dtype):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"sample": [0.0, 1.0]}, "`sample` wants integers, not float32"),
-        ({"sample": [True, False]}, "`sample` wants integers, not bool"),
-        ({"sample": [1j]}, "`sample` wants integers, not complex64"),
-        ({"sample": [[0], [1]]}, "`sample` wants shape (n,), not (2, 1)"),
-        ({"sample": 3}, "`sample` wants shape (n,), not ()"),
+        ({"sample": [0.0, 1.0]}, "`sample` must be integers, not float32"),
+        ({"sample": [True, False]}, "`sample` must be integers, not bool"),
+        ({"sample": [1j]}, "`sample` must be integers, not complex64"),
+        ({"sample": [[0], [1]]}, "`sample` must have shape (n,), not (2, 1)"),
+        ({"sample": 3}, "`sample` must have shape (n,), not ()"),
         ({"sample": [0, -1]}, "`sample` is -1 in row 1"),
         ({"sample": [0, 1], "view": [0, -2]}, "`view` is -2 in row 1"),
-        ({"sample": [0, 1], "view": [0.0, 1.0]}, "`view` wants integers, not float32"),
+        ({"sample": [0, 1], "view": [0.0, 1.0]}, "`view` must be integers, not float32"),
         ({"sample": [0, 1], "view": [0]}, "`view` has shape (1,), `sample` (2,)"),
         ({"sample": [0, 1], "labels": {"fine": [0]}}, "`fine` has shape (1,), `sample` (2,)"),
         ({"sample": [0, 1], "labels": {"fine": [0, -2]}}, "`fine` is -2 in row 1"),
-        ({"sample": [0, 1], "labels": {"fine": [0.0, 1]}}, "`fine` wants integers, not float32"),
+        ({"sample": [0, 1], "labels": {"fine": [0.0, 1]}}, "`fine` must be integers, not float32"),
         (
             {"sample": [0, 1], "fields": {"time": [1.0]}},
             "the field `time` has shape (1,) for 2 rows",
@@ -64,7 +64,7 @@ def test_narrow_integers_are_widened(dtype: torch.dtype):
             {"sample": [0, 1], "fields": {"time": [1.0, float("inf")]}},
             "the field `time` has an infinite value",
         ),
-        ({"sample": ["a", "b"]}, "`sample` wants an array of numbers: too many dimensions 'str'"),
+        ({"sample": ["a", "b"]}, "`sample` must be an array of numbers: too many dimensions 'str'"),
         (
             {"sample": [0], "fields": {"caption": np.zeros((1, 0))}},
             "the vectors of the field `caption` are empty",
@@ -105,9 +105,9 @@ def test_hopeless_columns_are_refused_without_a_traceback(columns: dict[str, obj
 
 
 def test_hints_say_what_would_fit():
-    assert refusal([0], labels={"fine": [-3]})[2] == "unknown labels are -1"
+    assert refusal([0], labels={"fine": [-3]})[2] == "use -1 for unknown labels"
     assert refusal([-3])[2] == "ids and views start at 0"
-    assert refusal([0, 1], labels={"fine": [3]})[2] == "give one value for each row"
+    assert refusal([0, 1], labels={"fine": [3]})[2] == "pass one value per row"
 
 
 def test_integers_up_to_2_to_the_62_are_compared_exactly():
@@ -166,7 +166,7 @@ def test_array_that_changes_afterwards_changes_no_rows():
 def test_columns_without_a_name_are_refused(what: str, columns: object):
     code, message, hint = refusal([0, 1], **{what: columns})
     assert code == "RRL402"
-    assert message.startswith(f"`{what}` wants columns by name, and this is a ")
+    assert message.startswith(f"`{what}` must be a dict of columns, not a ")
     assert hint == f"write `{what}={{'NAME': ...}}`"
 
 
@@ -213,7 +213,7 @@ def test_rows_move_together():
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("fin", "did you mean `fine`?"), ("species", "they carry fine, coarse")],
+    [("fin", "did you mean `fine`?"), ("species", "they have fine, coarse")],
 )
 def test_missing_label_field_is_rrl401_with_what_there_is(name: str, hint: str):
     nodes = rrl.Nodes([0], labels={"fine": [0], "coarse": [0]})
@@ -221,7 +221,7 @@ def test_missing_label_field_is_rrl401_with_what_there_is(name: str, hint: str):
         nodes.label(name)
     (only,) = caught.value.diagnostics
     assert only.code == "RRL401"
-    assert only.message == f"the rows carry no label field `{name}`"
+    assert only.message == f"the rows have no label field `{name}`"
     assert only.hint == hint
 
 

@@ -153,7 +153,7 @@ def test_columns_without_the_label_field_are_rrl401_too():
     bare = rrl.Nodes([1, 2])
     only = error_of(lambda: rrl.compile("supervised(labels=fine)").relate(NODES, bare))
     assert only.code == "RRL401"
-    assert only.hint == "they carry none"
+    assert only.hint == "they have none"
 
 
 # the whole data set
@@ -313,7 +313,7 @@ def test_recipe_with_a_bank_wants_its_columns(ask):
     ("build", "code", "hint"),
     [
         (lambda: rrl.Program("ssl()"), "RRL210", "call `rrl.compile(text)`"),
-        (lambda: rrl.Program(None), "RRL210", "`rrl.load(path)` reads a file"),
+        (lambda: rrl.Program(None), "RRL210", "use `rrl.load(path)` for a file"),
         (lambda: rrl.Program(rrl.keep(0.5)), "RRL204", "write `ssl(views=2) | keep(p=0.5)`"),
         (lambda: rrl.Program(rrl.ssl(), seed=-5), "RRL301", None),
         (lambda: rrl.Program(rrl.ssl(), seed=2**64), "RRL301", None),
@@ -350,7 +350,7 @@ def test_what_is_no_rows_is_refused_wherever_rows_are_wanted(use: str, given: ob
 
 
 def test_columns_that_are_no_rows_are_refused():
-    with pytest.raises(rrl.RRLError, match="a program relates rows, and this is a dict"):
+    with pytest.raises(rrl.RRLError, match="a program takes rows, not a dict"):
         rrl.compile("ssl()").relate(rrl.Nodes([0, 1]), {"sample": [0, 1]})
 
 

@@ -20,13 +20,13 @@ def refusal(text: str, *nodes: rrl.Nodes) -> tuple[str, str]:
 @pytest.mark.parametrize("text", ["ssl()", "ssl() | supervised()", "supervised() | ~ssl(views=2)"])
 def test_views_that_are_left_out_are_refused(text: str, view: torch.Tensor | None):
     nodes = rrl.Nodes(IDS.repeat(2), view, {"label": torch.tensor([0, 0, 1]).repeat(2)})
-    message = "this recipe asks for 2 views, and the rows have 1 (0)"
+    message = "this recipe needs 2 views, but the rows have 1 (0)"
     assert refusal(text, nodes) == ("RRL425", message)
 
 
 def test_three_views_are_not_two():
     nodes = rrl.Nodes(IDS.repeat(2), torch.tensor([0, 2]).repeat_interleave(3))
-    message = "this recipe asks for 3 views, and the rows have 2 (0, 2)"
+    message = "this recipe needs 3 views, but the rows have 2 (0, 2)"
     assert refusal("ssl(views=3)", nodes) == ("RRL425", message)
 
 
@@ -98,7 +98,7 @@ def test_a_value_that_is_missing_in_all_views_is_shared():
 def test_a_row_that_stands_where_another_view_is_missing_is_refused():
     # `repeat_interleave` beside a view that goes with `repeat`
     nodes = rrl.Nodes(IDS.repeat_interleave(2), torch.arange(2).repeat_interleave(3))
-    message = "this recipe asks for 2 views, and sample 4 has 1 (0), with a row that stands twice"
+    message = "this recipe needs 2 views, but sample 4 has 1 (0), and one row occurs twice"
     assert refusal("ssl()", nodes) == ("RRL425", message)
     padded = torch.tensor([4, 7, 4, 7, 4])  # both views of each, and one row once more
     rrl.compile("ssl()").relate(rrl.Nodes(padded, torch.tensor([0, 0, 1, 1, 0])))

@@ -151,7 +151,7 @@ def test_scope_and_needs_of_every_kind(cli):
 def test_columns_the_data_set_lacks_are_named_and_the_rest_is_explained(cli):
     result = cli("explain", "-e", "near(time, 5)")
     assert result.code == 0
-    assert "not known: the data set `digits` has no field `time`" in result.out
+    assert "not known: the dataset `digits` has no field `time`" in result.out
     assert "cost" in result.out
 
 

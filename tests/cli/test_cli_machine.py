@@ -141,7 +141,7 @@ def test_vectors_whose_distances_no_float64_holds_are_refused(cli, tmp_path, ver
     far = np.random.default_rng(0).normal(size=(48, 3)) * 1e200
     np.savez(tmp_path / "far.npz", images=pixels, label=np.arange(48) % 4, far=far)
     found = cli(verb, "-e", recipe, "--dataset", "npz:far.npz")
-    assert "error[RRL417]: `far` of the data set `npz:far.npz` has values beyond 1e150" in found.err
+    assert "error[RRL417]: `far` of the dataset `npz:far.npz` has values beyond 1e150" in found.err
     with pytest.raises(rrl.RRLError, match=r"RRL402.*beyond 1e\+150"):
         rrl.Nodes(range(48), fields={"far": far})
 
@@ -230,12 +230,12 @@ def _table(path):
 @pytest.mark.parametrize(
     ("make", "broken", "what"),
     [
-        (_archive, "numpy.lib.format.read_array", "the data set `npz:data.npz`"),
-        (_archive, "numpy.load", "the data set `npz:data.npz`"),
+        (_archive, "numpy.lib.format.read_array", "the dataset `npz:data.npz`"),
+        (_archive, "numpy.load", "the dataset `npz:data.npz`"),
         (_folder, "PIL.Image.Image.convert", "the image data/t"),
         (_folder, "PIL.Image.open", "the image data/t"),
-        (_table, "pyarrow.parquet.ParquetFile.read", "the data set `imagefolder:data`"),
-        (_table, "pyarrow.parquet.read_metadata", "the data set `imagefolder:data`"),
+        (_table, "pyarrow.parquet.ParquetFile.read", "the dataset `imagefolder:data`"),
+        (_table, "pyarrow.parquet.read_metadata", "the dataset `imagefolder:data`"),
     ],
     ids=["array", "archive", "pixels", "image", "table", "metadata"],
 )

@@ -107,7 +107,7 @@ def test_a_batch_that_is_never_full_is_refused() -> None:
         loader(split(10), 6, shuffle=True, world_size=2, drop_last=True)
     (found,) = caught.value.diagnostics
     assert found.code == "RRL502"
-    assert "a batch of 6 is more than the 5 samples there are for each of 2" in found.message
+    assert "the batch size 6 exceeds the 5 available samples for each of 2" in found.message
     assert "5 or less" in (found.hint or "")
     assert len(loader(split(10), 60, shuffle=False)) == 1
 

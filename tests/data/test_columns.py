@@ -124,7 +124,7 @@ def test_times_are_seconds_since_1970(tmp_path: Path, cell: str, seconds: float)
 )
 def test_what_is_nearly_a_time_or_a_number_is_no_label(tmp_path: Path, cell: str) -> None:
     found = from_text(tmp_path, "file,x", f'{FILES[0]},"{cell}"', f'{FILES[1]},"{cell}"')
-    assert found.unreadable["x"][0].message.startswith(f"`{cell}` in `x` is not read as a number")
+    assert found.unreadable["x"][0].message.startswith(f"`{cell}` in `x` is not a number")
     assert (found.labels, found.fields) == ({}, {})
 
 
@@ -250,7 +250,7 @@ def test_two_tables_are_one_too_many(tmp_path: Path) -> None:
     (found,) = caught.value.diagnostics
     assert found.code == "RRL412"
     assert found.message == f"{tmp_path} has the tables `columns.csv` and `columns.parquet`"
-    assert found.hint == "keep one of them"
+    assert found.hint == "keep only one of them"
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_a_column_cannot_take_the_name_of_the_hierarchy(zoo: Path) -> None:
     (zoo / "columns.csv").write_text(f"file,coarse\n{FILES[0]},x\n")
     assert load(f"imagefolder:{zoo}", root=Path("nowhere"), size=8).class_names["coarse"] == ("x",)
     (zoo / "hierarchy.yaml").write_text("cat: pet\ndog: pet\n")
-    with pytest.raises(RRLError, match="the data set has a label `coarse` already"):
+    with pytest.raises(RRLError, match="the dataset already has a label `coarse`"):
         load(f"imagefolder:{zoo}", root=Path("nowhere"), size=8)
 
 

@@ -76,8 +76,8 @@ def test_text_is_a_label_and_nothing_else(folder: Path, writer: str) -> None:
     assert found.class_names["x"] == ("a cat", "a dog", "two cats")
     number, vector = refused(found, "number"), refused(found, "vector")
     assert number.startswith("RRL417 `x` of the data set `")
-    assert "is a label, and no number | numbers are written as `1.5`" in number
-    assert "is a label, and no vector | a vector is written as `[0.1, 0.2]` in one cell" in vector
+    assert "is a label, not a number | write numbers as `1.5`" in number
+    assert "is a label, not a vector | write a vector as `[0.1, 0.2]` in one cell" in vector
     assert "columns `x_0`, `x_1`, …" in vector
 
 
@@ -97,7 +97,7 @@ def test_text_may_write_vectors(folder: Path, writer: str, cells: list[str]) -> 
     np.testing.assert_array_equal(field_of(found, 3), expected)
     assert "x" not in found.labels
     assert found.faults([("vector", "x")]) == []
-    assert "holds vectors, not numbers" in refused(found, "number")
+    assert "contains vectors, not numbers" in refused(found, "number")
 
 
 def test_vectors_of_text_have_one_length(folder: Path) -> None:
@@ -224,22 +224,22 @@ def test_a_negative_number_among_texts_is_unknown(folder: Path, mark: str) -> No
     found = csv_of(folder, ["cat", mark, mark, mark, "dog"])
     assert found.class_names["x"] == ("cat", "dog")
     assert found.labels["x"][:5].tolist() == [0, -1, -1, -1, 1]
-    said = [note.message for note in found.notes if "unknown as a label" in note.message]
-    assert said == ["`x`: 3 of 5 values are below -1, and unknown as a label"] * ("100" in mark)
+    said = [note.message for note in found.notes if "count as unknown labels" in note.message]
+    assert said == ["`x`: 3 of 5 values are below -1 and count as unknown labels"] * ("100" in mark)
 
 
 def test_all_negative_numbers_among_texts_are_unknown(folder: Path) -> None:
     found = csv_of(folder, ["cat", "-1", "-100", "dog", "cat"])
     assert found.class_names["x"] == ("cat", "dog")
     assert found.labels["x"][:5].tolist() == [0, -1, -1, 1, 0]
-    said = [note.message for note in found.notes if "unknown as a label" in note.message]
-    assert said == ["`x`: 1 of 5 values are below -1, and unknown as a label"]
+    said = [note.message for note in found.notes if "count as unknown labels" in note.message]
+    assert said == ["`x`: 1 of 5 values are below -1 and count as unknown labels"]
 
 
 def test_negative_measurements_are_not_made_unknown_by_one_text(folder: Path) -> None:
     found = csv_of(folder, ["-5", "3", "-2", "low", "4"])
     (fault,) = found.unreadable["x"]
-    assert fault.message == "`low` in `x` is no number, though 4 of its 5 values are"
+    assert fault.message == "`low` in `x` is not a number, although 4 of its 5 values are"
 
 
 @pytest.mark.parametrize("mark", ["#NA", "-nan", "1.#IND", "(null)", r"\N", "n.a.", "Unlabeled"])
@@ -275,7 +275,7 @@ def test_numbers_for_a_missing_value_mark_texts_and_numbers_of_an_archive(folder
 def test_thousands_with_a_space_are_no_vectors(folder: Path) -> None:
     found = csv_of(folder, ["1 000", "2 500", "3 000", "4 000", "500"])
     assert "x" not in found.fields
-    assert found.unreadable["x"][0].message == "`1 000` in `x` is not read as a number or a date"
+    assert found.unreadable["x"][0].message == "`1 000` in `x` is not a number or a date"
     vectors = csv_of(folder, ["0 255 128", "255 0 0", "1 2 3", "4 5 6", "7 8 9"])
     assert vectors.fields["x"][:2].tolist() == [[0, 255, 128], [255, 0, 0]]
 
@@ -325,8 +325,8 @@ def test_a_column_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
     assert found.faults([("label", "patient")]) == []
     assert "`image` has values of type struct<" in refused(found, "vector", "image")
     assert "`raw` has values of type binary" in refused(found, "label", "raw")
-    assert "`Meta` is no name; names are lower-case" in refused(found, "label", "meta")
-    assert "call it `meta`" in refused(found, "label", "meta")
+    assert "`Meta` is not a name; names are lower-case" in refused(found, "label", "meta")
+    assert "rename it to `meta`" in refused(found, "label", "meta")
     assert "in `mixed` is no number" in refused(found, "number", "mixed")
     (note,) = (each for each in found.notes if "cannot be read" in each.message)
     assert note.message.endswith("`image`, `raw`, `Meta`, `mixed`")
@@ -336,17 +336,19 @@ def test_an_array_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
     strange = {"part": np.zeros((3, 2, 2)), "note": np.array([{}, [], ""], object)}
     found = npz_of(folder, ["a", "b"], **strange, Day=np.zeros(3), short=np.zeros(2))
     assert found.class_names["x"] == ("a", "b")
-    assert "`part` holds float64 (3, 2, 2), which is not read" in refused(found, "vector", "part")
+    assert "`part` contains float64 (3, 2, 2), which is not supported" in refused(
+        found, "vector", "part"
+    )
     assert "`note` holds Python objects" in refused(found, "label", "note")
     assert "`Day` is no name" in refused(found, "number", "day")
-    assert "does not say something of each" in refused(found, "number", "short")
+    assert "does not have one entry for each" in refused(found, "number", "short")
 
 
 def test_an_archive_needs_no_label(folder: Path) -> None:
     found = npz_of(folder, np.array([0.5, 1.5]))
     assert (found.labels, found.class_names) == ({}, {})
     assert refused(found, "label", "label") == (
-        f"RRL401 the data set `npz:{folder / 'set.npz'}` has no label field `label` | "
+        f"RRL401 the dataset `npz:{folder / 'set.npz'}` has no label field `label` | "
         "it has no label fields"
     )
 

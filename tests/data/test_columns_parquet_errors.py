@@ -17,7 +17,7 @@ CASES = {
     "rows": (
         {"file": ["train/cat/0.png", None, "train/cat/7.png"], "age": [1, 2, 3]},
         """\
-error[RRL412]: this row names no file
+error[RRL412]: this row has no file
  --> zoo/columns.parquet:2:1
   |
 2 | null,2
@@ -98,12 +98,12 @@ error[RRL412]: `v` has an infinite value
   |                     ^^^^^^^^^^^
   = help: leave the cell of a missing value empty
 
-error[RRL412]: `18446744073709551615` in `u` does not fit 64 bits
+error[RRL412]: `18446744073709551615` in `u` does not fit into 64 bits
  --> zoo/columns.parquet:1:33
   |
 1 | train/cat/0.png,1.0,[-inf, 1.0],18446744073709551615,null,null,True,1,1.0
   |                                 ^^^^^^^^^^^^^^^^^^^^
-  = help: write it with a letter before it, for a label, or with a decimal point, for a number
+  = help: for a label, put a letter before it; for a number, add a decimal point
 
 error[RRL412]: the year 1116918 in `t` is not from 1 to 9999
  --> zoo/columns.parquet:2:28
@@ -114,9 +114,9 @@ error[RRL412]: the year 1116918 in `t` is not from 1 to 9999
 
 error[RRL412]: `n` has no value
  --> zoo/columns.parquet
-  = help: fill it in, or take the column away
+  = help: fill it in, or remove the column
 
-error[RRL412]: `x_0` is a part of a vector, and its values are no numbers
+error[RRL412]: `x_0` is part of a vector, but its values are not numbers
  --> zoo/columns.parquet
 
 error[RRL412]: `y_1` has an infinite value
@@ -130,20 +130,20 @@ error[RRL412]: `y_1` has an infinite value
     "no rows": (
         {"file": pa.array([], pa.string()), "x": pa.array([], pa.float32())},
         """\
-error[RRL412]: there is no row below the header
+error[RRL412]: there are no rows below the header
  --> zoo/columns.parquet
 """,
     ),
     "nothing": (
         {"file": FILES[:2], "v": [[1.0, None], None], "n": [None, None]},
         """\
-error[RRL412]: no vector of `v` is whole
+error[RRL412]: no vector of `v` is complete
  --> zoo/columns.parquet
-  = help: fill it in, or take the column away
+  = help: fill it in, or remove the column
 
 error[RRL412]: `n` has no value
  --> zoo/columns.parquet
-  = help: fill it in, or take the column away
+  = help: fill it in, or remove the column
 """,
     ),
 }

@@ -22,7 +22,7 @@ error[RRL412]: the file has no rows
     "a header alone": (
         b"file,patient\n",
         """\
-error[RRL412]: there is no row below the header
+error[RRL412]: there are no rows below the header
  --> zoo/columns.csv:1:1
   |
 1 | file,patient
@@ -37,7 +37,7 @@ error[RRL412]: there is no column `file`
   |
 1 | name,patient
   | ^^^^^^^^^^^^
-  = help: `file` names each image by its path; the columns are name, patient
+  = help: `file` must hold the path of each image; the columns are name, patient
 """,
     ),
     "two columns of files": (
@@ -48,7 +48,7 @@ error[RRL412]: two columns have the name `file`
   |
 1 | file,file
   | ^^^^^^^^^
-  = help: `file` names each image by its path; the columns are file, file
+  = help: `file` must hold the path of each image; the columns are file, file
 """,
     ),
     "semicolons": (
@@ -137,12 +137,12 @@ error[RRL412]: this row cannot be read: ',' expected after '"'
     "names": (
         b"file,Patient ID,,age,age,1x\ntrain/cat/0.png,1,1,1,1,1\n",
         """\
-error[RRL412]: `Patient ID` is no name; names are lower-case ASCII letters, digits, `_`
+error[RRL412]: `Patient ID` is not a name; names are lower-case ASCII letters, digits, `_`
  --> zoo/columns.csv:1:6
   |
 1 | file,Patient ID,,age,age,1x
   |      ^^^^^^^^^^
-  = help: call it `patient_id`
+  = help: rename it to `patient_id`
 
 error[RRL412]: column 3 has no name
  --> zoo/columns.csv:1:17
@@ -156,9 +156,9 @@ error[RRL412]: two columns have the name `age`
   |
 1 | file,Patient ID,,age,age,1x
   |                      ^^^
-  = help: call one of them otherwise
+  = help: rename one of them
 
-error[RRL412]: `1x` is no name; names are lower-case ASCII letters, digits, `_`
+error[RRL412]: `1x` is not a name; names are lower-case ASCII letters, digits, `_`
  --> zoo/columns.csv:1:26
   |
 1 | file,Patient ID,,age,age,1x
@@ -168,14 +168,14 @@ error[RRL412]: `1x` is no name; names are lower-case ASCII letters, digits, `_`
     "names that mean something else": (
         b"file,split,label,age\ntrain/cat/0.png,1,1,1\n",
         """\
-error[RRL412]: a column cannot be called `split`, which means something else
+error[RRL412]: a column cannot have the reserved name `split`
  --> zoo/columns.csv:1:6
   |
 1 | file,split,label,age
   |      ^^^^^
-  = help: call it otherwise
+  = help: rename it
 
-error[RRL412]: the data set has a label `label` already
+error[RRL412]: the dataset already has a label `label`
  --> zoo/columns.csv:1:12
   |
 1 | file,split,label,age
@@ -200,7 +200,7 @@ error[RRL412]: two columns have the name `v`
   |
 1 | file,v,v_0
   |        ^^^
-  = help: call one of them otherwise
+  = help: rename one of them
 """,
     ),
     "images that are not there": (
@@ -213,13 +213,13 @@ error[RRL412]: the dataset has no image `train/cat/00.png`
   | ^^^^^^^^^^^^^^^^
   = help: did you mean `train/cat/0.png`?
 
-error[RRL412]: this row names no file
+error[RRL412]: this row has no file
  --> zoo/columns.csv:4:1
   |
 4 | ,3
   | ^
 
-error[RRL412]: a row before has `train/cat/1.png` too
+error[RRL412]: an earlier row also has `train/cat/1.png`
  --> zoo/columns.csv:5:1
   |
 5 | train/cat/1.png,4
@@ -230,7 +230,7 @@ error[RRL412]: the dataset has no image `x`
   |
 6 | x,5
   | ^
-  = help: a path is written as it is below zoo, such as `train/cat/0.png`
+  = help: write the path below zoo, such as `train/cat/0.png`
 """,
     ),
     "semicolons and decimal commas": (
@@ -247,12 +247,12 @@ error[RRL412]: this row has 2 cells, but the first row has 1
     "a name that is taken": (
         b"file,label\ntrain/cat/0.png,1\n",
         """\
-error[RRL412]: the data set has a label `label` already
+error[RRL412]: the dataset already has a label `label`
  --> zoo/columns.csv:1:6
   |
 1 | file,label
   |      ^^^^^
-  = help: call it otherwise
+  = help: rename it
 """,
     ),
 }
@@ -315,6 +315,6 @@ def test_a_table_that_cannot_be_opened(complaint: Complaint) -> None:
 def test_a_table_by_nearly_the_name(name: str, complaint: Complaint) -> None:
     Path("zoo", name).write_text("file,age\n")
     assert complaint() == (
-        f"error[RRL412]: zoo/{name} is not read\n"
-        "  = help: a table of columns is called `columns.csv`, `columns.tsv` or `columns.parquet`\n"
+        f"error[RRL412]: zoo/{name} is not used\n  = help: a table of columns must be named "
+        "`columns.csv`, `columns.tsv` or `columns.parquet`\n"
     )

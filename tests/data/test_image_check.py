@@ -124,6 +124,6 @@ def test_files_of_several_frames_are_counted_from_the_record_too(folder: Path) -
     red.save(folder / "train/cat/03.png", save_all=True, append_images=[blue])
     for _ in range(2):
         (note,) = open_folder(folder).notes
-        assert "1 of 40 images have several frames, and the first is read: `train/cat/03.png`" in (
+        assert "1 of 40 images have several frames; only the first is read: `train/cat/03.png`" in (
             note.message
         )

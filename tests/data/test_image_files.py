@@ -159,7 +159,7 @@ def png(pixels: np.ndarray, color: int) -> bytes:
 def test_sixteen_bits_of_a_png_are_refused(tmp_path: Path, color: int, channels: int) -> None:
     path = tmp_path / "1.png"
     path.write_bytes(png(np.full((4, 4, channels), 3000), color))
-    with pytest.raises(RRLError, match=r"1\.png has more than 8 bits a channel"):
+    with pytest.raises(RRLError, match=r"1\.png has more than 8 bits per channel"):
         decode(path)
 
 
@@ -170,7 +170,7 @@ def test_sixteen_bits_of_a_tiff_are_refused(tmp_path: Path, channels: int) -> No
         path.write_bytes(tiff(np.full((4, 4, 3), 3000, dtype="<u2")))
     else:
         Image.fromarray(np.full((4, 4), 3000, dtype=np.uint16)).save(path)
-    with pytest.raises(RRLError, match=r"1\.tif has more than 8 bits a channel"):
+    with pytest.raises(RRLError, match=r"1\.tif has more than 8 bits per channel"):
         decode(path)
 
 

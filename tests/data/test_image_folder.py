@@ -143,7 +143,7 @@ def test_other_words_than_the_usual_are_unknown_in_a_hierarchy(folder: Path) -> 
 @pytest.mark.parametrize("name", ["hierarchy.yml", "hierarchy.json", "Hierarchy.yaml"])
 def test_a_hierarchy_of_another_name_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_text("ant: small\ncat: large\ndog: large")
-    assert "the hierarchy is called `hierarchy.yaml`" in complaint(folder)
+    assert "the hierarchy must be named `hierarchy.yaml`" in complaint(folder)
 
 
 @pytest.mark.parametrize("names", [("Train", "TEST"), ("train", "Test")])
@@ -212,7 +212,7 @@ def test_a_folder_for_images_of_unknown_class(folder: Path, name: str) -> None:
     assert data.train.labels["label"][place] == -1
     assert data.train.labels["coarse"][place] == -1
     assert sorted(data.train.labels["label"].tolist()) == [-1, 0, 1, 1, 2]
-    assert "1 of 6 images lie in no folder of a class, and are unlabeled" in notes(data)
+    assert "1 of 6 images are in no class folder and are unlabeled" in notes(data)
 
 
 @pytest.mark.parametrize("name", ["unlabeled", "UNLABELED", "_Unlabeled"])
@@ -278,7 +278,7 @@ def test_a_train_folder_without_classes_has_those_of_test(folder: Path) -> None:
 
 def test_folders_without_any_image_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    assert f"{tmp_path} holds no images to train on" in complaint(tmp_path)
+    assert f"{tmp_path} contains no training images" in complaint(tmp_path)
 
 
 def test_what_is_not_read_is_counted_and_named(folder: Path) -> None:
@@ -286,10 +286,10 @@ def test_what_is_not_read_is_counted_and_named(folder: Path) -> None:
     paint(folder / "originals/1.png", RED)
     found = notes(open_folder(folder))
     assert (
-        "3 hidden and side files are left out: "
+        "3 hidden and system files are ignored: "
         "`train/.DS_Store`, `train/cat/.thumbnails`, `train/cat/notes.txt`" in found
     )
-    assert "beside the splits this is not read: `originals`" in found
+    assert "these entries next to the splits are ignored: `originals`" in found
 
 
 def test_a_folder_without_peculiarities_has_no_notes(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     paint(tmp_path / "test/cat/1.png", RED)
     if len(list((tmp_path / "train/cat").iterdir())) == 1:
         pytest.skip("this file system has one form")
-    assert "differ only in how Unicode writes" in complaint(tmp_path)
+    assert "differ only in their Unicode normalization" in complaint(tmp_path)
 
 
 def test_a_size_must_be_positive(folder: Path) -> None:

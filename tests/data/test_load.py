@@ -57,12 +57,12 @@ def test_an_unknown_name_has_a_suggestion() -> None:
 
 @pytest.mark.parametrize("spec", ["", "digits:8", "folder:/tmp", ":x"])
 def test_other_spellings_are_unknown(spec: str) -> None:
-    assert complaint(spec).startswith(f"RRL411 there is no data set `{spec}`")
+    assert complaint(spec).startswith(f"RRL411 there is no dataset `{spec}`")
 
 
 @pytest.mark.parametrize("spec", ["imagefolder", "imagefolder:", "npz", "npz:"])
 def test_a_path_must_be_given(spec: str) -> None:
-    assert complaint(spec).startswith(f"RRL411 `{spec}` lacks its path")
+    assert complaint(spec).startswith(f"RRL411 `{spec}` needs a path")
 
 
 @pytest.mark.parametrize("spec", ["digits", "npz:x.npz"])
@@ -79,8 +79,8 @@ def test_other_packages_may_declare_data_sets() -> None:
 
 @pytest.mark.usefixtures("declared")
 def test_a_declaration_that_does_not_hold_is_named() -> None:
-    assert complaint("gone").startswith("RRL412 data set `gone` is declared as no_such:thing")
-    assert "gave a NoneType, not a DataSet" in complaint("nothing")
+    assert complaint("gone").startswith("RRL412 dataset `gone` is declared as no_such:thing")
+    assert "returned a NoneType, not a DataSet" in complaint("nothing")
 
 
 def test_naming_data_sets_imports_no_torch() -> None:

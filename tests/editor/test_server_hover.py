@@ -225,8 +225,8 @@ def test_a_graph_comes_with_its_own_parameters(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("near(time, 5)", "the data set `digits` has no field `time`"),
-        ("supervised(labels=fine)", "the data set `digits` has no label field `fine`"),
+        ("near(time, 5)", "the dataset `digits` has no field `time`"),
+        ("supervised(labels=fine)", "the dataset `digits` has no label field `fine`"),
         (
             "ssl(views=64) | closure()",
             "64 views of 256 samples are too many to measure its density",

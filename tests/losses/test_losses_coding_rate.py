@@ -227,7 +227,7 @@ def test_form_paper_refuses_columns_that_are_no_rows():
     loss = create("simdino", form="paper", **WITHOUT_PATCHES)
     found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
     assert found.code == "RRL406"
-    assert "`form=paper` of the loss `simdino` wants the student's embedding" in found.message
+    assert "`form=paper` of the loss `simdino` needs the student's embedding" in found.message
     assert found.hint == "use `form=authors`, or columns that are rows"
 
 
@@ -235,7 +235,7 @@ def test_the_rate_of_the_mean_refuses_rows_without_their_teacher():
     loss = create("simdino", rate="mean", **WITHOUT_PATCHES)
     found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
     assert found.code == "RRL406"
-    assert "`rate=mean` of the loss `simdino` wants the teacher's embedding" in found.message
+    assert "`rate=mean` of the loss `simdino` needs the teacher's embedding" in found.message
     assert found.hint == "use `rate=student`, or columns with all rows"
 
 
@@ -245,17 +245,25 @@ def test_without_patches_it_asks_for_none():
     z = torch.ones(4, 2)
     found = refusal(lambda: create("simdino")(torch.ones(4, 4), z, keys=z))
     assert found.code == "RRL406"
-    assert found.message.startswith("the loss `simdino` wants `patches`")
+    assert found.message.startswith("the loss `simdino` needs `patches`")
 
 
 @pytest.mark.parametrize("form", ["authors", "paper"])
 @pytest.mark.parametrize(
     ("name", "wrong", "words"),
     [
-        ("teacher_patches", torch.ones(4, 5, 3), "patches have shape (n, P, d), at the teacher"),
-        ("patches", torch.ones(4, 3), "patches have shape (n, P, d), at the teacher"),
-        ("mask", torch.ones(4, 2), "`mask` is bool (4, 2), not float32 (4, 2)"),
-        ("mask", torch.ones(4, 3, dtype=torch.bool), "`mask` is bool (4, 2), not bool (4, 3)"),
+        (
+            "teacher_patches",
+            torch.ones(4, 5, 3),
+            "patches must have shape (n, P, d), also those of the teacher",
+        ),
+        (
+            "patches",
+            torch.ones(4, 3),
+            "patches must have shape (n, P, d), also those of the teacher",
+        ),
+        ("mask", torch.ones(4, 2), "`mask` must be bool (4, 2), not float32 (4, 2)"),
+        ("mask", torch.ones(4, 3, dtype=torch.bool), "`mask` must be bool (4, 2), not bool (4, 3)"),
     ],
 )
 def test_patches_that_do_not_fit_are_refused(form, name, wrong, words):

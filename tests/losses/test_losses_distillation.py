@@ -300,7 +300,7 @@ def test_ibot_s_sinkhorn_balances_the_hidden_patches_alone():
 def test_a_mask_that_does_not_fit_is_refused(mask, found):
     with pytest.raises(rrl.RRLError) as problem:
         create("ibot")(torch.ones(6, 6), scores(6, 5, 4), keys=scores(6, 5, 4), mask=mask)
-    assert f"`mask` is bool (6, 5), not {found}" in str(problem.value)
+    assert f"`mask` must be bool (6, 5), not {found}" in str(problem.value)
     assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 
 

@@ -73,10 +73,10 @@ def test_a_relation_knows_what_is_self(z):
 def test_an_input_that_is_missing_is_named(refusal, z):
     graph = torch.ones(4, 4)
     message, hint = refusal(lambda: TEACHER(graph, z))
-    assert message == "the loss `Pull` wants `keys`: the teacher's embeddings (n, d)"
+    assert message == "the loss `Pull` needs `keys`: the teacher's embeddings (n, d)"
     assert hint == "pass `keys=`"
     message, hint = refusal(lambda: Pull()(graph, z, keys=z))
-    assert message.startswith("the loss `Pull` wants `mask`: which patches are hidden")
+    assert message.startswith("the loss `Pull` needs `mask`: which patches are hidden")
     assert hint == "pass `mask=`"
 
 
@@ -89,27 +89,27 @@ def test_an_input_with_a_default_may_be_missing(z):
 def test_an_input_that_it_does_not_take_is_named(refusal, z):
     graph = torch.ones(4, 4)
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, center=z, centr=z))
-    assert (message, hint) == ("the loss `Pull` takes no `center`", "did you mean `center`?")
+    assert (message, hint) == ("the loss `Pull` has no argument `center`", "did you mean `center`?")
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, bank=z))
     assert (message, hint) == (
-        "the loss `Pull` takes no `bank`",
+        "the loss `Pull` has no argument `bank`",
         "it takes `z`, `keys` or `center`",
     )
     message, hint = refusal(lambda: PLAIN(graph, z, mask=z))
-    assert (message, hint) == ("the loss `Plain` takes no `mask`", "it takes `z`")
+    assert (message, hint) == ("the loss `Plain` has no argument `mask`", "it takes `z`")
 
 
 @pytest.mark.parametrize("name", ["z", "keys", "center"])
 def test_what_is_no_tensor_is_refused(name, refusal, z):
     given = {"z": z, "keys": z, "center": z} | {name: [[1.0]]}
     message, _ = refusal(lambda: TEACHER(torch.ones(4, 4), given.pop("z"), **given))
-    assert message == "embeddings are tensors, not a list"
+    assert message == "embeddings must be tensors, not a list"
 
 
 def test_views_go_with_a_matrix(refusal, z):
     relation = rrl.compile("all()").relate(rrl.Nodes(torch.arange(4)))
     message, _ = refusal(lambda: PLAIN(relation, z, view=torch.zeros(4, dtype=torch.int64)))
-    assert message == "`view` goes with a matrix: a relation knows the views"
+    assert message == "`view` is only for a matrix; a relation has views"
 
 
 def test_over_takes_outputs_by_name(refusal, z):
@@ -118,9 +118,9 @@ def test_over_takes_outputs_by_name(refusal, z):
     assert TEACHER.over(graph, outputs) == 28
     assert PLAIN.over(graph, outputs) == 0
     message, hint = refusal(lambda: TEACHER.over(graph, {"projection": z}))
-    assert message == "the loss `Pull` wants `keys`: the teacher's embeddings (n, d)"
+    assert message == "the loss `Pull` needs `keys`: the teacher's embeddings (n, d)"
     message, hint = refusal(lambda: TEACHER.over(graph, {"teacher_projection": z}))
-    assert message == "the loss `Pull` wants `z`: the projector's embeddings (n, d)"
+    assert message == "the loss `Pull` needs `z`: the projector's embeddings (n, d)"
     assert hint == "pass it as the second argument"
 
 
@@ -130,9 +130,9 @@ def test_over_takes_the_columns_outputs_and_never_the_rows_for_them(refusal, z):
     assert TEACHER.over(graph, outputs, {"teacher_projection": ones}) == 12
     assert PLAIN.over(graph, outputs, {"projection": ones}) == 16
     message, _ = refusal(lambda: TEACHER.over(graph, outputs, {"projection": ones}))
-    assert message == "the loss `Pull` wants `keys`: the teacher's embeddings (n, d)"
+    assert message == "the loss `Pull` needs `keys`: the teacher's embeddings (n, d)"
     message, _ = refusal(lambda: PLAIN.over(graph, outputs, {"backbone": ones}))
-    assert message == "the loss `Plain` wants `keys`: the projector's embeddings (n, d)"
+    assert message == "the loss `Plain` needs `keys`: the projector's embeddings (n, d)"
 
 
 @pytest.mark.parametrize("graph", [torch.bool, torch.int64, torch.float32, torch.float64])
@@ -173,7 +173,7 @@ def test_a_loss_over_patches_takes_embeddings_of_patches(refusal):
     loss = create("ibot")
     assert torch.isfinite(loss(torch.ones(4, 4), z, keys=z, mask=mask))
     message, _ = refusal(lambda: loss(torch.ones(4, 4), z[:, 0], keys=z[:, 0], mask=mask))
-    assert message == "embeddings have shape (n, P, K), not (4, 6), (4, 6)"
+    assert message == "embeddings must have shape (n, P, K), not (4, 6), (4, 6)"
 
 
 @pytest.mark.parametrize("name", ["simclr", "wmse", "nnclr", "koleo", "simdino", "projection"])

@@ -83,8 +83,8 @@ def test_a_loss_of_a_package_is_a_name_like_any_other():
             "ModuleNotFoundError: No module named 'no_such_thing'",
         ),
         ("hollow", "of the package `hollow-loss` cannot be loaded: AttributeError"),
-        ("number", "`number_loss:Pull` of the package `number-loss` is no subclass of `Loss`"),
-        ("wmse", "`wmse` is a loss of `rrl-dsl`, and of `taker-loss` too"),
+        ("number", "`number_loss:Pull` of the package `number-loss` is not a subclass of `Loss`"),
+        ("wmse", "`wmse` is declared by `rrl-dsl` and also by `taker-loss`"),
     ],
 )
 def test_a_broken_loss_names_its_package(name, words):

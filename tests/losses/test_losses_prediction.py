@@ -311,7 +311,7 @@ def test_nt_xent_of_other_columns_is_refused(columns):
     rows, cols = rrl.Nodes(torch.arange(6)), rrl.Nodes(torch.arange(columns) + 1)
     relation = rrl.compile("random(0.5)").relate(rows, cols)
     z, p = embeddings(6), embeddings(columns)
-    with pytest.raises(rrl.RRLError, match="wants the rows as columns") as problem:
+    with pytest.raises(rrl.RRLError, match="needs the rows as columns") as problem:
         create("nnclr", form="nt_xent")(relation, z, keys=p, bank=z)
     assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 

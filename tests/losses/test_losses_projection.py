@@ -209,7 +209,7 @@ def test_too_few_rows_are_refused(rows, intercept):
 
 @pytest.mark.parametrize("name", ["projection", "laplacian"])
 def test_other_columns_are_refused(name):
-    with pytest.raises(rrl.RRLError, match="compares rows with themselves") as raised:
+    with pytest.raises(rrl.RRLError, match="needs the rows as columns") as raised:
         create(name)(torch.ones(12, 12), draw(12, 3), keys=draw(12, 3, seed=1))
     assert [each.code for each in raised.value.diagnostics] == ["RRL406"]
 

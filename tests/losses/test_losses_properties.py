@@ -128,7 +128,7 @@ def excepted(reasons, name, options):
 
 OWN_COLUMNS = {
     "barlow": "an edge counts from an earlier view to a later one where the columns are the rows",
-    "nnclr(form=nt_xent)": "wants the rows as columns, in their order",
+    "nnclr(form=nt_xent)": "needs the rows as columns, in their order",
 }
 
 

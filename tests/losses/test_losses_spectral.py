@@ -237,7 +237,7 @@ def test_too_few_rows_are_refused(constraint):
 def test_by_degrees_only_rows_with_an_edge_count():
     weights = torch.zeros(20, 20)
     weights[:4, :4] = 1
-    with pytest.raises(rrl.RRLError, match="at least 5 rows that count, and there are 4"):
+    with pytest.raises(rrl.RRLError, match="at least 5 rows that count, but there are 4"):
         create("laplacian", constraint="degree")(weights, draw(20))
     assert torch.isfinite(create("laplacian")(weights, draw(20)))
 

@@ -203,17 +203,17 @@ def refusals(text, **options):
     return problem.value.diagnostics
 
 
-MEANT = "a sum is made of losses, and of numbers times losses"
-SEVERAL = "losses are added with `+`, and options follow a name in brackets"
-NAMED = "an option has a name, and stands once"
+MEANT = "a sum consists of losses and of numbers times losses"
+SEVERAL = "losses are added with `+`, and options follow a name in parentheses"
+NAMED = "an option must have a name, and occur only once"
 
 
 @pytest.mark.parametrize(
     ("text", "at", "message"),
     [
-        ("simclr +", "simclr +", "this is no sum of losses"),
-        ("simclr(temperature=0.2", "simclr(temperature=0.2", "this is no sum of losses"),
-        ("+".join(["simclr"] * 3000), None, "this is no sum of losses"),
+        ("simclr +", "simclr +", "this is not a sum of losses"),
+        ("simclr(temperature=0.2", "simclr(temperature=0.2", "this is not a sum of losses"),
+        ("+".join(["simclr"] * 3000), None, "this is not a sum of losses"),
         ("1 + simclr", "1", MEANT),
         ("dino,ibot", "dino,ibot", SEVERAL),
         ("0.5 simclr", "0.5 simclr", SEVERAL),
@@ -226,19 +226,23 @@ NAMED = "an option has a name, and stands once"
         (
             "simclr + my-loss",
             "simclr + my-loss",
-            "losses are added, and a name in a sum has no `-`",
+            "losses can only be added, and a name in a sum must not contain `-`",
         ),
-        ("simclr + 0*suncet", "0", "a weight is above 0 and finite"),
-        ("simclr + 1e999*suncet", "1e999", "a weight is above 0 and finite"),
-        ("1e200*(1e201*simclr)", "1e201", "a weight is above 0 and finite"),
-        ("1e-200*(1e-201*simclr)", "1e-201", "a weight is above 0 and finite"),
-        ("simclr + True*suncet", "True", "a weight is a number"),
-        ("2j*simclr", "2j", "a weight is a number"),
-        ("simclr(0.1)", "0.1", "an option has its name before it: `NAME=VALUE`"),
+        ("simclr + 0*suncet", "0", "a weight must be above 0 and finite"),
+        ("simclr + 1e999*suncet", "1e999", "a weight must be above 0 and finite"),
+        ("1e200*(1e201*simclr)", "1e201", "a weight must be above 0 and finite"),
+        ("1e-200*(1e-201*simclr)", "1e-201", "a weight must be above 0 and finite"),
+        ("simclr + True*suncet", "True", "a weight must be a number"),
+        ("2j*simclr", "2j", "a weight must be a number"),
+        ("simclr(0.1)", "0.1", "an option must be written `NAME=VALUE`"),
         ("simclr(**options)", "**options", NAMED),
         ("simclr(temperature=1, temperature=2)", "temperature=2", NAMED),
-        ("simclr(temperature=a.b)", "a.b", "an option is a number, a word, true or false"),
-        ("simclr(temperature={[]: 1})", "{[]: 1}", "an option is a number, a word, true or false"),
+        ("simclr(temperature=a.b)", "a.b", "an option must be a number, a word, true or false"),
+        (
+            "simclr(temperature={[]: 1})",
+            "{[]: 1}",
+            "an option must be a number, a word, true or false",
+        ),
     ],
 )
 def test_a_text_that_is_no_sum_says_where(text, at, message):
@@ -255,21 +259,21 @@ def test_a_text_that_is_no_sum_says_where(text, at, message):
             "suncet + 0.5*simclrr",
             "RRL407",
             "simclrr",
-            "there is no loss called `simclrr`",
+            "there is no loss `simclrr`",
             "did you mean `simclr`?",
         ),
         (
             "  (suncet +\n é*2 +\n   simclrr)",
             "RRL407",
             "é",
-            "there is no loss called `é`",
+            "there is no loss `é`",
             None,  # it lists the losses
         ),
         (
             "(suncet + \n  'é'*simclr)",
             "RRL423",
             "'é'",
-            "a weight is a number",
+            "a weight must be a number",
             HINT,
         ),
         (
@@ -323,6 +327,6 @@ def test_options_beside_a_sum_are_refused():
     [found] = refusals("simclr + suncet", temperature=0.1)
     assert found.code == "RRL408"
     assert found.message == (
-        "`simclr + suncet` is a sum, and `temperature` could be an option of each of its losses"
+        "`simclr + suncet` is a sum, and `temperature` could be an option of any of its losses"
     )
-    assert found.hint == "write it behind a name: `NAME(temperature=…)`"
+    assert found.hint == "write it after a name: `NAME(temperature=…)`"

@@ -153,7 +153,7 @@ def test_what_is_no_module_or_gives_no_tensors_is_refused():
         def forward(self, images):
             return "words"
 
-    with pytest.raises(TypeError, match="a network returns tensors"):
+    with pytest.raises(TypeError, match="a network must return tensors"):
         in_parts(Speaks(), rows(), size=5)
 
 

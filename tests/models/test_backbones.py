@@ -76,10 +76,10 @@ def test_other_channels_are_refused() -> None:
 def test_a_network_without_patches_says_so(name: str) -> None:
     backbone = build_backbone(name, (1, 16, 16))
     assert backbone.patch_size is None
-    with pytest.raises(RRLError, match=r"\[RRL502\].*no tokens of patches") as caught:
+    with pytest.raises(RRLError, match=r"\[RRL502\].*no patch tokens") as caught:
         backbone.tokens(torch.randn(2, 1, 16, 16))
     assert "`vit-micro`" in str(caught.value.diagnostics[0].hint)
-    with pytest.raises(RRLError, match="no tokens of patches"):
+    with pytest.raises(RRLError, match="no patch tokens"):
         backbone.grid(16, 16)
 
 

@@ -134,10 +134,10 @@ def test_every_backbone_is_a_new_one(networks) -> None:
         ("given_networks:misspelled", "the annotations of `misspelled` cannot be read: "),
         ("given_networks:fails", "cannot be made: ValueError: no weights today"),
         ("given_networks:options_alone", "cannot be made: TypeError: options_alone() missing"),
-        ("given_networks:number", "`given_networks:number` gives a value of type `int`, not a"),
+        ("given_networks:number", "`given_networks:number` returns a value of type `int`, not a"),
         ("given_networks:fails_later", "fails on an image of shape (1, 8, 8): RuntimeError: "),
         ("given_networks:maps", "gives float32 of shape (1, 1, 8, 8) for one image, not float"),
-        ("given_networks:pair", "gives a value of type `tuple` for one image"),
+        ("given_networks:pair", "returns a value of type `tuple` for one image"),
         ("given_networks:whole", "gives int64 of shape (1, 64) for one image, not float"),
     ],
 )
@@ -213,7 +213,7 @@ def test_what_is_near_is_told() -> None:
 @pytest.mark.usefixtures("networks")
 def test_a_patch_size_is_an_option_of_other_networks() -> None:
     found = refused("given_networks:Flat", patch_size=4)
-    assert found.hint == "give it among the `options`"
+    assert found.hint == "pass it in `options`"
 
 
 def test_a_network_of_the_user_can_have_patch_tokens(networks, monkeypatch) -> None:
@@ -272,13 +272,13 @@ def test_what_timm_does_not_know_or_refuses_is_told() -> None:
     found = refused("timm:plane")
     assert found.message == "timm has no network `plane`"
     assert found.hint == "did you mean `plain`?"
-    assert refused("timm:resnet").hint == "`timm.list_models()` names them"
+    assert refused("timm:resnet").hint == "`timm.list_models()` lists them"
     found = refused("timm:plain", options={"fail": True})
-    assert "`timm:plain` cannot be made: TypeError: got an unexpected keyword" in found.message
+    assert "`timm:plain` cannot be created: TypeError: got an unexpected keyword" in found.message
     assert "'pretrained'" in refused("timm:plain", options={"pretrained": True}).message
     found = refused("timm:plain", options={"checkpoint_path": "weights.pt"})
     assert (
-        found.message == "`timm:plain` begins with random weights, and takes no `checkpoint_path`"
+        found.message == "`timm:plain` starts with random weights, and takes no `checkpoint_path`"
     )
 
 

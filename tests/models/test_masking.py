@@ -112,9 +112,9 @@ def test_tiny_grids() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"ratio": (0.5, 0.1)}, "`ratio` of masked patches is an interval from 0 to 1"),
-        ({"ratio": (0.5, 1.1)}, "`ratio` of masked patches is an interval from 0 to 1"),
-        ({"probability": -0.1}, "`probability` of a mask is from 0 to 1, not -0.1"),
+        ({"ratio": (0.5, 0.1)}, "`ratio` of masked patches must be an interval from 0 to 1"),
+        ({"ratio": (0.5, 1.1)}, "`ratio` of masked patches must be an interval from 0 to 1"),
+        ({"probability": -0.1}, "`probability` of a mask must be from 0 to 1, not -0.1"),
         ({"grid": (0, 4)}, "not for 2 of 0 x 4"),
         ({"count": -1}, "not for -1 of 4 x 4"),
     ],

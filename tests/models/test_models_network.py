@@ -145,7 +145,7 @@ def test_a_network_of_one_s_own_is_a_backbone():
         ),
         ({"bank": 0}, "RRL502 `bank` should be greater than or equal to 1, not 0 | None"),
         ({"backbone": "smal"}, "RRL502 there is no backbone `smal`"),
-        ({"loss": "ibot"}, "RRL424 `ibot` compares patches, and the backbone has none"),
+        ({"loss": "ibot"}, "RRL424 `ibot` compares patches, but the backbone has none"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, expected):

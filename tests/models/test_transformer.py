@@ -167,16 +167,16 @@ def test_sides_that_do_not_divide_are_refused() -> None:
         micro((1, 28, 28), patch_size=8)
     (found,) = caught.value.diagnostics
     assert found.code == "RRL502"
-    assert found.message == "images of 28 x 28 pixels do not divide into patches of 8 x 8"
-    assert found.hint == "take sides that are multiples of 8, or patches of 7 x 7"
+    assert found.message == "images of 28 x 28 pixels cannot be divided into patches of 8 x 8"
+    assert found.hint == "use sides that are multiples of 8, or patches of 7 x 7"
     with pytest.raises(RRLError, match="or patches of 4 x 4"):  # one patch would be no grid
         micro((1, 8, 8), patch_size=16)
-    with pytest.raises(RRLError, match=r"6 x 5 pixels do not divide into patches of 2 x 2"):
+    with pytest.raises(RRLError, match=r"6 x 5 pixels cannot be divided into patches of 2 x 2"):
         micro()(torch.randn(1, 1, 6, 5))
 
 
 def test_sides_that_nothing_divides_are_refused() -> None:
-    with pytest.raises(RRLError, match=r"29 x 29 .* do not divide into patches of about 4 x 4"):
+    with pytest.raises(RRLError, match=r"29 x 29 .* cannot be divided into patches of about 4 x 4"):
         micro((1, 29, 29))
 
 

@@ -33,7 +33,7 @@ def test_program_shows_its_seed_and_its_noise_in_the_accent_color():
 def test_what_the_digits_lack_stands_in_the_place_of_the_picture():
     html = rrl.parse("near(time, 5)")._repr_html_()
     assert "<svg" not in html
-    assert "No picture: the data set `digits` has no field `time`." in html
+    assert "No picture: the dataset `digits` has no field `time`." in html
 
 
 def test_embeddings_are_stood_in_for_and_it_says_so():
@@ -62,7 +62,7 @@ def test_graph_is_printed_with_its_parts(capsys: pytest.CaptureFixture[str]):
 
 
 def test_what_cannot_be_printed_is_an_error():
-    with pytest.raises(rrl.RRLError, match="the data set `digits` has no field `time`"):
+    with pytest.raises(rrl.RRLError, match="the dataset `digits` has no field `time`"):
         rrl.near("time", 5).show()
 
 

@@ -78,29 +78,29 @@ def trained(dataset, module, path):
     [
         (
             "ssl() | supervised(labels=corse)",
-            "RRL401 the data set `digits` has no label field `corse` | did you mean `coarse`?",
+            "RRL401 the dataset `digits` has no label field `corse` | did you mean `coarse`?",
         ),
         (
             "ssl() | supervised(labels=patient)",
-            "RRL401 the data set `digits` has no label field `patient` | "
+            "RRL401 the dataset `digits` has no label field `patient` | "
             "its label fields are `label` or `coarse`",
         ),
         (
             "ssl() | near(time, 5)",
-            "RRL401 the data set `digits` has no field `time` | its fields are `label` or `pixels`",
+            "RRL401 the dataset `digits` has no field `time` | its fields are `label` or `pixels`",
         ),
         (
             "ssl() | knn(5, space=pixel)",
-            "RRL401 the data set `digits` has no field `pixel` | did you mean `pixels`?",
+            "RRL401 the dataset `digits` has no field `pixel` | did you mean `pixels`?",
         ),
         (
             "ssl() | supervised(labels=pixels)",
-            "RRL417 `pixels` of the data set `digits` is no label, and one is wanted | "
+            "RRL417 `pixels` of the dataset `digits` is not a label | "
             "its label fields are `label` or `coarse`",
         ),
         (
             "ssl() | near(pixels, 5)",
-            "RRL417 `pixels` of the data set `digits` holds vectors, not numbers | "
+            "RRL417 `pixels` of the dataset `digits` contains vectors, not numbers | "
             "`similarity` and `knn` compare vectors",
         ),
     ],

@@ -260,35 +260,35 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "ssl(views=2)",
             "dinov2",
             {"backbone": "small"},
-            "RRL424 `ibot` compares patches, and the backbone has none | "
+            "RRL424 `ibot` compares patches, but the backbone has none | "
             "use `--set backbone=vit-micro`",
         ),
         (
             "supervised()",
             "barlow",
             {},
-            "RRL404 `barlow` compares 2 views of a sample, and this recipe draws 1 | "
+            "RRL404 `barlow` compares 2 views of a sample, but this recipe draws 1 | "
             "relate views: write `ssl(views=2) | …`",
         ),
         (
             "ssl(views=2) | knn(3, bank=64)",
             "laplacian",
             {},
-            "RRL404 `laplacian` has no columns but its rows, and `knn(k=3, bank=64)` adds earlier "
+            "RRL404 `laplacian` needs the rows as columns, but `knn(k=3, bank=64)` adds earlier "
             "rows | write `bank=0`",
         ),
         (
             "ssl(views=2) | knn(3, directed=true)",
             "laplacian",
             {},
-            "RRL404 `laplacian` wants a symmetric graph, and this recipe's is directed | "
-            "leave `directed=true` out",
+            "RRL404 `laplacian` needs a symmetric graph, but the graph of this recipe is "
+            "directed | remove `directed=true`",
         ),
         (
             "ssl(views=2) | knn(3, space=teacher)",
             "simclr",
             {"local_views": {"count": 2}},
-            "RRL424 `knn(k=3, space=teacher)` looks at the teacher, and that does not see local "
+            "RRL424 `knn(k=3, space=teacher)` uses the teacher, which does not see local "
             "views | use `--set local_views.count=0`, or write `space=projection`",
         ),
         (
@@ -316,7 +316,7 @@ def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeyp
     [found] = problem.value.diagnostics
     assert found.code == "RRL404"
     assert found.message.startswith(
-        "`suncet` wants weights of 0 and 1, and `similarity(field=pixels"
+        "`suncet` needs weights of 0 and 1, but `similarity(field=pixels"
     )
     assert "threshold" in found.hint
 

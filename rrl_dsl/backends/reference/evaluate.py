@@ -58,7 +58,9 @@ def evaluate(
     tables = []
     for lookup in plan.lookups:
         if lookup.bound and dataset is None:
-            raise error("RRL403", "this recipe looks at the whole data set and knows none")
+            raise error(
+                "RRL403", "this recipe depends on the whole dataset and is not bound to one"
+            )
         tables.append(lookup.find(samples, seed, wanted))
         _check_covered(lookup, tables[-1], universe)
     of_pairs = _Pairs(plan, scalars, tables)
@@ -109,7 +111,7 @@ def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
     if lookup.covers_data_set:
         strange = universe.sample[table.position(arrays, universe.sample) < 0]
         if len(strange):
-            raise error("RRL421", f"the data set has no sample {strange[0]}")
+            raise error("RRL421", f"the dataset has no sample {strange[0]}")
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:

@@ -51,7 +51,7 @@ class Rows:
             RRLError: RRL401 where the rows do not carry it.
         """
         if name not in self.labels:
-            raise error("RRL401", f"the rows carry no label field `{name}`")
+            raise error("RRL401", f"the rows have no label field `{name}`")
         return self.labels[name]
 
     def number(self, name: str) -> npt.NDArray[Any]:
@@ -61,11 +61,11 @@ class Rows:
             RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector or a label.
         """
         if name in self.labels and name not in self.fields:
-            raise error("RRL417", f"`{name}` is a label, and numbers or vectors are wanted")
+            raise error("RRL417", f"`{name}` is a label, but the recipe needs numbers or vectors")
         if name not in self.fields:
-            raise error("RRL401", f"the rows carry no field `{name}`")
+            raise error("RRL401", f"the rows have no field `{name}`")
         if self.fields[name].ndim != 1:
-            raise error("RRL417", f"`{name}` is a field of vectors, and numbers are wanted")
+            raise error("RRL417", f"`{name}` is a field of vectors, but the recipe needs numbers")
         column = self.fields[name]
         return column if column.dtype.kind == "f" else column.astype(np.int64)
 
