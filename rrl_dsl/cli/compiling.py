@@ -60,8 +60,8 @@ def compile_recipe(
         bool,
         typer.Option(
             "--whole",
-            help="Write the graph of the whole data set, one row a sample, in place of a batch's: "
-            "an .npz file that `scipy.sparse.load_npz` reads.",
+            help="Write the graph of the whole dataset, one row per sample, to an .npz file "
+            "for `scipy.sparse.load_npz`.",
         ),
     ] = False,
     dataset: DataSetName = _DATASET,
@@ -85,9 +85,7 @@ def compile_recipe(
     from rrl_dsl.report.sample import lacking
 
     if whole and (out is None or out.suffix.lower() != ".npz"):
-        raise typer.BadParameter(
-            "give a file with `--out` whose name ends in `.npz`", param_hint="'--whole'"
-        )
+        raise typer.BadParameter("use `--out` with an `.npz` file", param_hint="'--whole'")
     source = source_of(recipe, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:

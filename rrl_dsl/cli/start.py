@@ -39,7 +39,7 @@ def run() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(problem, BrokenPipeError):
             message = f"standard output cannot be written: {problem.strerror}"
-            print_error(error("RRL507", message, hint="send it elsewhere"))
+            print_error(error("RRL507", message, hint="redirect it"))
         status = 1
     sys.exit(status)
 

@@ -120,7 +120,10 @@ def train(
     if resume is not None:
         others = recipe or expression is not None or param or config or out
         if others or given.keys() - _RESUMABLE:
-            message = "`--resume` goes on as the run was started; beside it there may be "
+            message = (
+                "`--resume` continues a run with its own recipe and settings; it can be "
+                "combined with "
+            )
             known = {*_RESUMABLE, "--set", "--allow-code", "--allow-outside", "--force-resume"}
             raise typer.BadParameter(message + listing(sorted(known)))
         changes = _settings(None, assignments, given, None, allowed)
@@ -128,7 +131,7 @@ def train(
         trains.go_on(again, Terminal(), force=force_resume)
         return
     if force_resume:
-        raise typer.BadParameter("`--force-resume` is for a run that `--resume` names")
+        raise typer.BadParameter("`--force-resume` needs `--resume`")
     source = source_of(recipe, expression, allow_outside=allow_outside)
     settings = _settings(config, assignments, given, param, allowed)
     trains.start(source, settings, out, Terminal(), allowed)

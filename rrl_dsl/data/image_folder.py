@@ -171,7 +171,7 @@ def _folders_of(path: Path) -> dict[str, Path]:
     }
     if not folders:
         if not inside:
-            raise error("RRL410", f"there is no folder `train` and no image in {path}", hint=hint)
+            raise error("RRL410", f"there is no folder `train` in {path}, and no image", hint=hint)
         return {"train": path}
     if "train" not in folders:
         raise error("RRL410", f"there is no folder `train` in {path}", hint=hint)

@@ -32,7 +32,7 @@ def load_data(config: Config) -> DataSet:
     Raises:
         RRLError: RRL410, RRL411 or RRL412.
     """
-    with needing_memory("the data set", "`imagefolder:PATH` reads images when they are needed"):
+    with needing_memory("the dataset", "`imagefolder:PATH` reads images when they are needed"):
         return registry.load(
             config.dataset,
             root=config.data_dir,
@@ -64,7 +64,7 @@ def build(
     L.seed_everything(config.seed, verbose=False)
     with (
         pointing_at(settings, "backbone", "backbone_options", "patch_size"),
-        needing_memory(f"the backbone `{config.backbone}`", "take a smaller one"),
+        needing_memory(f"the backbone `{config.backbone}`", "use a smaller one"),
     ):
         backbone = build_backbone(
             config.backbone,
@@ -108,11 +108,11 @@ def precision_of(config: Config) -> Precision:
     """
     has_gpu = torch.cuda.is_available()
     if config.accelerator == "gpu" and not has_gpu:
-        hint = "use `--set accelerator=cpu`, or install a torch that finds the GPU"
-        raise error("RRL506", "the `accelerator` is gpu, and there is no CUDA device", hint=hint)
+        hint = "use `--set accelerator=cpu`, or install a version of torch that supports the GPU"
+        raise error("RRL506", "the `accelerator` is gpu, but there is no CUDA device", hint=hint)
     on_gpu = has_gpu and config.accelerator != "cpu"
     if on_gpu and config.devices > torch.cuda.device_count():
-        message = f"`devices` is {config.devices}, and there are {torch.cuda.device_count()}"
+        message = f"`devices` is {config.devices}, but there are {torch.cuda.device_count()}"
         raise error("RRL506", message)
     if config.precision == "16-mixed" and not on_gpu:
         message = "the `precision` 16-mixed needs a GPU"

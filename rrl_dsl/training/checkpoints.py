@@ -38,14 +38,14 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         _check_seal(path)
-        with needing_memory(f"the checkpoint `{path}`", "end other programs that take memory"):
+        with needing_memory(f"the checkpoint `{path}`", "close other programs that use memory"):
             found: dict[str, Any] = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=True
             )
         found["state_dict"] = current_weights(found["state_dict"])
         provenance_of(found)
         if len(rows_of(found)) != epochs_of(found):
-            raise ValueError("it lacks the history of its run")
+            raise ValueError("it has no history of its run")
     except (
         OSError,
         EOFError,
@@ -56,8 +56,8 @@ def read(path: Path) -> dict[str, Any]:
         pickle.UnpicklingError,
     ) as problem:
         reason = str(problem).partition("\n")[0]
-        message = f"`{path}` is no checkpoint that can be read: {reason}"
-        hint = "put a sound checkpoint there, or start the run anew"
+        message = f"`{path}` is not a readable checkpoint: {reason}"
+        hint = "put an intact checkpoint there, or start a new run"
         raise error("RRL505", message, hint=hint) from None
     return found
 
@@ -108,9 +108,9 @@ def _check_seal(path: Path) -> None:
             left -= len(piece)
         seal = file.read()
     if not seal.startswith(_SEAL):
-        raise ValueError("it has no checksum: it is not whole, or not of this program")
+        raise ValueError("it has no checksum: it is truncated, or another program wrote it")
     if seal != _seal(digest):
-        raise ValueError("its content is not that of its checksum")
+        raise ValueError("its content does not match its checksum")
 
 
 def _seal(digest: hashlib._Hash) -> bytes:

@@ -17,7 +17,9 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.partners import relating
 from rrl_dsl.training.sampler import RelationSampler, batch_sizes
 
-_NEAR_EQUAL: Final = "raise `batch_size`: the sampler cuts an epoch into near-equal batches"
+_NEAR_EQUAL: Final = (
+    "raise `batch_size`: the sampler divides an epoch into batches of nearly equal size"
+)
 
 
 def check_batches(
@@ -38,19 +40,21 @@ def check_batches(
             data set.
     """
     if config.batch_size % config.devices:
-        message = f"a batch of {config.batch_size} does not divide among {config.devices} devices"
+        message = (
+            f"the batch size {config.batch_size} is not divisible by the {config.devices} devices"
+        )
         whole = max(1, config.batch_size // config.devices) * config.devices
         raise error("RRL502", message, hint=f"use `--set batch_size={whole}`")
     most = len(dataset.train) // config.devices * config.devices
     if config.batch_size > most:
-        message = f"a batch of {config.batch_size} is more than the {most} samples to train on"
+        message = f"the batch size {config.batch_size} exceeds the {most} training samples"
         raise error("RRL502", message, hint=f"use `--set batch_size={most}`, or less")
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
         least = term.least_rows(width)
         if smallest < least:
             message = (
-                f"`{term.name()}` on {width} dimensions wants batches of at least "
+                f"`{term.name()}` on {width} dimensions needs batches of at least "
                 f"{least} samples, not {smallest}"
             )
             larger = f"use `--set batch_size={least}`" if config.batch_size < least else _NEAR_EQUAL
@@ -69,14 +73,14 @@ def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
     if config.sampler.name != "relation":
         return
     if config.sampler.meet > config.batch_size:
-        message = f"`meet` is {config.sampler.meet}, more than the {config.batch_size} of a batch"
-        raise error("RRL502", message, hint="2 to 16 are usual")
+        message = f"`meet` is {config.sampler.meet}, more than the batch size {config.batch_size}"
+        raise error("RRL502", message, hint="usual values are 2 to 16")
     hint = "use `--set sampler=random`, or relate samples by labels, pairs or neighbors in a field"
     if not any(relating(program.plan, epoch) for epoch in range(config.epochs)):
-        message = "the `relation` sampler finds nothing in this recipe to bring samples together by"
+        message = "the `relation` sampler finds no relation between samples in this recipe"
         raise error("RRL404", message, hint=hint)
     if not program.requires.epochs and not _relation_sampler(program, config, dataset).meeting(0):
-        message = "the `relation` sampler finds no two samples of the data set that are related"
+        message = "the `relation` sampler finds no related samples in the dataset"
         raise error("RRL404", message, hint=hint)
 
 

@@ -42,8 +42,9 @@ def long_run(module: RelationalModule, dataset: DataSet) -> str | None:
         return None
     side, threads = dataset.shape[1], torch.get_num_threads()
     return (
-        f"at least {_in_words(seconds)}: {config.epochs:,} epochs of {images:,} images of {side} "
-        f"pixels through `{config.backbone}` on the CPU, {threads} threads"
+        f"about {_in_words(seconds)}: {config.epochs:,} epochs of {images:,} "
+        f"images of {side} pixels through `{config.backbone}` on the CPU with {threads} "
+        f"thread{'s' if threads > 1 else ''}"
     )
 
 

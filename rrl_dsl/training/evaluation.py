@@ -59,7 +59,7 @@ def unmeasured(dataset: DataSet) -> str | None:
     if train and test:
         if (classes := len(dataset.class_names["label"])) <= MOST_CLASSES:
             return None
-        bound = f"and probes are fitted for at most {MOST_CLASSES:,}"
+        bound = f"but probes are fitted for at most {MOST_CLASSES:,}"
         return f"`label` has {classes:,} classes, {bound}, so there are no accuracies"
     where = " in the training split" if test else " in the test split" if train else ""
     return f"no `label` is known{where}, so there are no accuracies"

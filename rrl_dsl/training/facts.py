@@ -57,7 +57,7 @@ class Facts:
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
             ("images", " x ".join(map(str, self.image))),
             ("backbone", f"{code(config['backbone'])}, {self.parameters:,} weights"),
-            ("epochs", f"{config['epochs']}, the first {self.warmup:g} of them warm-up"),
+            ("epochs", f"{config['epochs']}, including {self.warmup:g} of warm-up"),
             ("batch", f"{config['batch_size']} samples"),
             (
                 "optimizer",

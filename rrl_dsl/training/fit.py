@@ -126,8 +126,8 @@ def fit(
         return None
     module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     figures = history.rows[-1]
-    reason = unmeasured(dataset) if config.eval else "the final probes were left out"
-    with needing_memory("the final probes", "leave them out with `--no-eval`"):
+    reason = unmeasured(dataset) if config.eval else "the final probes were skipped"
+    with needing_memory("the final probes", "skip them with `--no-eval`"):
         accuracies = {} if reason else _accuracies(module, config, dataset, display)
     return Outcome(
         accuracies,

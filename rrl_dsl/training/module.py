@@ -85,8 +85,11 @@ class RelationalModule(L.LightningModule):
         Raises:
             RRLError: RRL505.
         """
-        message = "a checkpoint alone does not say which recipe, loss and images it belongs to"
-        hint = "`rrl_dsl.load_encoder(RUN)` reads the encoder of a run, `--resume RUN` goes on"
+        message = "a checkpoint does not contain its recipe, its loss and its images"
+        hint = (
+            "use `rrl_dsl.load_encoder(RUN)` to load the encoder of a run, or `--resume "
+            "RUN` to continue it"
+        )
         raise error("RRL505", message, hint=hint)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -146,7 +149,7 @@ class RelationalModule(L.LightningModule):
         loss = float(self.trainer.callback_metrics.get("loss", torch.zeros(())))
         if not math.isfinite(loss):
             message = f"the loss became {loss} in epoch {self.current_epoch + 1}"
-            hint = "lower `optimizer.lr`, or raise the loss's temperature"
+            hint = "lower `optimizer.lr`, or raise the temperature of the loss"
             raise error("RRL508", message, hint=hint)
 
     def configure_optimizers(self) -> Any:

@@ -198,8 +198,8 @@ def _await(watch: Watch, devices: int) -> None:
 
 
 def _lost(devices: int, reason: str) -> RRLError:
-    message = f"the {devices} processes of the run do not find each other: {reason}"
-    hint = "start as many with torchrun or srun, or start the command once, without either"
+    message = f"the {devices} processes of the run cannot connect: {reason}"
+    hint = "start that many with torchrun or srun, or start the command once without them"
     return error("RRL502", message, hint=hint)
 
 

@@ -27,7 +27,7 @@ def adopt(devices: int) -> None:
     """
     rank, count = launched(devices) or (None, devices)
     if count != devices:
-        message = f"`devices` is {devices}, and the launcher started {count} processes"
+        message = f"`devices` is {devices}, but the launcher started {count} processes"
         hint = f"use `--devices {count}`, or start the command once, without a launcher"
         raise error("RRL502", message, hint=hint)
     for stale in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"):

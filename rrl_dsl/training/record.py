@@ -56,7 +56,7 @@ class Record(Callback):
         self.notes += [self._after + change for change in self._changes]
         for difference in differences(self._before, self._now) if self._before else ():
             self.notes.append(f"{self._after}{difference}")
-            self._say(f"{difference}: sums are rounded in another order from here on")
+            self._say(f"{difference}: from here on, sums are computed in another order")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Has the optimizer go by the settings that the user changed."""

@@ -50,8 +50,8 @@ class Run:
         try:
             found: dict[str, Any] = json.loads(self._files.summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
-            message = f"`{self.directory}` has no summary that can be read: {problem}"
-            hint = f"`rrl-dsl train --resume {self.directory}` trains it to its end"
+            message = f"the summary of `{self.directory}` cannot be read: {problem}"
+            hint = f"finish the run with `rrl-dsl train --resume {self.directory}`"
             raise error("RRL505", message, hint=hint) from None
         return found
 
@@ -71,7 +71,7 @@ class Run:
             return {name: Accuracies(**shares) for name, shares in found.items()}
         except TypeError:
             message = f"the summary of `{self.directory}` is of another release"
-            hint = f"`rrl-dsl train --resume {self.directory}` evaluates the run again"
+            hint = f"evaluate the run again with `rrl-dsl train --resume {self.directory}`"
             raise error("RRL505", message, hint=hint) from None
 
     @property
@@ -95,7 +95,7 @@ class Run:
                 rows = list(csv.DictReader(file))
             return [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError) as problem:
-            message = f"`{self.directory}` has no metrics that can be read: {problem}"
+            message = f"the metrics of `{self.directory}` cannot be read: {problem}"
             raise error("RRL505", message) from None
 
     @cached_property

@@ -80,8 +80,8 @@ class Reopened:
         """
         kept = _shapes(self.resumed.weights)
         for name, before, now, _ in differences(kept, _shapes(module.state_dict())):
-            message = f"the weights of `{self.resumed.checkpoint}` do not fit this model: "
-            message += f"`{name}` is {before} in it and {now} here"
+            message = f"the weights of `{self.resumed.checkpoint}` do not match this model: "
+            message += f"`{name}` is {before} in the checkpoint and {now} here"
             hint = "undo the change of the configuration or of the network, or start a new run"
             raise error("RRL505", message, hint=hint)
 
@@ -132,7 +132,7 @@ def _reopened(
     with pointing_at(settings, "epochs"):
         if config.epochs < resumed.epochs:
             message = f"`{path}` has trained {resumed.epochs} epochs, more than {config.epochs}"
-            raise error("RRL505", message, hint=f"give `--epochs` of at least {resumed.epochs}")
+            raise error("RRL505", message, hint=f"use `--epochs` of at least {resumed.epochs}")
     known = resumed.provenance
     if config.precision == "auto":  # which another device would choose in another way
         config = config.model_copy(update={"precision": known.configuration["precision"]})
@@ -153,8 +153,8 @@ def _directory(run: RunDirectory, inside: str | None) -> Path | None:
         return None
     directory = run.path / inside
     if not directory.resolve().is_relative_to(run.files.resolve()):
-        message = f"`{run.path}` has its recipe read files of `{inside}`, outside of its copies"
-        raise error("RRL505", message, hint="start the run anew from its recipe")
+        message = f"the recipe of `{run.path}` reads files of `{inside}`, outside its copies"
+        raise error("RRL505", message, hint="start a new run from its recipe")
     return directory
 
 
@@ -193,12 +193,12 @@ def _refusal(
     """What is different, at the place of the first that has one."""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     listed = "; ".join(map(str, found[:_SHOWN]))
-    message = f"these are not what this run was started with: {listed}{more}"
-    hint = "undo the change, start a new run, or go on with `--resume` and `--force-resume`"
+    message = f"these differ from the start of this run: {listed}{more}"
+    hint = "undo the change, start a new run, or continue with `--resume` and `--force-resume`"
     if force:
         hint = f"undo the change of `{_NEVER}`, or start a new run"
     elif found[0].name == "epochs":
-        hint = "`--epochs` beside `--resume` extends a run"
+        hint = "use `--resume` with `--epochs` to extend a run"
     named = {".".join(setting.place): setting for setting in settings}
     for each in found:
         if setting := named.get(each.name):

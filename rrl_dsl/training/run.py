@@ -178,7 +178,7 @@ class RunDirectory:
         """
         if not os.path.lexists(self.config):
             message = f"`{self.path}` is not a run: it has no `{self.config.name}`"
-            raise error("RRL505", message, hint="give the directory that `rrl-dsl train` printed")
+            raise error("RRL505", message, hint="pass the directory that `rrl-dsl train` printed")
 
     def edited(self, graph: Graph, provenance: Provenance) -> Iterator[Difference]:
         """Which of the files that tell what the run is made from are not as it wrote them.
@@ -229,7 +229,7 @@ class RunDirectory:
                 earlier = _resumed(self.previous)
             except RRLError:
                 raise damage from None
-            message = f"{damage.diagnostics[0].message}; the run goes on from the one before"
+            message = f"{damage.diagnostics[0].message}; the run continues from the previous one"
             warning = Diagnostic("RRL505", message, severity="warning")
             return replace(earlier, warning=warning)
 
@@ -241,8 +241,8 @@ class RunDirectory:
 
     def no_checkpoint(self) -> RRLError:
         """RRL505, for a run that can only start anew."""
-        message = f"`{self.path}` has no checkpoint: it stopped before its first step"
-        return error("RRL505", message, hint="start the run anew with another `--out`")
+        message = f"`{self.path}` has no checkpoint: the run stopped before its first step"
+        return error("RRL505", message, hint="start a new run with another `--out`")
 
     def summarize(self, summary: dict[str, Any], page: str) -> None:
         """Writes down what came out."""
@@ -272,7 +272,7 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
         run.checkpoints.mkdir()
         lock.hold(run.path)
     except OSError as problem:
-        raise error("RRL504", f"cannot make `{path}`: {problem.strerror}") from None
+        raise error("RRL504", f"cannot create `{path}`: {problem.strerror}") from None
     return run
 
 
@@ -290,8 +290,8 @@ def _numbered(path: Path) -> Path:
 def _check_empty(run: RunDirectory) -> None:
     lock.check_free(run.path)
     if run.has_checkpoint():
-        hint = f"go on with `--resume {run.path}`, or choose another `--out`"
-        raise error("RRL504", f"`{run.path}` holds a run", hint=hint)
+        hint = f"continue with `--resume {run.path}`, or choose another `--out`"
+        raise error("RRL504", f"`{run.path}` contains a run", hint=hint)
     if os.path.lexists(run.config):
         raise run.no_checkpoint()
     if any(run.path.iterdir()):
@@ -350,6 +350,6 @@ def _copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | 
         inside = target / folder.relative_to(root)
         inside.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        message = f"cannot copy what the recipe reads to `{target}`: {problem.strerror}"
+        message = f"cannot copy the files of the recipe to `{target}`: {problem.strerror}"
         raise error("RRL504", message) from None
     return inside

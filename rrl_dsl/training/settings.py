@@ -81,7 +81,7 @@ def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
         written = [setting.source.text[span.start : span.end].strip() for span in setting.keys]
         for at, (old, now) in enumerate(zip(written, setting.place, strict=False)):
             if old != now and current_place((*setting.place[:at], old)) == setting.place[: at + 1]:
-                message = f"`{old}` is `{now}` now, and is accepted in this release alone"
+                message = f"`{old}` is now `{now}`; only this release still accepts the old name"
                 key = setting.keys[at]
                 note = Diagnostic("RRL501", message, key, setting.source, severity="warning")
                 notes[note] = None
@@ -126,7 +126,7 @@ def from_assignment(text: str) -> Setting:
     key, equals, value = text.partition("=")
     place, keys = _parts(key, 0)
     if not equals or not all(place):
-        message = "an assignment looks like `optimizer.lr=0.001`"
+        message = "an assignment must look like `optimizer.lr=0.001`"
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
@@ -282,8 +282,8 @@ def _refuse_aliases(source: Source) -> None:
     for event in events_of("RRL503", source):
         if isinstance(event, yaml.AliasEvent) and event.start_mark and event.end_mark:
             span = Span(event.start_mark.index, event.end_mark.index)
-            message = "a configuration has no aliases"
-            hint = "write the value out"
+            message = "a configuration must not have aliases"
+            hint = "write the value itself"
             raise RRLError(Diagnostic("RRL503", message, span, source, hint))
 
 
@@ -302,12 +302,12 @@ def _settings(
 ) -> Iterator[Setting]:
     if not isinstance(node, yaml.MappingNode):
         span = Span(node.start_mark.index, max(node.end_mark.index, node.start_mark.index + 1))
-        message = "a configuration is a mapping of keys to values"
+        message = "a configuration must be a mapping of keys to values"
         raise RRLError(Diagnostic("RRL503", message, span, source, hint="write `epochs: 100`"))
     for key, value in node.value:
         key_span = Span(key.start_mark.index, key.end_mark.index)
         if not isinstance(key, yaml.ScalarNode):
-            raise RRLError(Diagnostic("RRL503", "a key is a word", key_span, source))
+            raise RRLError(Diagnostic("RRL503", "a key must be a word", key_span, source))
         parts, spans = _parts(key.value, key.start_mark.index)
         inner, inner_keys = (*place, *parts), (*keys, *spans)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
@@ -401,7 +401,7 @@ def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
     known = [each[len(section)] for each in _PLACES if each[:-1] == section]
     meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
     if not known:
-        hint = f"`{'.'.join(section)}` has one value"
+        hint = f"`{'.'.join(section)}` is a single value"
     elif meant and meant != ".".join(section):
         hint = f"did you mean `{meant}`?"
     else:

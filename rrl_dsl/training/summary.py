@@ -40,7 +40,7 @@ def table(outcome: Outcome) -> Table:
     shown = Table(
         box=None,
         pad_edge=False,
-        title="test accuracy of probes fitted at the end, %",
+        title="test accuracy (%) of probes on frozen features",
         title_justify="left",
     )
     shown.add_column("features")
@@ -58,21 +58,24 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
     found: list[str] = []
     rank, apart = figures["rank/projector"], figures["spread/projector"]
     largest = outcome.largest_rank
-    ranks = f"the embeddings' effective rank is {rank:.1f} of {largest}"
+    ranks = f"the effective rank of the embeddings is {rank:.1f} of {largest}"
     false = fmean(row.get("edges/false", 0.0) for row in outcome.history)
     if false > _FALSE_SHARE:
-        found.append(f"{false:.0%} of the edges are false, added by the recipe's noise; {ranks}")
+        found.append(
+            f"{false:.0%} of the edges are false edges, added by the noise of the recipe; {ranks}"
+        )
     elif largest and rank < _floor(outcome, config):
         found.append(f"{ranks}: they are close to collapse")
     elif largest and apart < _SPREAD and _is_trained(outcome, config):
-        cosine = f"the embeddings' mean cosine is {1 - apart**2:.2f}"
+        cosine = f"the mean cosine of the embeddings is {1 - apart**2:.2f}"
         found.append(f"{cosine}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
     if program.requires.labels and beyond < _BEYOND_VIEWS:
         meet = "; `--set sampler.name=relation` draws related samples together"
         found.append(
-            f"only {beyond:.1%} of a batch's rows are related to another sample: the labels hardly "
-            f"meet in batches of this size{meet if config.sampler.name == 'random' else ''}"
+            f"only {beyond:.1%} of the rows of a batch are related to another sample, because "
+            "labeled samples rarely meet in batches of this size"
+            f"{meet if config.sampler.name == 'random' else ''}"
         )
     return [Diagnostic("RRL509", message, severity="warning") for message in found]
 
@@ -96,13 +99,14 @@ def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagn
         "",
         fenced(run.recipe.read_text(encoding="utf-8").strip()),
         "",
-        f"As it was trained on, in {outcome.seconds:.0f} s: {code(facts.recipe)}.",
+        f"The recipe with its parameters is {code(facts.recipe)}. Training took "
+        f"{outcome.seconds:.0f} s.",
         "",
         f"Identity `{facts.identity}`.",
         "",
         *_accuracy_lines(outcome),
         *(f"\n**Warning.** {printable(warning.message)}." for warning in warnings),
-        *(f"\n**Note.** The run went on {printable(note)}." for note in outcome.notes),
+        *(f"\n**Note.** The run continued {printable(note)}." for note in outcome.notes),
         "",
         "| setting | value |",
         "|---|---|",
@@ -120,18 +124,18 @@ def _accuracy_lines(outcome: Outcome) -> list[str]:
     if outcome.unmeasured:
         return [f"{outcome.unmeasured[0].upper()}{outcome.unmeasured[1:]}."]
     return [
-        "Test accuracy of probes fitted at the end on frozen features, %:",
+        "Test accuracy (%) of probes on frozen features:",
         "",
         f"| features | {' | '.join(_headings())} |",
         f"|---|{'--:|' * len(_headings())}",
         *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(outcome)),
         "",
-        f"The probe with {PER_CLASS} labels a class is the mean of {DRAWS} draws.",
+        f"The accuracy with {PER_CLASS} labels per class is the mean of {DRAWS} draws.",
     ]
 
 
 def _headings() -> list[str]:
-    return ["linear probe", f"{PER_CLASS} labels a class", "nearest neighbors"]
+    return ["linear probe", f"{PER_CLASS} labels per class", "nearest neighbors"]
 
 
 def _cells(outcome: Outcome) -> list[tuple[str, list[str]]]:

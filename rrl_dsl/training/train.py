@@ -144,7 +144,7 @@ def start(
         RRLError: As `train`.
     """
     if out is not None and ranks.requeued() and RunDirectory(out).has_checkpoint():
-        display.text(f"requeued  the run in {out} goes on as it was started")
+        display.text(f"requeued  the run in {out} continues")
         return go_on(reopen(out, (), allow_code), display, data=data)
     _show_notes(settings, display)
     header = from_header(source, allow_code)
@@ -291,16 +291,14 @@ def _show_what_is_left(again: Reopened, changes: Sequence[str], display: Display
         display.warning(resumed.warning)
     done = resumed.epochs
     if epochs == done:
-        display.text(
-            f"finished  all {done} epochs are trained: the encoder is only evaluated again"
-        )
+        display.text(f"finished  all {done} epochs are done; the encoder is only evaluated again")
     else:
         display.text(f"resumed   after epoch {done} of {epochs}")
     before = resumed.provenance.configuration["epochs"]
     if epochs != before:
         display.text(
-            f"schedule  of {epochs} epochs in place of {before}: learning rate and "
-            "teacher momentum go on from where its cosine is now"
+            f"schedule  {epochs} epochs instead of {before}: from here on, the learning "
+            f"rate and the teacher momentum follow the cosine of {epochs} epochs"
         )
     for change in changes:
         display.text(f"changed   {change}")

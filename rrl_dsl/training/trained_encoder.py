@@ -59,9 +59,9 @@ class TrainedEncoder(nn.Module):
             RRLError: RRL402, where the images are not uint8 with four axes.
         """
         if images.dtype != torch.uint8 or images.ndim != 4:
-            message = f"images are torch.uint8 (n, C, H, W), and these are {images.dtype} "
+            message = f"images must be torch.uint8 (n, C, H, W), not {images.dtype} "
             message += f"{tuple(images.shape)}"
-            hint = "give pixels of 0 to 255, or normalized images to `encoder.network`"
+            hint = "pass pixels from 0 to 255, or pass normalized images to `encoder.network`"
             raise error("RRL402", message, hint=hint)
         features: Tensor = self.network(self.views.plain(images))
         return features
@@ -136,7 +136,7 @@ def _own(run: Resumed, prefix: str) -> dict[str, Tensor]:
         if name.startswith(prefix)
     }
     if not found and prefix == _PREFIXES["teacher"]:
-        hint = "losses such as `byol` and `dino` train one"
+        hint = "only losses such as `byol` and `dino` train a teacher"
         raise error("RRL505", f"the model of `{run.checkpoint}` has no teacher", hint=hint)
     return found
 
@@ -145,5 +145,5 @@ def _take_up(module: nn.Module, run: Resumed, prefix: str) -> None:
     try:
         module.load_state_dict(_own(run, prefix))
     except RuntimeError as problem:
-        message = f"`{run.checkpoint}` does not fit the network of its configuration"
+        message = f"`{run.checkpoint}` does not match the network of its configuration"
         raise error("RRL505", f"{message}: {str(problem).splitlines()[-1].strip()}") from None

@@ -368,11 +368,11 @@ class Watch:
     def _end(self, rank: int, what: str) -> Stopped | RRLError:
         advice = None
         if self.run and self.run.has_checkpoint():
-            advice = f"`rrl-dsl train --resume {self.run.path}` goes on"
+            advice = f"continue with `rrl-dsl train --resume {self.run.path}`"
         if what in Signals.__members__:
             message = f"stopped by {what}"
             return Stopped(Signals[what], f"{message}; {advice}" if advice else message)
-        reason = "failed" if what == _FAILED else "was killed, or its machine is gone"
+        reason = "failed" if what == _FAILED else "was killed, or its machine failed"
         return error("RRL511", f"process {rank} of the run {reason}", hint=advice)
 
     def _go_on(self, rank: int) -> None:
@@ -381,7 +381,7 @@ class Watch:
             self._tell(f"{rank} {Signals.SIGUSR1.name}")
         elif not self._requeued:
             self._requeued = True
-            _write(f"SIGUSR1: {_requeue()}; checkpoints are written as they always are")
+            _write(f"SIGUSR1: {_requeue()}; checkpoints are written as usual")
 
 
 _current: Watch | None = None
@@ -411,12 +411,12 @@ def _requeue() -> str:
     if "SLURM_ARRAY_JOB_ID" in given:
         job = f"{given['SLURM_ARRAY_JOB_ID']}_{given['SLURM_ARRAY_TASK_ID']}"
     if job is None:
-        return "the run goes on"
+        return "the run continues"
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as problem:
         said = getattr(problem, "stderr", None) or problem
-        return f"the run goes on, and job {job} cannot be requeued: {said}".strip()
+        return f"the run continues, but job {job} cannot be requeued: {said}".strip()
     return f"job {job} is requeued"
 
 

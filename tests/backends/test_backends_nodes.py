@@ -172,7 +172,7 @@ def test_columns_without_a_name_are_refused(what: str, columns: object):
 
 def test_field_in_the_place_of_a_label_says_where_labels_are_given():
     program = rrl.compile("supervised(labels=fine)")
-    with pytest.raises(rrl.RRLError, match=r"give it as `labels=\{'fine': ...\}`"):
+    with pytest.raises(rrl.RRLError, match=r"pass it as `labels=\{'fine': ...\}`"):
         program(rrl.Nodes([0, 1], fields={"fine": [0, 1]}))
 
 

@@ -83,7 +83,7 @@ def test_the_graph_of_the_whole_data_set_is_written_as_a_sparse_matrix(cli, tmp_
 def test_the_graph_of_the_whole_data_set_wants_a_file_of_arrays(cli, out):
     result = cli("compile", "-e", "supervised()", "--whole", *out)
     assert result.code == 2
-    assert "`--out` whose name ends in `.npz`" in " ".join(result.err.replace("│", "").split())
+    assert "`--out` with an `.npz` file" in " ".join(result.err.replace("│", "").split())
 
 
 def test_out_writes_a_page_with_the_picture(cli, tmp_path):

@@ -75,7 +75,7 @@ def test_text_is_a_label_and_nothing_else(folder: Path, writer: str) -> None:
     assert found.faults([("label", "x")]) == []
     assert found.class_names["x"] == ("a cat", "a dog", "two cats")
     number, vector = refused(found, "number"), refused(found, "vector")
-    assert number.startswith("RRL417 `x` of the data set `")
+    assert number.startswith("RRL417 `x` of the dataset `")
     assert "is a label, not a number | write numbers as `1.5`" in number
     assert "is a label, not a vector | write a vector as `[0.1, 0.2]` in one cell" in vector
     assert "columns `x_0`, `x_1`, …" in vector
@@ -327,7 +327,7 @@ def test_a_column_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
     assert "`raw` has values of type binary" in refused(found, "label", "raw")
     assert "`Meta` is not a name; names are lower-case" in refused(found, "label", "meta")
     assert "rename it to `meta`" in refused(found, "label", "meta")
-    assert "in `mixed` is no number" in refused(found, "number", "mixed")
+    assert "in `mixed` is not a number" in refused(found, "number", "mixed")
     (note,) = (each for each in found.notes if "cannot be read" in each.message)
     assert note.message.endswith("`image`, `raw`, `Meta`, `mixed`")
 
@@ -339,7 +339,7 @@ def test_an_array_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
     assert "`part` contains float64 (3, 2, 2), which is not supported" in refused(
         found, "vector", "part"
     )
-    assert "`note` holds Python objects" in refused(found, "label", "note")
+    assert "`note` contains Python objects" in refused(found, "label", "note")
     assert "`Day` is no name" in refused(found, "number", "day")
     assert "does not have one entry for each" in refused(found, "number", "short")
 

@@ -166,7 +166,7 @@ def test_a_class_that_train_lacks_is_refused(folder: Path) -> None:
 
 def test_folders_that_hold_nothing_are_named(folder: Path) -> None:
     (folder / "train/bee").mkdir()
-    assert f"{folder / 'train' / 'bee'} holds no images" in complaint(folder)
+    assert f"{folder / 'train' / 'bee'} contains no images" in complaint(folder)
 
 
 @pytest.mark.parametrize("present", [(), ("train",), ("test",)])
@@ -199,7 +199,7 @@ def test_without_test_the_validation_split_is_tested_and_that_is_said(
     data = open_folder(folder)
     assert data.val is None
     assert data.test.sample.tolist() == [stable_id(f"{name}/dog/1.png")]
-    assert f"there is no `test`, and `{name}` is the test split" in notes(data)
+    assert f"there is no `test`, so `{name}` is the test split" in notes(data)
 
 
 @pytest.mark.parametrize("name", ["unlabelled", "unlabeled", "_unlabelled", "Unlabelled"])

@@ -169,8 +169,11 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
         ({"images": np.zeros((0, 4, 4), np.uint8)}, "no images"),
         ({"images": np.uint8(3)}, "no images"),
         ({"label": KIND[:4]}, "`label` of int64 (4,) does not have one entry for each of the"),
-        ({"images": np.zeros((6, 0, 4), np.uint8)}, "images of shape (6, 0, 4), without a pixel"),
-        ({"label": KIND + 0.5}, "has float64 (6,) in `label`, which are not classes | a class is"),
+        ({"images": np.zeros((6, 0, 4), np.uint8)}, "images of shape (6, 0, 4), without pixels"),
+        (
+            {"label": KIND + 0.5},
+            "has float64 (6,) in `label`, which are not classes | a class must",
+        ),
         ({"label": np.zeros((6, 2))}, "has float64 (6, 2) in `label`, which are not classes"),
         ({"label": KIND[:, None]}, "has int64 (6, 1) in `label`, which are not classes"),
         ({"label": KIND + 100_000}, "the value 100002 in `label`, which is too large for a class"),
@@ -285,7 +288,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     file.write_bytes(content)
     assert "array `images`" in complaint(file)
     file.write_bytes(content[:-40])
-    assert "is not an .npz archive | `numpy.savez` writes one" in complaint(file)
+    assert "is not an .npz archive | write one with `numpy.savez`" in complaint(file)
     start = content.rfind(b"PK\1\2")
     content[start + 4 : start + 20] = b"\xff" * 16
     file.write_bytes(content)

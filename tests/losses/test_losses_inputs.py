@@ -89,7 +89,7 @@ def test_an_input_with_a_default_may_be_missing(z):
 def test_an_input_that_it_does_not_take_is_named(refusal, z):
     graph = torch.ones(4, 4)
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, center=z, centr=z))
-    assert (message, hint) == ("the loss `Pull` has no argument `center`", "did you mean `center`?")
+    assert (message, hint) == ("the loss `Pull` has no argument `centr`", "did you mean `center`?")
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, bank=z))
     assert (message, hint) == (
         "the loss `Pull` has no argument `bank`",

@@ -161,7 +161,7 @@ def test_over_gives_each_term_what_it_takes(graph, z):
     own = create("pull", power=2)(graph, backbone, keys=prediction)
     expected = create("simclr")(graph, z) + 0.1 * own
     torch.testing.assert_close(loss.over(graph, outputs), expected)
-    with pytest.raises(rrl.RRLError, match="the loss `pull` wants `keys`") as problem:
+    with pytest.raises(rrl.RRLError, match="the loss `pull` needs `keys`") as problem:
         loss.over(graph, {"projection": z, "backbone": backbone})
     assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 

@@ -132,13 +132,13 @@ def test_every_backbone_is_a_new_one(networks) -> None:
         ("given_networks:Missing", "`given_networks` has no attribute `Missing`"),
         ("given_networks:", "`given_networks` has no attribute ``"),
         ("given_networks:misspelled", "the annotations of `misspelled` cannot be read: "),
-        ("given_networks:fails", "cannot be made: ValueError: no weights today"),
-        ("given_networks:options_alone", "cannot be made: TypeError: options_alone() missing"),
+        ("given_networks:fails", "cannot be created: ValueError: no weights today"),
+        ("given_networks:options_alone", "cannot be created: TypeError: options_alone() missing"),
         ("given_networks:number", "`given_networks:number` returns a value of type `int`, not a"),
         ("given_networks:fails_later", "fails on an image of shape (1, 8, 8): RuntimeError: "),
-        ("given_networks:maps", "gives float32 of shape (1, 1, 8, 8) for one image, not float"),
+        ("given_networks:maps", "returns float32 of shape (1, 1, 8, 8) for one image, not float"),
         ("given_networks:pair", "returns a value of type `tuple` for one image"),
-        ("given_networks:whole", "gives int64 of shape (1, 64) for one image, not float"),
+        ("given_networks:whole", "returns int64 of shape (1, 64) for one image, not float"),
     ],
 )
 @pytest.mark.usefixtures("networks")

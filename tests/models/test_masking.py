@@ -115,8 +115,8 @@ def test_tiny_grids() -> None:
         ({"ratio": (0.5, 0.1)}, "`ratio` of masked patches must be an interval from 0 to 1"),
         ({"ratio": (0.5, 1.1)}, "`ratio` of masked patches must be an interval from 0 to 1"),
         ({"probability": -0.1}, "`probability` of a mask must be from 0 to 1, not -0.1"),
-        ({"grid": (0, 4)}, "not for 2 of 0 x 4"),
-        ({"count": -1}, "not for -1 of 4 x 4"),
+        ({"grid": (0, 4)}, "not 2 of 0 x 4"),
+        ({"count": -1}, "not -1 of 4 x 4"),
     ],
 )
 def test_numbers_out_of_range_are_refused(wrong, message: str) -> None:

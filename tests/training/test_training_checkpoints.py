@@ -74,7 +74,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(module_of, fit, 
             stopped.last.write_bytes(content[:size])
         resumed = stopped.resumed_from()
         assert (resumed.checkpoint, resumed.epochs) == (stopped.previous, 0)
-        assert "the run goes on from the one before" in resumed.warning.message
+        assert "the run continues from the previous one" in resumed.warning.message
     stopped.last.write_bytes(b"damaged")
     assert losses(fit(module_of(), stopped.path)) == straight
     kept = [checkpoints.read(each) for each in (stopped.previous, stopped.last)]

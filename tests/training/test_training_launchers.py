@@ -130,7 +130,7 @@ def test_sigterm_to_one_process_stops_both_with_a_checkpoint(tmp_path):
 def test_as_many_processes_as_devices(tmp_path):
     results = tasks(tmp_path, devices=1, SLURM_STEP_NUM_TASKS=2)
     assert [status for status, _ in results] == [1, 1]
-    said = "error[RRL502]: `devices` is 1, and the launcher started 2 processes"
+    said = "error[RRL502]: `devices` is 1, but the launcher started 2 processes"
     assert "".join(text for _, text in results).count(said) == 1
     assert not (tmp_path / "runs").exists()
 

@@ -295,7 +295,7 @@ def test_parts_of_a_batch_at_a_time_give_the_gradient_of_the_whole(make_module, 
             "ssl(views=2)",
             "laplacian",
             {"batch_size": 30},
-            "RRL405 `laplacian` on 32 dimensions wants batches of at least 33 samples, not 30 | "
+            "RRL405 `laplacian` on 32 dimensions needs batches of at least 33 samples, not 30 | "
             "use `--batch-size 33`, or a smaller `projector.out`",
         ),
     ],

@@ -106,7 +106,7 @@ def test_a_dataset_may_be_an_object_and_has_to_be_given_again(digits, tmp_path):
     with pytest.raises(rrl.RRLError, match="RRL411"):
         rrl.train(resume=out, epochs=3)
     assert len(rrl.train(resume=out, dataset=data, epochs=3).history) == 3
-    with pytest.raises(rrl.RRLError, match="not what this run was started"):
+    with pytest.raises(rrl.RRLError, match="these differ from the start"):
         rrl.train(resume=out, dataset=digits, epochs=4)
 
 

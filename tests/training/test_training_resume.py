@@ -22,7 +22,7 @@ from rrl_dsl.training.run import RunDirectory
 RECIPE = 'param frac = 0.5\nssl(views=2) | pairs("links.csv") | supervised(frac=frac)\n'
 TRAIN = ("train", "mine.rrl", "--dataset", "npz:data.npz", "--loss", "simclr", "--no-eval")
 TINY = ("--batch-size", "20", "--set", "projector.hidden=8", "--set", "projector.out=4")
-RENEWED = "these are not what this run was started with: "
+RENEWED = "these differ from the start of this run: "
 
 
 def archive(path, **changes):
@@ -217,15 +217,15 @@ def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
         rrl.load_encoder(run)
     torch.save({"state_dict": {}}, run / "checkpoints" / "last.ckpt")
     torch.save({"state_dict": {}}, run / "checkpoints" / "previous.ckpt")
-    assert "not of this program" in refused()
+    assert "another program wrote it" in refused()
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda state: state["Record"]["provenance"].update(directory="../.."), "outside of its"),
-        (lambda state: state["History"]["rows"].pop(), "lacks the history of its run"),
-        (lambda state: state.pop("Record"), "last.ckpt` is no checkpoint that can be read"),
+        (lambda state: state["History"]["rows"].pop(), "has no history of its run"),
+        (lambda state: state.pop("Record"), "last.ckpt` is not a readable checkpoint"),
     ],
 )
 def test_a_checkpoint_that_was_made_to_deceive_is_refused(run, refused, change, said):
@@ -327,7 +327,7 @@ def test_what_cannot_be_forced_is_said(run, refused):
     assert "undo the change of `optimizer.name`" in refused("--force-resume")
     edit(run / "config.yaml", "  name: lars", "  name: adam")
     edit(run / "config.yaml", "  out: 4", "  out: 5")
-    assert "last.ckpt` do not fit this model: `network.encoder.projector" in refused(
+    assert "last.ckpt` do not match this model: `network.encoder.projector" in refused(
         "--force-resume"
     )
 
@@ -348,7 +348,7 @@ def test_another_number_of_threads_is_a_note(run, command, monkeypatch):
 def test_force_is_for_resume(command):
     code, printed = command("train", "mine.rrl", "--force-resume")
     assert code == 2
-    assert "--force-resume` is for a run that `--resume` names" in printed
+    assert "--force-resume` needs `--resume`" in printed
 
 
 def test_a_byte_of_an_image_file_moves_the_fingerprint(tmp_path):

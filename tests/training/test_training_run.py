@@ -138,7 +138,7 @@ def test_the_command_line_writes_a_whole_directory(tmp_path, monkeypatch, capsys
     assert summary["image"] == [1, 8, 8]
     assert summary["warmup"] == 1.0  # half of the run, of 5 epochs that the preset has
     assert summary["configuration"]["params"] == {"frac": 0.5}
-    assert "| epochs | 2, the first 1 of them warm-up |" in (run / "summary.md").read_text()
+    assert "| epochs | 2, including 1 of warm-up |" in (run / "summary.md").read_text()
     for picture in ("graph.png", "curves.png"):
         assert (run / picture).read_bytes().startswith(b"\x89PNG")
     assert list((run / "tensorboard").rglob("events*"))
@@ -177,7 +177,7 @@ def test_a_run_whose_recipe_was_changed_is_not_resumed(make_module, fit, tmp_pat
     fit(module, tmp_path)
     assert reopen(tmp_path).check(digits, force=False) == []
     directory.recipe.write_text("ssl(views=3)")
-    with pytest.raises(rrl.RRLError, match="not what this run was started with") as problem:
+    with pytest.raises(rrl.RRLError, match="these differ from the start of this run") as problem:
         reopen(tmp_path).check(digits, force=False)
     assert problem.value.diagnostics[0].code == "RRL505"
 

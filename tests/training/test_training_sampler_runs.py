@@ -24,13 +24,13 @@ def refused(make_module, recipe, loss="simclr", **settings):
 def test_a_recipe_that_says_nothing_before_a_batch_is_refused(make_module, recipe):
     found = refused(make_module, recipe)
     assert found.code == "RRL404"
-    assert "finds nothing in this recipe" in found.message
+    assert "finds no relation between samples in this recipe" in found.message
     assert "sampler=random" in found.hint
 
 
 def test_what_a_run_never_comes_to_counts_as_nothing(make_module):
     recipe = "ssl() | (supervised() | during(start=3))"
-    assert "finds nothing" in refused(make_module, recipe, epochs=3).message
+    assert "finds no relation" in refused(make_module, recipe, epochs=3).message
     make_module(recipe, epochs=4, sampler=RELATION)
 
 
@@ -42,7 +42,7 @@ def test_labels_that_relate_no_two_samples_are_refused(make_module):
 
 def test_more_may_not_meet_than_a_batch_has(make_module):
     found = refused(make_module, "supervised()", batch_size=16, sampler={**RELATION, "meet": 17})
-    assert (found.code, found.message) == ("RRL502", "`meet` is 17, more than the 16 of a batch")
+    assert (found.code, found.message) == ("RRL502", "`meet` is 17, more than the batch size 16")
     make_module("supervised()", batch_size=16, sampler={**RELATION, "meet": 16})
 
 

@@ -173,7 +173,7 @@ def test_a_note_says_the_new_name_once(tmp_path):
     one, other = notes_of(from_yaml(path))
     assert (one.severity, one.message) == (
         "warning",
-        "`optimiser` is `optimizer` now, and is accepted in this release alone",
+        "`optimiser` is now `optimizer`; only this release still accepts the old name",
     )
     assert one.source.position(one.span.start) == (1, 1)
     assert other.message.startswith("`centre_momentum` is `center_momentum` now")

@@ -122,9 +122,7 @@ def test_the_kill_of_a_process_that_loads_is_told(group, killed):
     group.send(signal.SIGKILL, killed)
     statuses, text = group.ended()
     assert sorted(statuses) == [-9, 1]
-    assert (
-        text == f"error[RRL511]: process {killed} of the run was killed, or its machine is gone\n"
-    )
+    assert text == f"error[RRL511]: process {killed} of the run was killed, or its machine failed\n"
 
 
 def test_a_connection_from_elsewhere_is_not_taken_for_a_process(group):

@@ -117,12 +117,12 @@ def test_a_job_that_is_requeued_goes_on_with_its_run(trained, command, tmp_path,
     words = ["train", "-e", "ssl(views=2)", "--out", str(tmp_path / "run")]
     code, printed = command(*words)
     assert code == 1
-    assert "holds a run" in printed
+    assert "contains a run" in printed
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     code, printed = command(*words)
     assert code == 0, printed
-    assert "goes on as it was started" in printed
-    assert "epochs are trained" in printed
+    assert "continues\n" in printed
+    assert "epochs are done" in printed
 
 
 def test_a_run_that_came_to_no_step_is_refused_with_the_same_words(trained, command, tmp_path):
@@ -131,7 +131,7 @@ def test_a_run_that_came_to_no_step_is_refused_with_the_same_words(trained, comm
     resumed = command("train", "--resume", str(tmp_path / "run"))
     started = command("train", "-e", "ssl(views=2)", "--out", str(tmp_path / "run"))
     assert resumed == started
-    assert "it stopped before its first step" in resumed[1]
+    assert "the run stopped before its first step" in resumed[1]
 
 
 def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch, command):
@@ -192,14 +192,14 @@ def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(
         hidden.rename(trained)
     assert code == 0, printed
     assert "resumed   after epoch 2 of 3" in printed
-    assert "schedule  of 3 epochs in place of 2" in printed
+    assert "schedule  3 epochs instead of 2" in printed
     assert len((tmp_path / "moved" / "metrics.csv").read_text().splitlines()) == 4
     config = yaml.safe_load((tmp_path / "moved" / "config.yaml").read_text())
     assert config["dataset"] == f"npz:{tmp_path / 'other.npz'}"
     assert config["epochs"] == 3
     code, printed = command("train", "--resume", "moved")
     assert code == 0, printed
-    assert "all 3 epochs are trained" in printed
+    assert "all 3 epochs are done" in printed
     code, printed = command("train", "--resume", "moved", "--epochs", "2")
     assert code == 1
     assert "has trained 3 epochs, more than 2" in printed
@@ -213,7 +213,7 @@ def test_other_data_are_refused(trained, tmp_path, monkeypatch, command):
     code, printed = command("train", "--resume", str(tmp_path / "run"), "--dataset", dataset)
     assert code == 1
     assert "RRL505" in printed
-    assert "are not what this run was started with" in printed
+    assert "differ from the start of this run" in printed
 
 
 def test_a_changed_copy_of_what_the_recipe_reads_is_refused(trained, tmp_path, command):
@@ -223,7 +223,7 @@ def test_a_changed_copy_of_what_the_recipe_reads_is_refused(trained, tmp_path, c
     copies[0].write_text("a,b\n0,2\n")
     code, printed = command("train", "--resume", str(tmp_path / "run"))
     assert code == 1
-    assert "are not what this run was started with" in printed
+    assert "differ from the start of this run" in printed
 
 
 def test_a_fingerprint_sees_content_and_not_names(tmp_path):

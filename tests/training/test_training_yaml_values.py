@@ -94,5 +94,5 @@ def test_a_value_that_does_not_fit_its_tag_has_a_place(value, tmp_path):
 def test_a_key_is_a_word(key, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(f"{key}: 1\n")
-    with pytest.raises(RRLError, match="a key is a word"):
+    with pytest.raises(RRLError, match="a key must be a word"):
         from_yaml(path)
