@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from rrl_dsl.backends.gathered import Share
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
 from rrl_dsl.language.diagnostics import error
@@ -158,10 +159,12 @@ class Network(nn.Module):
             outputs: The outputs for them.
             step: The optimizer step; one more than the last where left out.
             epoch: The epoch.
-            gather: Makes the rows of one rank those of all ranks; None for one rank.
+            gather: From the rows of this rank to those of all ranks of `torch.distributed`, rank
+                after rank, with gradients summed over ranks; None for one rank. All ranks have
+                the same number of rows.
 
         Returns:
-            A scalar.
+            A scalar: the loss over the rows of all ranks, of which each evaluates its own.
 
         Raises:
             RRLError: As `Program.relate` and `Loss.__call__`.
@@ -181,15 +184,15 @@ class Network(nn.Module):
         gather: Gather | None = None,
     ) -> Relations:
         """The relations that the loss of a step compares: the first half of `loss`."""
-        whole, ranks = self._rows_of_views(nodes), 1
+        whole, shares = self._rows_of_views(nodes), None
         wanted = {*self.criterion.inputs().values(), *self._kept()}
         every: Outputs = {name: each for name, each in outputs.items() if name in wanted}
         if gather is not None:
-            own = len(nodes)
-            nodes = nodes.each(lambda column: _gathered(column, whole, gather))
-            every = {name: _gathered(each, whole, gather) for name, each in every.items()}
-            ranks = len(nodes) // own
-        whole *= ranks
+            own, own_whole = len(nodes), whole
+            nodes = nodes.each(lambda column: _gathered(column, own_whole, gather))
+            every = {name: _gathered(each, own_whole, gather) for name, each in every.items()}
+            whole *= len(nodes) // own
+            shares = _shares(own, own_whole, whole, gather, nodes.device)
         if self.center is not None:
             every["center"] = self.center.value.clone()
         if self.patch_center is not None:
@@ -199,7 +202,7 @@ class Network(nn.Module):
         if "bank" in self.criterion.inputs().values():
             every["bank"] = self._earlier_projections(every, whole)
         at = self.step if step is None else step
-        return Relations(self.program, nodes, every, whole, bank, epoch, at)
+        return Relations(self.program, nodes, every, whole, bank, epoch, at, shares)
 
     def remember(self, relations: Relations) -> None:
         """Moves the centers, and puts the rows of the views into the bank: the end of `loss`."""
@@ -322,3 +325,23 @@ def _gathered(own: Tensor, whole: int, gather: Gather) -> Tensor:
     """The rows of all ranks: first those of views, then those of local views."""
     parts = [part for part in (own[:whole], own[whole:]) if len(part)]
     return torch.cat([gather(part) for part in parts])
+
+
+def _shares(
+    own: int, own_whole: int, whole: int, gather: Gather, device: torch.device
+) -> tuple[Share, Share]:
+    """Which of all rows, and which of the rows of views, are those of this rank.
+
+    Args:
+        own: The rows of this rank.
+        own_whole: How many of them are of views.
+        whole: The rows of views of all ranks.
+        gather: As for `Network.loss`.
+        device: Where the rows are.
+    """
+    rank = torch.distributed.get_rank()
+    of_views = torch.arange(own_whole, device=device) + rank * own_whole
+    local = own - own_whole
+    of_local = torch.arange(local, device=device) + whole + rank * local
+    everything = Share(torch.cat([of_views, of_local]), lambda x: _gathered(x, own_whole, gather))
+    return everything, Share(of_views, gather)

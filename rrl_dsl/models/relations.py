@@ -9,8 +9,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.gathered import GatheredRelation, Share
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.program import Program
+from rrl_dsl.backends.program import Program, Spaces
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.outputs import Output
@@ -36,6 +37,8 @@ class Relations:
         bank: Earlier rows, the newest first, with their outputs, where the recipe has such columns.
         epoch: The epoch.
         step: The optimizer step.
+        shares: Of several processes, which of all rows and which of the rows of whole views are
+            those of this one.
     """
 
     program: Program
@@ -45,6 +48,7 @@ class Relations:
     bank: tuple[Nodes, Outputs] | None
     epoch: int
     step: int
+    shares: tuple[Share, Share] | None = None
     _found: dict[tuple[bool, bool], Relation] = field(default_factory=dict)
 
     def value(self, loss: Loss) -> Tensor:
@@ -81,6 +85,13 @@ class Relations:
 
     def _relate(self, rows_whole: bool, cols_whole: bool) -> Relation:
         rows, cols, spaces = self._sides(rows_whole, cols_whole)
+        if self.shares is None:
+            return self._related(rows, cols, spaces)
+        share = self.shares[rows_whole]
+        of_own = {name: (of_rows[share.rows], each) for name, (of_rows, each) in spaces.items()}
+        return GatheredRelation(self._related(rows[share.rows], cols, of_own), rows, cols, share)
+
+    def _related(self, rows: Nodes, cols: Nodes, spaces: Spaces) -> Relation:
         return self.program.relate(rows, cols, spaces=spaces, epoch=self.epoch, step=self.step)
 
     def _sides(
