@@ -227,11 +227,11 @@ def _parts_of(path: Path, images: Sequence[_ImageFile], sample: Tensor) -> list[
     """The split of every image."""
     if any(image.part != "train" for image in images):
         return [image.part for image in images]
-    parts = ["test" if held else "train" for held in held_out(sample).tolist()]
-    if len(set(parts)) == 1:
+    splits = ["test" if held else "train" for held in held_out(sample).tolist()]
+    if len(set(splits)) == 1:
         message = f"the {len(images)} images of {path} are too few to hold out one in five"
         raise error("RRL412", message, hint="put images into PATH/train and PATH/test")
-    return parts
+    return splits
 
 
 def _notes(
@@ -239,7 +239,7 @@ def _notes(
     rule: FolderRule,
     images: Sequence[_ImageFile],
     checked: Checked,
-    parts: Sequence[str],
+    splits: Sequence[str],
     labels: Mapping[str, Tensor],
 ) -> Iterator[Diagnostic]:
     """Warnings about how the folder was read."""
@@ -266,7 +266,7 @@ def _notes(
             yield _note(f"{path}: {many} belong to a class whose coarse class is unknown")
     folders = _folders_of(path)
     if folders["train"] == path:
-        many = f"{parts.count('test'):,} of {len(images):,} images"
+        many = f"{splits.count('test'):,} of {len(images):,} images"
         yield _note(f"{path}: there is no test split; a hash of the path holds out {many}")
         return
     if folders["test"].name in _VALIDATION:

@@ -20,24 +20,24 @@ def picture_of(
     epoch: int = 0,
     pixels: Pixels | None = None,
 ) -> GraphSample:
-    """One batch as a picture, sorted by the first label that the recipe reads.
+    """Returns the picture of a batch, grouped by the first label that the recipe reads.
 
     Args:
         source: The text of the recipe, for the title.
         graph: The recipe.
         columns: The dataset.
-        samples: How many samples the batch has.
-        seed: The seed of the recipe's draws.
+        samples: The number of samples per batch.
+        seed: The seed of the recipe.
         epoch: The epoch, for schedules.
-        pixels: The vectors of samples, in place of embeddings.
+        pixels: The vectors in place of embeddings.
 
     Raises:
-        RRLError: As `rrl_dsl.report.sample.sample_of`.
+        RRLError: See `rrl_dsl.report.sample.sample_of`.
     """
     requires = requires_of(graph)
-    found = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch, pixels=pixels)
+    sample = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch, pixels=pixels)
     file = source.file_name
     title = f"{file} on {columns.name}" if file else columns.name
     title += f", epoch {epoch}" if requires.epochs else ""
-    title += ", raw pixels in place of embeddings" if found.stands_in else ""
-    return found.picture(title, source.text.strip(), next(iter(requires.labels), "label"))
+    title += ", raw pixels in place of embeddings" if sample.stands_in else ""
+    return sample.picture(title, source.text.strip(), next(iter(requires.labels), "label"))

@@ -1,4 +1,4 @@
-"""The colors of all pictures."""
+"""The colors of the pictures."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ CLASS_COLORS: Final = (
     "#0072b2", "#e0a100", "#009e73", "#8f5fae", "#56b4e9",
     "#7a6a4f", "#a6c34c", "#2f3e83", "#d78fc0", "#00696b",
 )  # fmt: skip
-"""Distinct for readers with color vision deficiency too, and none of them near the accent."""
+"""Colors of classes: distinct with color vision deficiency, and different from the accent."""

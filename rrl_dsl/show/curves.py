@@ -1,4 +1,4 @@
-"""The curves of a training run."""
+"""The curves of the metrics of a training run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEW_POINTS = 12
 
 
 class _Panel(NamedTuple):
-    """What one panel shows: the legend of each of its keys, and whether they are shares."""
+    """A panel: its title, the legend of its metrics, and whether they are fractions."""
 
     title: str
     curves: Mapping[str, str]
@@ -35,17 +35,16 @@ _PANELS = (
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draws the curves of a run, a small panel for each kind of measurement.
+    """Draws the metrics of a run in small panels.
 
     Args:
-        history: A row for each measurement, in order. `epoch` is its place on the x axis (its
-            number in `history`, from 1, where missing); `loss`, `probe/backbone`,
-            `probe/projector` (from 0 to 1), `rank/backbone`, `rank/projector`, `edges/per_row`
-            and `edges/false` (a share from 0 to 1) are drawn; other keys are left alone. A row may
-            lack any of them.
+        history: The rows of metrics, in order. `epoch` is the position on the x axis; it defaults
+            to the number of the row, from 1. The panels show `loss`, `probe/backbone` and
+            `probe/projector` (from 0 to 1), `rank/backbone`, `rank/projector`, `edges/per_row` and
+            `edges/false` (from 0 to 1). Other keys are ignored, and any key may be missing.
 
     Returns:
-        A figure with a panel for what was measured, or that says that nothing was; see
+        A figure with a panel for every kind of metric, or with a note if there are none; see
         `rrl_dsl.show.figure.save`.
     """
     measured = {key for row in history for key in row}
@@ -87,10 +86,10 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
     if panel.shares:
-        # a digit more than in texts: ticks may be a quarter of a per cent apart
+        # one digit more than in texts, because ticks may differ by a quarter of a percent
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
     if len(panel.curves) > 1:
-        # On the line of the title, where no curve can run through it.
+        # beside the title, where it cannot cover a curve
         axes.legend(
             loc="lower right",
             bbox_to_anchor=(1, 1),

@@ -1,4 +1,4 @@
-"""One page about a recipe: its matrix, its network, its degrees and its tree."""
+"""A page about a recipe: its matrix, network, degrees and tree."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _FEWEST_BARS, _MOST_BARS = 5, 40
 
 
 class _Layout(NamedTuple):
-    """Where things stand on the page, in inches from its lower left corner."""
+    """Positions on the page, in inches from its lower left corner."""
 
     left: float
     bottom: float
@@ -60,18 +60,18 @@ class _Layout(NamedTuple):
 
 
 def draw(sample: GraphSample, tree: Branch) -> Figure:
-    """Draws the graph as a page in landscape format.
+    """Draws the graph on a page in landscape format.
 
-    On the left stands the adjacency matrix with its rows grouped by class, on the right the
-    network of its rows (a stable choice of 80 where there are more) and the histogram of
-    degrees, and below them the recipe and its tree. The same input gives the same picture.
+    The adjacency matrix is on the left, with its rows grouped by class. The network of at most 80
+    rows and the histogram of degrees are on the right. The recipe and its tree are at the bottom.
+    The same input gives the same picture.
 
     Args:
-        sample: The graph, in any order of rows.
-        tree: The recipe's tree.
+        sample: The graph, with rows in any order.
+        tree: The tree of the recipe.
 
     Returns:
-        A figure that no window and no pyplot state knows of, to be handed to `save`.
+        A figure for `save`, without a window and without pyplot state.
     """
     sample = sample.by_group()
     with house_style():
@@ -91,14 +91,14 @@ def draw(sample: GraphSample, tree: Branch) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure, whole or not at all, and the same bytes each time.
+    """Writes a figure atomically; the same figure gives the same bytes.
 
     Args:
-        figure: What to write.
-        path: A name that ends in one of `FORMATS`; a file that is there is replaced.
+        figure: The figure.
+        path: The file, with a suffix of `FORMATS`; an existing file is replaced.
 
     Raises:
-        RRLError: RRL507, if the suffix is another one or the file cannot be written.
+        RRLError: RRL507 if the suffix is unknown or the file cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
@@ -119,7 +119,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def _rendered(figure: Figure, kind: str) -> bytes:
     content = io.BytesIO()
-    # Neither a date nor a version, so that the same figure gives the same bytes.
+    # without dates and versions, so that the same figure gives the same bytes
     metadata: dict[str, Any] = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -134,7 +134,7 @@ def _layout(sample: GraphSample, listings: float) -> _Layout:
     left = MARGIN + names_beside(sample)
     floor = 0.3 + listings + _LEGEND
     widest = WIDTH - MARGIN - _RIGHT_COLUMN - _GAP - left
-    # What the names above take depends on the side, and the side on them; the largest wins.
+    # the height of the names depends on the side, and the side on it: start with the largest side
     above = names_above(sample, min(widest, HEIGHT - _HEADER - STRIP - floor))
     side = min(widest, HEIGHT - _HEADER - above - floor)
     bottom = HEIGHT - _HEADER - above - side
@@ -142,7 +142,7 @@ def _layout(sample: GraphSample, listings: float) -> _Layout:
 
 
 def _draw_header(figure: Figure, sample: GraphSample) -> None:
-    # Bold type is about a tenth wider than the type that is measured.
+    # bold text is about a tenth wider than the regular text that is measured
     title = fit_text(one_line(sample.title), 14, 0.88 * (WIDTH - 2 * MARGIN))
     write(figure, MARGIN, HEIGHT - 0.5, title, fontsize=14, fontweight="bold")
     write(figure, MARGIN, HEIGHT - 0.73, sample.summary, fontsize=8.5, color=QUIET)
@@ -172,13 +172,13 @@ def _draw_degrees(figure: Figure, sample: GraphSample, layout: _Layout) -> None:
     top = layout.bottom + _HISTOGRAM
     heading(figure, layout.right, top + 0.3, "Degrees")
     remark(figure, layout.right, top + 0.13, _densities(sample))
-    # The ticks stand to the left of the axes, and they too belong right of the column's edge.
+    # leave room for the tick labels on the left of the axes
     width = WIDTH - MARGIN - layout.right - 0.35
     _draw_histogram(panel(figure, layout.right + 0.35, layout.bottom, width, _HISTOGRAM), sample)
 
 
 def _draw_histogram(axes: Axes, sample: GraphSample) -> None:
-    """Draws how many rows have which degree, and the mean."""
+    """Draws the histogram of the degrees and their mean."""
     degree, bins = sample.degree, _bins(sample)
     axes.hist(degree, bins=bins, color="#8a8f98", edgecolor="white", linewidth=0.4)
     axes.axvline(float(degree.mean()), color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
@@ -192,18 +192,18 @@ def _draw_histogram(axes: Axes, sample: GraphSample) -> None:
 
 
 def _densities(sample: GraphSample) -> str:
-    """The density in one line: of all pairs, within classes and between them."""
-    parts = [f"density {percent(sample.density)}"]
+    """The density of all pairs, within classes and between classes, in a line."""
+    words = [f"density {percent(sample.density)}"]
     for where, share in (("within", sample.density_within), ("between", sample.density_between)):
         if share is not None:
-            parts.append(f"{where} classes {percent(share)}")
-    return " · ".join(parts)
+            words.append(f"{where} classes {percent(share)}")
+    return " · ".join(words)
 
 
 def _bins(sample: GraphSample) -> list[float]:
     largest = float(sample.degree.max())
     if sample.weighted:
         return list(np.linspace(0, largest, 25))
-    # Bars centered on whole numbers, several numbers to a bar where there are many.
+    # bars are centered on whole numbers; a bar covers several numbers if there are many
     step = 1 + int(largest) // _MOST_BARS
     return list(np.arange(-0.5, largest + step, step))

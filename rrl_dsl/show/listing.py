@@ -1,4 +1,4 @@
-"""Monospaced text on the page: the recipe and its tree."""
+"""Monospaced text on a page: the recipe and its tree."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rrl_dsl.show.page import MARGIN, WIDTH, heading, write
 from rrl_dsl.show.text import clean_lines
 
 RECIPE_WIDTH = 5.9
-"""The room for the recipe, in inches."""
+"""The width for the recipe, in inches."""
 
 _SIZE, _SMALL_SIZE = 7.0, 5.8
 _MANY_LINES = 14
 _MOST_LINES = 24
 _HEADING = 0.2
-# Of DejaVu Sans Mono, as a share of the size, rounded up to whole pixels.
+# of DejaVu Sans Mono, relative to the font size, rounded up to whole pixels
 _ADVANCE = 0.62
 _LEADING = 1.25
 
 
 def recipe_lines(recipe: str) -> list[str]:
-    """The recipe's lines, folded to `RECIPE_WIDTH` with their indentation kept."""
+    """Returns the lines of a recipe, wrapped to `RECIPE_WIDTH` with their indentation."""
     columns = _columns(RECIPE_WIDTH, _SIZE)
     lines = []
     for line in clean_lines(recipe):
@@ -33,7 +33,7 @@ def recipe_lines(recipe: str) -> list[str]:
 
 
 def shortened(lines: Sequence[str]) -> list[str]:
-    """At most 24 lines, the last of them saying how many more there are."""
+    """Returns at most 24 lines; the last one says how many lines are left out."""
     if len(lines) <= _MOST_LINES:
         return list(lines)
     shown = lines[: _MOST_LINES - 1]
@@ -41,28 +41,28 @@ def shortened(lines: Sequence[str]) -> list[str]:
 
 
 def listing_height(count: int) -> float:
-    """The height in inches of a heading and `count` lines."""
+    """Returns the height in inches of a heading and `count` lines."""
     return _HEADING + count * _step(count)
 
 
 def draw_listing(
     figure: Figure, place: tuple[float, float], title: str, lines: Sequence[str], count: int
 ) -> None:
-    """Writes a heading and lines of monospaced text.
+    """Draws a heading and lines of monospaced text.
 
     Args:
         figure: The page.
-        place: The upper left corner, in inches from the page's lower left corner.
+        place: The upper left corner, in inches from the lower left corner of the page.
         title: The heading.
-        lines: The lines; what does not fit before the right margin is cut with an ellipsis.
-        count: The number of lines of the longest listing on the page, which sets the size.
+        lines: The lines; a line that is too wide is cut with an ellipsis.
+        count: The number of lines of the longest listing on the page, which decides the font size.
     """
     left, top = place
     heading(figure, left, top - 0.1, title)
     columns = _columns(WIDTH - MARGIN - left, _size(count))
     for number, line in enumerate(lines):
         shown = line if len(line) <= columns else line[: columns - 1] + "…"
-        # One text a line: in a block the tall box characters would spread the lines unevenly.
+        # a text per line, because tall box characters would make the lines of a block uneven
         bottom = top - _HEADING - (number + 0.8) * _step(count)
         write(figure, left, bottom, shown, fontsize=_size(count), family="monospace")
 

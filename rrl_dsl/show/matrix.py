@@ -1,4 +1,4 @@
-"""The adjacency matrix as a panel, with its class names, legend and scale of weights."""
+"""The adjacency matrix as a panel with class names, a legend and a scale of weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rrl_dsl.show.text import one_line
 from rrl_dsl.show.tiles import mostly_false, tiles
 
 STRIP = 0.06
-"""The width of the strip of class colors, and of the gap beside it, in inches."""
+"""The width in inches of the strip of class colors, and of the gap beside it."""
 
 _ROOM_BESIDE, _ROOM_ABOVE = 1.35, 0.85
 _MAX_CELLS = 512
@@ -30,34 +30,34 @@ _MANY_RUNS = 20
 
 
 def group_colors(sample: GraphSample) -> dict[int, str]:
-    """The color of each class that has a row, and of unknown rows."""
+    """Returns the colors of the classes that have rows, and of unknown rows."""
     present = sorted({run.group for run in sample.runs()} - {UNKNOWN})
     colors = dict(zip(present, class_colors(len(present)), strict=True))
     return {**colors, UNKNOWN: UNKNOWN_COLOR}
 
 
 def names_beside(sample: GraphSample) -> float:
-    """The room in inches that the class names and colors take on the left."""
+    """Returns the width in inches of the class names and colors on the left."""
     return 3.5 * STRIP + max(_name_width(sample, run, _ROOM_BESIDE) for run in sample.runs())
 
 
 def names_above(sample: GraphSample, side: float) -> float:
-    """The room in inches that the class names take above a matrix of `side` inches."""
+    """Returns the height in inches of the class names above a matrix of `side` inches."""
     if _names_lie_flat(sample, side):
         return STRIP + _line_height(sample)
     return STRIP + max(_name_width(sample, run, _ROOM_ABOVE) for run in sample.runs())
 
 
 def matrix_image(sample: GraphSample) -> NDArray[np.uint8]:
-    """The cells of the matrix as colors, without the diagonal.
+    """Returns the cells of the matrix as colors, without the diagonal.
 
     Args:
-        sample: The graph, drawn in the order of its rows.
+        sample: The graph, whose rows keep their order.
 
     Returns:
-        uint8 (m, m, 3), m <= 512: white without an edge, else from gray to black by weight, and
-        from pale to full accent color for false edges. Above 512 rows a cell stands for
-        several pairs and shows the strongest, so that no edge is lost.
+        uint8 (m, m, 3), m <= 512. A cell is white without an edge, from gray to black by weight,
+        and from pale to full accent color for a false edge. Above 512 rows, a cell shows the
+        strongest of several pairs, so that every edge is visible.
     """
     side = _cell_rows(sample)
     weights = tiles(sample.relations, side, side)
@@ -71,10 +71,10 @@ def matrix_image(sample: GraphSample) -> NDArray[np.uint8]:
 
 
 def draw_matrix(axes: Axes, sample: GraphSample, side: float) -> None:
-    """Draws the matrix into square axes of `side` inches; the sample has its rows by group."""
+    """Draws the matrix into square axes of `side` inches; rows must be sorted by class."""
     rows = len(sample.group)
     image = matrix_image(sample)
-    # Viewers of SVG smooth an image that they enlarge, so it is enlarged here, cell by cell.
+    # SVG viewers smooth the images that they enlarge, so the cells are enlarged here
     sharp = max(1, _SHARP_PIXELS // len(image))
     covered = len(image) * _cell_rows(sample)
     axes.imshow(
@@ -98,7 +98,7 @@ def draw_matrix(axes: Axes, sample: GraphSample, side: float) -> None:
 
 
 def legend_entries(sample: GraphSample) -> list[Artist]:
-    """What the colors of the matrix mean."""
+    """Returns the legend of the colors."""
     side = _cell_rows(sample)
     related = "related" if side == 1 else f"related: strongest of {side} by {side} pairs"
     entries: list[Artist] = [Patch(color=INK, label=related)]
@@ -109,7 +109,7 @@ def legend_entries(sample: GraphSample) -> list[Artist]:
 
 
 def draw_scale(axes: Axes, sample: GraphSample) -> None:
-    """Draws the scale of weights, from just above zero to the largest."""
+    """Draws the scale of weights, from 0 to the largest weight."""
     share = np.linspace(0, 1, 256)[None, :, None]
     ramps = [_between(WEAK, "#000000", share)]
     if sample.false_relations.any():
@@ -123,7 +123,7 @@ def draw_scale(axes: Axes, sample: GraphSample) -> None:
 
 
 def _cell_rows(sample: GraphSample) -> int:
-    """How many rows one cell of the picture stands for."""
+    """The number of rows that a cell of the picture covers."""
     return -(-len(sample.group) // _MAX_CELLS)
 
 
@@ -133,7 +133,7 @@ def _between(start: str, stop: str, share: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _draw_strips(axes: Axes, sample: GraphSample, side: float) -> None:
-    """A strip of class colors on the left: the key to the nodes of the network."""
+    """Draws a strip of class colors on the left, the legend for the nodes of the network."""
     colors = group_colors(sample)
     beside = blended_transform_factory(axes.transAxes, axes.transData)
     for run in sample.runs():
@@ -160,7 +160,7 @@ def _draw_names(axes: Axes, sample: GraphSample, side: float) -> None:
 
 
 def _names_lie_flat(sample: GraphSample, side: float) -> bool:
-    """Whether every class name fits above its own columns."""
+    """Whether all class names fit above their columns without rotation."""
     inches = side / len(sample.group)
     return all(
         _name_width(sample, run, _ROOM_ABOVE) + 0.08 <= (run.stop - run.start) * inches
@@ -185,7 +185,7 @@ def _line_height(sample: GraphSample) -> float:
 
 
 def _apart(runs: Sequence[Run], least: float) -> list[Run]:
-    """The runs whose middles lie `least` rows or more after the one kept before."""
+    """The runs whose centers are at least `least` rows after that of the previous run."""
     kept: list[Run] = []
     reached = -np.inf
     for run in runs:

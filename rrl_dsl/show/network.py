@@ -1,4 +1,4 @@
-"""The graph as nodes and links."""
+"""The graph as a network of nodes and links."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rrl_dsl.show.sample import GraphSample
 
 MAX_NODES = 80
 _LAYOUT_SEED = 7
-# Steps of this share of the rows visit them all evenly, whatever their order.
+# steps of this fraction of the rows visit all rows evenly, whatever their order
 _GOLDEN = 0.6180339887498949
 
 
 def chosen_rows(relations: NDArray[np.float64], most: int = MAX_NODES) -> NDArray[np.int64]:
-    """The rows that the picture shows: all, or a stable choice of `most`.
+    """Returns the rows that the picture shows: all of them, or a deterministic choice.
 
-    Rows spread evenly over the batch come each with the strongest of its relations, so that
-    a sparse graph (two views of each sample, say) still shows its links.
+    The choice spreads over the batch and adds the strongest neighbor of every row, so that a sparse
+    graph, such as that of two views, still has links.
 
     Args:
         relations: Float64 (n, n) without a diagonal.
-        most: How many rows to keep, at least 1.
+        most: The maximum number of rows, at least 1.
 
     Returns:
         int64 (min(n, most),), ascending.
@@ -41,7 +41,7 @@ def chosen_rows(relations: NDArray[np.float64], most: int = MAX_NODES) -> NDArra
         if row in kept:
             continue
         kept.add(row)
-        # Ties go to the next row on, or one row would be everybody's neighbor.
+        # ties go to the next row, or else many rows would share a neighbor
         partner = (row + int(np.roll(relations[row], -row).argmax())) % rows
         if relations[row, partner] > 0 and len(kept) < most:
             kept.add(partner)
@@ -49,54 +49,54 @@ def chosen_rows(relations: NDArray[np.float64], most: int = MAX_NODES) -> NDArra
 
 
 def place_nodes(relations: NDArray[np.float64], aspect: float = 1.0) -> NDArray[np.float64]:
-    """Coordinates for the nodes, the same on every call.
+    """Returns the coordinates of the nodes, which are deterministic.
 
-    Each connected part is laid out by springs in a square of its own; the squares stand on
-    shelves, the largest first, so that no part covers another or drifts away.
+    A spring layout arranges a connected component in a square. The squares fill shelves, the
+    largest first, so that components neither overlap nor drift apart.
 
     Args:
         relations: Float64 (n, n) without a diagonal.
-        aspect: The width of the picture over its height.
+        aspect: The width of the picture divided by its height.
 
     Returns:
-        Float64 (n, 2), nodes about one unit apart.
+        Float64 (n, 2); neighboring nodes are about one unit apart.
     """
     graph = nx.from_numpy_array(relations)
-    parts = sorted(map(sorted, nx.connected_components(graph)), key=lambda part: -len(part))
-    sides = [float(np.sqrt(len(part))) + 0.5 for part in parts]
+    components = sorted(map(sorted, nx.connected_components(graph)), key=len, reverse=True)
+    sides = [float(np.sqrt(len(nodes))) + 0.5 for nodes in components]
     room = max(sides[0], float(np.sqrt(aspect * np.square(sides).sum())))
     places = np.empty((len(relations), 2))
     left, shelf, height = 0.0, 0.0, sides[0]
-    for part, side in zip(parts, sides, strict=True):
+    for nodes, side in zip(components, sides, strict=True):
         if left + side > room * 1.05:
             left, shelf, height = 0.0, shelf - height, side
         middle = np.array([left + side / 2, shelf - height / 2])
-        places[part] = middle + (side - 1) / 2 * _springs(relations[np.ix_(part, part)])
+        places[nodes] = middle + (side - 1) / 2 * _springs(relations[np.ix_(nodes, nodes)])
         left += side
     return places
 
 
 def _springs(relations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One connected part, laid out around zero within the square from -1 to 1."""
+    """The layout of a connected component in the square from -1 to 1."""
     graph = nx.from_numpy_array(relations)
     if len(relations) < 3:
         places = nx.circular_layout(graph)
     else:
         spread = 2.2 / np.sqrt(len(relations))
         places = nx.spring_layout(graph, k=spread, iterations=150, seed=_LAYOUT_SEED)
-    # Mirrored, which puts the first row of a pair on the left.
+    # mirrored, so that the first row of a pair is on the left
     return -np.array([places[node] for node in graph])
 
 
 def draw_network(axes: Axes, sample: GraphSample) -> str:
-    """Draws nodes colored by class and their links.
+    """Draws the nodes, colored by class, and their links.
 
     Args:
-        axes: Where to draw.
-        sample: The graph, its rows by group.
+        axes: The axes to draw into.
+        sample: The graph, with rows sorted by class.
 
     Returns:
-        A caption that says what is shown.
+        A caption of the picture.
     """
     rows = chosen_rows(sample.relations)
     grid = np.ix_(rows, rows)
@@ -147,9 +147,9 @@ def _draw_nodes(
 
 
 def _caption(sample: GraphSample, rows: NDArray[np.int64]) -> str:
-    parts = ["colored by class"]
+    notes = ["colored by class"]
     if len(rows) < len(sample.group):
-        parts = [f"{len(rows)} of {len(sample.group):,} rows, evenly spread, with partners"]
+        notes = [f"{len(rows)} of {len(sample.group):,} rows, evenly spread, with partners"]
     if sample.view.min() != sample.view.max():
-        parts.append("hollow: further views")
-    return " · ".join(parts)
+        notes.append("hollow: further views")
+    return " · ".join(notes)

@@ -1,4 +1,4 @@
-"""The page that a graph is drawn on: its size, and how panels and text are placed on it."""
+"""The page of a picture: its size, and functions that place panels and text on it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ DOTS_PER_INCH = 150
 
 
 def new_page() -> Figure:
-    """An empty white page that no window and no pyplot state knows of."""
+    """Returns an empty white page without a window and without pyplot state."""
     return Figure(figsize=(WIDTH, HEIGHT), dpi=DOTS_PER_INCH, facecolor="white")
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches from the page's lower left corner."""
+    """Adds axes; the position is in inches from the lower left corner of the page."""
     return figure.add_axes((left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT))
 
 
 def write(figure: Figure, left: float, bottom: float, text: str, **looks: Any) -> None:
-    """Text whose base line starts at a place in inches from the page's lower left corner."""
+    """Adds text; its baseline starts at a position in inches from the lower left corner."""
     figure.text(left / WIDTH, bottom / HEIGHT, text, **looks)
 
 
 def heading(figure: Figure, left: float, bottom: float, text: str) -> None:
-    """The small bold heading of a panel."""
+    """Adds the small bold heading of a panel."""
     write(figure, left, bottom, text, fontsize=9, fontweight="bold")
 
 
 def remark(figure: Figure, left: float, bottom: float, text: str) -> None:
-    """A quiet line below a heading or a panel."""
+    """Adds a line in gray below a heading or a panel."""
     write(figure, left, bottom, text, fontsize=7, color=QUIET)

@@ -1,4 +1,4 @@
-"""The graph over one sample batch, with the figures that describe it."""
+"""The graph over a batch, with the statistics that pictures show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN = -1
 
 
 class Run(NamedTuple):
-    """Consecutive rows `start` to `stop - 1` of one class."""
+    """Consecutive rows of the same class, from `start` to `stop - 1`."""
 
     group: int
     start: int
@@ -22,22 +22,22 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GraphSample:
-    """A weighted graph over the n rows of a batch, ready to be drawn.
+    """A weighted graph over the n rows of a batch, for drawing.
 
-    The diagonal of `weights` may hold anything that fits; a row's pair with itself counts in
-    no statistic and is never drawn as an edge.
+    The diagonal of `weights` is ignored: pictures and statistics leave out the pair of a row with
+    itself.
 
     Attributes:
-        weights: Float (n, n), finite, not negative; zero means no edge.
-        group: Integer (n,), the class of each row as a place in `group_names`, -1 for unknown.
-        group_names: The name of each class.
-        view: Integer (n,), which view of its sample each row is.
-        title: The recipe's name.
-        recipe: The recipe's text, of one line or several.
-        false_edges: Boolean (n, n), the edges that the recipe's noise added; None where unknown.
+        weights: Float (n, n), finite and non-negative; 0 means no edge.
+        group: Integer (n,), the class of every row as an index into `group_names`; -1 is unknown.
+        group_names: The names of the classes.
+        view: Integer (n,), the view of every row.
+        title: The title of the picture.
+        recipe: The text of the recipe.
+        false_edges: Boolean (n, n), the edges that noise adds; None if unknown.
 
     Raises:
-        ValueError: If a shape or a value is not as above, or there is no row at all.
+        ValueError: If a shape or a value is wrong, or if there are no rows.
     """
 
     weights: NDArray[np.floating[Any]]
@@ -63,10 +63,9 @@ class GraphSample:
             raise ValueError(f"group must be -1 or a place in the {len(self.group_names)} names")
 
     def by_group(self) -> GraphSample:
-        """The same graph with the rows of each class together.
+        """Returns the same graph with its rows sorted by class.
 
-        Classes come in the order of their numbers, unknown rows last, and rows of one class
-        in the order they had.
+        Unknown rows come last. Rows of the same class keep their order.
         """
         known_first = np.where(self.group == UNKNOWN, len(self.group_names), self.group)
         order = np.argsort(known_first, kind="stable")
@@ -80,70 +79,70 @@ class GraphSample:
         )
 
     def runs(self) -> list[Run]:
-        """The maximal runs of consecutive rows with one class, from the first row to the last."""
+        """Returns the maximal runs of consecutive rows of the same class, in order."""
         starts = [0, *(np.flatnonzero(np.diff(self.group)) + 1).tolist()]
         stops = [*starts[1:], len(self.group)]
         return [Run(int(self.group[a]), a, b) for a, b in zip(starts, stops, strict=True)]
 
     def name_of(self, group: int) -> str:
-        """The name of a class, `unknown` for -1."""
+        """Returns the name of a class; `unknown` for -1."""
         return "unknown" if group == UNKNOWN else self.group_names[group]
 
     @cached_property
     def relations(self) -> NDArray[np.float64]:
-        """Float64 (n, n): the weights with a diagonal of zeros."""
+        """Float64 (n, n), the weights with zeros on the diagonal."""
         weights = self.weights.astype(np.float64)
         np.fill_diagonal(weights, 0.0)
         return weights
 
     @cached_property
     def false_relations(self) -> NDArray[np.bool_]:
-        """Boolean (n, n): the edges known to be false, none on the diagonal."""
+        """Boolean (n, n), the edges that noise adds, without the diagonal."""
         if self.false_edges is None:
             return np.zeros(self.weights.shape, dtype=np.bool_)
         return self.false_edges & (self.relations > 0)
 
     @property
     def weighted(self) -> bool:
-        """Whether some edge has a weight other than one."""
+        """Whether an edge has a weight other than 1."""
         return bool(((self.relations != 0) & (self.relations != 1)).any())
 
     @property
     def degree(self) -> NDArray[np.float64]:
-        """Float64 (n,): the sum of each row's weights to the other rows."""
+        """Float64 (n,), the sum of the weights of every row."""
         return np.asarray(self.relations.sum(axis=1))
 
     @property
     def edges(self) -> int:
-        """How many unordered pairs of distinct rows have an edge, either way."""
+        """The number of unordered pairs of different rows with an edge in either direction."""
         related = self.relations > 0
         return int(np.count_nonzero(np.triu(related | related.T)))
 
     @property
     def density(self) -> float:
-        """The share of the n (n - 1) ordered pairs that have an edge; 0 for a single row."""
+        """The fraction of the n (n - 1) ordered pairs with an edge; 0 for a single row."""
         return _share(self.relations > 0, ~np.eye(len(self.group), dtype=bool)) or 0.0
 
     @property
     def density_within(self) -> float | None:
-        """The density over pairs of one known class; None where there is no such pair."""
+        """The density over pairs of the same known class; None if there are no such pairs."""
         same = self.group[:, None] == self.group[None, :]
         return _share(self.relations > 0, same & self._known_pairs)
 
     @property
     def density_between(self) -> float | None:
-        """The density over pairs of two known classes; None where there is no such pair."""
+        """The density over pairs of different known classes; None if there are no such pairs."""
         different = self.group[:, None] != self.group[None, :]
         return _share(self.relations > 0, different & self._known_pairs)
 
     @property
     def isolated(self) -> float:
-        """The share of rows without an edge."""
+        """The fraction of rows without an edge."""
         return float((~(self.relations > 0).any(axis=1)).mean())
 
     @property
     def false_share(self) -> float | None:
-        """The share of edges that are false; None where that is unknown, 0 without edges."""
+        """The fraction of edges that noise adds; None if unknown, 0 without edges."""
         if self.false_edges is None:
             return None
         return _share(self.false_relations, self.relations > 0) or 0.0
@@ -151,7 +150,7 @@ class GraphSample:
     @property
     def summary(self) -> str:
         """The statistics in one line, for a caption."""
-        parts = [
+        statistics = [
             _count(len(self.group), "row"),
             _count(self.edges, "edge"),
             f"density {percent(self.density)}",
@@ -159,23 +158,24 @@ class GraphSample:
             f"isolated {percent(self.isolated)}",
         ]
         if self.false_share is not None:
-            parts.append(f"false {percent(self.false_share)}")
-        return " · ".join(parts)
+            statistics.append(f"false {percent(self.false_share)}")
+        return " · ".join(statistics)
 
     @cached_property
     def _known_pairs(self) -> NDArray[np.bool_]:
-        """Boolean (n, n): pairs of distinct rows that both have a known class."""
+        """Boolean (n, n), the pairs of different rows with known classes."""
         known = self.group != UNKNOWN
         return np.asarray(known[:, None] & known[None, :] & ~np.eye(len(known), dtype=np.bool_))
 
 
-def _share(what: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
-    total = np.count_nonzero(among)
-    return float(np.count_nonzero(what & among) / total) if total else None
+def _share(edges: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> float | None:
+    """The fraction of pairs that are edges; None without pairs."""
+    total = np.count_nonzero(pairs)
+    return float(np.count_nonzero(edges & pairs) / total) if total else None
 
 
 def percent(share: float) -> str:
-    """A share as a percentage of three digits, so that the density of a sparse graph is not 0."""
+    """Returns a fraction as a percentage with three significant digits."""
     return f"{100 * share:.3g}%"
 
 

@@ -1,4 +1,4 @@
-"""What all pictures share: type, colors, and text that fits its place."""
+"""The style of all pictures: fonts, colors, and text that is cut to fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS = {
     "font.monospace": ["DejaVu Sans Mono"],
     "font.size": 8,
     "text.color": INK,
-    # A class may be called `$x$`.
+    # a class may have the name `$x$`
     "text.parse_math": False,
     "axes.edgecolor": HAIRLINE,
     "axes.labelcolor": QUIET,
@@ -47,13 +47,13 @@ _SETTINGS = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Settings for drawing and saving, whatever the user's own matplotlib settings say."""
+    """Applies the settings of the pictures in place of the matplotlib settings of the user."""
     with style.context(["default", _SETTINGS]):
         yield
 
 
 def class_colors(count: int) -> list[str]:
-    """A color for each of `count` classes, distinct up to ten of them."""
+    """Returns `count` colors for classes; up to ten colors are distinct."""
     if count <= len(CLASS_COLORS):
         return list(CLASS_COLORS[:count])
     scale = colormaps["viridis"]
@@ -62,7 +62,7 @@ def class_colors(count: int) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
-    """The width in inches of a line of sans-serif text of `size` points."""
+    """Returns the width in inches of a line of sans-serif text of `size` points."""
     if not text.strip():
         return 0.0
     path = TextPath((0, 0), text, size=size, prop=FontProperties(family="DejaVu Sans"))
@@ -70,7 +70,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def fit_text(text: str, size: float, room: float) -> str:
-    """The text, cut with an ellipsis where it is wider than `room` inches."""
+    """Returns the text, cut with an ellipsis if it is wider than `room` inches."""
     if text_width(text, size) <= room:
         return text
     low, high = 0, len(text)

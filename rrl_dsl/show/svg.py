@@ -1,6 +1,6 @@
-"""The adjacency matrix as a small SVG, the same text on every machine.
+"""The adjacency matrix as a small SVG, with the same text on every machine.
 
-For pages and notebooks; the page with everything on it is `rrl_dsl.show.figure`.
+It is for web pages and notebooks; `rrl_dsl.show.figure` draws a whole page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STRIP: Final = 5
 _NAMES: Final = 64
 _MARGIN: Final = 8
 _LIGHT: Final = 0xF8
-_SHADES: Final = 8  # few, so that the last bits of a weight change no picture
+_SHADES: Final = 8  # few, so that pictures do not depend on the last bits of a weight
 _FONT: Final = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
 
@@ -36,19 +36,19 @@ def matrix_svg(sample: GraphSample) -> str:
     """Draws the matrix with its class names and its statistics.
 
     Args:
-        sample: The graph; its rows are drawn by group.
+        sample: The graph; rows are sorted by class.
 
     Returns:
-        An SVG document: white without an edge, else from gray to black by the square root of the
-        weight, false edges in the accent color, the diagonal as a hairline where the row is not
-        related to itself.
+        An SVG document. A cell is white without an edge, and from gray to black by the square root
+        of the weight. False edges have the accent color. A diagonal cell without an edge has a
+        hairline.
     """
     sample = sample.by_group()
     cell = max(1, _SIDE // len(sample.group))
     side = cell * len(sample.group)
     left, top = _MARGIN + _NAMES + 2 * _STRIP, _MARGIN
     width, height = left + side + _MARGIN, top + side + _MARGIN + 10 * len(_captions(sample))
-    parts = [
+    lines = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' "
         f"width='{width}' height='{height}' role='img'>",
         f"<title>{_text(sample.title)}</title>",
@@ -64,11 +64,11 @@ def matrix_svg(sample: GraphSample) -> str:
         ),
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _cells(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[str]:
-    """Runs of equal cells in each row, as rectangles."""
+    """The cells of the matrix; a run of equal cells in a row is a rectangle."""
     weights = sample.weights.astype(np.float64)
     largest = float(weights.max()) or 1.0
     shade = np.ceil(np.sqrt(weights / largest) * _SHADES - 1e-9).astype(int)
@@ -117,9 +117,9 @@ def _classes(sample: GraphSample, left: int, top: int, cell: int) -> Iterator[st
 
 
 def _captions(sample: GraphSample) -> list[str]:
-    """The statistics, two to a line and three to the first."""
-    parts = sample.summary.split(" · ")
-    return [" · ".join(parts[:3]), " · ".join(parts[3:])]
+    """The statistics in two lines, three of them in the first."""
+    statistics = sample.summary.split(" · ")
+    return [" · ".join(statistics[:3]), " · ".join(statistics[3:])]
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The adjacency matrix in block characters, for a terminal."""
+"""The adjacency matrix in block characters, for terminals."""
 
 from __future__ import annotations
 
@@ -27,10 +27,15 @@ _SHADES: Glyphs = np.array([" ", "░", "▒", "▓", "█"])
 
 
 class _Mode(NamedTuple):
-    """How many rows and columns of the matrix one glyph stands for, and how it shows them.
+    """A way to draw a tile of the matrix as a glyph.
 
-    `bits` holds what each cell of a tile adds to the place in the alphabet; without it the
-    alphabet is one of shades.
+    Attributes:
+        height: The number of rows of a tile.
+        width: The number of columns of a tile.
+        alphabet: The glyphs.
+        bits: The value that every cell of a tile adds to the index of its glyph; empty if the
+            glyphs are shades of the density.
+        legend: The explanation of the glyphs.
     """
 
     height: int
@@ -41,19 +46,20 @@ class _Mode(NamedTuple):
 
 
 def matrix_text(sample: GraphSample, width: int = 80) -> Text:
-    """The matrix as a rich renderable, rows grouped by class.
+    """Draws the matrix as a rich renderable, with rows grouped by class.
 
-    Up to 32 rows are drawn cell by cell, more by half blocks or braille dots, still exact, and
-    beyond that by shades of mean density where any edge at all leaves a mark.
+    A small matrix has a block for every cell, a larger one half blocks or braille dots, which are
+    exact too. A matrix that is still larger has shades of the mean density, with a mark for every
+    tile that has an edge.
 
     Args:
-        sample: The graph to draw.
-        width: The columns that the terminal has.
+        sample: The graph.
+        width: The number of columns of the terminal.
 
     Returns:
-        The title, the matrix in a frame with class names on its left, a legend and the
-        statistics. No line is wider than `width` where `width` is at least 16; `.plain` is
-        the drawing without color.
+        The title, the matrix in a frame with class names on its left, a legend and the statistics.
+        No line is wider than `width` if `width` is at least 16. `.plain` is the drawing without
+        colors.
     """
     sample = sample.by_group()
     reserved = _name_room(sample, width)
@@ -61,7 +67,7 @@ def matrix_text(sample: GraphSample, width: int = 80) -> Text:
     glyphs, false = _cells(sample, mode)
     starts = _starts(sample, mode.height)
     inner = "─" * sum(len(glyph) for glyph in glyphs[0])
-    # Classes that begin in one line may take what the matrix leaves of the width.
+    # the names of classes that start in the same line may use the whole width beside the matrix
     longest = max(Text(name).cell_len for name in starts.values())
     names = min(longest, width - len(inner) - 3) if reserved else 0
     indent = " " * (names + 1)
@@ -80,7 +86,7 @@ def matrix_text(sample: GraphSample, width: int = 80) -> Text:
 
 
 def _name_room(sample: GraphSample, width: int) -> int:
-    """The columns to keep free for class names, before the size of the matrix is known."""
+    """The number of columns to reserve for class names, before the matrix has a size."""
     if width < _MIN_WIDTH_FOR_NAMES:
         return 0
     longest = max(Text(one_line(sample.name_of(run.group))).cell_len for run in sample.runs())
@@ -88,7 +94,7 @@ def _name_room(sample: GraphSample, width: int) -> int:
 
 
 def _mode(rows: int, room: int) -> _Mode:
-    """The finest mode that draws `rows` rows in `room` columns; all show square cells."""
+    """The finest mode that draws `rows` rows in `room` columns; all modes have square cells."""
     if 2 * rows <= room:
         return _Mode(1, 1, _CELLS, (1,), "██ related")
     if rows <= room:
@@ -101,31 +107,31 @@ def _mode(rows: int, room: int) -> _Mode:
 
 
 def _bits(edges: NDArray[np.bool_], weights: Sequence[int]) -> NDArray[np.int64]:
-    """The place in an alphabet whose glyphs show each cell of a tile."""
+    """The index of the glyph that shows all cells of a tile."""
     return np.asarray(edges @ np.array(weights, dtype=np.int64))
 
 
 def _quarters(edges: NDArray[np.bool_], size: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many quarters of a tile have an edge, rounded up so that a lone one is not lost."""
+    """The density of a tile in quarters, rounded up so that a single edge is visible."""
     return np.asarray(-(-4 * edges.sum(axis=-1) // size))
 
 
 def _cells(sample: GraphSample, mode: _Mode) -> tuple[Glyphs, NDArray[np.bool_]]:
-    """The glyphs, and which of them stand mostly for false edges."""
+    """The glyphs, and which of them have mostly false edges."""
     edges = tiles(sample.relations > 0, mode.height, mode.width)
     size = tiles(np.ones_like(sample.relations, dtype=np.int64), mode.height, mode.width)
     false = mostly_false(tiles(sample.false_relations, mode.height, mode.width), edges)
     code = _bits(edges, mode.bits) if mode.bits else _quarters(edges, size.sum(axis=-1))
     glyphs: Glyphs = mode.alphabet[code]
     if mode.alphabet is _CELLS:
-        # Only here has the diagonal, and a false edge, a cell of its own.
+        # only in this mode is a diagonal cell or a false edge a single glyph
         np.fill_diagonal(glyphs, "··")
         glyphs[false] = "▒▒"
     return glyphs, false
 
 
 def _starts(sample: GraphSample, height: int) -> dict[int, str]:
-    """The classes that begin in each line of glyphs, by the line's number."""
+    """The names of the classes that start in a line of glyphs, by the number of the line."""
     names: dict[int, list[str]] = {}
     for run in sample.runs():
         names.setdefault(run.start // height, []).append(one_line(sample.name_of(run.group)))

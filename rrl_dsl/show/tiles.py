@@ -1,4 +1,4 @@
-"""A matrix cut into tiles, so that a large one fits a small grid of cells."""
+"""Cuts a large matrix into tiles, which are drawn as cells of a smaller one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def tiles(matrix: NDArray[Scalar], height: int, width: int) -> NDArray[Scalar]:
-    """The matrix cut into tiles of `height` rows and `width` columns.
+    """Cuts a matrix into tiles.
 
     Args:
         matrix: Any dtype, (n, m).
-        height: Rows a tile, at least 1.
-        width: Columns a tile, at least 1.
+        height: The number of rows per tile, at least 1.
+        width: The number of columns per tile, at least 1.
 
     Returns:
-        (ceil(n / height), ceil(m / width), height * width), each tile row by row; tiles at the
-        lower and right border are filled with zeros.
+        (ceil(n / height), ceil(m / width), height * width), the tiles in row-major order; tiles at
+        the bottom and right border are padded with zeros.
     """
     rows, columns = matrix.shape
     padded = np.pad(matrix, ((0, -rows % height), (0, -columns % width)))
@@ -29,7 +29,7 @@ def tiles(matrix: NDArray[Scalar], height: int, width: int) -> NDArray[Scalar]:
 
 
 def mostly_false(false: NDArray[np.bool_], edges: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which tiles hold a false edge, and at least as many of them as of true edges.
+    """Returns which tiles have false edges, and at least as many as true edges.
 
     Args:
         false: Boolean (..., cells) of false edges.

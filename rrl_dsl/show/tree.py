@@ -1,4 +1,4 @@
-"""A recipe's tree in box characters."""
+"""A tree drawn with box characters."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Branch:
-    """A node of a tree to be drawn.
+    """A node of a tree.
 
     Attributes:
-        label: What stands on the node's line.
+        label: The text of the node.
         children: The nodes below it, in order.
     """
 
@@ -19,16 +19,16 @@ class Branch:
 
 
 def tree_lines(branch: Branch) -> list[str]:
-    """The tree as lines of text, the root first.
+    """Returns the tree as lines of text.
 
     Args:
         branch: The root.
 
     Returns:
-        One line a node, each child indented under its parent by `├─ ` or `└─ `.
+        A line for every node, the root first; children follow their parent, with `├─ ` or `└─ `.
     """
     lines = []
-    # A stack and not recursion: a long chain of operators is a deep tree.
+    # a stack instead of recursion, because a long chain of operators is a deep tree
     waiting = [(branch, "", "")]
     while waiting:
         node, lead, below = waiting.pop()
