@@ -22,6 +22,7 @@ from numpy import (
     zeros_like,
 )
 
+from rrl_dsl.graph import draws
 from rrl_dsl.graph.weights import ORTHOGONAL
 
 __all__ = [
@@ -71,6 +72,11 @@ def units(x: Vectors) -> Vectors:
 def squares(x: Vectors) -> Vectors:
     """The squared length of each vector."""
     return np.asarray(np.square(np.linalg.norm(x, axis=1)))
+
+
+def pair_hash(u_i: Ids, u_j: Ids) -> Ids:
+    """The hash of pairs, broadcast."""
+    return np.asarray(draws.pair_hash(u_i, u_j))
 
 
 def squared(i: Vectors, j: Vectors) -> Vectors:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.relation import (
@@ -131,8 +131,9 @@ class BlockedRelation(Relation):
             factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)
             self_compared = with_self or self_in_denominator
             mirrored = self._symmetric and self.cols is self.rows and q is k
-            options = with_self, self_compared, mirrored
-            total, degree = _CrossEntropy.apply(self, rows, cols, factor, options)
+            bounded = is_bounded(rows, cols, factor)
+            options = Options(with_self, self_compared, mirrored, bounded)
+            total, degree = BlockedCrossEntropy.apply(self, rows, cols, factor, options)
         self._degrees[with_self] = degree
         return total, degree
 
@@ -200,6 +201,9 @@ class BlockedRelation(Relation):
         tile = DenseRelation(weights, self.rows[rows], self.cols[cols], contrast=contrast)
         of_rows, of_cols = self.row_ids
         tile.row_ids = of_rows[rows], of_cols[cols]
+        tile.self_pairs = "anywhere"
+        if self.self_pairs == "diagonal":  # rows and columns are cut in the same places
+            tile.self_pairs = "diagonal" if rows == cols else "none"
         return tile
 
     def tiles(self, *, mirrored: bool = False) -> Iterator[tuple[slice, slice]]:
@@ -263,67 +267,3 @@ def _total(parts: Sequence[Tensor]) -> Tensor:
 def _joined_lse(parts: Sequence[Tensor]) -> Tensor:
     sums = torch.stack(list(parts), dim=1)
     return logsumexp(sums, sums > -torch.inf)
-
-
-class _CrossEntropy(torch.autograd.Function):
-    """`Relation.cross_entropy` with one pass over the tiles forward, and one backward.
-
-    Where pair (j, i) is pair (i, j), a tile above the diagonal serves the one below it too. The
-    gradient of logit (i, j) is degree_i share_ij - w_ij, as in `Relation.cross_entropy`.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        relation: BlockedRelation,
-        q: Tensor,
-        k: Tensor,
-        scale: Tensor,
-        options: tuple[bool, bool, bool],
-    ) -> tuple[Tensor, Tensor]:
-        with_self, self_compared, mirrored = options
-        related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
-        log_sum = q.new_full((len(q),), -torch.inf)
-        scaled = q * scale
-        for rows, cols in relation.tiles(mirrored=mirrored):
-            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
-            weights = tile.edge_weights(q.dtype, with_self)
-            products = weights * logits
-            logits.masked_fill_(~tile.compared(self_compared), -torch.inf)
-            for here, dim in _sides(rows, cols, mirrored):
-                degree[here] += weights.sum(dim=dim)
-                related[here] += products.sum(dim=dim)
-                log_sum[here] = torch.logaddexp(log_sum[here], logits.logsumexp(dim=dim))
-        log_sum.masked_fill_(degree == 0, 0.0)
-        ctx.relation, ctx.options = relation, options
-        ctx.save_for_backward(q, k, scale, log_sum, degree)
-        ctx.mark_non_differentiable(degree)
-        return degree * log_sum - related, degree
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, scale, log_sum, degree = ctx.saved_tensors
-        relation, (with_self, self_compared, mirrored) = ctx.relation, ctx.options
-        of_q, of_k, of_scale = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(scale)
-        shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
-        scaled = q * scale
-        for rows, cols in relation.tiles(mirrored=mirrored):
-            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
-            slopes, factors = torch.zeros_like(logits), torch.zeros_like(logits)
-            for here, dim in _sides(rows, cols, mirrored):
-                own, limit = gradient[here].unsqueeze(dim), shift[here].unsqueeze(dim)
-                slopes += (logits - limit).exp_().mul_(own)
-                factors += own
-            slopes.masked_fill_(~tile.compared(self_compared), 0.0)
-            slopes -= tile.edge_weights(q.dtype, with_self).mul_(factors)
-            if ctx.needs_input_grad[3]:
-                of_scale += (slopes * logits).sum() / scale
-            of_q[rows] += slopes @ k[cols]
-            of_k[cols] += slopes.T @ q[rows]
-        return None, of_q * scale, of_k * scale, of_scale, None
-
-
-def _sides(rows: slice, cols: slice, mirrored: bool) -> list[tuple[slice, int]]:
-    """The rows that a tile is reduced for, and the dimension that the reduction is over."""
-    return [(rows, 1), (cols, 0)] if mirrored and rows != cols else [(rows, 1)]

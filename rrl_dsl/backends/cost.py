@@ -31,7 +31,8 @@ class Cost:
         staged: Operations for the stages, over the whole batch.
         prepared: Bytes of the columns.
         graph: Bytes of the graph itself, and of its contrast.
-        eager: Bytes of all (n, n) values that are alive at once where torch runs op by op.
+        eager: Bytes of all (n, n) values that are alive at once where torch runs op by op; at
+            most, since a CPU evaluates many pairs in parts.
         assumed: The width that was taken for embeddings and fields of unknown width; None where
             none was taken.
     """

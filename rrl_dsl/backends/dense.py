@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from rrl_dsl.backends.universe import Universe, universe
 from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
 from rrl_dsl.graph.stage import LookupTable, Stage
 
+_CACHED_PAIRS: Final = 2**16
+"""Pairs evaluated at once on a CPU, so that the values of an instruction stay in its cache."""
+
 
 class Inputs(NamedTuple):
     """What a call gives the edge function beside its rows."""
@@ -29,7 +32,14 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """The columns of a call's rows and columns, from which any tile of pairs is evaluated."""
+    """The columns of a call's rows and columns, from which any tile of pairs is evaluated.
+
+    Attributes:
+        plan: The plan.
+        rows: What the plan reads of the rows, each tensor (n, ...).
+        cols: What it reads of the columns, each (m, ...); the same object where they are the rows.
+        inputs: Scalars and lookups.
+    """
 
     plan: Plan
     rows: Sequence[Tensor]
@@ -50,7 +60,8 @@ class Prepared:
     def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
         """The same for some rows and columns, int64 (r,) and (c,)."""
         of_rows = [column[rows] for column in self.rows]
-        return Prepared(self.plan, of_rows, [column[cols] for column in self.cols], self.inputs)
+        of_cols = [column[cols] for column in self.cols]
+        return Prepared(self.plan, of_rows, of_cols, self.inputs)
 
 
 def scalars_of(
@@ -134,13 +145,21 @@ def _evaluate(
     plan: Plan, result: int, rows: Sequence[Tensor], cols: Sequence[Tensor], inputs: Inputs
 ) -> Tensor:
     edge = edge_function(plan, result, inputs.fused)
-    weights: Tensor = edge(
-        [column.unsqueeze(1) for column in rows],
-        [column.unsqueeze(0) for column in cols],
-        inputs.scalars,
-        inputs.lookups,
-    )
-    shape = (len(rows[0]), len(cols[0]))
-    if weights.shape != shape:  # a constant: the caller gets memory of their own to write to
-        weights = weights.expand(shape).clone(memory_format=torch.contiguous_format)
+    n, m = len(rows[0]), len(cols[0])
+    columns = [column.unsqueeze(0) for column in cols]
+
+    def part(of_rows: slice) -> Tensor:
+        across = [column[of_rows].unsqueeze(1) for column in rows]
+        weights: Tensor = edge(across, columns, inputs.scalars, inputs.lookups)
+        return weights
+
+    if rows[0].device.type == "cpu" and not inputs.fused and n * m > _CACHED_PAIRS:
+        height = max(1, _CACHED_PAIRS // m)
+        starts = range(0, n, height)
+        parts = [part(slice(start, start + height)) for start in starts]
+        if parts[0].ndim:
+            return torch.cat(parts)
+    weights = part(slice(None))
+    if weights.shape != (n, m):  # a constant: the caller gets memory of their own to write to
+        weights = weights.expand(n, m).clone(memory_format=torch.contiguous_format)
     return weights

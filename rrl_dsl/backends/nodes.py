@@ -260,13 +260,17 @@ def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
 
 def _check_each(rows: Nodes, asked: int) -> None:
     """Refuses a batch in which a view is given twice and another view of the sample is missing."""
-    samples, places = torch.unique(rows.sample, return_counts=True)
-    distinct = torch.unique(torch.stack([rows.sample, rows.view]), dim=1)
-    views = torch.unique(distinct[0], return_counts=True)[1]
-    wrong = samples[(views < places) & (views < asked)]
+    samples, of_rows, counts = torch.unique(rows.sample, return_inverse=True, return_counts=True)
+    order = rows.view.argsort(stable=True)
+    order = order[of_rows[order].argsort(stable=True)]  # by sample, then by view
+    sample, view = of_rows[order], rows.view[order]
+    again = torch.zeros_like(sample, dtype=torch.bool)
+    again[1:] = (sample[1:] == sample[:-1]) & (view[1:] == view[:-1])
+    views = counts - torch.zeros_like(counts).scatter_add_(0, sample, again.to(counts.dtype))
+    wrong = ((views < counts) & (views < asked)).nonzero().squeeze(1)
     if len(wrong):
-        given = _listed(distinct[1, distinct[0] == wrong[0]].tolist())
-        raise _too_few(asked, f"sample {wrong[0]} has {given}, and one row occurs twice")
+        given = _listed(view[(sample == wrong[0]) & ~again].tolist())
+        raise _too_few(asked, f"sample {samples[wrong[0]]} has {given}, and one row occurs twice")
 
 
 def _check_labels(rows: Nodes, cols: Nodes) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.cross_entropy import DenseCrossEntropy
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.language.diagnostics import error
 
@@ -71,6 +73,14 @@ class Relation(ABC):
         first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
         ids = torch.empty_like(order).scatter(0, order, first)
         return (ids, ids) if cols is rows else (ids[m:], ids[:m])
+
+    @cached_property
+    def self_pairs(self) -> Literal["diagonal", "none", "anywhere"]:
+        """Where the pairs of a row with itself are; `anywhere` where looking would wait."""
+        if self.cols is not self.rows or self.rows.device.type != "cpu":
+            return "anywhere"
+        ids, _ = self.row_ids
+        return "diagonal" if ids.equal(torch.arange(len(ids))) else "anywhere"
 
     @abstractmethod
     def restricted(self, rows: Tensor, cols: Tensor) -> Relation:
@@ -312,12 +322,42 @@ class DenseRelation(Relation):
         with_self: bool = False,
         self_in_denominator: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        similarity = _similarity(q, k)
-        weights = self.edge_weights(similarity.dtype, with_self)
+        with _full_precision(q):
+            rows = at_least_float32(q)
+            cols = rows if k is q else at_least_float32(k)
+            weights = self.edge_weights(rows.dtype, with_self)
+            compare_self = with_self or self_in_denominator
+            if weights.requires_grad:
+                return self._cross_entropy_of_learned(weights, rows @ cols.T * scale, compare_self)
+            factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)
+            drop = partial(self.drop, with_self=compare_self)
+            found: tuple[Tensor, Tensor] = DenseCrossEntropy.apply(
+                rows, cols, factor, weights, drop, k is q
+            )
+        return found
+
+    def _cross_entropy_of_learned(
+        self, weights: Tensor, logits: Tensor, compare_self: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The same for weights that have a gradient."""
         degree = weights.sum(dim=1)
-        log_sum = self._log_sum_exp(similarity * scale, with_self or self_in_denominator)
-        related = (weights * similarity).sum(dim=1) * scale
-        return degree * log_sum.masked_fill(degree == 0, 0.0) - related, degree
+        log_sum = self._log_sum_exp(logits, compare_self).masked_fill(degree == 0, 0.0)
+        return degree * log_sum - (weights * logits).sum(dim=1), degree
+
+    def drop(self, values: Tensor, number: float, with_self: bool = False) -> Tensor:
+        """Writes a number to the values (n, m) of pairs that are not compared, in place."""
+        if self.contrast is not None:
+            return values.masked_fill_(~self.compared(with_self), number)
+        return values if with_self else self.fill_self(values, number)
+
+    def fill_self(self, values: Tensor, number: float) -> Tensor:
+        """Writes a number to the values (n, m) of pairs of a row with itself, in place."""
+        match self.self_pairs:
+            case "none":
+                return values
+            case "diagonal":
+                return values.fill_diagonal_(number)
+        return values.masked_fill_(self.same, number)
 
     def compared(self, with_self: bool = False) -> Tensor:
         """Which columns the softmax of a row is over, bool (n, m)."""
@@ -329,8 +369,9 @@ class DenseRelation(Relation):
 
     def edge_weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
         """The weights (n, m) in a dtype, those of self 0 unless `with_self` is set."""
-        weights = self.weights.to(dtype)
-        return weights if with_self else weights.masked_fill(self.same, 0.0)
+        if with_self:
+            return self.weights.to(dtype)
+        return self.fill_self(self.weights.to(dtype, copy=True), 0.0)
 
 
 def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = False) -> Relation:

@@ -2,7 +2,8 @@
 
 The seed is the recipe's, or the call's own where it is given one. Keys and thresholds are plain
 integers of the host; rows and pairs are hashed with the same `mix`, of tensors or NumPy arrays.
-Their hashes are 32-bit words in int64 lanes, since torch's unsigned types lack most arithmetic.
+Their hashes are 32-bit words in int64 lanes, since torch's unsigned types lack most arithmetic;
+`rrl_dsl.backends.tensors.pair_hash` has the same bits in int32 lanes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 MASK: Final = 0xFFFFFFFF
+UPPER: Final = 0x7FFFFFFF
 FIRST: Final = 0x604BAA5D
 SECOND: Final = 0x43D6CE97
 OFFSET: Final = 0x1E3779B9
@@ -69,8 +71,11 @@ def pair_hash(u_i: Words, u_j: Words) -> Words:
 
 
 def within(hashes: Words, limit: Words) -> Any:
-    """Whether the upper 31 bits of a hash are at most a threshold; bool, broadcast."""
-    return hashes >> 1 <= limit
+    """Whether the upper 31 bits of a hash are at most a threshold; bool, broadcast.
+
+    The hash may be a 32-bit word in an int64 lane, or the same bits as an int32.
+    """
+    return hashes >> 1 & UPPER <= limit
 
 
 def _unshifted(x: Words) -> Words:

@@ -204,18 +204,24 @@ def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
     return _weight(a, given(of_i) + given(of_j))
 
 
+_NOTHING: Final = -(2**62)
+"""What no column has."""
+
+
 def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any) -> Any:
     # rounding may lift a cosine above 1
     cosines = a.cosines(i, j, of_i, of_j)
     return _weight(a, a.exp(((cosines - 1.0) / temperature).clip(max=0.0)))
 
 
+def _is_same(a: Any, i: Any, j: Any) -> Any:
+    return i == a.where(j >= 0, j, _NOTHING)  # a negative value is unknown, and equals none
+
+
 OPERATIONS: Final[Mapping[str, Operation]] = {
     # truth values
-    "same": Operation(
-        lambda a, i, j: (i == j) & (i >= 0), _same, cost=3, candidates=lambda c, i, j: c.equal(i, j)
-    ),
-    "draw": Operation(lambda a, i, j: draws.pair_hash(i, j), cost=9, bytes=8),
+    "same": Operation(_is_same, _same, cost=3, candidates=lambda c, i, j: c.equal(i, j)),
+    "draw": Operation(lambda a, i, j: a.pair_hash(i, j), cost=9, bytes=8),
     "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
     "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
     "constant": Operation(

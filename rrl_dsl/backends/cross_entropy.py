@@ -1,0 +1,172 @@
+"""The cross-entropy of a relation with its gradient, all pairs at once or tile by tile.
+
+`Relation.cross_entropy` has the definition. The gradient of logit (i, j) is g_i (degree_i share_ij
+- w_ij), where share_ij is the softmax of row i and g the gradient of the result. That of the scale
+follows from that of the rows' vectors: d/d scale = sum_i q_i . (d/d q_i) / scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from rrl_dsl.backends.blocked import BlockedRelation
+
+_LARGEST: Final = 40.0
+"""Logits whose exponentials are summed as they are: e^40 times 10^15 columns fits a float32."""
+
+
+class DenseCrossEntropy(torch.autograd.Function):
+    """The cross-entropy of (n, m) weights."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        scale: Tensor,
+        weights: Tensor,
+        drop: Callable[[Tensor, float], Tensor],
+        alike: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """See `Relation.cross_entropy`.
+
+        Args:
+            ctx: Autograd's context.
+            q: The rows' vectors, (n, d).
+            k: The columns', (m, d).
+            scale: The inverse of the temperature, ().
+            weights: (n, m), of the vectors' dtype.
+            drop: Writes a number to the pairs that the softmax is not over, in place.
+            alike: Whether the columns' vectors are the rows'.
+        """
+        logits = drop((q * scale) @ k.T, -torch.inf)
+        logs = logits.log_softmax(dim=1)
+        shares = drop(torch.exp(logs, out=logits), 0.0)  # NaN where the softmax is over nothing
+        total = -(weights * drop(logs, 0.0)).sum(dim=1)
+        degree = weights.sum(dim=1)
+        ctx.alike = alike
+        ctx.save_for_backward(q, k, scale, shares, weights, degree)
+        ctx.mark_non_differentiable(degree)
+        return total, degree
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of `q`, `k` and `scale`."""
+        q, k, scale, shares, weights, degree = ctx.saved_tensors
+        slopes = shares * (degree * gradient).unsqueeze(1)
+        slopes.addcmul_(weights, gradient.unsqueeze(1), value=-1)
+        if ctx.alike:
+            both = (slopes + slopes.T) @ q
+            return both * scale, None, (both * q).sum() / 2, None, None, None
+        of_q = slopes @ k
+        return of_q * scale, slopes.T @ q * scale, (of_q * q).sum(), None, None, None
+
+
+class Options(NamedTuple):
+    """How `BlockedCrossEntropy` goes over the pairs.
+
+    Attributes:
+        with_self: Whether self is an edge.
+        self_compared: Whether the softmax is over self.
+        mirrored: Whether pair (j, i) has the weight and the similarity of pair (i, j).
+        bounded: Whether no logit is beyond `_LARGEST`.
+    """
+
+    with_self: bool
+    self_compared: bool
+    mirrored: bool
+    bounded: bool
+
+
+def is_bounded(q: Tensor, k: Tensor, scale: Tensor) -> bool:
+    """Whether no logit of vectors (n, d) and (m, d) is large; False where asking would wait."""
+    if q.device.type != "cpu":
+        return False
+    with torch.no_grad():
+        longest = [torch.linalg.vector_norm(x, dim=1).amax() for x in (q, k) if len(x)]
+        return len(longest) == 2 and bool(longest[0] * longest[1] * scale.abs() < _LARGEST)
+
+
+class BlockedCrossEntropy(torch.autograd.Function):
+    """The same with one pass over the tiles forward, and one backward.
+
+    Where pairs are mirrored, a tile above the diagonal serves the one below it too.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, relation: BlockedRelation, q: Tensor, k: Tensor, scale: Tensor, options: Options
+    ) -> tuple[Tensor, Tensor]:
+        """See `Relation.cross_entropy`."""
+        related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
+        summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
+        scaled = q * scale
+        for rows, cols in relation.tiles(mirrored=options.mirrored):
+            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+            weights = tile.edge_weights(q.dtype, options.with_self)
+            products = weights * logits
+            tile.drop(logits, -torch.inf, options.self_compared)
+            if options.bounded:
+                logits.exp_()
+            for here, dim in _sides(rows, cols, options.mirrored):
+                degree[here] += weights.sum(dim=dim)
+                related[here] += products.sum(dim=dim)
+                if options.bounded:
+                    summed[here] += logits.sum(dim=dim)
+                else:
+                    summed[here] = torch.logaddexp(summed[here], logits.logsumexp(dim=dim))
+        log_sum = summed.log() if options.bounded else summed
+        log_sum.masked_fill_(degree == 0, 0.0)
+        ctx.relation, ctx.options = relation, options
+        ctx.save_for_backward(q, k, scale, log_sum, degree)
+        ctx.mark_non_differentiable(degree)
+        return degree * log_sum - related, degree
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of `q`, `k` and `scale`."""
+        q, k, scale, log_sum, degree = ctx.saved_tensors
+        relation, options = ctx.relation, ctx.options
+        of_q, of_k = torch.zeros_like(q), torch.zeros_like(k)
+        shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
+        factor = gradient * torch.exp(-shift)
+        scaled = q * scale
+        for rows, cols in relation.tiles(mirrored=options.mirrored):
+            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+            sides = _sides(rows, cols, options.mirrored)
+            own = _over_sides(gradient, sides)
+            if options.bounded:
+                slopes = logits.exp_().mul_(_over_sides(factor, sides))
+            else:
+                slopes = _total(
+                    (logits - shift[here].unsqueeze(dim)).exp_().mul_(gradient[here].unsqueeze(dim))
+                    for here, dim in sides
+                )
+            tile.drop(slopes, 0.0, options.self_compared)
+            slopes.addcmul_(tile.edge_weights(q.dtype, options.with_self), own, value=-1)
+            of_q[rows].addmm_(slopes, k[cols])
+            of_k[cols].addmm_(slopes.T, q[rows])
+        return None, of_q * scale, of_k * scale, (of_q * q).sum(), None
+
+
+def _over_sides(values: Tensor, sides: list[tuple[slice, int]]) -> Tensor:
+    """For each pair of a tile, the sum of the values (n,) of the rows that it is reduced for."""
+    return _total(values[here].unsqueeze(dim) for here, dim in sides)
+
+
+def _total(parts: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, parts)
+
+
+def _sides(rows: slice, cols: slice, mirrored: bool) -> list[tuple[slice, int]]:
+    """The rows that a tile is reduced for, and the dimension that the reduction is over."""
+    return [(rows, 1), (cols, 0)] if mirrored and rows != cols else [(rows, 1)]
