@@ -16,7 +16,7 @@ from typing import Any, Final
 
 __version__ = "0.1.0"
 
-_NAMES: Final = {
+PUBLIC: Final = {
     **{
         name: ("rrl_dsl.graph.builtin", name)
         for name in (
@@ -43,6 +43,7 @@ _NAMES: Final = {
         name: ("rrl_dsl.graph.stage", name)
         for name in ("BatchRows", "Lookup", "LookupTable", "SampleColumns", "Stage")
     },
+    "Bank": ("rrl_dsl.models.bank", "Bank"),
     "Batch": ("rrl_dsl.data.batches", "Batch"),
     "DataSet": ("rrl_dsl.data.dataset", "DataSet"),
     "Split": ("rrl_dsl.data.dataset", "Split"),
@@ -70,9 +71,9 @@ _NAMES: Final = {
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return [*_NAMES, *_built_ins()]
-    if name in _NAMES:
-        module, attribute = _NAMES[name]
+        return [*PUBLIC, *_built_ins()]
+    if name in PUBLIC:
+        module, attribute = PUBLIC[name]
         found = import_module(module)
         globals()[name] = getattr(found, attribute) if attribute else found
         return globals()[name]
@@ -83,7 +84,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES, *_built_ins()})
+    return sorted({*globals(), *PUBLIC, *_built_ins()})
 
 
 def _missing(name: str) -> str:

@@ -7,8 +7,17 @@
 file.
 """
 
-from rrl_dsl.losses.base import Loss
+from rrl_dsl.losses.base import OPTIONS, Loss, mean_over_edges, unit
 from rrl_dsl.losses.creation import create
 from rrl_dsl.losses.registry import find, names, register
 
-__all__ = ["Loss", "create", "find", "names", "register"]
+__all__ = [
+    "OPTIONS",
+    "Loss",
+    "create",
+    "find",
+    "mean_over_edges",
+    "names",
+    "register",
+    "unit",
+]

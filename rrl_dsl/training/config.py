@@ -14,7 +14,7 @@ _LARGEST_RATE: Final = 1e30
 """Optimizers multiply rates and divide them, in float32."""
 
 
-class Loss(Section):
+class LossOptions(Section):
     """The loss: a name with its options, or a sum such as `dino + 0.1*koleo`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -29,7 +29,7 @@ class Loss(Section):
         return dict(self.model_extra or {})
 
 
-class Optimizer(Section):
+class OptimizerOptions(Section):
     """The optimizer of the encoder, with a linear warm-up and a cosine schedule."""
 
     name: Literal["adam", "sgd", "lars"] = Field(
@@ -56,13 +56,13 @@ class Optimizer(Section):
     warmup: int = Field(default=10, ge=0, description="The number of warm-up epochs.")
 
 
-class Probe(Section):
+class ProbeOptions(Section):
     """The online linear probes, which train together with the encoder."""
 
     lr: float = Field(default=0.1, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
 
 
-class Sampler(Section):
+class SamplerOptions(Section):
     """How the samples of a batch are drawn."""
 
     name: Literal["random", "relation"] = Field(
@@ -109,7 +109,7 @@ class Config(NetworkOptions, DataOptions):
     params: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="The parameters of the recipe."
     )
-    loss: Loss = Loss()
+    loss: LossOptions = LossOptions()
     backbone: str = Field(
         default="resnet18",
         description="A name, `timm:NAME`, `torchvision:NAME` or `package.module:attribute`.",
@@ -120,8 +120,8 @@ class Config(NetworkOptions, DataOptions):
     patch_size: int | None = Field(
         default=None, ge=1, description="The side of a patch of a vision transformer in pixels."
     )
-    optimizer: Optimizer = Optimizer()
-    probe: Probe = Probe()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    probe: ProbeOptions = ProbeOptions()
     augmentation: str | None = Field(
         default=None, description="How views are drawn. Defaults to the choice of the dataset."
     )
@@ -131,7 +131,7 @@ class Config(NetworkOptions, DataOptions):
     batch_size: int = Field(
         default=256, ge=2, description="The number of samples per batch, over all devices."
     )
-    sampler: Sampler = Sampler()
+    sampler: SamplerOptions = SamplerOptions()
     eval: bool = Field(
         default=True, description="Whether to fit probes on frozen features after training."
     )

@@ -23,8 +23,7 @@ from typing import Any, Final
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.creation import read
 from rrl_dsl.losses.registry import find
-from rrl_dsl.training.config import Config
-from rrl_dsl.training.config import Loss as LossSettings
+from rrl_dsl.training.config import Config, LossOptions
 from rrl_dsl.training.settings import Setting, resolve
 
 Settings = dict[str, Any]
@@ -186,7 +185,7 @@ def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Sett
     return {**_COLOR, **chosen}
 
 
-def with_preset(loss: LossSettings, shape: tuple[int, int, int]) -> LossSettings:
+def with_preset(loss: LossOptions, shape: tuple[int, int, int]) -> LossOptions:
     """A loss with the options of its preset where the user set no other.
 
     Args:
@@ -199,8 +198,8 @@ def with_preset(loss: LossSettings, shape: tuple[int, int, int]) -> LossSettings
         preset = presets.get(find(term.name).name(), {})
         terms.append(replace(term, options={**preset.get("loss", {}), **term.options}))
     if len(terms) == 1 and terms[0].weight == 1:
-        return LossSettings(name=terms[0].name, **terms[0].options)
-    return LossSettings(name=" + ".join(map(str, terms)))
+        return LossOptions(name=terms[0].name, **terms[0].options)
+    return LossOptions(name=" + ".join(map(str, terms)))
 
 
 def _presets(shape: tuple[int, int, int]) -> Mapping[str, Settings]:

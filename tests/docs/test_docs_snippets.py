@@ -111,6 +111,14 @@ def test_the_page_of_datasets_runs_from_top_to_bottom(run):
                 assert code == 0, printed
 
 
+@pytest.mark.parametrize("place", ["README.md", "docs/*.md", "examples/*.py"])
+def test_pages_and_examples_import_nothing_below_the_top_of_the_package(place):
+    for path in ROOT.glob(place):
+        text = path.read_text(encoding="utf-8")
+        code = text if path.suffix == ".py" else "".join(blocks(path.relative_to(ROOT), "python"))
+        assert not re.findall(r"(?:from|import) rrl_dsl[.].*|from rrl_dsl import .*", code), path
+
+
 def test_the_commands_of_the_readme_name_what_is_there():
     install, test = (line for line in blocks("README.md", "sh")[:2])
     recipe = re.search(r"recipes/\w+\.rrl", install)
