@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def line(text):
-        monkeypatch.setattr("sys.argv", shlex.split(text))
+        monkeypatch.setattr("sys.argv", shlex.split(text, comments=True))
         code = 0
         try:
             start.run()
