@@ -23,53 +23,54 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 @register("simdino")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SimDINO(Loss):
-    """Alignment with the teacher, of rows and hidden patches, less the student's coding rate.
+    """Alignment of rows and hidden patches with the teacher, minus the coding rate of the student.
 
     - mean over edges of cos(s_i, t_j) - a mean over hidden patches of cos(s_ip, t_ip) - b R
 
-    Wu et al. (2025), of DINO and of DINOv2; `patch_weight=0` is the former, and needs no patches.
-    s are the student's embeddings, t the teacher's, without a gradient; a is `patch_weight`, b
-    `rate_weight`. Two forms:
+    Wu et al. (2025): SimDINO and SimDINOv2. `patch_weight=0` is SimDINO, and needs no patches. s
+    are the embeddings of the student, and t those of the teacher, without a gradient. a is
+    `patch_weight`, and b is `rate_weight`. There are two forms:
 
-    - `form=authors`, as their code computes it. Everything is scaled to length 1. R is the mean
-      over views of (1/d + 1/m) (1/2) logdet(I + d / (m epsilon) S^T S), with S the m rows of a
-      view, not centered. Only views that the teacher sees have a rate: those with a row among the
-      columns, so no local crops; all of them where no row is a column, as in a bank. The patches'
-      mean is over the hidden ones of a row, then over the rows that have patches, which local crops
-      need not; a row with nothing hidden is 0. Their published runs have `epsilon=0.05`, which is
-      the epsilon^2 of their paper, `rate=mean`, and weights of 1, of which SimDINO has no patches'.
-    - `form=paper`, equations 16 to 20 of Maes et al., with embeddings as they come: 1/n times the
-      sum over edges of w_ij |s_i - t_j|^2, whatever `normalize`; a/n times that over hidden patches
-      of |s_ip - t_ip|^2; R = (1/2) logdet(I + d / epsilon^2 Cov(G S)), with the covariance of all
-      rows, centered and over n. As in their graphs, G has its own diagonal there; the sum over
-      edges has it with `with_self=true`, as equation 18 is written. Equation 20
-      prints the teacher's embeddings, which have no gradient; the student's are meant, as in
-      Wu et al. So every column must be one of the rows.
+    - `form=authors` is the code of the authors. All embeddings have length 1. R is the mean over
+      views of (1/d + 1/m) (1/2) logdet(I + d / (m epsilon) S^T S), where S are the m rows of a
+      view, not centered. Only views that the teacher sees have a rate: views with a row among the
+      columns, so no local crops. If no row is a column, as with a bank, all views have one. The
+      mean over patches is over the hidden patches of a row, then over the rows that have patches;
+      local crops may have none. A row without hidden patches counts as 0. The published runs use
+      `epsilon=0.05` (epsilon^2 in the paper), `rate=mean` and weights of 1; SimDINO has no patch
+      term.
+    - `form=paper` is equations 16 to 20 of Maes et al., with embeddings that are not normalized. It
+      is 1/n times the sum over edges of w_ij |s_i - t_j|^2, whatever `normalize` is, plus a/n times
+      the sum over hidden patches of |s_ip - t_ip|^2, minus b R with R = (1/2) logdet(I + d /
+      epsilon^2 Cov(G S)). The covariance is over all rows, centered, and divided by n. G keeps its
+      diagonal there. The sum over edges includes the diagonal with `with_self=true`, as in equation
+      18. Equation 20 prints the embeddings of the teacher, which have no gradient; Wu et al. use
+      those of the student, and so does this loss. Every column must therefore be one of the rows.
 
-    Sums over edges leave out self, unless `with_self`. The mean over edges is the one of all pairs
-    of views in the authors' code with `normalize=edges`, and with `rows` too unless there are local
-    crops. A graph without edges has no alignment; the other terms of `form=authors` do not read the
-    graph, and stay.
+    Sums over edges exclude self, unless `with_self` is set. The mean over edges with
+    `normalize=edges` is the mean over all pairs of views in the code of the authors; `rows` agrees
+    unless there are local crops. A graph without edges has no alignment term. The other terms of
+    `form=authors` do not depend on the graph.
     """
 
     epsilon: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="Distortion that the rate allows.")
+        float, Field(gt=0, allow_inf_nan=False, description="The distortion of the rate.")
     ] = 0.05
-    rate_weight: Annotated[Weight, Field(description="Weight of the coding rate.")] = 1.0
+    rate_weight: Annotated[Weight, Field(description="The weight of the coding rate.")] = 1.0
     patch_weight: Annotated[
-        Weight, Field(description="Weight of the patches' alignment; 0 needs no patches.")
+        Weight, Field(description="The weight of the patches; 0: no patches.")
     ] = 1.0
     rate: Annotated[
         Literal["student", "mean"],
-        Field(description="Rate of the student, or of its mean with the teacher (authors' form)."),
+        Field(description="Rate of the student, or of its mean with the teacher (`authors`)."),
     ] = "student"
     normalize: Annotated[
-        Normalize, Field(description="Mean over rows or over edges (authors' form).")
+        Normalize, Field(description="Average over rows or edges (`authors`).")
     ] = "rows"
     with_self: WithSelf = False
     form: Annotated[
         Literal["authors", "paper"],
-        Field(description="As the authors' code, or as equations 16 to 20 are written."),
+        Field(description="The code of the authors, or equations 16 to 20."),
     ] = "authors"
 
     def inputs(self) -> Mapping[str, Output]:

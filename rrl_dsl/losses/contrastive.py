@@ -22,31 +22,33 @@ from rrl_dsl.losses.registry import register
 
 WithSelf = Annotated[
     bool,
-    Field(description="Self is an edge like any other, of its own weight in the graph."),
+    Field(description="Whether self counts as an edge, with its weight in the graph."),
 ]
-Temperature = Annotated[Learnable, Field(description="Softmax temperature.")]
+Temperature = Annotated[Learnable, Field(description="The temperature of the softmax.")]
 
 
 @register("simclr")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SimCLR(Loss):
-    """Cross-entropy of each row's relations under a softmax over similarities.
+    """Cross-entropy of the related rows under a softmax over similarities.
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
 
-    Equation 1 of Maes et al. with a temperature and without self, as a mean. On `ssl(views=2)` it
-    is NT-Xent (Chen et al. 2020), on a label graph SupCon's L_out (Khosla et al. 2020), with soft
-    weights `xclr`.
+    Equation 1 of Maes et al. as a mean, with a temperature, and without the pair of a row with
+    itself (self). On `ssl(views=2)` it is NT-Xent (Chen et al. 2020). On a graph of labels it is
+    SupCon's L_out (Khosla et al. 2020). With soft weights it is `xclr`.
 
-    As it is written, equation 1 sums over self too, in the denominator and over the diagonal of G:
-    with `with_self=true, temperature=1, normalize=edges` this is equation 1 over the sum of all
-    w_ij.
+    Equation 1 as written includes self, in the denominator and in the sum over the graph. Use
+    `with_self=true, temperature=1, normalize=edges` to get equation 1 divided by the sum of all
+    weights.
     """
 
     temperature: Temperature = 0.2
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
     self_in_denominator: Annotated[
-        bool, Field(description="Sum self into the denominator, though it is no edge.")
+        bool, Field(description="Whether the denominator includes self.")
     ] = False
     with_self: WithSelf = False
 
@@ -66,7 +68,7 @@ class SimCLR(Loss):
 @register("xclr")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class XCLR(SimCLR):
-    """X-Sample contrastive (Sobal et al. 2025): `simclr` by the name it has on soft weights.
+    """X-Sample contrastive loss (Sobal et al. 2025): the name of `simclr` for soft weights.
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
     """
@@ -75,13 +77,13 @@ class XCLR(SimCLR):
 @register("suncet")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SuNCEt(Loss):
-    """Log of the share that each row's relations have in the softmax.
+    """Negative log of the share of the related rows in the softmax over similarities.
 
     - mean_i log( sum_j w_ij exp(s_ij / T) / sum_j exp(s_ij / T) ), s the cosine similarity
 
-    Equation 5 of Maes et al. (Assran et al. 2020); SupCon's L_in up to the log of the degree,
-    and what solo-learn calls SupCon. As it is written, equation 5 has `with_self=true` and
-    `temperature=1`.
+    Equation 5 of Maes et al. (Assran et al. 2020). It equals SupCon's L_in up to the log of the
+    degree, and the loss that solo-learn calls SupCon. Equation 5 as written has `with_self=true`
+    and `temperature=1`.
     """
 
     temperature: Temperature = 0.2
@@ -100,16 +102,18 @@ class SuNCEt(Loss):
 @register("supcon")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SupCon(SimCLR):
-    """Supervised contrastive: the same as `simclr`, or its sum with `suncet`.
+    """Supervised contrastive loss: `simclr`, or the sum of `simclr` and `suncet`.
 
-    `form=out` is Khosla et al.'s (2020) L_out; `form=sum` is equations 3 and 4 of Maes et al.,
-    L_SimCLR + L_SuNCEt.
+    `form=out` is L_out of Khosla et al. (2020). `form=sum` is L_SimCLR + L_SuNCEt, equations 3 and
+    4 of Maes et al.
 
-    The code of Khosla et al. multiplies L_out by T / 0.07 (`temperature / base_temperature`): by
-    1.43 at their T of 0.1. Here the temperature scales similarities alone.
+    The code of Khosla et al. multiplies L_out by T / 0.07 (`temperature / base_temperature`), which
+    is 1.43 for their T = 0.1. Here, the temperature only scales the similarities.
     """
 
-    form: Annotated[Literal["out", "sum"], Field(description="L_out, or the paper's sum.")] = "out"
+    form: Annotated[Literal["out", "sum"], Field(description="L_out, or the sum of the paper.")] = (
+        "out"
+    )
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""

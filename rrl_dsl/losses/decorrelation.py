@@ -20,7 +20,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 @register("vicreg")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class VICReg(Loss):
-    """Invariance of related rows, with a floor under the variance and a price on covariance.
+    """Pulls related rows together, keeps the variance of dimensions, and decorrelates them.
 
     25 I + 25 V + 1 C, where
 
@@ -30,22 +30,24 @@ class VICReg(Loss):
 
     C = 2 x mean over views of sum_{k != l} cov_kl^2 / d
 
-    Bardes, Ponce and LeCun (2022), over a relation: I alone looks at the graph, and with
-    `normalize=edges` it is sum w |z_i - z_j|^2 / (d sum w). V and C are of all rows of a view, with
-    n - 1 in the denominator, with edges or without; a row that is alone in its view has neither.
-    Embeddings are not normalized. Where the columns are other rows, V and C are of the rows.
+    Bardes, Ponce and LeCun (2022), for a relation. Only I depends on the graph. With
+    `normalize=edges` it is sum w |z_i - z_j|^2 / (d sum w). V and C use all rows of a view, with or
+    without edges, and n - 1 in the denominator. A row that is alone in its view is ignored in V and
+    C. Embeddings are not normalized. If the columns are other rows, V and C only use the rows.
 
-    On two views it is what lightly and pytorch-metric-learning compute, and the authors' code.
-    solo-learn does not halve V: its published numbers are those of `variance_over_views=sum`. C is
-    the sum over the two views in all of them.
+    On two views it equals the code of the authors, lightly and pytorch-metric-learning. solo-learn
+    does not halve V; `variance_over_views=sum` gives its published accuracies. All of them sum C
+    over the two views.
     """
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
-    invariance: Annotated[Weight, Field(description="Weight of the distance of related rows.")] = 25
-    variance: Annotated[Weight, Field(description="Weight of the variance term.")] = 25
-    covariance: Annotated[Weight, Field(description="Weight of the covariance term.")] = 1
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
+    invariance: Annotated[Weight, Field(description="The weight of the distance term.")] = 25
+    variance: Annotated[Weight, Field(description="The weight of the variance term.")] = 25
+    covariance: Annotated[Weight, Field(description="The weight of the covariance term.")] = 1
     variance_over_views: Annotated[
-        Literal["mean", "sum"], Field(description="How the variance terms of views are joined.")
+        Literal["mean", "sum"], Field(description="How to combine the variance of views.")
     ] = "mean"
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
@@ -74,38 +76,37 @@ class VICReg(Loss):
 @register("barlow")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BarlowTwins(Loss):
-    """The cross-correlation of related rows of different views, pulled to the identity.
+    """Moves the cross-correlation matrix of related rows of different views to the identity.
 
     scale x ( sum_k (1 - C_kk)^2 + redundancy x sum_{k != l} C_kl^2 ), where
 
     C = sum w_ij z_i z_j^T / sum w_ij, i in view a, j in view b, over all views a < b
 
-    Zbontar et al. (2021), over a relation. Each dimension is standardized in each view by itself.
-    With `normalize=edges` C is the formula above; with `rows` it is the mean, over the rows with an
-    edge to a later view, of sum_j w_ij z_i z_j^T / sum_j w_ij. On `ssl(views=2)` both are the
+    Zbontar et al. (2021), for a relation. Every dimension is standardized within each view.
+    `normalize=edges` is the formula above. With `normalize=rows`, C is the mean over the rows with
+    an edge to a later view of sum_j w_ij z_i z_j^T / sum_j w_ij. On `ssl(views=2)` both are the
     cross-correlation of the two views.
 
-    Where the columns are the rows, an edge counts from the earlier view to the later one, and what
-    stands in the matrix the other way round does not count. Where the columns are others, such as
-    a second view or a bank, every edge counts; they are standardized by their own views. Rows
-    that are alone in their view have no standard deviation and are left out. Without an edge
-    between two views the loss is 0.
+    If the columns are the rows, only edges from an earlier view to a later view count. If the
+    columns are others, such as a second view or a bank, every edge counts, and the columns are
+    standardized by their own views. A row that is alone in its view has no standard deviation and
+    is ignored. If no edge connects two views, the loss is 0.
 
-    Standard deviations are sqrt(var + 1e-5), biased as in the authors' code, lightly and
-    solo-learn, all by batch normalization; `correction=1` is `std` in the pseudocode of the paper.
-    lightly and solo-learn have a `redundancy` of 0.005, and solo-learn's published numbers on CIFAR
-    a `scale` of 0.1.
+    The standard deviation is sqrt(var + 1e-5) with the biased variance, as in the code of the
+    authors, lightly and solo-learn, which use batch normalization. `correction=1` is `std` of the
+    paper's pseudocode. lightly and solo-learn use a `redundancy` of 0.005. The published CIFAR
+    accuracies of solo-learn use a `scale` of 0.1.
     """
 
     views: ClassVar[int] = 2
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
-    redundancy: Annotated[Weight, Field(description="Weight of the entries off the diagonal.")] = (
-        0.0051
-    )
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Times the loss.")] = 1.0
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
+    redundancy: Annotated[Weight, Field(description="The weight off the diagonal.")] = 0.0051
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False, description="A factor.")] = 1.0
     correction: Annotated[
-        Literal[0, 1], Field(description="0 for biased standard deviations, 1 for unbiased.")
+        Literal[0, 1], Field(description="0: biased standard deviation, 1: unbiased.")
     ] = 0
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:

@@ -35,20 +35,20 @@ class Distillation(Loss):
     epochs (DINO and DINOv2 on ImageNet) or 50 (solo-learn, its numbers on CIFAR too).
     """
 
-    temperature: Annotated[Learnable, Field(description="The student's temperature.")] = 0.1
+    temperature: Annotated[Learnable, Field(description="The temperature of the student.")] = 0.1
     teacher_temperature: Annotated[
-        float, _Temperature, Field(description="The teacher's, after the warm-up.")
+        float, _Temperature, Field(description="The temperature of the teacher.")
     ] = 0.04
     warmup_teacher_temperature: Annotated[
-        float, _Temperature, Field(description="The teacher's in the first epoch of the warm-up.")
+        float, _Temperature, Field(description="The same in the first epoch of the warm-up.")
     ] = 0.04
-    warmup_epochs: Annotated[int, Field(ge=0, description="Epochs of warm-up; 0 for none.")] = 0
+    warmup_epochs: Annotated[int, Field(ge=0, description="The epochs of warm-up.")] = 0
     centering: Annotated[
         Literal["mean", "sinkhorn", "none"],
-        Field(description="Less the running center, balanced over the batch, or as they are."),
+        Field(description="Subtract the center, balance the batch, or neither."),
     ] = "mean"
     iterations: Annotated[
-        int, Field(ge=1, le=1000, description="Iterations of Sinkhorn-Knopp.")
+        int, Field(ge=1, le=1000, description="The iterations of Sinkhorn-Knopp.")
     ] = 3
 
     def teacher_temperature_at(self, epoch: int) -> float:
@@ -90,23 +90,26 @@ class Distillation(Loss):
 @register("dino")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class DINO(Distillation):
-    """Cross-entropy of a student's prototypes with those of the related rows at its teacher.
+    """Cross-entropy between the prototype scores of the student and of the related teacher rows.
 
     - mean over edges of p_t,j . log p_s,i, p_s = softmax(s / T), p_t = softmax((t - center) / T_t)
 
-    Equations 7 and 11 of Maes et al. (Caron et al. 2021). Rows are the student's, columns the
-    teacher's; the index of 11 is the other way round, which is the same where weights are
-    symmetric, and it divides by N alone. `normalize=rows` is the mean over rows with an edge of
-    each row's weighted mean, `edges` is - sum w p_t,j . log p_s,i / sum w. They agree where each
-    row has the same degree, as on `ssl(views=2)`. Where the student sees more views than its
-    teacher (local crops), it is `edges` that is the loss of DINO, lightly and solo-learn.
+    Equations 7 and 11 of Maes et al. (Caron et al. 2021). The rows are the student's, and the
+    columns the teacher's. Equation 11 has the indices in the other order, which is the same for
+    symmetric weights, and divides only by N. `normalize=rows` is the mean over rows with an edge of
+    the weighted mean of each row. `normalize=edges` is - sum w p_t,j . log p_s,i / sum w. Both
+    agree if all rows have the same degree, as on `ssl(views=2)`. If the student sees more views
+    than the teacher (local crops), `edges` is the loss of DINO, lightly and solo-learn.
 
-    Without options it is lightly's `DINOLoss()` at its first call, T_t = .04 and a center of 0.
-    The running center is kept by who trains, and passed as `center` (K,). `centering=sinkhorn`
-    (DINOv2) balances all columns with each other, those of a bank and of every view included.
+    The defaults are those of lightly's `DINOLoss()` at its first call: T_t = .04 and a center of 0.
+    The caller keeps the running center and passes it as `center` (K,); the trainer does this.
+    `centering=sinkhorn` (DINOv2) balances all columns with each other, including those of a bank
+    and of every view.
     """
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
 
     def inputs(self) -> Mapping[str, Output]:
         """See `Loss.inputs`."""
@@ -128,22 +131,22 @@ class DINO(Distillation):
 @register("ibot")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class IBOT(Distillation):
-    """Cross-entropy of a student's hidden patches with the same patches at its teacher.
+    """Cross-entropy between the hidden patches of the student and the same patches of the teacher.
 
     - mean_i 1/|M_i| sum_{p in M_i} p_t,i,p . log p_s,i,p, M_i the hidden patches of row i
 
-    Equations 8 and 12 of Maes et al. (Zhou et al. 2022), which sum over the patches where the
-    authors average. A row is compared with itself alone, whatever is related: with the column of
-    the same sample and view. Rows that are not among the columns are left out. So there are no
-    edges to normalize by; `images=all` counts the rows with no hidden patch too, as (8), DINOv2 and
-    lightly's `IBOTPatchLoss` do, and DINOv2's weight of 1 is meant so (it hides patches in half
-    of its images); `images=masked` does not.
+    Equations 8 and 12 of Maes et al. (Zhou et al. 2022), which sum over the patches; the authors
+    average, as here. A row is only compared with itself: with the column of the same sample and
+    view, whatever the graph is. A row that is not among the columns is ignored. There is no
+    normalization by edges. `images=all` also counts the rows without a hidden patch, as do equation
+    8, DINOv2 and lightly's `IBOTPatchLoss`. The weight of 1 in DINOv2 is for this mean; DINOv2
+    hides patches in half of its images. `images=masked` only counts the rows with a hidden patch.
 
     `centering=sinkhorn` (DINOv2) balances the hidden patches of all rows with each other.
     """
 
     images: Annotated[
-        Literal["all", "masked"], Field(description="Mean over all rows, or those with a mask.")
+        Literal["all", "masked"], Field(description="Average over all or masked rows.")
     ] = "all"
 
     def inputs(self) -> Mapping[str, Output]:
@@ -193,25 +196,23 @@ class IBOT(Distillation):
 @register("dinov2")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class DINOv2(Composite, Distillation):
-    """DINO over the rows, iBOT over their hidden patches, KoLeo against collapse.
+    """The sum of DINO on rows, iBOT on hidden patches, and KoLeo against collapse.
 
     dino + ibot * L_ibot + koleo * L_koleo
 
-    Equations 6 and 10 of Maes et al. (Oquab et al. 2024); each term says how it differs from its
-    own equation. The weights are those of DINOv2, which adds KoLeo up over its two global crops,
-    so that its .1 is .2 of the mean here. There T_t goes from .04 to .07 over 30 epochs; centering
-    is `mean` in its default, and `sinkhorn` for ViT-L and ViT-g.
+    Equations 6 and 10 of Maes et al. (Oquab et al. 2024). The documentation of each term says how
+    it differs from its equation. The weights are those of DINOv2. It adds KoLeo over its two global
+    crops, so its weight of .1 is a weight of .2 for the mean here. In DINOv2, T_t goes from .04 to
+    .07 over 30 epochs. Its default centering is `mean`; for ViT-L and ViT-g it is `sinkhorn`.
     """
 
     ibot: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="Weight of iBOT; 0 drops it.")
+        float, Field(ge=0, allow_inf_nan=False, description="The weight of iBOT; 0: none.")
     ] = 1.0
     koleo: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="Weight of KoLeo; 0 drops it.")
+        float, Field(ge=0, allow_inf_nan=False, description="The weight of KoLeo; 0: none.")
     ] = 0.1
-    normalize: Annotated[Normalize, Field(description="DINO's mean over rows or over edges.")] = (
-        "rows"
-    )
+    normalize: Annotated[Normalize, Field(description="Average DINO over rows or edges.")] = "rows"
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
         """See `Loss.terms`."""

@@ -23,13 +23,13 @@ class KoLeo(Loss):
 
     - mean_i log( min_{j unrelated} |z_i - z_j| + 1e-8 ), z the l2-normalized backbone features
 
-    Equations 9 and 14 of Maes et al. (Sablayrolles et al. 2019); their 13 sums over the j that 14
-    has already minimized over, and there is one term a row here. Means are over the rows with an
-    unrelated row, so there is nothing to normalize by edges.
+    Equations 9 and 14 of Maes et al. (Sablayrolles et al. 2019). Their equation 13 sums over j,
+    which equation 14 has already minimized over; here every row has one term. The mean is over the
+    rows that have an unrelated row, so there is no normalization by edges.
 
-    On `self()` it is the loss of lightly and of DINOv2 (Oquab et al. 2024). DINOv2 takes it of
-    each global crop by itself and adds the two up; on `ssl(views=2)` only a row's own other view
-    is out of question, as equation 14 says.
+    On `self()` it is the loss of lightly and of DINOv2 (Oquab et al. 2024). DINOv2 computes it for
+    each global crop separately and adds the two. On `ssl(views=2)`, only the other view of a row's
+    own sample is excluded, as in equation 14.
     """
 
     def inputs(self) -> Mapping[str, Output]:

@@ -28,34 +28,29 @@ from rrl_dsl.losses.registry import register
 @register("sigmoid")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Sigmoid(Loss):
-    """Binary cross-entropy of each pair: whether it is an edge, predicted from its similarity.
+    """Binary cross-entropy of each pair: is it an edge, predicted from its similarity.
 
     - mean over contrasted pairs of log sigma(y_ij (s_ij / T + b)), s the cosine similarity
 
-    Equation 1 of SigLIP (Zhai et al. 2023), with t = 1 / T. y is 1 for an edge, and -1 for a
-    contrasted pair without one. A weight w between 0 and 1 is a soft target: the term is then
-    w log sigma(x) + (1 - w) log sigma(-x), x = s_ij / T + b. Weights above 1 are refused.
+    Equation 1 of SigLIP (Zhai et al. 2023), with t = 1 / T. y is 1 for an edge, and -1 for a pair
+    of the contrast without an edge. A weight w between 0 and 1 is a soft target: the term is then w
+    log sigma(x) + (1 - w) log sigma(-x), x = s_ij / T + b. A weight above 1 is an error.
 
-    The mean is over pairs: the value does not depend on the batch size. `normalize=batch` divides
-    the sum by the number of rows, as the paper does. With images as rows and texts as columns it
-    is the paper's loss on `ssl(views=2) & cross_view()`. Rows without an edge are left out.
+    The mean is over pairs, so the value does not depend on the batch size. `normalize=batch`
+    divides the sum by the number of rows, as the paper does. With images as rows and texts as
+    columns, it is the loss of the paper on `ssl(views=2) & cross_view()`. Rows without an edge are
+    ignored.
 
     T and b are learned, as in the paper: the network gets a parameter for the logarithm of T and
     one for b, both relative to the options. `learn=false` fixes them.
     """
 
-    temperature: Annotated[
-        Learnable, Field(description="What similarities are divided by, at the start.")
-    ] = 0.1
-    bias: Annotated[
-        LearnableReal, Field(description="What is added to similarities, at the start.")
-    ] = -10.0
-    learn: Annotated[
-        bool, Field(description="Whether temperature and bias are learned, where they are numbers.")
-    ] = True
+    temperature: Annotated[Learnable, Field(description="The initial temperature.")] = 0.1
+    bias: Annotated[LearnableReal, Field(description="The initial bias.")] = -10.0
+    learn: Annotated[bool, Field(description="Whether to learn temperature and bias.")] = True
     normalize: Annotated[
         Literal["pairs", "batch"],
-        Field(description="Mean over pairs, or their sum over the number of rows."),
+        Field(description="Average over pairs, or divide by the rows."),
     ] = "pairs"
 
     @cached_property

@@ -21,24 +21,27 @@ from rrl_dsl.losses.registry import register
 @register("byol")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BYOL(Loss):
-    """Negative cosine similarity of each row's prediction to the teacher's related rows.
+    """Negative cosine similarity between the prediction of a row and the related teacher rows.
 
     - sum_ij w_ij cos(p_i, sg(k_j)) / sum_ij w_ij, p the predictions, k the teacher's projections
 
-    Grill et al. (2020), on `ssl(views=2)` averaged over both orders of the views. `normalize=rows`
-    is the mean over rows with an edge of each row's mean, `edges` the formula above; on
-    `ssl(views=2)` they agree.
+    Grill et al. (2020). On `ssl(views=2)` it is averaged over both orders of the views.
+    `normalize=edges` is the formula above. `normalize=rows` is the mean over rows with an edge of
+    the mean of each row. Both agree on `ssl(views=2)`.
 
-    `form=cosine` is lightly's and SimSiam's. `form=distance` is 2 - 2 cos, the squared distance of
-    unit vectors: equation 2 of BYOL. BYOL's paper and solo-learn, whose
-    published numbers are of `distance`, sum over the two orders of the views what is averaged
-    here: twice this value.
+    `form=cosine` is the form of lightly and SimSiam. `form=distance` is 2 - 2 cos, the squared
+    distance of unit vectors, as in equation 2 of BYOL. The paper and solo-learn sum over the two
+    orders of the views, so their values are twice the value of `distance`. The published accuracies
+    of solo-learn use that form.
     """
 
     form: Annotated[
-        Literal["cosine", "distance"], Field(description="-cos, or the distance 2 - 2 cos.")
+        Literal["cosine", "distance"],
+        Field(description="`cosine` is -cos, `distance` is 2 - 2 cos."),
     ] = "cosine"
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
 
     def inputs(self) -> Mapping[str, Output]:
         """Predictions, and the teacher's projections as keys."""
@@ -55,33 +58,35 @@ class BYOL(Loss):
 @register("mean_shift")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class MeanShift(BYOL):
-    """Squared distance of each row's prediction to the teacher's related rows.
+    """Squared distance between the prediction of a row and the related teacher rows.
 
     - mean_i (1/deg_i) sum_j w_ij (2 - 2 cos(p_i, sg(k_j))), p the predictions, k the teacher's
 
-    `byol` in the form of MeanShift's code (Koohpayegani et al. 2021), over the k nearest rows to
-    the other view's teacher: `ssl() | knn(k - 1, space=teacher, bank=m, query=other,
-    directed=true)`, since the other view is its own nearest. In its code the rows are one view of
-    the batch, and the columns the other view and earlier ones of it; `relate(rows, cols)` of such
-    rows gives its loss. The trainer has both views as rows and as columns: it averages both
-    directions, and seeks neighbors among both views of the other samples.
+    `byol` in the form of the code of MeanShift (Koohpayegani et al. 2021). Use it with the k
+    nearest rows to the teacher's embedding of the other view: `ssl() | knn(k - 1, space=teacher,
+    bank=m, query=other, directed=true)`. It is k - 1 because the other view is its own nearest
+    neighbor. In their code, the rows are one view of the batch, and the columns are the other view
+    and earlier rows of it; `relate(rows, cols)` of such rows gives their loss. The trainer uses
+    both views as rows and as columns. It averages both directions, and searches neighbors among
+    both views of the other samples.
     """
 
     form: Annotated[
-        Literal["cosine", "distance"], Field(description="-cos, or the distance 2 - 2 cos.")
+        Literal["cosine", "distance"],
+        Field(description="`cosine` is -cos, `distance` is 2 - 2 cos."),
     ] = "distance"
 
 
 @register("simsiam")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class SimSiam(BYOL):
-    """Negative cosine similarity of each row's prediction to the related rows' own projections.
+    """Negative cosine similarity between the prediction of a row and the related projections.
 
     - sum_ij w_ij cos(p_i, sg(z_j)) / sum_ij w_ij, p the predictions, z the projections
 
     `byol` without a teacher: the gradient stops at the projections (Chen and He 2021). On
-    `ssl(views=2)` `form=cosine` is the paper's loss, lightly's and solo-learn's, averaged over
-    both orders of the views as theirs are.
+    `ssl(views=2)`, `form=cosine` is the loss of the paper, of lightly and of solo-learn, averaged
+    over both orders of the views.
     """
 
     def inputs(self) -> Mapping[str, Output]:
@@ -92,34 +97,36 @@ class SimSiam(BYOL):
 @register("nnclr")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class NNCLR(Loss):
-    """Cross-entropy of relations under a softmax from each row's nearest neighbor in a bank.
+    """Cross-entropy of the related rows under a softmax from the nearest neighbor in a bank.
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(a_i . p_j / T)
 
-    Equation 21 of Maes et al. (Dwibedi et al. 2021), which lacks -log and the sum over G, writes
-    i != q for i != k, and has projections for predictions. a_i is the bank's nearest row to the
-    projection z_i by cosine similarity, p_j are the predictions, all of length 1. The gradient
-    reaches the predictions alone. `normalize=edges` sums over all edges and divides by sum w; on
-    `ssl(views=2)` it agrees with `rows`.
+    a_i is the row of the bank that is nearest to the projection z_i by cosine similarity. p_j are
+    the predictions. All have length 1. Only the predictions receive a gradient. `normalize=edges`
+    divides the sum over all edges by sum w; it agrees with `rows` on `ssl(views=2)`. Dwibedi et al.
+    (2021). Equation 21 of Maes et al. lacks -log and the sum over the graph, writes i != q for i !=
+    k, and has projections in place of predictions.
 
-    `form=info_nce` compares a_i with the columns of other views than row i's, n of them in a
-    batch of n samples with two views; edges within a view do not count. That is the paper's
-    pseudo-code, and solo-learn's code, which published 69.62 on CIFAR-100 and 91.88 on CIFAR-10
-    at T = 0.2 with a bank of 65,536. Where all columns are of the row's own view, it is compared
-    with all but itself.
+    `form=info_nce` compares a_i with the columns of the other views: n columns for a batch of n
+    samples with two views. Edges within a view are ignored. This is the pseudocode of the paper and
+    the code of solo-learn, which published 69.62 on CIFAR-100 and 91.88 on CIFAR-10 with T = 0.2
+    and a bank of 65,536. If all columns are of the row's own view, the row is compared with all
+    columns except itself.
 
-    `form=nt_xent` is what lightly's example does: NT-Xent over neighbors and predictions together.
-    A row's neighbor is compared with the predictions of other views and the neighbors of its
-    own, its prediction with the neighbors of other views and the predictions of its own; edges
-    within a view count. The columns must be the rows.
+    `form=nt_xent` is the example of lightly: NT-Xent over neighbors and predictions together. The
+    neighbor of a row is compared with the predictions of other views and the neighbors of its own
+    view. The prediction of a row is compared with the neighbors of other views and the predictions
+    of its own view. Edges within a view count. The columns must be the rows.
     """
 
     temperature: Temperature = 0.2
     form: Annotated[
         Literal["info_nce", "nt_xent"],
-        Field(description="Against other views, or NT-Xent of neighbors and predictions."),
+        Field(description="The columns of other views, or NT-Xent with neighbors."),
     ] = "info_nce"
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
 
     def inputs(self) -> Mapping[str, Output]:
         """Projections, predictions as keys, and a bank of earlier projections."""

@@ -21,25 +21,25 @@ from rrl_dsl.losses.registry import register
 @register("spectral")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Spectral(Loss):
-    """Spectral contrastive: related rows have large inner products, unrelated ones none.
+    """Spectral contrastive loss: large inner products for related rows, none for unrelated rows.
 
     -2 x mean over edges of s_ij + mean over unrelated pairs of s_ij^2, s_ij = z_i . z_j
 
-    HaoChen et al. (2021), over a relation; with rows of one view and columns of the other it is the
-    loss of their code. Embeddings are not normalized. Unrelated pairs are those of the contrast
-    without an edge. Rows without an edge are in neither mean. With `normalize=edges` the first term
-    is -2 sum w s / sum w, and the second the mean over all unrelated pairs of those rows; with
-    `rows` both are means over rows of each row's mean, and agree with the others where rows have
-    equal degrees and equal numbers of unrelated columns.
+    HaoChen et al. (2021), for a relation. With one view as rows and the other as columns, it is the
+    loss of their code. Embeddings are not normalized. Unrelated pairs are the pairs of the contrast
+    without an edge. Rows without an edge are ignored in both means. With `normalize=edges`, the
+    first term is -2 sum w s / sum w, and the second is the mean over all unrelated pairs of the
+    remaining rows. With `rows`, both terms are means over rows of the mean of each row. Both agree
+    if all rows have the same degree and the same number of unrelated columns.
 
-    With `mu`, rows longer than sqrt(mu) are cut to that length, and the loss is divided by mu: so
-    does the authors' code, with mu = 1 on CIFAR and 10 on ImageNet.
+    With `mu`, rows longer than sqrt(mu) are cut to that length, and the loss is divided by mu. The
+    code of the authors does this with mu = 1 on CIFAR and mu = 10 on ImageNet.
     """
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over pairs.")] = "rows"
+    normalize: Annotated[Normalize, Field(description="Average over rows or pairs.")] = "rows"
     mu: Annotated[
         float | None,
-        Field(gt=0, allow_inf_nan=False, description="Greatest squared length, or none."),
+        Field(gt=0, allow_inf_nan=False, description="The largest squared length, or none."),
     ] = None
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
@@ -89,26 +89,26 @@ class _OverRows(Loss):
 @register("projection")
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Projection(_OverRows):
-    """What the graph keeps when it is projected on the embeddings: a least-squares residual.
+    """Projects the graph on the embeddings: the residual of a least-squares fit.
 
     - tr(P_Z G) / n, P_Z = Z (Z^T Z)^-1 Z^T
 
-    Appendix E of Maes et al., equations 22 to 30 (which write Y^T Y for Y Y^T). For targets Y and
-    G = Y Y^T, which `supervised()` is, it is min_W |Y - Z W|^2 / n - tr(G) / n: the residual of the
-    best linear map from the embeddings to the targets, but for a constant. It is a trace and no
-    mean over edges: all n rows count, weights as they are, self included, and an asymmetric graph
-    as (G + G^T) / 2. A row of unknown label has the target 0.
+    Appendix E of Maes et al., equations 22 to 30, which write Y^T Y for Y Y^T. For targets Y and G
+    = Y Y^T, as for `supervised()`, it is min_W |Y - Z W|^2 / n - tr(G) / n: up to a constant, the
+    residual of the best linear map from the embeddings to the targets. It is a trace and not a mean
+    over edges: all n rows count, weights are used as they are, self is included, and an asymmetric
+    graph is replaced by (G + G^T) / 2. A row with an unknown label has the target 0.
 
-    P_Z is found by a Cholesky factor of Z^T Z in float64. With a ridge it is that of ridge
-    regression, and an embedding that has lost dimensions costs what they would have kept.
+    P_Z is computed from a Cholesky factor of Z^T Z in float64. With a ridge, it is the projection
+    of ridge regression.
     """
 
     ridge: Annotated[
-        float, Field(ge=0, lt=1, description="Added to Z^T Z: the share of its mean diagonal.")
+        float, Field(ge=0, lt=1, description="The ridge, relative to the diagonal of Z^T Z.")
     ] = 1e-6
-    intercept: Annotated[
-        bool, Field(description="Whether the linear map has a constant too, as probes have.")
-    ] = False
+    intercept: Annotated[bool, Field(description="Whether the linear map has an intercept.")] = (
+        False
+    )
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`.
@@ -144,32 +144,34 @@ class Laplacian(_OverRows):
 
     mean over edges of |v_i - v_j|^2 / 2, v the embeddings, whitened all together
 
-    With `normalize=edges` it is tr(V^T L V) / sum w, with the Laplacian L = D - W of the graph, or
-    of (W + W^T) / 2 where W is asymmetric. Its least value is the sum of the d smallest eigenvalues
-    but that of the constant vector, and V then spans their vectors. Which eigenvalues, the
-    constraint says.
+    With `normalize=edges` it is tr(V^T L V) / sum w, where L = D - W is the Laplacian of the graph,
+    or of (W + W^T) / 2 if W is asymmetric. Its minimum is the sum of the d smallest eigenvalues
+    except that of the constant vector; V then spans their eigenvectors. The constraint determines
+    the eigenvalue problem.
 
-    `constraint=identity` whitens all rows alike, V^T 1 = 0 and V^T V / n = I: the eigenvalues of
-    n L / sum w, as in Balestriero and LeCun (2022). Each row without an edge is a vector of
-    eigenvalue 0 here.
+    `constraint=identity` whitens all rows equally: V^T 1 = 0 and V^T V / n = I. The eigenvalues are
+    those of n L / sum w, as in Balestriero and LeCun (2022). Here, every row without an edge adds
+    an eigenvector with eigenvalue 0.
 
-    `constraint=degree` whitens by the degrees D, V^T D 1 = 0 and V^T D V / sum w = I: those of
-    L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). D has the sums of the rows of W,
-    where W is asymmetric too, and rows without an edge have no weight in it.
+    `constraint=degree` whitens with the degrees D: V^T D 1 = 0 and V^T D V / sum w = I. The
+    eigenvalues are those of L f = lambda D f, the eigenmaps of Belkin and Niyogi (2003). D has the
+    row sums of W, also if W is asymmetric. Rows without an edge have no weight.
 
-    With `normalize=rows` it is the same of the graph with its rows first scaled to sum to 1, whose
-    D is 1 for rows with an edge and 0 for others. On `ssl(views=2)` all four agree.
+    With `normalize=rows`, the rows of the graph are first scaled to sum to 1, so D is 1 for rows
+    with an edge and 0 for others. On `ssl(views=2)` all four combinations agree.
 
-    Whitening is by a Cholesky factor in float64, shrunk relative to the trace. A dimension with
-    less variance than the shrinkage has costs less than its eigenvalue.
+    Whitening uses a Cholesky factor in float64, shrunk relative to the trace. A dimension whose
+    variance is below the shrinkage costs less than its eigenvalue.
     """
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
     constraint: Annotated[
-        Literal["identity", "degree"], Field(description="What rows weigh in the whitening.")
+        Literal["identity", "degree"], Field(description="How to weight rows in the whitening.")
     ] = "identity"
     shrinkage: Annotated[
-        float, Field(ge=0, lt=1, description="Share of the mean variance mixed in.")
+        float, Field(ge=0, lt=1, description="The share of the mean variance.")
     ] = 1e-6
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:

@@ -28,40 +28,42 @@ class WMSE(Loss):
 
     mean over edges of |v_i - v_j|^2, v the whitened and then l2-normalized rows
 
-    Equation 2 of Maes et al., with the minus sign that it lacks (Ermolov et al. 2021). Each
-    view is whitened by itself, in slices of its samples: ordered by a hash of (seed, step, sample),
-    alike in every view, near-equal in size. Edges across slices count. Whitening is in float64, of
-    the covariance shrunk relative to its trace. `iterations` averages over that many slicings, as
-    the authors' `w_iter` does.
+    Ermolov et al. (2021); equation 2 of Maes et al., with a minus sign that the equation lacks.
+    Each view is whitened separately, in slices of samples of nearly equal size. Slices are ordered
+    by a hash of (seed, step, sample), so they are the same in every view. Edges between slices
+    count. Whitening runs in float64 on the covariance, shrunk relative to its trace. `iterations`
+    averages over several slicings, like `w_iter` of the authors.
 
-    The authors, lightly and solo-learn whiten by Cholesky factors; `whitening=zca` moves the rows
-    least and does not depend on the order of the dimensions. Where all rows are whitened together
-    the two agree, since one is a rotation of the other.
+    The authors, lightly and solo-learn whiten with Cholesky factors. `whitening=zca` moves the rows
+    least, and does not depend on the order of the dimensions. If all rows are whitened together,
+    both give the same loss, because one is a rotation of the other.
 
-    `detach=later` stops the gradient of each edge at its later view, so that the last view only
-    follows the others by the shared weights; the value is the same. solo-learn does this, and so
-    published 61.33 on CIFAR-100 and 88.67 on CIFAR-10, with slices of 128 and one iteration. The
+    `detach=later` stops the gradient of each edge at its later view. The value does not change. The
+    last view then follows the others only through the shared weights. solo-learn does this; it
+    published 61.33 on CIFAR-100 and 88.67 on CIFAR-10 with slices of 128 and one iteration. The
     authors and lightly do not.
 
-    On rich graphs the mean over rows and the slices matter: whitening all rows together
-    (`slice=0`, `by_view=false`) or `normalize=edges` costs accuracy there.
+    On dense graphs, the mean over rows and the slices matter: whitening all rows together
+    (`slice=0`, `by_view=false`) or `normalize=edges` lowers the accuracy.
     """
 
-    normalize: Annotated[Normalize, Field(description="Mean over rows or over edges.")] = "rows"
+    normalize: Annotated[
+        Normalize, Field(description="Whether to average over rows or over edges.")
+    ] = "rows"
     slice: Annotated[
-        int, Field(ge=0, description="Samples whitened together, at least; 0 for all.")
+        int, Field(ge=0, description="The least number of samples in a slice; 0: all.")
     ] = 128
-    iterations: Annotated[int, Field(ge=1, le=1000, description="Slicings to average over.")] = 1
-    by_view: Annotated[bool, Field(description="Whiten each view by itself.")] = True
+    iterations: Annotated[int, Field(ge=1, le=1000, description="The number of slicings.")] = 1
+    by_view: Annotated[bool, Field(description="Whether to whiten views separately.")] = True
     whitening: Annotated[
-        Whitening, Field(description="By the Cholesky factor or the symmetric root.")
+        Whitening, Field(description="By a Cholesky factor or a symmetric root.")
     ] = "cholesky"
     shrinkage: Annotated[
-        float, Field(ge=0, lt=1, description="Share of the mean variance mixed in.")
+        float, Field(ge=0, lt=1, description="The share of the mean variance.")
     ] = 1e-6
     detach: Annotated[
         Literal["none", "later"],
-        Field(description="Whether the gradient of an edge stops at its later view."),
+        Field(description="Where to stop the gradient of an edge."),
     ] = "none"
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ CONFIGURATIONS = [
     ("precision: 64", "RRL502", "'auto', '32', '16-mixed' or 'bf16-mixed'"),
     ("accelerator: gpu", "RRL506", "no CUDA device"),
     ("augmentation: cifr", "RRL502", "cifar"),
-    ("loss: &a\n  b: *a", "RRL503", "no aliases"),
+    ("loss: &a\n  b: *a", "RRL503", "must not have aliases"),
     ("{a: " * 3000 + "1" + "}" * 3000, "RRL503", "nests more than 64 deep"),
 ]
 

@@ -133,7 +133,7 @@ def test_a_batch_size_that_nobody_gave_is_named_by_its_flag(cli, tmp_path):
 
     np.savez(tmp_path / "a.npz", images=np.zeros((9, 8, 8), np.uint8), label=np.arange(9) % 3)
     result = cli("train", "-e", "ssl(views=2)", "--dataset", "npz:a.npz")
-    assert re.search(r"a batch of 256 is more than the \d samples", result.err)
+    assert re.search(r"the batch size 256 exceeds the \d training samples", result.err)
     assert re.search(r"use `--batch-size \d`, or less", result.err)
 
 

@@ -153,7 +153,7 @@ def test_builtins_and_losses_list_the_registries(cli):
 
 def test_one_builtin_or_loss_is_explained(cli):
     assert "The probability that an edge stays." in cli("builtins", "corrupt").out
-    assert "Softmax temperature." in cli("losses", "simclr").out
+    assert "The temperature of the softmax." in cli("losses", "simclr").out
 
 
 def test_version(cli):

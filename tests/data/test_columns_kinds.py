@@ -340,7 +340,7 @@ def test_an_array_that_cannot_be_read_refuses_no_other(folder: Path) -> None:
         found, "vector", "part"
     )
     assert "`note` contains Python objects" in refused(found, "label", "note")
-    assert "`Day` is no name" in refused(found, "number", "day")
+    assert "`Day` is not a name" in refused(found, "number", "day")
     assert "does not have one entry for each" in refused(found, "number", "short")
 
 

@@ -52,7 +52,7 @@ def test_the_smallest_batch_must_be_enough_for_the_loss(make_module):
     found = refused(make_module, recipe, "wmse", projector=projector)
     assert found.code == "RRL405"
     assert "at least 250 samples, not 239" in found.message
-    assert "near-equal" in found.hint
+    assert "nearly equal" in found.hint
 
 
 def test_labels_too_rare_for_random_batches_are_enough(make_module):

@@ -176,7 +176,7 @@ def test_a_note_says_the_new_name_once(tmp_path):
         "`optimiser` is now `optimizer`; only this release still accepts the old name",
     )
     assert one.source.position(one.span.start) == (1, 1)
-    assert other.message.startswith("`centre_momentum` is `center_momentum` now")
+    assert other.message.startswith("`centre_momentum` is now `center_momentum`")
     assert other.source.position(other.span.start) == (4, 12)
     assert not notes_of(from_arguments({"optimizer": {"lr": 0.3}, "params": {"optimiser": 1}}))
 
