@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from rrl_dsl.language.diagnostics import error, nearest
+from rrl_dsl.language.diagnostics import RRLError, error, nearest
 
 PAIRS_BYTES: Final = 2**28
 """The maximum size of a file of pairs, unpacked: an editor reads it at every change."""
@@ -156,12 +156,22 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         os.replace(draft, target)
         _sync_folder(target.parent)
     except (OSError, ValueError) as reason:  # ValueError: a null character
-        why = reason.strerror if isinstance(reason, OSError) else reason
-        hint = _FIXES.get(getattr(reason, "errno", 0), "choose a file that you may write")
-        raise error("RRL507", f"`{path}` cannot be written: {why}", hint=hint) from reason
+        raise cannot_write(path, reason) from reason
     finally:
         with suppress(OSError, ValueError):
             draft.unlink()
+
+
+def cannot_write(path: Path, reason: Exception) -> RRLError:
+    """RRL507, for a file that the system refuses to write.
+
+    Args:
+        path: The file or its folder.
+        reason: The exception that the system raised.
+    """
+    why = reason.strerror if isinstance(reason, OSError) else reason
+    hint = _FIXES.get(getattr(reason, "errno", 0), "choose a file that you may write")
+    return error("RRL507", f"`{path}` cannot be written: {why}", hint=hint)
 
 
 def _write_through(path: Path, content: bytes | memoryview) -> None:

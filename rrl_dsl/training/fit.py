@@ -12,7 +12,6 @@ from typing import Any, Final
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
@@ -36,6 +35,7 @@ from rrl_dsl.training.provenance import provenance_of
 from rrl_dsl.training.record import Record
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
+from rrl_dsl.training.tensorboard import Curves, silent_thread
 from rrl_dsl.training.watch import Stopped
 from rrl_dsl.training.watching import RANK_ROWS
 
@@ -113,10 +113,10 @@ def fit(
     trainer = _trainer(config, run, [*callbacks, *watching])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     assert trainer.logger is not None
-    trainer.logger.log_hyperparams(config.model_dump(mode="json"))
     try:
         last = resumed.checkpoint if resumed else None
-        with needing_memory("a step of training", _less_at_a_time(config)):
+        with silent_thread(), needing_memory("a step of training", _less_at_a_time(config)):
+            trainer.logger.log_hyperparams(config.model_dump(mode="json"))
             trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
     except Stopped:
         raise
@@ -167,7 +167,7 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
             LearningRateMonitor(logging_interval="step"),
             Checkpoints(run.last),
         ],
-        logger=TensorBoardLogger(run.path, name=run.tensorboard.name, version=""),
+        logger=Curves(run.tensorboard),
         log_every_n_steps=_LOGGED_STEPS,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import torch
 from matplotlib.figure import Figure
-from torch.utils.tensorboard import SummaryWriter
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.dataset import DataSet, columns_of
@@ -17,6 +16,7 @@ from rrl_dsl.show import curves
 from rrl_dsl.show.figure import draw, save
 from rrl_dsl.training.fit import Outcome
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.tensorboard import write_figure
 
 _SAMPLES: Final = 64
 """The samples of a picture in which every row is visible."""
@@ -50,5 +50,4 @@ def draw_curves(outcome: Outcome, run: RunDirectory) -> None:
 def _write(figure: Figure, name: str, run: RunDirectory) -> None:
     """Writes a picture to the directory of a run, and to its TensorBoard."""
     save(figure, run.path / f"{name}.png")
-    with SummaryWriter(str(run.tensorboard)) as writer:
-        writer.add_figure(name, figure, close=False)
+    write_figure(run.tensorboard, name, figure)
