@@ -389,7 +389,9 @@ EXPLANATIONS: Final = MappingProxyType(
             "requested precision."
         ),
         "RRL507": _E("An output file or the cache folder cannot be written."),
-        "RRL508": _E("Training has diverged: the loss is NaN or infinite."),
+        "RRL508": _E(
+            "Training has diverged: the loss or an output of the network is NaN or infinite."
+        ),
         "RRL509": _E("A warning about the graph or the accuracies of a run. The run continues."),
         "RRL510": _E(
             "A configuration file, a run directory or the header of a recipe names a "

@@ -23,6 +23,7 @@ from rrl_dsl.models.encoder import Outputs
 from rrl_dsl.models.network import Network
 from rrl_dsl.models.relations import Relations
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.diverged import diverged
 from rrl_dsl.training.optimizer import build_optimizer, cosine_schedule
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.statistics import edge_statistics
@@ -77,6 +78,7 @@ class RelationalModule(L.LightningModule):
         sizes = encoder.backbone.width, encoder.projector.width
         self.probes = None if classes is None else LinearProbes(*sizes, classes)
         self.watching = Watching()
+        self._first_loss: Tensor | None = None
 
     @classmethod
     def load_from_checkpoint(cls, *_: Any, **__: Any) -> NoReturn:
@@ -108,6 +110,8 @@ class RelationalModule(L.LightningModule):
             gather=None if self.trainer.world_size == 1 else self._gathered,
         )
         loss = self._value(relations)
+        if self.global_step == 0:
+            self._first_loss = loss.detach()
         self.network.remember(relations)
         self.log("step/loss", loss, on_step=True, on_epoch=False)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
@@ -149,8 +153,8 @@ class RelationalModule(L.LightningModule):
         loss = float(self.trainer.callback_metrics.get("loss", torch.zeros(())))
         if not math.isfinite(loss):
             message = f"the loss became {loss} in epoch {self.current_epoch + 1}"
-            hint = "lower `optimizer.lr`, or raise the temperature of the loss"
-            raise error("RRL508", message, hint=hint)
+            learned = self._first_loss is None or bool(self._first_loss.isfinite())
+            raise diverged(message, self.config, learned=learned)
 
     def configure_optimizers(self) -> Any:
         """One optimizer with a cosine schedule by step."""
@@ -217,8 +221,12 @@ class RelationalModule(L.LightningModule):
             raise self._explained(problem, relations) from None
 
     def _explained(self, problem: RRLError, relations: Relations) -> RRLError:
-        """A collapse with the share of false edges that may have led to it."""
+        """A collapse with the share of false edges, or the settings, that may have led to it."""
         first = problem.diagnostics[0]
+        outputs = relations.outputs.values()
+        if first.code == "RRL409" and not all(bool(each.isfinite().all()) for each in outputs):
+            message = f"the outputs of the network are not finite in step {self.global_step + 1}"
+            return diverged(message, self.config, learned=self.global_step > 0)
         if first.code != "RRL409" or self.clean is None:
             return problem
         false = float(self.edge_statistics(relations)["edges/false"])
