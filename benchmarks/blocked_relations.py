@@ -1,10 +1,11 @@
-"""What a relation of many rows costs: by hand, dense and blocked, in turn in one run.
+"""Compares the time and memory of handwritten, dense and blocked relations of many rows.
 
     python benchmarks/blocked_relations.py [--device cuda] [--rows 512 2048 8192] [--width 128]
 
-Prints, for each number of rows, the median milliseconds of relation and loss, forward and backward,
-and how much memory each takes beside the embeddings. By hand is the same loss with its masks
-computed before. `--by blocked` leaves the others out, for more rows than their matrices fit.
+It prints, for every number of rows, the median time of relation and loss in milliseconds, forward
+and backward, and the memory beside the embeddings. `by hand` is the same loss with precomputed
+masks. `--by blocked` measures the blocked relation alone, for numbers of rows whose matrices do not
+fit into memory.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ def main() -> None:
         ways = _ways(rows, options.recipe, options.device)
         z = torch.randn(rows, options.width, device=options.device)
         z.requires_grad_()
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in options.by}
+        measured: dict[str, list[tuple[float, float]]] = {name: [] for name in options.by}
         for _ in range(options.repeats + 1):
             for name in options.by:
-                found[name].append(_measured(ways[name], z))
-        print(f"{rows:>7} rows", *(_line(name, each[1:]) for name, each in found.items()), sep="  ")
+                measured[name].append(_measured(ways[name], z))
+        lines = (_line(name, times[1:]) for name, times in measured.items())
+        print(f"{rows:>7} rows", *lines, sep="  ")
 
 
 def _line(name: str, measured: list[tuple[float, float]]) -> str:
@@ -78,7 +80,7 @@ def _ways(rows: int, recipe: str, device: str) -> dict[str, Callable[[Tensor], T
 
 
 def _measured(way: Callable[[Tensor], Tensor], z: Tensor) -> tuple[float, float]:
-    """Seconds, and MB in use at most beside what was in use before."""
+    """Returns the time in seconds and the additional peak memory in MB."""
     on_gpu = z.device.type == "cuda"
     if on_gpu:
         torch.cuda.synchronize()
@@ -95,7 +97,7 @@ def _measured(way: Callable[[Tensor], Tensor], z: Tensor) -> tuple[float, float]
 
 
 class _Peak:
-    """The most resident memory of this process within a `with`, sampled every 10 ms."""
+    """Measures the peak resident memory of this process in a `with` block, every 10 ms."""
 
     def __enter__(self) -> _Peak:
         self._before = self._most = _resident()

@@ -1,10 +1,10 @@
-"""Trials of what `docs/reliability.md` promises of a run that goes on: its directory is edited.
+"""Trials of what `docs/reliability.md` promises of resumed runs whose directory was edited.
 
     python benchmarks/edited_runs.py --times 60 --seed 1
 
-A trial makes one to three random edits of the directory and the data of a run that was stopped, and
-resumes it. The run is refused with a code, or comes to the numbers of a run that nothing stopped;
-everything else is printed as WRONG and makes the exit status 1.
+A trial makes one to three random edits to the directory and the data of an interrupted run, and
+resumes the run. It must either fail with an error code, or have the same metrics and weights as an
+uninterrupted run. Any other outcome is printed as WRONG, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OTHERS: Final = {
     "data": ("--dataset", "npz:other.npz"),
     "longer": ("--epochs", "5"),
 }
-"""Runs whose files are put into the place of those of the run."""
+"""Other runs, whose files replace those of the run."""
 
 TEXTS: Final = ("config.yaml", "recipe.rrl", "recipe.json", "data.json", "metrics.csv")
 FILES: Final = (*TEXTS, "files/links.csv", "summary.json", "versions.json")
@@ -69,17 +69,17 @@ VALUES: Final[tuple[Any, ...]] = (
 
 
 def edit(function: Edit) -> Edit:
-    """Registers an edit under its name; it says what it did."""
+    """Registers an edit under its name. An edit returns a description of what it did."""
     EDITS[function.__name__] = function
     return function
 
 
-# The edits: of a folder with the run `run` and its data `data.npz`
+# The edits: the folder contains the run `run` and its data `data.npz`
 
 
 @edit
 def setting(draw: random.Random, folder: Path) -> str:
-    """Another value of a setting."""
+    """Changes the value of a setting."""
     path = folder / "run" / "config.yaml"
     values = yaml.safe_load(path.read_text())
     tree, key = draw.choice([*_leaves(values)])
@@ -90,7 +90,7 @@ def setting(draw: random.Random, folder: Path) -> str:
 
 @edit
 def line(draw: random.Random, folder: Path) -> str:
-    """A line of a text is dropped, doubled, or put in another place."""
+    """Drops, doubles or moves a line of a text file."""
     path = folder / "run" / draw.choice(TEXTS)
     lines = path.read_text().splitlines()
     place, kind = draw.randrange(len(lines)), draw.choice(["drop", "double", "move"])
@@ -105,7 +105,7 @@ def line(draw: random.Random, folder: Path) -> str:
 
 @edit
 def digit(draw: random.Random, folder: Path) -> str:
-    """Another digit in a text."""
+    """Changes a digit in a text file."""
     path = folder / "run" / draw.choice((*TEXTS, "files/links.csv"))
     text = path.read_text()
     place = draw.choice([at for at, sign in enumerate(text) if sign.isdigit()])
@@ -115,7 +115,7 @@ def digit(draw: random.Random, folder: Path) -> str:
 
 @edit
 def leaf(draw: random.Random, folder: Path) -> str:
-    """Another value in a JSON file."""
+    """Changes a value in a JSON file."""
     path = folder / "run" / draw.choice(["recipe.json", "data.json", "versions.json"])
     values = json.loads(path.read_text())
     tree, key = draw.choice([*_leaves(values)])
@@ -126,7 +126,7 @@ def leaf(draw: random.Random, folder: Path) -> str:
 
 @edit
 def damage(draw: random.Random, folder: Path) -> str:
-    """Something else in the place of a file, or nothing."""
+    """Removes a file or replaces it by something else."""
     checkpoint = draw.choice(["checkpoints/last.ckpt", "checkpoints/previous.ckpt"])
     path = folder / "run" / draw.choice((*FILES, checkpoint, checkpoint, checkpoint))
     content = path.read_bytes() if path.is_file() else b""
@@ -149,7 +149,7 @@ def damage(draw: random.Random, folder: Path) -> str:
 
 @edit
 def flipped(draw: random.Random, folder: Path) -> str:
-    """One bit of a file is another."""
+    """Flips a bit of a file."""
     checkpoint = draw.choice(["checkpoints/last.ckpt", "checkpoints/previous.ckpt"])
     path = folder / "run" / draw.choice((*FILES, *[checkpoint] * 8))
     if not path.is_file() or not (content := bytearray(path.read_bytes())):
@@ -162,7 +162,7 @@ def flipped(draw: random.Random, folder: Path) -> str:
 
 @edit
 def swapped(draw: random.Random, folder: Path) -> str:
-    """Files of another run in the place of those of the run."""
+    """Replaces files of the run by those of another run."""
     other = folder.parent / draw.choice([*OTHERS])
     names = draw.choice(
         [
@@ -178,9 +178,9 @@ def swapped(draw: random.Random, folder: Path) -> str:
 
 @edit
 def earlier(draw: random.Random, folder: Path) -> str:
-    """The checkpoint before the newest in its place, or both the other way round."""
+    """Replaces the newest checkpoint by the previous one, or swaps the two."""
     last, before = (
-        folder / "run" / "checkpoints" / f"{each}.ckpt" for each in ("last", "previous")
+        folder / "run" / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous")
     )
     content = last.read_bytes(), before.read_bytes()
     last.write_bytes(content[1])
@@ -191,7 +191,7 @@ def earlier(draw: random.Random, folder: Path) -> str:
 
 @edit
 def data(draw: random.Random, folder: Path) -> str:
-    """Other data."""
+    """Changes the data."""
     path = folder / "data.npz"
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -207,7 +207,7 @@ def data(draw: random.Random, folder: Path) -> str:
         count = len(arrays["label"])
         rows = {"longer": [*range(count), place], "shorter": [*range(count - 1)]}
         order = rows.get(kind, draw.sample(range(count), count))
-        arrays = {name: each[order] for name, each in arrays.items()}
+        arrays = {name: array[order] for name, array in arrays.items()}
     elif kind == "gone":
         del arrays[draw.choice(["label", "coarse", "time"])]
     else:
@@ -217,7 +217,7 @@ def data(draw: random.Random, folder: Path) -> str:
 
 
 def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """Where each value of a tree stands."""
+    """Yields the container and the key of every value of a tree."""
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
         if isinstance(value, dict | list) and value:
             yield from _leaves(value)
@@ -228,14 +228,14 @@ def _leaves(tree: Any) -> Iterator[tuple[Any, Any]]:
 def _other(draw: random.Random, value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and draw.random() < 0.7:
         return draw.choice([value + 1, value * 2, value / 2, -value, value + 1e-9])
-    return draw.choice([each for each in VALUES if each != value])
+    return draw.choice([other for other in VALUES if other != value])
 
 
 # The runs
 
 
 def command(*words: str) -> tuple[int, str]:
-    """Runs the command line; gives the exit status and what it printed."""
+    """Runs the command line, and returns the exit status and the output."""
     printed, before = io.StringIO(), sys.argv
     sys.argv = ["rrl-dsl", *words]
     try:
@@ -248,7 +248,7 @@ def command(*words: str) -> tuple[int, str]:
 
 
 def stopped(*words: str) -> None:
-    """Trains, and stops in the last of three epochs."""
+    """Trains a run and interrupts it in the last of three epochs."""
     usual = LiveProgress.on_train_batch_end
 
     def stop(self: LiveProgress, trainer: Any, *_: Any) -> None:
@@ -264,7 +264,7 @@ def stopped(*words: str) -> None:
 
 
 def prepare() -> None:
-    """Makes the data and the runs, in the working directory."""
+    """Creates the data and the runs in the working directory."""
     Path("mine.rrl").write_text(
         'param frac = 0.5\nssl(views=2) | pairs("links.csv") | supervised(frac=frac)\n'
     )
@@ -282,17 +282,17 @@ def prepare() -> None:
 
 
 def numbers(run: Path) -> tuple[list[dict[str, str]], dict[str, torch.Tensor]]:
-    """The metrics of a run but how long they took, and its weights."""
+    """Returns the metrics of a run without the times, and its weights."""
     with (run / "metrics.csv").open() as file:
         rows = [
-            {key: each for key, each in row.items() if key != "seconds"}
+            {key: value for key, value in row.items() if key != "seconds"}
             for row in csv.DictReader(file)
         ]
     return rows, dict(RunDirectory(run).newest().weights)
 
 
 def verdict(run: Path, straight: Path) -> tuple[str, str]:
-    """Resumes a run; what came of it, and what was printed."""
+    """Resumes a run, and returns the outcome and the output."""
     status, printed = command("train", "--resume", str(run))
     if "itself failed" in printed or "Traceback" in printed:
         return "WRONG", printed
@@ -300,7 +300,7 @@ def verdict(run: Path, straight: Path) -> tuple[str, str]:
         return ("refused" if "error[RRL" in printed else "WRONG"), printed
     (rows, weights), (wanted, others) = numbers(run), numbers(straight)
     same = rows == wanted and weights.keys() == others.keys()
-    same = same and all(torch.equal(each, others[name]) for name, each in weights.items())
+    same = same and all(torch.equal(weight, others[name]) for name, weight in weights.items())
     return ("same numbers" if same else "WRONG"), printed
 
 
@@ -332,14 +332,12 @@ def main() -> None:
                     OSError, ValueError, yaml.YAMLError, IndexError, AttributeError
                 ):
                     done.append(f"{kind} ({EDITS[kind](draw, place)})")
-            found, printed = verdict(place / "run", Path(name) / "straight")
-            counts[found] += 1
-            if found == "WRONG" or given.verbose:
-                print(f"{number}: {found}: {'; '.join(done)}")
-                print(
-                    printed.strip()[-1500:] if found == "WRONG" else printed.strip()[:200],
-                    flush=True,
-                )
+            outcome, printed = verdict(place / "run", Path(name) / "straight")
+            counts[outcome] += 1
+            if outcome == "WRONG" or given.verbose:
+                print(f"{number}: {outcome}: {'; '.join(done)}")
+                text = printed.strip()
+                print(text[-1500:] if outcome == "WRONG" else text[:200], flush=True)
             shutil.rmtree(place)
     print(f"{given.times} trials of seed {given.seed}: {dict(counts)}")
     sys.exit(counts["WRONG"] > 0)

@@ -1,9 +1,9 @@
-"""When does fusing the edge function pay? Eager and fused side by side in one run.
+"""Compares eager and fused evaluation of the edge function.
 
     python benchmarks/fused_edges.py [--device cuda] [--rows 512 2048 4096]
 
-Prints, for each number of rows, the median milliseconds of both, their ratio, and after how many
-batches the time spent compiling is earned back.
+It prints, for every number of rows, the median times in milliseconds, their ratio, and the number
+of batches after which fusing has saved the time of compilation.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _rows(rows: int, device: str) -> Nodes:
 
 
 def _alternating(eager: Program, fused: Program, nodes: Nodes, repeats: int) -> tuple[float, float]:
-    """Median seconds of each, measured in turn so that a drifting machine hurts both alike."""
+    """Returns the median times in seconds, measured in turn on the same machine."""
     times: dict[str, list[float]] = {"eager": [], "fused": []}
     for _ in range(repeats + 2):
         for name, program in (("eager", eager), ("fused", fused)):

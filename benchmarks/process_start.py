@@ -1,11 +1,11 @@
-"""How long `check` and `fmt` take on one file, beside importing the libraries they stand on.
+"""Compares the time of `check` and `fmt` on one file with that of importing their libraries.
 
     python benchmarks/process_start.py [--runs 20]
 
-Whole processes, in turn, so that a machine that grows slower slows all of them: the import of
-lark, typer and rich, `rrl-dsl check` on a recipe that is right and on one with two mistakes,
-`rrl-dsl fmt --check`, and an interpreter that does nothing. Prints the median of each and its ratio
-to the import; the aim is below 2.
+It measures whole processes: the import of lark, typer and rich; `rrl-dsl check` on a correct recipe
+and on one with two errors; `rrl-dsl fmt --check`; and an idle interpreter. They run in turn, so
+that a change of the speed of the machine affects all of them. It prints the median of every command
+and its ratio to the import, which should be below 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MISTAKES = "ssl(vews=2)\n  | corupt(fpr=0.1)\n"
 
 
 def seconds(command: list[str]) -> float:
-    """The wall time of a process, in seconds."""
+    """Returns the wall time of a process in seconds."""
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True)
     if done.stderr:
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def commands_of(program: str, wrong: str) -> dict[str, list[str]]:
-    """What is timed."""
+    """Returns the commands to measure."""
     return {
         "import lark, typer, rich": [sys.executable, "-c", "import lark, typer, rich"],
         "check, right": [program, "check", str(RECIPE)],
@@ -56,18 +56,18 @@ def commands_of(program: str, wrong: str) -> dict[str, list[str]]:
 
 
 def time_all(commands: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
-    """The wall times of every command, in seconds."""
+    """Returns the wall times of the commands in seconds."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for run in range(runs + 1):
         for name, command in commands.items():
             taken = seconds(command)
-            if run:  # the first reads the disk
+            if run:  # the first one reads from disk
                 times[name].append(taken)
     return times
 
 
 def report(times: dict[str, list[float]]) -> None:
-    """Prints medians, and the medians of the ratios of one turn."""
+    """Prints the medians of the times, and of their ratios to the import in the same turn."""
     base = times["import lark, typer, rich"]
     for name, taken in times.items():
         ratios = [one / other for one, other in zip(taken, base, strict=True)]

@@ -1,1 +1,1 @@
-"""Data sets, the views drawn of their images, and the batches that carry them."""
+"""Datasets, random views of their images, and batches."""

@@ -1,1 +1,1 @@
-"""What is generated and checked in: `python -m rrl_dsl.generate` renews it, `--check` compares."""
+"""Generates the files that are checked in: `python -m rrl_dsl.generate [--check]`."""

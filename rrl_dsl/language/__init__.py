@@ -1,1 +1,1 @@
-"""Text and its tree: sources, diagnostics, lexing, parsing."""
+"""The text of recipes: diagnostics, the lexer, the parser, the formatter, and files."""

@@ -132,8 +132,8 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
 def separates_statements(tokens: list[Token], index: int) -> bool:
     """Whether a token is a `;` between two statements of one line."""
     before, token, after = tokens[:index], tokens[index], tokens[index + 1 : index + 2]
-    opened = sum(each in ("(", "[", "{") for each in before)
-    closed = sum(each in (")", "]", "}") for each in before)
+    opened = sum(token in ("(", "[", "{") for token in before)
+    closed = sum(token in (")", "]", "}") for token in before)
     return token == ";" and opened <= closed and bool(after) and after[0].line == token.line
 
 

@@ -95,7 +95,7 @@ SETTINGS: Final = _names(_SETTINGS)
 """Another name, folded -> the setting as `--set` takes it, some with the value that is meant."""
 
 OPTIONS: Final = _names(_OPTIONS)
-"""Another name, folded -> the option of the command line that is no setting."""
+"""Another name, folded -> the option of the command line."""
 
 VALUES: Final = _names(_VALUES)
 """Another name, folded -> the value of a setting that has a few."""

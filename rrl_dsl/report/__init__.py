@@ -1,1 +1,1 @@
-"""What a recipe is and does on a data set, in words, figures and pictures; needs no torch."""
+"""Reports on recipes and their graphs on a dataset, in words, figures and pictures."""

@@ -176,10 +176,10 @@ def rows_of(columns: Columns) -> Rows:
 
 
 def pixels_of(columns: Columns, space: str) -> Pixels:
-    """What stands in for the embeddings of a space: the field `pixels` of the data set.
+    """Returns the vectors in place of the embeddings of a space: the field `pixels`.
 
     Raises:
-        RRLError: RRL418 where it has none, RRL417 where it holds numbers.
+        RRLError: RRL418 if the dataset lacks the field, RRL417 if the field contains numbers.
     """
     if _FIELD not in columns.fields:
         message = f"this recipe compares rows in the space `{space}`, and there is no model yet"

@@ -1,4 +1,4 @@
-"""The graph over a whole data set as a file: a sparse matrix with its samples."""
+"""The graph over a whole dataset as a file: a sparse matrix with its samples."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from rrl_dsl.report.sample import pixels_of
 
 
 def save(program: Program, columns: Columns, path: Path, *, epoch: int, progress: Progress) -> int:
-    """Writes the graph over all samples, one row each, as `scipy.sparse.load_npz` reads it.
+    """Writes the graph over all samples, with one view per sample, for `scipy.sparse.load_npz`.
 
-    The file holds the arrays of `scipy.sparse.save_npz`, `sample` int64 (n,), and `label_NAME`
-    int64 (n,) for each label.
+    The file contains the arrays of `scipy.sparse.save_npz`, the ids `sample`, int64 (n,), and the
+    labels `label_NAME`, int64 (n,).
 
     Args:
         program: The recipe.
-        columns: The data set; it must have the columns that the recipe reads.
-        path: The file; one that exists is replaced.
+        columns: The dataset, with all columns that the recipe reads.
+        path: The file; an existing file is replaced.
         epoch: The epoch, for schedules.
-        progress: As `Program.to_scipy` takes it.
+        progress: See `Program.to_scipy`.
 
     Returns:
-        The number of edges, loops included.
+        The number of edges, including loops.
 
     Raises:
-        RRLError: As `Program.bind` and `Program.to_scipy`; RRL418 where the recipe compares rows
-            by embeddings and the data set has no `pixels`; RRL507 where the file cannot be written.
+        RRLError: See `Program.bind` and `Program.to_scipy`; RRL418 if the recipe compares
+            embeddings and the dataset has no `pixels`; RRL507 if the file cannot be written.
     """
     nodes = Nodes(columns.sample, None, columns.labels, columns.fields)
     if program.requires.bound:

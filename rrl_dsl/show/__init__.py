@@ -1,1 +1,1 @@
-"""Pictures of a graph over the rows of a batch, and of a training run; plain NumPy in."""
+"""Pictures of the graph over a batch, and of the metrics of a run; inputs are NumPy arrays."""
