@@ -38,7 +38,8 @@ PUBLIC: Final = {
             "transform",
         )
     },
-    **{name: ("rrl_dsl.graph.recording", name) for name in ("Mask", "Pair", "Weight")},
+    **{name: ("rrl_dsl.graph.recording", name) for name in ("Mask", "Weight")},
+    "Pair": ("rrl_dsl.graph.pair", "Pair"),
     **{
         name: ("rrl_dsl.graph.stage", name)
         for name in ("BatchRows", "Lookup", "LookupTable", "SampleColumns", "Stage")

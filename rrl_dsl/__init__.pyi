@@ -28,10 +28,10 @@ from rrl_dsl.graph.builtin import VectorField as VectorField
 from rrl_dsl.graph.builtin import source as source
 from rrl_dsl.graph.builtin import transform as transform
 from rrl_dsl.graph.call import Transform as Transform
+from rrl_dsl.graph.pair import Pair as Pair
 from rrl_dsl.graph.recipe import load as load
 from rrl_dsl.graph.recipe import parse as parse
 from rrl_dsl.graph.recording import Mask as Mask
-from rrl_dsl.graph.recording import Pair as Pair
 from rrl_dsl.graph.recording import Weight as Weight
 from rrl_dsl.graph.schedule import Schedule as Schedule
 from rrl_dsl.graph.stage import BatchRows as BatchRows

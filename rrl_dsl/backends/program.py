@@ -187,7 +187,7 @@ class Program:
                 RRL515 where there is too little memory.
         """
         from rrl_dsl.backends.blocked import BlockedRelation, is_blocked, tile_pairs
-        from rrl_dsl.backends.nodes import check_views
+        from rrl_dsl.backends.checks import check_views
         from rrl_dsl.backends.relation import DenseRelation
 
         self._check_rows(rows, cols)
@@ -307,16 +307,17 @@ class Program:
     ) -> Prepared:
         """What rows and columns are evaluated from, so many pairs at once."""
         from rrl_dsl.backends import dense
+        from rrl_dsl.backends.checks import check_bound, vectors_of
         from rrl_dsl.backends.edge import is_fused
 
-        device = rows.device
-        lookups = self._lookups(rows)
+        device, tables = rows.device, self._lookups(rows)
         if device.type == "cpu":  # on a device, looking would wait
-            self._check_bound(rows, cols, lookups)
+            check_bound(rows, cols, self.plan.lookups, tables)
+        vectors = vectors_of(self.requires.spaces, spaces, rows, cols)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
         fused = is_fused(self.fused, device, at_once)
-        inputs = dense.Inputs(scalars, lookups, fused)
-        return dense.prepare(self.plan, rows, cols, self._vectors(rows, cols, spaces), inputs)
+        inputs = dense.Inputs(scalars, tables, fused)
+        return dense.prepare(self.plan, rows, cols, vectors, inputs)
 
     def _lookups(self, rows: Nodes) -> tuple[LookupTable, ...]:
         """The tables of the recipe's lookups, on the device of the rows."""
@@ -333,7 +334,7 @@ class Program:
         return self._tables_on[rows.device]
 
     def _check_rows(self, rows: Nodes, cols: Nodes | None) -> None:
-        from rrl_dsl.backends.nodes import check_nodes
+        from rrl_dsl.backends.checks import check_nodes
 
         for each in (rows,) if cols is None else (rows, cols):
             check_nodes(each)
@@ -342,55 +343,6 @@ class Program:
                 f"this recipe has the last {self.requires.bank} rows as additional columns (`bank`)"
             )
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
-
-    def _check_bound(self, rows: Nodes, cols: Nodes, lookups: tuple[LookupTable, ...]) -> None:
-        from rrl_dsl.backends import tensors
-
-        for lookup, table in zip(self.plan.lookups, lookups, strict=True):
-            if not lookup.covers_data_set:
-                continue
-            for nodes in (rows,) if cols is rows else (rows, cols):
-                strange = table.position(tensors, nodes.sample) < 0
-                if bool(strange.any()):
-                    sample = int(nodes.sample[strange][0])
-                    message = f"the dataset to which the recipe is bound has no sample {sample}"
-                    raise error("RRL421", message, hint="bind it to the dataset of the rows")
-
-    def _vectors(
-        self, rows: Nodes, cols: Nodes, spaces: Spaces | None
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """The vectors of rows and columns in each space that the recipe looks at."""
-        from rrl_dsl.backends.nodes import named, tensor
-
-        embeddings = named("spaces", spaces, "RRL418")
-        found: dict[str, tuple[Tensor, Tensor]] = {}
-        for name in self.requires.spaces:
-            given = embeddings.get(name)
-            if given is None:
-                message = (
-                    f"this recipe compares rows in the space `{name}`, but no embeddings "
-                    "were passed"
-                )
-                hint = f"pass the embeddings of the rows as `spaces={{'{name}': z}}`"
-                raise error("RRL418", message, hint=hint)
-            pair = given if isinstance(given, tuple) and len(given) == 2 else (given, given)
-            of_rows, of_cols = (tensor(name, each, "RRL418").detach() for each in pair)
-            for what, vectors, nodes in (("rows", of_rows, rows), ("columns", of_cols, cols)):
-                if vectors.ndim != 2 or len(vectors) != len(nodes):
-                    message = (
-                        f"the space `{name}` has shape {tuple(vectors.shape)} "
-                        f"for {len(nodes)} {what}"
-                    )
-                    hint = f"pass `{name}` as the pair (vectors of rows, vectors of columns)"
-                    raise error("RRL418", message, hint=None if cols is rows else hint)
-                if vectors.is_complex() or vectors.device != nodes.device:
-                    kind = f"{vectors.dtype} on {vectors.device}".removeprefix("torch.")
-                    message = f"the space `{name}` is {kind}, and the rows are on {nodes.device}"
-                    raise error(
-                        "RRL418", message, hint="pass real numbers on the device of the rows"
-                    )
-            found[name] = of_rows, of_cols
-        return found
 
 
 def compile(  # noqa: A001  (the name users expect)

@@ -28,7 +28,7 @@ from rrl_dsl.cli.recipes import (
 )
 
 if TYPE_CHECKING:
-    from rrl_dsl.backends.cost import Cost
+    from rrl_dsl.report.cost import Cost
     from rrl_dsl.report.recipe import Explanation
 
 

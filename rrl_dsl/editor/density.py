@@ -73,8 +73,8 @@ class Densities:
 
 def density_in_words(graph: Graph) -> str:
     """How dense a graph is on a batch of the digits, or why that cannot be said."""
-    from rrl_dsl.backends.expectation import is_expected
     from rrl_dsl.data.registry import columns
+    from rrl_dsl.report.expectation import is_expected
     from rrl_dsl.report.figures import figures_of, in_words
     from rrl_dsl.report.sample import lacking
 

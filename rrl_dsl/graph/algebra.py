@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NoReturn
 from rrl_dsl.graph.call import MAX_DEPTH, Call, Scope, Transform, from_python, no_truth
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import RRLError, error
 
 Operator = Literal["|", "&", "+", "-"]
 
@@ -42,7 +42,7 @@ class Graph:
     @property
     def binary(self) -> bool:
         """Whether every weight is 0 or 1."""
-        return all(operand.binary for operand in self.operands)
+        return self.operand.binary
 
     @property
     def operand(self) -> Graph:
@@ -111,16 +111,16 @@ class Graph:
         return from_python(lambda: complement(self))
 
     def __ror__(self, other: object) -> NoReturn:
-        _refuse_left("|", other)
+        raise _refused_left("|", other)
 
     def __rand__(self, other: object) -> NoReturn:
-        _refuse_left("&", other)
+        raise _refused_left("&", other)
 
     def __radd__(self, other: object) -> NoReturn:
-        _refuse_left("+", other)
+        raise _refused_left("+", other)
 
     def __rsub__(self, other: object) -> NoReturn:
-        _refuse_left("-", other)
+        raise _refused_left("-", other)
 
     def __bool__(self) -> NoReturn:
         raise no_truth(self.noun, "write `a & b`, `a | b` or `~a`")
@@ -141,7 +141,6 @@ class Graph:
         return hash(self.identity)
 
     def __repr__(self) -> str:
-        """The text of a recipe that defines the graph."""
         from rrl_dsl.graph.text import text_of
 
         return text_of(self)
@@ -202,7 +201,8 @@ class Combined(Graph):
         """Whether every weight is 0 or 1."""
         if self.operator == "+":
             return False
-        return self.operand.binary if self.operator == "-" else super().binary
+        operands = self.operands[:1] if self.operator == "-" else self.operands
+        return all(operand.binary for operand in operands)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -228,11 +228,6 @@ class Contrasted(Graph):
 
     It is the root of a recipe: no operator takes it.
     """
-
-    @property
-    def binary(self) -> bool:
-        """Whether every weight of the graph is 0 or 1."""
-        return self.operand.binary
 
     @property
     def contrast(self) -> Graph | None:
@@ -359,19 +354,15 @@ def _shallow(graph: Graph) -> Graph:
     return graph
 
 
-def _refuse_left(operator: Operator, left: object) -> NoReturn:
-    """Refuses what is no graph on the left of an operator."""
+def _refused_left(operator: Operator, left: object) -> RRLError:
     refusal = mismatched(operator, left)
-    if operator == "+" and type(left) is int and left == 0:  # what `sum` begins with
-        refusal.hint = "write `sum(graphs, rrl.none())`"
-    raise error(refusal.code, refusal.message, hint=refusal.hint)
+    zero = operator == "+" and type(left) is int and left == 0  # what `sum` begins with
+    hint = "write `sum(graphs, rrl.none())`" if zero else refusal.hint
+    return error(refusal.code, refusal.message, hint=hint)
 
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:
     return from_python(lambda: combine(operator, left, operand(operator, right)))
-
-
-# going through a graph, without recursion
 
 
 def walk(graph: Graph) -> Iterator[Graph]:

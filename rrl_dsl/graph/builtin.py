@@ -34,8 +34,10 @@ from typing import (
     Any,
     Final,
     Literal,
+    TypedDict,
     TypeVar,
     Union,
+    Unpack,
     get_args,
     get_origin,
     get_type_hints,
@@ -44,7 +46,8 @@ from typing import (
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import (
     REQUIRED,
     Arguments,
@@ -124,24 +127,33 @@ Adds = Annotated[_Value, _ADDS]
 _EXAMPLES: Final = {"label": "label", "number": "time", "vector": "caption"}
 
 
-def source(
-    *,
-    example: str,
-    name: str | None = None,
-    given: Mapping[str, str] | None = None,
-    excludes: tuple[tuple[str, str], ...] = (),
-    check: Callable[[Arguments], Refusal | None] = lambda arguments: None,
-    version: str = "",
-) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
-    """Adds a function of a pair to the language, as a call that makes a graph.
+class Options(TypedDict, total=False):
+    """What a decorator is told of a built-in beside its example.
 
-    Args:
-        example: A recipe that shows it.
+    Attributes:
         name: Its name in recipes; the function's where left out.
         given: For arguments that must be given, what messages suggest.
         excludes: Pairs of arguments that may not both be given.
         check: What is wrong with arguments that each fit alone; the refusal names the argument.
         version: Part of the identity of recipes that use it. Change it with what it means.
+    """
+
+    name: str
+    given: Mapping[str, str]
+    excludes: tuple[tuple[str, str], ...]
+    check: Callable[[Arguments], Refusal | None]
+    version: str
+
+
+_Decorator = Callable[[Callable[..., Weight]], Callable[..., Any]]
+
+
+def source(*, example: str, **options: Unpack[Options]) -> _Decorator:
+    """Adds a function of a pair to the language, as a call that makes a graph.
+
+    Args:
+        example: A recipe that shows it.
+        **options: See `Options`.
 
     Returns:
         A decorator, whose result is called in Python as recipes call it.
@@ -150,45 +162,29 @@ def source(
         ValueError: Where the name is taken.
         TypeError: For an annotation that no parameter can have.
     """
-    return _decorator("source", example, name, given, excludes, check, version)
+    return _decorator("source", example, options)
 
 
-def transform(
-    *,
-    example: str,
-    name: str | None = None,
-    given: Mapping[str, str] | None = None,
-    excludes: tuple[tuple[str, str], ...] = (),
-    check: Callable[[Arguments], Refusal | None] = lambda arguments: None,
-    version: str = "",
-) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
+def transform(*, example: str, **options: Unpack[Options]) -> _Decorator:
     """Adds a function of a weight, and perhaps a pair, as a transform; see `source`."""
-    return _decorator("transform", example, name, given, excludes, check, version)
+    return _decorator("transform", example, options)
 
 
-def _decorator(
-    kind: Kind,
-    example: str,
-    name: str | None,
-    given: Mapping[str, str] | None,
-    excludes: tuple[tuple[str, str], ...],
-    check: Callable[[Arguments], Refusal | None],
-    version: str,
-) -> Callable[[Callable[..., Weight]], Callable[..., Any]]:
+def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
     def add(function: Callable[..., Weight]) -> Callable[..., Any]:
         doc, docs = _documented(function)
-        handles, parameters = _parameters(function, docs, given or {})
+        handles, parameters = _parameters(function, docs, options.get("given", {}))
         signature = Signature(
-            name or function.__name__,
+            options.get("name", function.__name__),
             kind,
             doc,
             example,
             parameters,
             function=function,
             handles=handles,
-            excludes=excludes,
-            check=check,
-            version=version,
+            excludes=options.get("excludes", ()),
+            check=options.get("check", lambda arguments: None),
+            version=options.get("version", ""),
         )
         return as_function(register(signature))
 

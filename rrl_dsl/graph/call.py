@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.recording import Pair, Recording, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Recording, Weight
 from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import SEED, Need, Refusal, Value

@@ -65,7 +65,7 @@ class Links:
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
         """An id as it stands in the file, and where; its number where the file has changed."""
-        from rrl_dsl.graph.link_tables import LinkTable, sample_id
+        from rrl_dsl.tables.pairs import LinkTable, sample_id
 
         sample = (self.a, self.b)[end][pair]
         try:
@@ -121,7 +121,7 @@ def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
     """What a file holds; `stamp` changes with it."""
     import hashlib
 
-    from rrl_dsl.graph.link_tables import LinkTable, note, sample_id, weight_of
+    from rrl_dsl.tables.pairs import LinkTable, note, sample_id, weight_of
 
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

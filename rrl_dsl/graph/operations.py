@@ -290,7 +290,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         bytes=4,
         candidates=_of_first,
     ),
-    # kernels of vectors
+    # kernels of vectors: sliced, with their squares and units, or as they are
     "cosine": Operation(
         lambda a, i, j, of_i, of_j, t: _weight(a, a.cosines(i, j, of_i, of_j) / t),
         _cosine,
@@ -340,29 +340,3 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         candidates=lambda c, *columns: c.listed(*columns, by_column=False),
     ),
 }
-"""Name -> operation.
-
-| operation | result |
-|---|---|
-| `same(c)` | bool: both rows hold the same value, and it is not negative |
-| `draw(c)` | int: the hash of the pair from the rows' hashes |
-| `choose(a, s, t)` | int: scalar s where a, else scalar t |
-| `within(h, t)` | bool: the upper 31 bits of h are at most t, a value or a scalar |
-| `constant(s)` | bool: the scalar, for every pair |
-| `both(a, b)`, `either(a, b)`, `negated(a)` | bool |
-| `number(a)` | float: 1 where a, else 0 |
-| `largest(a, b)`, `smallest(a, b)`, `total(a, b)` | float |
-| `masked(a, m)` | float: a where m, else 0 |
-| `times(a, s)`, `at_most(a, s)`, `raised(a, s)` | float |
-| `above(a, s)` | bool: a > s |
-| `near(c, s)` | bool: the numbers differ by at most s |
-| `cosine(c, q, s)` | float: max(0, cos(x, y) / s) of sliced vectors c and their squares q |
-| `dot(c, q, u, s)` | float: max(0, x . y / s) of sliced c, squares q and units u |
-| `exponential(c, q, s)` | float: exp((cos(x, y) - 1) / s), as for `cosine` |
-| `gaussian(c, s)` | float: exp(-|x - y|^2 / (2 s^2)) of vectors |
-| `affinity(c, p)` | float: the sum of two Gaussians of vectors c, by the values p of both |
-| `linked(c, l)`, `linked_weight(c, l)` | bool, float: the pair of places c in the lookup l |
-| `listed(r, c)` | bool: j is in the list c of i or i in that of j, by their rows r |
-| `listed_mutually(r, c)` | bool: each is in the other's list |
-| `listed_by_row(r, c)` | bool: j is in the list of i |
-"""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
 from rrl_dsl.graph.operations import OPERATIONS
+from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.plan import Plan
-from rrl_dsl.graph.recording import Pair, Recording, Weight
+from rrl_dsl.graph.recording import Recording, Weight
 
 
 def compile_plan(graph: Graph, *, binary: bool) -> Plan:

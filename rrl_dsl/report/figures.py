@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrl_dsl.backends.expectation import expected, is_expected
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.report.expectation import expected, is_expected
 from rrl_dsl.report.sample import sample_of
 
 

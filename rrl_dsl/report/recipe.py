@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rrl_dsl.backends.cost import Cost, cost_of
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Contrasted, calls_of
@@ -14,6 +13,7 @@ from rrl_dsl.graph.requires import Requires
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.report.cost import Cost, cost_of
 from rrl_dsl.report.figures import Figures, figures_of
 from rrl_dsl.report.sample import lacking
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.expectation import is_expected
 from rrl_dsl.graph.registry import signatures
+from rrl_dsl.report.expectation import is_expected
 
 PACKAGE = Path(rrl.__file__).parent
 NAMES = [name for name, each in signatures().items() if each.kind != "schedule"]

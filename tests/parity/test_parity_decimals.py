@@ -17,10 +17,10 @@ from random_batches import nodes_of, reference_rows_of
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
-from rrl_dsl.backends.expectation import expected
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.streams import finished
+from rrl_dsl.report.expectation import expected
 
 MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrl_dsl.graph.builtin import transform
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.stage import BatchRows, Stage
 
 

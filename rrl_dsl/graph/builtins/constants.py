@@ -1,7 +1,8 @@
 """Graphs that do not depend on the dataset."""
 
 from rrl_dsl.graph.builtin import source
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Mask
 
 
 @source(name="none", example="none()")

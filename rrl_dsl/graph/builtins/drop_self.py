@@ -1,7 +1,8 @@
 """Graphs without their diagonal."""
 
 from rrl_dsl.graph.builtin import transform
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 
 
 @transform(example="supervised() | drop_self()")

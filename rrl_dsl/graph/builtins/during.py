@@ -1,7 +1,8 @@
 """Graphs that are limited to some epochs."""
 
 from rrl_dsl.graph.builtin import Index, transform
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 
 
 @transform(example="ssl() | (supervised() | during(0, 10))")

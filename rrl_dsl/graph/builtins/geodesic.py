@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrl_dsl.graph.builtin import Count, NonNegative, VectorField, source
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Mask
 from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rrl_dsl.graph.builtin import Count, Index, SpaceOrField, VectorField, source
-from rrl_dsl.graph.recording import Lists, Mask, Pair
+from rrl_dsl.graph.pair import Lists, Pair
+from rrl_dsl.graph.recording import Mask
 from rrl_dsl.graph.registry import Arguments
 from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns, Stage
 from rrl_dsl.graph.types import MODEL_SPACES, Refusal

@@ -1,7 +1,8 @@
 """Samples whose numbers are close."""
 
 from rrl_dsl.graph.builtin import NonNegative, NumberField, source
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Mask
 
 
 @source(example="near(time, 5)", given={"within": "5"})

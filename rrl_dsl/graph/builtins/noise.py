@@ -1,8 +1,9 @@
 """Noise: removed edges and false edges."""
 
 from rrl_dsl.graph.builtin import Adds, Probability, Scheduled, Seed, transform
+from rrl_dsl.graph.pair import Pair, Unit
 from rrl_dsl.graph.plan import Redraw
-from rrl_dsl.graph.recording import Mask, Pair, Unit, Weight
+from rrl_dsl.graph.recording import Mask, Weight
 
 
 @transform(example="supervised() | corrupt(tpr=0.8, fpr=0.05)")

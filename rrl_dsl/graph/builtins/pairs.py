@@ -5,7 +5,8 @@ from typing import Any
 
 from rrl_dsl.graph.builtin import NonNegative, PairsFile, source
 from rrl_dsl.graph.links import Links
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import Arguments
 from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.types import Refusal

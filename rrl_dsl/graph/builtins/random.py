@@ -1,7 +1,8 @@
 """Random pairs of samples."""
 
 from rrl_dsl.graph.builtin import Probability, Scheduled, Seed, source
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Mask
 
 
 @source(name="random", example="random(0.2)", given={"p": "0.1"})

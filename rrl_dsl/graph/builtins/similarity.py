@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rrl_dsl.graph.builtin import Perplexity, Positive, VectorField, source
-from rrl_dsl.graph.recording import Pair, Weight
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 
 

@@ -1,7 +1,8 @@
 """The views of one sample."""
 
 from rrl_dsl.graph.builtin import Views, source
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.recording import Mask
 
 
 @source(example="ssl(views=2)")

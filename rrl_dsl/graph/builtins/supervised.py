@@ -5,8 +5,9 @@ from typing import Any
 
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.builtin import Count, Fraction, LabelField, Scheduled, Seed, source
+from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.plan import Key
-from rrl_dsl.graph.recording import Mask, Pair
+from rrl_dsl.graph.recording import Mask
 from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 
 

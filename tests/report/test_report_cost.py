@@ -7,7 +7,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.cost import cost_of
+from rrl_dsl.report.cost import cost_of
 
 
 def test_graph_takes_a_byte_a_pair_or_four():

@@ -1,0 +1,161 @@
+"""Checks of the rows, views and embeddings that a program is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.backends import tensors
+from rrl_dsl.backends.nodes import Nodes, named, tensor
+from rrl_dsl.graph.stage import Lookup, LookupTable
+from rrl_dsl.graph.types import described
+from rrl_dsl.language.diagnostics import RRLError, error
+
+
+def check_nodes(value: object) -> None:
+    """Refuses what is no rows, where rows are wanted.
+
+    Raises:
+        RRLError: RRL402.
+    """
+    if not isinstance(value, Nodes):
+        message = f"a program takes rows, not {described(value)}"
+        raise error("RRL402", message, hint="create them with `rrl.Nodes(sample, view, labels)`")
+
+
+def check_bound(
+    rows: Nodes, cols: Nodes, lookups: Sequence[Lookup], tables: Sequence[LookupTable]
+) -> None:
+    """Refuses rows that the dataset of a bound program lacks.
+
+    Raises:
+        RRLError: RRL421.
+    """
+    for lookup, table in zip(lookups, tables, strict=True):
+        if not lookup.covers_data_set:
+            continue
+        for nodes in (rows,) if cols is rows else (rows, cols):
+            strange = table.position(tensors, nodes.sample) < 0
+            if bool(strange.any()):
+                sample = int(nodes.sample[strange][0])
+                message = f"the dataset to which the recipe is bound has no sample {sample}"
+                raise error("RRL421", message, hint="bind it to the dataset of the rows")
+
+
+def vectors_of(
+    names: Sequence[str], spaces: object, rows: Nodes, cols: Nodes
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """The vectors of rows and columns in the spaces that a recipe looks at.
+
+    Args:
+        names: The spaces.
+        spaces: What the user passes, `rrl_dsl.backends.program.Spaces` or None.
+        rows: The rows.
+        cols: The columns; the same object where they are the rows.
+
+    Raises:
+        RRLError: RRL418 where a space is missing or does not fit the rows.
+    """
+    embeddings = named("spaces", spaces, "RRL418")
+    pairs: dict[str, tuple[Tensor, Tensor]] = {}
+    for name in names:
+        given = embeddings.get(name)
+        if given is None:
+            message = (
+                f"this recipe compares rows in the space `{name}`, but no embeddings were passed"
+            )
+            hint = f"pass the embeddings of the rows as `spaces={{'{name}': z}}`"
+            raise error("RRL418", message, hint=hint)
+        pair = given if isinstance(given, tuple) and len(given) == 2 else (given, given)
+        of_rows, of_cols = (tensor(name, each, "RRL418").detach() for each in pair)
+        for what, vectors, nodes in (("rows", of_rows, rows), ("columns", of_cols, cols)):
+            if vectors.ndim != 2 or len(vectors) != len(nodes):
+                message = (
+                    f"the space `{name}` has shape {tuple(vectors.shape)} for {len(nodes)} {what}"
+                )
+                hint = f"pass `{name}` as the pair (vectors of rows, vectors of columns)"
+                raise error("RRL418", message, hint=None if cols is rows else hint)
+            if vectors.is_complex() or vectors.device != nodes.device:
+                kind = f"{vectors.dtype} on {vectors.device}".removeprefix("torch.")
+                message = f"the space `{name}` is {kind}, and the rows are on {nodes.device}"
+                raise error("RRL418", message, hint="pass real numbers on the device of the rows")
+        pairs[name] = of_rows, of_cols
+    return pairs
+
+
+def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
+    """Refuses a batch, or the two sides of its pairs, that lacks views of its samples.
+
+    Other columns may be any part of the graph, and rows of different samples one view.
+
+    Args:
+        rows: The rows.
+        cols: The columns; the same object where they are the rows.
+        asked: How many views of each sample the recipe asks for.
+
+    Raises:
+        RRLError: RRL425 where there are fewer; RRL402 where a row and a column of one sample differ
+            in a label.
+    """
+    if cols is rows:
+        repeated = len(torch.unique(rows.sample)) < len(rows)
+    else:
+        repeated = len(rows) > 1 and rows.sample.equal(cols.sample)
+        _check_labels(rows, cols)
+    views = torch.unique(torch.cat([rows.view, cols.view]))
+    if repeated and len(views) < asked:
+        raise _too_few(asked, f"the rows have {_listed(views.tolist())}")
+    if cols is rows and repeated:
+        _check_each(rows, asked)
+
+
+def _check_each(rows: Nodes, asked: int) -> None:
+    """Refuses a batch in which a view is given twice and another view of the sample is missing."""
+    samples, of_rows, counts = torch.unique(rows.sample, return_inverse=True, return_counts=True)
+    order = rows.view.argsort(stable=True)
+    order = order[of_rows[order].argsort(stable=True)]  # by sample, then by view
+    sample, view = of_rows[order], rows.view[order]
+    again = torch.zeros_like(sample, dtype=torch.bool)
+    again[1:] = (sample[1:] == sample[:-1]) & (view[1:] == view[:-1])
+    views = counts - torch.zeros_like(counts).scatter_add_(0, sample, again.to(counts.dtype))
+    wrong = ((views < counts) & (views < asked)).nonzero().squeeze(1)
+    if len(wrong):
+        given = _listed(view[(sample == wrong[0]) & ~again].tolist())
+        raise _too_few(asked, f"sample {samples[wrong[0]]} has {given}, and one row occurs twice")
+
+
+def _check_labels(rows: Nodes, cols: Nodes) -> None:
+    """Refuses columns whose labels are not those of the rows of the same samples."""
+    if not len(rows):
+        return
+    order = rows.sample.argsort()
+    place = torch.searchsorted(rows.sample[order], cols.sample).clamp(max=len(rows) - 1)
+    row = order[place]
+    same = rows.sample[row] == cols.sample
+    for name in rows.labels.keys() & cols.labels.keys():
+        differs = (same & (rows.labels[name][row] != cols.labels[name])).nonzero()
+        if len(differs):
+            j = int(differs[0])
+            i = int(row[j])
+            message = f"`{name}` differs in row {i} and column {j}, both of sample {cols.sample[j]}"
+            hint = (
+                "all views of a sample must have the same labels and fields; give other "
+                "samples other ids"
+            )
+            raise error("RRL402", message, hint=hint)
+
+
+def _too_few(asked: int, given: str) -> RRLError:
+    message = f"this recipe needs {asked} views, but {given}"
+    return error(
+        "RRL425",
+        message,
+        hint="give each view of a sample its own number: `Nodes(sample, view)`",
+    )
+
+
+def _listed(views: Iterable[int]) -> str:
+    views = list(views)
+    return f"{len(views)} ({', '.join(map(str, views))})"
