@@ -1,4 +1,4 @@
-"""DINO in a plain PyTorch loop: `Network` has the teacher, the prototypes and the center.
+"""DINO in a plain PyTorch loop: `Network` builds the teacher, the prototypes and the center.
 
 python examples/dino_loop.py [EPOCHS]
 """
@@ -14,7 +14,7 @@ import rrl_dsl as rrl
 
 
 def views(images: Tensor, count: int, side: int) -> Tensor:
-    """Noisy crops of a side, view after view: (n, 1, 8, 8) -> (count * n, 1, side, side)."""
+    """Random noisy crops, ordered by view: (n, 1, 8, 8) -> (count * n, 1, side, side)."""
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1)).repeat(count, 1, 1, 1)
     corners = torch.randint(11 - side, (len(padded), 2)).tolist()
     crops = [p[:, y : y + side, x : x + side] for p, (y, x) in zip(padded, corners, strict=True)]
@@ -22,7 +22,7 @@ def views(images: Tensor, count: int, side: int) -> Tensor:
 
 
 def main(epochs: int) -> float:
-    """Trains, and returns the accuracy of a vote of the 10 nearest on held-out digits."""
+    """Trains, and returns the 10-nearest-neighbor accuracy on held-out digits."""
     torch.manual_seed(0)
     data = load_digits()
     images, label = torch.tensor(data.images / 16).float()[:, None], data.target

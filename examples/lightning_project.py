@@ -2,8 +2,8 @@
 
     python examples/lightning_project.py [EPOCHS]
 
-The network, the data module, a callback and the trainer are yours; the module draws the views,
-evaluates the recipe on every batch and computes the loss.
+The network, the data module, a callback and the trainer are yours. `RelationalModule` draws the
+views, evaluates the recipe on every batch and computes the loss.
 """
 
 import sys
@@ -20,10 +20,10 @@ import rrl_dsl as rrl
 
 
 class Digits(L.LightningDataModule):
-    """Any data will do whose batches become a `Batch`: uint8 images, stable ids, labels."""
+    """The digits. Batches must become a `Batch`: uint8 images, stable ids, labels."""
 
     def setup(self, stage: str) -> None:
-        """Cuts the digits into those to train on and those to look at."""
+        """Splits the digits into training and held-out images."""
         data = load_digits()
         images = torch.tensor(data.images * (255 / 16)).to(torch.uint8)[:, None]
         whole = TensorDataset(images, torch.arange(len(images)), torch.tensor(data.target))
@@ -31,25 +31,25 @@ class Digits(L.LightningDataModule):
         self.held_out = torch.utils.data.Subset(whole, range(1400, len(images)))
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled batches."""
+        """The training images, in shuffled batches."""
         return DataLoader(self.train, 200, shuffle=True, drop_last=True, collate_fn=batch)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """The rest, in order."""
+        """The held-out images, in order."""
         return DataLoader(self.held_out, 200, collate_fn=batch)
 
 
 def batch(items: list[tuple[Tensor, ...]]) -> rrl.Batch:
-    """A batch of samples; a label that is not known is -1."""
+    """A batch of samples. An unknown label is -1."""
     images, sample, label = (torch.stack(column) for column in zip(*items, strict=True))
     return rrl.Batch(images, sample, {"label": label})
 
 
 class Print(Callback):
-    """A callback of your own sees every metric."""
+    """A callback that prints a metric; it has access to all of them."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Prints the probe's accuracy."""
+        """Prints the accuracy of the probe."""
         accuracy = float(trainer.callback_metrics["probe/backbone"])
         print(f"epoch {trainer.current_epoch + 1}: probe {accuracy:.1%}")
 

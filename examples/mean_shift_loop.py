@@ -1,4 +1,4 @@
-"""MeanShift in a plain PyTorch loop: `Network` has the teacher and the bank of earlier rows.
+"""MeanShift in a plain PyTorch loop: `Network` builds the teacher and the bank of earlier rows.
 
 python examples/mean_shift_loop.py [EPOCHS]
 """
@@ -14,7 +14,7 @@ import rrl_dsl as rrl
 
 
 def views(images: Tensor) -> Tensor:
-    """Two noisy copies, each moved by up to a pixel: (n, 1, 8, 8) -> (2n, 1, 8, 8)."""
+    """Two noisy copies, shifted by at most one pixel: (n, 1, 8, 8) -> (2n, 1, 8, 8)."""
     both = images.repeat(2, 1, 1, 1)
     moves = torch.randint(-1, 2, (len(both), 2)).tolist()
     both = torch.stack([each.roll(move, (1, 2)) for each, move in zip(both, moves, strict=True)])
@@ -22,7 +22,7 @@ def views(images: Tensor) -> Tensor:
 
 
 def main(epochs: int) -> float:
-    """Trains, and returns the accuracy of a vote of the 10 nearest on held-out digits."""
+    """Trains, and returns the 10-nearest-neighbor accuracy on held-out digits."""
     torch.manual_seed(0)
     data = load_digits()
     images, label = torch.tensor(data.images / 16).float()[:, None], data.target

@@ -2,8 +2,8 @@
 
     python examples/own_loop.py [EPOCHS]
 
-Nothing of the trainer is used: the network, the views and the loop are your own. A program gives
-the relation of each batch, a loss compares it with the embeddings.
+The example does not use the trainer: the network, the views and the loop are your own. A program
+returns the relation of a batch, and a loss compares it with the embeddings.
 """
 
 import copy
@@ -18,7 +18,7 @@ import rrl_dsl as rrl
 
 
 def views(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Two noisy copies, each moved by up to a pixel: (n, 64) -> (2n, 64), view after view."""
+    """Two noisy copies, shifted by at most one pixel: (n, 64) -> (2n, 64), ordered by view."""
     both = images.reshape(-1, 8, 8).repeat(2, 1, 1)
     moves = torch.randint(-1, 2, (len(both), 2), generator=generator).tolist()
     both = torch.stack([each.roll(move, (0, 1)) for each, move in zip(both, moves, strict=True)])
@@ -26,13 +26,13 @@ def views(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def main(epochs: int) -> float:
-    """Trains, and returns the accuracy of a vote of the 10 nearest on held-out digits."""
+    """Trains, and returns the 10-nearest-neighbor accuracy on held-out digits."""
     torch.manual_seed(0)
     data = load_digits()
     images, label = torch.tensor(data.data / 16).float(), torch.tensor(data.target)
     train, test = torch.arange(0, 1400), torch.arange(1400, len(images))
 
-    # a tenth of the labels is known; the same tenth in every batch of every epoch
+    # 10% of the labels are known: the same samples in every batch and epoch
     program = rrl.compile("ssl(views=2) | supervised(frac=0.1)", seed=0)
     loss = rrl.losses.create("byol")
 
@@ -50,7 +50,7 @@ def main(epochs: int) -> float:
         for ids in train[torch.randperm(len(train), generator=generator)].split(200):
             rows = views(images[ids], generator)
             nodes = rrl.Nodes(
-                sample=ids.repeat(2),  # the stable id of each row's sample
+                sample=ids.repeat(2),  # the stable id of the sample of each row
                 view=torch.arange(2).repeat_interleave(len(ids)),
                 labels={"label": label[ids].repeat(2)},
             )
