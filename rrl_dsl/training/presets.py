@@ -24,7 +24,8 @@ from rrl_dsl.losses import Loss
 from rrl_dsl.losses.creation import read
 from rrl_dsl.losses.registry import find
 from rrl_dsl.training.config import Config, LossOptions
-from rrl_dsl.training.settings import Setting, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import Setting
 
 Settings = dict[str, Any]
 

@@ -21,8 +21,9 @@ from rrl_dsl.training.history import changes_of
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.provenance import Difference, differences, provenance_of
 from rrl_dsl.training.provenance import settings as settings_of
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import Resumed, RunDirectory
-from rrl_dsl.training.settings import Setting, pointing_at, resolve
+from rrl_dsl.training.settings import Setting, pointing_at
 
 _SHOWN: Final = 30
 _NEVER: Final = "optimizer.name"
@@ -109,7 +110,7 @@ def reopen(
     Raises:
         RRLError: RRL504 where another process trains in it; RRL505 where it holds no run, a file of
             it cannot be read, or it has seen more epochs than it is to have; as
-            `rrl_dsl.training.settings.resolve`, `rrl_dsl.language.parser.read` and
+            `rrl_dsl.training.resolve.resolve`, `rrl_dsl.language.parser.read` and
             `rrl_dsl.graph.recipe.graph_of`.
     """
     run = RunDirectory(path)
@@ -167,7 +168,7 @@ def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
 
     Raises:
         RRLError: RRL505 where it holds no run or a damaged checkpoint, or the configuration was
-            changed; as `rrl_dsl.training.settings.resolve`.
+            changed; as `rrl_dsl.training.resolve.resolve`.
     """
     run = RunDirectory(path)
     settings = run.settings(allow_code or ())

@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from rrl_dsl.graph.recipe import parameter_value
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, folded, listing
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
-from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.yaml_faults import events_of, not_yaml
-from rrl_dsl.losses.creation import read
 from rrl_dsl.report.gallery import header_of
-from rrl_dsl.training.config import Config
-from rrl_dsl.training.described import settings as described
-from rrl_dsl.training.named_code import code_of, module_of
 from rrl_dsl.training.renamed import Place, current_place, current_value
 from rrl_dsl.training.yaml_values import Loader
 
@@ -47,8 +40,6 @@ FLAGS: Final = (
 _ASSIGNMENT: Final = "--set"
 _COMMAND_LINE: Final = "command line"
 _PYTHON: Final = "Python"
-_PLACES: Final = [tuple(each.name.split(".")) for each in described()]
-"""Every section and setting that there is."""
 
 
 @dataclass(frozen=True)
@@ -181,49 +172,6 @@ def from_header(source: Source, allow_code: Collection[str] = ()) -> Setting | N
     return Setting(("loss",), loss, source, (span,), span, frozenset(allow_code))
 
 
-def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
-    """The configuration: defaults, overlaid by the settings in order.
-
-    Raises:
-        RRLError: RRL501 and RRL502, one for each key or value that does not fit; RRL510 where a
-            file names code that it may not.
-    """
-    given = [each for setting in settings for each in _taken_apart(setting)]
-    config = _validated(given, defaults)
-    _check_code(config, given, defaults)
-    return config
-
-
-def _validated(given: Sequence[Setting], defaults: Mapping[str, Any]) -> Config:
-    merged = _copied(defaults)
-    for setting in given:
-        _assign(merged, setting)
-    try:
-        return Config.model_validate(merged)
-    except ValidationError as problems:
-        raise RRLError(_diagnostics(problems, given)) from None
-
-
-def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str, Any]) -> None:
-    """Refuses code that only files name, of modules that they may not name."""
-    of_files = [each for each in given if each.allowed is not None]
-    own = _validated([each for each in given if each.allowed is None], defaults)
-    allowed = {module_of(name) for names in code_of(own).values() for name in names}
-    allowed.update(*(each.allowed or () for each in of_files))
-    faults = []
-    for key, names in code_of(config).items():
-        for name in names:
-            if (module := module_of(name)) not in allowed:
-                setting = _setting_at((key, "name"), of_files)
-                assert setting is not None
-                message = f"a file names the {key} `{name}`, which would run the module `{module}`"
-                hint = f"if you trust it, add `--allow-code {module}`"
-                hint += f', or in Python `allow_code=["{module}"]`'
-                faults.append(Diagnostic("RRL510", message, setting.span, setting.source, hint))
-    if faults:
-        raise RRLError(faults)
-
-
 @contextmanager
 def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
     """Shows errors without a place at the setting that they are about.
@@ -332,114 +280,3 @@ def _value(node: yaml.Node | None, place: Place) -> Any:
 
 def _same_key(one: yaml.Node, other: yaml.Node) -> bool:
     return bool(one.value == other.value)
-
-
-def _assign(tree: dict[str, Any], setting: Setting) -> None:
-    if isinstance(setting.value, Mapping) and setting.value:  # of `--set`: the keys alone change
-        for key, value in setting.value.items():
-            _assign(tree, replace(setting, place=(*setting.place, str(key)), value=value))
-        return
-    place = setting.place
-    if isinstance(setting.value, str) and (*place, "name") in _PLACES:
-        place = (*place, "name")
-    if place == ("loss", "name") and _is_other_loss(tree, setting.value):
-        tree.pop("loss")  # another loss leaves the old one's options behind
-    *path, last = place
-    for key in path:
-        inner = tree.get(key)
-        if not isinstance(inner, dict):  # `loss: wmse` before `loss.slice: 64`
-            inner = {"name": inner} if isinstance(inner, str) else {}
-        tree[key] = inner
-        tree = inner
-    tree[last] = setting.value
-
-
-def _is_other_loss(tree: Mapping[str, Any], name: Any) -> bool:
-    before = tree.get("loss", {})
-    return bool(before.get("name", name) != name if isinstance(before, Mapping) else before != name)
-
-
-def _taken_apart(setting: Setting) -> list[Setting]:
-    """A loss with options in brackets as its name and a setting for each option."""
-    if setting.place not in (("loss",), ("loss", "name")) or not isinstance(setting.value, str):
-        return [setting]
-    try:
-        terms = read(setting.value, {})
-    except RRLError:  # which says more where the loss is created
-        return [setting]
-    if len(terms) > 1 or terms[0].weight != 1:
-        return [setting]
-    named = replace(setting, value=terms[0].name)
-    options = terms[0].options.items()
-    return [named, *(replace(setting, place=("loss", key), value=value) for key, value in options)]
-
-
-def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _copied(value) if isinstance(value, Mapping) else value for key, value in tree.items()
-    }
-
-
-def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iterator[Diagnostic]:
-    seen = set[int]()
-    for problem in problems.errors():
-        place = tuple(str(part) for part in problem["loc"])
-        setting = _setting_at(place, settings)
-        if problem["type"] == "extra_forbidden":
-            yield _unknown(place, setting)
-        elif setting is not None and len(setting.place) > len(place):
-            yield _unknown(setting.place[: len(place) + 1], setting)
-        elif setting is None or id(setting) not in seen:  # a union complains once a type
-            seen.add(id(setting))
-            yield _unfit(place, setting, problem)
-
-
-def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
-    """A key that there is not."""
-    message = f"there is no setting `{'.'.join(place)}`"
-    section, key = place[:-1], place[-1]
-    known = [each[len(section)] for each in _PLACES if each[:-1] == section]
-    meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
-    if not known:
-        hint = f"`{'.'.join(section)}` is a single value"
-    elif meant and meant != ".".join(section):
-        hint = f"did you mean `{meant}`?"
-    else:
-        hint = did_you_mean(key, known) or f"known keys are {listing(known)}"
-    if setting is None:
-        return Diagnostic("RRL501", message, hint=hint)
-    return Diagnostic("RRL501", message, setting.keys[len(section)], setting.source, hint)
-
-
-def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
-    """A value that does not fit."""
-    depth = 2 if place[0] == "params" or place[:2] in _PLACES else 1
-    name = ".".join(place[:depth])
-    complaint = problem["msg"].removeprefix("Value error, ")
-    complaint = complaint[0].lower() + complaint[1:]
-    hint = None
-    if problem["type"] == "literal_error":
-        known = re.findall("'(.*?)'", problem["ctx"]["expected"])
-        value = str(problem["input"])
-        hint = did_you_mean(VALUES.get(folded(value), value), known)
-    elif problem["type"] in ("model_type", "dict_type"):
-        keys = [".".join(each) for each in _PLACES if each[:-1] == place and each != place]
-        complaint = "input should be a mapping of keys to values"
-        hint = f"its settings are {listing(keys)}" if keys else None
-    elif place[0] == "params":
-        complaint = "input should be a number, a word, true or false"
-    elif problem["type"] == "string_type":
-        complaint = "input should be text"
-    message = f"`{name}`: {complaint}, not {problem['input']!r:.60}"
-    message = message.replace("input should", "it should")
-    span, source = (setting.span, setting.source) if setting else (None, None)
-    return Diagnostic("RRL502", message, span, source, hint)
-
-
-def _setting_at(place: Place, settings: Sequence[Setting]) -> Setting | None:
-    """The last setting that gave the value at a place, or a part of it."""
-    for setting in reversed(settings):
-        shared = min(len(setting.place), len(place))
-        if setting.place[:shared] == place[:shared]:
-            return setting
-    return None

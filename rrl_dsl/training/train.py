@@ -37,6 +37,7 @@ from rrl_dsl.training.named_code import code_of, from_working_directory, modules
 from rrl_dsl.training.pictures import draw_curves, draw_graph
 from rrl_dsl.training.presets import configuration
 from rrl_dsl.training.processes import Processes, together
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.results import Run
 from rrl_dsl.training.resume import Reopened, reopen
 from rrl_dsl.training.run import RunDirectory
@@ -47,7 +48,6 @@ from rrl_dsl.training.settings import (
     from_yaml,
     notes_of,
     pointing_at,
-    resolve,
 )
 from rrl_dsl.training.stopping import EndAtSteps
 from rrl_dsl.training.summary import page, table, warnings_of

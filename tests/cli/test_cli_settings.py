@@ -8,7 +8,8 @@ import yaml
 from rrl_dsl.cli.main import app
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings
-from rrl_dsl.training.settings import FLAGS, from_assignment, from_yaml, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import FLAGS, from_assignment, from_yaml
 
 TRAIN = next(each.callback for each in app.registered_commands if each.name == "train")
 NO_SETTINGS = {"expression", "param", "config", "set", "out", "resume", "help"} | {

@@ -15,8 +15,8 @@ from rrl_dsl.training.display import Display
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.fit import fit
 from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.settings import resolve
 from rrl_dsl.training.summary import warnings_of
 
 RECIPES = Path(__file__).parents[2] / "recipes"

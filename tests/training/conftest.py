@@ -11,8 +11,8 @@ from rrl_dsl.training.build import build
 from rrl_dsl.training.display import Display
 from rrl_dsl.training.fit import fit as fit_module
 from rrl_dsl.training.presets import defaults
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.settings import resolve
 
 
 @pytest.fixture(scope="session")

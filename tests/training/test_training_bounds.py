@@ -10,7 +10,8 @@ from pydantic import BaseModel
 import rrl_dsl as rrl
 from rrl_dsl.training import processes
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.settings import from_assignment, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import from_assignment
 
 CHECKED_ELSEWHERE = {
     "projector.hidden": "memory, RRL515",

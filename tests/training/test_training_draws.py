@@ -10,8 +10,9 @@ from rrl_dsl.graph.recipe import graph_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import run as runs
 from rrl_dsl.training.build import build
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.sampler import RelationSampler
-from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, resolve
+from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml
 
 RECIPE = "ssl(views=2) | supervised(frac=0.3)"
 PINNED = "ssl(views=2) | supervised(frac=0.3, seed=5)"

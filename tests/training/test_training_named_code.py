@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import rrl_dsl as rrl
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.resume import reopen
-from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml, resolve
+from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml
 
 MODULE = """
 from pydantic.dataclasses import dataclass

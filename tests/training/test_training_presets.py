@@ -8,7 +8,8 @@ from rrl_dsl.data.views import Views
 from rrl_dsl.models.heads import Projector
 from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.presets import CIFAR, SMALL_GRAY, configuration
-from rrl_dsl.training.settings import from_assignment, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import from_assignment
 
 COLOR = (3, 32, 32)
 

@@ -47,7 +47,7 @@ from rrl_dsl.training import build as builds
 from rrl_dsl.models.backbones import Backbone
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.presets import defaults
-from rrl_dsl.training.settings import resolve
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.build import build
 from rrl_dsl.training.fit import _loaders, _trainer
 

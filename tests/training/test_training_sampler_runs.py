@@ -8,7 +8,8 @@ import rrl_dsl as rrl
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.fit import _loaders
 from rrl_dsl.training.module import RelationalModule
-from rrl_dsl.training.settings import from_assignment, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import from_assignment
 
 RELATION = {"name": "relation"}
 

@@ -6,6 +6,7 @@ import yaml
 import rrl_dsl as rrl
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training.presets import configuration
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import (
     from_arguments,
     from_assignment,
@@ -13,7 +14,6 @@ from rrl_dsl.training.settings import (
     from_yaml,
     notes_of,
     pointing_at,
-    resolve,
 )
 
 

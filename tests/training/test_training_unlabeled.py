@@ -13,8 +13,8 @@ from rrl_dsl.training.display import Display
 from rrl_dsl.training.fit import Outcome, fit
 from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.probes import LinearProbes
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.settings import resolve
 from rrl_dsl.training.summary import table, warnings_of
 from rrl_dsl.training.watching import Watching
 

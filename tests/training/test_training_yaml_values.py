@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrl_dsl.language.diagnostics import RRLError
-from rrl_dsl.training.settings import from_assignment, from_yaml, resolve
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import from_assignment, from_yaml
 from rrl_dsl.training.yaml_values import Dumper, Loader
 
 READ = {
