@@ -17,17 +17,17 @@ _FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is 
 
 
 class Nodes:
-    """The rows of a batch, each one view of one sample.
+    """The rows of a batch. A row is one view of one sample.
 
-    Two positions with the same (sample, view) are one row: they count as self.
+    Two positions with the same (sample, view) are the same row, and their pair counts as self.
 
     Attributes:
-        sample: int64 (n,), stable non-negative ids.
-        view: int64 (n,), non-negative view numbers.
+        sample: int64 (n,), stable ids of at least 0.
+        view: int64 (n,), view numbers of at least 0.
         labels: Label field -> int64 (n,); -1 means unknown.
-        fields: Other fields -> numbers (n,) or vectors (n, d), integer or floating; NaN is missing.
-        check: Whether to look at values, here and where a program relates the rows; None for
-            where they are on the CPU.
+        fields: Other field -> numbers (n,) or vectors (n, d), integer or float; NaN means missing.
+        check: Whether to check the values, here and when a program relates the rows. None checks
+            rows on the CPU only.
     """
 
     def __init__(
@@ -39,19 +39,19 @@ class Nodes:
         *,
         check: bool | None = None,
     ) -> None:
-        """Takes tensors, NumPy arrays or sequences.
+        """Creates rows from tensors, NumPy arrays or sequences.
 
         Args:
             sample: Integer ids (n,).
-            view: Integer view numbers (n,); all 0 where left out.
+            view: Integer view numbers (n,); defaults to 0.
             labels: Label field -> integers (n,).
-            fields: Numbers (n,) or vectors (n, d); whole numbers may be a label field as well.
-            check: Whether to look at the values. Looking waits for a device, so the default looks
-                only where the rows are on the CPU.
+            fields: Field -> numbers (n,) or vectors (n, d). Integers can also be a label field.
+            check: Whether to check the values. A check synchronizes with the device, so by default
+                only rows on the CPU are checked.
 
         Raises:
-            RRLError: RRL402 where the columns do not fit together or hold impossible values, or
-                where two rows of one sample differ in a label or another field.
+            RRLError: RRL402 if the columns have different lengths or invalid values, or if two rows
+                of the same sample differ in a label or another field.
         """
         self.check = check
         self.sample = _integers("sample", sample)
@@ -69,12 +69,12 @@ class Nodes:
 
     @property
     def checked(self) -> bool:
-        """Whether values are looked at."""
+        """Whether values are checked."""
         return self.device.type == "cpu" if self.check is None else self.check
 
     @property
     def device(self) -> torch.device:
-        """Where the columns lie."""
+        """The device of the columns."""
         return self.sample.device
 
     def __len__(self) -> int:
@@ -85,10 +85,10 @@ class Nodes:
         return f"Nodes({len(self)} rows on {self.device}; {columns or 'no labels or fields'})"
 
     def label(self, name: str) -> Tensor:
-        """The label field of that name, int64 (n,).
+        """The label field with this name, int64 (n,).
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is no label.
+            RRLError: RRL401 if the rows do not have the field, RRL417 if it is not a label.
         """
         if name in self.labels:
             return self.labels[name]
@@ -98,10 +98,10 @@ class Nodes:
         raise _lacking("label field", name, list(self.labels))
 
     def number(self, name: str) -> Tensor:
-        """The number field of that name, (n,): int64, or float64 with NaN where missing.
+        """The number field with this name, (n,): int64, or float64 with NaN for missing values.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector or a label.
+            RRLError: RRL401 if the rows do not have the field, RRL417 if it is a vector or a label.
         """
         column = self._any_field(name, "number")
         if column.ndim != 1:
@@ -112,10 +112,10 @@ class Nodes:
         return column.double() if column.is_floating_point() else column.to(torch.int64)
 
     def vector(self, name: str) -> Tensor:
-        """The vector field of that name, float64 (n, d), NaN where missing; numbers have d = 1.
+        """The vector field with this name, float64 (n, d), NaN if missing; d = 1 for numbers.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a label.
+            RRLError: RRL401 if the rows do not have the field, RRL417 if it is a label.
         """
         column = self._any_field(name, "vector")
         if column.ndim == 1:
@@ -148,7 +148,7 @@ class Nodes:
         )
 
     def followed_by(self, others: Nodes) -> Nodes:
-        """These rows and then others, which carry the same columns."""
+        """These rows followed by other rows with the same columns."""
         return self._derived(
             torch.cat([self.sample, others.sample]),
             torch.cat([self.view, others.view]),

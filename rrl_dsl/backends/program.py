@@ -61,13 +61,13 @@ class Samples(Protocol):
 
 
 class Program:
-    """A recipe compiled to `prepare` and `edge`; evaluates to weights over the rows of a batch."""
+    """A compiled recipe. It computes the edge weights between the rows of a batch."""
 
     def __init__(self, graph: Graph, *, seed: int = 0, fused: bool | None = None) -> None:
-        """See `compile`.
+        """Compiles a graph; see `compile`.
 
         Raises:
-            RRLError: Where `graph` is none, or the seed out of range.
+            RRLError: If `graph` is not a graph, or the seed is out of range.
         """
         _check_graph(graph)
         _check_seed(seed)
@@ -83,7 +83,7 @@ class Program:
 
     @property
     def identity(self) -> str:
-        """SHA-256 of the recipe's canonical form."""
+        """The SHA-256 of the canonical form of the recipe."""
         return self.graph.identity
 
     @property
@@ -93,24 +93,24 @@ class Program:
 
     @cached_property
     def requires(self) -> Requires:
-        """What the recipe needs of the trainer and of the data set."""
+        """What the recipe needs from the trainer and the dataset."""
         return requires_of(self.graph)
 
     def bind(self, dataset: Samples, *, others: Tensor | None = None) -> Program:
-        """Gives the program the whole data set, for calls that look at all samples.
+        """Binds the program to a dataset, for calls that depend on all samples.
 
         Args:
-            dataset: Its ids, labels and fields, one entry for each sample.
-            others: Ids of samples that exist beside it, such as those of a test split: files of
+            dataset: The ids, labels and fields, with one entry per sample.
+            others: The ids of samples outside the dataset, such as those of a test split. Files of
                 pairs may name them.
 
         Returns:
             This program.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the data set lacks a column, RRL402 where its columns
-                are malformed, RRL416 where a file of pairs names a sample that it lacks, RRL420
-                where it has too few samples, RRL507 where what is found cannot be kept.
+            RRLError: RRL401 or RRL417 if the dataset lacks a column, RRL402 if its columns are
+                invalid, RRL416 if a file of pairs names an unknown sample, RRL420 if the dataset
+                has too few samples, RRL507 if the cache cannot be written.
         """
         import torch
 
@@ -137,21 +137,21 @@ class Program:
     def __call__(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
     ) -> Tensor:
-        """The weights over the rows of a batch.
+        """Returns the edge weights between the rows of a batch.
 
         Args:
             nodes: The n rows.
-            spaces: Embeddings of the rows by space, for calls that look at them.
+            spaces: Space -> embeddings of the rows, for calls that compare embeddings.
             epoch: The epoch.
             step: The optimizer step.
 
         Returns:
-            (n, n) on the rows' device: bool where the graph is binary, else float32.
+            (n, n) on the device of the rows: bool if the graph is binary, and float32 otherwise.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the recipe must be
-                bound first, RRL418 where embeddings are missing, RRL419 where the recipe has
-                columns of its own, RRL421 for rows that the bound data set lacks.
+            RRLError: RRL401 or RRL417 if the rows lack a column, RRL403 if the recipe must be bound
+                first, RRL418 if embeddings are missing, RRL419 if the recipe has additional
+                columns, RRL421 if the bound dataset does not have a sample of the rows.
         """
         self._check_rows(nodes, None)
         with _needing_memory(nodes, nodes):
@@ -168,23 +168,23 @@ class Program:
         epoch: int = 0,
         step: int = 0,
     ) -> Relation:
-        """The relation of rows and columns, as losses take it.
+        """Returns the relation between rows and columns, for a loss.
 
         Args:
             rows: The n rows.
-            cols: The m columns; the rows themselves where left out. A recipe with a bank wants the
-                rows followed by the rows of the bank.
-            spaces: By space, the embeddings of the rows (n, d); where columns are given, the pair
-                of those of the rows (n, d) and of the columns (m, d).
-            strategy: `dense` holds the (n, m) weights, `blocked` evaluates them tile by tile in
-                memory that grows with n + m, `auto` chooses by the number of pairs.
+            cols: The m columns; defaults to the rows. A recipe with a bank needs the rows followed
+                by the rows of the bank.
+            spaces: Space -> embeddings of the rows (n, d); with `cols`, the pair of the embeddings
+                of the rows (n, d) and of the columns (m, d).
+            strategy: `dense` computes the (n, m) weights. `blocked` computes them tile by tile, in
+                memory that grows with n + m. `auto` chooses by the number of pairs.
             epoch: The epoch.
             step: The optimizer step.
 
         Raises:
-            RRLError: As `__call__`, and RRL413 for an unknown strategy; RRL419 where a recipe with
-                a bank is given no columns; for checked rows (`Nodes.checked`) as `check_views`;
-                RRL515 where there is too little memory.
+            RRLError: As `__call__`. RRL413 for an unknown strategy, RRL419 if a recipe with a bank
+                is given no columns, RRL515 if there is too little memory. Checked rows
+                (`Nodes.checked`) raise the errors of `check_views`.
         """
         from rrl_dsl.backends.blocked import BlockedRelation, is_blocked, tile_pairs
         from rrl_dsl.backends.checks import check_views
@@ -248,9 +248,10 @@ class Program:
     def to_networkx(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0
     ) -> nx.Graph[int]:
-        """The graph over rows; nodes carry `sample` and `view`, edges `weight`; no self-loops.
+        """Returns the graph as a networkx graph, without self-loops.
 
-        A recipe that is not symmetric gives an `nx.DiGraph`.
+        Nodes have the attributes `sample` and `view`, and edges have `weight`. A recipe that is not
+        symmetric returns an `nx.DiGraph`.
 
         Raises:
             RRLError: As `__call__`.
@@ -355,17 +356,16 @@ def compile(  # noqa: A001  (the name users expect)
     """Compiles a recipe.
 
     Args:
-        recipe: A graph, or the text of a recipe. A transform is refused with a hint.
-        params: New values for the `param`s of a text.
-        seed: The recipe's seed, 0 <= seed < 2^64: other seeds draw other graphs. Calls with a
-            `seed=` of their own do not depend on it.
-        fused: Whether `torch.compile` fuses the edge function into one kernel. Left out, it does
-            where that pays (`benchmarks/fused_edges.py`) and there is a compiler: on CUDA, with a
-            warning where there is none, and on a CPU for batches of 2048 x 2048 pairs or more,
-            where the seconds of compiling are earned back within some twenty batches.
+        recipe: A graph, or the text of a recipe.
+        params: Values for the `param`s of a text.
+        seed: The seed of the recipe, 0 <= seed < 2^64. Calls with their own `seed=` ignore it.
+        fused: Whether `torch.compile` fuses the edge function into one kernel. By default, it does
+            if a compiler is installed and fusing pays off (`benchmarks/fused_edges.py`): on CUDA,
+            with a warning if there is no compiler, and on the CPU for batches of at least 2048 x
+            2048 pairs. Compiling takes seconds, which about twenty such batches save.
 
     Raises:
-        RRLError: With every error of the text, or where `recipe` is no graph.
+        RRLError: All errors of the text, or RRL204 or RRL210 if `recipe` is not a graph.
     """
     if isinstance(recipe, str):
         recipe, params = parse(recipe, params=params), None

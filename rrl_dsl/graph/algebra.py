@@ -26,13 +26,13 @@ _SCOPES: Final[tuple[Scope, ...]] = ("pair", "data set", "batch")  # each depend
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Graph:
-    """Weights w(i, j) >= 0 of the rows of a batch to its columns.
+    """The weights w(i, j) >= 0 between the rows and the columns of a batch.
 
-    Build one with the functions of `rrl_dsl` or with `rrl_dsl.parse`, and combine them with
-    `|`, `&`, `+`, `-`, `*` and `~`.
+    Create a graph with the functions of `rrl_dsl` or with `rrl_dsl.parse`. Combine graphs with `|`,
+    `&`, `+`, `-`, `*` and `~`.
 
     Attributes:
-        operands: The graphs that this one is made of.
+        operands: The operands of this graph.
     """
 
     operands: tuple[Graph, ...]
@@ -61,28 +61,29 @@ class Graph:
 
     @property
     def contrast(self) -> Graph | None:
-        """Which pairs may serve as unrelated; None for all."""
+        """The graph of the pairs that a loss may push apart; None for all pairs."""
         return None
 
     def with_contrast(self, contrast: Graph) -> Graph:
-        """The graph as a recipe that says which pairs may serve as unrelated.
+        """Returns the graph with a contrast: the pairs that a loss may push apart.
 
         Args:
-            contrast: A pair with a weight above 0 may be pushed apart.
+            contrast: A graph. A loss may push apart the pairs with a weight above 0.
 
         Raises:
-            RRLError: RRL212 where either has a contrast already, RRL201 for what is no graph.
+            RRLError: RRL212 if either graph already has a contrast, RRL201 if `contrast` is not a
+                graph.
         """
         return from_python(lambda: contrasted(self, contrast))
 
     @cached_property
     def depth(self) -> int:
-        """Levels from this node to the furthest source."""
+        """The number of levels from this graph to its deepest source."""
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
     @cached_property
     def symmetric(self) -> bool:
-        """Whether w(i, j) = w(j, i) is known, as it is where no call is directed."""
+        """Whether w(i, j) = w(j, i) holds. False if a call is directed."""
         from rrl_dsl.graph.planner import Planner
 
         planner = Planner()
@@ -146,13 +147,13 @@ class Graph:
         return text_of(self)
 
     def show(self, *, seed: int = 0) -> None:
-        """Draws the graph over some of the digits in the terminal, with its parts.
+        """Draws the graph of some digits in the terminal, and prints the tree of the recipe.
 
         Args:
-            seed: The recipe's seed, from which the choice of samples follows too.
+            seed: The seed of the recipe and of the choice of samples.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the recipe reads what the digits lack.
+            RRLError: RRL401 or RRL417 if the recipe reads a field that the digits do not have.
         """
         from rrl_dsl.report import display
 

@@ -149,24 +149,24 @@ _Decorator = Callable[[Callable[..., Weight]], Callable[..., Any]]
 
 
 def source(*, example: str, **options: Unpack[Options]) -> _Decorator:
-    """Adds a function of a pair to the language, as a call that makes a graph.
+    """Registers a function of a pair as a source of the language.
 
     Args:
-        example: A recipe that shows it.
+        example: A recipe that uses the source.
         **options: See `Options`.
 
     Returns:
-        A decorator, whose result is called in Python as recipes call it.
+        A decorator. The decorated function is called in Python like in a recipe.
 
     Raises:
-        ValueError: Where the name is taken.
-        TypeError: For an annotation that no parameter can have.
+        ValueError: If the name is already registered.
+        TypeError: If a parameter has an unsupported annotation.
     """
     return _decorator("source", example, options)
 
 
 def transform(*, example: str, **options: Unpack[Options]) -> _Decorator:
-    """Adds a function of a weight, and perhaps a pair, as a transform; see `source`."""
+    """Registers a function of a weight, and optionally a pair, as a transform; see `source`."""
     return _decorator("transform", example, options)
 
 

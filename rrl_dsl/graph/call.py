@@ -150,7 +150,7 @@ class Call:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Transform:
-    """Graph -> Graph: one call, or several applied in order."""
+    """A function from graph to graph: one call, or several in sequence."""
 
     calls: tuple[Call, ...]
     noun = "a transform"

@@ -37,12 +37,12 @@ class Subset:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows, i and j, of which a built-in tells how much they are related.
+    """The pair of rows, i and j, to which a built-in assigns a weight.
 
     Attributes:
-        recording: Where instructions go.
+        recording: The recording that receives the instructions.
         stream: The stream of the call.
-        seed: The seed of the call's own; None where the recipe's counts.
+        seed: The `seed` argument of the call; None to use the seed of the recipe.
     """
 
     recording: Recording
@@ -53,64 +53,64 @@ class Pair:
 
     @property
     def always(self) -> Mask:
-        """Every pair."""
+        """A mask that holds for every pair."""
         return self.recording.constant(True)
 
     @property
     def never(self) -> Mask:
-        """No pair."""
+        """A mask that holds for no pair."""
         return self.recording.constant(False)
 
     @property
     def same_sample(self) -> Mask:
-        """Both rows are views of one sample."""
+        """Whether both rows are views of the same sample."""
         return self._over("same", Column("sample"))
 
     @property
     def same_view(self) -> Mask:
-        """Both rows have the same view number."""
+        """Whether both rows have the same view number."""
         return self._over("same", Column("view"))
 
     @property
     def same_row(self) -> Mask:
-        """i = j."""
+        """Whether i = j."""
         return self.same_sample.where(self.same_view)
 
     def during(self, start: int, end: int | None) -> Mask:
-        """Every pair in the epochs from `start` up to, not including, `end`; else none."""
+        """Whether the epoch is at least `start` and before `end`."""
         return Mask(self.recording, self.recording.emit("constant", scalars=(Active(start, end),)))
 
     # what the data set says of them
 
     def equal(self, label: str, among: Subset | None = None) -> Mask:
-        """Both labels are known and equal, and both samples in the subset where there is one.
+        """Whether both labels are known and equal.
 
         Args:
             label: A label field.
-            among: Some of the samples.
+            among: A subset of the samples, to which both samples must belong.
         """
         return self._same_of(Column("label", field=label), among)
 
     def near(self, number: str, within: float) -> Mask:
-        """Both numbers are known and differ by at most `within`."""
+        """Whether both numbers are known and differ by at most `within`."""
         limit = Constant(float(within), exact=True)
         return self._over("near", Column("number", field=number), scalar=limit)
 
     def cosine(self, vector: str, temperature: float = 1.0) -> Weight:
-        """max(0, cos(x, y) / temperature) of two vectors; 0 where one is missing."""
+        """max(0, cos(x, y) / temperature) of two vectors; 0 if one is missing."""
         return self._kernel("cosine", self._sliced(vector), temperature)
 
     def exponential(self, vector: str, temperature: float = 1.0) -> Weight:
-        """exp((cos(x, y) - 1) / temperature) of two vectors; 0 where one is missing."""
+        """exp((cos(x, y) - 1) / temperature) of two vectors; 0 if one is missing."""
         return self._kernel("exponential", self._sliced(vector), temperature)
 
     def dot(self, vector: str, temperature: float = 1.0) -> Weight:
-        """max(0, x . y / temperature) of two vectors; 0 where one is missing."""
+        """max(0, x . y / temperature) of two vectors; 0 if one is missing."""
         columns = (*self._sliced(vector), Column("unit", field=vector))
         return self._kernel("dot", columns, temperature)
 
     def gaussian(self, vector: str, bandwidth: float = 1.0) -> Weight:
-        """exp(-d^2 / (2 bandwidth^2)) of the distance d; 0 where a vector is missing."""
+        """exp(-d^2 / (2 bandwidth^2)) of the Euclidean distance d; 0 if a vector is missing."""
         return self._kernel("gaussian", (Column("vector", field=vector),), bandwidth)
 
     # draws
@@ -124,16 +124,17 @@ class Pair:
         unit: Unit = "sample",
         redraw: Redraw = "never",
     ) -> Mask:
-        """The pair's draw is below p: once for a pair of samples, or for a pair of rows.
+        """Whether the random number of the pair is below `p`.
 
-        All draws of one call for a pair are one number, so that those of growing rates are nested.
+        All draws of a call for one pair are the same number, so the graph of a smaller probability
+        is a subgraph of that of a larger one.
 
         Args:
-            p: The chance.
-            where: Pairs for which `p` is the chance; all where left out.
-            otherwise: The chance of other pairs.
-            unit: Whether views share a draw.
-            redraw: When new draws are made.
+            p: The probability.
+            where: The pairs with the probability `p`; defaults to all pairs.
+            otherwise: The probability of the other pairs.
+            unit: Whether to draw per pair of samples, for all views, or per pair of rows.
+            redraw: When to draw again.
         """
         recording = self.recording
         key = recording.scalar(self.key(redraw))
@@ -149,34 +150,34 @@ class Pair:
         return Mask(recording, recording.emit("within", draw, limit))
 
     def row_drawn(self, p: Real, *, redraw: Redraw = "never") -> Mask:
-        """The draw of the pair of rows is below p; see `drawn`."""
+        """Whether the random number of the pair of rows is below `p`; see `drawn`."""
         return self.drawn(p, unit="row", redraw=redraw)
 
     def drawn_samples(self, share: Real) -> Subset:
-        """The samples whose own draw is below `share`."""
+        """The samples whose random number is below `share`."""
         return Subset("drawn_label", key=self.key("never"), share=share)
 
     def sample_drawn(self, share: Real) -> Mask:
-        """The draws of both samples are below `share`."""
+        """Whether the random numbers of both samples are below `share`."""
         return self._same_of(Column("zero"), self.drawn_samples(share))
 
     def key(self, redraw: Redraw) -> Key:
-        """The key of the call's stream, for what draws."""
+        """The key of the stream of the call, for lookups and stages that draw."""
         self.recording.draws = True
         return Key(self.stream, redraw, self.seed)
 
     # what is found over a data set or a batch
 
     def chosen_samples(self, lookup: Lookup) -> Subset:
-        """The samples that a lookup chooses."""
+        """The samples that a lookup selects."""
         return Subset("chosen_label", lookup=lookup)
 
     def linked(self, lookup: Lookup) -> Mask:
-        """A lookup over the data set links the two samples."""
+        """Whether a lookup over the dataset links the two samples."""
         return Mask(self.recording, self._linked("linked", lookup))
 
     def linked_weight(self, lookup: Lookup) -> Weight:
-        """The weight that a lookup over the data set gives the two samples."""
+        """The weight that a lookup over the dataset assigns to the two samples."""
         return Weight(self.recording, self._linked("linked_weight", lookup))
 
     def affinity(self, vector: str, lookup: Lookup) -> Weight:
@@ -186,11 +187,11 @@ class Pair:
         return Weight(self.recording, self.recording.emit("affinity", columns=columns))
 
     def listed(self, stage: Stage, lists: Lists = "either") -> Mask:
-        """Rows are in the lists that a stage makes for each row of the batch."""
+        """Whether the rows are in the lists that a stage computes for the rows of the batch."""
         return self._over(_LISTED[lists], Column("row"), Column("list", stage=stage))
 
     def grouped(self, stage: Stage) -> Mask:
-        """Rows are in one of the groups that a stage makes of the batch."""
+        """Whether both rows are in the same group of a stage."""
         return self._over("same", Column("component", stage=stage))
 
     def is_grouped(self, weight: Weight) -> bool:
@@ -202,11 +203,11 @@ class Pair:
     # what is asked of the trainer
 
     def ask_views(self, views: int) -> None:
-        """Asks for that many views of each sample."""
+        """Requests this number of views per sample."""
         self.recording.views = max(self.recording.views, views)
 
     def ask_bank(self, rows: int) -> None:
-        """Asks for that many earlier rows as further columns."""
+        """Requests this number of earlier rows as additional columns."""
         self.recording.bank = max(self.recording.bank, rows)
 
     def _over(self, op: str, *columns: Column, scalar: Scalar | None = None) -> Mask:

@@ -32,17 +32,18 @@ def parse(
     directory: str | Path | None = None,
     allow_outside: bool = False,
 ) -> Graph:
-    """The graph that a recipe's text defines.
+    """Returns the graph that the text of a recipe defines.
 
     Args:
         text: The recipe.
-        params: New values for the recipe's `param`s.
-        name: The name to show in messages, a path for example.
-        directory: What the files that the recipe imports or reads are relative to.
-        allow_outside: Whether these may lie elsewhere than below that directory.
+        params: Values for the `param`s of the recipe.
+        name: The name of the text in messages, such as a path.
+        directory: The folder to which the paths of imports and files are relative.
+        allow_outside: Whether these files may be outside that folder.
 
     Raises:
-        RRLError: With every independent error of the text; RRL210 for what is no text, or a path.
+        RRLError: All independent errors of the text. RRL210 if `text` is not a string, or is a
+            path.
     """
     _check_text(text)
     folder = None if directory is None else Path(directory)
@@ -56,10 +57,11 @@ def load(
     params: Mapping[str, Scalar] | None = None,
     allow_outside: bool = False,
 ) -> Graph:
-    """The graph that a recipe file defines; see `parse`.
+    """Returns the graph that a recipe file defines; see `parse`.
 
     Raises:
-        RRLError: As `parse`; RRL210 for what is no path, RRL021 for a file that cannot be read.
+        RRLError: As `parse`. RRL210 if the argument is not a path, RRL021 if the file cannot be
+            read.
     """
     _check_path(path)
     source = parser.read(Path(path))

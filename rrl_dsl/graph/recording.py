@@ -122,9 +122,9 @@ def _position(table: dict[_Item, int], item: _Item) -> int:
 class Weight:
     """The weight of a pair, a float32 of at least 0.
 
-    `a | b` is the larger of two weights, `a & b` the smaller, `a + b` their sum, `a - b` the weight
-    where the mask b does not hold, `k * a` and `a ** p` are as numbers are, `a > k` is a mask, and
-    `~a` where the weight is 0.
+    `a | b` is the larger of two weights, `a & b` the smaller, and `a + b` the sum. `a - b` is the
+    weight a where the mask b does not hold, and 0 elsewhere. `k * a` and `a ** p` are arithmetic.
+    `a > k` is a mask. `~a` is a mask that holds where the weight is 0.
     """
 
     recording: Recording
@@ -147,7 +147,7 @@ class Weight:
 
     @property
     def related(self) -> Mask:
-        """Where it is above 0."""
+        """A mask that holds where the weight is above 0."""
         return self > 0.0
 
     @property
@@ -157,11 +157,11 @@ class Weight:
 
     @property
     def number(self) -> Weight:
-        """The weight as a float, where it is a truth value."""
+        """The weight as a float, if it is a truth value."""
         return self
 
     def where(self, mask: Mask) -> Weight:
-        """The weight where the mask holds, else 0."""
+        """The weight where the mask holds, and 0 elsewhere."""
         if _as_it_is(self, mask):
             return self
         return self._with("masked", mask)
@@ -227,7 +227,7 @@ class Weight:
 
 
 class Mask(Weight):
-    """Whether a pair has an edge: a weight of 0 or 1. `&`, `|` and `~` are as for truth values."""
+    """Whether a pair has an edge: a weight of 0 or 1. `&`, `|` and `~` are logical operators."""
 
     @property
     def number(self) -> Weight:
@@ -235,7 +235,7 @@ class Mask(Weight):
         return Weight(self.recording, self.recording.emit("number", self.at))
 
     def where(self, mask: Mask) -> Mask:
-        """Where both hold."""
+        """The pairs for which both masks hold."""
         if _as_it_is(self, mask):
             return self
         if _as_it_is(mask, self):

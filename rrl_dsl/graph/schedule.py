@@ -12,19 +12,19 @@ from rrl_dsl.language.diagnostics import error
 
 @dataclass(frozen=True)
 class Schedule:
-    """A scalar that goes from `start` to `end` and stays there.
+    """A number that changes from `start` to `end` with the epoch, and then stays at `end`.
 
     | kind | value at epoch e, with t = e / epochs |
     |---|---|
     | `linear` | start + (end - start) t |
     | `cosine` | end + (start - end) (1 + cos(pi t)) / 2 |
-    | `step` | start before the epoch `epochs`, end from it on |
+    | `step` | start before the epoch `epochs`, and end from then on |
 
     Attributes:
-        kind: The way it takes.
-        start: Its value at epoch 0.
-        end: Its value from the epoch `epochs` on.
-        epochs: How many epochs it takes.
+        kind: The shape of the schedule.
+        start: The value at epoch 0.
+        end: The value from the epoch `epochs` on.
+        epochs: The number of epochs.
     """
 
     kind: str

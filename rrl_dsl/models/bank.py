@@ -15,16 +15,16 @@ from rrl_dsl.models.encoder import Outputs
 
 
 class Bank(nn.Module):
-    """The last rows that were put into it, the newest first, of all ranks alike.
+    """The rows that were pushed last, newest first, from all ranks.
 
-    It fills within the first steps: until then it has fewer rows. It is a part of a checkpoint.
+    The bank starts empty and fills during the first steps. It is part of a checkpoint.
     """
 
     def __init__(self, size: int) -> None:
-        """An empty bank.
+        """Creates an empty bank.
 
         Args:
-            size: How many rows it keeps.
+            size: The number of rows that it keeps.
         """
         super().__init__()
         self._size = size
@@ -33,14 +33,14 @@ class Bank(nn.Module):
 
     @torch.no_grad()
     def push(self, nodes: Nodes, outputs: Mapping[Output, Tensor]) -> None:
-        """Puts rows in front, and lets the oldest go.
+        """Adds rows at the front and removes the oldest rows.
 
         Args:
             nodes: The n rows.
-            outputs: Their embeddings, each (n, d), of the same names every time.
+            outputs: Their embeddings (n, d). The names must be the same in every call.
 
         Raises:
-            RRLError: RRL406 where they are of other names than before, or of other rows.
+            RRLError: RRL406 if the names differ from before, or the number of rows does not match.
         """
         if self._nodes is not None and outputs.keys() != self._outputs.keys():
             message = (
@@ -63,10 +63,10 @@ class Bank(nn.Module):
         self._nodes, self._outputs = nodes, added
 
     def newest(self, count: int, device: torch.device) -> tuple[Nodes, Outputs] | None:
-        """The newest rows, `count` of them or all there are, and their embeddings.
+        """Returns the newest rows, at most `count`, and their embeddings.
 
         Returns:
-            Both on the device, or None where that is no row.
+            The rows and the embeddings on the device, or None if there are no rows.
         """
         if self._nodes is None or not count:
             return None
@@ -74,12 +74,12 @@ class Bank(nn.Module):
         return self._nodes[:count].to(device), outputs
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Returns the state for a checkpoint."""
         columns = {} if self._nodes is None else vars(self._nodes)
         return {"nodes": dict(columns), "outputs": self._outputs}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Takes up what a checkpoint kept."""
+        """Restores the state from a checkpoint."""
         columns = state["nodes"]
         self._nodes = Nodes(**columns) if columns else None
         self._outputs = dict(state["outputs"])

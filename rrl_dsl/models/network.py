@@ -94,21 +94,21 @@ class Network(nn.Module):
         shape: tuple[int, int, int],
         **options: Any,
     ) -> Self:
-        """The network that a loss and a recipe need.
+        """Builds the network that a loss and a recipe need.
 
         Args:
-            loss: The loss, as `rrl_dsl.losses.create` makes it.
+            loss: The loss, from `rrl_dsl.losses.create`.
             program: The compiled recipe.
-            backbone: A name as the setting `backbone` has it, or a network from float images
+            backbone: A name as in the setting `backbone`, or a network that maps float images
                 (n, C, H, W) to features (n, width).
             shape: (C, H, W) of the images.
-            options: The options of its parts, by the names of a run's settings:
+            options: The options of the parts, with the names of the settings of a run:
                 `projector={"hidden": 256, "out": 32}`, `bank=4096`.
 
         Raises:
-            RRLError: RRL404 and RRL424 where recipe or backbone cannot serve the loss, RRL501 and
-                RRL502 for an option that does not exist or fit, RRL502 for a backbone that does not
-                exist or fit the images.
+            RRLError: RRL404 or RRL424 if the recipe or the backbone does not provide what the loss
+                needs, RRL501 or RRL502 for an unknown or invalid option, RRL502 for a backbone that
+                does not exist or does not accept the images.
         """
         chosen = NetworkOptions.of(options)
         if isinstance(backbone, str):
@@ -118,16 +118,16 @@ class Network(nn.Module):
     def forward(
         self, views: Tensor, local: Tensor | None = None, *, seed: int | None = None
     ) -> Outputs:
-        """The outputs of student and teacher for the views of a batch.
+        """Computes the outputs of the student and the teacher for the views of a batch.
 
         Args:
-            views: The recipe's views, float (views * b, C, H, W), view after view, normalized.
-            local: Local views, float (local * b, C, side, side), view after view.
-            seed: What the masks of patches follow from; drawn by torch's generator where left out.
+            views: The views of the recipe, float (views * b, C, H, W), ordered by view, normalized.
+            local: The local views, float (local * b, C, side, side), ordered by view.
+            seed: The seed of the patch masks; defaults to torch's generator.
 
         Returns:
-            Output -> tensor, of the rows of `views` and then of `local`. Patches and teacher have
-            those of `views` alone.
+            Output -> tensor, for the rows of `views` and then of `local`. Outputs of patches and of
+            the teacher only have the rows of `views`.
         """
         size = self.options.micro_batch
         mask = self._mask(views, seed) if "patches" in self.parts else None
@@ -152,19 +152,19 @@ class Network(nn.Module):
         epoch: int = 0,
         gather: Gather | None = None,
     ) -> Tensor:
-        """The loss of a step. Centers move, and the bank takes the rows.
+        """Computes the loss of a step, moves the centers, and pushes the rows to the bank.
 
         Args:
-            nodes: The rows, those of the views and then those of the local views.
-            outputs: The outputs for them.
-            step: The optimizer step; one more than the last where left out.
+            nodes: The rows of the views, followed by those of the local views.
+            outputs: The outputs for these rows.
+            step: The optimizer step; defaults to the last step plus one.
             epoch: The epoch.
-            gather: From the rows of this rank to those of all ranks of `torch.distributed`, rank
-                after rank, with gradients summed over ranks; None for one rank. All ranks have
-                the same number of rows.
+            gather: A function from the rows of this rank to the rows of all ranks of
+                `torch.distributed`, in the order of the ranks, that sums gradients over ranks. None
+                for one rank. All ranks must have the same number of rows.
 
         Returns:
-            A scalar: the loss over the rows of all ranks, of which each evaluates its own.
+            A scalar: the loss over the rows of all ranks. Each rank evaluates its own rows.
 
         Raises:
             RRLError: As `Program.relate` and `Loss.__call__`.
@@ -183,7 +183,7 @@ class Network(nn.Module):
         epoch: int = 0,
         gather: Gather | None = None,
     ) -> Relations:
-        """The relations that the loss of a step compares: the first half of `loss`."""
+        """Returns the relations that the loss of a step compares: the first half of `loss`."""
         whole, shares = self._rows_of_views(nodes), None
         wanted = {*self.criterion.inputs().values(), *self._kept()}
         every: Outputs = {name: each for name, each in outputs.items() if name in wanted}
@@ -205,7 +205,7 @@ class Network(nn.Module):
         return Relations(self.program, nodes, every, whole, bank, epoch, at, shares)
 
     def remember(self, relations: Relations) -> None:
-        """Moves the centers, and puts the rows of the views into the bank: the end of `loss`."""
+        """Moves the centers and pushes the rows of the views to the bank: the end of `loss`."""
         outputs = relations.outputs
         self.step = relations.step + 1
         if self.center is not None:
@@ -218,9 +218,9 @@ class Network(nn.Module):
             self.bank.push(relations.nodes[rows], kept)
 
     def freeze_prototypes(self, epoch: int) -> None:
-        """Drops the prototypes' gradients in the epochs in which they are frozen.
+        """Removes the gradients of the prototypes in the epochs in which they are frozen.
 
-        Call it between `backward` and the optimizer's step.
+        Call it between `backward` and `optimizer.step`.
         """
         if epoch < self.options.prototypes.frozen:
             for head in (self.encoder.prototypes, self.encoder.patch_prototypes):
@@ -228,13 +228,13 @@ class Network(nn.Module):
                     head.zero_grad()
 
     def follow(self, steps: int | None = None) -> None:
-        """Moves the teacher, where there is one, towards the encoder.
+        """Moves the teacher towards the encoder. Does nothing without a teacher.
 
-        Call it after the optimizer's step.
+        Call it after `optimizer.step`.
 
         Args:
-            steps: How many steps the training has, over which the teacher's momentum rises; where
-                left out, it stays what it is at the first.
+            steps: The number of steps of the training, over which the momentum of the teacher
+                rises. By default, the momentum keeps its first value.
         """
         if self.teacher is None:
             return
@@ -245,11 +245,11 @@ class Network(nn.Module):
         follow(self.teacher.encoder, self.encoder, momentum)
 
     def get_extra_state(self) -> dict[str, int]:
-        """The state that is no tensor: the step."""
+        """Returns the state that is not a tensor: the step."""
         return {"step": self.step}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
-        """Takes up the state of `get_extra_state`."""
+        """Restores the state from `get_extra_state`."""
         self.step = state["step"]
 
     def _new_predictor(self) -> Projector:

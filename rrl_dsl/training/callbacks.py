@@ -13,9 +13,10 @@ from rrl_dsl.training.module import RelationalModule
 
 
 class EdgeStatistics(Callback):
-    """Logs what the graph of each epoch's first batch is like, and what the loss leaves out of it.
+    """Logs statistics of the graph of the first batch of every epoch.
 
-    `edges/…` are the figures of `rrl_dsl.training.statistics`, `skipped/…` those of `Loss.skipped`.
+    `edges/…` are the statistics of `rrl_dsl.training.statistics`. `skipped/…` are the shares of
+    rows that the loss ignores (`Loss.skipped`).
     """
 
     def on_train_batch_end(

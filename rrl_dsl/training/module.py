@@ -31,13 +31,13 @@ from rrl_dsl.training.watching import Watching
 
 
 class RelationalModule(L.LightningModule):
-    """Trains a `Network` on the relation that a recipe defines.
+    """Trains a `Network` on the relation of a recipe, as a LightningModule.
 
-    It draws the views, gathers the rows of all ranks, and logs. Two linear probes learn the finest
-    label beside the network; their gradients never reach the encoder.
+    The module draws the views, gathers the rows of all ranks, and logs metrics. Two linear probes
+    learn the finest label at the same time; their gradients do not reach the encoder.
 
-    `training_step` takes a `rrl_dsl.data.batches.Batch` and returns the `loss`, the `relations` of
-    the step and, for the first batch of an epoch, what the loss `skipped`.
+    `training_step` takes a `rrl_dsl.Batch`. It returns the `loss`, the `relations` of the step and,
+    for the first batch of an epoch, what the loss `skipped`.
     """
 
     def __init__(
@@ -51,21 +51,21 @@ class RelationalModule(L.LightningModule):
         backbone: nn.Module | None = None,
         views: Views | None = None,
     ) -> None:
-        """A module with fresh weights.
+        """Creates a module with new weights.
 
         Args:
-            config: The configuration.
+            config: The settings.
             program: The compiled recipe.
             loss: The loss.
             shape: (C, H, W) of the images.
-            classes: How many classes the finest label has; None for no probes.
-            backbone: A network from float (n, C, H, W) to features (n, width), in place of the
-                configured one.
-            views: What draws the views, in place of the configured augmentation.
+            classes: The number of classes of the finest label; None for no probes.
+            backbone: A network from float (n, C, H, W) to features (n, width), in place of
+                `config.backbone`.
+            views: The function that draws the views, in place of `config.augmentation`.
 
         Raises:
-            RRLError: RRL502 where the configuration does not fit the images, RRL404 and RRL424
-                where recipe or model cannot serve the loss.
+            RRLError: RRL502 if the settings do not fit the images, RRL404 or RRL424 if the recipe
+                or the model does not provide what the loss needs.
         """
         super().__init__()
         self.config = config
@@ -82,7 +82,7 @@ class RelationalModule(L.LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refuses: a checkpoint has weights, and not the recipe and the loss.
+        """Raises an error: a checkpoint does not contain the recipe and the loss.
 
         Raises:
             RRLError: RRL505.
@@ -100,7 +100,7 @@ class RelationalModule(L.LightningModule):
         return features
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """One step on one batch of samples."""
+        """Computes the loss of a batch of samples."""
         outputs = self._outputs(batch)
         relations = self.network.relations(
             self._nodes(batch),

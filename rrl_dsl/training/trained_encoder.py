@@ -70,21 +70,21 @@ class TrainedEncoder(nn.Module):
 def load_encoder(
     run: str | Path, part: EncoderPart = "backbone", *, allow_code: Collection[str] = ()
 ) -> TrainedEncoder:
-    """The encoder of a run, in evaluation mode on the CPU, with its input normalization.
+    """Loads the encoder of a run, in evaluation mode on the CPU, with its input normalization.
 
-    It is made from the newest checkpoint alone, whose every byte is checked.
+    It is built only from the newest checkpoint, whose checksum is verified.
 
     Args:
-        run: The directory of the run.
-        part: `backbone` gives features; `projector` gives the embeddings of the loss, backbone and
-            projector; `teacher` gives the features of the teacher's backbone.
-        allow_code: The modules that the run's configuration may name a backbone or loss of, as
-            `package.module:attribute`; each is imported where it does.
+        run: The run directory.
+        part: `backbone` returns features, `projector` the embeddings that the loss uses, and
+            `teacher` the features of the teacher's backbone.
+        allow_code: The modules whose code the configuration of the run may name as
+            `package.module:attribute`.
 
     Raises:
-        RRLError: RRL505, where there is no such run, or its checkpoint is damaged or not that of
-            its configuration, or it has no such part; RRL510 where its configuration names code of
-            another module; RRL502 as `rrl_dsl.models.backbones.build_backbone`.
+        RRLError: RRL505 if the run does not exist, its checkpoint is damaged or does not match its
+            configuration, or it does not have the part. RRL510 if the configuration names code of
+            another module. RRL502 as `rrl_dsl.models.backbones.build_backbone`.
     """
     prefix = _prefix(part)
     found = newest(Path(run), allow_code)
