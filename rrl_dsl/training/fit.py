@@ -35,8 +35,8 @@ from rrl_dsl.training.provenance import provenance_of
 from rrl_dsl.training.record import Record
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
+from rrl_dsl.training.stopping import interruptible
 from rrl_dsl.training.tensorboard import Curves, silent_thread
-from rrl_dsl.training.watch import Stopped
 from rrl_dsl.training.watching import RANK_ROWS
 
 _LOGGED_STEPS: Final = 10
@@ -99,7 +99,7 @@ def fit(
 
     Raises:
         RRLError: RRL409 or RRL508 if the embeddings collapse or the loss is not finite.
-        KeyboardInterrupt: If the user interrupts training.
+        KeyboardInterrupt: If the user interrupts training; its message says how to resume.
     """
     config = module.config
     resumed = run.resumed_from() if run.has_checkpoint() else None
@@ -113,15 +113,11 @@ def fit(
     trainer = _trainer(config, run, [*callbacks, *watching])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     assert trainer.logger is not None
-    try:
-        last = resumed.checkpoint if resumed else None
-        with silent_thread(), needing_memory("a step of training", _less_at_a_time(config)):
-            trainer.logger.log_hyperparams(config.model_dump(mode="json"))
-            trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
-    except Stopped:
-        raise
-    except SystemExit as stop:  # how Lightning ends a run that the user interrupts
-        raise KeyboardInterrupt from stop
+    last = resumed.checkpoint if resumed else None
+    memory = needing_memory("a step of training", _less_at_a_time(config))
+    with interruptible(run), silent_thread(), memory:
+        trainer.logger.log_hyperparams(config.model_dump(mode="json"))
+        trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
     if not trainer.is_global_zero:
         return None
     module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU

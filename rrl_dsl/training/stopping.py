@@ -1,13 +1,44 @@
-"""Ends a training where its process is to end."""
+"""Ends a training: between two steps after a signal, or where the user interrupts it."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from rrl_dsl.training.watch import Watch
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.watch import Stopped, Watch
+
+
+@contextmanager
+def interruptible(run: RunDirectory) -> Iterator[None]:
+    """Raises KeyboardInterrupt where the user interrupts a training, and says how to resume it.
+
+    Lightning raises SystemExit instead, and leaves SIGINT ignored.
+
+    Args:
+        run: The run that is trained.
+
+    Raises:
+        KeyboardInterrupt: If the user interrupts the training.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except Stopped:
+        raise
+    except SystemExit:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+        message = "training was interrupted"
+        if run.has_checkpoint():
+            message += f"; `rrl_dsl.train(resume={str(run.path)!r})` continues it"
+        raise KeyboardInterrupt(message) from None
 
 
 class EndAtSteps(Callback):

@@ -24,7 +24,9 @@ LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "MASTER_")
 RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE"}
 
 
-def started(folder: Path, *options: str, torchrun: int = 0, **variables: object):
+def started(
+    folder: Path, *options: str, torchrun: int = 0, resume: Path | None = None, **variables: object
+):
     script = folder / "start.py"
     script.write_text(TRAIN)
     launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={torchrun}", "--standalone"]
@@ -35,7 +37,11 @@ def started(folder: Path, *options: str, torchrun: int = 0, **variables: object)
     }
     given = {name: str(value) for name, value in variables.items()}
     return subprocess.Popen(
-        [sys.executable, *(launcher if torchrun else []), str(script), "train", *OPTIONS, *options],
+        [
+            *(sys.executable, *(launcher if torchrun else []), script, "train"),
+            *(["--resume", resume] if resume else OPTIONS),
+            *options,
+        ],
         cwd=folder,
         env=kept | {"OMP_NUM_THREADS": "1"} | given,
         stdout=subprocess.PIPE,
@@ -81,11 +87,18 @@ def the_run(folder: Path) -> Path:
     return run
 
 
-def test_torchrun_trains_one_run(tmp_path):
+def test_torchrun_trains_one_run_and_resumes_it(tmp_path):
     status, text = finished(started(tmp_path, "--devices=2", torchrun=2))
     assert status == 0, text
-    the_run(tmp_path)
+    run = the_run(tmp_path)
     assert text.count("identity  ") == 1
+    first = (run / "metrics.csv").read_text()
+    status, text = finished(started(tmp_path, "--epochs=2", torchrun=2, resume=run))
+    assert status == 0, text
+    assert text.count("resumed   after epoch 1 of 2") == 1
+    both = (run / "metrics.csv").read_text()
+    assert both.startswith(first)
+    assert len(both.splitlines()) == 3
 
 
 def test_srun_trains_one_run(tmp_path):

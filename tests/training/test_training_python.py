@@ -1,6 +1,7 @@
 """`rrl_dsl.train`: the command line's training, in Python."""
 
 import csv
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -113,16 +114,22 @@ def test_a_dataset_may_be_an_object_and_has_to_be_given_again(digits, tmp_path):
 def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     straight = rrl.train(RECIPE, epochs=3, eval=False, out="straight")
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    handlers = [signal.getsignal(each) for each in signals]
 
     def interrupt(self, trainer, *_):
+        assert [signal.getsignal(each) for each in signals] == handlers
         if trainer.current_epoch == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("rrl_dsl.training.progress.LiveProgress.on_train_batch_end", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             rrl.train(RECIPE, epochs=3, eval=False, out="stopped")
-    with pytest.raises(rrl.RRLError, match="has no summary"):
+    advice = "training was interrupted; `rrl_dsl.train(resume='stopped')` continues it"
+    assert str(caught.value) == advice
+    assert [signal.getsignal(each) for each in signals] == handlers
+    with pytest.raises(rrl.RRLError, match="the summary of"):
         _ = rrl.Run("stopped").table
     resumed = rrl.train(resume="stopped")
     assert figures_of(resumed.history) == figures_of(straight.history)
