@@ -49,7 +49,7 @@ EXPECTED = {"ssl", "supervised", "random", "none", "all", "self", "cross_view"} 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_labels_and_draws_decide_is_expected_exactly(name: str):
+def test_expectations_of_labels_and_draws_are_exact(name: str):
     signature = signatures()[name]
     if "file" not in signature.shortest:
         before = "ssl() | " if signature.kind == "transform" else ""

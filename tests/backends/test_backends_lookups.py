@@ -48,7 +48,7 @@ def test_more_equally_near_samples_than_are_looked_at_first():
     assert found[first, [second, third]].all()
 
 
-def test_samples_that_lie_far_from_nought_are_told_apart():
+def test_neighbors_far_from_the_origin():
     x = 1e7 + np.random.default_rng(0).standard_normal((300, 5))
     near = np.argsort(cdist(x, x) + np.diag(np.full(300, np.inf)), axis=1)[:, :4]
     expected = np.zeros((300, 300), dtype=bool)
@@ -141,7 +141,7 @@ def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Pat
         "similarity(x, kernel=sne, perplexity=4)",
     ],
 )
-def test_what_is_kept_is_what_was_found(tmp_path: Path, monkeypatch, text: str):
+def test_cached_lookups_equal_new_ones(tmp_path: Path, monkeypatch, text: str):
     x = np.random.default_rng(0).standard_normal((50, 3))
     expected = whole(text, data(x))
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))

@@ -15,7 +15,7 @@ def links(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def test_pair_that_stands_twice_has_its_larger_weight(tmp_path: Path):
+def test_a_repeated_pair_has_its_largest_weight(tmp_path: Path):
     file = links(tmp_path, "a,b,weight\n0,1,0.25\n1,0,0.5\n0,1,0.125\n2,0,0\n")
     found = rrl.compile(rrl.pairs(file))(rrl.Nodes([0, 1, 2]))
     assert found.tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -81,7 +81,7 @@ def test_edges_carry_no_gradient():
     assert not rrl.compile("2 * ssl()")(NODES).requires_grad
 
 
-def test_threshold_of_a_tiny_probability_is_no_flag():
+def test_a_threshold_of_0_is_not_cached_as_the_flag_false():
     # the threshold 0 and the flag False are equal and hash alike; a cache must tell them apart
     dense._scalar.cache_clear()
     rrl.compile("random(4.66e-10)")(NODES)
@@ -132,7 +132,7 @@ def test_during_is_active_from_its_start_up_to_its_end():
         ("ssl() | corrupt()", 2, (), False, False, False),
     ],
 )
-def test_what_a_recipe_requires(
+def test_requirements_of_a_recipe(
     text: str, views: int, labels: tuple[str, ...], bound: bool, draws: bool, epochs: bool
 ):
     requires = rrl.compile(text).requires
@@ -276,7 +276,7 @@ def test_unknown_strategy_is_rrl413():
     assert (only.code, only.hint) == ("RRL413", "did you mean `dense`?")
 
 
-def test_program_says_what_it_is():
+def test_the_repr_of_a_program():
     program = rrl.compile("ssl()", seed=3)
     assert repr(program) == f"<binary program {program.identity[:12]}, seed 3>"
     assert rrl.compile("2 * ssl()").binary is False
@@ -340,7 +340,7 @@ def test_program_of_something_else_is_refused(build, code: str, hint: str | None
     ids=lambda given: type(given).__name__,
 )
 @pytest.mark.parametrize("use", ["__call__", "relate", "to_scipy", "to_networkx", "bind"])
-def test_what_is_no_rows_is_refused_wherever_rows_are_wanted(use: str, given: object):
+def test_rows_must_be_nodes(use: str, given: object):
     program = rrl.compile("supervised(per_class=1)" if use == "bind" else "ssl()")
     with pytest.raises(rrl.RRLError) as caught:
         getattr(program, use)(given)
@@ -349,7 +349,7 @@ def test_what_is_no_rows_is_refused_wherever_rows_are_wanted(use: str, given: ob
     assert "rrl.Nodes(" in only.hint
 
 
-def test_columns_that_are_no_rows_are_refused():
+def test_columns_must_be_nodes():
     with pytest.raises(rrl.RRLError, match="a program takes rows, not a dict"):
         rrl.compile("ssl()").relate(rrl.Nodes([0, 1]), {"sample": [0, 1]})
 
@@ -389,7 +389,7 @@ def test_embeddings_come_as_any_array(z: object):
         {"backbone": VECTORS},
     ],
 )
-def test_what_is_no_embeddings_is_rrl418(spaces: object):
+def test_invalid_embeddings_are_rrl418(spaces: object):
     with pytest.raises(rrl.RRLError) as caught:
         rrl.compile("knn(1)").relate(rrl.Nodes([0, 1, 2]), spaces=spaces)
     assert [each.code for each in caught.value.diagnostics] == ["RRL418"]

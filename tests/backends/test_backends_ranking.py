@@ -108,7 +108,7 @@ def test_equal_vectors_are_equally_far_whatever_their_place_in_a_product(
         assert len(distance[of == i][:, of == j].unique()) == 1
 
 
-def test_row_that_stands_twice_fills_one_place_among_the_heaviest():
+def test_a_repeated_row_counts_once_among_the_heaviest():
     nodes = rrl.Nodes([0, 1, 1, 1, 2], fields={"x": [[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]]})
     found = rrl.compile("(similarity(x) | drop_self() | topk(2)) | threshold(0)")(nodes)
     assert found[0].tolist() == [False, True, True, True, False]
@@ -116,7 +116,7 @@ def test_row_that_stands_twice_fills_one_place_among_the_heaviest():
     assert both[0].tolist() == [False, True, True, True, True], "not one row three times"
 
 
-def test_row_that_stands_twice_fills_one_place_among_the_nearest():
+def test_a_repeated_row_counts_once_among_the_nearest():
     nodes = rrl.Nodes([0, 1, 1, 1, 2])
     z = torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]])
     found = rrl.compile("knn(2)")(nodes, spaces={"projection": z})

@@ -39,7 +39,7 @@ def test_check_goes_through_folders_and_shows_every_error(cli, files):
     assert result.out.endswith("3 recipes checked, 2 errors in 1\n")
 
 
-def test_check_as_json_is_a_list_of_diagnostics_with_their_mends(cli, files):
+def test_check_as_json_is_a_list_of_diagnostics_with_fixes(cli, files):
     result = cli("check", "sub/bad.rrl", "good.rrl", "--format", "json")
     assert result.code == 1
     first, second = json.loads(result.out)
@@ -76,7 +76,7 @@ def test_check_and_fmt_read_standard_input(cli, monkeypatch):
 
 
 @pytest.mark.parametrize("verb", ["check", "fmt"])
-def test_what_is_not_there_is_an_error_and_the_rest_is_done(cli, files, verb):
+def test_a_missing_file_is_an_error_and_the_others_are_checked(cli, files, verb):
     result = cli(verb, "missing.rrl", "good.rrl")
     assert result.code == 1
     assert "RRL021" in result.out + result.err
@@ -117,7 +117,7 @@ def test_fmt_leaves_a_file_with_errors_as_it_is_and_goes_on(cli, files):
     assert "sub/ugly.rrl formatted" in result.out
 
 
-def test_fmt_mends_spacing_where_names_do_not_resolve(cli, files):
+def test_fmt_formats_recipes_with_unknown_names(cli, files):
     (files / "names.rrl").write_text("nothing( 2 )|known")
     assert cli("fmt", "names.rrl").code == 0
     assert (files / "names.rrl").read_text() == "nothing(2) | known\n"

@@ -48,7 +48,7 @@ def test_every_built_in_is_explained(cli, name):
         ("sub/a", "sub/a.rrl"),
     ],
 )
-def test_what_is_nothing_is_told_its_neighbor(cli, tmp_path, written, meant):
+def test_an_unknown_word_has_a_suggestion(cli, tmp_path, written, meant):
     (tmp_path / "sub").mkdir()
     for name in ("BaseLine.rrl", "sub/a.rrl"):
         (tmp_path / name).write_text("ssl()\n")
@@ -57,7 +57,7 @@ def test_what_is_nothing_is_told_its_neighbor(cli, tmp_path, written, meant):
     assert f"did you mean `{meant}`?" in result.err
 
 
-def test_what_is_near_nothing_is_told_where_to_look(cli):
+def test_an_unknown_word_without_a_suggestion_names_the_lists(cli):
     assert (
         "`rrl-dsl builtins` and `rrl-dsl losses` list all names" in cli("explain", "zzzzzzzz").err
     )
@@ -88,7 +88,7 @@ def test_a_name_is_explained_whatever_it_is_of(cli):
         ("batch-size", "batch_size"),
     ],
 )
-def test_a_name_that_is_written_otherwise_is_told_the_right_one(cli, written, meant):
+def test_other_spellings_have_a_suggestion(cli, written, meant):
     assert f"did you mean `{meant}`?" in cli("explain", written).err
 
 

@@ -30,7 +30,7 @@ def importers(tmp_path):
 
 
 @pytest.mark.parametrize("order", [("a.rrl", "b.rrl", "parts"), ("parts", "b.rrl", "a.rrl")])
-def test_an_error_of_an_imported_file_is_said_once(cli, importers, order):
+def test_an_error_of_an_imported_file_is_reported_once(cli, importers, order):
     result = cli("check", *order)
     assert result.out.count("RRL102") == 1
     assert result.out.endswith("3 recipes checked, 1 error in 1\n")
@@ -55,7 +55,7 @@ def test_a_file_is_checked_and_formatted_once(cli, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.rrl", "empty"])
-def test_what_cannot_be_read_carries_its_name(cli, tmp_path, name):
+def test_unreadable_files_are_named(cli, tmp_path, name):
     (tmp_path / "empty").mkdir()
     [record] = json.loads(cli("check", name, "--format", "json").out)
     assert (record["code"], record["file"]) == ("RRL021", name)
@@ -64,7 +64,7 @@ def test_what_cannot_be_read_carries_its_name(cli, tmp_path, name):
 
 
 @pytest.mark.parametrize("verb", ["check", "fmt", "compile", "explain", "train"])
-def test_a_missing_file_is_told_its_neighbor(cli, tmp_path, verb):
+def test_a_missing_file_has_a_suggestion(cli, tmp_path, verb):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "SimCLR.rrl").write_text("ssl()")
     result = cli(verb, "sub/simclr.rll")
@@ -73,7 +73,7 @@ def test_a_missing_file_is_told_its_neighbor(cli, tmp_path, verb):
     assert "did you mean" not in cli(verb, "nowhere/zzz.rrl").err
 
 
-def test_a_missing_import_stands_at_the_import(cli, tmp_path):
+def test_a_missing_import_points_at_the_import(cli, tmp_path):
     (tmp_path / "a.rrl").write_text('import "base.rrl" as base\nbase\n')
     result = cli("check", "a.rrl")
     assert " --> a.rrl:1:8" in result.out

@@ -86,7 +86,7 @@ def test_a_folder_of_the_ending_of_recipes_is_a_folder(cli, tmp_path):
     assert cli("check", ".").out == "1 recipe checked, no errors\n"
 
 
-def test_bytes_that_are_no_text_are_no_recipe(cli):
+def test_a_recipe_must_be_utf8(cli):
     found = cli("compile", "-e", "ssl() # \udcff")
     assert (found.code, "error[RRL014]: byte 8 of this file is not UTF-8 text" in found.err) == (
         1,

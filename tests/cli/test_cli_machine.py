@@ -40,7 +40,7 @@ def images(tmp_path):
 
 
 @pytest.mark.parametrize("problem", [*OF_TORCH, MemoryError(), OSError(errno.ENOMEM, "no memory")])
-def test_too_little_memory_is_told_from_other_errors(problem):
+def test_out_of_memory_errors_are_recognized(problem):
     assert is_out_of_memory(problem)
     assert refused(problem).diagnostics[0].code == "RRL515"
 
@@ -55,7 +55,7 @@ def test_other_errors_are_not_taken_for_it(problem):
         raise problem
 
 
-def test_a_real_allocation_that_fails_says_what_it_asked_for():
+def test_a_failed_allocation_reports_its_size():
     for allocate in (lambda: torch.empty(2**50), lambda: np.empty(2**50, dtype=np.float32)):
         with pytest.raises(rrl.RRLError) as caught, needing_memory("a test", "ask for less"):
             allocate()
@@ -153,7 +153,7 @@ class Full(io.StringIO):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_behind_standard_output_is_said(cli, monkeypatch, tmp_path):
+def test_a_full_disk_behind_standard_output_is_reported(cli, monkeypatch, tmp_path):
     (tmp_path / "ok.rrl").write_text("ssl()\n")
     monkeypatch.setattr(sys, "stdout", Full())
     found = cli("check", "ok.rrl")
@@ -190,13 +190,13 @@ def test_a_disk_that_refuses_is_named_by_every_verb_that_writes(
     assert not list(tmp_path.rglob("*.draft"))
 
 
-def test_what_a_library_makes_of_a_refusal_is_still_one():
+def test_wrapped_system_errors_are_recognized():
     problem = ValueError("you tried to log -1 which is currently not supported")
     problem.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert refused(problem).diagnostics[0].message == "No space left on device"
 
 
-def test_an_unknown_refusal_of_the_system_is_no_failure_of_the_program():
+def test_unknown_system_errors_have_a_code():
     problem = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "x.png")
     (found,) = refused(problem).diagnostics
     assert (found.code, found.message) == ("RRL516", "`x.png`: Too many open files")

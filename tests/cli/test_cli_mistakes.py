@@ -1,4 +1,4 @@
-"""Malformed recipes and configurations: a code, a place, a mend, and never a traceback."""
+"""Malformed recipes and configurations: a code, a position and a fix, never a traceback."""
 
 import json
 import shlex
@@ -140,7 +140,7 @@ def test_a_failure_of_our_own_is_one_line(cli, monkeypatch):
     assert "Traceback" not in result.err
 
 
-def test_pairs_that_a_data_set_lacks_are_said_before_training(cli, tmp_path):
+def test_missing_pairs_are_reported_before_training(cli, tmp_path):
     (tmp_path / "links.csv").write_text("a,b\n0,99999\n")
     (tmp_path / "mine.rrl").write_text('ssl() | pairs("links.csv")\n')
     for verb in ("compile", "explain"):
@@ -172,7 +172,7 @@ def test_pairs_may_name_what_an_archive_tests_on(cli, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["check", "fmt", "compile", "explain", "train"])
-def test_a_recipe_in_place_of_a_file_is_told_where_it_goes(cli, verb):
+def test_a_recipe_in_place_of_a_file_has_a_hint(cli, verb):
     result = cli(verb, "ssl(views=2) | supervised()")
     assert result.code == 1
     assert "a recipe's text follows `-e`" in result.out + result.err

@@ -39,7 +39,7 @@ def test_strings_reach_the_recipe(cli):
     assert identity("field=label") != identity()
 
 
-def test_what_a_recipe_declares_otherwise_is_an_error(cli, tmp_path):
+def test_conflicting_parameters_are_errors(cli, tmp_path):
     (tmp_path / "b.rrl").write_text("let known = supervised()\nknown\n")
     result = cli("compile", "b.rrl", *given("known=1"))
     assert result.code == 1

@@ -101,7 +101,7 @@ def test_an_unknown_loss_of_a_header_is_shown_there(cli, tmp_path):
         ("folder:photos", "imagefolder:photos"),
     ],
 )
-def test_a_path_as_a_data_set_is_told_its_kind(cli, tmp_path, dataset, meant):
+def test_a_path_as_a_dataset_has_a_hint(cli, tmp_path, dataset, meant):
     (tmp_path / "photos").mkdir()
     result = cli("compile", "-e", "ssl()", "--dataset", dataset)
     assert "RRL411" in result.err

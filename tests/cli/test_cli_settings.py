@@ -43,7 +43,7 @@ def in_yaml(tmp_path, text):
     return from_yaml(tmp_path / "a.yaml")
 
 
-def test_every_flag_that_is_no_setting_is_known_and_every_other_is_one(cli):
+def test_all_flags_are_settings_or_known_options(cli):
     shown = set(re.findall(r"--([a-z][a-z-]*)", cli("train", "--help").out.split("Options")[1]))
     shown.discard("no-eval")
     assert {each.replace("-", "_") for each in shown - NO_SETTINGS} == set(FLAGS)
@@ -122,7 +122,7 @@ def test_the_order_of_the_keys_of_a_mapping_means_nothing(tmp_path):
         (("--config", "a.yaml"), "`batch_size: 1437`"),
     ],
 )
-def test_a_fix_is_said_in_the_form_in_which_the_setting_was_written(cli, tmp_path, written, form):
+def test_fixes_use_the_form_of_the_setting(cli, tmp_path, written, form):
     (tmp_path / "a.yaml").write_text("batch_size: 5000\n")
     result = cli("train", "-e", "ssl(views=2)", *written)
     assert result.code == 1

@@ -51,6 +51,6 @@ def test_no_verb_sends_them(cli, recipes, words):
         assert r"\x1b" in said or "?" in said or "losses" in words
 
 
-def test_tools_are_told_what_stands_there(cli, recipes):
+def test_json_output_has_file_names_without_escapes(cli, recipes):
     (record,) = json.loads(cli("check", f"bad{HOSTILE}.rrl", "--format", "json").out)[:1]
     assert record["file"] == f"bad{HOSTILE}.rrl"

@@ -93,7 +93,7 @@ def test_one_thing_has_one_name_in_every_verb(cli, verb):
         ("--sampler.meet", "--set sampler.meet=…"),
     ],
 )
-def test_what_the_field_calls_an_option_leads_to_its_name_here(cli, option, meant):
+def test_common_names_of_options_have_a_hint(cli, option, meant):
     result = cli("train", "a.rrl", option)
     assert result.code == 2
     assert f"No such option: {option.partition('=')[0]}. Write `{meant}`." in result.err
@@ -113,7 +113,7 @@ def test_help_is_a_verb_too(cli):
         (("-e", "ssl()"), "Options follow the command"),
     ],
 )
-def test_a_command_line_without_a_verb_at_its_start_is_told_so(cli, words, said):
+def test_a_command_line_without_a_verb_is_an_error(cli, words, said):
     result = cli(*words)
     assert result.code == 2
     assert said in " ".join(result.err.replace("│", " ").split())
@@ -127,7 +127,7 @@ def test_a_recipe_of_the_gallery_is_found_by_its_name(cli, verb):
 
 
 @pytest.mark.parametrize("verb", ON_DATA)
-def test_an_option_is_said_where_the_verb_has_it(cli, verb):
+def test_hints_for_options_depend_on_the_verb(cli, verb):
     assert "Write `--dataset`" in cli(verb, "a.rrl", "--nodes", "digits").err
     assert ("optimizer.lr" in cli(verb, "a.rrl", "--lr", 1).err) == (verb == "train")
 
@@ -146,7 +146,7 @@ def test_an_option_is_said_where_the_verb_has_it(cli, verb):
         ("X-CLR", "xclr"),
     ],
 )
-def test_what_the_field_calls_a_loss_leads_to_its_name_here(cli, tmp_path, loss, meant):
+def test_common_names_of_losses_have_a_hint(cli, tmp_path, loss, meant):
     (tmp_path / "a.rrl").write_text("ssl()\n")
     for words in (("losses", loss), ("train", "a.rrl", "--loss", f"dino + {loss}")):
         if loss.isidentifier() or words[0] == "losses":
@@ -187,7 +187,7 @@ def test_train_takes_its_data_set_and_batch_by_those_names(cli, tmp_path):
     assert "1 | --batch-size 100000" in result.err
 
 
-def test_what_stands_indented_stays_so_in_a_narrow_terminal(cli, monkeypatch):
+def test_indented_help_stays_indented_in_narrow_terminals(cli, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = cli("explain", "-e", "ssl() | supervised(frac=0.3)").out.splitlines()
     heads = ("recipe", "type", "scope", "needs", "identity", "calls", "rewriting", "graph", "cost")
@@ -195,7 +195,7 @@ def test_what_stands_indented_stays_so_in_a_narrow_terminal(cli, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [("fmt", "-"), ("builtins", "--json"), ("builtins",)])
-def test_a_reader_that_has_enough_is_no_failure_of_ours(words):
+def test_a_closed_pipe_ends_the_program_quietly(words):
     line = "| ssl( )  # a remark, so that there is more than a pipe holds\n"
     pipe = subprocess.PIPE
     with subprocess.Popen([*PROGRAM, *words], stdin=pipe, stdout=pipe, stderr=pipe) as running:
@@ -205,7 +205,7 @@ def test_a_reader_that_has_enough_is_no_failure_of_ours(words):
     assert running.returncode == 1
 
 
-def test_what_a_terminal_cannot_show_stops_nothing(tmp_path):
+def test_unencodable_output_is_escaped(tmp_path):
     def process(*words, typed=b""):
         command = [*PROGRAM, *words]
         return subprocess.run(command, input=typed, capture_output=True, env=ASCII, cwd=tmp_path)

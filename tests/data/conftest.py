@@ -1,4 +1,4 @@
-"""A folder of images with a table beside them that is malformed."""
+"""The fixture of an image folder with a malformed table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables beside the images of a folder: what is read of them."""
+"""The table of an image folder: the columns that are read."""
 
 from __future__ import annotations
 
@@ -122,14 +122,14 @@ def test_times_are_seconds_since_1970(tmp_path: Path, cell: str, seconds: float)
         "-1.000,5",
     ],
 )
-def test_what_is_nearly_a_time_or_a_number_is_no_label(tmp_path: Path, cell: str) -> None:
+def test_mostly_numbers_or_times_are_not_a_label(tmp_path: Path, cell: str) -> None:
     found = from_text(tmp_path, "file,x", f'{FILES[0]},"{cell}"', f'{FILES[1]},"{cell}"')
     assert found.unreadable["x"][0].message.startswith(f"`{cell}` in `x` is not a number")
     assert (found.labels, found.fields) == ({}, {})
 
 
 @pytest.mark.parametrize("cell", ["1/2", "3:4", "1-2-3", "1.2.3", "12:30", "P1,5", "1,2,3"])
-def test_what_is_no_time_is_text(tmp_path: Path, cell: str) -> None:
+def test_invalid_times_are_text(tmp_path: Path, cell: str) -> None:
     row = f'{FILES[0]},"{cell}"'
     assert from_text(tmp_path, "file,x", row).class_names == {"x": (cell,)}
 
@@ -149,7 +149,7 @@ def test_a_vector_with_an_empty_part_is_missing(tmp_path: Path) -> None:
     assert same(found.fields["v"], [[nan, nan], [1, 2]])
 
 
-def test_numbered_columns_without_a_first_are_no_vector(tmp_path: Path) -> None:
+def test_numbered_columns_without_0_are_not_a_vector(tmp_path: Path) -> None:
     found = from_text(tmp_path, "file,run_1,run_2,x_00", f"{FILES[0]},1,2,a")
     assert found.labels.keys() == {"run_1", "run_2", "x_00"}
 
@@ -238,7 +238,7 @@ def test_a_path_like_a_partition_adds_no_column(tmp_path: Path) -> None:
     assert from_parquet(folder, note=list("abcd")).labels.keys() == {"note"}
 
 
-def test_no_table_is_no_column(tmp_path: Path) -> None:
+def test_without_a_table_there_are_no_columns(tmp_path: Path) -> None:
     found = read(tmp_path, FILES, ())
     assert (found.labels, found.class_names, found.fields) == ({}, {}, {})
 

@@ -1,4 +1,4 @@
-"""What kind a column is: a label, a number or a vector, in every file alike."""
+"""The kind of a column, a label, a number or a vector, is the same in all file formats."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_vectors_of_text_have_one_length(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["[a, b]", "1,2", "[1, 2", "1 2 and 3", "[[1, 2], [3, 4]]"])
-def test_what_is_no_vector_is_text(folder: Path, cell: str) -> None:
+def test_malformed_vectors_are_text(folder: Path, cell: str) -> None:
     assert csv_of(folder, [cell, "words"]).class_names["x"] == tuple(sorted([cell, "words"]))
 
 
@@ -162,9 +162,7 @@ WORDS = ["None", "NULL", "null", "N/A", "NA", "<NA>", "NaT", "nan", "NaN", "NAN"
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("word", WORDS)
-def test_words_for_missing_values_are_no_class_and_no_number(
-    folder: Path, writer: str, word: str
-) -> None:
+def test_words_for_missing_values_are_missing(folder: Path, writer: str, word: str) -> None:
     label = WRITERS[writer](folder, ["cat", word, word, "dog"])
     assert label.class_names["x"] == ("cat", "dog")
     assert label.labels["x"][:4].tolist() == [0, -1, -1, 1]
@@ -198,7 +196,7 @@ def test_an_archive_names_its_own_words(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["- NA", "unknown: NA", "words: [NA]", "unknown: [[NA]]", "{"])
-def test_words_that_are_no_list_are_refused(folder: Path, text: str) -> None:
+def test_unknown_must_be_a_list(folder: Path, text: str) -> None:
     (folder / "columns.yaml").write_text(text)
     with pytest.raises(Exception, match=r"\[RRL412\]"):
         csv_of(folder, ["a"])
@@ -272,7 +270,7 @@ def test_numbers_for_a_missing_value_mark_texts_and_numbers_of_an_archive(folder
         np.testing.assert_array_equal(found.fields["x"][:3], [1.5, np.nan, 2.0])
 
 
-def test_thousands_with_a_space_are_no_vectors(folder: Path) -> None:
+def test_numbers_with_space_separators_are_not_vectors(folder: Path) -> None:
     found = csv_of(folder, ["1 000", "2 500", "3 000", "4 000", "500"])
     assert "x" not in found.fields
     assert found.unreadable["x"][0].message == "`1 000` in `x` is not a number or a date"
@@ -361,6 +359,6 @@ def test_numbers_that_differ_in_every_image_are_not_the_label(folder: Path) -> N
     assert any("`x` is the label" in note.message for note in shared.notes)
 
 
-def test_what_is_read_as_it_can_be(folder: Path) -> None:
+def test_whole_numbers_are_labels_numbers_and_vectors(folder: Path) -> None:
     found = npz_of(folder, np.array([3, 4]))
     assert found.faults([("label", "x"), ("number", "x"), ("vector", "x")]) == []

@@ -1,4 +1,4 @@
-"""A table is the same columns in whatever file it is written; no file ends in a traceback."""
+"""A table has the same columns in all file formats; no file raises an unexpected exception."""
 
 from __future__ import annotations
 

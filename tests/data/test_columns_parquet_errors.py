@@ -1,4 +1,4 @@
-"""Tables of Parquet that are malformed: the exact text of every error."""
+"""Malformed tables in Parquet: the exact text of every error."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_the_text_of_an_error(case: str, complaint: Complaint) -> None:
     assert complaint() == expected
 
 
-def test_what_is_no_parquet(complaint: Complaint) -> None:
+def test_an_invalid_parquet_file(complaint: Complaint) -> None:
     Path("zoo/columns.parquet").write_bytes(b"file,a\n")
     found = complaint()
     assert found.startswith("error[RRL412]: zoo/columns.parquet is not a readable Parquet file: ")

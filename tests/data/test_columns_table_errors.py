@@ -1,4 +1,4 @@
-"""Tables of text whose rows or names are malformed: the exact text of every error."""
+"""Tables in CSV and TSV with malformed rows or names: the exact text of every error."""
 
 from __future__ import annotations
 

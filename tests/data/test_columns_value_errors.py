@@ -1,4 +1,4 @@
-"""Tables of text whose values fit no kind: the exact text of every error."""
+"""Tables in CSV and TSV whose values fit no kind: the exact text of every error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random crops of whole image files, and what views make of them."""
+"""Random crops of image files, and their views."""
 
 from __future__ import annotations
 

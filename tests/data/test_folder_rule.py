@@ -1,4 +1,4 @@
-"""Which files of a folder are images, which are left out, and which are refused."""
+"""Which files of a folder are images, which are ignored, and which are errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_images_are_known_by_their_suffix_in_any_case(tmp_path: Path, name: str)
     "name",
     ["1.tga", "1.dcm", "1.npy", "1.dng", "1.gif", "1.heic", "1.zip", "deep/1", "png", "1.png~"],
 )
-def test_what_may_be_an_image_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_files_that_may_be_images_are_errors(tmp_path: Path, name: str) -> None:
     path = touch(tmp_path / name)
     assert complaint(tmp_path).startswith(f"{path} ")
 
@@ -114,6 +114,6 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     assert "1.png is a link to `1.png`" in complaint(tmp_path)
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_pipes_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "1.png")
     assert "1.png is neither a file nor a folder" in complaint(tmp_path)

@@ -1,4 +1,4 @@
-"""All images of a folder are decoded before a run begins, once."""
+"""All images of a folder are decoded once, before a run starts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_ten_are_named_and_the_others_counted(folder: Path) -> None:
     assert found[-1] == "3 more images cannot be read"
 
 
-def test_they_are_left_out_where_that_is_asked_for_and_said(folder: Path) -> None:
+def test_unreadable_images_are_skipped_on_request(folder: Path) -> None:
     (folder / "train/cat/03.png").write_bytes(b"")
     (folder / "test/cat/07.png").write_bytes(b"")
     (folder / "columns.csv").write_text("file,time\ntrain/cat/03.png,3\ntrain/cat/04.png,4\n")
@@ -103,7 +103,7 @@ def test_a_change_of_the_same_size_is_seen_by_its_time(folder: Path) -> None:
     assert str(path) in complaints(folder)[0]
 
 
-def test_what_could_not_be_read_is_tried_again(folder: Path) -> None:
+def test_unreadable_images_are_checked_again(folder: Path) -> None:
     path = folder / "train/cat/03.png"
     whole = path.read_bytes()
     path.write_bytes(b"")
@@ -112,7 +112,7 @@ def test_what_could_not_be_read_is_tried_again(folder: Path) -> None:
     assert len(open_folder(folder).train) == 20
 
 
-def test_a_damaged_record_is_made_anew(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_entry_is_rebuilt(folder: Path, tmp_path: Path) -> None:
     open_folder(folder)
     (record,) = (tmp_path / "cache" / "images").iterdir()
     record.write_text("[")

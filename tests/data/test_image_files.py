@@ -1,4 +1,4 @@
-"""What becomes of an image file: upright, over white, 8 bits a channel, a square."""
+"""Image files are decoded upright, over white, with 8 bits per channel, as squares."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_format_that_names_its_scale_is_read_on_it(tmp_path: Path) -> None:
     assert np.asarray(decode(path)).ravel().tolist() == [187, 0, 255]  # 255 * 3000 / 4095 = 186.8
 
 
-def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     pixels = np.zeros((1, 3, 4), dtype=np.uint8)
     pixels[0, :, 3] = (0, 255, 51)  # black: transparent, opaque, a fifth
     Image.fromarray(pixels).save(tmp_path / "1.png")

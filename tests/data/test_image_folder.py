@@ -192,9 +192,7 @@ def test_a_validation_split_is_apart_from_test(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
-def test_without_test_the_validation_split_is_tested_and_that_is_said(
-    folder: Path, name: str
-) -> None:
+def test_without_test_the_validation_split_is_the_test_split(folder: Path, name: str) -> None:
     (folder / "test").rename(folder / name)
     data = open_folder(folder)
     assert data.val is None
@@ -281,7 +279,7 @@ def test_folders_without_any_image_are_refused(tmp_path: Path) -> None:
     assert f"{tmp_path} contains no training images" in complaint(tmp_path)
 
 
-def test_what_is_not_read_is_counted_and_named(folder: Path) -> None:
+def test_ignored_files_are_reported(folder: Path) -> None:
     paint(folder / "train/cat/.thumbnails/a.png", RED)
     paint(folder / "originals/1.png", RED)
     found = notes(open_folder(folder))

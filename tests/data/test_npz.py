@@ -242,7 +242,7 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
         ),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+def test_malformed_archives(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     arrays = {name: array for name, array in (SOUND | change).items() if array is not None}
     assert expected in complaint(save(tmp_path, **arrays))
 
@@ -312,7 +312,7 @@ def test_an_archive_without_arrays_is_refused(tmp_path: Path) -> None:
     ],
     ids=["no header", "brackets", "type", "too much", "far too much", "no content"],
 )
-def test_an_array_that_is_not_what_it_says_is_refused(tmp_path: Path, header: bytes) -> None:
+def test_an_array_with_a_wrong_header_is_an_error(tmp_path: Path, header: bytes) -> None:
     file = save(tmp_path, **SOUND)
     with zipfile.ZipFile(file, "a") as archive:
         size = (len(header) + 1).to_bytes(2, "little")

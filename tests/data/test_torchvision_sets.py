@@ -95,7 +95,7 @@ def test_fashion_mnist_has_coarse_classes_of_clothes(tmp_path: Path) -> None:
         ("fashion-mnist", "FashionMNIST/raw"),
     ],
 )
-def test_what_is_not_there_says_where_and_how(name: str, folder: str, tmp_path: Path) -> None:
+def test_missing_files_say_where_and_how(name: str, folder: str, tmp_path: Path) -> None:
     with pytest.raises(RRLError) as caught:
         load(name, root=tmp_path)
     (found,) = caught.value.diagnostics

@@ -150,7 +150,7 @@ def test_every_link_leads_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-def test_what_editors_are_told_to_start_is_there():
+def test_the_command_for_editors_exists():
     (settings,) = blocks("docs/editors.md", "toml")
     server = tomllib.loads(settings)["language-server"]["rrl-dsl"]
     (hooks,) = blocks("docs/editors.md", "yaml")
@@ -168,7 +168,7 @@ def test_the_language_page_names_every_built_in():
         assert f"`{signature}`" in page.replace("\\|", "|")
 
 
-def test_every_recipe_of_the_gallery_says_what_it_is():
+def test_every_recipe_of_the_gallery_has_a_header():
     for recipe in files("rrl_dsl.recipes").iterdir():
         if recipe.name.endswith(".rrl"):
             header = recipe.read_text(encoding="utf-8").split("\n\n")[0]

@@ -1,4 +1,4 @@
-"""What is published, for which version, and what mends it; over stdio, by a client of its own."""
+"""Published diagnostics, their versions and their fixes, over stdio with a client of the tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,7 +172,7 @@ def test_a_change_that_is_not_saved_reaches_what_imports_it(editor: Editor, base
     assert editor.next_diagnostics(mine, since) == [], "the file on disk is in order"
 
 
-def test_a_file_that_changes_comes_and_goes(editor: Editor, base: Path, mine: str):
+def test_errors_follow_changes_of_an_imported_file(editor: Editor, base: Path, mine: str):
     editor.open(mine, MINE)
     assert editor.diagnostics(mine) == []
     for text, wanted in [("nothing\n", ["RRL101"]), (None, ["RRL021"]), ("all()\n", [])]:
@@ -269,11 +269,11 @@ def test_another_text_is_left_alone(editor: Editor, mine: str):
     assert {each.uri for each in editor.published[since:]} == {mine}
 
 
-# mends
+# fixes
 
 
 @pytest.mark.parametrize(
-    ("text", "title", "mended"),
+    ("text", "title", "fixed"),
     [
         ("ssl(", "Add the `)`", "ssl()"),
         ("ssl", "Write `ssl()`", "ssl()"),
@@ -288,7 +288,7 @@ def test_another_text_is_left_alone(editor: Editor, mine: str):
         ("keep(0.9)", "Write `ssl(views=2) | keep(0.9)`", "ssl(views=2) | keep(0.9)"),
     ],
 )
-def test_a_mend(editor: Editor, text: str, title: str, mended: str):
+def test_a_fix(editor: Editor, text: str, title: str, fixed: str):
     editor.open("untitled:a", text)
     (fault,) = editor.diagnostics("untitled:a")
     action, everything = editor.actions("untitled:a", 0, len(text))
@@ -301,12 +301,12 @@ def test_a_mend(editor: Editor, text: str, title: str, mended: str):
     for each in (action, everything):
         assert each.edit is not None
         assert each.edit.changes is not None
-        assert applied(text, each.edit.changes["untitled:a"]) == mended
+        assert applied(text, each.edit.changes["untitled:a"]) == fixed
     editor.apply("untitled:a", action.edit.changes["untitled:a"])
     assert editor.diagnostics("untitled:a") == []
 
 
-def test_mends_of_a_place_and_of_a_kind(editor: Editor):
+def test_fixes_by_position_and_by_kind(editor: Editor):
     text = "let a = superv()\nlet b = supervisd()\na | b"
     editor.open("untitled:a", text)
     fix, every = types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll
@@ -318,7 +318,7 @@ def test_mends_of_a_place_and_of_a_kind(editor: Editor):
     assert editor.actions("untitled:a", 0, 3, fix) == ()
 
 
-def test_all_mends_together(editor: Editor):
+def test_all_fixes_at_once(editor: Editor):
     text = "let a = superv(fraq=0.3\r\nlet b = supervisd(labels='coarse)\r\na | b | keep(p 0.3)"
     editor.open("untitled:a", text)
     assert editor.diagnostics("untitled:a")
@@ -332,14 +332,14 @@ def test_all_mends_together(editor: Editor):
     assert editor.diagnostics("untitled:a") == []
 
 
-def test_mends_of_the_same_place_follow_each_other(editor: Editor):
+def test_fixes_of_the_same_position_are_applied_in_turn(editor: Editor):
     editor.open("untitled:a", "(((ssl(")
     (action,) = editor.actions("untitled:a", 0, 0, types.CodeActionKind.SourceFixAll)
     editor.apply("untitled:a", action.edit.changes["untitled:a"])
     assert editor.texts["untitled:a"] == "(((ssl())))"
 
 
-def test_what_cannot_be_mended_has_no_action(editor: Editor):
+def test_an_error_without_a_fix_has_no_action(editor: Editor):
     editor.open("untitled:a", "supervised(frac=3)")
     assert editor.actions("untitled:a", 0, 18) == ()
     editor.replace("untitled:a", "ssl()")

@@ -45,7 +45,7 @@ def saved(editor: Editor, uri: str, *paths: Path) -> list[types.Diagnostic]:
     return editor.next_diagnostics(uri, since)
 
 
-def test_a_question_about_one_text_is_no_reason_to_forget_another(editor: Editor, tmp_path: Path):
+def test_a_request_about_one_document_does_not_release_another(editor: Editor, tmp_path: Path):
     write(tmp_path, "links.csv", RIGHT)
     base = opened(editor, tmp_path, "base.rrl", BASE)
     mine = opened(editor, tmp_path, "mine.rrl", MINE)

@@ -186,7 +186,7 @@ def test_a_file_of_pairs(tmp_path: Path):
     assert hover('pairs("no^.csv")', tmp_path) is None
 
 
-def test_what_a_text_holds_stays_in_its_block(tmp_path: Path):
+def test_text_cannot_end_its_code_block(tmp_path: Path):
     text = 'param a = "```\\n# x"\nparam b = "`"\nssl()'.replace("\\n", "")
     assert parts(text.replace(" a ", " ^a ", 1))[0] == '````rrl\nparam a = "```# x"\n````'
     (tmp_path / "base.rrl").write_text('param by = "a`b"\nssl()', "utf-8")
@@ -211,7 +211,7 @@ def test_an_import(tmp_path: Path):
     assert parts(text.replace("base.rrl", "ba^se.rrl"), tmp_path)[0] == f"`{tmp_path / 'base.rrl'}`"
 
 
-def test_a_graph_comes_with_its_own_parameters(tmp_path: Path):
+def test_density_uses_the_parameters_of_the_graph(tmp_path: Path):
     (tmp_path / "base.rrl").write_text("param frac = 0.3\nsupervised(frac=frac)\n", "utf-8")
     text = 'import "base.rrl" as base\nba^se(frac=0.5)'
     found = hover(text, tmp_path)
@@ -255,7 +255,7 @@ def test_density_where_pixels_stand_in_for_embeddings():
     assert density_in_words(graph).endswith("raw pixels stand in for embeddings")
 
 
-def test_a_graph_is_asked_about_once_and_the_last_question_comes_first(monkeypatch):
+def test_densities_are_computed_once_and_the_latest_first(monkeypatch):
     started, go_on = threading.Event(), threading.Event()
     asked: list[str] = []
 
@@ -283,7 +283,7 @@ def test_a_graph_is_asked_about_once_and_the_last_question_comes_first(monkeypat
     assert asked == ["ssl()", "ssl(views=4)", "ssl(views=3)"]
 
 
-def test_what_fails_is_said(monkeypatch, caplog):
+def test_a_failed_density_is_reported(monkeypatch, caplog):
     def fails(graph):
         raise ZeroDivisionError
 

@@ -15,7 +15,7 @@ from rrl_dsl.editor.documents import Documents, path_of
 UNTITLED = "untitled:a"
 
 
-def test_what_it_offers():
+def test_server_capabilities():
     editor = Editor("-m", "rrl_dsl", "lsp")
     able = editor.result.capabilities
     assert editor.result.server_info.name == "rrl-dsl"
@@ -38,7 +38,7 @@ def test_what_it_offers():
     assert editor.quit() == 0
 
 
-def test_an_end_without_a_shutdown_is_no_regular_one():
+def test_exit_without_shutdown_has_status_1():
     editor = Editor()
     assert editor.quit(regularly=False) == 1
 
@@ -307,7 +307,7 @@ def test_uris():
     assert str(path_of("file:///c%3A/Users/mine.rrl")).replace("\\", "/") == "c:/Users/mine.rrl"
 
 
-def test_what_is_closed_is_forgotten():
+def test_closed_documents_are_released():
     documents = Documents()
     document = documents.open("file:///tmp/mine.rrl", 1, "ssl()")
     documents.analyzed(document)
@@ -317,7 +317,7 @@ def test_what_is_closed_is_forgotten():
     documents.close(document.uri)
 
 
-def test_what_is_known_is_kept_until_something_changes(tmp_path: Path):
+def test_analyses_are_cached_until_a_change(tmp_path: Path):
     (tmp_path / "base.rrl").write_text("ssl()", "utf-8")
     documents = Documents()
     uri = (tmp_path / "mine.rrl").as_uri()

@@ -108,7 +108,7 @@ BODY = json.dumps({"jsonrpc": "2.0", "id": 3, "method": "textDocument/hover"}).e
         (framed(b"9" * 5000), [PARSE]),
     ],
 )
-def test_what_is_no_json(server: Process, sent: bytes, codes: list[int]) -> None:
+def test_malformed_json(server: Process, sent: bytes, codes: list[int]) -> None:
     expected = [(code, 3 if code == PARAMS else None) for code in codes]
     assert server.answers_to(sent) == expected
 
@@ -142,7 +142,7 @@ def test_what_is_no_json(server: Process, sent: bytes, codes: list[int]) -> None
         ({"jsonrpc": "2.0", "id": 3, "method": "textDocument/hover", "params": [1]}, PARAMS, 3),
     ],
 )
-def test_what_is_no_request(server: Process, sent: object, code: int, number: object) -> None:
+def test_malformed_requests(server: Process, sent: object, code: int, number: object) -> None:
     assert server.answers_to(framed(json.dumps(sent).encode())) == [(code, number)]
 
 

@@ -304,7 +304,7 @@ def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
         ("param f = 0.3\nsupervised(frac=f, f)", "f", "g", "`f` also stands in line 2"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, text: str, word: str, new: str, message: str):
+def test_renames_that_are_errors(tmp_path: Path, text: str, word: str, new: str, message: str):
     folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
     with pytest.raises(rename.Refused) as refusal:
         folder.renamed("mine.rrl", at(text, word), new)

@@ -44,7 +44,7 @@ def test_code_units(encoding: str, character: int):
     assert Positions(Source(text), encoding).position(len(text)) == types.Position(1, character)
 
 
-def test_what_lies_beyond_is_the_end():
+def test_positions_after_the_end_are_the_end():
     positions = Positions(Source("ab\r\n😀\r"), "utf-16")
     assert positions.offset(types.Position(0, 9)) == 2
     assert positions.offset(types.Position(1, 9)) == 5

@@ -45,7 +45,7 @@ def answers(received: list[dict[str, Any]]) -> dict[int, int | None]:
     return {each["id"]: each.get("error", {}).get("code") for each in found}
 
 
-def test_what_comes_before_the_beginning():
+def test_requests_before_initialize():
     received, end = conversation(HOVER, OPEN, INITIALIZE, HOVER, ("shutdown", None), ("exit", None))
     assert answers(received) == {0: NOT_INITIALIZED, 2: None, 3: None, 4: None}
     assert not any(
@@ -54,7 +54,7 @@ def test_what_comes_before_the_beginning():
     assert end == 0
 
 
-def test_what_comes_after_the_end():
+def test_requests_after_shutdown():
     last = (HOVER, OPEN, ("shutdown", None), ("exit", None))
     received, end = conversation(INITIALIZE, ("shutdown", None), *last)
     assert answers(received) == {0: None, 1: None, 2: INVALID_REQUEST, 4: INVALID_REQUEST}
@@ -78,7 +78,7 @@ def test_a_second_beginning():
         {**PLACE, "position": {"line": "x", "character": 0}},
     ],
 )
-def test_what_is_not_well_formed(params: Any):
+def test_malformed_messages(params: Any):
     received, _ = conversation(INITIALIZE, (HOVER[0], params), HOVER, ("shutdown", None))
     assert answers(received) == {0: None, 1: INVALID_PARAMS, 2: None, 3: None}
 

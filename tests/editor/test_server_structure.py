@@ -68,7 +68,7 @@ def ask(editor: Editor, method: str, params: Any) -> Any:
     return found
 
 
-def test_what_folds(editor: Editor, uri: str):
+def test_folding_ranges(editor: Editor, uri: str):
     params = types.FoldingRangeParams(about(uri))
     found = ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params)
     assert [(each.start_line, each.end_line, each.kind) for each in found] == [
@@ -80,7 +80,7 @@ def test_what_folds(editor: Editor, uri: str):
 
 
 @pytest.mark.parametrize("text", ["", "\n", "ssl()", "# alone", "let a = (\n", "((((\n\n"])
-def test_what_little_text_folds(editor: Editor, text: str):
+def test_short_text_has_no_folding_ranges(editor: Editor, text: str):
     editor.open("untitled:a", text)
     params = types.FoldingRangeParams(about("untitled:a"))
     for each in ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params):
@@ -104,14 +104,14 @@ def selections(editor: Editor, uri: str, *places: int) -> list[list[str]]:
     return grown
 
 
-def test_what_a_selection_grows_to(editor: Editor, uri: str):
+def test_expanding_a_selection(editor: Editor, uri: str):
     one, other = selections(editor, uri, MINE.index("0.3"), MINE.index("known\n| other") + 2)
     call = MINE[MINE.index("supervised(") : MINE.index(")\nbase") + 1]
     assert one == ["0.3", "frac=0.3", call, f"let known = {call}", MINE]
     assert other == ["known", MINE[MINE.index("base(share") : -1], MINE]
 
 
-def test_a_selection_grows_around_what_it_was(editor: Editor):
+def test_an_expanded_selection_contains_the_previous_one(editor: Editor):
     editor.open("untitled:a", "ssl()|all()\n")
     assert selections(editor, "untitled:a", 5) == [["ssl()", "ssl()|all()", "ssl()|all()\n"]]
     editor.close("untitled:a")
@@ -152,7 +152,7 @@ def test_symbols_of_the_workspace(editor: Editor, query: str, names: set[str]):
     assert len(found) == len(names)
 
 
-def test_a_symbol_stands_where_its_name_does(editor: Editor, folder: Path):
+def test_the_position_of_a_symbol_is_that_of_its_name(editor: Editor, folder: Path):
     (found,) = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams("inner"))
     assert found.location.uri == (folder / "sub/other.rrl").as_uri()
     assert found.location.range == types.Range(types.Position(0, 4), types.Position(0, 9))

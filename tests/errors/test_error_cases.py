@@ -1,4 +1,4 @@
-"""The Markdown cases of this folder: a recipe, and every diagnostic it must give, word for word.
+"""The Markdown cases of this folder: a recipe and the exact text of its diagnostics.
 
 A case is a heading, perhaps further files, a fenced `rrl` block and a fenced `text` block. A
 further file is a fenced block whose first words are `file` and its name: ` ```file links.csv `.

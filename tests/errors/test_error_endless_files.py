@@ -80,7 +80,7 @@ def test_only_regular_files_are_read(
         assert reason in found.message, name
 
 
-def test_a_table_of_few_bytes_that_stands_for_many(tmp_path: Path) -> None:
+def test_a_small_table_that_unpacks_to_a_large_one(tmp_path: Path) -> None:
     path = tmp_path / "links.parquet"
     texts = pa.array(["train/" + "x" * 2**20])
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200, np.int32)), texts)
@@ -96,7 +96,7 @@ def test_a_table_of_few_bytes_that_stands_for_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.bool_(), pa.binary(16), pa.string()])
-def test_equal_values_count_as_often_as_they_stand(
+def test_equal_values_count_for_every_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: pa.DataType
 ) -> None:
     path = tmp_path / "links.parquet"

@@ -1,4 +1,4 @@
-"""Errors of files, and the limits of the language that no Markdown case can hold."""
+"""Errors of files, and limits of the language that a Markdown case cannot contain."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Files that no editor wrote: each is read, or refused at its place, soon and in little memory."""
+"""Random and hostile files: a file is read or has an error, fast and in little memory."""
 
 import time
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Where diagnostics stand in texts that Markdown cannot hold: line ends, byte order marks, tabs."""
+"""Positions in texts that Markdown cannot contain: line ends, byte order marks, tabs."""
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "hint", "mended"),
+    ("wrong", "hint", "fixed"),
     [
         ("SSL(views=2)", "write `ssl`", "ssl(views=2)"),
         ("ssl(views=2.0)", "write `2`", "ssl(views=2)"),
@@ -136,6 +136,6 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
         ("ssl() - 2*self()", "`threshold(0)`", "ssl() - (2*self() | threshold(0))"),
     ],
 )
-def test_hint_when_applied_gives_a_recipe(wrong: str, hint: str, mended: str):
+def test_hint_when_applied_gives_a_recipe(wrong: str, hint: str, fixed: str):
     assert any(hint in (each.hint or "") for each in errors_of(wrong))
-    rrl.parse(mended)
+    rrl.parse(fixed)

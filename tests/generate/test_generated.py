@@ -1,4 +1,4 @@
-"""What is generated and checked in is what would be generated now."""
+"""The generated files that are checked in are up to date."""
 
 from rrl_dsl.generate.__main__ import FILES, stale
 

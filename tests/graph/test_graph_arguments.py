@@ -46,7 +46,7 @@ def test_functions_carry_their_reference():
 
 
 @pytest.mark.parametrize("recipe", [3, None, b"ssl()", ["ssl()"]], ids=repr)
-def test_what_is_no_recipe_is_not_compiled(recipe: object):
+def test_compile_refuses_other_types(recipe: object):
     assert refusal(lambda: rrl.compile(recipe))[0] == "RRL210"
 
 

@@ -36,7 +36,7 @@ def test_every_pair_is_the_default():
     assert rrl.parse("ssl()\ncontrast all()") == rrl.parse("ssl()")
 
 
-def test_graph_is_what_it_is_without_a_contrast():
+def test_a_contrast_does_not_change_the_graph():
     assert torch.equal(rrl.compile(TEXT)(ROWS), rrl.compile("ssl(views=2)")(ROWS))
 
 
@@ -98,7 +98,7 @@ def test_a_let_that_both_name_draws_once():
         lambda g: rrl.ssl().with_contrast(g),
     ],
 )
-def test_recipe_with_a_contrast_becomes_no_part_of_another(use: object):
+def test_a_recipe_with_a_contrast_cannot_be_an_operand(use: object):
     with pytest.raises(rrl.RRLError, match="RRL212"):
         use(rrl.parse(TEXT))
 
@@ -115,7 +115,7 @@ def test_deep_graph_may_have_a_contrast_and_each_is_limited_alone():
     assert graph.with_contrast(graph).depth == 64
 
 
-def test_contrast_needs_what_it_reads():
+def test_requirements_include_those_of_the_contrast():
     requires = rrl.compile("ssl()\ncontrast all() - near(time, 2) - knn(2)").requires
     assert requires.numbers == ("time",)
     assert requires.spaces == ("projection",)

@@ -124,7 +124,7 @@ def test_two_columns_of_one_name(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"PAR1 but no more", b"a,b\n1,2\n", b""])
-def test_what_is_no_parquet_file_is_one_line(tmp_path: Path, content: bytes):
+def test_an_invalid_parquet_file_is_a_short_error(tmp_path: Path, content: bytes):
     path = tmp_path / "links.parquet"
     path.write_bytes(content)
     with pytest.raises(rrl.RRLError) as caught:

@@ -273,13 +273,13 @@ def test_editor_knows_them():
 
 
 @pytest.mark.usefixtures("clinic")
-def test_what_cannot_be_loaded_is_named_where_a_name_is_unknown():
+def test_an_unknown_name_lists_packages_that_failed_to_load():
     rrl.parse("ssl()")  # whatever packages there are
     with pytest.raises(rrl.RRLError, match="`broken` declares built-ins but cannot be loaded: Mod"):
         rrl.parse("kmeans_of_broken()")
 
 
-def test_decorator_refuses_what_is_no_parameter_and_a_name_that_is_taken():
+def test_decorator_checks_parameters_and_names():
     with pytest.raises(TypeError, match="`k` of `odd` needs an annotation"):
 
         @rrl.source(example="odd(1)")
@@ -295,7 +295,7 @@ def test_decorator_refuses_what_is_no_parameter_and_a_name_that_is_taken():
             return pair.never
 
 
-def test_handle_is_not_decided_upon_and_what_is_no_weight_is_not_returned(
+def test_handles_have_no_truth_and_results_must_be_weights(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))

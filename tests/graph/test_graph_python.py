@@ -108,11 +108,11 @@ def test_transform_before_a_graph_is_refused():
 
 
 @pytest.mark.parametrize("sign", ["__and__", "__add__", "__sub__"])
-def test_transform_is_no_operand_of_other_operators(sign: str):
+def test_other_operators_refuse_a_transform(sign: str):
     assert refusal(lambda: getattr(rrl.ssl(), sign)(rrl.keep(0.9)))[0] == "RRL201"
 
 
-def test_transform_alone_is_no_recipe():
+def test_a_transform_alone_is_not_a_recipe():
     code, _ = refusal(lambda: rrl.compile(rrl.keep(0.9)))
     assert code == "RRL204"
 
@@ -166,12 +166,12 @@ def test_path_in_place_of_a_text_says_what_reads_files(read: Callable[..., objec
 
 
 @pytest.mark.parametrize("value", [None, 3, b"ssl()", ["ssl()"], rrl.ssl(), rrl.ssl])
-def test_what_is_no_text_and_no_path_is_refused(value: object):
+def test_load_refuses_other_types(value: object):
     assert refusal(lambda: rrl.parse(value))[0] == "RRL210"
     assert refusal(lambda: rrl.load(value))[0] == "RRL210"
 
 
-def test_text_in_place_of_a_path_is_told_from_one():
+def test_load_of_a_text_names_parse():
     message = "`ssl(views=2)` is the text of a recipe, not its path"
     assert refusal(lambda: rrl.load("ssl(views=2)")) == ("RRL210", message)
 
@@ -208,7 +208,7 @@ def test_graph_and_transform_have_no_truth(build: Callable[..., object]):
 @pytest.mark.parametrize(
     "other", [3, "ssl()", None, [], {}, {1}, rrl.supervised, np.zeros(2)], ids=type
 )
-def test_what_is_no_graph_is_refused_on_the_left_too(sign: str, other: object):
+def test_left_operands_that_are_not_graphs_are_refused(sign: str, other: object):
     join = {"|": operator.or_, "&": operator.and_, "+": operator.add, "-": operator.sub}[sign]
     code, message = refusal(lambda: join(other, rrl.ssl()))
     assert code == "RRL201"
@@ -220,7 +220,7 @@ def test_function_that_is_not_called_is_named():
     assert message == "`|` takes two graphs, not the function `supervised`, which is not called"
 
 
-def test_sum_begins_with_no_graph_and_says_with_what_it_may():
+def test_builtin_sum_needs_a_start_graph():
     graphs = [rrl.ssl(), rrl.supervised()]
     with pytest.raises(rrl.RRLError, match=r"write `sum\(graphs, rrl.none\(\)\)`"):
         sum(graphs)

@@ -132,7 +132,7 @@ def test_rule(rule: str, before: str, after: str):
 
 
 @pytest.mark.parametrize("text", STAY)
-def test_what_no_law_allows_stays(text: str):
+def test_graphs_without_an_applicable_rule_are_unchanged(text: str):
     graph = finished(rrl.parse(text))
     after, steps = rewrite(graph)
     assert after == graph
@@ -251,7 +251,7 @@ def test_simplifying_twice_changes_nothing_more(recipe: Recipe):
 
 @MODEST
 @given(st.data(), recipes(size=9, batch=True), datasets(), settings_of_a_run)
-def test_no_weight_exceeds_its_limit_and_no_loop_stands_where_none_is_said_to(
+def test_weights_and_loops_respect_the_static_facts(
     data: st.DataObject, recipe: Recipe, dataset: list[Row], run: dict[str, int]
 ):
     rows = reference_rows_of(data.draw(batches(dataset)))

@@ -1,4 +1,4 @@
-"""Random recipes as words, and every way in which the layout lets the words of one be written.
+"""Random recipes as words, and all layouts of their words.
 
 The words need only parse: no name means anything.
 """

@@ -1,4 +1,4 @@
-"""What is kept on disk is read where it is whole and the user's own, and found anew elsewhere."""
+"""The cache reads only complete entries that the same user wrote."""
 
 import os
 import pickle
@@ -26,7 +26,7 @@ def entry(cache: Cache) -> Path:
     return path
 
 
-def test_what_was_written_is_read(cache: Cache) -> None:
+def test_a_written_entry_is_read(cache: Cache) -> None:
     assert cache.read("key") == b"content"
     assert cache.read("another") is None
     cache.write("key", b"")
@@ -63,7 +63,7 @@ def test_nothing_of_an_entry_is_run(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
-def test_what_is_no_file(cache: Cache, make: Callable[[Path], None]) -> None:
+def test_entries_that_are_not_files(cache: Cache, make: Callable[[Path], None]) -> None:
     path = entry(cache)
     path.unlink()
     make(path)
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_is_read(
         cache.check_writable()
 
 
-def test_what_cannot_be_kept_stops_nothing(cache: Cache) -> None:
+def test_a_failed_write_is_a_warning(cache: Cache) -> None:
     path = entry(cache)
     path.unlink()
     path.mkdir()
@@ -108,7 +108,7 @@ def test_files_of_another_user(cache: Cache, monkeypatch: pytest.MonkeyPatch) ->
         assert cache.read("key") is None
 
 
-def test_what_everybody_may_write(cache: Cache) -> None:
+def test_a_folder_that_others_may_write(cache: Cache) -> None:
     entry(cache).chmod(0o666)
     with pytest.warns(UserWarning, match="belongs to another user and is ignored"):
         assert cache.read("key") is None

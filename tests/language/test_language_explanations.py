@@ -1,4 +1,4 @@
-"""Every code is explained; the example of a mistake makes it, and the mended one does not."""
+"""Every code has an explanation; its wrong example has the error, its right example compiles."""
 
 import pytest
 
@@ -32,5 +32,5 @@ def test_mistake_gives_its_code_alone(code: str):
 
 
 @pytest.mark.parametrize("code", SHOWN)
-def test_mended_recipe_compiles(code: str):
+def test_the_right_recipe_compiles(code: str):
     rrl.compile(SHOWN[code].right)

@@ -1,4 +1,4 @@
-"""The formatter's laws, over random layouts of random recipes and over every recipe there is."""
+"""Laws of the formatter, over random layouts of random recipes and over all recipe files."""
 
 import re
 from pathlib import Path

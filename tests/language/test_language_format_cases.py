@@ -1,4 +1,4 @@
-"""The cases of `format.md`, and what a page cannot show: line ends, blanks, limits."""
+"""The cases of `format.md`, and line ends, blanks and limits, which it cannot show."""
 
 import inspect
 import re
@@ -119,7 +119,7 @@ def test_deepest_recipe_takes_less_than_the_stack():
         ("(" * 65 + "a" + ")" * 65, "RRL013"),
     ],
 )
-def test_what_is_over_a_limit_is_refused_with_its_code(text: str, code: str):
+def test_formatted_text_over_a_limit_is_an_error(text: str, code: str):
     with pytest.raises(rrl.RRLError) as caught:
         formatted(text)
     assert [each.code for each in caught.value.diagnostics] == [code]

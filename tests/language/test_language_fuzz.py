@@ -1,4 +1,4 @@
-"""Whatever text comes in is a graph or errors that can be shown, and is formatted or refused.
+"""Any text gives a graph or errors that can be displayed, and is formatted or an error.
 
 The examples are the same in every run; `--hypothesis-profile=long` looks at many others.
 """

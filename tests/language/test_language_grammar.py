@@ -1,4 +1,4 @@
-"""The grammar itself: free of conflicts, and every word of the language a token of its own."""
+"""The grammar has no conflicts, and every word of the language is a token."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""Which line breaks end a statement, and that blanks and comments never matter."""
+"""Which line breaks end a statement; blanks and comments do not matter."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Whatever is written ends soon, in a graph or in an error with a code of its own."""
+"""Any text gives a graph or an error with a code, fast."""
 
 import time
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Numbers, strings, Booleans and names, as they are written."""
+"""The spelling of numbers, strings, Booleans and names."""
 
 import math
 
@@ -42,7 +42,7 @@ def value_of(literal: str) -> object:
         ("- .5", -0.5),
     ],
 )
-def test_number_means_what_it_means_in_python(text: str, value: float):
+def test_numbers_have_their_python_value(text: str, value: float):
     found = value_of(text)
     assert found == value
     assert type(found) is type(value)
@@ -178,10 +178,10 @@ def test_number_on_the_command_line_is_read_as_people_write_it(text: str, value:
     "text",
     ["-", "--2", "+-2", "1e999", "1__000", "1_", "0x", "TRUE", "2 views", "2 # two", "nan"],
 )
-def test_value_on_the_command_line_that_is_no_literal_is_a_word(text: str):
+def test_other_values_on_the_command_line_are_strings(text: str):
     assert parameter_value(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "'", "'open", r"'\n'", "'closed' early", "'two\nlines'"])
-def test_nothing_and_what_begins_as_a_string_and_is_none_is_no_value(text: str):
+def test_empty_values_and_unclosed_strings_are_errors(text: str):
     assert parameter_value(text) is None

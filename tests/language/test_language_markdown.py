@@ -1,4 +1,4 @@
-"""What a text holds ends no block and no span of code."""
+"""Text in a block or a span of code cannot end it."""
 
 import re
 

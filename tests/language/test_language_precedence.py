@@ -1,4 +1,4 @@
-"""An expression means the same pasted into Python: its tree is the one Python's parser builds."""
+"""Operators have the precedence of Python: both parsers build the same tree."""
 
 import ast
 

@@ -139,7 +139,7 @@ def test_all_is_the_unit_of_intersection_where_no_weight_exceeds_one(a: rrl.Grap
     equal(rrl.all() & limited, limited, rows)
 
 
-def test_all_is_no_unit_of_intersection_where_a_weight_exceeds_one():
+def test_all_is_not_neutral_for_intersection_above_weight_one():
     rows = [Row(0, 0, {"fine": 0, "coarse": 0})]
     assert weights(2 * rrl.all() & rrl.all(), rows).item() == 1.0
 
@@ -293,7 +293,7 @@ def test_every_result_is_not_negative_and_symmetric_where_that_is_known(a: Recip
 
 @MODEST
 @given(recipes(batch=True), recipes(batch=True), st.sampled_from("|&+-"), some_rows())
-def test_what_is_known_to_be_binary_is_bool(a: Recipe, b: Recipe, sign: str, rows: Rows):
+def test_binary_graphs_have_dtype_bool(a: Recipe, b: Recipe, sign: str, rows: Rows):
     nought = Applied(a, Call("clip", {"max": 0.0}))  # which makes anything binary
     if sign == "-" and not is_binary(b):
         sign = "&"

@@ -1,4 +1,4 @@
-"""A batch sees a sub-matrix of one graph over the whole data set, whatever else is in the batch.
+"""The graph over a batch is a submatrix of the graph over the whole dataset.
 
 program(batch)[i, j] == dataset_graph[row_i, row_j]
 """
@@ -111,7 +111,7 @@ def test_order_of_a_batch_does_not_matter(chance: object, recipe: Recipe, datase
 
 @MODEST
 @given(recipes(), datasets())
-def test_row_that_stands_twice_is_one_row(recipe: Recipe, dataset: list[Row]):
+def test_a_repeated_row_is_the_same_row(recipe: Recipe, dataset: list[Row]):
     program = rrl.compile(graph_of(recipe), seed=1)
     rows = views_of(dataset)
     once = program(nodes_of(rows)).numpy()

@@ -106,7 +106,7 @@ def test_words_of_an_id_that_are_xored_collide():
     assert len({oracle.row_hash(sample, 0, k) for sample in ids}) == 900
 
 
-def test_equal_ends_are_no_special_case():
+def test_pairs_of_equal_samples_draw_as_others():
     # with xor in place of the sum, every pair of equal ids would share one value
     rows = rrl.Nodes(np.repeat(np.arange(500), 2), np.tile([0, 1], 500))
     found = rrl.compile("none() | corrupt(fpr=0.5)", seed=2)(rows).numpy()

@@ -81,7 +81,7 @@ def test_orthogonal_vectors_have_no_edge(kernel: str):
     np.testing.assert_array_equal(found, expected > 0)
 
 
-def test_what_the_whole_batch_is_looked_at_for_is_symmetric_and_has_no_order():
+def test_batch_scoped_builtins_are_symmetric_and_ignore_the_order_of_rows():
     order = np.random.default_rng(5).permutation(125)
     for text in ("~similarity(x) | closure()", "similarity(x) | drop_self() | topk(4)"):
         program = rrl.compile(text)

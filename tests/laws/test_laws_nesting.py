@@ -1,4 +1,4 @@
-"""Graphs of growing rates lie in one another: one draw, held against a threshold."""
+"""Graphs of growing rates are nested, because a draw is compared with a threshold."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,9 @@ def lies_in(smaller: rrl.Graph, larger: rrl.Graph, rows: list[Row]) -> bool:
 
 @MODEST
 @given(graphs, rates, units, some_rows())
-def test_fewer_false_edges_lie_in_more(a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]):
+def test_fewer_false_edges_are_a_subset_of_more(
+    a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]
+):
     few, many = (a | rrl.corrupt(fpr=each, unit=unit, seed=5) for each in rate)
     assert lies_in(few, many, rows)
     assert lies_in(a, few, rows)
@@ -41,7 +43,9 @@ def test_fewer_false_edges_lie_in_more(a: rrl.Graph, rate: list[float], unit: st
 
 @MODEST
 @given(graphs, rates, units, some_rows())
-def test_fewer_kept_edges_lie_in_more(a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]):
+def test_fewer_kept_edges_are_a_subset_of_more(
+    a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]
+):
     few, many = (a | rrl.keep(each, unit=unit, seed=5) for each in rate)
     assert lies_in(few, many, rows)
     assert lies_in(many, a, rows)
@@ -58,7 +62,7 @@ def test_both_rates_at_once(a: rrl.Graph, tpr: list[float], fpr: list[float], ro
 
 @MODEST
 @given(shares, some_rows())
-def test_labels_of_a_smaller_share_lie_in_those_of_a_larger(share: list[float], rows: list[Row]):
+def test_labels_of_a_smaller_fraction_are_a_subset(share: list[float], rows: list[Row]):
     few, many = (rrl.supervised(frac=each, labels="fine") for each in share)
     assert lies_in(few, many, rows)
     assert lies_in(many, rrl.supervised(labels="fine"), rows)
@@ -66,14 +70,14 @@ def test_labels_of_a_smaller_share_lie_in_those_of_a_larger(share: list[float], 
 
 @MODEST
 @given(rates, some_rows())
-def test_random_graphs_lie_in_one_another(rate: list[float], rows: list[Row]):
+def test_random_graphs_are_nested(rate: list[float], rows: list[Row]):
     few, many = (rrl.random(each) for each in rate)
     assert lies_in(few, many, rows)
 
 
 @MODEST
 @given(st.integers(1, 4), datasets())
-def test_labels_of_fewer_samples_a_class_lie_in_those_of_more(count: int, dataset: list[Row]):
+def test_labels_of_fewer_samples_per_class_are_a_subset(count: int, dataset: list[Row]):
     nodes = nodes_of(dataset)
     few, many = (
         rrl.compile(rrl.supervised(labels="fine", per_class=each)).bind(nodes)(nodes).numpy()

@@ -223,7 +223,7 @@ def refusal(call):
     return found
 
 
-def test_form_paper_refuses_columns_that_are_no_rows():
+def test_form_paper_needs_the_rows_as_columns():
     loss = create("simdino", form="paper", **WITHOUT_PATCHES)
     found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
     assert found.code == "RRL406"

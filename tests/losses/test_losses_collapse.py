@@ -36,12 +36,12 @@ def test_it_is_the_exponential_of_the_entropy():
 @pytest.mark.parametrize("shape", [(100, 16), (2048, 256), (12, 256), (50, 2)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("length", [1e-3, 1.0, 1e4])
-def test_what_rounding_makes_of_a_constant_has_rank_zero(shape, dtype, length):
+def test_rounding_errors_of_a_constant_have_rank_zero(shape, dtype, length):
     noise = torch.finfo(dtype).eps * torch.randn(shape, dtype=torch.float64)
     assert float(effective_rank((length * (1 + noise)).to(dtype))) == 0
 
 
-def test_what_is_more_than_rounding_counts():
+def test_differences_above_rounding_count():
     z = 1 + 1e-5 * torch.cat([torch.eye(8), -torch.eye(8)])
     assert float(effective_rank(z)) == pytest.approx(8, rel=1e-3)
 

@@ -307,7 +307,7 @@ def test_barlow_says_that_one_view_holds_no_pair():
     assert float(create("barlow").skipped(relation)["without_another_view"]) == 1
 
 
-def test_what_is_left_out_is_told():
+def test_skipped_rows_are_reported():
     view = torch.tensor([0, 0, 0, 1, 1, 2])
     weights = torch.zeros(6, 6)
     weights[0, 3] = weights[3, 0] = weights[1, 2] = weights[2, 5] = 1

@@ -123,7 +123,7 @@ def test_a_weight_of_0_drops_a_term(relation):
     assert "patches" not in alone.needs()
 
 
-def test_what_each_term_leaves_out_is_told(relation):
+def test_skipped_rows_are_reported_by_term(relation):
     assert create("dinov2").skipped(relation) == {
         "dino/without_edge": 0.0,
         "ibot/without_own_column": 0.0,

@@ -262,7 +262,7 @@ def test_ibot_is_equation_12_with_a_mean_over_patches():
 
 
 @pytest.mark.parametrize("images", ["all", "masked"])
-def test_a_row_is_compared_with_itself_wherever_it_stands(images):
+def test_self_is_compared_at_any_column(images):
     z, keys, mask = scores(6, 5, 4), scores(6, 5, 4, seed=1), half_hidden(6, 5)
     nodes, program, loss = views(3), rrl.compile("ssl(views=2)"), create("ibot", images=images)
     order = torch.tensor([4, 0, 5, 2, 1, 3])

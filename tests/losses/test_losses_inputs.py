@@ -100,7 +100,7 @@ def test_an_input_that_it_does_not_take_is_named(refusal, z):
 
 
 @pytest.mark.parametrize("name", ["z", "keys", "center"])
-def test_what_is_no_tensor_is_refused(name, refusal, z):
+def test_inputs_must_be_tensors(name, refusal, z):
     given = {"z": z, "keys": z, "center": z} | {name: [[1.0]]}
     message, _ = refusal(lambda: TEACHER(torch.ones(4, 4), given.pop("z"), **given))
     assert message == "embeddings must be tensors, not a list"

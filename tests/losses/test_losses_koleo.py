@@ -64,7 +64,7 @@ def test_coinciding_rows_have_lightly_s_value_and_a_finite_gradient():
     assert gradient.isfinite().all()
 
 
-def test_the_other_view_is_no_neighbor():
+def test_the_other_view_is_not_a_neighbor():
     z = embeddings(12, 4).detach()
     z[6:] = z[:6] + 1e-9  # the nearest by far
     z.requires_grad_()
@@ -100,7 +100,7 @@ def test_columns_that_are_not_the_rows(rows, columns):
     same_with_gradients(create("koleo")(weights, z, keys=keys), expected, z, keys)
 
 
-def test_self_is_no_neighbor_wherever_it_stands_among_the_columns():
+def test_self_is_not_a_neighbor_at_any_column():
     z = embeddings(8)
     order = torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
     nodes, program = rrl.Nodes(torch.arange(8) * 31), rrl.compile("random(0.3)")
@@ -112,7 +112,7 @@ def test_self_is_no_neighbor_wherever_it_stands_among_the_columns():
 
 
 @pytest.mark.parametrize("rows", [1, 6])
-def test_without_an_unrelated_row_there_is_no_term(rows):
+def test_rows_without_unrelated_rows_are_skipped(rows):
     z = embeddings(rows)
     relation = rrl.compile("all()").relate(rrl.Nodes(torch.arange(rows)))
     value = create("koleo")(relation, z)

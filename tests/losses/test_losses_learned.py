@@ -66,7 +66,7 @@ def test_other_losses_keep_the_temperature_of_their_rows(name):
         ("simclr", "temperature", torch.tensor(float("nan"))),
     ],
 )
-def test_a_tensor_never_becomes_a_number_without_a_word(name, option, value):
+def test_an_option_must_not_be_a_tensor(name, option, value):
     with pytest.raises(rrl.RRLError) as caught:
         create(name, **{option: value})
     (only,) = caught.value.diagnostics

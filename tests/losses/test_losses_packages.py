@@ -112,7 +112,7 @@ def test_listing_shows_what_works_and_warns_of_the_rest(cli):
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_place_stands_in_a_sum_and_has_options():
+def test_an_imported_loss_may_be_a_term_with_options():
     assert create("good_loss:Pull(weight=2.0)") == find("good_loss:Pull")(weight=2.0)
     [(one, ours), (tenth, simclr)] = create("good_loss:Pull(weight=3) + 0.1*simclr").terms()
     assert (one, ours.weight, tenth, simclr.name()) == (1.0, 3.0, 0.1, "simclr")

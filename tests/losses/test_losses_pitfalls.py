@@ -166,7 +166,7 @@ def test_shapes_that_do_not_fit_are_refused(graph, z, keys):
         (torch.ones(3, 3), torch.ones(3, 2), torch.zeros(4, dtype=torch.int64)),
     ],
 )
-def test_what_is_no_matrix_or_no_embedding_is_refused(graph, z, view):
+def test_wrong_types_and_shapes_are_refused(graph, z, view):
     with pytest.raises(rrl.RRLError) as problem:
         create("simclr")(graph, z, view=view)
     assert code_of(problem) == ["RRL406"]
@@ -186,7 +186,7 @@ def test_weights_too_small_for_float32_still_count(z):
     )
 
 
-def test_an_unknown_loss_is_told_from_a_known_one():
+def test_an_unknown_loss_has_a_suggestion():
     with pytest.raises(rrl.RRLError, match="did you mean `simclr`") as problem:
         create("simclrr")
     assert code_of(problem) == ["RRL407"]

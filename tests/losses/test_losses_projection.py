@@ -162,7 +162,7 @@ def test_a_graph_without_edges_costs_nothing():
     assert torch.equal(gradient, torch.zeros_like(z))
 
 
-def test_a_lost_dimension_costs_what_it_would_have_kept():
+def test_a_lost_dimension_costs_its_share():
     label, y = targets(24, 3)
     lost = torch.cat([y[:, :2], y[:, :1]], dim=1)
     value = create("projection")(supervised(label), lost)

@@ -133,7 +133,7 @@ OWN_COLUMNS = {
 
 
 @every_loss
-def test_self_is_the_same_row_wherever_its_column_stands(name, options):
+def test_self_is_found_at_any_column(name, options):
     loss = create(name, **options)
     if any(term.symmetric for _, term in loss.flat_terms()):
         pytest.skip("it has no columns but its rows")

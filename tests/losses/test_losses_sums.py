@@ -76,7 +76,7 @@ def test_a_text_says_weights_and_losses(text, terms):
     assert said(text) == [(weight, create(name)) for weight, name in terms]
 
 
-def test_one_loss_is_no_sum():
+def test_a_single_term_is_not_a_sum():
     assert create("(simclr)") == create("simclr()") == create("1*simclr") == create("simclr")
     assert create("2*simclr") != create("simclr")
 
@@ -111,7 +111,7 @@ def test_a_bare_word_is_that_word_and_true_and_false_are_not():
         ("None", None),
     ],
 )
-def test_an_option_is_what_its_text_says(text, value, pull):
+def test_options_are_parsed_by_their_text(text, value, pull):
     assert create(f"pull(note={text})") == pull(note=value)
     assert type(create(f"pull(note={text})").note) is type(value)
 
@@ -149,7 +149,7 @@ def test_a_call_hands_keys_and_views_to_every_term(z):
 
 
 @pytest.mark.usefixtures("pull")
-def test_over_gives_each_term_what_it_takes(graph, z):
+def test_over_passes_the_inputs_of_every_term(graph, z):
     backbone, prediction = torch.rand(12, 7), torch.rand(12, 7)
     loss = create("simclr + 0.1*pull(power=2)")
     assert loss.inputs() == {
@@ -176,7 +176,7 @@ def test_over_gives_each_term_its_columns(z):
 
 
 @pytest.mark.usefixtures("pull")
-def test_it_needs_what_its_terms_need(graph):
+def test_a_sum_needs_what_its_terms_need(graph):
     loss = create("wmse + pull + dino")
     assert loss.needs() == ("predictor", "prototypes", "teacher")
     assert loss.least_rows(4) == 9
@@ -245,7 +245,7 @@ NAMED = "an option must have a name, and occur only once"
         ),
     ],
 )
-def test_a_text_that_is_no_sum_says_where(text, at, message):
+def test_syntax_errors_of_sums_have_positions(text, at, message):
     [found] = refusals(text)
     assert (found.code, found.message, found.hint) == ("RRL423", message, HINT)
     assert found.source.text == text
@@ -299,7 +299,7 @@ def test_a_text_that_is_no_sum_says_where(text, at, message):
         ),
     ],
 )
-def test_what_is_wrong_within_a_sum_is_pointed_at(text, code, at, message, hint):
+def test_errors_of_terms_have_positions(text, code, at, message, hint):
     [found] = refusals(text)
     assert found.code == code
     assert text[slice(*found.span)] == at
@@ -309,13 +309,13 @@ def test_what_is_wrong_within_a_sum_is_pointed_at(text, code, at, message, hint)
 
 
 @pytest.mark.parametrize("other", ["temp", "tau", "T", "temprature"])
-def test_an_option_of_another_name_is_told_the_right_one(other):
+def test_a_misspelled_option_has_a_suggestion(other):
     assert [each.hint for each in refusals("simclr", **{other: 0.1})] == [
         "did you mean `temperature`?"
     ]
 
 
-def test_every_bad_option_of_a_term_is_told():
+def test_all_errors_of_options_are_reported():
     text = "suncet + simclr(temperature=-1, normalize=cols)"
     found = refusals(text)
     assert [each.code for each in found] == ["RRL408", "RRL408"]

@@ -249,7 +249,7 @@ def collapsed(rows):
 
 @pytest.mark.parametrize("method", ["cholesky", "zca"])
 @pytest.mark.parametrize("which", ["constant", "line", "infinite"])
-def test_what_cannot_be_whitened_has_collapsed(method, which):
+def test_a_singular_covariance_is_a_collapse(method, which):
     loss = create("wmse", whitening=method, shrinkage=0.0)
     with pytest.raises(rrl.RRLError, match="collapsed") as problem:
         loss(torch.ones(32, 32), collapsed(32)[which])

@@ -93,7 +93,7 @@ def test_norms_get_their_momentum_back_where_the_backward_pass_fails():
     assert int(net[1].num_batches_tracked) == 4
 
 
-def test_what_was_drawn_is_drawn_again():
+def test_the_second_pass_repeats_the_draws():
     net, images = network(nn.Dropout(0.5)), rows()
     torch.manual_seed(7)
     z = torch.cat([net(part) for part in images.tensor_split(3)])
@@ -145,7 +145,7 @@ def test_outputs_of_every_form_are_put_together():
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
 
 
-def test_what_is_no_module_or_gives_no_tensors_is_refused():
+def test_invalid_modules_and_outputs_are_refused():
     with pytest.raises(TypeError, match="a module or a method of one is wanted"):
         in_parts(lambda images: images, rows(), size=5)
 

@@ -20,9 +20,7 @@ WIDTHS = {
 
 @pytest.mark.parametrize("name", WIDTHS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 96, 80)])
-def test_features_are_flat_and_of_the_width_that_is_told(
-    name: str, shape: tuple[int, int, int]
-) -> None:
+def test_features_have_the_declared_width(name: str, shape: tuple[int, int, int]) -> None:
     with torch.device("meta"):  # shapes without the work
         backbone = build_backbone(name, shape)
         features = backbone(torch.randn(2, *shape))

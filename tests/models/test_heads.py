@@ -51,7 +51,7 @@ def test_activations_are_relu_or_gelu() -> None:
 
 
 @pytest.mark.parametrize(("output_norm", "learned"), [("affine", 2), ("plain", 0)])
-def test_what_comes_out_may_be_normalized_over_the_batch(output_norm: Any, learned: int) -> None:
+def test_outputs_may_be_batch_normalized(output_norm: Any, learned: int) -> None:
     projector = Projector(8, 16, 4, norm=True, output_norm=output_norm)
     found = projector(torch.randn(64, 8))
     assert torch.allclose(found.mean(dim=0), torch.zeros(4), atol=1e-5)

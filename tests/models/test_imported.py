@@ -99,7 +99,7 @@ def test_a_class_is_given_the_shape_and_the_options(networks) -> None:
     assert build_backbone(f"{networks}:Nested.Flat", SHAPE).width == 5
 
 
-def test_a_function_is_given_what_it_takes(networks) -> None:
+def test_functions_receive_the_arguments_that_they_declare(networks) -> None:
     assert build_backbone(f"{networks}:lazy", SHAPE).width == 7
     assert build_backbone(f"{networks}:options_alone", SHAPE, options={"width": 3}).width == 3
 
@@ -142,7 +142,7 @@ def test_every_backbone_is_a_new_one(networks) -> None:
     ],
 )
 @pytest.mark.usefixtures("networks")
-def test_what_does_not_fit_is_told(name: str, message: str) -> None:
+def test_networks_that_do_not_fit_are_refused(name: str, message: str) -> None:
     found = refused(name)
     assert message in found.message
     assert "\n" not in found.message
@@ -204,7 +204,7 @@ def test_torchvision_has_networks_by_name_alone() -> None:
 
 
 @pytest.mark.usefixtures("networks")
-def test_what_is_near_is_told() -> None:
+def test_misspelled_networks_have_a_suggestion() -> None:
     assert refused("given_networks:flat").hint == "did you mean `Flat`?"
     assert "PYTHONPATH" in refused("no_such_module:Net").hint
     assert "does_not_take" in refused("given_networks:lazy", options={"does_not_take": 1}).message
@@ -260,7 +260,7 @@ def test_timm_is_asked_for_a_network_without_weights_and_classifier(stand_in) ->
     assert (backbone.width, backbone.patch_size) == (6, None)
 
 
-def test_timm_is_told_the_size_of_images_where_it_asks_for_it(stand_in) -> None:
+def test_timm_receives_the_image_size_if_it_needs_it(stand_in) -> None:
     build_backbone("timm:vit_fixed", SHAPE)
     assert stand_in["img_size"] == (8, 8)
     build_backbone("timm:vit_fixed", SHAPE, options={"img_size": 16})
@@ -268,7 +268,7 @@ def test_timm_is_told_the_size_of_images_where_it_asks_for_it(stand_in) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_what_timm_does_not_know_or_refuses_is_told() -> None:
+def test_errors_of_timm_are_reported() -> None:
     found = refused("timm:plane")
     assert found.message == "timm has no network `plane`"
     assert found.hint == "did you mean `plain`?"

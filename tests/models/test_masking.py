@@ -36,7 +36,7 @@ def test_the_number_of_masked_patches_is_exact(ratio: float, masked: int) -> Non
     probability=st.floats(0, 1),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_what_holds_of_all_masks(count, grid, ends, probability, seed) -> None:
+def test_properties_of_masks(count, grid, ends, probability, seed) -> None:
     low, high = sorted(ends)
     masks = block_masks(count, grid, ratio=(low, high), probability=probability, seed=seed)
     patches = math.prod(grid)
@@ -91,7 +91,7 @@ def test_blocks_are_of_many_shapes() -> None:
     assert (heights < widths).float().mean() > 0.2
 
 
-def test_blocks_lie_everywhere_and_favor_no_side() -> None:
+def test_blocks_are_uniform_over_the_image() -> None:
     masks = block_masks(2000, (8, 8), ratio=(0.5, 0.5), probability=1.0, seed=4).view(-1, 8, 8)
     share = masks.float().mean(dim=0)
     assert share.min() > 0.1

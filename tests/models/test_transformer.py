@@ -68,7 +68,7 @@ def test_patches_stand_row_by_row() -> None:
     assert moved[0].nonzero().flatten().tolist() == [7]
 
 
-def test_what_is_masked_is_not_seen() -> None:
+def test_masked_patches_do_not_reach_the_output() -> None:
     backbone, images = micro().eval(), torch.randn(2, 1, 8, 8)
     changed = images.clone()
     changed[0, :, :2, 2:4] += 1

@@ -1,4 +1,4 @@
-"""What is drawn, in plain Python integers: the half of the oracle that is about draws.
+"""The draws in plain Python integers, a part of the oracle.
 
 Written from the language's page on draws alone, as slowly and literally as it reads.
 """

@@ -1,4 +1,4 @@
-"""What a recipe means, pair by pair, in plain Python integers and floats.
+"""The weights of a recipe, pair by pair, in plain Python integers and floats.
 
 Written from the reference of the language and its page on draws alone, as slowly and literally as
 they read, so that the library can be wrong and this still right. It shares no code with it. Sums

@@ -1,4 +1,4 @@
-"""Random data sets and batches: ids of 64 bits, unknown labels, duplicate and shuffled rows."""
+"""Random datasets and batches: ids of 64 bits, unknown labels, duplicate and shuffled rows."""
 
 from __future__ import annotations
 

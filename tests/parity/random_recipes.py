@@ -1,4 +1,4 @@
-"""Random recipes: one tree that can be written as text, built in Python, and asked by an oracle.
+"""Random recipes as trees, for text, for Python and for the oracle.
 
 The tree knows nothing of `rrl_dsl`; only `graph_of` builds the library's graph. An object that
 stands twice in a tree is one graph and draws once, as in the language.

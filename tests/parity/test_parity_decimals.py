@@ -1,4 +1,4 @@
-"""Decimals and ties: a weight is a float32, rounded after every operation, whoever computes it.
+"""Decimals and ties: a weight is a float32, rounded after every operation, on every backend.
 
 Equal recipes have equal weights to the last bit, however they are written, before and after
 rewriting, in the compiled program and in the reference.
@@ -105,7 +105,7 @@ def test_two_decimals_on_every_threshold_that_they_tie_with(sign: str):
             assert density == float(edge)
 
 
-def test_operand_that_stands_many_times_is_multiplied():
+def test_repeated_operands_are_multiplied():
     doubled = "\n".join(f"let a{n + 1} = a{n} + a{n}" for n in range(60))
     text = f"let a0 = 0.1 * all()\n{doubled}\n0.3 * ssl() + a60"
     found = weights_of(text)

@@ -1,4 +1,4 @@
-"""Every backend gives what the oracle of this folder gives, for random recipes and batches."""
+"""Every backend equals the oracle of this folder, for random recipes and batches."""
 
 import random
 

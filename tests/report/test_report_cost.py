@@ -1,4 +1,4 @@
-"""The cost of a recipe is counted from its plan, and is what torch is seen to take."""
+"""The cost of a recipe is computed from its plan, and equals the measured cost in torch."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_contrast_is_counted_too():
     assert found.prepared > graph.prepared
 
 
-def test_vectors_cost_their_width_and_one_that_is_not_known_is_said():
+def test_vectors_cost_their_width():
     for kernel, products, held in (("rbf", 1, 1), ("cosine", 6, 3)):  # cut into three slices
         plan = rrl.compile(f"similarity(x, {kernel})").plan
         wide, narrow = (cost_of(plan, 64, {"x": width}) for width in (512, 2))
@@ -59,7 +59,7 @@ def test_vectors_cost_their_width_and_one_that_is_not_known_is_said():
     assert cost_of(rrl.compile("ssl()").plan, 64).assumed is None
 
 
-def test_lists_are_no_longer_than_there_are_rows():
+def test_lists_are_at_most_as_long_as_the_rows():
     few, many = (cost_of(rrl.compile(f"knn({k})").plan, 64) for k in (64, 10**6))
     assert few == many
 

@@ -1,4 +1,4 @@
-"""A graph and a program show themselves, in a notebook and in a terminal."""
+"""The display of graphs and programs in notebooks and terminals."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ def test_program_shows_its_seed_and_its_noise_in_the_accent_color():
     assert "of the edges are added by noise" in one
 
 
-def test_what_the_digits_lack_stands_in_the_place_of_the_picture():
+def test_missing_columns_replace_the_picture():
     html = rrl.parse("near(time, 5)")._repr_html_()
     assert "<svg" not in html
     assert "No picture: the dataset `digits` has no field `time`." in html
@@ -61,7 +61,7 @@ def test_graph_is_printed_with_its_parts(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out != printed
 
 
-def test_what_cannot_be_printed_is_an_error():
+def test_show_raises_missing_columns():
     with pytest.raises(rrl.RRLError, match="the dataset `digits` has no field `time`"):
         rrl.near("time", 5).show()
 

@@ -1,4 +1,4 @@
-"""What is expected from label counts is what batches show on average, and exact without draws."""
+"""Expectations from label counts equal averages over batches, and are exact without draws."""
 
 import numpy as np
 import pytest
@@ -152,7 +152,7 @@ def test_epoch_moves_schedules():
     "text",
     ["near(time, 1)", "similarity(x)", "knn(3)", "supervised(per_class=3)", "ssl() | topk(2)"],
 )
-def test_what_depends_on_more_than_labels_is_not_expected(text: str):
+def test_other_graphs_have_no_expectation(text: str):
     assert not is_expected(rrl.parse(text))
 
 

@@ -104,7 +104,7 @@ def test_sample_of_a_large_data_set_is_found_soon(text: str, tmp_path, monkeypat
     assert time.perf_counter() - started < 20  # all pairs of samples would take minutes
 
 
-def test_paths_over_a_part_of_a_data_set_are_said_to_be_that(monkeypatch):
+def test_paths_over_a_subset_are_reported(monkeypatch):
     graph = rrl.parse("geodesic(x, k=4, within=1.5) | ssl()")
     assert sample_of(graph, columns(300), samples=50).paths_over is None
     whole = sample_of(graph, columns(300), samples=50)

@@ -5,7 +5,7 @@ from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.tree import tree_lines
 
 
-def test_part_that_is_used_twice_stands_once():
+def test_a_shared_subgraph_appears_once():
     graph = rrl.parse("let a = ssl() | keep(.5)\nlet b = a & ~a\n(b | b) + b - self()")
     assert tree_lines(tree_of(graph)) == [
         "difference",

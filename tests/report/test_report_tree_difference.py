@@ -1,4 +1,4 @@
-"""Differences of trees: nothing is lost, nothing that both have is shown as a change."""
+"""Differences of trees: all nodes appear, and common subtrees are unchanged."""
 
 import time
 from collections import Counter
@@ -99,13 +99,13 @@ def test_no_node_is_lost_and_none_made_up(one, other):
 
 @MODEST
 @given(recipes())
-def test_what_comes_around_a_recipe_changes_nothing_in_it(recipe):
+def test_a_wrapped_recipe_is_unchanged(recipe):
     graph = graph_of(recipe)
     lines = tree_difference(graph, graph | rrl.clip(max=0.5))
     assert [line.mark for line in lines] == ["+", *" " * (len(lines) - 1)]
 
 
-def test_order_of_calls_that_draw_is_no_change_of_the_tree():
+def test_the_order_of_random_calls_does_not_change_the_tree():
     lines = difference(
         "(supervised(.5) & self()) | (supervised(.5) - self())",
         "(supervised(.5) - self()) | (supervised(.5) & self())",

@@ -34,7 +34,7 @@ def test_a_panel_for_each_kind_of_measurement() -> None:
     assert [line.get_ydata().tolist() for line in accuracy.get_lines()] == [[0.5] * 5, [0.25] * 5]
 
 
-def test_what_was_not_measured_is_left_out() -> None:
+def test_missing_metrics_have_no_panel() -> None:
     figure = draw_curves([{"loss": 3.0, "other": 1.0}, {"loss": 2.0, "rank/projector": 5.0}])
     loss, rank = figure.axes
     assert loss.get_lines()[0].get_xydata().tolist() == [[1, 3], [2, 2]]

@@ -37,7 +37,7 @@ def pixels(figure: Figure, row: float, column: float) -> list[int]:
     return [round(255 * float(part)) for part in image[len(image) - 1 - int(y), int(x), :3]]
 
 
-def test_the_page_says_what_it_should(small: GraphSample) -> None:
+def test_the_text_of_the_page(small: GraphSample) -> None:
     shown = texts(draw(small, TREE))
     for text in (
         "a small one",

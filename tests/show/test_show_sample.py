@@ -89,7 +89,7 @@ def test_by_group_is_stable_and_puts_unknown_rows_last(small: GraphSample) -> No
         ({"false_edges": np.zeros((4, 4), dtype=bool)}, "false_edges must be"),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_invalid_samples_are_refused(
     small: GraphSample, change: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):

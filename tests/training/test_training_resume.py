@@ -147,7 +147,7 @@ def test_an_edited_setting_is_named_at_its_place(run, refused, before, after, sa
     assert "= help: " in printed
 
 
-def test_everything_that_differs_is_said_at_once(run, refused, folder, monkeypatch):
+def test_all_differences_are_reported_at_once(run, refused, folder, monkeypatch):
     edit(run / "config.yaml", "\nseed: 0", "\nseed: 1")
     edit(run / "recipe.rrl", "frac = 0.5", "frac = 0.6")
     archive("other.npz", label=None, coarse=np.arange(80) % 4)
@@ -322,7 +322,7 @@ def test_force_goes_on_and_the_summary_notes_it(run, command):
     assert json.loads((run / "summary.json").read_text())["notes"] == notes
 
 
-def test_what_cannot_be_forced_is_said(run, refused):
+def test_differences_that_force_cannot_override(run, refused):
     edit(run / "config.yaml", "  name: adam", "  name: lars")
     assert "undo the change of `optimizer.name`" in refused("--force-resume")
     edit(run / "config.yaml", "  name: lars", "  name: adam")

@@ -65,7 +65,7 @@ def test_the_last_word_wins_and_an_error_points_at_it():
         ("micro_batch=1", "`micro_batch`: it should be greater than or equal to 2, not 1"),
     ],
 )
-def test_a_value_that_does_not_fit_is_said_in_plain_words(assignment, message):
+def test_errors_of_values_are_readable(assignment, message):
     with pytest.raises(rrl.RRLError) as problem:
         resolve([from_assignment(assignment)], {})
     assert problem.value.diagnostics[0].message.startswith(message)

@@ -1,4 +1,4 @@
-"""A mend that a diagnostic carries as edits does mend: applied, the text has that error no more."""
+"""The edits of a diagnostic fix its error: after they are applied, the text does not have it."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,21 +40,21 @@ def edits_of(case: Case, recipe: str, fault: Diagnostic) -> list[Edit]:
 MENDED = [case for case in cases() if any(each.edits for each in faults_of(case, case.recipe))]
 
 
-def test_most_mistakes_carry_their_mend():
+def test_most_errors_have_a_fix():
     assert len(MENDED) > len(cases()) / 3
 
 
 @pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
-def test_each_mend_alone_takes_its_error_away(case: Case):
+def test_every_fix_alone_removes_its_error(case: Case):
     faults = faults_of(case, case.recipe)
     for fault in faults:
         if edits := edits_of(case, case.recipe, fault):
-            mended = applied(case.recipe, edits)
-            after = faults_of(case, mended)
+            fixed = applied(case.recipe, edits)
+            after = faults_of(case, fixed)
             same = [(each.code, each.message) for each in after]
             before = [(each.code, each.message) for each in faults]
             this = (fault.code, fault.message)
-            assert same.count(this) < before.count(this), mended
+            assert same.count(this) < before.count(this), fixed
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_each_mend_alone_takes_its_error_away(case: Case):
     ],
     ids=lambda case: case.name,
 )
-def test_all_mends_together_give_a_recipe_that_parses(case: Case):
+def test_all_fixes_together_give_a_valid_recipe(case: Case):
     recipe = case.recipe
-    for _ in range(3):  # a mend may uncover the next mistake
+    for _ in range(3):  # a fix may reveal another error
         faults = faults_of(case, recipe)
         recipe = applied(recipe, [e for each in faults for e in edits_of(case, recipe, each)])
     assert faults_of(case, recipe) == (), recipe
 
 
-def test_the_mend_of_an_open_bracket_stands_at_the_end_of_its_own_line():
+def test_the_fix_of_an_open_bracket_is_on_its_line():
     text = "(all()) &\n(supervised()\n| keep(0.9)\n"
     with pytest.raises(rrl.RRLError) as caught:
         rrl.parse(text)
