@@ -1,10 +1,10 @@
 """Large batches in small memory: the network sees parts of a batch, the loss sees all of it.
 
-A relation joins rows of the whole batch, so its loss is no mean over parts, and adding up gradients
-of part losses would train on another relation. Here the embeddings of all parts are put together
-before the loss, and the backward pass computes the activations of one part after the other anew:
-the cached gradients of Gao et al. (2021), "Scaling Deep Contrastive Learning Batch Size under
-Memory Limited Setup", by way of PyTorch's activation checkpointing.
+A relation joins rows of the whole batch, so its loss is not a mean over parts, and gradients
+accumulated over parts would train on another relation. This module concatenates the embeddings of
+all parts before the loss. The backward pass recomputes the activations of one part at a time, with
+PyTorch's activation checkpointing. These are the cached gradients of Gao et al. (2021), "Scaling
+Deep Contrastive Learning Batch Size under Memory Limited Setup".
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _Output = TypeVar("_Output")
 def in_parts(
     network: Callable[..., _Output], images: Tensor, *more: Tensor | None, size: int | None
 ) -> _Output:
-    """The outputs of a network for a whole batch, with the activations of one part in memory.
+    """Computes the outputs for a whole batch, with the activations of one part in memory.
 
-    The gradients are those of the batch in one piece, up to rounding, and a forward pass more is
-    paid for them. What a network draws, as dropout does, is drawn again alike.
+    The gradients equal those of the whole batch up to rounding, and cost one more forward pass.
+    Random numbers, such as those of dropout, are the same in the recomputation.
 
     Batch normalization is the exception: it normalizes each part by the part's own mean and
-    variance, so with it gradients are those of a network that is run part by part, and running
-    statistics move once for each part. Parts are near-equal, so none is much smaller than others;
-    where rows stand view by view, most parts hold rows of one view.
+    variance. Its gradients are those of a network that runs part by part, and its running
+    statistics are updated once per part. All parts have nearly the same size; if the rows are
+    ordered by view, most parts hold rows of one view.
 
     Args:
         network: An `nn.Module`, or a method of one. It maps tensors of b rows each to a tensor of
-            b rows, or to a dict, tuple or list of such, nested as one likes.
-        images: What goes in, (n, ...), at least one row.
-        more: Further arguments of n rows; None is passed on.
-        size: The most rows in a part, at least 1; None for one part of all rows.
+            b rows, or to a dict, tuple or list of such tensors, nested or not.
+        images: The input, (n, ...), with at least one row.
+        more: Further arguments with n rows; None is passed through.
+        size: The largest number of rows in a part, at least 1; None for a single part.
 
     Returns:
-        What the network returns for all n rows.
+        The output of the network for all n rows.
 
     Raises:
-        TypeError: Where `network` belongs to no `nn.Module`, or returns something else.
+        TypeError: If `network` does not belong to an `nn.Module`, or returns something else.
     """
     if size is None or len(images) <= size:
         return network(images, *more)
@@ -61,7 +61,7 @@ def in_parts(
 
 
 def _module_of(network: object) -> nn.Module:
-    """The module whose norms are looked after."""
+    """Returns the module that a network or its method belongs to."""
     module = getattr(network, "__self__", network)
     if not isinstance(module, nn.Module):
         raise TypeError(f"the network must be a module or a method of a module, not {network!r}")
@@ -71,16 +71,16 @@ def _module_of(network: object) -> nn.Module:
 def _contexts(
     module: nn.Module,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What a part's forward pass runs in, and what its recomputation runs in."""
+    """Returns the contexts of a forward pass and of its recomputation."""
     return nullcontext(), _running_statistics_kept(module)
 
 
 @contextmanager
 def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Norms do not move their running statistics: they did so in the forward pass.
+    """Keeps running statistics: the forward pass has already updated them.
 
-    They are given a momentum of 0 and no count. To hide the statistics from them would be simpler,
-    and the checkpoint would miss tensors that the forward pass saved.
+    Norms get a momentum of 0. If they did not see their statistics, the recomputation would save
+    fewer tensors than the forward pass, which activation checkpointing refuses.
     """
     norms = [each for each in module.modules() if isinstance(each, _NormBase)]
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
@@ -94,7 +94,7 @@ def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """Outputs of parts, row after row."""
+    """Concatenates the outputs of the parts along the rows."""
     first = parts[0]
     if isinstance(first, Tensor):
         return torch.cat(list(parts))

@@ -1,8 +1,8 @@
 """Backbones by name: residual networks, vision transformers, and any network of other packages.
 
-The large residual networks are torchvision's, with the stem that suits small images where the
-images are small. `small` is a residual network of about 0.3 M weights for images of 8 x 8 to
-28 x 28 pixels on a processor without an accelerator.
+The large residual networks are torchvision's; for small images they have a stem without
+downsampling. `small` is a residual network with about 0.3 M weights, for images of 8 x 8 to 28 x 28
+pixels on a CPU.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Backbone(nn.Module):
 
     Attributes:
         width: The number of features.
-        patch_size: Pixels a side of a patch; None where patches have no tokens.
+        patch_size: The side of a patch in pixels; None if the network has no patch tokens.
     """
 
     def __init__(self, body: nn.Module, width: int) -> None:
         """Wraps a network.
 
         Args:
-            body: From float images (n, C, H, W) to features (n, width); a `PatchEncoder` where it
+            body: Maps float images (n, C, H, W) to features (n, width); a `PatchEncoder` if it
                 has patch tokens.
             width: The number of features.
         """
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         self.patch_size = body.patch_size if isinstance(body, PatchEncoder) else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of a batch.
+        """Computes the features of a batch.
 
         Args:
             images: float (n, C, H, W), normalized.
@@ -58,26 +58,26 @@ class Backbone(nn.Module):
         return features
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
-        """Features of a batch and of the patches of its images.
+        """Computes the features of a batch and of the patches of its images.
 
         Args:
             images: float (n, C, H, W), normalized; H and W multiples of the patch size.
-            mask: bool (n, P), True where a learned token takes the place of a patch, P the number
+            mask: bool (n, P), True where a learned token replaces a patch. P is the number
                 of patches, row by row.
 
         Returns:
-            The features (n, width), and those of the patches (n, P, their width).
+            The features (n, width), and the features of the patches (n, P, patch width).
 
         Raises:
-            RRLError: RRL502, if patches have no tokens or do not divide the images.
+            RRLError: RRL502 if there are no patch tokens, or patches do not divide the images.
         """
         return self._patch_encoder().tokens(images, mask)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """How many patches an image of so many pixels has, by (rows, columns).
+        """Returns the number of patches (rows, columns) of an image.
 
         Raises:
-            RRLError: RRL502, if patches have no tokens or do not divide the image.
+            RRLError: RRL502 if there are no patch tokens, or patches do not divide the image.
         """
         return self._patch_encoder().grid(height, width)
 
@@ -89,7 +89,7 @@ class Backbone(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions beside a short cut, normalized before they are added."""
+    """Two 3 x 3 convolutions and a shortcut; both are normalized before they are added."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class _Block(nn.Module):
 
 def _small(shape: tuple[int, int, int]) -> Backbone:
     channels, height, width = shape
-    # an 8 x 8 digit has no pixel to lose; at 28 x 28 a stride here makes the whole net 4 x cheaper
+    # 8 x 8 digits need every pixel; at 28 x 28 a stride here makes the network 4 times cheaper
     stride = 1 if min(height, width) <= 16 else 2
     return Backbone(
         nn.Sequential(
@@ -161,14 +161,14 @@ BACKBONES: Final = (*_CONVOLUTIONAL, *TRANSFORMERS)
 
 
 def wrapped(network: nn.Module, shape: tuple[int, int, int]) -> Backbone:
-    """A network of a user's own as a backbone; a backbone as it is.
+    """Wraps a user's network as a backbone; returns a backbone unchanged.
 
     Args:
-        network: From float images (n, C, H, W) to features (n, width).
+        network: Maps float images (n, C, H, W) to features (n, width).
         shape: (C, H, W) of the images.
 
     Raises:
-        RRLError: RRL502 where it does not give features for them.
+        RRLError: RRL502 if it does not return features for them.
     """
     if isinstance(network, Backbone):
         return network
@@ -182,19 +182,19 @@ def build_backbone(
     patch_size: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Backbone:
-    """A new backbone for images of a shape, with random weights.
+    """Builds a backbone for images of a shape, with random weights.
 
     Args:
-        name: One of `BACKBONES`; `timm:NAME` or `torchvision:NAME` for a network of these; or
+        name: A name in `BACKBONES`; `timm:NAME` or `torchvision:NAME`; or
             `package.module:attribute`, or a name that a package declares, for a class or function
-            that makes a network from images (n, C, H, W) to (n, width).
+            that returns a network from images (n, C, H, W) to (n, width).
         shape: (C, H, W) of the images, C 1 or 3.
-        patch_size: Pixels a side of a patch, of the vision transformers in `BACKBONES`; None takes
-            one that suits the images.
+        patch_size: The side of a patch in pixels, for the vision transformers in `BACKBONES`; None
+            chooses one by the size of the images.
         options: Further arguments for a network of timm or of another package.
 
     Returns:
-        The backbone, in float32 on the processor.
+        The backbone, in float32 on the CPU.
 
     Raises:
         RRLError: RRL502, if the name is unknown, the images have neither 1 nor 3 channels, an
@@ -226,5 +226,5 @@ def build_backbone(
         raise error("RRL502", message, hint="leave them out")
     if name in TRANSFORMERS:
         return Backbone(build_transformer(name, shape, patch_size), TRANSFORMERS[name].width)
-    # the layout convolutions are fastest in: `small` by a third, on a processor
+    # the fastest layout for convolutions: it saves a third of the time of `small` on a CPU
     return _CONVOLUTIONAL[name](shape).to(memory_format=torch.channels_last)

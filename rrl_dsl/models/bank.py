@@ -1,4 +1,4 @@
-"""The bank: rows of earlier steps with their embeddings, as further columns or to search in."""
+"""The bank: rows of earlier steps with their embeddings, for comparison or search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoder: a backbone, a projector, and what loss and recipe need beside them."""
+"""The encoder: a backbone, a projector, and the heads that loss and recipe need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Outputs = dict[Output, Tensor]
 
 
 class Encoder(nn.Module):
-    """From images to embeddings of the rows, and of their patches where those are compared."""
+    """Maps images to the embeddings of the rows, and of their patches if the loss compares them."""
 
     def __init__(
         self,
@@ -25,13 +25,13 @@ class Encoder(nn.Module):
         prototypes: int,
         parts: Collection[Part],
     ) -> None:
-        """An encoder with fresh heads.
+        """Creates an encoder with new heads.
 
         Args:
             backbone: The backbone.
-            projector: From the number of features to a fresh projector.
-            prototypes: How many prototypes there are, where some are needed.
-            parts: What is needed; `prototypes` and `patches` add heads.
+            projector: Maps the number of features to a new projector.
+            prototypes: The number of prototypes, if `parts` has them.
+            parts: The parts of the model; `prototypes` and `patches` add heads.
         """
         super().__init__()
         self.backbone = backbone
@@ -39,20 +39,20 @@ class Encoder(nn.Module):
         out = self.projector.width
         scored, patched = "prototypes" in parts, "patches" in parts
         self.prototypes = Prototypes(out, prototypes) if scored else None
-        # heads of their own, as in DINOv2: the statistics of patches are others
+        # separate heads, as in DINOv2: patches have other statistics than images
         self.patch_projector = projector(backbone.width) if patched else None
         self.patch_prototypes = Prototypes(out, prototypes) if scored and patched else None
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Outputs:
-        """What the encoder makes of images.
+        """Computes the outputs for images.
 
         Args:
             images: float (n, C, H, W), normalized.
-            mask: bool (n, P), which patches are hidden; only where there are patch heads.
+            mask: bool (n, P), True for hidden patches; only with patch heads.
 
         Returns:
-            `backbone`, `projection`, and as there are heads `prototypes`, `patches`,
-            `patch_prototypes`.
+            `backbone`, `projection`, and the outputs of the heads that exist: `prototypes`,
+            `patches`, `patch_prototypes`.
         """
         if self.patch_projector is None:
             return self.heads(self.backbone(images))
@@ -64,7 +64,7 @@ class Encoder(nn.Module):
         return outputs
 
     def heads(self, features: Tensor) -> Outputs:
-        """`backbone`, `projection` and `prototypes` for features (n, f)."""
+        """Computes `backbone`, `projection` and `prototypes` from features (n, f)."""
         outputs: Outputs = {"backbone": features, "projection": self.projector(features)}
         if self.prototypes is not None:
             outputs["prototypes"] = self.prototypes(outputs["projection"])
@@ -77,6 +77,6 @@ def _each_patch(head: nn.Module, patches: Tensor) -> Tensor:
 
 
 def joined(parts: list[Outputs]) -> Outputs:
-    """The outputs that all parts have, one after another along the rows."""
+    """Concatenates the outputs that all parts have, along the rows."""
     shared = set.intersection(*(set(part) for part in parts))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0] if name in shared}

@@ -1,4 +1,4 @@
-"""What stands on a backbone: the projector, and the prototypes of self-distillation."""
+"""Heads on a backbone: the projector, and the prototypes of self-distillation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Projector(nn.Sequential):
     """A multi-layer perceptron from backbone features to the space of the loss.
 
     Attributes:
-        width: The width of what comes out.
+        width: The width of the output.
     """
 
     width: int
@@ -37,15 +37,15 @@ class Projector(nn.Sequential):
         activation: Activation = "relu",
         output_norm: OutputNorm = "none",
     ) -> None:
-        """A projector of `layers` linear layers with activations between them.
+        """Creates a projector of `layers` linear layers with activations between them.
 
         Args:
-            width: The number of features that go in.
-            hidden: The width of every layer but the last.
+            width: The number of input features.
+            hidden: The width of every layer except the last.
             out: The width of the last layer.
-            norm: Whether batch normalization follows every layer but the last.
-            layers: The number of linear layers; with 0, features come out as they go in.
-            activation: What follows every layer but the last.
+            norm: Whether batch normalization follows every layer except the last.
+            layers: The number of linear layers; with 0 the projector is the identity.
+            activation: The activation after every layer except the last.
             output_norm: Whether batch normalization follows the last layer, and whether it learns
                 a scale and an offset (`affine`) or not (`plain`).
 
@@ -73,21 +73,21 @@ class Projector(nn.Sequential):
 
 
 class Prototypes(nn.Module):
-    """How like an embedding is to each of K learned directions: the end of DINO's head.
+    """Cosine similarities of embeddings and K learned directions: the last layer of DINO's head.
 
     Caron et al. (2021): the embedding is l2-normalized, then goes through a weight-normalized
-    linear layer without bias whose norms are fixed to 1, so that the scores are cosines. That is
-    `norm_last_layer=True` in their code, their choice for ViT-B; for ViT-S the norms learned too.
+    linear layer without bias whose norms are fixed to 1, so the scores are cosines. This is
+    `norm_last_layer=True` in their code, their choice for ViT-B; for ViT-S they train the norms.
 
-    DINO's whole head is a perceptron of three layers, 2048 wide, to a bottleneck of 256, and 65536
-    prototypes; the perceptron is the projector here.
+    DINO's complete head is a perceptron with three layers of width 2048 and a bottleneck of 256,
+    followed by 65536 prototypes. Here the projector is that perceptron.
     """
 
     def __init__(self, width: int, count: int) -> None:
-        """Prototypes with random directions.
+        """Creates prototypes with random directions.
 
         Args:
-            width: The width of the embeddings that go in, DINO's bottleneck.
+            width: The width of the embeddings, DINO's bottleneck.
             count: The number of prototypes, K.
 
         Raises:
@@ -103,6 +103,6 @@ class Prototypes(nn.Module):
         norms.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The cosines (n, K) of embeddings (n, width) with the prototypes."""
+        """Returns the cosines (n, K) of embeddings (n, width) and prototypes."""
         scores: Tensor = self.directions(F.normalize(x, dim=-1))
         return scores

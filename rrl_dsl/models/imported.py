@@ -1,7 +1,7 @@
 """Networks of other packages by name.
 
-`timm:NAME` and `torchvision:NAME` are networks of these packages, `package.module:attribute` is a
-class or function of any other, and a package declares a name of its own in the entry-point group
+`timm:NAME` and `torchvision:NAME` are networks of these packages. `package.module:attribute` is a
+class or function of any package. A package can declare names in the entry-point group
 `rrl_dsl.backbones`.
 """
 
@@ -35,12 +35,12 @@ _MAKER_HINT = (
 
 
 def declared() -> dict[str, EntryPoint]:
-    """What other packages declare, by name; nothing of theirs is loaded."""
+    """Returns the entry points of other packages by name, without loading them."""
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def is_place(name: str) -> bool:
-    """Whether a name is `package.module:attribute`, for which that module is imported."""
+    """Whether a name is `package.module:attribute`, which imports that module."""
     source, colon, _ = name.partition(":")
     return bool(colon) and source not in _LIBRARIES
 
@@ -48,7 +48,7 @@ def is_place(name: str) -> bool:
 def imported_network(
     name: str, shape: tuple[int, int, int], options: Mapping[str, Any]
 ) -> nn.Module:
-    """A new network of another package.
+    """Builds a network of another package.
 
     Args:
         name: `timm:NAME` calls `timm.create_model` without weights and classifier, and for images
@@ -81,13 +81,13 @@ def imported_network(
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """The class or function that a name stands for, which is not called.
+    """Returns the class or function that a name refers to, without calling it.
 
     Args:
         name: `package.module:attribute`, or one of `declared()`.
 
     Raises:
-        RRLError: RRL502, if it cannot be imported, or nothing says that it makes a network.
+        RRLError: RRL502 if it cannot be imported, or is not declared to return a network.
     """
     if ":" not in name:
         with _explained(f"the backbone `{name}` cannot be imported"):
@@ -102,7 +102,7 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 def _makes_a_network(make: Callable[..., Any]) -> bool:
-    """Whether it is a class of networks, or a function whose annotation says that it makes one."""
+    """Whether it is an `nn.Module` class, or a function annotated to return an `nn.Module`."""
     if inspect.isfunction(make) or inspect.ismethod(make):
         with _explained(f"the annotations of `{make.__qualname__}` cannot be read"):
             kind = get_type_hints(make).get("return")
@@ -112,7 +112,7 @@ def _makes_a_network(make: Callable[..., Any]) -> bool:
 
 
 def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
-    """How many features a network gives, from a trial on one black image in evaluation mode.
+    """Returns the number of features of a network, from a trial on a black image.
 
     Args:
         net: The network.
@@ -120,7 +120,7 @@ def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
         shape: (C, H, W) of the image.
 
     Raises:
-        RRLError: RRL502, if it fails, or gives something else than float (1, width).
+        RRLError: RRL502 if it fails, or does not return float (1, width).
     """
     with _explained(f"`{name}` fails on an image of shape {shape}"):
         features = _trial(net, net, shape)
@@ -135,12 +135,14 @@ def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
 
 
 def _attribute(module: str, attribute: str) -> Callable[..., Any]:
-    """A class or function by the module that it is in and its name there."""
+    """Imports a class or function by its module and its name."""
     try:
         found = import_module(module)
     except ModuleNotFoundError as problem:
         missing = str(problem.name)
-        if not f"{module}.".startswith(f"{missing}."):  # the module is there, and lacks another
+        if not f"{module}.".startswith(
+            f"{missing}."
+        ):  # the module exists, and imports one that does not
             raise _failure(f"`{module}` cannot be imported", problem) from problem
         message = f"there is no module `{missing}` for the backbone `{module}:{attribute}`"
         raise error("RRL502", message, hint=_MODULE_HINT) from None
@@ -193,7 +195,7 @@ def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any
 
 
 class _TimmTransformer(PatchEncoder):
-    """A vision transformer of timm, with a mask token of its own."""
+    """A vision transformer of timm, with a learned mask token."""
 
     def __init__(self, net: Any, patch_size: int) -> None:
         super().__init__(patch_size)
@@ -219,7 +221,7 @@ class _TimmTransformer(PatchEncoder):
 
 
 def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
-    """The side of the patches of a timm network that keeps a token for each, else None."""
+    """Returns the side of the patches of a timm network, or None if it has no patch tokens."""
     sides = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     prefix = getattr(net, "num_prefix_tokens", None)
     if prefix is None or not isinstance(sides, tuple) or len(set(sides)) != 1:
@@ -233,7 +235,7 @@ def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
 
 
 def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int, int]) -> Any:
-    """What a call makes of one black image while its network is in evaluation mode."""
+    """Calls a network on one black image in evaluation mode."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
@@ -246,7 +248,7 @@ def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int,
 
 @contextmanager
 def _explained(message: str) -> Iterator[None]:
-    """What other packages raise, as an error with a code."""
+    """Raises the errors of other packages as errors with a code."""
     try:
         yield
     except RRLError:

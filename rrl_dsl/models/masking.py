@@ -1,9 +1,9 @@
-"""Which patches are hidden from a backbone: blocks, as in BEiT, iBOT and DINOv2.
+"""Masks of the patches that are hidden from a backbone: blocks, as in BEiT, iBOT and DINOv2.
 
-BEiT (Bao et al., 2022) hides rectangles of random size, place and aspect ratio until enough patches
-are hidden. iBOT (Zhou et al., 2022) hides so in a share of the images alone, at a random ratio;
-DINOv2 (Oquab et al., 2024) spreads the ratios evenly over the hidden images of a batch. Their loops
-go over one image and one rectangle at a time; here all are drawn at once, and nothing waits for the
+BEiT (Bao et al., 2022) hides rectangles of random size, position and aspect ratio until enough
+patches are hidden. iBOT (Zhou et al., 2022) masks only a share of the images, with a random ratio.
+DINOv2 (Oquab et al., 2024) spreads the ratios evenly over the masked images of a batch. Their code
+loops over images and rectangles. This module draws all of them at once, and never waits for the
 device.
 """
 
@@ -36,19 +36,19 @@ def block_masks(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Masks of blocks for a batch of images.
+    """Draws masks of blocks for a batch of images.
 
-    The defaults are DINOv2's. Block after block is laid on an image until its share of patches is
-    masked; the block that would go beyond it is cut, row by row. An image of one patch is never
-    masked, and no image is masked wholly.
+    The defaults are DINOv2's. Blocks are added to an image until its share of patches is masked.
+    The block that would exceed the share is cut, row by row. An image with one patch is never
+    masked, and no image is masked completely.
 
     Args:
         count: The number of images, n.
         grid: (rows, columns) of patches.
-        ratio: The least and the largest share of masked patches, from 0 to 1.
-        probability: The share of the images that is masked, rounded to whole images.
-        seed: What the masks follow from; equal on the same kind of device.
-        device: Where they are drawn and returned.
+        ratio: The smallest and the largest share of masked patches, from 0 to 1.
+        probability: The share of masked images, rounded to a whole number of images.
+        seed: The seed of the masks, which are the same on every device of one kind.
+        device: The device of the masks.
 
     Returns:
         bool (n, P), True where masked, P = rows * columns, row by row.
@@ -63,17 +63,17 @@ def block_masks(
     wanted = _wanted(draw, count, patches, ratio, round(count * probability))
     first = _first_blocks(draw, wanted, grid)
     place = torch.arange(patches, device=device)
-    # from below or from above, so that the cut favors neither
+    # from below or from above, so that neither side is preferred
     place = torch.where(draw(count, 1) < 0.5, place, place.flip(0))
     order = (first * patches + place).argsort(dim=1).argsort(dim=1)
     return order < wanted.unsqueeze(1)
 
 
 def _wanted(draw: Any, count: int, patches: int, ratio: tuple[float, float], images: int) -> Tensor:
-    """How many patches of each image are masked, int64 (n,): 0 for all but `images` of them.
+    """Draws the number of masked patches of each image, int64 (n,); it is 0 for unmasked images.
 
-    The interval of the ratios is cut into as many equal parts as images are masked, and each has
-    its ratio from one part.
+    The interval of the ratios is cut into one equal part per masked image, and each image draws its
+    ratio from its part.
     """
     low, high = ratio
     rank = draw(count).argsort()
@@ -83,7 +83,7 @@ def _wanted(draw: Any, count: int, patches: int, ratio: tuple[float, float], ima
 
 
 def _first_blocks(draw: Any, wanted: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Which block covers each patch first, int32 (n, P); `_BLOCKS` where none does."""
+    """Returns the first block that covers each patch, int32 (n, P); `_BLOCKS` if none does."""
     rows, cols = grid
     shape = (len(wanted), _BLOCKS)
     largest = wanted.unsqueeze(1)
@@ -100,7 +100,7 @@ def _first_blocks(draw: Any, wanted: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _within(where: Tensor, length: Tensor, total: int) -> Tensor:
-    """Which of `total` places are in intervals of a length (n, K), by uniform draws of where."""
+    """Returns which of `total` positions lie in randomly placed intervals of given lengths."""
     start = (where * (total - length + 1)).floor().unsqueeze(2)
     place = torch.arange(total, device=where.device)
     return (place >= start) & (place < start + length.unsqueeze(2))

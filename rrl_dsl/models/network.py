@@ -1,4 +1,4 @@
-"""The network of a method: encoder, and what loss and recipe need beside it, without a trainer."""
+"""The network of a method: an encoder and all parts that loss and recipe need."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Gather = Callable[[Tensor], Tensor]
 
 
 class Network(nn.Module):
-    """A backbone with the parts that a loss and a recipe need, and no others.
+    """A backbone with exactly the parts that a loss and a recipe need.
 
     The parts are a projector, a predictor, a teacher, prototypes, heads for patches, and a bank of
-    earlier rows. A training step is
+    earlier rows. A training step is:
 
         outputs = network(views)
         value = network.loss(nodes, outputs)
@@ -42,7 +42,7 @@ class Network(nn.Module):
         optimizer.step()
         network.follow(steps)
 
-    `state_dict` has all of it, the bank, the centers and the step among them.
+    `state_dict` contains all state, including the bank, the centers and the step.
 
     Attributes:
         encoder: The student: backbone, projector and heads.
@@ -52,7 +52,7 @@ class Network(nn.Module):
     def __init__(
         self, loss: Loss, program: Program, backbone: Backbone, options: NetworkOptions
     ) -> None:
-        """A network with fresh heads; see `for_`.
+        """Creates a network with new heads; see `for_`.
 
         Args:
             loss: The loss.
@@ -61,7 +61,7 @@ class Network(nn.Module):
             options: The options of its parts.
 
         Raises:
-            RRLError: RRL404 and RRL424 where recipe or backbone cannot serve the loss.
+            RRLError: RRL404 and RRL424 if recipe or backbone do not meet the loss's requirements.
         """
         super().__init__()
         patches, local = backbone.patch_size is not None, options.local_views.count
@@ -279,7 +279,7 @@ class Network(nn.Module):
         )
 
     def _rows_of_views(self, nodes: Nodes) -> int:
-        """How many of the rows are of the recipe's views; the others are of local views."""
+        """Returns the number of rows of the recipe's views; the others are local views."""
         local = self.options.local_views.count
         if not local:
             return len(nodes)
@@ -295,7 +295,7 @@ class Network(nn.Module):
         return samples * views
 
     def _earlier_projections(self, outputs: Outputs, whole: int) -> Tensor:
-        """The rows that a loss searches; at the first step, those of the batch itself."""
+        """Returns the rows that a loss searches; in the first step, the rows of the batch."""
         projections = outputs["projection"]
         if self.bank is not None:
             earlier = self.bank.newest(self.options.bank, projections.device)
@@ -304,7 +304,7 @@ class Network(nn.Module):
         return projections[:whole].detach()
 
     def _kept(self) -> set[Output]:
-        """The outputs that the bank keeps: what is compared with its rows."""
+        """Returns the outputs that the bank keeps: those that are compared with its rows."""
         kept: set[Output] = {
             SPACES[space] for space in self.program.requires.spaces if space in SPACES
         }
@@ -313,16 +313,16 @@ class Network(nn.Module):
         return kept | ({"projection"} if "bank" in self.criterion.needs() else set())
 
     def _rows_to_keep(self, relations: Relations) -> Tensor:
-        """The rows that the bank keeps: those of its views, int64."""
+        """Returns the indices of the rows that the bank keeps, int64."""
         every = self.program.requires.views
         views = min(self.options.bank_views or every, every)
         later = relations.nodes.view[: relations.whole] >= views
-        # sorted, because to ask for the others' indices would wait for the device
+        # sorted, because `nonzero` would wait for the device
         return later.long().argsort(stable=True)[: relations.whole // every * views]
 
 
 def _gathered(own: Tensor, whole: int, gather: Gather) -> Tensor:
-    """The rows of all ranks: first those of views, then those of local views."""
+    """Gathers the rows of all processes: first the views, then the local views."""
     parts = [part for part in (own[:whole], own[whole:]) if len(part)]
     return torch.cat([gather(part) for part in parts])
 

@@ -33,7 +33,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        """`optimizer: adam` is `optimizer: {name: adam}`, in every section with a name."""
+        """Reads `optimizer: adam` as `optimizer: {name: adam}`, in every section with a name."""
         return {"name": value} if isinstance(value, str) and "name" in cls.model_fields else value
 
 
@@ -161,10 +161,10 @@ class NetworkOptions(Section):
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """The options that some settings give, by the names that a configuration has for them.
+        """Returns the options for settings, with the names of a run's settings.
 
         Raises:
-            RRLError: RRL501 for a name that there is not, RRL502 for a value that does not fit.
+            RRLError: RRL501 for an unknown name, RRL502 for an invalid value.
         """
         try:
             return cls.model_validate(settings)

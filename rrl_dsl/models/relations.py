@@ -1,4 +1,4 @@
-"""The relations of one step: between all rows, whole views alone, and rows of the bank."""
+"""The relations of one step: between all rows, between whole views, and with rows of the bank."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SPACES: Final[dict[str, Output]] = {
 
 @dataclass(frozen=True)
 class Relations:
-    """What a step knows of its rows.
+    """The rows of a step with their outputs.
 
     Attributes:
         program: The recipe.
-        nodes: The n rows: those of whole views, then those of local ones.
-        outputs: What the model made of them; teachers and patches have whole views alone.
-        whole: How many rows are of whole views.
-        bank: Earlier rows, the newest first, with their outputs, where the recipe has such columns.
+        nodes: The n rows: the whole views, then the local views.
+        outputs: The outputs of the model; teacher and patches have only whole views.
+        whole: The number of rows of whole views.
+        bank: Earlier rows, the newest first, with their outputs, if the recipe uses a bank.
         epoch: The epoch.
         step: The optimizer step.
         shares: Of several processes, which of all rows and which of the rows of whole views are
@@ -52,11 +52,11 @@ class Relations:
     _found: dict[tuple[bool, bool], Relation] = field(default_factory=dict)
 
     def value(self, loss: Loss) -> Tensor:
-        """The loss over the rows, each term over the relation of what it compares; a scalar."""
+        """Computes the loss, a scalar: each term over the relation of the outputs it compares."""
         return loss.summed(self._of_one)
 
     def skipped(self, loss: Loss) -> dict[str, Tensor]:
-        """The shares of rows that the loss leaves out, by term where it has several."""
+        """Returns the shares of rows that the loss leaves out, by term if it has several."""
         terms = loss.flat_terms()
         return {
             reason if len(terms) == 1 else f"{term.name()}/{reason}": share
@@ -65,18 +65,18 @@ class Relations:
         }
 
     def between(self, z: Output, keys: Output) -> Relation:
-        """The relation of the rows that have one output and the columns that have another."""
+        """Returns the relation of the rows with one output and the columns with another."""
         sides = self._is_whole(z), self._is_whole(keys)
         if sides not in self._found:
             self._found[sides] = self._relate(*sides)
         return self._found[sides]
 
     def whole_rows(self) -> tuple[Nodes, Nodes, dict[str, tuple[Tensor, Tensor]]]:
-        """The rows of whole views, the columns beside them, and both their vectors by space."""
+        """Returns the rows of whole views, their columns, and the vectors of both by space."""
         return self._sides(True, True)
 
     def _of_one(self, loss: Loss) -> Tensor:
-        """A loss that is no sum."""
+        """Computes a loss without terms."""
         z, keys = compared(loss)
         columns = None
         if self.bank is not None:
@@ -126,6 +126,6 @@ class Relations:
 
 
 def compared(loss: Loss) -> tuple[Output, Output]:
-    """The outputs that a loss which is no sum compares: of its rows and of its columns."""
+    """Returns the outputs of rows and of columns that a loss without terms compares."""
     inputs: Mapping[str, Output] = loss.inputs()
     return inputs["z"], inputs.get("keys", inputs["z"])

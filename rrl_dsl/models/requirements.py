@@ -1,4 +1,4 @@
-"""What a recipe and a loss require of each other and of a model."""
+"""The requirements of recipe and loss on each other and on a model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rrl_dsl.losses.outputs import Part
 
 
 def parts_of(requires: Requires, loss: Loss) -> frozenset[Part]:
-    """The parts that a model must have, and no others.
+    """Returns the parts that a model must have.
 
     Args:
-        requires: What the recipe needs.
+        requires: The requirements of the recipe.
         loss: The loss.
     """
     found: set[Part] = set(loss.needs())
@@ -30,17 +30,16 @@ def parts_of(requires: Requires, loss: Loss) -> frozenset[Part]:
 
 
 def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int) -> None:
-    """Refuses a loss that recipe or model cannot serve.
+    """Checks that recipe and model meet the requirements of a loss.
 
     Args:
         program: The recipe.
         loss: The loss.
-        patches: Whether the backbone has features of patches.
-        local_views: How many local views of a sample there are.
+        patches: Whether the backbone has patch tokens.
+        local_views: The number of local views of a sample.
 
     Raises:
-        RRLError: RRL404 for what a term of the loss wants of the recipe, RRL424 for what it or the
-            recipe wants of the model.
+        RRLError: RRL404 for a requirement on the recipe, RRL424 for a requirement on the model.
     """
     faults = [fault for _, term in loss.flat_terms() for fault in _unserved(program, term)]
     for _, term in loss.flat_terms():
@@ -58,7 +57,7 @@ def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int)
 
 
 def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
-    """What a term wants of the recipe that it does not give."""
+    """The requirements of a term that the recipe does not meet."""
     if term.binary and not program.binary:
         weighted = (call for call in calls_of(program.graph) if not _is_binary(call))
         call = next(weighted, None)

@@ -1,4 +1,4 @@
-"""The teacher: a moving average of the encoder, and the running means of its scores."""
+"""The teacher: a moving average of the encoder, and the running mean of its scores."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _TEACHERS: dict[Output, Output] = {
 
 
 class Teacher(nn.Module):
-    """A copy of an encoder that follows it slowly and has no gradients (Tarvainen, Valpola 2017).
+    """A moving average of an encoder, without gradients (Tarvainen, Valpola 2017).
 
-    Batch norms use the statistics of the batch and keep running ones of their own, as in BYOL and
-    DINO. Whatever else differs in training is left out: the published teachers drop no unit and no
-    path, so that their targets are the same whenever they are computed.
+    Batch norms use the statistics of the batch and have their own running statistics, as in BYOL
+    and DINO. All other modules are in evaluation mode: the published teachers use no dropout and
+    no drop path, so their targets are deterministic.
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        """A teacher that starts as the encoder is.
+        """Creates a teacher with the weights of an encoder.
 
         Args:
-            encoder: Whom to follow.
+            encoder: The encoder that it follows.
         """
         super().__init__()
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Teacher:
-        """Puts what keeps running statistics into training mode, and nothing else."""
+        """Sets only the modules with running statistics to training mode."""
         super().train(False)
         for module in self.modules():
             if any("running" in name for name, _ in module.named_buffers(recurse=False)):
@@ -48,19 +48,19 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Outputs:
-        """What the teacher makes of whole images, float (n, C, H, W), by its outputs' names."""
+        """Computes the outputs, by their names, for whole images, float (n, C, H, W)."""
         outputs = self.encoder(images)
         return {_TEACHERS[name]: outputs[name] for name in outputs if name in _TEACHERS}
 
 
 @torch.no_grad()
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Moves every weight of a teacher to `momentum` times itself plus the rest of the student's.
+    """Updates a teacher: weight = momentum * weight + (1 - momentum) * student's weight.
 
     Args:
-        teacher: A copy of the student, of the same parameters in the same order.
-        student: Whom it follows.
-        momentum: From 0, to become the student, to 1, to stay.
+        teacher: A copy of the student, with the same parameters in the same order.
+        student: The module that it follows.
+        momentum: From 0, which copies the student, to 1, which changes nothing.
     """
     ours: list[Tensor] = list(teacher.parameters())
     theirs: list[Tensor] = list(student.parameters())
@@ -68,13 +68,13 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 
 def momentum_at(step: int, total: int, first: float, final: float) -> float:
-    """The momentum of a step: from the first to the final along half a cosine (BYOL, DINO)."""
+    """Returns the momentum of a step, from first to final along half a cosine (BYOL, DINO)."""
     progress = min(1.0, step / max(1, total))
     return final - (final - first) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Center(nn.Module):
-    """The running mean of the teacher's scores, from which DINO subtracts it (Caron et al. 2021).
+    """The running mean of the teacher's scores, which DINO subtracts from them (Caron et al. 2021).
 
     Attributes:
         value: float32 (K,).
@@ -83,11 +83,11 @@ class Center(nn.Module):
     value: Tensor
 
     def __init__(self, count: int, momentum: float) -> None:
-        """A center at 0.
+        """Creates a center at 0.
 
         Args:
-            count: How many prototypes there are.
-            momentum: How much of the old mean stays at each step.
+            count: The number of prototypes, K.
+            momentum: The share of the previous mean that each step keeps.
         """
         super().__init__()
         self._momentum = momentum
@@ -95,12 +95,12 @@ class Center(nn.Module):
 
     @torch.no_grad()
     def update(self, scores: Tensor, chosen: Tensor | None = None) -> None:
-        """Moves towards the mean of a batch.
+        """Moves the center towards the mean of a batch.
 
         Args:
-            scores: (..., K), of all ranks.
-            chosen: bool (...), which of them count; all where left out. Where none is, nothing
-                moves.
+            scores: (..., K), of all processes.
+            chosen: bool (...), the scores to use; all by default. If none is chosen, the center
+                stays.
         """
         flat = scores.reshape(-1, scores.shape[-1]).float()
         kept = torch.ones_like(flat[:, :1]) if chosen is None else chosen.reshape(-1, 1).float()

@@ -1,4 +1,4 @@
-"""What a backbone with patch tokens gives: features of the image and of each of its patches."""
+"""The output of a backbone with patch tokens: features of the image and of its patches."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ class Tokens(NamedTuple):
 
 
 class PatchEncoder(nn.Module):
-    """A network that gives each patch of an image a token; the base of such networks.
+    """The base class of networks with a token per patch.
 
     Attributes:
-        patch_size: Pixels a side of a patch.
+        patch_size: The side of a patch in pixels.
     """
 
     def __init__(self, patch_size: int) -> None:
-        """Keeps the side of a patch, in pixels."""
+        """Sets the side of a patch, in pixels."""
         super().__init__()
         self.patch_size = patch_size
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
-        """Features of images and of their patches.
+        """Computes the features of images and of their patches.
 
         Args:
             images: float (n, C, H, W), normalized.
-            mask: bool (n, P), True where a learned token takes the place of a patch.
+            mask: bool (n, P), True where a learned token replaces a patch.
         """
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (n, width) of float images (n, C, H, W), normalized."""
+        """Computes features (n, width) of float images (n, C, H, W), normalized."""
         return self.tokens(images).features
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """How many patches an image of so many pixels has, by (rows, columns).
+        """Returns the number of patches (rows, columns) of an image.
 
         Raises:
-            RRLError: RRL502, if the sides are not multiples of the patch's.
+            RRLError: RRL502 if the sides are not multiples of the patch size.
         """
         side = self.patch_size
         if height % side or width % side:
@@ -65,9 +65,9 @@ class PatchEncoder(nn.Module):
 
 
 def nearest_patch_size(height: int, width: int, wanted: int) -> int | None:
-    """The divisor of both sides that is nearest to a wanted one, or None where none is near.
+    """Returns the common divisor of both sides nearest to a wanted size, or None.
 
-    It is from 2 to twice the wanted one, and leaves more than one patch each way.
+    It is between 2 and twice the wanted size, and gives more than one patch per side.
     """
     both = math.gcd(height, width)
     fitting = [

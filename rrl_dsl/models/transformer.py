@@ -1,8 +1,9 @@
-"""Vision transformers, put together from torchvision's parts.
+"""Vision transformers, built from torchvision's modules.
 
-Dosovitskiy et al. (2021), "An image is worth 16 x 16 words". torchvision's own class takes square
-images of one size and gives no patch tokens. Here images may be rectangular and of other sizes than
-the one built for (the local views of multi-crop), and patches can be masked.
+Dosovitskiy et al. (2021), "An image is worth 16 x 16 words". torchvision's class takes square
+images of one size and returns no patch tokens. Here, images can be rectangular and can differ in
+size from the images that the network was built for (the local views of multi-crop), and patches can
+be masked.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rrl_dsl.models.tokens import PatchEncoder, Tokens, nearest_patch_size
 
 
 class Size(NamedTuple):
-    """The size of a transformer: width of its tokens, layers, attention heads a layer."""
+    """The size of a transformer: token width, number of layers, attention heads per layer."""
 
     width: int
     layers: int
@@ -49,18 +50,18 @@ a linear probe from 74 to 78 % there, and to 97 % here.
 
 
 class Transformer(PatchEncoder):
-    """A vision transformer whose class token, after the last norm, is the feature of the image."""
+    """A vision transformer; the feature of an image is the class token after the last norm."""
 
     def __init__(self, shape: tuple[int, int, int], patch_size: int, size: Size) -> None:
-        """A transformer with the random weights that torchvision gives.
+        """Creates a transformer with torchvision's random initialization.
 
         Args:
-            shape: (C, H, W) of the images that it is built for.
-            patch_size: Pixels a side of a patch.
+            shape: (C, H, W) of the images.
+            patch_size: The side of a patch in pixels.
             size: Width, layers and heads; the perceptrons are four times as wide.
 
         Raises:
-            RRLError: RRL502, if the patches do not divide the images.
+            RRLError: RRL502 if the patches do not divide the images.
         """
         super().__init__(patch_size)
         channels, height, width = shape
@@ -85,17 +86,17 @@ class Transformer(PatchEncoder):
         self.encoder: nn.Module = net.encoder
 
     def tokens(self, images: Tensor, mask: Tensor | None = None) -> Tokens:
-        """Features of images and of their patches, after the last norm.
+        """Computes the features of images and of their patches, after the last norm.
 
-        Masked patches are replaced after the patch embedding and before the positions are added,
+        A mask token replaces masked patches after the patch embedding, before positions are added,
         as in iBOT (Zhou et al., 2022).
 
         Args:
             images: float (n, C, H, W), normalized; H and W multiples of the patch size.
-            mask: bool (n, P), True where the mask token takes the place of a patch.
+            mask: bool (n, P), True where the mask token replaces a patch.
 
         Raises:
-            RRLError: RRL502, if the patches do not divide the images.
+            RRLError: RRL502 if the patches do not divide the images.
         """
         rows, cols = self.grid(images.shape[-2], images.shape[-1])
         patches = self.embed(images).flatten(2).transpose(1, 2)
@@ -109,7 +110,7 @@ class Transformer(PatchEncoder):
         return Tokens(x[:, 0], x[:, 1:])
 
     def _positions(self, rows: int, cols: int) -> Tensor:
-        """The position embeddings (1, 1 + P, width) of a grid, interpolated as in DINO."""
+        """Returns the position embeddings (1, 1 + P, width) of a grid, interpolated as in DINO."""
         positions: Tensor = self.encoder.pos_embedding  # type: ignore[assignment]
         if (rows, cols) == self.built_for:
             return positions
@@ -121,16 +122,16 @@ class Transformer(PatchEncoder):
 def build_transformer(
     name: str, shape: tuple[int, int, int], patch_size: int | None = None
 ) -> Transformer:
-    """A new vision transformer by name.
+    """Builds a vision transformer by name.
 
     Args:
         name: A key of `TRANSFORMERS`.
-        shape: (C, H, W) of the images that it is built for.
-        patch_size: Pixels a side of a patch; None takes the divisor of both sides nearest to 2 for
-            images of up to 16 pixels, 4 below 64, 8 below 128 and 16 from there on.
+        shape: (C, H, W) of the images.
+        patch_size: The side of a patch in pixels; None chooses the common divisor of both sides
+            nearest to 2 for images of up to 16 pixels, 4 below 64, 8 below 128, and 16 otherwise.
 
     Raises:
-        RRLError: RRL502, if the patches do not divide the images.
+        RRLError: RRL502 if the patches do not divide the images.
     """
     if patch_size is None:
         patch_size = _default_patch_size(*shape[1:])
@@ -151,7 +152,7 @@ def _default_patch_size(height: int, width: int) -> int:
 
 
 def _patch_embedding(channels: int, width: int, patch_size: int) -> nn.Conv2d:
-    """torchvision's, for another number of channels."""
+    """Returns torchvision's patch embedding for another number of channels."""
     layer = nn.Conv2d(channels, width, patch_size, stride=patch_size)
     nn.init.trunc_normal_(layer.weight, std=math.sqrt(1 / (channels * patch_size**2)))
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The configuration of a run: pydantic models, read from presets, YAML, `--set` and flags."""
+"""The configuration of a run, as pydantic models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LossOptions(Section):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options as the loss takes them."""
+        """The options, as keyword arguments of the loss."""
         return dict(self.model_extra or {})
 
 
@@ -75,7 +75,7 @@ class SamplerOptions(Section):
 
 
 def _as_text(value: Any) -> Any:
-    """YAML reads 32 as a number."""
+    """Returns an integer as text: YAML reads `32` as a number."""
     return str(value) if type(value) is int else value
 
 

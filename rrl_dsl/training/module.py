@@ -1,4 +1,4 @@
-"""The LightningModule: views, encoder, relation, loss, and probes that watch."""
+"""The LightningModule: draws views, computes the loss, and trains online probes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RelationalModule(L.LightningModule):
         raise error("RRL505", message, hint=hint)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Backbone features (n, width) of float images (n, C, H, W), normalized."""
+        """Computes backbone features (n, width) of float images (n, C, H, W), normalized."""
         features: Tensor = self.network.encoder.backbone(images)
         return features
 
@@ -125,27 +125,27 @@ class RelationalModule(L.LightningModule):
         return {"loss": loss, "relations": relations, "skipped": skipped}
 
     def on_after_backward(self) -> None:
-        """Keeps the prototypes as they are in the epochs in which they are frozen."""
+        """Freezes the prototypes in the first epochs, as the setting says."""
         self.network.freeze_prototypes(self.current_epoch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Lets the teacher follow."""
+        """Moves the teacher towards the encoder."""
         self.network.follow(int(self.trainer.estimated_stepping_batches))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Watches samples that are not trained on."""
+        """Evaluates the probes and the embeddings on samples outside the training split."""
         outputs = self.network.encoder.heads(self(self.views.plain(batch.images)))
         self.watching.see(outputs)
         if self.probes is not None:
             self.watching.judge(outputs, batch.labels["label"], self.probes)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs what was watched: see `rrl_dsl.training.watching.Watching.figures`."""
+        """Logs the metrics of `rrl_dsl.training.watching.Watching.figures`."""
         figures = self.watching.figures(self._gathered)
         self.log_dict(figures)
 
     def on_train_epoch_end(self) -> None:
-        """Stops a run whose loss is no number, before a checkpoint is made of it.
+        """Stops a run whose loss is not finite, before a checkpoint is written.
 
         Raises:
             RRLError: RRL508.
@@ -157,7 +157,7 @@ class RelationalModule(L.LightningModule):
             raise diverged(message, self.config, learned=learned)
 
     def configure_optimizers(self) -> Any:
-        """One optimizer with a cosine schedule by step."""
+        """Returns one optimizer with a cosine schedule by step."""
         encoder = nn.ModuleList([self.network.encoder, self.network.learned])
         optimizer = build_optimizer(self.config, encoder, self.probes, self.network.predictor)
         total = int(self.trainer.estimated_stepping_batches)
@@ -172,11 +172,11 @@ class RelationalModule(L.LightningModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Moves a batch without waiting for it."""
+        """Moves a batch to the device without waiting."""
         return batch.to(device, non_blocking=True)
 
     def edge_statistics(self, relations: Relations) -> dict[str, Tensor]:
-        """Figures of a step's graph over whole views: see `rrl_dsl.training.statistics`."""
+        """Returns the statistics of `rrl_dsl.training.statistics` for a step's whole views."""
         rows, cols, spaces = relations.whole_rows()
         return edge_statistics(
             self.program,
@@ -197,7 +197,7 @@ class RelationalModule(L.LightningModule):
         )
 
     def _outputs(self, batch: Batch) -> Outputs:
-        """The outputs of student and teacher for the views of a batch."""
+        """Computes the outputs of student and teacher for the views of a batch."""
         seed, count = self._draw_seed(), self.config.local_views.count
         views, local = self.views(batch.images, self.program.requires.views, seed), None
         if count:
@@ -207,7 +207,7 @@ class RelationalModule(L.LightningModule):
         return outputs
 
     def _nodes(self, batch: Batch) -> Nodes:
-        """The rows of views and local views, with the columns that the recipe reads."""
+        """Returns the rows of views and local views, with the columns that the recipe reads."""
         views = self.program.requires.views + self.config.local_views.count
         sample, view, labels, fields = row_columns(batch, views)
         read = {need.name for need in self.program.requires.columns}
@@ -221,7 +221,7 @@ class RelationalModule(L.LightningModule):
             raise self._explained(problem, relations) from None
 
     def _explained(self, problem: RRLError, relations: Relations) -> RRLError:
-        """A collapse with the share of false edges, or the settings, that may have led to it."""
+        """Adds to the error of a collapse its possible cause: false edges, or settings."""
         first = problem.diagnostics[0]
         outputs = relations.outputs.values()
         if first.code == "RRL409" and not all(bool(each.isfinite().all()) for each in outputs):
@@ -234,14 +234,14 @@ class RelationalModule(L.LightningModule):
         return RRLError(Diagnostic(first.code, message, hint=first.hint))
 
     def _draw_seed(self) -> int:
-        """What the views of this step follow from, on this rank."""
+        """Returns the seed of the views of this step in this process."""
         return key(self.config.seed, stream_word("views", self.global_rank), self.global_step)
 
     def _gathered(self, own: Tensor) -> Tensor:
-        """The rows of all ranks, so that the loss does not depend on the number of ranks.
+        """Gathers the rows of all processes, so that the loss does not depend on their number.
 
-        The gradient of the gathering sums over ranks and DDP averages, so each rank's weights get
-        the gradient of one loss over the whole batch.
+        The gradient of the gathering sums over processes and DDP averages over them, so the weights
+        get the gradient of one loss over the whole batch.
         """
         if self.trainer.world_size == 1:
             return own
@@ -251,7 +251,7 @@ class RelationalModule(L.LightningModule):
 
 
 def local_views(config: Config, shape: tuple[int, int, int]) -> tuple[int, Scale] | None:
-    """The side and the scale of a run's local views, or None where it has none."""
+    """Returns the side and the scale of a run's local views, or None if it has none."""
     chosen = config.local_views
     if not chosen.count:
         return None

@@ -1,17 +1,17 @@
-"""What to start from: settings by loss and by kind of image.
+"""Default settings by loss and by kind of image.
 
-For color images they are solo-learn's published CIFAR settings (da Costa et al. 2022): a comment
-names the file below `scripts/pretrain/cifar/` of its repository, or the method that a loss without
-a file is nearest to. What differs from those runs:
+For color images they are solo-learn's published CIFAR settings (da Costa et al. 2022). A comment
+names the file below `scripts/pretrain/cifar/` of its repository, or the most similar method for a
+loss without a file. Differences from those runs:
 
-- 400 epochs, of 1000, and bilinear crops, of bicubic ones.
-- Weight decay is not of biases and norms, under SGD and Adam either.
+- 400 epochs instead of 1000, and bilinear instead of bicubic crops.
+- Biases and norms have no weight decay, under SGD and Adam too.
 - Warm-up begins at 0, not at 3e-5.
-- BYOL's loss is the mean cosine, a quarter of the sum that solo-learn takes. LARS makes the same
-  steps of both, but for biases and norms.
-- DINO's head begins as torch's layers do, not with deviations of 0.02.
+- BYOL's loss is the mean cosine, a quarter of solo-learn's sum. LARS takes the same steps with
+  both, except for biases and norms.
+- DINO's head has torch's default initialization, not a standard deviation of 0.02.
 
-For small gray images they are what trains the `small` backbone in a minute on two processor cores.
+For small gray images they train the `small` backbone in a minute on two CPU cores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SMALL_SIDE: Final = 32
 
 
 def _published(name: str, lr: float, weight_decay: float) -> Settings:
-    """An optimizer whose learning rate is for batches of 256, as all of solo-learn's are."""
+    """An optimizer with a learning rate for batches of 256, as in solo-learn."""
     return {"name": name, "lr": lr, "weight_decay": weight_decay, "scale_lr": True}
 
 
@@ -137,7 +137,7 @@ _SMALL_PATCHES: Final[Settings] = {
 
 SMALL_GRAY: Final[Mapping[str, Settings]] = {
     "mean_shift": {"teacher": _MEAN_SHIFT_TEACHER},
-    # patches of 2 x 2 pixels say little of each other
+    # patches of 2 x 2 pixels carry little information about each other
     "dinov2": {**_SMALL_PATCHES, "loss": {"ibot": 0.3}},
     "ibot": _SMALL_PATCHES,
     "simdino": _SMALL_PATCHES,
@@ -148,16 +148,16 @@ SMALL_GRAY: Final[Mapping[str, Settings]] = {
 def configuration(
     settings: Sequence[Setting], loss: Loss, shape: tuple[int, int, int], augmentation: str
 ) -> Config:
-    """The configuration of a run: what suits loss and images, overlaid by what the user set.
+    """Returns the configuration of a run: the presets, overridden by the user's settings.
 
-    Every loss of a sum starts from the loss options of its own preset, everything else from the
-    preset of the first.
+    Each loss of a sum has the loss options of its own preset. All other settings are those of the
+    first loss's preset.
 
     Args:
-        settings: What the user set.
+        settings: The settings that the user gave.
         loss: The loss that they name.
         shape: (C, H, W) of the images.
-        augmentation: The preset of views that the data set asks for.
+        augmentation: The augmentation that suits the dataset.
 
     Raises:
         RRLError: As `resolve`.
@@ -168,12 +168,12 @@ def configuration(
 
 
 def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Settings:
-    """The settings to start from, but for the loss; for a sum of losses those of its first.
+    """Returns the default settings except the loss; for a sum, those of its first loss.
 
     Args:
         loss: The loss.
         shape: (C, H, W) of the images.
-        augmentation: The preset of views that the data set asks for.
+        augmentation: The augmentation that suits the dataset.
     """
     presets = _presets(shape)
     known = [term.name() for term in (loss, loss.terms()[0][1]) if term.name() in presets]
@@ -187,7 +187,7 @@ def defaults(loss: Loss, shape: tuple[int, int, int], augmentation: str) -> Sett
 
 
 def with_preset(loss: LossOptions, shape: tuple[int, int, int]) -> LossOptions:
-    """A loss with the options of its preset where the user set no other.
+    """Adds the options of a loss's preset that the user did not set.
 
     Args:
         loss: The loss, or a sum of losses.

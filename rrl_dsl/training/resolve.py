@@ -24,11 +24,11 @@ _PLACES: Final = [tuple(each.name.split(".")) for each in described()]
 
 
 def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
-    """The configuration: defaults, overlaid by the settings in order.
+    """Returns the configuration: the defaults, overridden by the settings in order.
 
     Raises:
-        RRLError: RRL501 and RRL502, one for each key or value that does not fit; RRL510 where a
-            file names code that it may not.
+        RRLError: RRL501 for unknown keys and RRL502 for invalid values, all in one error; RRL510
+            if a file names code that is not allowed.
     """
     given = [each for setting in settings for each in _taken_apart(setting)]
     config = _validated(given, defaults)
@@ -47,7 +47,7 @@ def _validated(given: Sequence[Setting], defaults: Mapping[str, Any]) -> Config:
 
 
 def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str, Any]) -> None:
-    """Refuses code that only files name, of modules that they may not name."""
+    """Refuses code that only files name, in modules that are not allowed."""
     of_files = [each for each in given if each.allowed is not None]
     own = _validated([each for each in given if each.allowed is None], defaults)
     allowed = {module_of(name) for names in code_of(own).values() for name in names}
@@ -67,7 +67,9 @@ def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str,
 
 
 def _assign(tree: dict[str, Any], setting: Setting) -> None:
-    if isinstance(setting.value, Mapping) and setting.value:  # of `--set`: the keys alone change
+    if (
+        isinstance(setting.value, Mapping) and setting.value
+    ):  # of `--set`: other keys of the section stay
         for key, value in setting.value.items():
             _assign(tree, replace(setting, place=(*setting.place, str(key)), value=value))
         return
@@ -75,7 +77,7 @@ def _assign(tree: dict[str, Any], setting: Setting) -> None:
     if isinstance(setting.value, str) and (*place, "name") in _PLACES:
         place = (*place, "name")
     if place == ("loss", "name") and _is_other_loss(tree, setting.value):
-        tree.pop("loss")  # another loss leaves the old one's options behind
+        tree.pop("loss")  # options of one loss do not apply to another
     *path, last = place
     for key in path:
         inner = tree.get(key)
@@ -92,12 +94,12 @@ def _is_other_loss(tree: Mapping[str, Any], name: Any) -> bool:
 
 
 def _taken_apart(setting: Setting) -> list[Setting]:
-    """A loss with options in brackets as its name and a setting for each option."""
+    """Splits a loss with options in brackets into its name and one setting per option."""
     if setting.place not in (("loss",), ("loss", "name")) or not isinstance(setting.value, str):
         return [setting]
     try:
         terms = read(setting.value, {})
-    except RRLError:  # which says more where the loss is created
+    except RRLError:  # raised again, with more detail, when the loss is created
         return [setting]
     if len(terms) > 1 or terms[0].weight != 1:
         return [setting]
@@ -121,13 +123,13 @@ def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iter
             yield _unknown(place, setting)
         elif setting is not None and len(setting.place) > len(place):
             yield _unknown(setting.place[: len(place) + 1], setting)
-        elif setting is None or id(setting) not in seen:  # a union complains once a type
+        elif setting is None or id(setting) not in seen:  # a union reports one error per type
             seen.add(id(setting))
             yield _unfit(place, setting, problem)
 
 
 def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
-    """A key that there is not."""
+    """The error for an unknown key."""
     message = f"there is no setting `{'.'.join(place)}`"
     section, key = place[:-1], place[-1]
     known = [each[len(section)] for each in _PLACES if each[:-1] == section]
@@ -144,7 +146,7 @@ def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
 
 
 def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
-    """A value that does not fit."""
+    """The error for an invalid value."""
     depth = 2 if place[0] == "params" or place[:2] in _PLACES else 1
     name = ".".join(place[:depth])
     complaint = problem["msg"].removeprefix("Value error, ")
@@ -169,7 +171,7 @@ def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diag
 
 
 def _setting_at(place: Place, settings: Sequence[Setting]) -> Setting | None:
-    """The last setting that gave the value at a place, or a part of it."""
+    """Returns the last setting that gives the value at a place, or a part of it."""
     for setting in reversed(settings):
         shared = min(len(setting.place), len(place))
         if setting.place[:shared] == place[:shared]:

@@ -1,4 +1,4 @@
-"""From YAML, `--set` and flags to a `Config`; every mistake is shown where it was written."""
+"""Settings as the user writes them, in YAML, `--set`, flags, Python and recipe headers."""
 
 from __future__ import annotations
 
@@ -44,13 +44,16 @@ _PYTHON: Final = "Python"
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that a user gave, and where.
+    """A value that the user gives, with its position in a text.
 
     Attributes:
-        keys: Where each part of its place stands.
-        span: Where the value stands.
-        allowed: The modules that a file may name code of; None for what is not from a file, and
-            may name any.
+        place: The path of its key.
+        value: The value.
+        source: The text that it is written in.
+        keys: The spans of the parts of the key.
+        span: The span of the value.
+        allowed: The modules whose code the file may name; None if the setting is not from a file
+            and may name any code.
     """
 
     place: Place
@@ -66,7 +69,7 @@ class Setting:
 
 
 def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
-    """Warnings about settings that the user wrote with their names of the previous release."""
+    """Returns warnings about settings that are written with names of the previous release."""
     notes = dict[Diagnostic, None]()
     for setting in settings:
         written = [setting.source.text[span.start : span.end].strip() for span in setting.keys]
@@ -80,15 +83,14 @@ def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
 
 
 def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
-    """The settings of a YAML file.
+    """Reads the settings of a YAML file.
 
     Args:
         path: The file.
-        allow_code: The modules that it may name code of, as `package.module:attribute`.
+        allow_code: The modules whose code it may name, as `package.module:attribute`.
 
     Raises:
-        RRLError: RRL503 where the file is not a mapping of readable YAML, RRL428 where it is too
-            large.
+        RRLError: RRL503 if the file is not a YAML mapping; RRL428 if it is too large.
     """
     try:
         source = Source(read_bytes(path, str(path), YAML_BYTES).decode("utf-8-sig"), str(path))
@@ -108,10 +110,10 @@ def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
 
 
 def from_assignment(text: str) -> Setting:
-    """The setting that `--set key=value` gives; the value is read as YAML.
+    """Reads `--set KEY=VALUE`; the value is YAML.
 
     Raises:
-        RRLError: RRL503 where it is no assignment or the value is not YAML.
+        RRLError: RRL503 if it is not an assignment, or the value is not YAML.
     """
     source = Source(text, _ASSIGNMENT)
     key, equals, value = text.partition("=")
@@ -130,18 +132,18 @@ def from_assignment(text: str) -> Setting:
 
 
 def from_flag(flag: str, place: Place, value: Any, written: str | None = None) -> Setting:
-    """The setting that a flag of the command line gives; `written` is what stands after it."""
+    """Returns the setting of a flag; `written` is the text after the flag, `value` by default."""
     source = Source(f"{flag} {value if written is None else written}", _COMMAND_LINE)
     span = Span(len(flag) + 1, len(source.text))
     return Setting(place, value, source, (span,) * len(place), span)
 
 
 def from_arguments(arguments: Mapping[str, Any], above: str = "") -> list[Setting]:
-    """The settings that keyword arguments of Python give.
+    """Returns the settings of keyword arguments.
 
     Args:
-        arguments: Values by the names of settings, nested as mappings or with dots.
-        above: The section that they are in, with a dot behind it.
+        arguments: Values by the names of settings, as nested mappings or with dots.
+        above: The section of the names, with a dot at its end.
     """
     settings = list[Setting]()
     for name, value in arguments.items():
@@ -158,11 +160,11 @@ def from_arguments(arguments: Mapping[str, Any], above: str = "") -> list[Settin
 
 
 def from_header(source: Source, allow_code: Collection[str] = ()) -> Setting | None:
-    """The setting that the header of a recipe gives: its loss.
+    """Returns the setting in the header of a recipe: its loss.
 
     Args:
         source: The recipe.
-        allow_code: The modules that it may name code of.
+        allow_code: The modules whose code it may name.
     """
     loss = header_of(source.text).loss
     if not loss:
@@ -174,12 +176,13 @@ def from_header(source: Source, allow_code: Collection[str] = ()) -> Setting | N
 
 @contextmanager
 def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
-    """Shows errors without a place at the setting that they are about.
+    """Gives errors without a position the position of the setting that causes them.
 
-    That is the last one below a key that the message or else the fix names; where neither names
-    one, the last one below the first key that the user set. Without keys, only where one is named.
+    This is the last setting below one of the keys that the message names, or else the fix. If
+    neither names a setting, it is the last one below the first key that the user set. Without keys,
+    errors that name no setting stay without a position.
 
-    A fix that is a setting, `--set KEY=VALUE`, is shown in the form in which the user wrote it.
+    A fix `--set KEY=VALUE` is written in the form in which the user wrote the setting.
     """
     try:
         yield
@@ -201,7 +204,7 @@ def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[
 
 
 def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
-    """The settings of the first name in a text that the user set."""
+    """Returns the settings with the first name in a text that the user set."""
     for name in re.findall(r"`(?:--set )?([\w.]+)[=`]", text):
         if found := [each for each in settings if name in (each.place[-1], ".".join(each.place))]:
             return found
@@ -209,7 +212,7 @@ def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
 
 
 def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
-    """A hint with each `--set KEY=VALUE` as the user wrote that key, else as its flag."""
+    """Writes `--set KEY=VALUE` in a hint as the user wrote the key, or else as its flag."""
 
     def form(found: re.Match[str]) -> str:
         key, value = found.groups()
@@ -226,7 +229,7 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
 
 
 def _refuse_aliases(source: Source) -> None:
-    """A few lines of aliases to aliases can stand for more than fits in memory."""
+    """Refuses aliases: a few lines of nested aliases can expand beyond memory."""
     for event in events_of("RRL503", source):
         if isinstance(event, yaml.AliasEvent) and event.start_mark and event.end_mark:
             span = Span(event.start_mark.index, event.end_mark.index)
@@ -236,7 +239,7 @@ def _refuse_aliases(source: Source) -> None:
 
 
 def _parts(key: str, start: int) -> tuple[Place, tuple[Span, ...]]:
-    """The parts of a key such as `optimizer.lr`, which begins at `start`, and their places."""
+    """Splits a key such as `optimizer.lr`, which begins at `start`; returns parts and spans."""
     parts, spans = list[str](), list[Span]()
     for part in key.split("."):
         spans.append(Span(start, start + len(part)))
@@ -269,7 +272,7 @@ def _settings(
 
 
 def _value(node: yaml.Node | None, place: Place) -> Any:
-    """A value; those of the recipe's parameters are read as `--param` reads them."""
+    """Reads a value; values of recipe parameters are read as `--param` reads them."""
     if place[0] == "params":
         if isinstance(node, yaml.ScalarNode) and not node.style:
             return parameter_value(node.value)
