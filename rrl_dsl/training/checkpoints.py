@@ -1,4 +1,4 @@
-"""Checkpoints: written so that one that is whole is always there, and read as plain data."""
+"""Checkpoints: written atomically with a checksum, and read without unpickling code."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from rrl_dsl.training.record import Record
 from rrl_dsl.training.renamed import current_settings, current_weights
 
 _SEAL: Final = b"rrl-dsl checkpoint, SHA-256 "
-"""Ends a file, with the checksum of all bytes before it; PyTorch reads what is before."""
+"""The end of a file, before the checksum of all preceding bytes. PyTorch ignores it."""
 
 _SEAL_SIZE: Final = len(_SEAL) + 64
 _PIECE: Final = 1 << 20
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, with its tensors on the CPU, after a look at every byte of the file.
+    """Verifies the checksum of a checkpoint, and loads its tensors onto the CPU.
 
     Raises:
-        RRLError: RRL505 where it is not there or damaged, or was not written by this release;
-            RRL515 where there is too little memory.
+        RRLError: RRL505 if it does not exist, is damaged, or was not written by this release;
+            RRL515 if there is too little memory.
     """
     try:
         _check_seal(path)
@@ -63,30 +63,30 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def epochs_of(checkpoint: dict[str, Any]) -> int:
-    """How many epochs a checkpoint has seen to their end.
+    """Returns the number of complete epochs of a checkpoint.
 
     Raises:
-        KeyError: Where it was not written by this project.
+        KeyError: If it was not written by rrl-dsl.
     """
     return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
 
 
 def rows_of(checkpoint: dict[str, Any]) -> list[dict[str, float]]:
-    """The metrics of each epoch that a checkpoint has seen.
+    """Returns the metrics of each complete epoch of a checkpoint.
 
     Raises:
-        KeyError: Where it was not written by this project.
+        KeyError: If it was not written by rrl-dsl.
     """
     rows: list[dict[str, float]] = checkpoint["callbacks"][History.__qualname__]["rows"]
     return rows
 
 
 def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
-    """What the numbers of a checkpoint follow from.
+    """Returns what the numbers of a checkpoint depend on.
 
     Raises:
-        KeyError: Where it was not written by this project.
-        TypeError: Where it is of another release.
+        KeyError: If it was not written by rrl-dsl.
+        TypeError: If it was written by another release.
     """
     found = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
     found["configuration"] = current_settings(found["configuration"])
@@ -97,8 +97,8 @@ def _check_seal(path: Path) -> None:
     """Compares a file with its checksum.
 
     Raises:
-        OSError: Where it cannot be read.
-        ValueError: Where it has none, or another.
+        OSError: If the file cannot be read.
+        ValueError: If it has no checksum, or another one.
     """
     digest = hashlib.sha256()
     with open_file(path) as file:
@@ -118,23 +118,23 @@ def _seal(digest: hashlib._Hash) -> bytes:
 
 
 class CheckpointFiles(CheckpointIO):
-    """Writes a checkpoint at once, over the newest one, which becomes the one before.
+    """Writes checkpoints atomically, and keeps the previous one.
 
-    Lightning's own writes to the folder for temporary files and moves from there, which is not
-    atomic from one file system to another.
+    Lightning's own class writes to the folder of temporary files and moves the file, which is not
+    atomic between file systems.
     """
 
     def __init__(self, last: Path, previous: Path) -> None:
-        """Writes a run's checkpoints.
+        """Writes the checkpoints of a run.
 
         Args:
-            last: The newest checkpoint.
-            previous: The one before.
+            last: The path of the newest checkpoint.
+            previous: The path of the checkpoint before it.
         """
         self._last = last
         self._previous = previous
         self._whole = False
-        """Whether the newest checkpoint is one that was read or written here."""
+        """Whether this object has read or written the newest checkpoint, so that it is intact."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -142,12 +142,12 @@ class CheckpointFiles(CheckpointIO):
         """Writes the newest checkpoint.
 
         Raises:
-            RRLError: RRL507 where it cannot be written; those that there are stay.
+            RRLError: RRL507 if it cannot be written; both existing checkpoints stay.
         """
         content = io.BytesIO()
         torch.save(checkpoint, content)
         content.write(_seal(hashlib.sha256(content.getbuffer())))
-        # a damaged one must not take the place of the one before
+        # a damaged checkpoint must not replace the previous one
         write_bytes(
             self._last, content.getbuffer(), previous=self._previous if self._whole else None
         )
@@ -165,23 +165,23 @@ class CheckpointFiles(CheckpointIO):
         return read(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Keeps it: the last two are replaced, and never removed."""
+        """Does nothing: `save_checkpoint` replaces both checkpoints."""
 
 
 class Checkpoints(ModelCheckpoint):
-    """Keeps the newest checkpoint: of the end of each epoch, and of the start of the first."""
+    """Saves a checkpoint before the first step and after each epoch."""
 
     def __init__(self, last: Path) -> None:
-        """Checkpoints of a run.
+        """Saves the checkpoints of a run.
 
         Args:
-            last: The newest.
+            last: The path of the newest checkpoint.
         """
         super().__init__(last.parent, last.stem, enable_version_counter=False)
         self._last = last
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Writes one before the first step, so that a run that is stopped can always go on."""
+        """Saves a checkpoint before the first step, so that a stopped run can always be resumed."""
         super().on_train_start(trainer, pl_module)
         if trainer.global_step == 0:
             trainer.save_checkpoint(self._last)

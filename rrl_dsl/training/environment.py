@@ -1,4 +1,4 @@
-"""What Lightning is told of the processes of a run."""
+"""The ranks of a run, as Lightning reads them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 
 class Environment(LightningEnvironment):
-    """Lightning takes what `rrl_dsl.training.ranks.adopt` settled, and looks for no launcher."""
+    """Gives Lightning the ranks that `rrl_dsl.training.ranks.adopt` set, whatever the launcher."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_global_rank(int(os.environ.get("RANK", 0)))  # Lightning read it at its import
+        self.set_global_rank(
+            int(os.environ.get("RANK", 0))
+        )  # Lightning reads it only when it is imported
 
     def teardown(self) -> None:
-        """Keeps what a launcher set, for the next training of the same process."""
+        """Keeps the variables of a launcher for the next training in this process."""
         if "RANK" not in os.environ:
             super().teardown()

@@ -1,4 +1,4 @@
-"""The metrics of a run, one row an epoch from 1 on, written whole and atomically after each."""
+"""The metrics of a run: one row per epoch, counted from 1. The file is written atomically."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rrl_dsl.language.files import TABLE_BYTES, read_bytes, write_text
 from rrl_dsl.training.provenance import Difference, differences
 
 Row = dict[str, float]
-"""The figures of an epoch by their names."""
+"""The metrics of an epoch by name."""
 
 _OF_A_STEP: Final = ("step/", "lr-")
-"""What the names of metrics of a single step begin with; the loggers alone have these."""
+"""Prefixes of metrics of a single step, which only the loggers record."""
 
 
 class History(Callback):
-    """Keeps the rows in the checkpoint too, so that a resumed run goes on with the same table."""
+    """Writes `metrics.csv`, and saves the rows in checkpoints, so that a resumed run has them."""
 
     def __init__(self, path: Path) -> None:
         """The history of a run.
@@ -38,7 +38,7 @@ class History(Callback):
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Adds the epoch's row and writes the file."""
+        """Adds the row of the epoch and writes the file."""
         now = time.monotonic()
         self._seconds += now - self._started
         self._started = now
@@ -53,16 +53,16 @@ class History(Callback):
             write_text(self.path, table_of(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far."""
+        """Returns the rows so far."""
         return {"rows": self.rows, "seconds": self._seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the rows of a checkpoint."""
+        """Loads the rows of a checkpoint."""
         self.rows = list(state_dict["rows"])
         self._seconds = state_dict["seconds"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Writes the rows of the checkpoint that the run goes on from."""
+        """Writes the rows of the checkpoint that the run is resumed from."""
         if self.rows and trainer.is_global_zero:
             write_text(self.path, table_of(self.rows))
 
@@ -72,7 +72,7 @@ class History(Callback):
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a header, in which a figure that a row lacks is empty."""
+    """Returns rows as CSV with a header. A metric that a row does not have is empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -82,15 +82,15 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def changes_of(path: Path, rows: Sequence[Row], epochs: int) -> Iterator[Difference]:
-    """What of a table is not as a run wrote it.
+    """Yields what differs between a table and the rows that the run wrote.
 
-    A run that is killed between table and checkpoint, or that goes on from the checkpoint before
-    the newest, leaves rows of later epochs. They are written anew.
+    Rows after those of the checkpoint are allowed: a run that is killed between writing the table
+    and the checkpoint leaves them, and resuming replaces them.
 
     Args:
         path: The CSV file.
         rows: The rows of the checkpoint.
-        epochs: How many rows there may be.
+        epochs: The largest number of rows.
     """
     if not rows and not os.path.lexists(path):
         return
@@ -111,7 +111,7 @@ def changes_of(path: Path, rows: Sequence[Row], epochs: int) -> Iterator[Differe
 
 
 def _figures(text: str) -> list[dict[str, str]]:
-    """The figures of each row as text; what is empty is not there."""
+    """Returns the metrics of each row as text, without empty cells."""
     rows = csv.DictReader(io.StringIO(text), restkey="more")
     return [{name: str(value) for name, value in row.items() if value} for row in rows]
 

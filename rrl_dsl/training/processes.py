@@ -33,7 +33,7 @@ _POLL: Final = 0.1
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Watches over this process, and connects it to those that a launcher started with it.
+    """Watches this process, and connects it to those that a launcher started with it.
 
     Signals are handled from here on.
     """
@@ -47,12 +47,12 @@ def watched() -> Iterator[None]:
 
 @contextmanager
 def ended_together() -> Iterator[None]:
-    """Ends all processes of a run where one of them ends before its time.
+    """Ends all processes of a run if one of them fails or receives a signal.
 
-    Where a signal or the end of another process ends this one, it ends here, without the cleanup
-    of Python, in which operations could wait for the other processes.
+    After a signal, or the end of another process, this process exits without Python's cleanup,
+    which could wait for the other processes.
 
-    An error that the first process shows too is not shown again.
+    A process does not show an error that the first process shows too.
     """
     watch = current()
     assert watch is not None
@@ -74,7 +74,7 @@ class Processes:
 
     Args:
         devices: Their number.
-        watch: Watches over this one.
+        watch: The watch over this process.
     """
 
     def __init__(self, devices: int, watch: Watch) -> None:
@@ -82,16 +82,16 @@ class Processes:
         self._devices = devices
 
     def share(self, make: Callable[[], Path]) -> RunDirectory:
-        """The directory of the run, which the first process makes, in all processes.
+        """Creates the directory of the run in the first process, and tells it to the others.
 
-        If no launcher started the others, the first process starts them now: it has found no
-        mistake, and has cached what it needs of the data.
+        If no launcher started the others, the first process starts them now, when it has checked
+        all settings and cached what it needs of the data.
 
         Args:
-            make: Makes the run's directory; called in the first process alone.
+            make: Creates the run directory; called only in the first process.
 
         Raises:
-            RRLError: As `make`; RRL502 where not all processes start within a minute.
+            RRLError: As `make`; RRL502 if not all processes start within a minute.
         """
         from rrl_dsl.training.run import RunDirectory
 
@@ -113,13 +113,13 @@ class Processes:
 
 @contextmanager
 def together(devices: int) -> Iterator[Processes]:
-    """Runs the processes of a run together, and releases the run's directory at the end.
+    """Connects the processes of a run, and unlocks the run directory at the end.
 
     Args:
         devices: Their number, as `rrl_dsl.training.ranks.adopt` checked it.
 
     Raises:
-        RRLError: RRL502 where the processes do not find each other.
+        RRLError: RRL502 if the processes do not find each other.
     """
     with ExitStack() as stack:
         stack.callback(lock.release)
@@ -141,11 +141,11 @@ def together(devices: int) -> Iterator[Processes]:
 def _meet(watch: Watch, rank: int, devices: int) -> None:
     """Connects this process to the others, in the background.
 
-    The first process listens where the launcher says, until all others are connected; then the
-    address is free for torch. If the launcher's own store has that address, it holds another port.
+    The first process listens at the launcher's address until all others are connected; then torch
+    can use the address. If the launcher's own store uses it, the store holds another port.
 
     Raises:
-        RRLError: RRL502 where the first process cannot listen, or the store is not found.
+        RRLError: RRL502 if the first process cannot listen, or the store cannot be reached.
     """
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     try:
@@ -171,7 +171,7 @@ def _meet(watch: Watch, rank: int, devices: int) -> None:
 
 
 def _listening(host: str, port: int) -> socket:
-    """A server at the address of a host, or where only this machine takes that for its own."""
+    """Listens at the address of a host, or on all interfaces if that is only a loopback address."""
     address = gethostbyname(host)
     if address.startswith("127.") and not ranks.on_one_machine():
         address = ""
@@ -179,7 +179,7 @@ def _listening(host: str, port: int) -> socket:
 
 
 def _has_store() -> bool:
-    """Whether torchrun itself listens at the address where processes meet."""
+    """Returns whether torchrun itself listens at the launcher's address."""
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
@@ -187,7 +187,7 @@ def _await(watch: Watch, devices: int) -> None:
     """Waits until all processes are connected.
 
     Raises:
-        RRLError: RRL502 where not all of them start within a minute.
+        RRLError: RRL502 if not all of them start within a minute.
     """
     latest = time.monotonic() + _START.seconds
     while not watch.connected:
@@ -204,7 +204,7 @@ def _lost(devices: int, reason: str) -> RRLError:
 
 
 def _start(watch: Watch, devices: int) -> None:
-    """Starts the other processes, each with the command of this one."""
+    """Starts the other processes with the command of this one."""
     server = create_server(("127.0.0.1", 0))
     ranks.announce(0, devices, server.getsockname()[1])
     watch.listen(server, devices - 1)

@@ -1,4 +1,4 @@
-"""What the numbers of a run follow from: kept in each checkpoint, compared where a run goes on."""
+"""What the numbers of a run depend on: saved in each checkpoint, compared on resuming."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.training.config import Config
 
 FREE: Final = frozenset({"dataset", "data_dir", "download", "workers", "eval", "accelerator"})
-"""The settings that move no number of a run's training, and may be others where it goes on.
+"""The settings that do not affect the numbers of a training, and may change on resuming.
 
-The data are known by their content. `epochs` may be another by `--epochs`. A device rounds in its
-own way, which is noted. All other settings are those that the run was started with.
+The data are compared by their content. `--epochs` may change `epochs`. A change of the device,
+which affects rounding, is noted. No other setting may change.
 """
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
@@ -25,13 +25,13 @@ _IDENTITY_DIGITS: Final = 12
 
 
 class Difference(NamedTuple):
-    """One thing that is not what it was.
+    """A value that differs between a checkpoint and now.
 
     Attributes:
-        name: What it is called.
-        before: What it was in the run.
-        now: What it is.
-        file: Where it stands in the run's directory; empty where it stands elsewhere.
+        name: The name of the value.
+        before: The value in the checkpoint.
+        now: The value now.
+        file: The file in the run directory that holds it; empty if there is none.
     """
 
     name: str
@@ -45,17 +45,17 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the numbers of a run follow from, beside the number of threads and the device.
+    """What the numbers of a run depend on, except the number of threads and the device.
 
     Attributes:
         identity: The identity of the recipe.
-        directory: What the recipe's paths are relative to, below the run's directory; None where it
-            reads no files.
-        configuration: Every setting, as JSON has it; the precision is the one that was chosen.
+        directory: The folder in the run directory that the recipe's paths are relative to; None if
+            the recipe reads no files.
+        configuration: Every setting as a JSON value; `auto` is resolved to the chosen precision.
         data: The fingerprint of the data.
         shape: (C, H, W) of the images.
-        augmentation: The preset of views that suits them.
-        libraries: Their versions.
+        augmentation: The preset of views for these images.
+        libraries: The versions of the libraries.
     """
 
     identity: str
@@ -67,7 +67,7 @@ class Provenance:
     libraries: Mapping[str, str]
 
     def differences(self, now: Provenance) -> list[Difference]:
-        """What is another now and moves numbers, in order: recipe, settings, data, libraries."""
+        """Returns what differs now: recipe, settings, data and libraries, in this order."""
         one, other = self.identity[:_IDENTITY_DIGITS], now.identity[:_IDENTITY_DIGITS]
         identity = {"identity of the recipe": one}, {"identity of the recipe": other}
         configuration = settings(self.configuration), settings(now.configuration)
@@ -79,21 +79,21 @@ class Provenance:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Returns the values as JSON types."""
         return asdict(self)
 
 
 def provenance_of(
     identity: str, directory: str | None, config: Config, precision: str, data: DataSet
 ) -> Provenance:
-    """What the numbers of a run follow from.
+    """Returns what the numbers of a run depend on.
 
     Args:
         identity: The identity of the recipe.
-        directory: What its paths are relative to, below the run's directory.
+        directory: The folder in the run directory that its paths are relative to.
         config: The configuration.
-        precision: The one that was chosen, as the setting has it.
-        data: The data.
+        precision: The chosen precision, as a value of the setting.
+        data: The dataset.
     """
     configuration = {**config.model_dump(mode="json"), "precision": precision}
     return Provenance(
@@ -108,7 +108,7 @@ def provenance_of(
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that numbers depend on."""
+    """Returns the versions of Python and of the libraries that numbers depend on."""
     return {"python": platform.python_version(), **_libraries()}
 
 
@@ -117,14 +117,14 @@ def _libraries() -> dict[str, str]:
 
 
 def settings(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that are not free by their names, and their values as text."""
+    """Returns the settings that may not change, by name, with their values as text."""
     return dict(_flat({k: v for k, v in configuration.items() if k not in FREE}))
 
 
 def differences(
     before: Mapping[str, str], now: Mapping[str, str], file: str = ""
 ) -> Iterator[Difference]:
-    """The values of two mappings that differ, in order."""
+    """Yields the values that differ between two mappings, in order."""
     for name in dict.fromkeys([*before, *now]):
         one, other = before.get(name, "missing"), now.get(name, "missing")
         if one != other:

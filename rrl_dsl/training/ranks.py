@@ -14,16 +14,15 @@ from rrl_dsl.language.diagnostics import error
 
 
 def adopt(devices: int) -> None:
-    """Settles in the environment variables which process of a run this is.
+    """Sets the environment variables to the rank of this process.
 
-    Variables without the others that a launcher sets beside them are left over from something
-    else, and are removed.
+    Variables that are incomplete come from another program, and are removed.
 
     Args:
         devices: The number of processes of the run.
 
     Raises:
-        RRLError: RRL502 where a launcher started another number of processes.
+        RRLError: RRL502 if a launcher started another number of processes.
     """
     rank, count = launched(devices) or (None, devices)
     if count != devices:
@@ -37,27 +36,27 @@ def adopt(devices: int) -> None:
 
 
 def launched(devices: int | None = None) -> tuple[int, int] | None:
-    """Rank of this process and number of processes, where a launcher started several.
+    """Returns the rank of this process and the number of processes, or None without a launcher.
 
     Args:
-        devices: The number of processes of the run; None where it is not known yet. SLURM's
-            variables alone may not tell without it.
+        devices: The number of processes of the run; None if it is not known yet. SLURM's variables
+            may be ambiguous without it.
     """
     return _slurm(devices) or _announced()
 
 
 def leads() -> bool:
-    """Whether this process writes and prints: the first of a distributed run, or the only one."""
+    """Returns whether this process is the first one, which writes and prints."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def requeued() -> bool:
-    """Whether SLURM starts the job again, after a preemption or on demand."""
+    """Returns whether SLURM has requeued the job."""
     return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
 def on_one_machine() -> bool:
-    """Whether the launcher started all processes on this machine, as far as it says."""
+    """Returns whether all processes run on this machine, according to the launcher's variables."""
     given = os.environ
     nodes = given.get("SLURM_STEP_NUM_NODES") or given.get("SLURM_NNODES") or "1"
     return nodes == "1" and given.get("LOCAL_WORLD_SIZE") in (None, given.get("WORLD_SIZE"))
@@ -69,7 +68,7 @@ def announce(rank: int, devices: int, port: int) -> None:
     Args:
         rank: Of this process.
         devices: The number of processes of the run.
-        port: Where they meet.
+        port: The port that the first process listens at.
     """
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices)}
@@ -82,11 +81,11 @@ def forget() -> None:
 
 
 def _slurm(devices: int | None) -> tuple[int, int] | None:
-    """Rank and number of the processes that srun started.
+    """Returns the rank and the number of processes that srun started.
 
-    A batch script sees the number of tasks of its job too, and is one process, of rank 0: it starts
-    the others itself. Without the variables of a step, tasks count as processes only where there
-    are as many as devices, and another rank or a port to meet at says that there are others.
+    A batch script also has the number of tasks of its job, but is a single process, which starts
+    the others itself. Without the variables of a step, the tasks are taken for processes only if
+    their number equals `devices`, and another rank or a port shows that there are others.
     """
     given = os.environ
     tasks = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS") or 1)
@@ -102,13 +101,13 @@ def _slurm(devices: int | None) -> tuple[int, int] | None:
 
 
 def _first_node(nodes: str) -> str:
-    """The first host of a list of SLURM's, such as `gpu[007-009,12],cpu1`."""
+    """Returns the first host of a SLURM node list, such as `gpu[007-009,12],cpu1`."""
     name, number = re.match(r"([^\[,\s]*)(?:\[(\w+))?", nodes).groups(default="")  # type: ignore[union-attr]
     return f"{name}{number}"
 
 
 def _announced() -> tuple[int, int] | None:
-    """Rank and number of the processes that torchrun, Lightning or `announce` names."""
+    """Returns the rank and the number of processes that torchrun, Lightning or `announce` set."""
     given = os.environ
     if not {"WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= given.keys():
         return None

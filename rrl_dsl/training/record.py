@@ -1,4 +1,4 @@
-"""What each checkpoint says of its run: what it follows from, and what changed on the way."""
+"""Saves in each checkpoint what the run depends on, and what changed when it was resumed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rrl_dsl.training.provenance import Provenance, differences
 
 
 class Record(Callback):
-    """Keeps a run's provenance and notes in its checkpoints.
+    """Saves the provenance and the notes of a run in its checkpoints.
 
     Attributes:
-        notes: What changed where the run went on, one sentence each.
+        notes: What changed when the run was resumed, one sentence per change.
     """
 
     def __init__(
@@ -28,10 +28,10 @@ class Record(Callback):
         """The record of a run.
 
         Args:
-            provenance: What the numbers follow from now.
-            done: How many epochs the run has done so far.
-            changes: What the user changed before it goes on.
-            say: Shows a note of what nobody asked for.
+            provenance: What the numbers depend on now.
+            done: The number of complete epochs.
+            changes: What the user changed before resuming.
+            say: Shows a note about a change that the user did not ask for.
         """
         self.provenance = provenance
         self.notes: list[str] = []
@@ -42,16 +42,16 @@ class Record(Callback):
         self._now: dict[str, str] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Returns what a checkpoint saves."""
         return {"provenance": self.provenance.to_dict(), "machine": self._now, "notes": self.notes}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the notes of a checkpoint, and on what it was made."""
+        """Loads the notes of a checkpoint, and the machine that it was saved on."""
         self.notes = list(state_dict["notes"])
         self._before = state_dict["machine"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Notes what changed since the checkpoint that the run goes on from."""
+        """Notes what changed since the checkpoint that the run is resumed from."""
         self._now = machine(trainer.strategy.root_device)
         self.notes += [self._after + change for change in self._changes]
         for difference in differences(self._before, self._now) if self._before else ():
@@ -59,7 +59,7 @@ class Record(Callback):
             self._say(f"{difference}: from here on, sums are computed in another order")
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Has the optimizer go by the settings that the user changed."""
+        """Applies the settings that the user changed to the optimizer."""
         if self._changes and isinstance(pl_module, RelationalModule):
             fresh = pl_module.configure_optimizers()["optimizer"]
             schedule = trainer.lr_scheduler_configs[0].scheduler
@@ -68,6 +68,6 @@ class Record(Callback):
 
 
 def machine(device: torch.device) -> dict[str, str]:
-    """What the order of sums depends on, beside the libraries: number of threads and device."""
+    """Returns what the rounding of sums depends on: the number of threads and the device."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"threads": str(torch.get_num_threads()), "device": name}

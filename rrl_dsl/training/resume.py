@@ -1,4 +1,4 @@
-"""A run that goes on: what is in its directory, compared with what its checkpoint says of it."""
+"""Resumes a run: compares its directory with what its checkpoint depends on."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from rrl_dsl.training.settings import Setting, pointing_at
 
 _SHOWN: Final = 30
 _NEVER: Final = "optimizer.name"
-"""An optimizer has no use for the state that another one left."""
+"""An optimizer cannot use the state of another one."""
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """A run that is to go on.
+    """A run that is being resumed.
 
     Attributes:
-        run: Its directory.
-        graph: Its recipe, as it is there now.
-        config: Its configuration, as it is there now, with what the user wants to be different.
-        resumed: The checkpoint that it goes on from.
-        settings: What the configuration was read from.
-        edited: What was changed in the files that tell of the run.
+        run: The run directory.
+        graph: The recipe in the directory.
+        config: The configuration in the directory, with the changes that the user asks for.
+        resumed: The checkpoint to resume from.
+        settings: The settings that the configuration was read from.
+        edited: The changes to the files that describe the run.
     """
 
     run: RunDirectory
@@ -51,17 +51,17 @@ class Reopened:
     edited: Sequence[Difference]
 
     def check(self, data: DataSet, *, force: bool) -> list[str]:
-        """Refuses to go on with something else than the run was started with.
+        """Compares the recipe, the settings and the data with those of the checkpoint.
 
         Args:
-            data: Its data, as they are now.
-            force: Whether to go on with it.
+            data: The dataset.
+            force: Whether to accept differences.
 
         Returns:
-            What the user changed, for the summary.
+            The changes, for the summary.
 
         Raises:
-            RRLError: RRL505 with everything that differs.
+            RRLError: RRL505, which lists all differences.
         """
         before, config = self.resumed.provenance, self.config
         identity, directory = self.graph.identity, before.directory
@@ -74,10 +74,10 @@ class Reopened:
         return [*map(str, extended), *(f"{each}, by `--force-resume`" for each in found)]
 
     def check_model(self, module: RelationalModule) -> None:
-        """Refuses weights of another model, which a forced change or another network makes.
+        """Compares the shapes of the weights with those of the checkpoint.
 
         Raises:
-            RRLError: RRL505 with the first weight that does not fit.
+            RRLError: RRL505, which names the first weight that differs.
         """
         kept = _shapes(self.resumed.weights)
         for name, before, now, _ in differences(kept, _shapes(module.state_dict())):
@@ -99,17 +99,17 @@ def reopen(
     *,
     allow_outside: bool = False,
 ) -> Reopened:
-    """A run that is to go on, as it is in its directory now, which is locked.
+    """Reads and locks the directory of a run that is to be resumed.
 
     Args:
-        path: The directory.
-        changes: Settings that are to be different.
-        allow_code: The modules that the run's configuration may name code of.
-        allow_outside: Whether the recipe may read other files than the copies in the directory.
+        path: The run directory.
+        changes: The settings that the user changes.
+        allow_code: The modules that the configuration may name code of.
+        allow_outside: Whether the recipe may read files other than the copies in the directory.
 
     Raises:
-        RRLError: RRL504 where another process trains in it; RRL505 where it holds no run, a file of
-            it cannot be read, or it has seen more epochs than it is to have; as
+        RRLError: RRL504 if another process trains in the directory; RRL505 if it is not a run, a
+            file cannot be read, or the run has trained more epochs than requested; as
             `rrl_dsl.training.resolve.resolve`, `rrl_dsl.language.parser.read` and
             `rrl_dsl.graph.recipe.graph_of`.
     """
@@ -135,7 +135,7 @@ def _reopened(
             message = f"`{path}` has trained {resumed.epochs} epochs, more than {config.epochs}"
             raise error("RRL505", message, hint=f"use `--epochs` of at least {resumed.epochs}")
     known = resumed.provenance
-    if config.precision == "auto":  # which another device would choose in another way
+    if config.precision == "auto":  # another device would choose another precision
         config = config.model_copy(update={"precision": known.configuration["precision"]})
     directory = _directory(run, known.directory)
     source = replace(parser.read(run.recipe), directory=directory, within=run.files)
@@ -149,7 +149,7 @@ def _reopened(
 
 
 def _directory(run: RunDirectory, inside: str | None) -> Path | None:
-    """What the recipe's paths are relative to: a folder of the copies of what it reads."""
+    """Returns the folder that the recipe's paths are relative to, among the copied files."""
     if inside is None:
         return None
     directory = run.path / inside
@@ -160,14 +160,14 @@ def _directory(run: RunDirectory, inside: str | None) -> Path | None:
 
 
 def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
-    """The newest checkpoint of a run, whose configuration is that of the checkpoint.
+    """Returns the newest checkpoint of a run, after comparing the configuration with it.
 
     Args:
-        path: The directory of the run.
-        allow_code: The modules that the configuration may name code of; None where none is run.
+        path: The run directory.
+        allow_code: The modules that the configuration may name code of; None if no code is run.
 
     Raises:
-        RRLError: RRL505 where it holds no run or a damaged checkpoint, or the configuration was
+        RRLError: RRL505 if it is not a run, the checkpoint is damaged, or the configuration was
             changed; as `rrl_dsl.training.resolve.resolve`.
     """
     run = RunDirectory(path)
@@ -177,7 +177,7 @@ def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
     config = resolve(settings, {}).model_dump(mode="json")
     resumed = run.newest()
     known = resumed.provenance.configuration
-    config |= {key: known[key] for key in ("epochs", "precision")}  # a run that goes on may differ
+    config |= {key: known[key] for key in ("epochs", "precision")}  # resuming may change these
     if found := [*differences(settings_of(known), settings_of(config), run.config.name)]:
         raise _refusal(found, settings, path)
     return resumed
@@ -191,7 +191,7 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
 def _refusal(
     found: Sequence[Difference], settings: Sequence[Setting], path: Path, *, force: bool = False
 ) -> RRLError:
-    """What is different, at the place of the first that has one."""
+    """Returns RRL505 with all differences, at the place of the first one that has a place."""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     listed = "; ".join(map(str, found[:_SHOWN]))
     message = f"these differ from the start of this run: {listed}{more}"

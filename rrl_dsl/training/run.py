@@ -1,4 +1,4 @@
-"""The directory of a run: what it was made from, how it went, what came out."""
+"""The directory of a run: its description, its metrics and checkpoints, its results."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from rrl_dsl.training.yaml_values import Dumper
 
 @dataclass(frozen=True)
 class Resumed:
-    """What a run goes on from.
+    """A checkpoint that a run is resumed from.
 
     Attributes:
         checkpoint: The file.
-        epochs: How many epochs it has seen.
-        rows: The metrics of each.
-        provenance: What its numbers follow from.
-        weights: The weights by their names, on the CPU.
-        warning: Why it is not the newest, where it is not.
+        epochs: The number of complete epochs.
+        rows: The metrics of each epoch.
+        provenance: What its numbers depend on.
+        weights: The weights by name, on the CPU.
+        warning: Why the newest checkpoint is not used; None if this is the newest.
     """
 
     checkpoint: Path
@@ -54,27 +54,27 @@ class Resumed:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Paths of a run.
+    """The paths of a run.
 
     Attributes:
-        path: The directory.
+        path: The run directory.
     """
 
     path: Path
 
     @property
     def recipe(self) -> Path:
-        """The recipe's text."""
+        """The text of the recipe."""
         return self.path / "recipe.rrl"
 
     @property
     def canonical(self) -> Path:
-        """The recipe's canonical form with its identity."""
+        """The canonical form and the identity of the recipe."""
         return self.path / "recipe.json"
 
     @property
     def data(self) -> Path:
-        """What its data are by their content."""
+        """The fingerprint of the data."""
         return self.path / "data.json"
 
     @property
@@ -89,22 +89,22 @@ class RunDirectory:
 
     @property
     def metrics(self) -> Path:
-        """One row an epoch."""
+        """The metrics, one row per epoch."""
         return self.path / "metrics.csv"
 
     @property
     def summary(self) -> Path:
-        """The result, for programs."""
+        """The results as JSON."""
         return self.path / "summary.json"
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints lie."""
+        """The folder of checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> Path:
-        """What TensorBoard shows."""
+        """The folder of TensorBoard's files."""
         return self.path / "tensorboard"
 
     @property
@@ -118,14 +118,14 @@ class RunDirectory:
         return self.checkpoints / "previous.ckpt"
 
     def describe(self, source: Source, graph: Graph, config: Config, data: DataSet) -> str | None:
-        """Writes down what the run is made from, with copies of the files that the recipe reads.
+        """Writes the description of the run, and copies the files that the recipe reads.
 
         Returns:
-            What the recipe's paths are relative to, below the run's directory; None where it reads
-            no files.
+            The folder in the run directory that the recipe's paths are relative to; None if the
+            recipe reads no files.
 
         Raises:
-            RRLError: RRL504 where such a file cannot be copied; RRL507.
+            RRLError: RRL504 if a file cannot be copied; RRL507.
         """
         write_text(self.recipe, source.text)
         read = analyze(source, config.params).files
@@ -137,13 +137,13 @@ class RunDirectory:
     def describe_again(
         self, directory: str | None, graph: Graph, config: Config, data: DataSet
     ) -> None:
-        """Writes down what the run goes on with; the recipe and its files are there.
+        """Writes the description of a resumed run, except the recipe and the copied files.
 
         Args:
-            directory: What the recipe's paths are relative to.
+            directory: The folder that the recipe's paths are relative to.
             graph: The recipe.
-            config: The configuration; its paths become whole ones.
-            data: The data.
+            config: The configuration; its paths are written as absolute paths.
+            data: The dataset.
 
         Raises:
             RRLError: RRL507.
@@ -159,19 +159,19 @@ class RunDirectory:
         write_text(self.path / "versions.json", _json(versions()))
 
     def settings(self, allow_code: Collection[str] = ()) -> list[Setting]:
-        """The settings that the configuration holds.
+        """Reads the settings of the configuration file.
 
         Args:
             allow_code: The modules that the configuration may name code of.
 
         Raises:
-            RRLError: RRL505 where there is none; as `from_yaml`.
+            RRLError: RRL505 if the file does not exist; as `from_yaml`.
         """
         self.check()
         return from_yaml(self.config, allow_code)
 
     def check(self) -> None:
-        """Refuses a directory without a configuration.
+        """Checks that the directory has a configuration.
 
         Raises:
             RRLError: RRL505.
@@ -181,11 +181,11 @@ class RunDirectory:
             raise error("RRL505", message, hint="pass the directory that `rrl-dsl train` printed")
 
     def edited(self, graph: Graph, provenance: Provenance) -> Iterator[Difference]:
-        """Which of the files that tell what the run is made from are not as it wrote them.
+        """Yields the files of the description that were changed.
 
         Args:
-            graph: The recipe, which has the identity that the run knows.
-            provenance: What the checkpoint says.
+            graph: The recipe, with the identity in the checkpoint.
+            provenance: The provenance in the checkpoint.
         """
         known = provenance.data, provenance.shape, provenance.augmentation
         wanted = {
@@ -201,24 +201,24 @@ class RunDirectory:
                 yield Difference(path.name, "as the run wrote it", "edited or missing", path.name)
 
     def has_checkpoint(self) -> bool:
-        """Whether the run came to its first step."""
+        """Returns whether the run has a checkpoint, which it writes before its first step."""
         return os.path.lexists(self.last) or os.path.lexists(self.previous)
 
     def newest(self) -> Resumed:
-        """The newest checkpoint.
+        """Reads the newest checkpoint.
 
         Raises:
-            RRLError: RRL505 where there is none, or it is damaged.
+            RRLError: RRL505 if it does not exist or is damaged.
         """
         if not self.has_checkpoint():
             raise self.no_checkpoint()
         return _resumed(self.last)
 
     def resumed_from(self) -> Resumed:
-        """The checkpoint to go on from: the newest, or where that is damaged the one before.
+        """Reads the newest checkpoint, or the previous one if the newest is damaged.
 
         Raises:
-            RRLError: RRL505 where there is no checkpoint, or none that can be read.
+            RRLError: RRL505 if there is no intact checkpoint.
         """
         try:
             return self.newest()
@@ -234,32 +234,32 @@ class RunDirectory:
             return replace(earlier, warning=warning)
 
     def remove_drafts(self) -> None:
-        """Removes what a process left half written that was killed."""
+        """Removes the temporary files of a process that was killed."""
         for folder in (self.path, self.checkpoints):
             for draft in folder.glob(DRAFTS):
                 draft.unlink(missing_ok=True)
 
     def no_checkpoint(self) -> RRLError:
-        """RRL505, for a run that can only start anew."""
+        """Returns RRL505 for a run without a checkpoint."""
         message = f"`{self.path}` has no checkpoint: the run stopped before its first step"
         return error("RRL505", message, hint="start a new run with another `--out`")
 
     def summarize(self, summary: dict[str, Any], page: str) -> None:
-        """Writes down what came out."""
+        """Writes the results."""
         write_text(self.summary, _json(summary))
         write_text(self.path / "summary.md", page)
 
 
 def create(wanted: Path | None, name: str) -> RunDirectory:
-    """A new directory for a run, which is locked.
+    """Creates and locks a directory for a run.
 
     Args:
-        wanted: Where the user wants it; else the next free number below `runs/`.
-        name: What to call it there.
+        wanted: The directory; None for the next free number below `runs/`.
+        name: The name below `runs/`.
 
     Raises:
-        RRLError: RRL504 where it holds something already or cannot be made; RRL505 where it holds a
-            run that cannot go on either.
+        RRLError: RRL504 if the directory is not empty, in use, or cannot be created; RRL505 if it
+            holds a run without a checkpoint.
     """
     path = wanted or Path("runs") / name
     try:
@@ -277,7 +277,7 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
 
 
 def _numbered(path: Path) -> Path:
-    """Makes the directory with the next free number, which is this process's alone."""
+    """Creates the directory with the next free number; no other process gets the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         numbered = path.with_name(f"{path.name}-{number}")
@@ -323,20 +323,20 @@ def _json(value: Any) -> str:
 
 
 def _copy_files(files: Iterable[Path], directory: Path, target: Path) -> Path | None:
-    """Copies files so that they have the same places relative to a directory.
+    """Copies files, and keeps their paths relative to a directory.
 
     Args:
-        files: What the recipe reads: recipes that it imports, tables of pairs.
-        directory: What the recipe's paths are relative to.
-        target: Where the copies go: a tree that holds all files and the directory.
+        files: The files that the recipe reads: imported recipes and tables of pairs.
+        directory: The folder that the recipe's paths are relative to.
+        target: The folder of the copies.
 
     Returns:
-        The directory within the target; None where there is nothing to copy.
+        The copy of `directory` below `target`; None if there are no files.
 
     Raises:
-        RRLError: RRL504, where a file cannot be copied; RRL507.
+        RRLError: RRL504 if a file cannot be copied; RRL507.
     """
-    # `..` leads to the same place in the copy as long as no link is followed
+    # without resolving links, `..` has the same meaning in the copy
     whole = [Path(os.path.abspath(file)) for file in files]
     folder = Path(os.path.abspath(directory))
     if not whole:
