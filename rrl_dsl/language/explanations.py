@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from rrl_dsl.language.run_explanations import RUN_EXPLANATIONS
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """One code at length.
+    """The explanation of a code.
 
     Attributes:
         text: What the code means.
@@ -259,163 +261,7 @@ EXPLANATIONS: Final = MappingProxyType(
             "supervised(frac=0.3, per_class=4)",
             "supervised(per_class=4)",
         ),
-        # 4xx what the data set, loss or backend cannot serve
-        "RRL401": _E(
-            "The recipe reads a label or another field that the rows or the dataset do "
-            "not have. `rrl-dsl explain RECIPE` lists the fields that it reads."
-        ),
-        "RRL402": _E(
-            "The columns of `Nodes` have different lengths or invalid values. Ids and "
-            "views must be integers of at least 0, labels integers of at least -1 "
-            "(unknown), and fields finite or NaN (missing). All views of a sample must "
-            "have the same labels and fields."
-        ),
-        "RRL403": _E(
-            "The recipe depends on the whole dataset (`supervised(per_class=…)`, "
-            "`geodesic`, `similarity(kernel=sne)`, `knn` on a field), but is not bound "
-            "to one. Call `program.bind(dataset)` once. The trainer does this for you."
-        ),
-        "RRL404": _E(
-            "The recipe does not give the loss the edges that it needs, or needs "
-            "something that the trainer does not have."
-        ),
-        "RRL405": _E("A batch has fewer rows than the loss needs, for example for whitening."),
-        "RRL406": _E(
-            "The shapes of the embeddings and of the relation, or of the matrix in its "
-            "place, do not match."
-        ),
-        "RRL407": _E("No loss has this name. `rrl-dsl losses` lists the losses."),
-        "RRL408": _E("An option of a loss is unknown, has the wrong type, or is out of range."),
-        "RRL409": _E(
-            "The embeddings have collapsed: they span too few dimensions for the loss. "
-            "A common cause is a large share of false edges, which the message states."
-        ),
-        "RRL410": _E(
-            "The dataset is not in the expected directory. It is only downloaded on request."
-        ),
-        "RRL411": _E("No dataset has this name."),
-        "RRL412": _E("The dataset has invalid content. The message names the file and the place."),
-        "RRL413": _E("No evaluation strategy has this name."),
-        "RRL414": _E(
-            "A file of pairs does not exist, or is not CSV, TSV or Parquet. Its path "
-            "is relative to the folder of the recipe."
-        ),
-        "RRL415": _E(
-            "A file of pairs has other columns than `a`, `b` and the optional "
-            "`weight`, or has an invalid row. The first ten errors are shown, and the "
-            "number of the others."
-        ),
-        "RRL416": _E(
-            "A file of pairs names a sample that the dataset does not have. An id is "
-            "the index of a sample in the dataset, or the path of an image below its "
-            "image folder."
-        ),
-        "RRL417": _E(
-            "The recipe reads a field as another kind than it has: a label, a number "
-            "or a vector. Text is only a label. Integers are both a label and a "
-            "number. Write a vector as `[0.1, 0.2]` in one cell, as numbers in the "
-            "columns `caption_0`, `caption_1`, …, or as an array (n, d). Write numbers "
-            "as `1.5`, durations as `0:01:30`, and dates as `2021-12-31T12:30:00`."
-        ),
-        "RRL418": _E(
-            "The recipe compares embeddings of the rows (`knn` in the space "
-            "`projection`, `backbone` or `teacher`), and none were passed. Pass them "
-            "as `spaces={…}`."
-        ),
-        "RRL419": _E(
-            "The recipe has additional columns (a bank), so its matrix is not square. "
-            "Use `program.relate(rows, cols, spaces=…)`."
-        ),
-        "RRL420": _E(
-            "The dataset has too few samples for the recipe, for example for a perplexity."
-        ),
-        "RRL421": _E(
-            "A row belongs to a sample that is not in the dataset to which the recipe "
-            "is bound. Bind the recipe to the dataset of the rows."
-        ),
-        "RRL422": _E(
-            "An installed package declares a loss in the entry-point group "
-            "`rrl_dsl.losses` that cannot be imported, is not a loss, or has the name "
-            "of another loss. All other losses still work."
-        ),
-        "RRL423": _E(
-            "`--loss` takes the name of a loss or a weighted sum in Python syntax, "
-            "such as `dino + 1.0*ibot + 0.1*koleo`. Options follow a name in "
-            "parentheses: `simclr(temperature=0.1) + 0.5*vicreg`."
-        ),
-        "RRL424": _E(
-            "The loss needs an output that this model does not have, such as the "
-            "embeddings of patches, or a kind of relation that the recipe does not "
-            "define."
-        ),
-        "RRL425": _E(
-            "`ssl(views=2)` relates two views of a sample, but the rows of a sample, "
-            "or all related rows, have the same view number. Two rows with the same "
-            "sample and view are the same row, and the pair of a row with itself is "
-            "ignored, so a loss would train on nothing. Number the views: "
-            "`Nodes(ids.repeat(2), view=torch.arange(2).repeat_interleave(len(ids)))`."
-        ),
-        "RRL426": _E(
-            "A note about how a dataset was read: files were ignored, images have no "
-            "label, or one split is used in place of another. The message names and "
-            "counts them."
-        ),
-        "RRL428": _E(
-            "A small file can unpack to more data than fits into memory. The limits "
-            "for unpacked data are 256 MiB for a file of pairs, 1 GiB for a table of "
-            "columns, 4 GiB for an archive of arrays, and 4 MiB for a YAML file. For "
-            "files that you trust, set another limit with the environment variable "
-            "`RRL_DSL_MAX_BYTES`."
-        ),
-        # 5xx configuration and runs
-        "RRL501": _E("The configuration has an unknown key."),
-        "RRL502": _E("The configuration has an invalid value."),
-        "RRL503": _E("The configuration file is not valid YAML."),
-        "RRL504": _E(
-            "The run directory is not empty, cannot be created, or is in use by another process. "
-            "The operating system releases its lock when that process ends."
-        ),
-        "RRL505": _E(
-            "The run cannot be resumed, or its encoder cannot be loaded. The directory "
-            "may not be a run, its checkpoint may be missing or damaged, or the run "
-            "may have trained more epochs than requested. Otherwise, the recipe, a "
-            "file that it reads, a setting, the data, a library or the table of "
-            "metrics differs from the checkpoint. The message lists every difference "
-            "with both values. `--force-resume` continues with the new values and "
-            "notes them in the summary."
-        ),
-        "RRL506": _E(
-            "This machine does not have the requested device, or does not support the "
-            "requested precision."
-        ),
-        "RRL507": _E("An output file or the cache folder cannot be written."),
-        "RRL508": _E(
-            "Training has diverged: the loss or an output of the network is NaN or infinite."
-        ),
-        "RRL509": _E("A warning about the graph or the accuracies of a run. The run continues."),
-        "RRL510": _E(
-            "A configuration file, a run directory or the header of a recipe names a "
-            "class or function as `package.module:attribute`. Importing a module runs "
-            "its code, so this needs permission: `--allow-code package.module`, or in "
-            'Python `allow_code=["package.module"]` of `load_encoder`. Built-in '
-            "names, networks of timm and torchvision, names that installed packages "
-            "declare, and names on the command line need no permission."
-        ),
-        "RRL511": _E(
-            "Another process of this run failed or was killed, so this process ends "
-            "too. See the output of the other process for the cause. The operating "
-            "system kills a process that uses too much memory."
-        ),
-        "RRL515": _E(
-            "There is too little memory or GPU memory. The message says what needs it, "
-            "and the fix says what to lower. The memory of a training step grows with "
-            "`micro_batch` (the images that pass through the network at a time) and "
-            "with the square of `batch_size`."
-        ),
-        "RRL516": _E(
-            "The operating system reports an error for a file or folder: it is not "
-            "readable, the disk is full, or too many files are open."
-        ),
+        **{code: _E(text) for code, text in RUN_EXPLANATIONS.items()},
     }
 )
-"""Code -> what it is about."""
+"""Code -> explanation."""
