@@ -15,7 +15,7 @@ from rrl_dsl.language.edits import line_edits
 from rrl_dsl.language.span import LINE_END, Span
 
 MAX_ROUNDS: Final = 10
-FIX_ALL: Final = "Mend all that can be mended"
+FIX_ALL: Final = "Fix all auto-fixable problems"
 
 _Kind = types.CodeActionKind
 

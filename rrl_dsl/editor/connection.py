@@ -123,9 +123,9 @@ class Protocol(LanguageServerProtocol):
         if self._shutdown:
             problem = JsonRpcInvalidRequest("the server has been shut down")
         elif self._workspace is None and method != types.INITIALIZE:
-            problem = JsonRpcServerNotInitialized("`initialize` comes first")
+            problem = JsonRpcServerNotInitialized("`initialize` must come first")
         elif self._workspace is not None and method == types.INITIALIZE:
-            problem = JsonRpcInvalidRequest("`initialize` comes once")
+            problem = JsonRpcInvalidRequest("`initialize` must come only once")
         if problem is None or method == types.EXIT:
             super().handle_message(message)
         elif isinstance(message, RPCRequest):
@@ -163,21 +163,21 @@ def _check(data: Any) -> None:
         JsonRpcException: -32600.
     """
     if not isinstance(data, dict):
-        raise JsonRpcInvalidRequest("a message is one JSON object")
+        raise JsonRpcInvalidRequest("a message must be one JSON object")
     if data.get("jsonrpc") != Protocol.VERSION:
-        raise JsonRpcInvalidRequest(f"`jsonrpc` is `{Protocol.VERSION}`")
+        raise JsonRpcInvalidRequest(f"`jsonrpc` must be `{Protocol.VERSION}`")
     if "id" in data and (isinstance(data["id"], bool) or not isinstance(data["id"], str | int)):
-        raise JsonRpcInvalidRequest("an `id` is a string or a whole number")
+        raise JsonRpcInvalidRequest("an `id` must be a string or an integer")
     if not isinstance(data.get("method", ""), str):
-        raise JsonRpcInvalidRequest("a `method` is a string")
+        raise JsonRpcInvalidRequest("a `method` must be a string")
     if not {"method", "result", "error"} & data.keys():
-        raise JsonRpcInvalidRequest("a message has a `method`, a `result` or an `error`")
+        raise JsonRpcInvalidRequest("a message must have a `method`, a `result` or an `error`")
     if "method" not in data and "id" not in data:
-        raise JsonRpcInvalidRequest("an answer has an `id`")
+        raise JsonRpcInvalidRequest("an answer must have an `id`")
 
 
 def _no_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 class _AboutPlace(typing.Protocol):
@@ -264,7 +264,7 @@ class Server(LanguageServer):
                 await asyncio.sleep(0)  # what answers it starts before the next one is looked at
         if framing.inside:
             self.stopped = False
-            sys.stderr.write("error: the editor went away within a message\n")
+            sys.stderr.write("error: the input ended within a message\n")
 
     async def read(self, uri: str) -> None:
         """Waits for the files of pairs that an open text names, each at most `PATIENCE` seconds.
@@ -288,7 +288,7 @@ class Server(LanguageServer):
             files = [asyncio.wrap_future(each.found) for each in unread]
             await asyncio.wait(files, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if self.documents.get(uri) is not document or document.version != version:
-                message = "the text has changed since"
+                message = "the text has changed"
                 raise JsonRpcException(message, types.LSPErrorCodes.ContentModified)
 
     def _read_another(self) -> None:

@@ -68,7 +68,7 @@ class Densities:
                     future.set_result(density_in_words(graph))
                 except Exception:
                     _log.exception("density failed")
-                    future.set_result("its density cannot be found")
+                    future.set_result("its density cannot be computed")
 
 
 def density_in_words(graph: Graph) -> str:
@@ -89,5 +89,5 @@ def density_in_words(graph: Graph) -> str:
         where, *figures = in_words(figures_of(graph, data, samples=SAMPLES))
     except RRLError as problem:
         return problem.diagnostics[0].message
-    stand_in = ["raw pixels stand in for embeddings"] if requires.spaces else []
+    stand_in = ["with raw pixels in place of embeddings"] if requires.spaces else []
     return f"{where} {'; '.join(figures + stand_in)}"

@@ -90,7 +90,7 @@ class Fitting:
             case syntax.Result(value=value) | syntax.Contrast(value=value):
                 found_graph = isinstance(expressions.value(value), Graph | Poison)
                 if not found_graph and self._place.call is None:  # an argument decides no type
-                    faults.add(("RRL210", "a recipe and a contrast are graphs"))
+                    faults.add(("RRL210", "a recipe and a contrast must be graphs"))
             case _:
                 return None
         return faults | {(each.code, each.message) for each in found.faults}

@@ -77,7 +77,7 @@ class Framing:
     def give_up(self) -> FramingError:
         """That nothing more is sent of a message; what is sent next may be another one."""
         self._lose()
-        return FramingError("a message is not whole")
+        return FramingError("a message is incomplete")
 
     def _lose(self) -> None:
         del self._pending[:1]
@@ -99,7 +99,7 @@ class Framing:
             if len(self._pending) < MAX_HEADER:
                 return None
             self._lose()
-            raise FramingError(f"a header has at most {MAX_HEADER:,} bytes")
+            raise FramingError(f"a header must not exceed {MAX_HEADER:,} bytes")
         try:
             length = _length(bytes(self._pending[: end.start()]).decode("latin-1"))
         except FramingError:
@@ -119,12 +119,12 @@ def _length(header: str) -> int:
     for line in re.split(r"\r?\n", header):
         field = _FIELD.fullmatch(line)
         if field is None:
-            raise FramingError("a line of a header is `Name: value`")
+            raise FramingError("a line of a header must be `Name: value`")
         if field[1].lower() == "content-length":
             lengths.add(field[2])
     if len(lengths) != 1:
-        raise FramingError("a header has one Content-Length")
+        raise FramingError("a header must have one Content-Length")
     (length,) = lengths
     if not (length.isdigit() and len(length) <= 20 and int(length) <= MAX_BODY):
-        raise FramingError(f"a Content-Length is a number up to {MAX_BODY:,}")
+        raise FramingError(f"a Content-Length must be a number up to {MAX_BODY:,}")
     return int(length)

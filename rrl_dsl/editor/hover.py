@@ -143,7 +143,7 @@ def _word(place: Place, token: Token) -> Hover | None:
     if isinstance(parameter.type, Choice) and token in parameter.type.values:
         return Hover(span_of(token), (f"`{token}`: a value of `{parameter.name}`", *about))
     if isinstance(parameter.type, Field):
-        sort = "space of the model" if token in MODEL_SPACES else "field of the data set"
+        sort = "space of the model" if token in MODEL_SPACES else "field of the dataset"
         return Hover(span_of(token), (f"`{token}`: a {sort}", *about))
     return None
 
@@ -169,7 +169,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
             written = value.value if isinstance(value, syntax.String) else None
             path = None if written is None else (analysis.source.directory or Path()) / written
             if path in unread:
-                return Hover(span, (code(str(path)), "it is being read; ask again"))
+                return Hover(span, (code(str(path)), "the file is being read; hover again"))
     return None
 
 

@@ -70,15 +70,15 @@ def _symbol(documents: Documents, document: Document, offset: int) -> Symbol:
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         if token is not None and token.type == "NAME" and token in signatures():
-            raise Refused(f"`{token}` is a built-in and keeps its name")
+            raise Refused(f"`{token}` is a built-in and cannot be renamed")
         if token is not None and token.isalpha() and token.type != "NAME":
-            raise Refused(f"`{token}` is a reserved word and keeps its name")
-        raise Refused("nothing that this recipe defines stands here")
+            raise Refused(f"`{token}` is a reserved word and cannot be renamed")
+        raise Refused("this recipe does not define anything at this place")
     hidden = next(_hidden(symbol), None)
     if hidden is not None:
         line = symbol.analysis.source.position(span_of(hidden).start)[0]
-        message = f"`{hidden}` also stands in line {line}, where an error hides what it means"
-        raise Refused(f"{message}; mend that first")
+        message = f"`{hidden}` is also in line {line}, where an error hides its meaning"
+        raise Refused(f"{message}; fix that first")
     return symbol
 
 
@@ -88,7 +88,7 @@ def _check_name(name: str, symbol: Symbol) -> None:
     if [each.type for each in tokens_of(Source(name))] != ["NAME"]:
         raise Refused(f"`{name}` is a reserved word and cannot be a name")
     if name in signatures():
-        raise Refused(f"`{name}` is a built-in and cannot be defined")
+        raise Refused(f"`{name}` is a built-in and cannot be redefined")
     if name in symbol.analysis.found.definitions:
         raise Refused(f"`{name}` is already defined")
 
@@ -113,7 +113,7 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
         new = Analysis(source, documents.encoding, texts, read_nothing)
         if _meaning(old) != _meaning(new):
             where = f" in `{source.name}`" if len(changed) > 1 else ""
-            raise Refused(f"`{name}` is used{where}, and would then mean something else")
+            raise Refused(f"`{name}` is used{where} and would change its meaning")
 
 
 def _meaning(analysis: Analysis) -> tuple[object, ...]:

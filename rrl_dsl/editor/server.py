@@ -144,7 +144,7 @@ async def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
         density = ls.densities.of(found.graph)
         await asyncio.wait([asyncio.wrap_future(density)], timeout=PATIENCE)
         known = density.done() and not density.cancelled()
-        parts.append(density.result() if known else "its density is being found; ask again")
+        parts.append(density.result() if known else "its density is being computed; hover again")
     text = types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(parts))
     return types.Hover(text, at.analysis.positions.range(found.span))
 

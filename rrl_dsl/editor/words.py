@@ -12,11 +12,11 @@ from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.symbols import Definition, Meaning, Poison
 
 STATEMENTS: Final = {
-    "rrl": "The version of the language, first.",
-    "param": "A number, string or flag that can be set anew.",
+    "rrl": "The version of the language. Must be first.",
+    "param": "A parameter: a number, a string or a flag with a default.",
     "let": "A name for a graph, a transform or a value.",
-    "import": "Another recipe, by name.",
-    "contrast": "Which pairs may serve as unrelated, last.",
+    "import": "Binds the graph of another recipe to a name.",
+    "contrast": "The pairs that a loss may push apart. Must be last.",
 }
 """What each statement is that a word begins."""
 

@@ -10,17 +10,13 @@
         *,
         days: rrl.NonNegative = 7.0,
     ) -> rrl.Mask:
-        \"\"\"Relates the samples of one patient that are close in time.
-
-Args:
-            patient: The label that says who.
-            time: The time stamp, in days.
-            days: The largest distance in time.
-        \"\"\"
+        \"\"\"Relates samples of the same patient that are at most `days` apart. ...\"\"\"
         return pair.equal(patient) & pair.near(time, days)
 
-Signature, checks and documentation follow from annotations and docstring, everything else from what
-the function does to its handles (`rrl_dsl.graph.recording`).
+The docstring must document every parameter under `Args:`; the README has the complete example. The
+signature, the checks and the documentation are derived from the annotations and the docstring.
+Everything else is derived from the operations that the function records
+(`rrl_dsl.graph.recording`).
 """
 
 from __future__ import annotations

@@ -182,12 +182,14 @@ def pixels_of(columns: Columns, space: str) -> Pixels:
         RRLError: RRL418 if the dataset lacks the field, RRL417 if the field contains numbers.
     """
     if _FIELD not in columns.fields:
-        message = f"this recipe compares rows in the space `{space}`, and there is no model yet"
-        hint = f"`digits` has the field `{_FIELD}`, which stands in for it"
+        message = f"this recipe compares rows in the space `{space}`, but there is no model yet"
+        hint = f"use `digits`, whose field `{_FIELD}` replaces the embeddings"
         raise error("RRL418", message, hint=hint)
     pixels = columns.fields[_FIELD]
     if pixels.ndim != 2:
-        message = f"`{_FIELD}` of the data set `{columns.name}` holds numbers, not vectors"
-        hint = f"vectors in `{_FIELD}` stand in for the space `{space}`; call others otherwise"
+        message = f"`{_FIELD}` of the dataset `{columns.name}` contains numbers, not vectors"
+        hint = (
+            f"vectors in `{_FIELD}` replace the space `{space}`; rename a field that is not meant"
+        )
         raise error("RRL417", message, hint=hint)
     return lambda places: pixels[places].astype(np.float64)

@@ -55,7 +55,7 @@ def save(program: Program, columns: Columns, path: Path, *, epoch: int, progress
         **{f"label_{name}": label for name, label in columns.labels.items()},
     }
     content = io.BytesIO()
-    with needing_memory(f"the file of a graph with {matrix.nnz:,} edges", "take fewer samples"):
+    with needing_memory(f"the file of a graph with {matrix.nnz:,} edges", "use fewer samples"):
         np.savez(content, **arrays)
     write_bytes(path, content.getbuffer())
     return int(matrix.nnz)

@@ -59,7 +59,7 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         )
         figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
         if not panels:
-            figure.text(0.5, 0.5, "nothing was measured", ha="center", color=QUIET)
+            figure.text(0.5, 0.5, "no measurements", ha="center", color=QUIET)
         for place, panel in enumerate(panels, start=1):
             _draw_panel(figure.add_subplot(down, across, place), panel, history)
     return figure

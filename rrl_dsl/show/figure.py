@@ -102,11 +102,11 @@ def save(figure: Figure, path: Path) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        hint = f"give it a name that ends in {listing(FORMATS)}"
-        raise error("RRL507", f"`{path}` does not end like a picture", hint=hint)
+        hint = f"use one of the suffixes {listing(FORMATS)}"
+        raise error("RRL507", f"`{path}` does not have the suffix of a picture", hint=hint)
     if not os.path.isdir(path.parent):
         message = f"`{path}` cannot be written: there is no folder `{path.parent}`"
-        raise error("RRL507", message, hint="make the folder first, or name another")
+        raise error("RRL507", message, hint="create the folder first, or choose another")
     content = _rendered(figure, "svg" if suffix == ".html" else suffix.removeprefix("."))
     if suffix == ".html":
         drawing = content[content.index(b"<svg") :]

@@ -149,7 +149,7 @@ def _draw_nodes(
 def _caption(sample: GraphSample, rows: NDArray[np.int64]) -> str:
     notes = ["colored by class"]
     if len(rows) < len(sample.group):
-        notes = [f"{len(rows)} of {len(sample.group):,} rows, evenly spread, with partners"]
+        notes = [f"{len(rows)} of {len(sample.group):,} rows, evenly spaced, with related rows"]
     if sample.view.min() != sample.view.max():
-        notes.append("hollow: further views")
+        notes.append("hollow: other views")
     return " · ".join(notes)

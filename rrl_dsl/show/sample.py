@@ -58,9 +58,9 @@ class GraphSample:
         if self.false_edges is not None and self.false_edges.shape != (rows, rows):
             raise ValueError(f"false_edges must be ({rows}, {rows}), not {self.false_edges.shape}")
         if not (np.isfinite(self.weights).all() and (self.weights >= 0).all()):
-            raise ValueError("weights must be finite and not negative")
+            raise ValueError("weights must be finite and nonnegative")
         if self.group.min() < UNKNOWN or self.group.max() >= len(self.group_names):
-            raise ValueError(f"group must be -1 or a place in the {len(self.group_names)} names")
+            raise ValueError(f"group must be -1 or an index of the {len(self.group_names)} names")
 
     def by_group(self) -> GraphSample:
         """Returns the same graph with its rows sorted by class.

@@ -127,9 +127,9 @@ def test_an_argument(text: str, shown: str, doc: str, wanted: str):
     [
         ("ssl() | corrupt(unit=ro^w)", "`row`: a value of `unit`"),
         ("knn(3, space=tea^cher)", "`teacher`: a space of the model"),
-        ("knn(3, space=cap^tion)", "`caption`: a field of the data set"),
-        ("supervised(labels=coar^se)", "`coarse`: a field of the data set"),
-        ("supervised(0.3, coar^se)", "`coarse`: a field of the data set"),
+        ("knn(3, space=cap^tion)", "`caption`: a field of the dataset"),
+        ("supervised(labels=coar^se)", "`coarse`: a field of the dataset"),
+        ("supervised(0.3, coar^se)", "`coarse`: a field of the dataset"),
     ],
 )
 def test_a_word(text: str, shown: str):
@@ -166,13 +166,13 @@ def test_a_statement(text: str, statement: str):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("r^rl 1\nssl()", "The version of the language, first."),
-        ("^param a = 1\nssl()", "A number, string or flag that can be set anew."),
-        ('import^ "a.rrl" as a\na', "Another recipe, by name."),
+        ("r^rl 1\nssl()", "The version of the language. Must be first."),
+        ("^param a = 1\nssl()", "A parameter: a number, a string or a flag with a default."),
+        ('import^ "a.rrl" as a\na', "Binds the graph of another recipe to a name."),
         ("l^et a = ssl()\na", "A name for a graph, a transform or a value."),
         ("l^et a = )\n", "A name for a graph, a transform or a value."),
-        ("ssl()\ncontra^st near(time, 5)", "Which pairs may serve as unrelated, last."),
-        ("ssl()\ncontra^st all()", "Which pairs may serve as unrelated, last."),
+        ("ssl()\ncontra^st near(time, 5)", "The pairs that a loss may push apart. Must be last."),
+        ("ssl()\ncontra^st all()", "The pairs that a loss may push apart. Must be last."),
     ],
 )
 def test_a_word_that_begins_a_statement(text: str, shown: str):
@@ -252,7 +252,7 @@ def test_density():
 def test_density_where_pixels_stand_in_for_embeddings():
     graph = analyze(Source("knn(3)")).graph
     assert graph is not None
-    assert density_in_words(graph).endswith("raw pixels stand in for embeddings")
+    assert density_in_words(graph).endswith("with raw pixels in place of embeddings")
 
 
 def test_densities_are_computed_once_and_the_latest_first(monkeypatch):
@@ -290,7 +290,7 @@ def test_a_failed_density_is_reported(monkeypatch, caplog):
     monkeypatch.setattr(density, "density_in_words", fails)
     graph = analyze(Source("ssl()")).graph
     assert graph is not None
-    assert Densities().of(graph).result(30) == "its density cannot be found"
+    assert Densities().of(graph).result(30) == "its density cannot be computed"
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -311,7 +311,7 @@ def test_a_hover_waits_for_its_density_only_so_long():
     editor.open("untitled:a", "ssl()")
     first = editor.hover("untitled:a", 0)
     assert first is not None
-    assert first.endswith("its density is being found; ask again")
+    assert first.endswith("its density is being computed; hover again")
     editor.change("untitled:a", 5, 5, " ")
     assert editor.diagnostics("untitled:a") == [], "the server goes on meanwhile"
     while "being found" in (shown := editor.hover("untitled:a", 0) or ""):

@@ -217,7 +217,9 @@ def test_a_question_that_nobody_knows(editor: Editor):
 
 def test_a_refusal_is_an_answer(editor: Editor):
     editor.open(UNTITLED, "let a = ssl()\na")
-    with pytest.raises(JsonRpcException, match="`ssl` is a built-in and keeps its name") as problem:
+    with pytest.raises(
+        JsonRpcException, match="`ssl` is a built-in and cannot be renamed"
+    ) as problem:
         editor.ask(
             types.TEXT_DOCUMENT_PREPARE_RENAME,
             types.PrepareRenameParams(**editor.at(UNTITLED, 9)),

@@ -168,7 +168,7 @@ def test_an_end_within_a_message(part: bytes) -> None:
     running = Process()
     _, said = running.process.communicate(part, timeout=60)
     assert running.process.returncode == 1
-    assert said == b"error: the editor went away within a message\n"
+    assert said == b"error: the input ended within a message\n"
 
 
 @settings(max_examples=30)

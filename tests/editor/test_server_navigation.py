@@ -261,7 +261,7 @@ def test_renaming_reaches_statements_that_are_broken(tmp_path: Path, text: str):
 def test_a_word_that_an_error_hides_is_not_left_behind(tmp_path: Path):
     text = 'let pick = "coarse"\nsupervised(labels=pick) | ) supervised(labels=pick)\n'
     folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
-    with pytest.raises(rename.Refused, match="`pick` also stands in line 2"):
+    with pytest.raises(rename.Refused, match="`pick` is also in line 2"):
         folder.renamed("mine.rrl", at(text, "pick"), "field")
 
 
@@ -283,10 +283,15 @@ def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "word", "new", "message"),
     [
-        ("let a = ssl()\na", "ssl", "b", "`ssl` is a built-in and keeps its name"),
-        ("let a = ssl()\na", "let", "b", "`let` is a reserved word and keeps its name"),
-        ("let a = ssl(views=2)\na", "views", "b", "nothing that this recipe defines stands here"),
-        ("let a = ssl()\na", "=", "b", "nothing that this recipe defines stands here"),
+        ("let a = ssl()\na", "ssl", "b", "`ssl` is a built-in and cannot be renamed"),
+        ("let a = ssl()\na", "let", "b", "`let` is a reserved word and cannot be renamed"),
+        (
+            "let a = ssl(views=2)\na",
+            "views",
+            "b",
+            "this recipe does not define anything at this place",
+        ),
+        ("let a = ssl()\na", "=", "b", "this recipe does not define anything at this place"),
         ("let a = ssl()\na", "a", "ssl", "`ssl` is a built-in and cannot be redefined"),
         ("let a = ssl()\na", "a", "let", "`let` is a reserved word and cannot be a name"),
         ("let a = ssl()\na", "a", "true", "`true` is a reserved word and cannot be a name"),
@@ -297,11 +302,11 @@ def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
         ("let b = all()\nlet a = ssl()\na", "a =", "b", "`b` is already defined"),
         ("param f = 0.3\nsupervised(f, coarse)", "f", "coarse", "`coarse` is used"),
         ("param f = 0.3\nsupervised(f) | g", "f", "g", "`g` is used"),
-        ("let a = ssl()\na | b(a)", "a", "c", "`a` also stands in line 2"),
-        ("let a = ssl()\nlet a = all()\na", "a", "c", "`a` also stands in line 2"),
-        ("let a = ssl()\na | ) a", "a", "c", "`a` also stands in line 2"),
-        ("a\nlet a = ssl()\na", "a =", "c", "`a` also stands in line 1"),
-        ("param f = 0.3\nsupervised(frac=f, f)", "f", "g", "`f` also stands in line 2"),
+        ("let a = ssl()\na | b(a)", "a", "c", "`a` is also in line 2"),
+        ("let a = ssl()\nlet a = all()\na", "a", "c", "`a` is also in line 2"),
+        ("let a = ssl()\na | ) a", "a", "c", "`a` is also in line 2"),
+        ("a\nlet a = ssl()\na", "a =", "c", "`a` is also in line 1"),
+        ("param f = 0.3\nsupervised(frac=f, f)", "f", "g", "`f` is also in line 2"),
     ],
 )
 def test_renames_that_are_errors(tmp_path: Path, text: str, word: str, new: str, message: str):

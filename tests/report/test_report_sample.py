@@ -140,5 +140,5 @@ def test_numbers_in_pixels_are_rrl417():
     (only,) = caught.value.diagnostics
     assert (only.code, only.message) == (
         "RRL417",
-        "`pixels` of the dataset `mine` holds numbers, not vectors",
+        "`pixels` of the dataset `mine` contains numbers, not vectors",
     )

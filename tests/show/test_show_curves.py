@@ -57,7 +57,7 @@ def test_shares_are_percentages() -> None:
 
 def test_an_empty_history_says_so(tmp_path: Path) -> None:
     figure = draw_curves([])
-    assert [text.get_text() for text in figure.findobj(Text)] == ["nothing was measured"]
+    assert [text.get_text() for text in figure.findobj(Text)] == ["no measurements"]
     save(figure, tmp_path / "curves.png")
     assert imread(tmp_path / "curves.png").shape[:2] == (360, 525)
 

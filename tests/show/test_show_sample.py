@@ -80,7 +80,7 @@ def test_by_group_is_stable_and_puts_unknown_rows_last(small: GraphSample) -> No
     [
         ({"weights": np.zeros((5, 4))}, "weights must be"),
         ({"weights": np.zeros((0, 0))}, "weights must be"),
-        ({"weights": -np.ones((5, 5))}, "not negative"),
+        ({"weights": -np.ones((5, 5))}, "nonnegative"),
         ({"weights": np.full((5, 5), np.nan)}, "finite"),
         ({"group": np.array([0, 1])}, "group must be"),
         ({"group": np.array([0, 1, 2, 0, 0])}, "2 names"),
