@@ -191,14 +191,20 @@ class BlockedRelation(Relation):
         distance = torch.linalg.vector_norm(difference, dim=1)
         return index, distance.masked_fill(index < 0, torch.inf)
 
-    def tile(self, rows: slice, cols: slice) -> DenseRelation:
-        """The relation of some rows and columns, with its weights."""
+    def tile(self, rows: slice, cols: slice, *, evaluate: bool = True) -> DenseRelation:
+        """The relation of some rows and columns, with its weights; without any if not evaluated."""
         plan = self._prepared.plan
         contrast = None
         if plan.contrast is not None:
             contrast = self._prepared.weights(plan.contrast, rows, cols)
-        weights = self._prepared.weights(plan.result, rows, cols)
-        tile = DenseRelation(weights, self.rows[rows], self.cols[cols], contrast=contrast)
+        if evaluate:
+            weights = self._prepared.weights(plan.result, rows, cols)
+        else:
+            shape = rows.stop - rows.start, cols.stop - cols.start
+            weights = torch.zeros((), dtype=torch.bool, device=self.rows.device).expand(shape)
+        tile = DenseRelation(
+            weights, self._rows[rows.start], self._cols[cols.start], contrast=contrast
+        )
         of_rows, of_cols = self.row_ids
         tile.row_ids = of_rows[rows], of_cols[cols]
         tile.self_pairs = "anywhere"
@@ -212,6 +218,18 @@ class BlockedRelation(Relation):
             for cols in self._slices(self.shape[1]):
                 if not mirrored or cols.start >= rows.start:
                     yield rows, cols
+
+    @cached_property
+    def _rows(self) -> dict[int, Nodes]:
+        """The rows of each slice, by its start."""
+        return {part.start: self.rows[part] for part in self._slices(self.shape[0])}
+
+    @cached_property
+    def _cols(self) -> dict[int, Nodes]:
+        """The columns of each slice, by its start."""
+        if self.cols is self.rows:
+            return self._rows
+        return {part.start: self.cols[part] for part in self._slices(self.shape[1])}
 
     @cached_property
     def _side(self) -> int:

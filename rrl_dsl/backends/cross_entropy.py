@@ -109,23 +109,28 @@ class BlockedCrossEntropy(torch.autograd.Function):
         related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
         summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
         scaled = q * scale
+        empty = []  # whether a tile has no edge: the backward pass need not look again
         for rows, cols in relation.tiles(mirrored=options.mirrored):
             tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
-            weights = tile.edge_weights(q.dtype, options.with_self)
-            products = weights * logits
+            sides = _sides(rows, cols, options.mirrored)
+            empty.append(not tile.has_edges)
+            if not empty[-1]:
+                weights = tile.edge_weights(q.dtype, options.with_self)
+                products = weights * logits
+                for here, dim in sides:
+                    degree[here] += weights.sum(dim=dim)
+                    related[here] += products.sum(dim=dim)
             tile.drop(logits, -torch.inf, options.self_compared)
             if options.bounded:
                 logits.exp_()
-            for here, dim in _sides(rows, cols, options.mirrored):
-                degree[here] += weights.sum(dim=dim)
-                related[here] += products.sum(dim=dim)
+            for here, dim in sides:
                 if options.bounded:
                     summed[here] += logits.sum(dim=dim)
                 else:
                     summed[here] = torch.logaddexp(summed[here], logits.logsumexp(dim=dim))
         log_sum = summed.log() if options.bounded else summed
         log_sum.masked_fill_(degree == 0, 0.0)
-        ctx.relation, ctx.options = relation, options
+        ctx.relation, ctx.options, ctx.empty = relation, options, empty
         ctx.save_for_backward(q, k, scale, log_sum, degree)
         ctx.mark_non_differentiable(degree)
         return degree * log_sum - related, degree
@@ -140,10 +145,11 @@ class BlockedCrossEntropy(torch.autograd.Function):
         shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
         factor = gradient * torch.exp(-shift)
         scaled = q * scale
-        for rows, cols in relation.tiles(mirrored=options.mirrored):
-            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+        tiles = relation.tiles(mirrored=options.mirrored)
+        for (rows, cols), empty in zip(tiles, ctx.empty, strict=True):
+            tile = relation.tile(rows, cols, evaluate=not empty)
             sides = _sides(rows, cols, options.mirrored)
-            own = _over_sides(gradient, sides)
+            logits = scaled[rows] @ k[cols].T
             if options.bounded:
                 slopes = logits.exp_().mul_(_over_sides(factor, sides))
             else:
@@ -152,7 +158,9 @@ class BlockedCrossEntropy(torch.autograd.Function):
                     for here, dim in sides
                 )
             tile.drop(slopes, 0.0, options.self_compared)
-            slopes.addcmul_(tile.edge_weights(q.dtype, options.with_self), own, value=-1)
+            if not empty:
+                weights = tile.edge_weights(q.dtype, options.with_self)
+                slopes.addcmul_(weights, _over_sides(gradient, sides), value=-1)
             of_q[rows].addmm_(slopes, k[cols])
             of_k[cols].addmm_(slopes.T, q[rows])
         return None, of_q * scale, of_k * scale, (of_q * q).sum(), None

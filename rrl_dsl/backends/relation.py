@@ -221,6 +221,16 @@ class DenseRelation(Relation):
         of_rows, of_cols = self.row_ids
         return of_rows[:, None] == of_cols
 
+    @property
+    def has_edges(self) -> bool:
+        """Whether any weight is above 0, self included; True where looking would wait."""
+        weights = self.weights
+        if weights.device.type != "cpu":
+            return True
+        if weights.dtype == torch.bool:
+            weights = weights.view(torch.uint8)  # the greatest of bools is found 10 times slower
+        return weights.numel() > 0 and bool(weights.max() > 0)
+
     @cached_property
     def _related(self) -> Tensor:
         return (self.weights > 0) & ~self.same
