@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BufferedReader
@@ -116,6 +117,9 @@ def _read(path: Path) -> tuple[Arrays, list[str]]:
                 raise
             raise _unreadable(str(path), reason) from reason
         check_size(str(path), unpacked, ARCHIVE_BYTES)
+        repeated = next((name for name, n in Counter(archive.files).items() if n > 1), None)
+        if repeated is not None:
+            raise error("RRL412", f"{path} has several arrays `{repeated}`")
         read = {name: _read_array(path, archive, name) for name in archive.files}
     arrays = {name: array for name, array in read.items() if array is not None}
     return arrays, [name for name, array in read.items() if array is None]

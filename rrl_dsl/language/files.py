@@ -11,11 +11,13 @@ import os
 import secrets
 import stat
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from rrl_dsl.language.diagnostics import RRLError, error, nearest
+
+T = TypeVar("T")
 
 PAIRS_BYTES: Final = 2**28
 """The maximum size of a file of pairs, unpacked: an editor reads it at every change."""
@@ -45,9 +47,27 @@ def open_file(path: Path) -> BufferedReader:
         OSError: If the file cannot be opened or is not a regular file.
     """
     try:
-        return open(path, "rb", opener=_regular)
+        return BufferedReader(_File(path, opener=_regular))
     except ValueError as reason:  # a null character, or half of a surrogate pair
         raise OSError(errno.EINVAL, str(reason)) from None
+
+
+class _File(FileIO):
+    """A file whose reads fail where they would wait, as those of `/proc/kmsg` do."""
+
+    def readinto(self, buffer: Any, /) -> int:
+        size: int | None = super().readinto(buffer)
+        return _not_waiting(size)
+
+    def readall(self) -> bytes:
+        content: bytes | None = super().readall()
+        return _not_waiting(content)
+
+
+def _not_waiting(read: T | None) -> T:
+    if read is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return read
 
 
 def _regular(path: str, flags: int) -> int:
@@ -68,7 +88,7 @@ def _check_regular(mode: int) -> None:
         raise OSError(errno.EINVAL, "Not a regular file")
 
 
-def read_bytes(path: Path, name: str, most: int) -> bytes:
+def read_bytes(path: Path, name: str, most: int) -> bytearray:
     """Reads a file.
 
     Args:
@@ -86,7 +106,7 @@ def read_bytes(path: Path, name: str, most: int) -> bytes:
         while part := file.read(_PART):  # a file of the system may not know its size
             content += part
             check_size(name, len(content), most)
-    return bytes(content)
+    return content
 
 
 def check_size(name: str, size: int, most: int) -> None:

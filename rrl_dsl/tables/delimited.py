@@ -6,17 +6,18 @@ import csv
 import re
 from array import array
 from collections.abc import Iterator, Sequence
-from io import StringIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import read_bytes
-from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.span import LINE_END, Source, Span
 from rrl_dsl.tables.faults import HEADER, Location
 from rrl_dsl.tables.table import DELIMITERS, Table, TableColumn
 
+_MAX_ROW: Final = 2**22
+"""The characters of a row. A row of delimiters alone takes a hundred times its size in memory."""
 _WORDS: Final = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -50,7 +51,7 @@ class DelimitedText(Table):
             self.faults.add("the file has no rows", hint=hint)
         self.faults.stop()
 
-    def _decoded(self, content: bytes) -> str:
+    def _decoded(self, content: bytearray) -> str:
         try:
             text = content.decode("utf-8-sig")
             strange = text.find("\0")
@@ -101,9 +102,14 @@ class DelimitedText(Table):
 
         def lines() -> Iterator[str]:
             nonlocal end
-            for line in StringIO(self._content, newline=""):
-                end += len(line)
-                yield line
+            breaks = (match.end() for match in LINE_END.finditer(self._content))
+            for stop in chain(breaks, [len(self._content)]):
+                if stop - start > _MAX_ROW:
+                    raise csv.Error(f"it has more than {_MAX_ROW:,} characters")
+                line = self._content[end:stop]
+                end = stop
+                if line:
+                    yield line
 
         reader = csv.reader(lines(), delimiter=self._delimiter, strict=True, skipinitialspace=True)
         while True:

@@ -196,7 +196,7 @@ class RunDirectory:
             try:
                 found = read_bytes(path, str(path), TABLE_BYTES)
             except OSError:
-                found = b""
+                found = bytearray()
             if found != text.encode():
                 yield Difference(path.name, "as the run wrote it", "edited or missing", path.name)
 

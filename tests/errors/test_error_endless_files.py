@@ -163,3 +163,32 @@ def test_yaml_that_nests_deeply(tmp_path: Path) -> None:
         path.write_text(opening * 20_000)
         for read in (yaml_files.read_yaml, from_yaml):
             assert fault(read, path).message == "this nests more than 64 deep"
+
+
+def test_a_read_that_would_wait_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of `/proc/kmsg`, which is a regular file by its mode."""
+    monkeypatch.setattr("rrl_dsl.language.files._check_regular", lambda _: None)
+    for name, read, code in (("x.rrl", rrl.load, "RRL021"), ("x.csv", rrl.pairs, "RRL414")):
+        fifo(tmp_path / name)
+        writer = os.open(tmp_path / name, os.O_RDWR)
+        assert fault(read, tmp_path / name).code == code
+        os.close(writer)
+
+
+@pytest.mark.parametrize("row", ["," * 2**22, '"\n",' * 2**20], ids=["one line", "many lines"])
+def test_a_row_of_millions_of_cells_is_not_taken_apart(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "links.csv"
+    path.write_text(f"a,b\n{row}\n")
+    found = fault(rrl.pairs, path)
+    assert (found.code, found.source and found.source.first_line) == ("RRL415", 2)
+    assert found.message == "this row cannot be read: it has more than 4,194,304 characters"
+
+
+def test_an_archive_with_two_arrays_of_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.zeros((4, 8, 8), np.uint8))
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("images.npy", archive.read("images.npy"))
+    assert fault(npz.load, path).message == f"{path} has several arrays `images`"
