@@ -1,4 +1,4 @@
-"""Callbacks of Lightning that watch the relation of a run; they serve any trainer."""
+"""A Lightning callback that logs the relation of a run; it works with any trainer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EdgeStatistics(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Logs the figures of the first batch."""
+        """Logs the statistics of the first batch."""
         if batch_idx > 0 or not isinstance(pl_module, RelationalModule):
             return
         assert isinstance(outputs, Mapping)

@@ -1,4 +1,4 @@
-"""What is refused before the first step, because data set, recipe and loss do not go together."""
+"""Checks before the first step that dataset, recipe, loss and settings fit together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEAR_EQUAL: Final = (
 def check_batches(
     program: Program, loss: Loss, config: Config, dataset: DataSet, width: int
 ) -> None:
-    """Refuses batches that the loss, the devices or the data set cannot serve.
+    """Checks the batches against the loss, the devices and the dataset.
 
     Args:
         program: The recipe.
@@ -35,9 +35,9 @@ def check_batches(
         width: The width of the embeddings.
 
     Raises:
-        RRLError: RRL404 where the recipe relates nothing in them, RRL405 where they are too small
-            for the loss, RRL502 where they do not divide among the devices, or are larger than the
-            data set.
+        RRLError: RRL404 if the recipe relates no samples of a batch, RRL405 if batches are too
+            small for the loss, RRL502 if they cannot be divided among the devices, or are larger
+            than the dataset.
     """
     if config.batch_size % config.devices:
         message = (
@@ -64,11 +64,11 @@ def check_batches(
 
 
 def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
-    """Refuses a relation sampler that would bring no two samples together.
+    """Checks that the relation sampler can find related samples.
 
     Raises:
-        RRLError: RRL404 where the recipe relates nothing that it can tell before a batch is drawn,
-            RRL502 where more samples shall meet than a batch has.
+        RRLError: RRL404 if no relation of the recipe is known before a batch is drawn, RRL502 if
+            `sampler.meet` is larger than a batch.
     """
     if config.sampler.name != "relation":
         return
@@ -85,29 +85,29 @@ def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
 
 
 def check_columns(program: Program, dataset: DataSet) -> None:
-    """Refuses a recipe that reads columns the data set lacks or has of another kind.
+    """Checks that the dataset has the columns that the recipe reads, of the right kind.
 
     Raises:
-        RRLError: RRL401 or RRL417, for every such column.
+        RRLError: RRL401 or RRL417, for every column that is missing or of another kind.
     """
     if faults := columns_of(dataset).faults(program.requires.columns):
         raise RRLError(faults)
 
 
 def bind(program: Program, dataset: DataSet) -> None:
-    """Binds a program that looks at the whole data set, or lists pairs of it.
+    """Binds a program that reads the whole dataset, or a list of its pairs.
 
     Raises:
-        RRLError: As `Program.bind`: RRL416 for a pair with a sample that the data set lacks.
+        RRLError: As `Program.bind`: RRL416 for a pair with a sample that is not in the dataset.
     """
     if program.requires.bound or program.plan.lookups:
         program.bind(dataset.train, others=dataset.others)
 
 
 def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Tensor]:
-    """Random embeddings of rows, float32 (rows, 8), in every space that a recipe looks at.
+    """Returns random embeddings of rows, float32 (rows, 8), for every space that a recipe reads.
 
-    They tell what a relation is like before there is a model.
+    They replace a model in checks of the relation.
     """
     generator = torch.Generator().manual_seed(seed)
     spaces = program.requires.spaces
@@ -117,7 +117,7 @@ def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Ten
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     nodes = _first_rows(program, config, dataset)
     spaces = stand_in_spaces(program, len(nodes), config.seed)
-    columns = nodes if program.requires.bank else None  # as long as the bank is empty
+    columns = nodes if program.requires.bank else None  # while the bank is empty
     related = bool((program.relate(nodes, columns, spaces=spaces).degree() > 0).any())
     if not related and not program.requires.epochs:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
@@ -126,7 +126,7 @@ def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
 
 
 def _first_rows(program: Program, config: Config, dataset: DataSet) -> Nodes:
-    """The rows of a run's first batch."""
+    """Returns the rows of the first batch of a run."""
     views = program.requires.views
     if config.sampler.name == "relation":
         batches = listed_batches(dataset.train, _relation_sampler(program, config, dataset))

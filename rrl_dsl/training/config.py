@@ -11,7 +11,7 @@ from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.models.options import MAX_SIDE, NetworkOptions, Section
 
 _LARGEST_RATE: Final = 1e30
-"""Optimizers multiply rates and divide them, in float32."""
+"""Optimizers multiply and divide rates in float32."""
 
 
 class LossOptions(Section):

@@ -1,4 +1,4 @@
-"""What there is to say of each setting of a run."""
+"""The documentation of the settings of a run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Described(NamedTuple):
     """A setting, or a section of settings.
 
     Attributes:
-        name: As `--set` takes it: `optimizer.lr`.
-        section: The name of its section; empty at the top.
-        is_section: Whether it is a section itself.
-        default: As YAML has it; empty where it has none.
-        doc: What it is.
+        name: The name that `--set` takes: `optimizer.lr`.
+        section: The name of its section; empty at the top level.
+        is_section: Whether it is a section.
+        default: The default in YAML; empty if there is none.
+        doc: The description.
     """
 
     name: str
@@ -31,11 +31,11 @@ class Described(NamedTuple):
 
 
 def settings(model: type[BaseModel] = Config, section: str = "") -> Iterator[Described]:
-    """Every section and setting, in order.
+    """Yields every section and setting, in order.
 
     Args:
-        model: Where they are fields.
-        section: What it is called.
+        model: The pydantic model with the settings as fields.
+        section: The name of the section.
     """
     for key, info in model.model_fields.items():
         name = f"{section}.{key}".removeprefix(".")
@@ -53,8 +53,8 @@ def _default(info: FieldInfo) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as YAML has it."""
-    if isinstance(value, Path):  # of every user alike
+    """Returns a value in YAML."""
+    if isinstance(value, Path):  # the same for every user
         return (
             f"~/{value.relative_to(Path.home())}"
             if value.is_relative_to(Path.home())

@@ -12,9 +12,8 @@ class Environment(LightningEnvironment):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_global_rank(
-            int(os.environ.get("RANK", 0))
-        )  # Lightning reads it only when it is imported
+        # Lightning reads the variable only when it is imported
+        self.set_global_rank(int(os.environ.get("RANK", 0)))
 
     def teardown(self) -> None:
         """Keeps the variables of a launcher for the next training in this process."""

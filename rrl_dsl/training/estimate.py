@@ -1,4 +1,4 @@
-"""How long a run takes on the CPU, told before it starts."""
+"""Estimates the duration of a run on the CPU before it starts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _WORTH_SAYING: Final = 5 * _MINUTE
 
 
 def long_run(module: RelationalModule, dataset: DataSet) -> str | None:
-    """What is said of a run of more than some minutes on the CPU.
+    """Estimates the duration of a run that takes more than some minutes on the CPU.
 
-    A few random images go through a copy of the backbone and back, and the time is scaled to all
-    epochs. Neither the module nor a generator changes.
+    Times a forward and a backward pass of random images through a copy of the backbone, and scales
+    it to all epochs. Neither the module nor a random generator changes.
 
     Args:
-        module: What is to be trained.
-        dataset: On what.
+        module: The module to train.
+        dataset: The dataset.
 
     Returns:
-        A line, or None for a short run, or one on a GPU.
+        A line of text; None for a short run or a run on a GPU.
     """
     config = module.config
     if torch.cuda.is_available() and config.accelerator != "cpu":
@@ -49,7 +49,7 @@ def long_run(module: RelationalModule, dataset: DataSet) -> str | None:
 
 
 def _images_of_an_epoch(module: RelationalModule, dataset: DataSet) -> int:
-    """The views of an epoch's samples; local views count by their area."""
+    """Returns the number of views per epoch; local views count by their area."""
     config: Config = module.config
     samples = len(dataset.train) // config.batch_size * config.batch_size
     local = config.local_views
@@ -62,7 +62,7 @@ def _seconds_per_image(module: RelationalModule, dataset: DataSet) -> float:
     backbone = copy.deepcopy(module.network.encoder.backbone).train()
     with torch.random.fork_rng(devices=[]):
         images = torch.randn(_IMAGES, *dataset.shape)
-        for _ in range(2):  # the first also finds its memory
+        for _ in range(2):  # the first pass also allocates memory
             start = perf_counter()
             features: Tensor = backbone(images)
             features.sum().backward()  # type: ignore[no-untyped-call]

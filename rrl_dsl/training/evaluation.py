@@ -1,7 +1,7 @@
-"""What was learned, at the end: linear probes and nearest neighbors on frozen features.
+"""Evaluates features at the end of a run: linear probes and nearest neighbors.
 
-Accuracies are kept on disk by the features, so that probes are fitted once to raw pixels and to the
-untrained encoder, and not again where a finished run is evaluated again.
+Accuracies are cached on disk under a hash of the features. Probes of raw pixels and of the
+untrained encoder are therefore fitted once.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ PER_CLASS: Final = 10
 DRAWS: Final = 5
 NEIGHBORS: Final = 20
 MOST_CLASSES: Final = 2_000
-"""ImageNet has 1,000; time and memory of a linear probe grow with the samples times the classes."""
+"""ImageNet has 1,000. Time and memory of a linear probe grow with samples times classes."""
 
-_FORMAT: Final = 2  # of what is kept: raise it with any change to what is measured
-_ITERATIONS: Final = 100  # the accuracy has long settled
+_FORMAT: Final = 2  # of the cache: increase it when the measurement changes
+_ITERATIONS: Final = 100  # the accuracy no longer changes
 _TILE: Final = 1024
 
 Encode = Callable[[Batch], Tensor]
-"""A batch of b samples -> float features (b, d)."""
+"""Maps a batch of b samples to float features (b, d)."""
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Test accuracies of one kind of features, as shares.
+    """Test accuracies of one kind of features, from 0 to 1.
 
     Attributes:
         linear: A linear probe trained with all labels.
-        few: A linear probe with `PER_CLASS` labels a class, the mean over `DRAWS` draws.
-        neighbors: A vote of the nearest training samples, by cosine.
+        few: A linear probe with `PER_CLASS` labels per class; the mean over `DRAWS` draws.
+        neighbors: A vote of the nearest training samples by cosine similarity.
     """
 
     linear: float
@@ -51,9 +51,10 @@ class Accuracies:
 
 
 def unmeasured(dataset: DataSet) -> str | None:
-    """Why no accuracy can be told of a data set, or None where one can.
+    """Returns why a dataset has no accuracies, or None if it has some.
 
-    Probes learn from known labels of the training split, and are judged by those of the test split.
+    Probes train on the known labels of the training split, and are tested on those of the test
+    split.
     """
     train, test = (has_known_labels(split) for split in (dataset.train, dataset.test))
     if train and test:
@@ -66,24 +67,24 @@ def unmeasured(dataset: DataSet) -> str | None:
 
 
 def probed_classes(dataset: DataSet) -> int | None:
-    """How many classes the probes have that learn beside the encoder; None where there are none."""
+    """Returns the number of classes of the online probes; None if there are no probes."""
     classes = len(dataset.class_names.get("label", ()))
     return classes if has_known_labels(dataset.train) and classes <= MOST_CLASSES else None
 
 
 def has_known_labels(split: Split) -> bool:
-    """Whether probes can learn from a split, or be judged by it."""
+    """Returns whether probes can be trained or tested on a split."""
     return "label" in split.labels and bool((split.labels["label"] >= 0).any())
 
 
 def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accuracies:
-    """How well the finest label can be read off some features; kept on disk by the features.
+    """Returns the accuracies of the finest label with some features; cached on disk.
 
     Args:
-        dataset: The samples; those of unknown label are left out, and some of both splits are
-            known.
-        encode: From a batch to its features.
-        batch_size: Samples encoded at a time.
+        dataset: The samples. Samples without a known label are ignored; both splits have some with
+            a known label.
+        encode: Maps a batch to its features.
+        batch_size: The number of samples encoded at a time.
     """
     features = (
         *_encoded(dataset.train, encode, batch_size),
@@ -111,7 +112,7 @@ def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Te
 
 
 def _key(*features: Tensor) -> str:
-    """What accuracies depend on: features and labels, and what computes with them."""
+    """Returns the key of the cache: features, labels, and the version of the measurement."""
     digest = hashlib.sha256()
     for each in features:
         digest.update(repr((tuple(each.shape), each.dtype)).encode())
@@ -120,15 +121,15 @@ def _key(*features: Tensor) -> str:
 
 
 def pixels(batch: Batch) -> Tensor:
-    """The raw pixels of a batch as features, float32 (b, C * H * W) in [0, 1]."""
+    """Returns the raw pixels of a batch as features, float32 (b, C * H * W) in [0, 1]."""
     return batch.images.flatten(1).float() / 255
 
 
 def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
-    """Test accuracy of multinomial logistic regression on standardized features.
+    """Returns the test accuracy of multinomial logistic regression on standardized features.
 
-    The penalty is that of scikit-learn's default, |w|^2 / 2 against the summed cross-entropy; it is
-    fitted in float32 where the features lie, which for large data sets is a GPU.
+    The penalty is scikit-learn's default, |w|^2 / 2 added to the summed cross-entropy. It is fitted
+    in float32 on the device of the features.
     """
     center, spread = train.mean(dim=0), train.std(dim=0, correction=0)
     spread = spread.masked_fill(spread == 0, 1.0)
@@ -158,7 +159,7 @@ def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels
 
 @torch.no_grad()
 def _neighbors(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:
-    """Test accuracy of a vote of the nearest training rows, weighted by cosine similarity."""
+    """Returns the test accuracy of a vote of the nearest rows, weighted by cosine similarity."""
     train, test = F.normalize(train), F.normalize(test)
     classes = int(torch.maximum(train_labels.max(), test_labels.max())) + 1
     votes = torch.zeros(len(test), classes, device=train.device)
@@ -175,7 +176,7 @@ def _share(right: Tensor) -> float:
 
 
 def _few_of_each(labels: Tensor) -> Iterator[Tensor]:
-    """Rows with `PER_CLASS` samples of each class, the same draws for every kind of features."""
+    """Draws `PER_CLASS` rows of each class; the draws are equal for every kind of features."""
     for draw in range(DRAWS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(draw))
         order = order.to(labels.device)

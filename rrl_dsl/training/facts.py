@@ -1,4 +1,4 @@
-"""What a run was made of, for its summary."""
+"""The recipe, settings, data and machine of a run, for its summary."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rrl_dsl.training.record import machine
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run was made of.
+    """The recipe, settings, data and machine of a run.
 
     Attributes:
-        recipe: The recipe as it was trained on, in one line, with its parameters put in.
-        identity: That of the recipe.
-        loss: The loss with the options that it was given.
+        recipe: The recipe in one line, with the values of its parameters.
+        identity: The identity of the recipe.
+        loss: The loss with its options.
         configuration: Every setting.
-        samples: How many images each split has.
+        samples: The number of images of each split.
         image: (C, H, W) of the images.
-        parameters: How many weights the backbone has.
-        warmup: Epochs of warm-up, which are at most half of a run.
-        versions: Those of Python and of the libraries.
+        parameters: The number of weights of the backbone.
+        warmup: The epochs of warm-up, at most half of the run.
+        versions: The versions of Python and of the libraries.
         machine: The number of threads and the device.
     """
 
@@ -43,12 +43,12 @@ class Facts:
     machine: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data; the seeds stand by themselves too."""
+        """Returns the values as JSON types; the seeds are also at the top level."""
         config = self.configuration
         return {**asdict(self), "seed": config["seed"], "draws": config["draws"]}
 
     def lines(self) -> list[tuple[str, str]]:
-        """What each is called on a page, and its text."""
+        """Returns the titles and texts for the summary page."""
         config = self.configuration
         optimizer = config["optimizer"]
         scaled = " for batches of 256" if optimizer["scale_lr"] else ""
@@ -71,7 +71,7 @@ class Facts:
 
 
 def facts_of(module: RelationalModule, data: DataSet) -> Facts:
-    """What a run with this module on these data is made of; the module has been trained."""
+    """Returns the facts of a run of a trained module."""
     config = module.config
     loss = config.loss
     options = ", ".join(f"{name}={value}" for name, value in loss.options.items())

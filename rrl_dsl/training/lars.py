@@ -1,4 +1,4 @@
-"""LARS, which torch does not have."""
+"""The optimizer LARS, which torch does not provide."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch.optim import Optimizer
 
 
 class LARS(Optimizer):
-    """SGD with momentum whose step on each weight is scaled by the weight's own norm.
+    """SGD with momentum that scales the step of each weight by the norm of the weight.
 
-    You, Gitman and Ginsburg (2017), clipped as in NVIDIA's LARC: the scale never exceeds 1. A group
-    with `adapt=False` (biases, norms, probes) is plain SGD.
+    You, Gitman and Ginsburg (2017), clipped as in NVIDIA's LARC: the scale is at most 1. A group
+    with `adapt=False` (biases, norms, probes) uses plain SGD.
     """
 
     def __init__(
         self, params: Any, lr: float, *, momentum: float, weight_decay: float, trust: float
     ) -> None:
-        """Takes parameters or groups, as every optimizer of torch.
+        """Creates the optimizer.
 
         Args:
-            params: Parameters, or groups with options of their own.
+            params: Parameters, or groups with their own options.
             lr: The learning rate.
             momentum: The momentum.
             weight_decay: Added to the gradient as weight_decay * weight, before scaling.
-            trust: How large a step may be, as a share of the weight's norm.
+            trust: The largest step, relative to the norm of the weight.
         """
         defaults = {
             "lr": lr,
@@ -39,7 +39,7 @@ class LARS(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Makes one step; `closure`, where given, is evaluated first."""
+        """Makes one step; evaluates `closure` first if it is given."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

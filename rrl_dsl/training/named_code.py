@@ -14,10 +14,10 @@ from rrl_dsl.training.config import Config
 
 
 def code_of(config: Config) -> dict[str, list[str]]:
-    """Setting -> the names for which a module is imported that is no installed extension."""
+    """Returns, for each setting, the names that import a module."""
     try:
         losses = [term.name for term in read(config.loss.name, config.loss.options)]
-    except RRLError:  # which is raised again, with its place, where the loss is created
+    except RRLError:  # creating the loss raises it again, with its place
         losses = []
     return {
         "loss": [name for name in losses if ":" in name],
@@ -26,18 +26,18 @@ def code_of(config: Config) -> dict[str, list[str]]:
 
 
 def module_of(name: str) -> str:
-    """The module that a name such as `package.module:attribute` is in."""
+    """Returns the module of a name such as `package.module:attribute`."""
     return name.partition(":")[0].strip()
 
 
 def modules_of(config: Config) -> frozenset[str]:
-    """The modules that a configuration names code of."""
+    """Returns the modules that a configuration names code of."""
     return frozenset(module_of(name) for names in code_of(config).values() for name in names)
 
 
 @contextmanager
 def from_working_directory() -> Iterator[None]:
-    """Finds modules in the working directory too, after all other places."""
+    """Adds the working directory to the places where modules are found, as the last one."""
     here = os.getcwd()
     if here in sys.path:
         yield

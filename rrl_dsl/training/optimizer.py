@@ -15,7 +15,7 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.lars import LARS
 
 _REFERENCE_BATCH: Final = 256
-"""The batch that learning rates which scale with it are given for."""
+"""The batch size that scaled learning rates refer to."""
 
 
 def build_optimizer(
@@ -24,11 +24,11 @@ def build_optimizer(
     probes: nn.Module | None = None,
     predictor: nn.Module | None = None,
 ) -> Optimizer:
-    """One optimizer, with groups for weights, for biases, norms and tokens, and for the probes.
+    """Builds the optimizer with its groups of parameters.
 
-    Biases, norms, tokens and embeddings of positions get no weight decay and no adaptation under
-    LARS; the probes neither, and a learning rate of their own. The predictor has groups of its own,
-    marked `constant_lr` where its learning rate stays as it is: see `cosine_schedule`.
+    Biases, norms, tokens and position embeddings have no weight decay and no adaptation under LARS.
+    Neither have the probes, which have their own learning rate. The predictor has its own groups,
+    marked `constant_lr` if its learning rate is constant: see `cosine_schedule`.
     """
     plain: dict[str, Any] = {"weight_decay": 0.0}
     if config.optimizer.name == "lars":
@@ -44,19 +44,19 @@ def build_optimizer(
 
 
 def _groups(module: nn.Module, plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The weights of a module, and its other parameters."""
+    """Returns the weights of a module, and its other parameters."""
     trained = [each for each in module.parameters() if each.requires_grad]
     yield {"params": [each for each in trained if _is_weight(each)]}
     yield {"params": [each for each in trained if not _is_weight(each)], **plain}
 
 
 def _scale(config: Config) -> float:
-    """What learning rates are multiplied by (Goyal et al. 2017)."""
+    """Returns the factor of the learning rates (Goyal et al. 2017)."""
     return config.batch_size / _REFERENCE_BATCH if config.optimizer.scale_lr else 1.0
 
 
 def _is_weight(parameter: nn.Parameter) -> bool:
-    """Whether it is a matrix or a kernel; tokens are (1, 1, width), positions (1, P, width)."""
+    """Returns whether a parameter is a matrix or kernel, not a token (1, 1, d) or (1, P, d)."""
     return parameter.ndim > 1 and parameter.shape[0] > 1
 
 
@@ -72,9 +72,9 @@ def _optimizer(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
 
 
 def cosine_schedule(optimizer: Optimizer, *, warmup: int, total: int) -> LambdaLR:
-    """Linear warm-up over `warmup` steps, then half a cosine down to 0 at step `total`.
+    """Returns a linear warm-up over `warmup` steps, then a cosine down to 0 at step `total`.
 
-    Groups marked `constant_lr` keep their learning rate, as SimSiam's predictor does.
+    Groups marked `constant_lr` keep their learning rate, as the predictor of SimSiam does.
     """
 
     def factor(step: int) -> float:
@@ -88,12 +88,12 @@ def cosine_schedule(optimizer: Optimizer, *, warmup: int, total: int) -> LambdaL
 
 
 def set_anew(optimizer: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:
-    """Gives an optimizer that was restored from a checkpoint the settings of a fresh one.
+    """Applies the settings of a fresh optimizer to one that was restored from a checkpoint.
 
     Args:
         optimizer: The restored optimizer; it keeps its state.
         schedule: Its restored schedule; it keeps its step.
-        fresh: An optimizer of the same kind and parameters, with a schedule of its own.
+        fresh: An optimizer of the same class and parameters, with its own schedule.
     """
     for group, new in zip(optimizer.param_groups, fresh.param_groups, strict=True):
         group.update({name: value for name, value in new.items() if name != "params"})

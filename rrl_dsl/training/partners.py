@@ -1,8 +1,8 @@
-"""Which samples a program relates beyond their views, as far as that is known before a batch is.
+"""The samples that a program relates, as far as this is known before a batch is drawn.
 
-Two kinds of comparison of a plan say it of whole data sets: `same` of a column of labels, and
-`linked` in lists that were found over the data set. What a model's embeddings, distances of
-numbers or draws of a pair relate is not known before.
+Two instructions of a plan apply to the whole dataset: `same`, for a column of labels, and `linked`,
+for lists over the dataset. Relations by embeddings of the model, by distances of numbers or by
+draws per pair are not known in advance.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ _CLASSES: Final = frozenset({"label", "drawn_label", "chosen_label"})
 
 
 class Partners(Protocol):
-    """The samples that one comparison relates with each; samples go by their place in a split."""
+    """The partners of samples by one comparison; samples are indices into a split."""
 
     known: NDArray[np.bool_]
-    """Whether a sample may have partners, (n,)."""
+    """Whether each sample can have partners, bool (n,)."""
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
-        """The free partners of a sample, at random, each once.
+        """Yields the free partners of a sample in random order, each once.
 
         Args:
             sample: The sample.
-            free: 1 for each sample that is free, as it is when the next partner is asked for. A
-                partner that was handed out is not free afterwards.
+            free: 1 for each free sample; read when the next partner is requested. The caller marks
+                a partner that it received as not free.
         """
 
 
 class Classmates:
-    """The samples of the same class."""
+    """Partners: samples of the same class."""
 
     def __init__(self, label: Places, order: Places) -> None:
         """Sorts the samples by class.
 
         Args:
-            label: The class of each sample, (n,); -1 where unknown.
-            order: All samples, in the random order in which those of a class are handed out.
+            label: The class of each sample, (n,); -1 for unknown.
+            order: All samples, in the random order in which partners are returned.
         """
         self.known = label >= 0
         ordered = order[self.known[order]]
@@ -66,7 +66,7 @@ class Classmates:
         self._ends: list[int] = ends.tolist()
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
-        """See `Partners`. Whoever is not free never is again, so each member is looked at once."""
+        """See `Partners`. A sample never becomes free again, so each one is visited once."""
         own = self._class[sample]
         if own < 0:
             return
@@ -77,15 +77,15 @@ class Classmates:
 
 
 class Linked:
-    """The samples in a list found over the data set: pairs of a file, neighbors."""
+    """Partners in a list over the dataset: pairs of a file, or neighbors."""
 
     def __init__(self, table: LookupTable, sample: torch.Tensor, order: Places) -> None:
-        """Translates the ids of the lists to places.
+        """Translates the ids of the lists to indices.
 
         Args:
             table: The lists.
-            sample: int64 (n,), the ids of the split; the lists may name others.
-            order: All samples, in the random order in which those of a list are handed out.
+            sample: int64 (n,), the ids of the split; other ids in the lists are ignored.
+            order: All samples, in the random order in which partners are returned.
         """
         self._place: Places = table.position(tensors, sample).numpy()
         self.known = self._place >= 0
@@ -108,14 +108,14 @@ class Linked:
 
 
 class SplitRelations:
-    """What a program compares the samples of a split by, epoch by epoch."""
+    """The comparisons of a program that are known for a whole split, by epoch."""
 
     def __init__(self, program: Program, split: Samples) -> None:
-        """Finds what is found over the whole split.
+        """Binds the program to the whole split.
 
         Args:
             program: The program.
-            split: n samples, as a program is bound to.
+            split: The n samples.
 
         Raises:
             RRLError: As `Program.bind`.
@@ -127,11 +127,11 @@ class SplitRelations:
         self._found = tuple(each.find(columns, self._seed).to(_HOST) for each in lookups)
 
     def partners(self, epoch: int, order: Places) -> list[Partners]:
-        """The partners that each comparison gives in an epoch.
+        """Returns the partners by each comparison in an epoch.
 
         Args:
             epoch: The epoch, for schedules.
-            order: All samples, in the random order in which partners are handed out.
+            order: All samples, in the random order in which partners are returned.
         """
         comparisons = [self._plan.instructions[at] for at in relating(self._plan, epoch)]
         labels = dict.fromkeys(each.columns[0] for each in comparisons if each.op == "same")
@@ -143,7 +143,7 @@ class SplitRelations:
         ]
 
     def _columns(self, wanted: Sequence[int], epoch: int) -> list[Places]:
-        """Some columns of the plan over the whole split, computed with no more than they need."""
+        """Returns some columns of the plan over the whole split, and computes only these."""
         needed = set(wanted)
         for position in range(len(self._plan.columns) - 1, -1, -1):
             if position in needed:
@@ -162,12 +162,12 @@ class SplitRelations:
 
 @dataclass(frozen=True)
 class _Effect:
-    """How the result of an instruction for two samples follows from comparisons of them.
+    """How the result of an instruction for two samples depends on comparisons.
 
     Attributes:
-        possible: Whether it can be anything but false or 0.
-        raised: The comparisons that raise it where they hold.
-        lowered: Those that lower it.
+        possible: Whether the result can be other than false or 0.
+        raised: The comparisons that increase the result if they hold.
+        lowered: The comparisons that decrease it.
     """
 
     possible: bool = True
@@ -176,10 +176,10 @@ class _Effect:
 
 
 def relating(plan: Plan, epoch: int) -> list[int]:
-    """The comparisons of labels or lists that make two samples related where they hold.
+    """Returns the comparisons of labels or lists that relate two samples if they hold.
 
-    One that keeps samples apart, as on the right of a difference, is none of them, and one that an
-    epoch does without neither.
+    Comparisons that only exclude pairs, as on the right of a difference, are not returned, and
+    neither are those that have no effect in this epoch.
 
     Args:
         plan: The plan.
@@ -198,7 +198,7 @@ def _effect(
     plan: Plan, at: int, instruction: Instruction, before: Sequence[_Effect], epoch: int
 ) -> _Effect:
     values = [before[value] for value in instruction.values]
-    # seed and step set keys alone
+    # seed and step affect only keys
     scalars = [plan.scalars[each].at(0, epoch, 0) for each in instruction.scalars]
     possible = [value.possible for value in values]
     match instruction.op:
@@ -210,7 +210,7 @@ def _effect(
                 return _Effect(True, frozenset().union(*raised), frozenset().union(*lowered))
             if column.kind in _CLASSES:
                 return _Effect(raised=frozenset({at}))
-            return _Effect(possible=column.kind != "sample")  # two samples are never the same
+            return _Effect(possible=column.kind != "sample")  # two samples are never identical
         case "linked" | "linked_weight":
             return _Effect(raised=frozenset({at}))
         case "constant":

@@ -1,4 +1,4 @@
-"""Linear probes that learn the finest label beside the encoder and never teach it."""
+"""Online linear probes of the finest label, whose gradients do not reach the encoder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rrl_dsl.losses.outputs import Output
 from rrl_dsl.models.encoder import Outputs
 
 WATCHED: Final[dict[str, Output]] = {"backbone": "backbone", "projector": "projection"}
-"""Probe -> the output that it reads."""
+"""The output that each probe reads."""
 
 
 class LinearProbes(nn.Module):
-    """One probe on the backbone's features and one on the projector's embeddings."""
+    """A probe of the features of the backbone and one of the embeddings of the projector."""
 
     def __init__(self, width: int, embedding_width: int, classes: int) -> None:
-        """Probes with fresh weights.
+        """Creates probes with fresh weights.
 
         Args:
-            width: Of the features.
-            embedding_width: Of the embeddings.
-            classes: How many classes the finest label has.
+            width: The width of the features.
+            embedding_width: The width of the embeddings.
+            classes: The number of classes of the finest label.
         """
         super().__init__()
         self.probes = nn.ModuleDict(
@@ -35,17 +35,17 @@ class LinearProbes(nn.Module):
         )
 
     def forward(self, outputs: Outputs) -> dict[str, Tensor]:
-        """The scores of each class (n, classes), by probe; no gradient reaches the outputs."""
+        """Returns the class scores (n, classes) of each probe; no gradient reaches the outputs."""
         return {name: probe(outputs[WATCHED[name]].detach()) for name, probe in self.probes.items()}
 
     def loss(self, outputs: Outputs, label: Tensor, known: Tensor) -> Tensor:
-        """The sum of both probes' mean cross-entropies, a scalar.
+        """Returns the sum of the mean cross-entropies of both probes, a scalar.
 
         Args:
             outputs: `backbone` and `projection` of the rows.
-            label: int64 (n,), -1 where unknown; such rows teach nothing.
-            known: How many rows are known, of which the mean is taken: on one of several ranks,
-                their mean number, so that every known row of the whole batch counts alike.
+            label: int64 (n,), -1 for unknown; such rows are ignored.
+            known: The number of known rows, which the sum is divided by. With several ranks, their
+                mean number, so that every known row of the batch has the same weight.
         """
         losses = [
             F.cross_entropy(scores, label, ignore_index=-1, reduction="sum")

@@ -230,7 +230,7 @@ def _end(watch: Watch) -> None:
 
 
 def _share_cores(devices: int) -> None:
-    """Gives each of the processes of this machine its part of the cores, unless the user did.
+    """Divides the cores of this machine among the processes, unless the user set the threads.
 
     Raises:
         RRLError: RRL506 if there are too many processes for the cores.

@@ -1,4 +1,4 @@
-"""The live display of a run: loss, both accuracies, time left."""
+"""Shows the progress of a run: loss, accuracies of the probes, remaining time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-_PLAIN_LINES = 10  # how often a run that nobody watches says how far it is
+_PLAIN_LINES = 10  # the number of lines without a terminal
 
 
 class LiveProgress(Callback):
-    """One bar over the whole run; a line now and then where there is no terminal."""
+    """A progress bar of the run; without a terminal, some lines per run."""
 
     def __init__(self, console: Console) -> None:
         """A display.
@@ -37,7 +37,7 @@ class LiveProgress(Callback):
         )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Shows the bar, where a resumed run left it."""
+        """Shows the bar; a resumed run starts at its step."""
         self._task = self._progress.add_task(
             "training",
             total=int(trainer.estimated_stepping_batches),
@@ -55,11 +55,11 @@ class LiveProgress(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Moves the bar."""
+        """Advances the bar."""
         self._progress.update(self._task, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Shows the epoch's figures."""
+        """Shows the metrics of the epoch."""
         done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
         figures = _figures(trainer.callback_metrics)
         self._progress.update(self._task, epoch=f"{done}/{total}", figures=figures)
@@ -68,13 +68,13 @@ class LiveProgress(Callback):
             self._console.print(f"epoch {done}/{total}  {figures}", highlight=False)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Puts the bar away."""
+        """Removes the bar."""
         self._progress.stop()
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
-        """Puts the bar away, so that it does not stand over the error."""
+        """Removes the bar, so that it does not cover the error."""
         self._progress.stop()
 
 

@@ -22,25 +22,24 @@ from rrl_dsl.training.partners import Partners, Places, SplitRelations
 
 
 class RelationSampler(Sampler[list[int]]):
-    """Lists one rank's part of each batch; a `batch_sampler` for PyTorch's data loader.
+    """Yields the part of each batch of one rank; a `batch_sampler` for PyTorch's data loader.
 
-    An epoch takes the samples in a random order. Each that has no group yet opens one, and brings
-    up to `meet - 1` others that have none: in turn one from each of its relations, its class by
-    each label the program compares and its neighbors in each list found over the data set, at
-    random among those. Groups are small so that a class whose samples are all labeled fills no
-    batch. They are dealt to the batches by size, the largest first, as cards are, so that every
-    batch gets alike; samples without partners fill what is left.
+    An epoch visits the samples in a random order. A sample without a group opens one, and adds up
+    to `meet - 1` other samples without a group, chosen at random. It takes them in turn from its
+    relations: its class by each label that the program compares, and its neighbors in each list
+    over the dataset. Groups are small, so that a fully labeled class does not fill a batch. They
+    are assigned to the batches in turn, the largest first; samples without partners fill the rest.
 
-    - Every sample occurs in every epoch; where their number does not divide among the ranks, at
-      most `world_size - 1` are repeated.
-    - No batch is larger than `batch_size`, and two differ by at most `world_size` in size. All
-      ranks' parts of a batch are equally large, so related samples meet once ranks are gathered.
-    - A group stays in one batch as long as enough samples have no partner: where nearly all have
-      one, the last of a batch that does not fit goes elsewhere.
-    - The order follows from the seed and the epoch, on every rank alike.
+    - Every sample occurs in every epoch. If their number is not divisible by the number of ranks,
+      at most `world_size - 1` samples are repeated.
+    - No batch is larger than `batch_size`, and sizes differ by at most `world_size`. The parts of
+      all ranks have the same size, so related samples meet when the ranks are gathered.
+    - A group stays in one batch while enough samples have no partner. If nearly all have one, the
+      last group of a full batch is split.
+    - The order depends on the seed and the epoch, and is the same on every rank.
 
-    What is related is found anew for each epoch, as schedules have it, in O(n · meet) beside the
-    lengths of lists: some seconds for a million samples.
+    Relations are recomputed in each epoch, because they can follow a schedule. This takes
+    O(n · meet) plus the lengths of the lists: some seconds for a million samples.
     """
 
     def __init__(
@@ -54,16 +53,16 @@ class RelationSampler(Sampler[list[int]]):
         world_size: int = 1,
         rank: int = 0,
     ) -> None:
-        """Finds what the program relates over the whole split.
+        """Finds the relations of the program over the whole split.
 
         Args:
-            program: What says which samples are related, and gives the seed where none is given.
-            split: The n samples, as a program is bound to.
-            batch_size: Samples a batch, over all ranks; a multiple of `world_size`.
-            meet: How many related samples are drawn together, at least 2.
-            seed: What the order follows from.
+            program: The program.
+            split: The n samples.
+            batch_size: The samples per batch over all ranks; a multiple of `world_size`.
+            meet: The number of related samples that are drawn together, at least 2.
+            seed: The seed of the order; defaults to the seed of the program.
             world_size: The number of ranks.
-            rank: Which of them this is.
+            rank: The rank of this process.
 
         Raises:
             RRLError: As `Program.bind`.
@@ -77,11 +76,11 @@ class RelationSampler(Sampler[list[int]]):
 
     @property
     def sampler(self) -> RelationSampler:
-        """Itself: Lightning tells the epoch to `loader.batch_sampler.sampler`."""
+        """Returns itself: Lightning sets the epoch of `loader.batch_sampler.sampler`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch whose batches come next."""
+        """Sets the epoch of the next batches."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -93,9 +92,9 @@ class RelationSampler(Sampler[list[int]]):
             yield batch[self._rank * size : (self._rank + 1) * size].tolist()
 
     def batches(self, epoch: int) -> list[Places]:
-        """The batches of an epoch over all ranks, each the places of its samples in the split.
+        """Returns the batches of an epoch over all ranks, as indices of samples in the split.
 
-        A batch's first part is that of rank 0, and so on.
+        A batch consists of the parts of rank 0, rank 1, and so on.
         """
         draws = self._draws(epoch)
         groups = self._groups(epoch, draws)
@@ -108,7 +107,7 @@ class RelationSampler(Sampler[list[int]]):
         return np.split(places[shuffled], np.cumsum(self._sizes)[:-1])
 
     def meeting(self, epoch: int) -> int:
-        """How many samples of an epoch are drawn together with another."""
+        """Returns the number of samples of an epoch that are drawn together with another one."""
         sizes = np.bincount(self._groups(epoch, self._draws(epoch)))
         return int(sizes[sizes > 1].sum())
 
@@ -121,11 +120,11 @@ class RelationSampler(Sampler[list[int]]):
 
 
 def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
-    """The sizes of an epoch's batches: as few as possible, near-equal, multiples of `world_size`.
+    """Returns the batch sizes of an epoch: few, nearly equal, and multiples of `world_size`.
 
     Args:
         count: The number of samples, at least 1; up to `world_size - 1` are repeated.
-        batch_size: The most samples a batch, a multiple of `world_size`.
+        batch_size: The largest batch, a multiple of `world_size`.
         world_size: The number of ranks.
     """
     share = -(-count // world_size)
@@ -135,15 +134,15 @@ def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
 
 
 def grouped(relations: Sequence[Partners], order: Places, meet: int) -> Places:
-    """Groups of up to `meet` related samples; every sample is in one.
+    """Returns groups of up to `meet` related samples; every sample is in one group.
 
     Args:
-        relations: What gives samples their partners.
+        relations: The relations that provide partners.
         order: All n samples, in the order in which they open groups.
-        meet: The most samples in a group.
+        meet: The largest size of a group.
 
     Returns:
-        The group of each sample, (n,), called by the sample that opened it.
+        The group of each sample, (n,): the index of the sample that opened it.
     """
     groups = list(range(len(order)))
     free = bytearray(b"\x01") * len(order)
@@ -155,7 +154,7 @@ def grouped(relations: Sequence[Partners], order: Places, meet: int) -> Places:
             continue
         free[first] = 0
         sources = deque(relation.of(first, free) for relation in relations)
-        sources.rotate(turn)  # or the last would bring nobody where `meet` is small
+        sources.rotate(turn)  # otherwise the last relation would add no sample if `meet` is small
         for other in islice(_in_turn(sources), meet - 1):
             free[other] = 0
             groups[other] = first
@@ -163,7 +162,7 @@ def grouped(relations: Sequence[Partners], order: Places, meet: int) -> Places:
 
 
 def _in_turn(sources: deque[Iterator[int]]) -> Iterator[int]:
-    """One item of each source in turn, until all are used up."""
+    """Yields one item of each source in turn, until all are exhausted."""
     while sources:
         source = sources.popleft()
         for item in islice(source, 1):
@@ -172,12 +171,12 @@ def _in_turn(sources: deque[Iterator[int]]) -> Iterator[int]:
 
 
 def _dealt(groups: Places, sizes: Sequence[int], draws: np.random.Generator) -> Places:
-    """The batch of each sample, (n,): groups are dealt, the rest fills the batches.
+    """Returns the batch of each sample, (n,): assigns groups in turn, then single samples.
 
     Args:
         groups: The group of each sample, (n,).
         sizes: The sizes of the batches; they sum to n.
-        draws: What it follows from.
+        draws: The random generator.
     """
     members = np.bincount(groups)
     dealt = draws.permutation(np.flatnonzero(members > 1))
@@ -193,7 +192,7 @@ def _dealt(groups: Places, sizes: Sequence[int], draws: np.random.Generator) -> 
 
 
 def _put_back(batch_of: Places, groups: Places, sizes: Iterable[int]) -> None:
-    """Takes what is too much out of each batch, of as few groups as possible."""
+    """Removes the excess from each batch, and splits as few groups as possible."""
     held = np.flatnonzero(batch_of >= 0)
     held = held[np.lexsort((groups[held], batch_of[held]))]
     loads = np.bincount(batch_of[held], minlength=1)

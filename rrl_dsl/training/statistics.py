@@ -1,4 +1,4 @@
-"""What a batch's graph is like: how many edges, how many of them false."""
+"""Statistics of the graph of a batch, such as the number of edges and of false edges."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def edge_statistics(
     epoch: int = 0,
     step: int = 0,
 ) -> dict[str, Tensor]:
-    """Figures of a batch's graph, each a scalar on the batch's device. Self never counts.
+    """Returns statistics of the graph of a batch, scalars on its device. Self-edges are ignored.
 
-    - `edges/per_row`: edges of a row, on average
+    - `edges/per_row`: the mean number of edges per row
     - `edges/density`: the share of pairs that are edges
     - `edges/isolated`: the share of rows without an edge
     - `edges/beyond_views`: the share of rows with an edge to another sample
-    - `edges/false`: the share of edges that the recipe's noise added, where it adds any
-    - `edges/agree_FIELD`: the share of edges with equal labels, among those whose labels are known
+    - `edges/false`: the share of edges that noise added, if the recipe adds edges
+    - `edges/agree_FIELD`: the share of edges with equal labels, among edges with known labels
 
     Args:
         program: The recipe.
-        clean: The recipe without the edges its noise adds, where it adds any.
+        clean: The recipe without the edges that noise adds; None if it adds none.
         rows: The rows.
-        cols: The columns, where they are not the rows.
-        spaces: As `Program.relate` takes them.
+        cols: The columns; None if they are the rows.
+        spaces: The spaces, see `Program.relate`.
         epoch: The epoch.
         step: The optimizer step.
     """

@@ -1,4 +1,4 @@
-"""What a run came to, for people: a table, a page, warnings, pictures."""
+"""The summary of a run for its user: table, page and warnings."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05
 _RANK_SHARE: Final = 0.05
 _SPREAD: Final = 0.25  # a mean cosine of 0.94
-_BAR: Final = "\\|"  # within a cell of a table
+_BAR: Final = "\\|"  # inside a table cell
 _EARLY: Final = 2
-"""So many times the warm-up, and so many epochs at least, have the embeddings of a new network,
-which are alike and of a low rank for their width, to move apart."""
+"""The multiple of the warm-up, and the least number of epochs, before collapse is reported: the
+embeddings of a new network are similar and have a low rank."""
 
 
 def table(outcome: Outcome) -> Table:
-    """Test accuracies by kind of features, in per cent, or why there are none."""
+    """Returns a table of test accuracies by kind of features, in percent, or why there are none."""
     if outcome.unmeasured:
         return Table(outcome.unmeasured, box=None, pad_edge=False)
     shown = Table(
@@ -53,7 +53,7 @@ def table(outcome: Outcome) -> Table:
 
 
 def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diagnostic]:
-    """What a reader of the table should know: false edges, few edges, collapse."""
+    """Returns warnings about the results: false edges, few edges, collapse."""
     figures = outcome.figures
     found: list[str] = []
     rank, apart = figures["rank/projector"], figures["spread/projector"]
@@ -81,19 +81,19 @@ def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diag
 
 
 def _floor(outcome: Outcome, config: Config) -> float:
-    """The effective rank below which embeddings are close to collapse."""
+    """Returns the effective rank below which embeddings are close to collapse."""
     least = min(2.0, outcome.largest_rank / 2)
     return max(least, _RANK_SHARE * outcome.largest_rank) if _is_trained(outcome, config) else least
 
 
 def _is_trained(outcome: Outcome, config: Config) -> bool:
-    """Whether the embeddings are no longer those of a new network."""
+    """Returns whether the run is long enough for the embeddings to have spread."""
     warmup = min(config.optimizer.warmup, config.epochs / 2)
     return len(outcome.history) > _EARLY * max(1.0, warmup)
 
 
 def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagnostic]) -> str:
-    """The summary page of a run, in Markdown."""
+    """Returns the summary page of a run in Markdown."""
     lines = [
         f"# {printable(run.path.name)}",
         "",

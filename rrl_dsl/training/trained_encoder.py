@@ -1,4 +1,4 @@
-"""The encoder that a run trained, outside the trainer."""
+"""Loads the encoder of a run for use without the trainer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PREFIXES: Final[dict[str, str]] = {
     "projector": "network.encoder.projector.",
     "teacher": "network.teacher.encoder.backbone.",
 }
-"""Part -> what the names of its weights begin with in a checkpoint."""
+"""The prefix of the weights of each part in a checkpoint."""
 
 
 class TrainedEncoder(nn.Module):
-    """From images as they are to features: the normalization of a run, and its network.
+    """Maps images to features: normalizes them as the run did, and applies its network.
 
     Attributes:
         network: From normalized float images (n, C, H, W) to features (n, d).
@@ -36,27 +36,27 @@ class TrainedEncoder(nn.Module):
     """
 
     def __init__(self, network: nn.Module, views: Views) -> None:
-        """Puts the two together.
+        """Creates the encoder.
 
         Args:
             network: The network.
-            views: What the run drew its views with.
+            views: The views of the run.
         """
         super().__init__()
         self.network = network
         self.views = views
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of images.
+        """Returns the features of images.
 
         Args:
-            images: uint8 (n, C, H, W), of the size that the run was trained with.
+            images: uint8 (n, C, H, W), of the size that the run was trained on.
 
         Returns:
             float (n, d).
 
         Raises:
-            RRLError: RRL402, where the images are not uint8 with four axes.
+            RRLError: RRL402 if the images are not uint8 with four axes.
         """
         if images.dtype != torch.uint8 or images.ndim != 4:
             message = f"images must be torch.uint8 (n, C, H, W), not {images.dtype} "
@@ -107,11 +107,11 @@ def load_encoder(
 
 
 def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
-    """The weights of a part of a run's model, by the names that its network gives them.
+    """Returns the weights of a part of the model of a run, with the names of the network.
 
     Args:
-        run: The directory of the run.
-        part: `backbone`, `projector` (that alone) or `teacher` (its backbone).
+        run: The run directory.
+        part: `backbone`, `projector` (without the backbone) or `teacher` (its backbone).
 
     Raises:
         RRLError: RRL505, as `load_encoder`.
@@ -129,7 +129,7 @@ def _prefix(part: str) -> str:
 
 
 def _own(run: Resumed, prefix: str) -> dict[str, Tensor]:
-    """The weights of the newest checkpoint whose names begin with a prefix, without it."""
+    """Returns the weights of the newest checkpoint with a prefix, and removes the prefix."""
     found = {
         name.removeprefix(prefix): value
         for name, value in run.weights.items()

@@ -1,4 +1,4 @@
-"""What is measured after every epoch on samples that are not trained on."""
+"""Metrics of each epoch on samples that are not trained on."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from rrl_dsl.models.encoder import Outputs
 from rrl_dsl.training.probes import WATCHED, LinearProbes
 
 RANK_ROWS: Final = 2048
-"""Enough rows to tell a rank, few enough for a decomposition every epoch."""
+"""Enough rows to estimate a rank, and few enough for a decomposition per epoch."""
 
 
 class Watching:
-    """Collects the outputs of an epoch's samples, and what the probes make of them."""
+    """Collects the outputs of the samples of an epoch, and the results of the probes."""
 
     def __init__(self) -> None:
         self._outputs: list[Outputs] = []
         self._right: list[dict[str, Tensor]] = []
 
     def see(self, outputs: Outputs) -> None:
-        """Takes up the `backbone` and `projection` of some samples."""
+        """Adds the outputs `backbone` and `projection` of some samples."""
         self._outputs.append(outputs)
 
     def judge(self, outputs: Outputs, label: Tensor, probes: LinearProbes) -> None:
-        """Counts what the probes have right of some samples.
+        """Counts the samples that the probes classify correctly.
 
         Args:
             outputs: `backbone` and `projection` of the samples.
-            label: int64 (n,), -1 where unknown; such samples do not count.
+            label: int64 (n,), -1 for unknown; such samples are ignored.
             probes: The probes.
         """
         known = label >= 0
@@ -43,15 +43,15 @@ class Watching:
         self._right.append({"known": known.sum(), **right})
 
     def figures(self, gather: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-        """Figures over all that was seen, which is forgotten then.
+        """Returns the metrics of the collected samples, and discards the samples.
 
         - `rank/backbone`, `rank/projector`: effective ranks
-        - `spread/backbone`, `spread/projector`: how far directions lie apart
-        - `probe/backbone`, `probe/projector`, `probe/gap`: shares of known samples that the probes
-          have right, and the difference, where there was a known sample
+        - `spread/backbone`, `spread/projector`: the spread of the directions
+        - `probe/backbone`, `probe/projector`, `probe/gap`: accuracies of the probes and their
+          difference, if a sample has a known label
 
         Args:
-            gather: From a tensor of this rank (n, ...) to those of all ranks, one after another.
+            gather: Concatenates a tensor (n, ...) of this rank with those of the other ranks.
         """
         found: dict[str, Tensor] = {}
         for name, output in WATCHED.items():

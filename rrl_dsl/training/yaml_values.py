@@ -1,7 +1,7 @@
-"""YAML whose values are read as people write them: by the core schema of YAML 1.2.
+"""Reads and writes YAML values by the core schema of YAML 1.2.
 
-PyYAML reads YAML 1.1, to which `1e-1` is text, `on` is true, `1:30` is 90, `010` is 8, and a date
-is no text.
+PyYAML implements YAML 1.1, in which `1e-1` is text, `on` is true, `1:30` is 90, `010` is 8, and a
+date is not text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 _DIGITS: Final = r"[0-9]+(?:_[0-9]+)*"
-# Tag, pattern and first characters: YAML 1.2.2, section 10.3.2, with `1_000` as well.
+# Tag, pattern and first characters: YAML 1.2.2, section 10.3.2, and `1_000`.
 _SCHEMA: Final = (
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -30,15 +30,15 @@ _MOST_DIGITS: Final = 3000
 
 
 class Loader(yaml.SafeLoader):
-    """Reads values by the core schema."""
+    """Reads values by the core schema of YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own annotation)
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
-        """A whole number: `010` is ten.
+        """Returns an integer: `010` is ten.
 
         Raises:
-            ValueError: Where it has more digits than Python writes, or is no number.
+            ValueError: If it is not a number, or has more digits than Python converts.
         """
         text = str(self.construct_scalar(node))
         if len(text) > _MOST_DIGITS:
@@ -46,10 +46,10 @@ class Loader(yaml.SafeLoader):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """A value.
+        """Returns a value.
 
         Raises:
-            yaml.YAMLError: Where it is not of the type that its tag names.
+            yaml.YAMLError: If it does not have the type that its tag names.
         """
         try:
             return super().construct_object(node, deep)
@@ -60,7 +60,7 @@ class Loader(yaml.SafeLoader):
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes values so that `Loader` reads them."""
+    """Writes values that `Loader` reads back."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
