@@ -1,7 +1,7 @@
-"""What a plan costs at a batch size: operations and bytes, counted from its instructions.
+"""The cost of a plan at a batch size: operations and bytes, counted from its instructions.
 
-An estimate of the dense backend's work, to compare recipes by and to see what fits: an operation is
-an elementary one for one pair (or, in a stage, for one pair of the universe), whatever its kind.
+The cost is an estimate for dense evaluation. It serves to compare recipes and to see whether they
+fit into memory. An elementary operation on a pair of rows counts as one operation.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from rrl_dsl.graph.plan import Column, Instruction, Plan
 from rrl_dsl.graph.stage import Stage
 
 WIDTH: Final = 128
-"""Of embeddings, which a recipe does not say."""
+"""The assumed width of embeddings, which a recipe does not determine."""
 _VECTORS: Final = {"vector": 1, "slices": 3}
-"""Kinds of columns of vectors, and how often they hold one."""
+"""Kind of a column of vectors -> the number of stored copies of a vector."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one evaluation takes.
+    """The cost of an evaluation.
 
     Attributes:
-        rows: Rows of the batch.
-        operations: Operations for each pair of rows, for the graph and its contrast.
-        staged: Operations for the stages, over the whole batch.
-        prepared: Bytes of the columns.
-        graph: Bytes of the graph itself, and of its contrast.
-        eager: Bytes of all (n, n) values that are alive at once where torch runs op by op; at
-            most, since a CPU evaluates many pairs in parts.
-        assumed: The width that was taken for embeddings and fields of unknown width; None where
-            none was taken.
+        rows: The number of rows of the batch.
+        operations: Operations per pair of rows, for the graph and its contrast.
+        staged: Operations of the stages, over the whole batch.
+        prepared: The size of the columns in bytes.
+        graph: The size of the graph and its contrast in bytes.
+        eager: The maximum size in bytes of all (n, n) values that exist at the same time in eager
+            evaluation. A CPU needs less, because it evaluates many pairs in chunks.
+        assumed: The assumed width of embeddings and fields of unknown width; None if all widths are
+            known.
     """
 
     rows: int
@@ -47,21 +47,21 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """Operations in all."""
+        """The total number of operations."""
         return self.operations * self.rows**2 + self.staged
 
 
 def cost_of(plan: Plan, rows: int, widths: Mapping[str, int] = MappingProxyType({})) -> Cost:
-    """The cost of a plan.
+    """Returns the cost of a plan.
 
     Args:
         plan: The plan.
-        rows: Rows of a batch.
-        widths: Field or space -> width of its vectors; `WIDTH` for others.
+        rows: The number of rows of a batch.
+        widths: Field or space -> width of its vectors; defaults to `WIDTH`.
     """
     stages = {column.stage for column in plan.columns if column.stage is not None}
     results = [plan.result] if plan.contrast is None else [plan.contrast, plan.result]
-    held = 0 if plan.contrast is None else 1  # the contrast is found first, and waits
+    held = 0 if plan.contrast is None else 1  # the contrast is evaluated first, and kept
     counted = _Counted(plan, rows, widths)
     return Cost(
         rows=rows,
@@ -75,7 +75,7 @@ def cost_of(plan: Plan, rows: int, widths: Mapping[str, int] = MappingProxyType(
 
 
 class _Counted:
-    """Operations and bytes of the parts of a plan."""
+    """The operations and bytes of the instructions, stages and columns of a plan."""
 
     def __init__(self, plan: Plan, rows: int, widths: Mapping[str, int]) -> None:
         self.plan = plan
@@ -86,33 +86,33 @@ class _Counted:
     def names(self) -> set[str]:
         """The fields and spaces whose vectors are compared."""
         columns = self.plan.columns
-        fields = {cast(str, each.field) for each in columns if each.kind in _VECTORS}
-        return fields.union(*(_compared(each.stage) for each in columns if each.stage))
+        fields = {cast(str, column.field) for column in columns if column.kind in _VECTORS}
+        return fields.union(*(_compared(column.stage) for column in columns if column.stage))
 
     def operations(self, result: int) -> int:
-        """For each pair, of an instruction and all that it needs."""
+        """Operations per pair of an instruction and of all instructions that it needs."""
         return sum(self.instruction(self.plan.instructions[at]) for at in self.plan.needed(result))
 
     def instruction(self, instruction: Instruction) -> int:
-        """For each pair, of one instruction."""
+        """Operations per pair of an instruction."""
         operations = OPERATIONS[instruction.op].cost
         for column in (self.plan.columns[at] for at in instruction.columns):
             if column.kind in _VECTORS:
-                held = _VECTORS[column.kind]  # of k slices, the largest k (k + 1) / 2 products
+                held = _VECTORS[column.kind]  # k slices need the k (k + 1) / 2 largest products
                 operations += held * (held + 1) * self.width(column.field)
-            if column.stage is not None:  # whose lists are gone through for both rows
+            if column.stage is not None:  # the lists of both rows are searched
                 operations += 4 * min(column.stage.longest, self.rows)
         return operations
 
     def stage(self, stage: Stage) -> int:
-        """For the whole batch."""
+        """Operations of a stage over the whole batch."""
         levels = max(self.rows - 1, 1).bit_length()
         weights = sum(map(self.operations, stage.weighs))
         distances = sum(2 * self.width(name) for name in _compared(stage))
         return self.rows**2 * (weights + distances + stage.levels * levels)
 
     def column(self, column: Column) -> int:
-        """Bytes for each row."""
+        """Bytes per row of a column."""
         if column.kind in _VECTORS:
             return 8 * _VECTORS[column.kind] * self.width(column.field)
         if column.kind == "values":
@@ -120,7 +120,7 @@ class _Counted:
         return 8 if column.stage is None else 8 * max(min(column.stage.longest, self.rows), 1)
 
     def width(self, name: str | None) -> int:
-        """Of a field or a space."""
+        """The width of a field or a space."""
         return self.widths.get(cast(str, name), WIDTH)
 
 
@@ -130,7 +130,7 @@ def _compared(stage: Stage) -> set[str]:
 
 
 def _alive(plan: Plan, result: int) -> int:
-    """The most bytes a pair of values that are alive at once, as the edge function drops them."""
+    """The maximum bytes per pair of the values that exist at once; unused values are freed."""
     needed = plan.needed(result)
     last_use = {value: at for at in needed for value in plan.instructions[at].values}
     alive: dict[int, int] = {}

@@ -1,10 +1,10 @@
-"""What to expect of a recipe's graph from the label counts of a data set, exactly, without a batch.
+"""Exact expectations of the graph of a recipe, computed from label counts without a batch.
 
-A pair of rows is of one of a few kinds: views of one sample or of two, the labels of each field
-equal or not. Given its kind, a weight depends on draws alone, each a uniform number of which only
-the interval between the recipe's probabilities matters. The expectation is a sum over kinds and
-over the joint intervals; every array has one axis a draw, of length 1 where it does not depend
-on it. Weights are computed by the instructions of a plan, as everywhere.
+There are only a few kinds of pairs of rows: views of the same sample or of two samples, with equal
+or different labels. For a given kind, a weight depends only on uniform draws, and only on the
+intervals between the probabilities of the recipe that they fall into. The expectation is a sum over
+kinds and joint intervals. Every array has an axis per draw, of length 1 if it does not depend on
+the draw. The instructions of a plan compute the weights, as in the other backends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_FIELDS: Final = 8
 _COLUMNS: Final = frozenset(
     {"sample", "view", "label", "zero", "sample_hash", "row_hash", "drawn_label"}
 )
-"""The kinds of columns by which pairs of two rows are of a few kinds."""
+"""The kinds of columns that depend only on labels and draws."""
 
 Array = npt.NDArray[Any]
 Draw = tuple[object, ...]
@@ -40,13 +40,13 @@ Draw = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Expected:
-    """What to expect of a row of a batch; a row's pair with itself counts nowhere.
+    """Expectations for a row of a batch, without its pair with itself.
 
     Attributes:
         degree: The sum of its weights.
-        edges: How many edges it has.
-        density: The share of its pairs that are edges.
-        false: The share of edges that the recipe's noise adds; None where it adds none.
+        edges: The number of its edges.
+        density: The fraction of its pairs that are edges.
+        false: The fraction of edges that noise adds; None if the recipe adds no noise.
     """
 
     degree: float
@@ -57,18 +57,18 @@ class Expected:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Pairs of rows that are alike: how many a row has, and what holds of them."""
+    """A kind of pairs of rows: the number of such pairs per row, and their properties."""
 
     count: float
     same_sample: bool
     same_view: bool
-    equal: frozenset[str]  # the label fields that are known of both and equal
+    equal: frozenset[str]  # the labels that are known and equal
 
 
 def is_expected(graph: Graph) -> bool:
-    """Whether label counts and draws are all that a recipe's graph depends on."""
+    """Whether the graph of a recipe depends only on labels and draws."""
     plan = compile_plan(finished(graph), binary=False)
-    return not plan.lookups and all(each.kind in _COLUMNS for each in plan.columns)
+    return not plan.lookups and all(column.kind in _COLUMNS for column in plan.columns)
 
 
 def expected(
@@ -79,17 +79,17 @@ def expected(
     views: int,
     epoch: int = 0,
 ) -> Expected | None:
-    """What to expect of a batch of samples drawn from a data set.
+    """Returns the expectations for a random batch of samples of a dataset.
 
     Args:
-        graph: The recipe; `is_expected` must hold of it.
-        labels: Each label field that it reads -> the label of every sample (N,), -1 where unknown.
-        samples: Samples a batch, at most N.
-        views: Views of each.
+        graph: The recipe, for which `is_expected` must be true.
+        labels: Label name -> the label of every sample, (N,); -1 is unknown.
+        samples: The number of samples per batch, at most N.
+        views: The number of views per sample.
         epoch: The epoch, for schedules.
 
     Returns:
-        The expectations, or None where the recipe has too many draws to go through all.
+        The expectations; None if the recipe has too many draws or labels.
     """
     graph = finished(graph.operands[0] if isinstance(graph, Contrasted) else graph)
     plans = [compile_plan(in_order(graph), binary=False)]
@@ -118,7 +118,7 @@ def expected(
 
 
 def _kinds(labels: Mapping[str, npt.NDArray[Any]], samples: int, views: int) -> Iterator[_Kind]:
-    """The kinds of pairs that a row of a batch is in, on average over the rows."""
+    """The kinds of pairs of a row of a batch, averaged over the rows."""
     names = list(labels)
     known = np.stack([labels[name] >= 0 for name in names]) if names else np.ones((0, 1), bool)
     patterns, counts = np.unique(known, axis=1, return_counts=True)
@@ -133,7 +133,7 @@ def _kinds(labels: Mapping[str, npt.NDArray[Any]], samples: int, views: int) -> 
 
 
 def _agreements(labels: Mapping[str, npt.NDArray[Any]]) -> dict[frozenset[str], float]:
-    """For each set of fields, the share of pairs of two samples that agree on them and no other."""
+    """Set of labels -> fraction of pairs of samples whose equal labels are exactly these."""
     names = list(labels)
     subsets = [frozenset(c) for size in range(len(names) + 1) for c in combinations(names, size)]
     agree = {subset: _agreement([labels[name] for name in sorted(subset)]) for subset in subsets}
@@ -145,7 +145,7 @@ def _agreements(labels: Mapping[str, npt.NDArray[Any]]) -> dict[frozenset[str], 
 
 
 def _agreement(columns: list[npt.NDArray[Any]]) -> float:
-    """The share of pairs of two samples that agree on every column, each known."""
+    """The fraction of pairs of samples with known and equal values in all columns."""
     if not columns:
         return 1.0
     total = len(columns[0])
@@ -155,7 +155,7 @@ def _agreement(columns: list[npt.NDArray[Any]]) -> float:
 
 
 class _Draws:
-    """The draws of plans for one kind of pair, and the weights as functions of them."""
+    """The draws of plans for a kind of pairs, and the weights as functions of the draws."""
 
     def __init__(self, plans: Sequence[Plan], kind: _Kind, epoch: int) -> None:
         self.kind = kind
@@ -165,12 +165,12 @@ class _Draws:
             for draw, rates in self._compared(plan):
                 limits.setdefault(draw, set()).update(rates)
         self.axes = {draw: axis for axis, draw in enumerate(limits)}
-        # of each draw, the upper ends of its intervals
+        # the upper ends of the intervals of every draw
         self.ends = [np.array(sorted({*rates, 1.0} - {0.0})) for rates in limits.values()]
-        self.cells = int(np.prod([len(each) for each in self.ends], dtype=np.float64))
+        self.cells = int(np.prod([len(ends) for ends in self.ends], dtype=np.float64))
 
     def weights(self, plan: Plan) -> Array:
-        """The weight for each joint interval of the draws it depends on."""
+        """Returns the weight for every joint interval of the draws."""
         results: dict[int, Array] = {}
         with np.errstate(all="ignore"):
             for at in plan.needed(plan.result):
@@ -178,7 +178,7 @@ class _Draws:
         return results[plan.result]
 
     def mean(self, values: Array) -> float:
-        """The expectation of a function of the draws."""
+        """Returns the expectation of a function of the draws."""
         result = values.astype(np.float64)
         for axis, ends in enumerate(self.ends):
             if result.ndim and result.shape[axis] > 1:
@@ -188,7 +188,7 @@ class _Draws:
         return float(result.reshape(-1)[0])
 
     def _compared(self, plan: Plan) -> Iterator[tuple[Draw, list[float]]]:
-        """Each draw with the rates that it is held against."""
+        """Every draw with the probabilities that it is compared with."""
         for instruction in plan.instructions:
             if instruction.op == "within":
                 draw, *limits = (plan.instructions[at] for at in instruction.values)
@@ -200,10 +200,10 @@ class _Draws:
                     yield draw_of_sample, self._rates(plan, column.scalars)
 
     def _rates(self, plan: Plan, scalars: Sequence[int]) -> list[float]:
-        return [float(self._scalar(plan.scalars[each])) for each in scalars]
+        return [float(self._scalar(plan.scalars[index])) for index in scalars]
 
     def _draws(self, plan: Plan, at: int) -> list[Draw]:
-        """What a column draws for a pair: one number for the pair, or one for each sample."""
+        """The draws of a column for a pair: one for the pair, or one for every sample."""
         column = plan.columns[at]
         if column.kind == "drawn_label":
             (pair,) = self._draws(plan, column.inputs[1])
@@ -226,19 +226,19 @@ class _Draws:
             (draw,) = self._draws(plan, instruction.columns[0])
             return self._along(self.axes[draw])
         values = [results[at] for at in instruction.values]
-        scalars = [self._constant(plan.scalars[each]) for each in instruction.scalars]
-        if instruction.op == "within":  # a draw is the upper end of the interval it is in
+        scalars = [self._constant(plan.scalars[index]) for index in instruction.scalars]
+        if instruction.op == "within":  # the upper end of its interval represents a draw
             end, limit = (*values, *scalars)
             return np.asarray(end <= limit)
         return np.asarray(OPERATIONS[instruction.op].run(arrays, *values, *scalars))
 
     def _constant(self, scalar: Scalar) -> Array:
         value = self._scalar(scalar)
-        dtype = np.float32 if isinstance(scalar, Constant) else None  # as weights are
+        dtype = np.float32 if isinstance(scalar, Constant) else None  # the type of weights
         return np.full([1] * len(self.ends), value, dtype)
 
     def _same(self, plan: Plan, at: int) -> Array:
-        """Whether both rows hold the same value in a column."""
+        """Whether both rows have the same value in a column."""
         column = plan.columns[at]
         if column.kind == "drawn_label":
             result = self._same(plan, column.inputs[0])

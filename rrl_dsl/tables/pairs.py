@@ -1,8 +1,8 @@
-"""The rows of a file of pairs, `a,b[,weight]`, and what is wrong with them.
+"""Reads a file of pairs, `a,b[,weight]`, with the errors of its cells.
 
-An id is the whole number of a sample, or the path of an image below its image folder, written with
-`/`. A first row that names the columns may give them in any order; without it they come in that
-order. No other column is read, and one that stands there is an error, since it might be the weight.
+An id is the integer id of a sample, or the path of an image relative to its image folder, with `/`.
+If the first row has the names of the columns, they may have any order. Any other column is an
+error, because it might be meant as the weight.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COLUMNS: Final = ("a", "b", "weight")
 _ANY_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"-?\d+", re.ASCII)
 _NO_NAME: Final = re.compile(r"[+-]?[.\d]|.*[./\\]")
-"""How a cell begins that is meant as an id and not as the name of a column."""
+"""Matches a cell of the first row that is an id and not the name of a column."""
 _LISTED: Final = 10
 _LARGEST: Final = 2**63 - 1
 _FLOAT32_MAX: Final = 3.4e38
@@ -46,11 +46,11 @@ class LinkTable:
 
         Args:
             path: The file.
-            name: What messages call it.
+            name: The name of the file in messages.
 
         Raises:
-            OSError: If it cannot be opened.
-            RRLError: RRL414 or RRL415 where it is no file of pairs.
+            OSError: If the file cannot be opened.
+            RRLError: RRL414 or RRL415 if it is not a file of pairs, RRL428 if it is too large.
         """
         self.table = open_table(
             path,
@@ -69,13 +69,13 @@ class LinkTable:
         self.table.faults.stop()
 
     def rows(self) -> Iterator[tuple[int, Sequence[Any]]]:
-        """The pairs: the number of the row, and its cells in the order of `columns`."""
+        """Yields the index of a row, from 0, and its cells in the order of `columns`."""
         if not self._has_names:
             yield HEADER, self.table.header
         yield from self.table.rows(self.columns)
 
     def _named(self, header: Sequence[str]) -> Sequence[int]:
-        return _places(header, self.table.faults, self.table.delimiter_hint(header))
+        return _columns_of(header, self.table.faults, self.table.delimiter_hint(header))
 
     def _unnamed(self, row: Sequence[str]) -> Sequence[int]:
         if len(row) not in (2, 3):
@@ -103,33 +103,33 @@ class LinkTable:
 
 
 def _is_header(row: Sequence[str]) -> bool:
-    """Whether a first row names the columns."""
+    """Whether the first row has the names of the columns."""
     return "a" in row or "b" in row or not any(map(_NO_NAME.match, row))
 
 
-def _places(names: Sequence[str], faults: Faults, hint: str | None = None) -> list[int]:
-    """Which columns are `a`, `b` and perhaps `weight`; notes what is lacking, and what is not."""
-    lacking = [name for name in _COLUMNS[:2] if name not in names]
-    if lacking:
-        found = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
-        one = f"there is no column `{lacking[0]}`"
-        what = one if len(lacking) == 1 else "there are no columns `a` and `b`"
-        faults.add(what, Location(HEADER), hint or f"{_SHAPES}, not {found or 'none'}")
+def _columns_of(names: Sequence[str], faults: Faults, hint: str | None = None) -> list[int]:
+    """The indices of `a`, `b` and `weight`; adds errors for missing and unexpected columns."""
+    missing = [name for name in _COLUMNS[:2] if name not in names]
+    if missing:
+        listed = ", ".join(names[:_LISTED]) + ", …" * (len(names) > _LISTED)
+        one = f"there is no column `{missing[0]}`"
+        what = one if len(missing) == 1 else "there are no columns `a` and `b`"
+        faults.add(what, Location(HEADER), hint or f"{_SHAPES}, not {listed or 'none'}")
         return []
     for at, name in enumerate(names):
         if name in names[:at]:
             faults.add(f"two columns have the name `{name}`", Location(HEADER, at), _SHAPES)
         elif not name:
-            mend = "pandas omits the index with `index=False`"
-            faults.add(f"column {at + 1} has no name", Location(HEADER, at), mend)
+            fix = "pandas omits the index with `index=False`"
+            faults.add(f"column {at + 1} has no name", Location(HEADER, at), fix)
         elif name not in _COLUMNS:
-            meant = did_you_mean(name, [each for each in _COLUMNS if each not in names])
+            meant = did_you_mean(name, [column for column in _COLUMNS if column not in names])
             faults.add(f"unexpected column `{name}`", Location(HEADER, at), meant or _SHAPES)
     return [names.index(name) for name in _COLUMNS if name in names]
 
 
 def sample_id(cell: object) -> int | None:
-    """The id that a cell names, or None."""
+    """Returns the id that a cell contains, or None."""
     if isinstance(cell, int):
         return cell if 0 <= cell <= _LARGEST else None
     if not isinstance(cell, str):
@@ -140,7 +140,7 @@ def sample_id(cell: object) -> int | None:
 
 
 def weight_of(cell: object) -> float | None:
-    """The weight that a cell holds, or None."""
+    """Returns the weight that a cell contains, or None."""
     if cell is None or (isinstance(cell, str) and not _ANY_NUMBER.fullmatch(cell)):
         return None
     value = float(cell)  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def weight_of(cell: object) -> float | None:
 
 
 def note(cells: Sequence[object], row: int, links: LinkTable) -> None:
-    """Notes the first cell of a row that is no id, or else the third, which is no weight."""
+    """Adds an error for the first cell of a row that is not an id, or else for the weight."""
     ends = (at for at in range(2) if sample_id(cells[at]) is None)
     at = next(ends, 2)
     message, hint = _no_weight(cells[at]) if at == 2 else _no_id(cells[at])
@@ -156,7 +156,7 @@ def note(cells: Sequence[object], row: int, links: LinkTable) -> None:
 
 
 def _no_id(cell: object) -> tuple[str, str]:
-    """What is wrong with an id, and the fix."""
+    """The error of an id, and the fix."""
     text = "" if cell is None else str(cell)
     if not text:
         return "an id is missing", _IDS
@@ -166,13 +166,13 @@ def _no_id(cell: object) -> tuple[str, str]:
         return f"`{text}` is not a path", f"write `{text.replace(chr(92), '/')}`"
     if _ANY_NUMBER.fullmatch(text):
         whole = text.partition(".")[0]
-        mend = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
-        return f"the id `{text}` is not an integer", mend
+        fix = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
+        return f"the id `{text}` is not an integer", fix
     return f"`{text}` is neither an integer nor a path", _IDS
 
 
 def _no_weight(cell: object) -> tuple[str, str]:
-    """What is wrong with a weight, and the fix."""
+    """The error of a weight, and the fix."""
     text = "" if cell is None else str(cell)
     hint = (
         "a weight must be a number of at least 0, such as `0.5`; a pair with weight 0 has no edge"
@@ -181,8 +181,8 @@ def _no_weight(cell: object) -> tuple[str, str]:
         return "the weight is missing", hint
     if isinstance(cell, str) and not _ANY_NUMBER.fullmatch(text):
         decimal = re.fullmatch(r"\d*,\d+", text, re.ASCII)
-        mend = f"write `{text.replace(',', '.')}`" if decimal else hint
-        return f"the weight `{text}` is not a number", mend
+        fix = f"write `{text.replace(',', '.')}`" if decimal else hint
+        return f"the weight `{text}` is not a number", fix
     value = float(text)
     if math.isnan(value):
         return f"the weight `{text}` is not a number", hint

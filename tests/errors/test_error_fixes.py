@@ -25,26 +25,26 @@ def faults_in(case: Case, recipe: str, folder: Path) -> tuple[Diagnostic, ...]:
 
 
 def applied(text: str, edits: list[Edit]) -> str:
-    """The text after the edits, from the last to the first so that places stay what they were."""
-    for edit in sorted(set(edits), key=lambda each: each.span, reverse=True):
+    """The text after the edits, which are applied from the last to the first."""
+    for edit in sorted(set(edits), key=lambda edit: edit.span, reverse=True):
         text = text[: edit.span.start] + edit.text + text[edit.span.end :]
     return text
 
 
 def edits_of(case: Case, recipe: str, fault: Diagnostic) -> list[Edit]:
-    """The edits of a fault that change the recipe itself, and no file that it imports."""
+    """The edits of a fault in the recipe itself, as opposed to a file that it imports."""
     here = fault.source is not None and fault.source.text == recipe
     return list(fault.edits) if here else []
 
 
-MENDED = [case for case in cases() if any(each.edits for each in faults_of(case, case.recipe))]
+FIXABLE = [case for case in cases() if any(each.edits for each in faults_of(case, case.recipe))]
 
 
 def test_most_errors_have_a_fix():
-    assert len(MENDED) > len(cases()) / 3
+    assert len(FIXABLE) > len(cases()) / 3
 
 
-@pytest.mark.parametrize("case", MENDED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FIXABLE, ids=lambda case: case.name)
 def test_every_fix_alone_removes_its_error(case: Case):
     faults = faults_of(case, case.recipe)
     for fault in faults:
@@ -61,7 +61,7 @@ def test_every_fix_alone_removes_its_error(case: Case):
     "case",
     [
         case
-        for case in MENDED
+        for case in FIXABLE
         if all(edits_of(case, case.recipe, each) for each in faults_of(case, case.recipe))
     ],
     ids=lambda case: case.name,
