@@ -133,7 +133,7 @@ def surely_equal(x: Array, y: Array) -> bool:
 
 
 def _inner(i: Vectors, j: Vectors) -> Vectors:
-    """(n, m): inner products, 0 where the cosine is no more than rounding."""
+    """(n, m): inner products, 0 where the cosine is only rounding."""
     rows, cols = i[:, 0], j[0]
     inner = np.array([(row * cols).sum(axis=1) for row in rows]).reshape(len(rows), len(cols))
     return np.where(np.abs(inner) <= ORTHOGONAL * _lengths(i, j), 0.0, inner)

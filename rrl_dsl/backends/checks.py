@@ -15,7 +15,7 @@ from rrl_dsl.language.diagnostics import RRLError, error
 
 
 def check_nodes(value: object) -> None:
-    """Refuses what is no rows, where rows are wanted.
+    """Refuses a value that is not `Nodes`.
 
     Raises:
         RRLError: RRL402.
@@ -69,7 +69,7 @@ def vectors_of(
             hint = f"pass the embeddings of the rows as `spaces={{'{name}': z}}`"
             raise error("RRL418", message, hint=hint)
         pair = given if isinstance(given, tuple) and len(given) == 2 else (given, given)
-        of_rows, of_cols = (tensor(name, each, "RRL418").detach() for each in pair)
+        of_rows, of_cols = (tensor(name, value, "RRL418").detach() for value in pair)
         for what, vectors, nodes in (("rows", of_rows, rows), ("columns", of_cols, cols)):
             if vectors.ndim != 2 or len(vectors) != len(nodes):
                 message = (

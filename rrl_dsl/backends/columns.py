@@ -31,7 +31,7 @@ def column_of(
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column that it reads.
     """
-    own = [scalars[each] for each in column.scalars]
+    own = [scalars[scalar] for scalar in column.scalars]
     name = column.field or ""
     match column.kind:
         case "sample":

@@ -49,7 +49,7 @@ def edge_function(
 
 @lru_cache(maxsize=256)
 def _compiled(text: str, arrays: ModuleType, fused: bool) -> EdgeFunction:
-    scope: dict[str, Any] = {name: each.run for name, each in OPERATIONS.items()}
+    scope: dict[str, Any] = {name: operation.run for name, operation in OPERATIONS.items()}
     scope["arrays"] = arrays
     exec(compile(text, "<edge function>", "exec"), scope)  # our own text
     function: EdgeFunction = scope["edge"]
@@ -96,7 +96,7 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
         pairs: How many pairs a call evaluates.
 
     Raises:
-        RRLError: RRL506 where it is asked for and there is no compiler.
+        RRLError: RRL506 where fusing is requested and there is no compiler.
     """
     on_gpu = device.type == "cuda"
     variable, compilers = _COMPILERS["cuda" if on_gpu else "cpu"]

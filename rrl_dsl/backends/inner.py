@@ -41,11 +41,11 @@ def slices(vectors: Tensor) -> Tensor:
     """
     base = 2.0 ** _bits(vectors.shape[1])
     rest = vectors / _powers(vectors)[:, None] * base
-    found = []
+    cut = []
     for _ in range(_SLICES):
-        found.append(rest.round())
-        rest = (rest - found[-1]) * base
-    return torch.stack(found, dim=1)
+        cut.append(rest.round())
+        rest = (rest - cut[-1]) * base
+    return torch.stack(cut, dim=1)
 
 
 def squares(of: Tensor) -> Tensor:

@@ -60,9 +60,9 @@ class Nodes:
         zeros = torch.zeros_like(self.sample) if view is None else view
         self.view = self._column("view", zeros)
         given = named("labels", labels)
-        self.labels = {name: self._column(name, each) for name, each in given.items()}
+        self.labels = {name: self._column(name, column) for name, column in given.items()}
         given = named("fields", fields)
-        self.fields = {name: self._field(name, each) for name, each in given.items()}
+        self.fields = {name: self._field(name, column) for name, column in given.items()}
         if self.checked:
             self._check_values()
             self._check_agreement()
@@ -236,7 +236,7 @@ def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:
     """What a user gives as numbers, arrays of any byte order and stride among it, as a tensor.
 
     Raises:
-        RRLError: With that code, for what is no array of numbers.
+        RRLError: With that code, where it is not an array of numbers.
     """
     try:
         if hasattr(value, "__array__") and not isinstance(value, Tensor):
@@ -251,11 +251,11 @@ def named(what: str, given: Any, code: str = "RRL402") -> Mapping[str, Any]:
     """What a user gives by name; empty for None.
 
     Raises:
-        RRLError: With that code, for what is no mapping from names.
+        RRLError: With that code, where it is not a mapping from names.
     """
     if given is None:
         return {}
-    if not isinstance(given, Mapping) or not all(isinstance(each, str) for each in given):
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         message = f"`{what}` must be a dict of columns, not {described(given)}"
         raise error(code, message, hint=f"write `{what}={{'NAME': ...}}`")
     return given

@@ -45,7 +45,7 @@ _STRATEGIES: Final = ("auto", "dense", "blocked")
 
 
 class Samples(Protocol):
-    """What `Program.bind` asks of a data set: `rrl.Nodes` and the trainer's splits have it."""
+    """What `Program.bind` asks of a dataset: `rrl.Nodes` and the trainer's splits have it."""
 
     @property
     def sample(self) -> Tensor:
@@ -124,13 +124,13 @@ class Program:
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
         known = rows.sample if others is None else torch.cat([rows.sample, others.cpu()])
-        faults = (each.lacking(known.numpy()) for each in self.plan.lookups)
+        faults = (lookup.lacking(known.numpy()) for lookup in self.plan.lookups)
         if (fault := next(filter(None, faults), None)) is not None:
             raise RRLError(fault)
         columns = SampleColumns(rows)
         what = f"the lookups of the recipe over {len(rows):,} samples"
         with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
-            self._tables = tuple(each.find(columns, self.seed) for each in self.plan.lookups)
+            self._tables = tuple(lookup.find(columns, self.seed) for lookup in self.plan.lookups)
         self._tables_on.clear()
         return self
 
@@ -284,7 +284,7 @@ class Program:
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
         if self._tables is not None:
             known = dict(zip(self.plan.lookups, self._tables, strict=True))
-            clean._tables = tuple(known[each] for each in clean.plan.lookups)
+            clean._tables = tuple(known[lookup] for lookup in clean.plan.lookups)
         return clean
 
     def __repr__(self) -> str:
@@ -329,16 +329,16 @@ class Program:
                 message = "this recipe depends on the whole dataset and is not bound to one"
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
             nothing = SampleColumns(rows[:0].to("cpu"))
-            self._tables = tuple(each.find(nothing, self.seed) for each in self.plan.lookups)
+            self._tables = tuple(lookup.find(nothing, self.seed) for lookup in self.plan.lookups)
         if rows.device not in self._tables_on:  # once a device: copying waits
-            self._tables_on[rows.device] = tuple(each.to(rows.device) for each in self._tables)
+            self._tables_on[rows.device] = tuple(table.to(rows.device) for table in self._tables)
         return self._tables_on[rows.device]
 
     def _check_rows(self, rows: Nodes, cols: Nodes | None) -> None:
         from rrl_dsl.backends.checks import check_nodes
 
-        for each in (rows,) if cols is None else (rows, cols):
-            check_nodes(each)
+        for nodes in (rows,) if cols is None else (rows, cols):
+            check_nodes(nodes)
         if self.requires.bank and cols is None:
             message = (
                 f"this recipe has the last {self.requires.bank} rows as additional columns (`bank`)"

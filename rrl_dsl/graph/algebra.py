@@ -245,7 +245,7 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
     """The graph with a contrast; the graph itself where that is all pairs, as without one.
 
     Raises:
-        Refusal: RRL212 where either has a contrast already, RRL201 for what is no graph.
+        Refusal: RRL212 where either has a contrast, RRL201 where one is not a graph.
     """
     if not isinstance(contrast, Graph):
         raise Refusal("RRL201", f"a contrast must be a graph, not {described(contrast)}")
@@ -283,7 +283,7 @@ def operand(operator: Operator, value: object) -> Graph:
     """The value as the right operand of an operator.
 
     Raises:
-        Refusal: RRL201 where it is no graph, RRL205 where a difference takes away a weighted graph.
+        Refusal: RRL201 where it is not a graph, RRL205 where `-` would remove a weighted graph.
     """
     if not isinstance(value, Graph):
         raise mismatched(operator, value)
@@ -295,7 +295,7 @@ def operand(operator: Operator, value: object) -> Graph:
 
 
 def mismatched(operator: str, value: object) -> Refusal:
-    """The refusal of what is no graph beside an operator."""
+    """The refusal of an operand that is not a graph."""
     hint = None
     if isinstance(value, Transform):
         hint = "write `a | t` to apply a transform"
@@ -328,7 +328,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
     """The graph with its weights multiplied.
 
     Raises:
-        Refusal: RRL201 where the factor is no number, RRL301 where it is negative or too large,
+        Refusal: RRL201 where the factor is not a number, RRL301 where it is negative or too large,
             RRL302 where the result is too deep.
     """
     if isinstance(factor, Graph):

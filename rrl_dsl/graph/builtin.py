@@ -116,7 +116,7 @@ Perplexity = Annotated[float, PERPLEXITY]
 Real = Annotated[float, REAL]
 """Any number."""
 Scheduled = Annotated[_Value, _SCHEDULED]
-"""`Scheduled[Probability]`: a schedule may stand in its place, and is passed on as it is."""
+"""`Scheduled[Probability]`: a schedule is accepted too, and passed on unchanged."""
 Adds = Annotated[_Value, _ADDS]
 """`Adds[Probability]`: the rate at which noise adds edges, which are false; 0 adds none."""
 
@@ -206,18 +206,18 @@ def _parameters(
     hints = get_type_hints(function, include_extras=True)
     handles: list[str] = []
     parameters: list[Parameter] = []
-    for name, each in inspect.signature(function).parameters.items():
+    for name, argument in inspect.signature(function).parameters.items():
         if hints.get(name) in (Pair, Weight):
             handles.append("pair" if hints[name] is Pair else "weight")
             continue
         type_, marks = _type_of(function, name, hints.get(name))
-        required = each.default is inspect.Parameter.empty
+        required = argument.default is inspect.Parameter.empty
         parameter = Parameter(
             name,
             type_,
             docs.get(name, ""),
-            default=REQUIRED if required else each.default,
-            positional=each.kind is not inspect.Parameter.KEYWORD_ONLY,
+            default=REQUIRED if required else argument.default,
+            positional=argument.kind is not inspect.Parameter.KEYWORD_ONLY,
             schedulable=_SCHEDULED in marks,
             adds_edges=_ADDS in marks,
             example=given.get(name, _example(type_)) if required else "",
@@ -229,7 +229,7 @@ def _parameters(
 def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, tuple[Any, ...]]:
     """What a parameter accepts, by its annotation, and the annotation's marks."""
     if get_origin(hint) in (Union, UnionType):  # `Count | None`: may be left out
-        (hint,) = (each for each in get_args(hint) if each is not type(None))
+        (hint,) = (member for member in get_args(hint) if member is not type(None))
     if hint is bool:
         return FLAG, ()
     if get_origin(hint) is Literal:
@@ -262,7 +262,9 @@ def as_function(signature: Signature) -> Callable[..., Made]:
     def call(*positional: object, **named: object) -> Made:
         arguments, refusals = bind(signature, positional, named)
         if refusals:
-            raise RRLError(Diagnostic(each.code, each.message, hint=each.hint) for each in refusals)
+            raise RRLError(
+                Diagnostic(refusal.code, refusal.message, hint=refusal.hint) for refusal in refusals
+            )
         return make(signature, arguments)
 
     call.__name__ = call.__qualname__ = signature.name
@@ -279,5 +281,5 @@ def make(signature: Signature, arguments: Arguments) -> Made:
         case "transform":
             return Transform((Call(signature, arguments),))
         case "schedule":
-            *_, last = (arguments[each.name] for each in signature.parameters)
+            *_, last = (arguments[parameter.name] for parameter in signature.parameters)
             return Schedule(signature.name, arguments["start"], arguments["end"], last)

@@ -22,7 +22,7 @@ Built = TypeVar("Built")
 
 
 Scope = Literal["pair", "data set", "batch"]
-"""What an edge depends on: the two rows; the data set as well; or the whole batch."""
+"""What an edge depends on: the two rows; the dataset as well; or the whole batch."""
 
 
 class Facts(NamedTuple):
@@ -89,7 +89,7 @@ class Call:
         """
         assert self.signature.function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
-        given = (handles[each] for each in self.signature.handles)
+        given = (handles[handle] for handle in self.signature.handles)
         result: object = self.signature.function(*given, **self.arguments)
         if not isinstance(result, Weight):
             message = (
@@ -121,13 +121,17 @@ class Call:
     @property
     def seed(self) -> int | None:
         """The seed of the call's own."""
-        given = (each.name for each in self.signature.parameters if each.type is SEED)
+        given = (
+            parameter.name for parameter in self.signature.parameters if parameter.type is SEED
+        )
         return next((self.arguments[name] for name in given), None)
 
     @property
     def may_draw(self) -> bool:
         """Whether the call is stochastic, or would be with other arguments."""
-        return self.facts.draws or any(each.type is SEED for each in self.signature.parameters)
+        return self.facts.draws or any(
+            parameter.type is SEED for parameter in self.signature.parameters
+        )
 
     @property
     def scope(self) -> Scope:
@@ -137,7 +141,7 @@ class Call:
     @property
     def schedules(self) -> tuple[Schedule, ...]:
         """The arguments that depend on the epoch."""
-        return tuple(each for each in self.arguments.values() if isinstance(each, Schedule))
+        return tuple(value for value in self.arguments.values() if isinstance(value, Schedule))
 
     def __str__(self) -> str:
         shown = [

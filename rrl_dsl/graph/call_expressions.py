@@ -21,7 +21,7 @@ from rrl_dsl.language.span import Span
 _OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals of what an argument holds
 _FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
-_Places = dict[int | str | None, Span]
+_Spans = dict[int | str | None, Span]
 ImportWith = Callable[[Definition, Mapping[str, tuple[Scalar, syntax.Argument]], Span], Meaning]
 """The graph of an imported recipe with other parameters, each with where it is given."""
 
@@ -50,14 +50,14 @@ class CallExpressions(Reports):
 
     def refer(self, node: syntax.Name) -> Meaning:
         """What a defined name denotes; notes that it is used."""
-        if node.text in self.found.definitions:
-            reference = Reference(node.span, self.found.definitions[node.text])
-            self.found.references.append(reference)
+        if node.text in self.resolution.definitions:
+            reference = Reference(node.span, self.resolution.definitions[node.text])
+            self.resolution.references.append(reference)
         return self.noted(node.span, self.names[node.text])
 
     def call(self, node: syntax.Call) -> Meaning:
         """What a call denotes."""
-        definition = self.found.definitions.get(node.name.text)
+        definition = self.resolution.definitions.get(node.name.text)
         if definition is not None and definition.kind == "import":
             return self.imported(node, definition)
         known = self.names.get(node.name.text)
@@ -72,9 +72,11 @@ class CallExpressions(Reports):
         if self.lost and node.name.text not in signatures():
             return self.called_in_vain(node)
         try:
-            suggest = len(self.found.faults) < MAX_DIAGNOSTICS  # later ones are not shown
+            suggest = len(self.resolution.faults) < MAX_DIAGNOSTICS  # later ones are not shown
             imports = [
-                each.name for each in self.found.definitions.values() if each.kind == "import"
+                definition.name
+                for definition in self.resolution.definitions.values()
+                if definition.kind == "import"
             ]
             signature = lookup(node.name.text, others=imports, suggest=suggest)
         except Refusal as refusal:
@@ -92,7 +94,7 @@ class CallExpressions(Reports):
 
     def bound(self, node: syntax.Call, signature: Signature) -> Mapping[str, object] | None:
         """The arguments of a call, or None where something was reported."""
-        positional, keywords, places, dropped = self.arguments(node, signature)
+        positional, keywords, spans, dropped = self.arguments(node, signature)
         slots = [parameter for parameter in signature.parameters if parameter.positional]
         values = [
             self.argument(argument, slots[at] if at < len(slots) else None, node)
@@ -102,29 +104,29 @@ class CallExpressions(Reports):
             name: self.argument(argument, signature.parameter(name), node)
             for name, argument in keywords.items()
         }
-        poisoned = any(isinstance(each, Poison) for each in (*values, *by_name.values()))
+        poisoned = any(isinstance(value, Poison) for value in (*values, *by_name.values()))
         arguments, refusals = bind(signature, values, by_name)
-        for each in refusals:
-            at = each.at
+        for refusal in refusals:
+            at = refusal.at
             value = values[at] if isinstance(at, int) else by_name.get(at) if at else None
-            known_fault = each.code in _OF_THE_VALUE and isinstance(value, Poison)
-            if known_fault or (dropped and each.code == "RRL208"):
+            known_fault = refusal.code in _OF_THE_VALUE and isinstance(value, Poison)
+            if known_fault or (dropped and refusal.code == "RRL208"):
                 continue
-            place = places.get(at, node.span)
+            place = spans.get(at, node.span)
             written = positional[at] if isinstance(at, int) else keywords.get(at) if at else None
             definition = None if written is None else self.defined_by(written.value)
             given: dict[int | str, syntax.Argument] = dict(enumerate(positional))
             given.update(keywords)
-            hint, edits = each.hint, edits_of(each, node, given, place, self.source)
-            if each.code in _OF_THE_VALUE and definition is not None:
-                edits = self.set_to(definition, each)
-            if each.code == "RRL206" and (number := self.decimal_comma(node, place)):
+            hint, edits = refusal.hint, edits_of(refusal, node, given, place, self.source)
+            if refusal.code in _OF_THE_VALUE and definition is not None:
+                edits = self.set_to(definition, refusal)
+            if refusal.code == "RRL206" and (number := self.decimal_comma(node, place)):
                 hint, edits = f"write `{number.text}`", (number,)
-            self.report(each.code, each.message, place, hint, edits)
+            self.report(refusal.code, refusal.message, place, hint, edits)
         return None if refusals or poisoned or dropped else arguments
 
     def set_to(self, definition: Definition, refusal: Refusal) -> tuple[Edit, ...]:
-        """The mend of a value that does not fit, where a definition gives it."""
+        """The fix of a value that does not fit and that a definition gives."""
         if definition.literal is None or refusal.replacement is None:
             return ()
         is_word = refusal.code == "RRL301" and isinstance(definition.meaning, str)
@@ -133,8 +135,8 @@ class CallExpressions(Reports):
         )
 
     def decimal_comma(self, call: syntax.Call, surplus: Span) -> Edit | None:
-        """The mend of `0,5`, where the `5` is one argument too many."""
-        before = [each.span for each in call.arguments if each.span.end < surplus.start]
+        """The fix of `0,5`, where the `5` is one argument too many."""
+        before = [given.span for given in call.arguments if given.span.end < surplus.start]
         span = before[-1].to(surplus) if before else surplus
         text = self.source.text[span.start : span.end]
         return (
@@ -143,22 +145,22 @@ class CallExpressions(Reports):
 
     def defined_by(self, node: syntax.Expression) -> Definition | None:
         """The definition of a bare name."""
-        return self.found.definitions.get(node.text) if isinstance(node, syntax.Name) else None
+        return self.resolution.definitions.get(node.text) if isinstance(node, syntax.Name) else None
 
     def arguments(
         self, node: syntax.Call, signature: Signature
-    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Places, bool]:
-        """Positional and named arguments, where each stands, and whether any was left out."""
+    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Spans, bool]:
+        """Positional and named arguments, their spans, and whether any was left out."""
         positional: list[syntax.Argument] = []
         keywords: dict[str, syntax.Argument] = {}
-        places: _Places = {}
+        spans: _Spans = {}
         dropped = False
         for argument in node.arguments:
             if argument.name is None and keywords:
                 dropped = True
                 self.after_named(node, argument)
             elif argument.name is None:
-                places[len(positional)] = argument.span
+                spans[len(positional)] = argument.span
                 positional.append(argument)
             elif not argument.name.valid:
                 dropped = True  # its spelling was reported
@@ -167,15 +169,17 @@ class CallExpressions(Reports):
             else:
                 unknown = signature.parameter(argument.name.text) is None
                 span = argument.name.span if unknown else argument.value.span
-                places[argument.name.text] = span
+                spans[argument.name.text] = span
                 keywords[argument.name.text] = argument
-        return positional, keywords, places, dropped
+        return positional, keywords, spans, dropped
 
     def after_named(self, node: syntax.Call, argument: syntax.Argument) -> None:
-        """Reports a positional argument that stands after a named one."""
+        """Reports a positional argument after a named one."""
         written = argument.value
         value = written.text if isinstance(written, syntax.Name) else self.value(written)
-        meant = next((each.name for each in _free(node, argument) if fits(each, value)), None)
+        meant = next(
+            (parameter.name for parameter in _free(node, argument) if fits(parameter, value)), None
+        )
         message = "a positional argument follows a named one"
         hint = "pass this one by name as well" + (f", `{meant}=`" if meant else "")
         edits = (named(argument, meant),) if meant else ()
@@ -224,7 +228,7 @@ class CallExpressions(Reports):
 
     def word(self, node: syntax.Name) -> Meaning:
         """A bare name: what the `param` or the string that the `let` of that name is, or a word."""
-        definition = self.found.definitions.get(node.text)
+        definition = self.resolution.definitions.get(node.text)
         is_text = definition is not None and isinstance(definition.meaning, str)
         if definition is not None and (definition.kind == "param" or is_text):
             return self.refer(node)
@@ -256,8 +260,8 @@ class CallExpressions(Reports):
             return f"write `{_FLAGS[word]}`", replaced(name.span, _FLAGS[word])
         if word in self.defined:
             return "move its definition above this line", ()
-        known = [each for each, value in self.names.items() if fits(parameter, value)]
-        if len(self.found.faults) < MAX_DIAGNOSTICS and (meant := nearest(word, known)):
+        known = [name for name, value in self.names.items() if fits(parameter, value)]
+        if len(self.resolution.faults) < MAX_DIAGNOSTICS and (meant := nearest(word, known)):
             return f"did you mean `{meant}`?", replaced(name.span, meant)
         for other in _free(call, argument):
             holds_words = isinstance(other.type, Field | Choice)
@@ -293,7 +297,7 @@ class CallExpressions(Reports):
             literal = span if isinstance(node, syntax.String) else defined
             self.adopt(problem.diagnostics, span, path, literal)
             return POISON
-        self.found.files.add(path)
+        self.resolution.files.add(path)
         return pairs
 
     # imported recipes
@@ -336,10 +340,10 @@ class CallExpressions(Reports):
 
 
 def _free(call: syntax.Call, argument: syntax.Argument) -> list[Parameter]:
-    """The parameters of a built-in that neither a name nor what stands before an argument takes."""
-    at = next(index for index, each in enumerate(call.arguments) if each is argument)
-    taken = {each.name.text for each in call.arguments if each.name is not None}
+    """The parameters of a built-in that no name and no earlier argument takes."""
+    at = next(index for index, other in enumerate(call.arguments) if other is argument)
+    taken = {given.name.text for given in call.arguments if given.name is not None}
     parameters = signatures()[call.name.text].parameters
-    unnamed = sum(each.name is None for each in call.arguments[:at])
-    taken |= {each.name for each in parameters[:unnamed] if each.positional}
-    return [each for each in parameters if each.name not in taken]
+    unnamed = sum(given.name is None for given in call.arguments[:at])
+    taken |= {parameter.name for parameter in parameters[:unnamed] if parameter.positional}
+    return [parameter for parameter in parameters if parameter.name not in taken]

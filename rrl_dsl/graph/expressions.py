@@ -73,16 +73,18 @@ class Expressions(CallExpressions):
         built_in = signatures().get(meant or "")
         instead = meant
         if built_in is not None:  # what must be given to it is for the user to say
-            needs = any(each.required for each in built_in.parameters)
+            needs = any(parameter.required for parameter in built_in.parameters)
             instead = None if needs else built_in.shortest
         self.report("RRL101", message, node.span, hint, replaced(node.span, instead))
         return POISON
 
     def meant_by(self, word: str) -> str | None:
         """The name, or the built-in that gives or changes a graph, that is most like a word."""
-        if len(self.found.faults) >= MAX_DIAGNOSTICS:  # later ones are not shown
+        if len(self.resolution.faults) >= MAX_DIAGNOSTICS:  # later ones are not shown
             return None
-        graphs = [each.name for each in signatures().values() if each.kind != "schedule"]
+        graphs = [
+            signature.name for signature in signatures().values() if signature.kind != "schedule"
+        ]
         return nearest(word, list(self.names)) or nearest(word, graphs, likeness=_LIKENESS)
 
     # operators
@@ -104,7 +106,7 @@ class Expressions(CallExpressions):
         values = [self.value(operand) for operand in node.operands]
         if node.operators[0] == "*":
             return self.product(node, values)
-        if all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             return self.sum_of_numbers(node, cast(list[float], values))
         if not self.operands_fit(node, values):
             return POISON
@@ -135,8 +137,8 @@ class Expressions(CallExpressions):
         return left
 
     def operands_fit(self, node: syntax.Chain, values: list[Meaning]) -> bool:
-        """Whether each operand may stand where it does; every one that may not is reported."""
-        fit = self.may_lead(node, values) and not any(isinstance(each, Poison) for each in values)
+        """Whether each operand fits its operator; reports every one that does not."""
+        fit = self.may_lead(node, values) and not any(isinstance(value, Poison) for value in values)
         for sign, value, place in zip(node.operators, values[1:], node.operands[1:], strict=True):
             if isinstance(value, Poison) or (sign == "|" and isinstance(value, Transform)):
                 continue
@@ -152,7 +154,7 @@ class Expressions(CallExpressions):
         return fit
 
     def may_lead(self, node: syntax.Chain, values: list[Meaning]) -> bool:
-        """Whether the first value may stand at the left end of a chain."""
+        """Whether the first value may begin a chain."""
         left, sign, span = values[0], node.operators[0], node.operands[0].span
         if isinstance(left, Graph | Poison):
             return True
@@ -187,7 +189,7 @@ class Expressions(CallExpressions):
         return POISON
 
     def product(self, node: syntax.Chain, values: list[Meaning]) -> Meaning:
-        if any(isinstance(each, Poison) for each in values):
+        if any(isinstance(value, Poison) for value in values):
             return POISON
         result = values[0]
         for at, value in enumerate(values[1:], 1):

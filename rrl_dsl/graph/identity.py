@@ -1,10 +1,10 @@
 """The canonical form of a recipe and its SHA-256.
 
-Two recipes with the same canonical form define the same graph over every data set: arguments equal
-to their defaults are left out, streams are included, files stand by the hash of their content, the
-operands of a commutative chain are ordered however it is bracketed, and equal nodes stand once and
-are referred to by position. Since rounding makes the order of a sum matter, weights are computed
-over the graph `in_order`: equal recipes have equal weights, to the last bit.
+Two recipes with the same canonical form define the same graph over every dataset. The form leaves
+out arguments that equal their defaults, includes streams, and identifies files by the hash of their
+content. It sorts the operands of a commutative chain, however the chain is bracketed, and lists
+equal nodes once. Since rounding makes the order of a sum matter, weights are computed over the
+graph `in_order`: equal recipes have equal weights, to the last bit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Digests(NamedTuple):
 
     Attributes:
         of: id(node) -> digest of its content.
-        chains: id(commutative node) -> the digests of its operands, and how often each stands.
+        chains: id(commutative node) -> the digests of its operands, and how often each occurs.
         entries: Digest -> what a node is.
     """
 
@@ -53,19 +53,19 @@ def canonical(graph: Graph) -> str:
 def in_order(graph: Graph) -> Graph:
     """The graph with equal nodes made one, and each sum of three or more in the canonical order.
 
-    What stands in a sum n times stands there once, times n.
+    An operand that occurs n times in a sum occurs once in the result, times n.
     """
     digests = _digests(graph)
     first: dict[str, Graph] = {}  # digest -> the node
     made: dict[int, Graph] = {}
     for node in walk(graph):
-        operands = tuple(made[id(each)] for each in node.operands)
-        found = node.with_operands(operands)
+        operands = tuple(made[id(operand)] for operand in node.operands)
+        entry = node.with_operands(operands)
         if isinstance(node, Combined) and node.operator == "+":
             counted = digests.chains[id(node)]
             if counted.total() > 2:  # of two, the order makes no difference
-                found = _sum(counted, first)
-        made[id(node)] = first.setdefault(digests.of[id(node)], found)
+                entry = _sum(counted, first)
+        made[id(node)] = first.setdefault(digests.of[id(node)], entry)
     return made[id(graph)]
 
 
@@ -81,16 +81,16 @@ def _digests(graph: Graph) -> _Digests:
     streams = streams_of(graph)
     digests, chains, entries = result = _Digests({}, {}, {})
     for node in walk(graph):
-        found = content(node, streams.get(node.call) if isinstance(node, Called) else None)
+        entry = content(node, streams.get(node.call) if isinstance(node, Called) else None)
         operands = [digests[id(operand)] for operand in node.operands]
         if isinstance(node, Combined) and node.operator in _COMMUTATIVE:
             chains[id(node)] = counted = _chain(node, operands, chains)
             operands = sorted(counted)
             if len(operands) < counted.total():
-                found["times"] = [counted[operand] for operand in operands]
-        digest = hashlib.sha256(_json({**found, "of": operands}).encode()).hexdigest()
+                entry["times"] = [counted[operand] for operand in operands]
+        digest = hashlib.sha256(_json({**entry, "of": operands}).encode()).hexdigest()
         digests[id(node)] = digest
-        entries[digest] = found, operands
+        entries[digest] = entry, operands
     return result
 
 
@@ -139,20 +139,20 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
     """
     if isinstance(node, Called):
         signature = node.call.signature
-        found: dict[str, Any] = {"call": signature.name}
+        entry: dict[str, Any] = {"call": signature.name}
         if signature.version:
-            found["version"] = signature.version
+            entry["version"] = signature.version
         given = {
             parameter.name: _plain(value)
             for parameter in signature.parameters
             if (value := node.call.arguments[parameter.name]) != parameter.default
-            and parameter.type is not SEED  # the stream stands for it
+            and parameter.type is not SEED  # the stream depends on it
         }
         if given:
-            found["with"] = given
+            entry["with"] = given
         if node.call.facts.draws:
-            found["stream"] = stream
-        return found
+            entry["stream"] = stream
+        return entry
     if isinstance(node, Combined):
         return {"operator": node.operator}
     if isinstance(node, Scaled):

@@ -34,7 +34,7 @@ class Library:
     """The files below one recipe.
 
     Attributes:
-        overlay: Texts that stand for files, such as what an editor has not yet saved.
+        overlay: Texts that replace files, such as those that an editor has not saved yet.
         within: The folder that all of them must lie in; None for that of the text that names one.
         read_pairs: Reads a file of pairs by its path, as the text names it, and as messages call
             it; see `links.read`.
@@ -73,7 +73,7 @@ class Library:
         return path
 
     def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
-        """The recipe in a file, with its calls' streams set as they are when it stands alone.
+        """The recipe in a file, with the streams that its calls have without the import.
 
         Raises:
             Refusal: RRL023 where the file is importing this one, RRL025 where there are too many.
@@ -81,7 +81,7 @@ class Library:
         """
         if path in self._open:
             circle = [*self._open[self._open.index(path) :], path]
-            round_trip = " -> ".join(f"`{each.name}`" for each in circle)
+            round_trip = " -> ".join(f"`{file.name}`" for file in circle)
             raise Refusal("RRL023", f"these recipes import each other: {round_trip}")
         # `true` and 1 are equal, and two values
         given = sorted((name, type(value).__name__, value) for name, value in params.items())
@@ -96,13 +96,17 @@ class Library:
             if recipe is None:
                 raise RRLError(faults)
             with self.opened(path):
-                found = resolve(recipe, params, self)
-            found.faults[:0] = faults
-            if found.graph is not None:
+                resolution = resolve(recipe, params, self)
+            resolution.faults[:0] = faults
+            if resolution.graph is not None:
                 # of a recipe with a contrast, the graph is what is imported
-                graph = found.graph if found.graph.contrast is None else found.graph.operands[0]
-                found.graph = None if found.faults else finished(graph)
-            self._known[key] = found
+                graph = (
+                    resolution.graph
+                    if resolution.graph.contrast is None
+                    else resolution.graph.operands[0]
+                )
+                resolution.graph = None if resolution.faults else finished(graph)
+            self._known[key] = resolution
         return self._known[key]
 
     @contextmanager

@@ -47,7 +47,7 @@ class Links:
         return self.written
 
     def lacking(self, pair: int, end: int, more: int = 0) -> Diagnostic:
-        """That the data set lacks a sample.
+        """That the dataset lacks a sample.
 
         Args:
             pair: The place of the pair that names it, in the order of the file.
@@ -64,7 +64,7 @@ class Links:
         return Diagnostic("RRL416", message, span, source, hint)
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
-        """An id as it stands in the file, and where; its number where the file has changed."""
+        """An id as the file writes it, and its span; its number where the file has changed."""
         from rrl_dsl.tables.pairs import LinkTable, sample_id
 
         sample = (self.a, self.b)[end][pair]
@@ -87,8 +87,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         name: What messages call it; as `path` where left out.
 
     Raises:
-        RRLError: RRL414 where it cannot be read, RRL415 for what is no pair, by line, RRL515 where
-            there is too little memory.
+        RRLError: RRL414 where it cannot be read, RRL415 for each line that is not a pair,
+            RRL515 where there is too little memory.
     """
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:
@@ -104,8 +104,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
         message = f"cannot read the pairs in `{name}`: {reason}"
         missing = isinstance(problem, FileNotFoundError)
-        mend = "paths are relative to the folder of the recipe" if missing else None
-        raise error("RRL414", message, hint=mend) from None
+        advice = "paths are relative to the folder of the recipe" if missing else None
+        raise error("RRL414", message, hint=advice) from None
     return Links(written or name, path, name, *found)
 
 

@@ -1,4 +1,4 @@
-"""The table of operations: what an instruction of a plan does, in torch and NumPy, and its bounds.
+"""The table of operations: what each instruction of a plan computes, and bounds of its result.
 
 `run` takes the module of array functions first, `rrl_dsl.backends.tensors` or
 `rrl_dsl.backends.arrays`, then the results, columns of both rows, scalars and the lookup that the
@@ -80,7 +80,7 @@ class Operation:
 
 
 def _finite(weights: Any) -> Any:
-    """Weights that outgrow float32 stay at its largest number: infinity times 0 is no number."""
+    """Weights that outgrow float32 are set to its largest number: infinity times 0 is NaN."""
     return weights.clip(max=LARGEST)
 
 
@@ -166,31 +166,31 @@ def _in_either(c: Any, x: Any, y: Any) -> Any:
 # lists and lookups
 
 
-def _search(a: Any, i: Any, j: Any, found: Any) -> tuple[Any, Any]:
-    """Where the entry (i, j) stands among the sorted entries of i, and whether it is there."""
-    last = found.entries.shape[0] - 1
+def _search(a: Any, i: Any, j: Any, table: Any) -> tuple[Any, Any]:
+    """The position of the entry (i, j) among the sorted entries of i, and whether it exists."""
+    last = table.entries.shape[0] - 1
     row = i.clip(min=0)
-    end = found.starts[row + 1]
-    low, high = found.starts[row] + 0 * j, end + 0 * j
-    for _ in range(found.steps):
+    end = table.starts[row + 1]
+    low, high = table.starts[row] + 0 * j, end + 0 * j
+    for _ in range(table.steps):
         middle = (low + high) // 2
-        before = (found.entries[middle.clip(max=last)] < j) & (low < high)
+        before = (table.entries[middle.clip(max=last)] < j) & (low < high)
         low, high = a.where(before, middle + 1, low), a.where(before, high, middle)
     at = low.clip(max=last)
-    return at, (low < end) & (found.entries[at] == j) & (i >= 0) & (j >= 0)
+    return at, (low < end) & (table.entries[at] == j) & (i >= 0) & (j >= 0)
 
 
-def _linked_weight(a: Any, i: Any, j: Any, found: Any) -> Any:
-    at, there = _search(a, i, j, found)
-    return a.where(there, found.weights[at], a.float32_of(0.0))
+def _linked_weight(a: Any, i: Any, j: Any, table: Any) -> Any:
+    at, there = _search(a, i, j, table)
+    return a.where(there, table.weights[at], a.float32_of(0.0))
 
 
 def _in_list(items: Any, row: Any) -> Any:
     """Whether a row is in a list, whose places come last."""
-    found = items[..., 0] == row
+    listed = items[..., 0] == row
     for place in range(1, items.shape[-1]):
-        found = found | (items[..., place] == row)
-    return found
+        listed = listed | (items[..., place] == row)
+    return listed
 
 
 def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
@@ -312,16 +312,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "affinity": Operation(_affinity, cost=9, bytes=4),
     # lookups and lists
     "linked": Operation(
-        lambda a, i, j, found: _search(a, i, j, found)[1],
+        lambda a, i, j, table: _search(a, i, j, table)[1],
         cost=8,
-        candidates=lambda c, i, j, found: c.linked(i, j, found),
+        candidates=lambda c, i, j, table: c.linked(i, j, table),
     ),
     "linked_weight": Operation(
         _linked_weight,
         _heaviest,
         cost=9,
         bytes=4,
-        candidates=lambda c, i, j, found: c.linked(i, j, found),
+        candidates=lambda c, i, j, table: c.linked(i, j, table),
     ),
     "listed": Operation(
         lambda a, i, j, of_i, of_j: _in_list(of_i, j) | _in_list(of_j, i),

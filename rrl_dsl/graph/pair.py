@@ -64,12 +64,12 @@ class Pair:
     @property
     def same_sample(self) -> Mask:
         """Whether both rows are views of the same sample."""
-        return self._over("same", Column("sample"))
+        return self._compared("same", Column("sample"))
 
     @property
     def same_view(self) -> Mask:
         """Whether both rows have the same view number."""
-        return self._over("same", Column("view"))
+        return self._compared("same", Column("view"))
 
     @property
     def same_row(self) -> Mask:
@@ -80,7 +80,7 @@ class Pair:
         """Whether the epoch is at least `start` and before `end`."""
         return Mask(self.recording, self.recording.emit("constant", scalars=(Active(start, end),)))
 
-    # what the data set says of them
+    # what the dataset says of them
 
     def equal(self, label: str, among: Subset | None = None) -> Mask:
         """Whether both labels are known and equal.
@@ -94,7 +94,7 @@ class Pair:
     def near(self, number: str, within: float) -> Mask:
         """Whether both numbers are known and differ by at most `within`."""
         limit = Constant(float(within), exact=True)
-        return self._over("near", Column("number", field=number), scalar=limit)
+        return self._compared("near", Column("number", field=number), scalar=limit)
 
     def cosine(self, vector: str, temperature: float = 1.0) -> Weight:
         """max(0, cos(x, y) / temperature) of two vectors; 0 if one is missing."""
@@ -166,7 +166,7 @@ class Pair:
         self.recording.draws = True
         return Key(self.stream, redraw, self.seed)
 
-    # what is found over a data set or a batch
+    # lookups over the dataset, stages over the batch
 
     def chosen_samples(self, lookup: Lookup) -> Subset:
         """The samples that a lookup selects."""
@@ -188,17 +188,17 @@ class Pair:
 
     def listed(self, stage: Stage, lists: Lists = "either") -> Mask:
         """Whether the rows are in the lists that a stage computes for the rows of the batch."""
-        return self._over(_LISTED[lists], Column("row"), Column("list", stage=stage))
+        return self._compared(_LISTED[lists], Column("row"), Column("list", stage=stage))
 
     def grouped(self, stage: Stage) -> Mask:
         """Whether both rows are in the same group of a stage."""
-        return self._over("same", Column("component", stage=stage))
+        return self._compared("same", Column("component", stage=stage))
 
     def is_grouped(self, weight: Weight) -> bool:
         """Whether a weight is 1 within groups that a stage made, and else 0."""
         instruction = list(self.recording.instructions)[weight.at]
         columns = list(self.recording.columns)
-        return any(columns[each].kind == "component" for each in instruction.columns)
+        return any(columns[column].kind == "component" for column in instruction.columns)
 
     # what is asked of the trainer
 
@@ -210,7 +210,7 @@ class Pair:
         """Requests this number of earlier rows as additional columns."""
         self.recording.bank = max(self.recording.bank, rows)
 
-    def _over(self, op: str, *columns: Column, scalar: Scalar | None = None) -> Mask:
+    def _compared(self, op: str, *columns: Column, scalar: Scalar | None = None) -> Mask:
         scalars = () if scalar is None else (scalar,)
         at = self.recording.emit(op, columns=columns, scalars=scalars)
         return Mask(self.recording, at)
@@ -218,16 +218,16 @@ class Pair:
     def _same_of(self, column: Column, among: Subset | None) -> Mask:
         recording = self.recording
         if among is None:
-            return self._over("same", column)
+            return self._compared("same", column)
         inputs = (recording.column(column),)
         if among.key is None:
             assert among.lookup is not None
             at = recording.lookup(among.lookup)
-            return self._over("same", Column(among.kind, inputs=inputs, lookup=at))
+            return self._compared("same", Column(among.kind, inputs=inputs, lookup=at))
         key = recording.scalar(among.key)
         drawn = recording.column(Column("sample_hash", scalars=(key,)))
         limit = recording.scalar(Threshold(among.share))
-        return self._over("same", Column(among.kind, inputs=(*inputs, drawn), scalars=(limit,)))
+        return self._compared("same", Column(among.kind, inputs=(*inputs, drawn), scalars=(limit,)))
 
     def _sliced(self, vector: str) -> tuple[Column, ...]:
         slices = Column("slices", field=vector)

@@ -4,7 +4,7 @@ A plan is data. `columns` are computed once for each row of a batch, in order, `
 each call on the host, and `instructions` are a pure pointwise function of (row i, row j) in static
 single assignment: each backend is a way to evaluate that function over a grid.
 
-What an edge needs beyond its two rows is prepared before: `lookups` over the whole data set, when a
+What an edge needs beyond its two rows is prepared before: `lookups` over the whole dataset, when a
 program is bound to it; `stages` over the universe, which is every row and column of a call, each
 once. A stage sees the columns before it, so a stage may rank the edges of an inner graph.
 """
@@ -124,9 +124,9 @@ class Column:
     | `slices` | float64 (3, d), the vector `field` in slices of whole numbers, see `backends/inner.py` |
     | `unit` | float64, the value of 1 in the first slice of the vector `field` |
     | `square` | float64, the squared length of the sliced vector in column `inputs[0]`, in units |
-    | `place` | int64, where the sample stands in the lookup `lookup`, -1 for nowhere |
+    | `place` | int64, the position of the sample in the table of the lookup `lookup`, -1 for none |
     | `values` | float64 (v,), what the lookup `lookup` finds of the sample; NaN where it is not there |
-    | `row` | int64, where the row stands in the universe |
+    | `row` | int64, the position of the row in the universe |
     | `list` | int64, the at most k rows of the universe that the stage `stage` lists, -1 for none |
     | `component` | int64, the component that the stage `stage` finds |
     """  # noqa: E501
@@ -181,7 +181,7 @@ class Plan:
     Attributes:
         columns: What to prepare for each row, in order.
         scalars: What to set for each call.
-        lookups: What to find over the whole data set.
+        lookups: What to find over the whole dataset.
         instructions: What to do for each pair.
         result: The instruction that is the weight of a pair.
         contrast: The instruction that says whether a pair may be unrelated; None for all pairs.

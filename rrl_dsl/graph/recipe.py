@@ -116,11 +116,11 @@ def _check_path(path: object) -> None:
 
 def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:
     """The graph that a text with its place defines; see `parse`."""
-    found = analyze(source, params)
-    if found.faults:
-        raise RRLError(in_order(found.faults))
-    assert found.graph is not None
-    return found.graph
+    resolution = analyze(source, params)
+    if resolution.faults:
+        raise RRLError(in_order(resolution.faults))
+    assert resolution.graph is not None
+    return resolution.graph
 
 
 def analyze(
@@ -142,19 +142,19 @@ def analyze(
         return Resolution(faults=list(problem.diagnostics))
     path = source.directory and resolved(source.directory / Path(source.name).name)
     if path is None:
-        found = resolve(recipe, params or {}, library)
+        resolution = resolve(recipe, params or {}, library)
     else:
         with library.opened(path):
-            found = resolve(recipe, params or {}, library)
-    found.faults[:0] = faults
-    return found
+            resolution = resolve(recipe, params or {}, library)
+    resolution.faults[:0] = faults
+    return resolution
 
 
 def parameter_value(text: str) -> Scalar | None:
     """The value of `--param NAME=VALUE`: a literal as a recipe has it, a number, or else a word.
 
     Returns:
-        None for nothing, and for what begins with a quote and is no string of the language.
+        None for an empty text, and for a text that begins with a quote but is not a string.
     """
     tokens = tokens_of(Source(text))
     kinds = [token.type for token in tokens]

@@ -1,4 +1,4 @@
-"""A plan while it is recorded, and the weights in it.
+"""The recording of a plan, and the weights that it contains.
 
 Equal columns, scalars, lookups and instructions are
 kept once, and an instruction that changes nothing, by the bounds of what it is given, is left out.
@@ -78,7 +78,8 @@ class Recording:
         known = [self.ranges[value] for value in values]
         ranges = tuple(
             OPERATIONS[op].bound(
-                Case(same, tuple(columns), tuple(scalars), lookup), *(each[at] for each in known)
+                Case(same, tuple(columns), tuple(scalars), lookup),
+                *(ranges[at] for ranges in known),
             )
             for at, same in enumerate(CASES)
         )
@@ -138,7 +139,7 @@ class Weight:
     @property
     def high(self) -> float:
         """A weight that it does not exceed."""
-        return max(each.high for each in self.ranges)
+        return max(bounds.high for bounds in self.ranges)
 
     @property
     def binary(self) -> bool:

@@ -50,7 +50,7 @@ class Parameter:
         doc: One line for the reference.
         default: Its value when left out; None means "not given", `REQUIRED` that it must be.
         positional: Whether it may be given by position.
-        schedulable: Whether a schedule may stand in its place.
+        schedulable: Whether it accepts a schedule.
         adds_edges: Whether it adds edges to a graph, as many as it is large; 0 adds none.
         example: What to suggest for it where it must be given.
     """
@@ -86,7 +86,7 @@ class Signature:
         name: Its name in recipes and in Python.
         kind: `source` yields a Graph, `transform` turns a Graph into a Graph, `schedule` yields a
             scalar that depends on the epoch.
-        doc: What it does; the first line stands alone.
+        doc: What it does; the first line is a summary.
         example: A recipe that shows it.
         parameters: In the order of the signature.
         function: What a source or transform does to handles; see `rrl_dsl.graph.builtin`.
@@ -118,7 +118,11 @@ class Signature:
     @property
     def shortest(self) -> str:
         """The shortest call, with an example for each argument that must be given."""
-        needed = (f"{each.name}={each.example}" for each in self.parameters if each.required)
+        needed = (
+            f"{parameter.name}={parameter.example}"
+            for parameter in self.parameters
+            if parameter.required
+        )
         return f"{self.name}({', '.join(needed)})"
 
     @property
@@ -131,7 +135,7 @@ class Signature:
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""
-        return next((each for each in self.parameters if each.name == name), None)
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
 
 _SIGNATURES: dict[str, Signature] = {}
@@ -158,7 +162,12 @@ def signatures() -> Mapping[str, Signature]:
     registered()
     broken_packages()
     kinds: tuple[Kind, ...] = ("source", "transform", "schedule")
-    return {name: each for kind in kinds for name, each in _SIGNATURES.items() if each.kind == kind}
+    return {
+        name: signature
+        for kind in kinds
+        for name, signature in _SIGNATURES.items()
+        if signature.kind == kind
+    }
 
 
 def registered() -> Mapping[str, Signature]:
@@ -233,7 +242,9 @@ def bind(
                 refusals.append(replace(problem, message=message, at=at))
         else:
             bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
-    if missing and not any(each.code == "RRL102" for each in refusals):  # one may be misspelled
+    if missing and not any(
+        refusal.code == "RRL102" for refusal in refusals
+    ):  # one may be misspelled
         refusals.append(_missing(signature, missing))
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):
@@ -274,11 +285,11 @@ def _default(value: object) -> Scalar | None:
 
 
 def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:
-    needed = ", ".join(f"{each.name}={each.example}" for each in missing)
+    needed = ", ".join(f"{parameter.name}={parameter.example}" for parameter in missing)
     if len(missing) == 1:
         message = f"`{signature.name}` needs `{missing[0].name}`, {missing[0].type.described}"
     else:
-        *names, last = (f"`{each.name}`" for each in missing)
+        *names, last = (f"`{parameter.name}`" for parameter in missing)
         message = f"`{signature.name}` needs {', '.join(names)} and {last}"
     hint = f"add `{needed}`; the signature is `{signature}`"
     return Refusal("RRL208", message, hint, missing=needed)
@@ -318,10 +329,10 @@ def _surplus(
     first = len(given)
     message = f"`{signature.name}` takes {_count(first, len(positional))}"
     rest = signature.parameters[first:]
-    free = iter([each for each in rest if each.name not in named])
+    free = iter([parameter for parameter in rest if parameter.name not in named])
     taken: list[str] = []
     for value in positional[first:]:
-        taken += islice((each.name for each in free if fits(each, value)), 1)
+        taken += islice((parameter.name for parameter in free if fits(parameter, value)), 1)
     if len(taken) < len(positional) - first:
         hint = f"the signature is `{signature}`"
         return Refusal("RRL206", message, hint, first, remove=tuple(range(first, len(positional))))
@@ -334,9 +345,9 @@ def _surplus(
 
 def _unknown(signature: Signature, name: str, given: set[str]) -> Refusal:
     message = f"`{signature.name}` has no argument `{name}`"
-    free = [each for each in signature.parameters if each.name not in given]
-    needed = [each.name for each in free if each.required]
-    meant = nearest(name, [each.name for each in free])
+    free = [parameter for parameter in signature.parameters if parameter.name not in given]
+    needed = [parameter.name for parameter in free if parameter.required]
+    meant = nearest(name, [parameter.name for parameter in free])
     if meant is None and len(needed) == 1:
         meant = needed[0]
     hint = f"did you mean `{meant}`?" if meant else f"the signature is `{signature}`"

@@ -21,15 +21,15 @@ class Reports:
 
     Attributes:
         source: The text.
-        found: Where they are kept, with everything else that is found in it.
+        resolution: Where they are kept, with everything else that resolving the file yields.
     """
 
     source: Source
-    found: Resolution
+    resolution: Resolution
 
     def noted(self, span: Span, meaning: Meaning) -> Meaning:
         """Keeps what a place denotes, for tools."""
-        self.found.meanings[span] = meaning
+        self.resolution.meanings[span] = meaning
         return meaning
 
     def quoted(self, span: Span, otherwise: str) -> str:
@@ -38,9 +38,11 @@ class Reports:
         return text if len(text) <= 60 and text.isprintable() else otherwise
 
     def refused(self, refusal: Refusal, span: Span, instead: str | None = None) -> Poison:
-        """Keeps a refusal as an error at a place; `instead` mends it, or else what it says."""
+        """Keeps a refusal as an error; `instead`, or else its own replacement, fixes it."""
         instead = refusal.replacement if instead is None else instead
-        if refusal.code == "RRL025" and any(each.code == "RRL025" for each in self.found.faults):
+        if refusal.code == "RRL025" and any(
+            fault.code == "RRL025" for fault in self.resolution.faults
+        ):
             return POISON  # every further import is one too many
         self.report(refusal.code, refusal.message, span, refusal.hint, replaced(span, instead))
         return POISON
@@ -53,14 +55,14 @@ class Reports:
         hint: str | None = None,
         edits: tuple[Edit, ...] = (),
     ) -> None:
-        """Keeps an error with what mends it."""
+        """Keeps an error with the edits that fix it."""
         fault = Diagnostic(code, message, span, self.source, hint, edits=edits)
-        self.found.faults.append(fault)
+        self.resolution.faults.append(fault)
 
     def adopt(
         self, diagnostics: tuple[Diagnostic, ...], span: Span, path: Path, literal: Span | None
     ) -> None:
-        """Keeps the errors of a file; those that have no place of their own stand at `span`.
+        """Keeps the errors of a file; those without a span are shown at `span`.
 
         Args:
             diagnostics: The errors.
@@ -69,20 +71,22 @@ class Reports:
             literal: The quoted text of its name, if there is one.
         """
         near = near_file(path)
-        for each in diagnostics:
-            if each.source is not None:
-                self.found.faults.append(each)
+        for diagnostic in diagnostics:
+            if diagnostic.source is not None:
+                self.resolution.faults.append(diagnostic)
             elif near is None or literal is None:
-                self.report(each.code, each.message, span, each.hint)
+                self.report(diagnostic.code, diagnostic.message, span, diagnostic.hint)
             else:
                 text = self.source.text[literal.start : literal.end]
                 meant = PurePath(text[1:-1]).with_name(near.name).as_posix()
                 edits = (Edit(literal, f"{text[0]}{meant}{text[-1]}"),)
-                self.report(each.code, each.message, span, f"did you mean `{meant}`?", edits)
+                self.report(
+                    diagnostic.code, diagnostic.message, span, f"did you mean `{meant}`?", edits
+                )
 
 
 def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
-    """The mend that puts something in the place of what stands there, if anything is known."""
+    """The edit that replaces a span; none where no replacement is known."""
     return () if instead is None else (Edit(span, instead),)
 
 
@@ -107,7 +111,7 @@ def edits_of(
         return tuple(named(given[at], name) for at, name in enumerate(refusal.names, refusal.at))
     if refusal.remove:
         surplus = (given[key] for key in refusal.remove if key in given)
-        return tuple(edit for each in surplus for edit in without(each, call, source))
+        return tuple(edit for argument in surplus for edit in without(argument, call, source))
     return replaced(place, refusal.replacement)
 
 
@@ -118,7 +122,7 @@ def named(argument: Argument, name: str) -> Edit:
 
 def without(argument: Argument, call: Call, source: Source) -> tuple[Edit, ...]:
     """Takes away an argument with the comma that joins it to its neighbor."""
-    at = next(index for index, each in enumerate(call.arguments) if each is argument)
+    at = next(index for index, other in enumerate(call.arguments) if other is argument)
     if at > 0:
         return cut(source, Span(call.arguments[at - 1].span.end, argument.span.end))
     following = call.arguments[1:2]

@@ -1,4 +1,4 @@
-"""What a recipe needs of the trainer and of the data set."""
+"""What a recipe needs of the trainer and of the dataset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Requires:
         spaces: The spaces of the model in which it compares rows.
         bank: How many earlier rows it has as further columns.
         teacher: Whether it looks at a teacher's embeddings.
-        bound: Whether it must be bound to the whole data set first.
+        bound: Whether it must be bound to the whole dataset first.
         draws: Whether its graph is random.
         epochs: Whether its graph depends on the epoch or step.
     """
@@ -39,7 +39,7 @@ class Requires:
 
     @property
     def columns(self) -> tuple[Need, ...]:
-        """The columns of the data set that it reads."""
+        """The columns of the dataset that it reads."""
         return (
             *(Need("label", name) for name in self.labels),
             *(Need("number", name) for name in self.numbers),
@@ -50,7 +50,7 @@ class Requires:
 def requires_of(graph: Graph) -> Requires:
     """What a recipe needs."""
     facts = [call.facts for call in calls_of(graph)]
-    needs = dict.fromkeys(need for each in facts for need in each.needs)
+    needs = dict.fromkeys(need for call_facts in facts for need in call_facts.needs)
 
     def named(kind: str) -> tuple[str, ...]:
         return tuple(need.name for need in needs if need.kind == kind)
@@ -58,14 +58,14 @@ def requires_of(graph: Graph) -> Requires:
     factors = (node.factor for node in walk(graph) if isinstance(node, Scaled))
     scheduled = any(isinstance(factor, Schedule) for factor in factors)
     return Requires(
-        views=max((each.views for each in facts), default=1),
+        views=max((call_facts.views for call_facts in facts), default=1),
         labels=named("label"),
         numbers=named("number"),
         vectors=named("vector"),
         spaces=named("space"),
-        bank=max((each.bank for each in facts), default=0),
+        bank=max((call_facts.bank for call_facts in facts), default=0),
         teacher="teacher" in named("space"),
-        bound=any(each.scope == "data set" for each in facts),
-        draws=any(each.draws for each in facts),
-        epochs=scheduled or any(each.timed for each in facts),
+        bound=any(call_facts.scope == "data set" for call_facts in facts),
+        draws=any(call_facts.draws for call_facts in facts),
+        epochs=scheduled or any(call_facts.timed for call_facts in facts),
     )

@@ -35,7 +35,7 @@ def resolve(recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Librar
     """
     resolver = _Resolver(recipe, params, library)
     resolver.run()
-    return resolver.found
+    return resolver.resolution
 
 
 class _Resolver:
@@ -45,8 +45,8 @@ class _Resolver:
         self.recipe = recipe
         self.params = params
         self.library = library
-        self.found = Resolution()
-        self.expressions = Expressions(recipe.source, self.found, library, self.import_with)
+        self.resolution = Resolution()
+        self.expressions = Expressions(recipe.source, self.resolution, library, self.import_with)
         self.graphs = 0  # statements that parsed as the graph
         self.result: Meaning | None = None
         self.contrast: Meaning | None = None
@@ -55,8 +55,8 @@ class _Resolver:
     def run(self) -> None:
         statements = self.recipe.statements
         definitions = (syntax.Param, syntax.Let, syntax.Import)
-        named = (each for each in statements if isinstance(each, definitions))
-        self.expressions.defined = {each.name.text for each in named}
+        named = (statement for statement in statements if isinstance(statement, definitions))
+        self.expressions.defined = {definition.name.text for definition in named}
         for index, statement in enumerate(statements):
             match statement:
                 case syntax.Version():
@@ -77,7 +77,7 @@ class _Resolver:
         if self.result is None:
             self.missing_graph()
         if isinstance(self.result, Graph):
-            self.found.graph = self.whole(self.result)
+            self.resolution.graph = self.whole(self.result)
 
     # statements
 
@@ -152,7 +152,7 @@ class _Resolver:
         if self.graphs > 1:
             message = "a recipe must have only one graph, and this is a second one"
             hint = "join the two with `|`, or name the first with `let`"
-            at = next(n for n, each in enumerate(self.recipe.statements) if each is statement)
+            at = next(n for n, other in enumerate(self.recipe.statements) if other is statement)
             follows = isinstance(self.recipe.statements[at - 1], syntax.Result)
             joined = follows and isinstance(value, Graph) and isinstance(self.result, Graph)
             edits = (Edit(Span(span.start, span.start), "| "),) if joined else ()
@@ -216,7 +216,7 @@ class _Resolver:
         if name.text in registered():
             message = f"`{name.text}` is a built-in and cannot be redefined"
             hint = f"use another name, such as `{other}`"
-            uses = (each.span for each in syntax.names_in(self.recipe) if each.text == name.text)
+            uses = (use.span for use in syntax.names_in(self.recipe) if use.text == name.text)
             edits = tuple(Edit(span, other) for span in (name.span, *uses))
             self.report("RRL104", message, name.span, hint, edits)
             self.expressions.names[name.text] = POISON
@@ -232,14 +232,14 @@ class _Resolver:
 
     def first(self, name: syntax.Name) -> str | None:
         """Where a name was defined before."""
-        definition = self.found.definitions.get(name.text)
+        definition = self.resolution.definitions.get(name.text)
         if definition is None:  # what it was to be has an error
             return None
         line, _ = self.recipe.source.position(definition.span.start)
         return f"the first is on line {line}"
 
     def define(self, definition: Definition) -> None:
-        self.found.definitions[definition.name] = definition
+        self.resolution.definitions[definition.name] = definition
         self.expressions.names[definition.name] = definition.meaning
 
     def at(self, name: syntax.Name) -> tuple[Span, Source]:
@@ -248,14 +248,14 @@ class _Resolver:
     # imports
 
     def imported_graph(self, path: Path, span: Span) -> Meaning:
-        """The graph of a file as it stands; its own errors are reported as its own."""
+        """The graph of a file with its own parameters; its errors are reported in that file."""
         try:
             other = self.library.resolve(path, {}, resolve)
         except RRLError as problem:
             self.expressions.adopt(problem.diagnostics, span, path, span)
             return POISON
-        self.found.files |= {path, *other.files}
-        self.found.faults += other.faults
+        self.resolution.files |= {path, *other.files}
+        self.resolution.faults += other.faults
         return POISON if other.graph is None else other.graph
 
     def import_with(
@@ -269,7 +269,11 @@ class _Resolver:
         if path is None or isinstance(definition.meaning, Poison):
             return POISON
         known = self.library.resolve(path, {}, resolve).definitions
-        parameters = {each.name: each.default for each in known.values() if each.kind == "param"}
+        parameters = {
+            parameter.name: parameter.default
+            for parameter in known.values()
+            if parameter.kind == "param"
+        }
         fit = [self.parameter_fits(definition, parameters, name, *params[name]) for name in params]
         if not all(fit):
             return POISON
@@ -305,10 +309,10 @@ class _Resolver:
     def graph_with(
         self, path: Path, params: Mapping[str, tuple[Scalar, syntax.Argument]], span: Span
     ) -> Meaning:
-        """The graph of a sound recipe; what is wrong with it now stands at what it was given."""
+        """The graph of a correct recipe; reports the errors of new parameters at their values."""
         values = {name: value for name, (value, _) in params.items()}
         other = self.library.resolve(path, values, resolve)
-        self.found.files |= other.files
+        self.resolution.files |= other.files
         if other.graph is not None:
             return other.graph
         blamed = False
@@ -332,8 +336,10 @@ class _Resolver:
         self.report("RRL015", message, Span(end, end + 1), hint)
 
     def unknown_params(self) -> None:
-        definitions = self.found.definitions
-        known = [each.name for each in definitions.values() if each.kind == "param"]
+        definitions = self.resolution.definitions
+        known = [
+            definition.name for definition in definitions.values() if definition.kind == "param"
+        ]
         for name in self.params:
             if name in known or (name in self.expressions.names and name not in definitions):
                 continue  # what was reported already has a name and no definition
@@ -345,7 +351,7 @@ class _Resolver:
                 message = f"the recipe has no parameter `{name}`"
                 meant = nearest(name, known)
                 hint = f"did you mean `{meant}`?" if meant else _declared(known)
-            self.found.faults.append(Diagnostic("RRL106", message, hint=hint))
+            self.resolution.faults.append(Diagnostic("RRL106", message, hint=hint))
 
     def report(
         self,

@@ -221,13 +221,15 @@ def _out_of_reach(node: Graph, known: Planner) -> Graph | None:
 
 
 def _certain_draw(node: Graph, known: Planner) -> Graph | None:
-    """A draw of probability 0 or 1 is none, where what is left of it is no deeper."""
+    """A draw of probability 0 or 1 is removed, where the result is not deeper."""
     if not isinstance(node, Called) or not node.call.facts.draws:
         return None
     weight, diagonal = known.weight(node), known.pair.same_row
     if node.is_source:
         certain = (diagonal, known.pair.always, known.pair.never)
-        return next((_source(each, known) for each in certain if each.at == weight.at), None)
+        return next(
+            (_source(candidate, known) for candidate in certain if candidate.at == weight.at), None
+        )
     if node.operand.binary and weight.at == (known.weight(node.operand) & diagonal).at:
         return Combined((node.operand, _source(diagonal, known)), "&")
     return None
@@ -271,9 +273,9 @@ def _source(weight: Weight, known: Planner) -> Graph:
     """The source without parameters that has a weight."""
     for signature in registered().values():
         if signature.kind == "source" and not signature.parameters:
-            found = Called((), Call(signature, {}, stream=0))
-            if known.weight(found).at == weight.at:
-                return found
+            candidate = Called((), Call(signature, {}, stream=0))
+            if known.weight(candidate).at == weight.at:
+                return candidate
     raise AssertionError(weight)
 
 

@@ -1,7 +1,7 @@
-"""What a built-in finds before any pair: over the data set (`Lookup`) or over a batch (`Stage`).
+"""Computations before any pair: over the whole dataset (`Lookup`) or over a batch (`Stage`).
 
-A subclass is a frozen dataclass in the file of its built-in. A field that is annotated as the name
-of a column, with `LabelField` for example, says that the column is read.
+A built-in defines a subclass, a frozen dataclass, in its own file. A field with the annotation of a
+column name, such as `LabelField`, declares that the column is read.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class _Reader:
 
 
 class SampleColumns:
-    """The columns of a data set as NumPy arrays, one row a sample, ordered by id.
+    """The columns of a dataset as NumPy arrays, one row per sample, ordered by id.
 
     Attributes:
         ids: int64 (n,), ascending.
     """
 
     def __init__(self, rows: Any) -> None:
-        """Takes `rrl.Nodes` or `Rows` on the host; a sample that has several rows counts once."""
+        """Takes `rrl.Nodes` or `Rows` on the host; uses the first row of each sample."""
         import numpy as np
 
         self._rows = rows
@@ -53,7 +53,7 @@ class SampleColumns:
         """A label field, int64 (n,), -1 where unknown.
 
         Raises:
-            RRLError: RRL401 where the data set lacks it.
+            RRLError: RRL401 where the dataset lacks it.
         """
         labels = self._rows.labels
         if name not in labels:
@@ -65,7 +65,7 @@ class SampleColumns:
         """A number field, (n,): int64, or float64 with NaN where missing.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the data set lacks it.
+            RRLError: RRL401 or RRL417 where the dataset lacks it.
         """
         return self._ordered(self._rows.number(name))
 
@@ -73,7 +73,7 @@ class SampleColumns:
         """A vector field, float64 (n, d), NaN where missing.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the data set lacks it.
+            RRLError: RRL401 or RRL417 where the dataset lacks it.
         """
         return self._ordered(self._rows.vector(name))
 
@@ -84,13 +84,13 @@ class SampleColumns:
 
 
 class LookupTable(NamedTuple):
-    """What a lookup found, as NumPy arrays or tensors. What it does not use is empty.
+    """The result of a lookup, as NumPy arrays or tensors. Unused columns are empty.
 
     Attributes:
         ids: int64 (u,), sample ids, ascending.
-        starts: int64 (u + 1,), where the entries of each sample start.
-        entries: int64 (e,), the positions in `ids` of the samples linked with each, ascending.
-        weights: float32 (e,), their weights.
+        starts: int64 (u + 1,), the position of the first entry of each sample.
+        entries: int64 (e,), the positions in `ids` of the linked samples, ascending per sample.
+        weights: float32 (e,), the weights of the links.
         values: float64 (u, v), numbers of each sample.
         steps: How many halvings the longest list of entries takes.
     """
@@ -157,13 +157,13 @@ class LookupTable(NamedTuple):
 
 
 class Lookup(_Reader):
-    """What a built-in finds once over the whole data set.
+    """A computation of a built-in over the whole dataset, done once when a program is bound.
 
     Attributes:
-        bound: Whether it looks at the data set.
-        covers_data_set: Whether every sample of the data set is in its table.
-        width: How many values of each sample it finds.
-        subset: How many samples it looks at where a picture asks for a few; None for all.
+        bound: Whether it reads the dataset.
+        covers_data_set: Whether its table has every sample of the dataset.
+        width: The number of values per sample.
+        subset: The number of samples it reads for a picture of a few samples; None for all.
     """
 
     bound: bool = True
@@ -184,22 +184,22 @@ class Lookup(_Reader):
     def find(
         self, samples: SampleColumns, seed: int, wanted: NDArray[np.int64] | None = None
     ) -> LookupTable:
-        """Looks at the data set.
+        """Computes the table.
 
         Args:
-            samples: The data set; not looked at where `bound` is false.
+            samples: The dataset; ignored where `bound` is false.
             seed: The recipe's seed.
-            wanted: Ids of the only samples that are asked for, as a picture does; all where left
-                out. The table may hold others.
+            wanted: Ids of the samples that a picture needs; all where left out. The table may
+                contain others.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the data set lacks a column, RRL420 where it is too
+            RRLError: RRL401 or RRL417 where the dataset lacks a column, RRL420 where it is too
                 small.
         """
         raise NotImplementedError
 
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
-        """What is wrong where these are the samples that exist, int64 (n,)."""
+        """The error where the dataset has only the samples with these ids, int64 (n,)."""
         return None
 
 
@@ -207,8 +207,8 @@ class Lookup(_Reader):
 class BatchRows:
     """The u rows and columns of a call, ordered by (sample, view), in torch or NumPy.
 
-    Equal rows stand side by side, and the first of them counts. What a stage finds therefore
-    depends neither on the order of a batch nor on rows that stand twice in it.
+    Equal rows are adjacent, and only the first of them counts. The result of a stage therefore
+    depends neither on the order of a batch nor on rows that it contains twice.
 
     Attributes:
         rows: `sample` and `view`, int64 (u,), `label(name)`, `number(name)` and `vector(name)`.
@@ -228,10 +228,10 @@ class BatchRows:
 
 
 class Stage(_Reader):
-    """What a built-in finds over the rows and columns of a call.
+    """A computation of a built-in over the rows and columns of a call.
 
     Attributes:
-        levels: What it costs for each pair of rows and halving of the batch, in operations.
+        levels: Its cost in operations per pair of rows and level of a binary search over them.
     """
 
     levels: int = 0
@@ -247,7 +247,7 @@ class Stage(_Reader):
         return 0
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
-        """Looks at the batch; written once for torch and NumPy, and waits for no device.
+        """Computes the groups or lists. It runs in torch and NumPy and never waits for a device.
 
         Args:
             arrays: `rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`: functions of arrays.

@@ -32,12 +32,12 @@ class Definition:
     Attributes:
         name: The name.
         kind: The statement that defines it.
-        span: Where the name stands in `source`.
+        span: The span of the name in `source`.
         source: The text.
         meaning: What it denotes; of an import, the graph of the imported recipe.
         target: The file that an import names.
         default: For a parameter, its value as written in the file, whatever it was set to.
-        literal: Where the literal stands that it is, unless it was set to something else.
+        literal: The span of its literal, unless it was set to another value.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Reference:
 
 @dataclass
 class Resolution:
-    """What resolving a file found.
+    """What resolving a file yields.
 
     Attributes:
         graph: The recipe's graph, or None where something was reported.

@@ -28,7 +28,7 @@ class _Writer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes = list(walk(graph))
-        self.uses = Counter(id(each) for node in self.nodes for each in node.operands)
+        self.uses = Counter(id(operand) for node in self.nodes for operand in node.operands)
         calls = (node for node in self.nodes if isinstance(node, Called) and not node.is_source)
         self.call_uses = Counter(node.call for node in calls)
         self.lines: list[str] = []
@@ -66,12 +66,12 @@ class _Writer:
         if isinstance(node, Combined):
             level = _LEVELS[node.operator]
             first, *others = node.operands
-            shown = [self._at(first, level), *(self._at(each, level + 1) for each in others)]
+            shown = [self._at(first, level), *(self._at(operand, level + 1) for operand in others)]
             return f" {node.operator} ".join(shown), level
         if isinstance(node, Scaled):
             return f"{node.factor} * {self._at(node.operand, _UNARY)}", _PRODUCT
         if isinstance(node, Contrasted):
-            graph, unrelated = (self._at(each, _UNION) for each in node.operands)
+            graph, unrelated = (self._at(operand, _UNION) for operand in node.operands)
             return f"{graph}\ncontrast {unrelated}", _UNION
         assert isinstance(node, Complement)
         return f"~{self._at(node.operand, _UNARY)}", _UNARY

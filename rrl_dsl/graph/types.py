@@ -166,7 +166,7 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True)
 class Field(Text):
-    """The name of a per-sample column of the data set: of labels, numbers or vectors."""
+    """The name of a per-sample column of the dataset: of labels, numbers or vectors."""
 
     name: str = "Field"
     reads: Literal["label", "number", "vector"] = "label"
@@ -179,7 +179,7 @@ class Field(Text):
 
 @dataclass(frozen=True)
 class Space(Field):
-    """A space of the model by one of a few words, or else a field of vectors of the data set."""
+    """A space of the model by one of a few words, or else a field of vectors of the dataset."""
 
     reads: Literal["label", "number", "vector"] = "vector"
     name: str = "projection|backbone|teacher|Field"
@@ -295,7 +295,7 @@ FILE: Final = File()
 FLAG: Final = Flag()
 
 MODEL_SPACES: Final = ("projection", "backbone", "teacher")
-"""The spaces of the model; any other name is a field of the data set."""
+"""The spaces of the model; any other name is a field of the dataset."""
 
 
 def described(value: object) -> str:

@@ -38,5 +38,5 @@ def raised(weight: float, exponent: float) -> float:
 
 def shortest(value: float) -> float:
     """The number of the fewest digits that becomes a weight."""
-    found = (float(f"{value:.{digits}g}") for digits in range(1, 18))
-    return next(each for each in found if rounded(each) == value)
+    candidates = (float(f"{value:.{digits}g}") for digits in range(1, 18))
+    return next(number for number in candidates if rounded(number) == value)

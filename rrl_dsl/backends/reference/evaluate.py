@@ -42,17 +42,17 @@ def evaluate(
         seed: The recipe's seed.
         epoch: The epoch.
         step: The optimizer step.
-        dataset: All samples, for calls that need the whole data set.
-        few: Whether lookups may look at a part of the data set, see `Lookup.subset`.
+        dataset: All samples, for calls that need the whole dataset.
+        few: Whether lookups may look at a part of the dataset, see `Lookup.subset`.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the data set is
+        RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the dataset is
             wanted and not known, RRL421 where it lacks a sample.
     """
     cols = rows if cols is None else cols
     universe, (of_rows, of_cols) = _universe(rows, cols)
     plan = compile_plan(in_order(finished(graph)), binary=False)
-    scalars = [_scalar(each, seed, epoch, step) for each in plan.scalars]
+    scalars = [_scalar(scalar, seed, epoch, step) for scalar in plan.scalars]
     samples = SampleColumns(universe if dataset is None else dataset)
     wanted = universe.sample if few else None
     tables = []
@@ -72,11 +72,11 @@ def evaluate(
             if column.stage is None:
                 columns.append(column_of(arrays, column, universe, columns, scalars, tables))
             else:
-                weights = of_pairs.over(columns)
+                weights = of_pairs.results(columns)
                 spaces = universe.spaces
                 batch = BatchRows(universe, spaces, first, is_column, [everything], weights)
                 columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
-        return of_pairs.over(columns)(plan.result)[np.ix_(of_rows, of_cols)]
+        return of_pairs.results(columns)(plan.result)[np.ix_(of_rows, of_cols)]
 
 
 class _Pairs:
@@ -85,12 +85,15 @@ class _Pairs:
     def __init__(self, plan: Plan, scalars: Sequence[Any], tables: Sequence[LookupTable]) -> None:
         self.plan, self.scalars, self.tables = plan, scalars, tables
 
-    def over(self, columns: Sequence[Any]) -> Callable[..., npt.NDArray[Any]]:
+    def results(self, columns: Sequence[Any]) -> Callable[..., npt.NDArray[Any]]:
         """By instruction and some rows, its result (t, u), from columns of the universe."""
 
         def result_of(instruction: int, rows: Any = slice(None)) -> npt.NDArray[Any]:
             edge = edge_function(self.plan, instruction, arrays=arrays)
-            i, j = [each[rows, None] for each in columns], [each[None, :] for each in columns]
+            i, j = (
+                [column[rows, None] for column in columns],
+                [column[None, :] for column in columns],
+            )
             shape = (len(columns[0][rows]), len(columns[0]))
             return np.broadcast_to(edge(i, j, self.scalars, self.tables), shape)
 
@@ -115,7 +118,7 @@ def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:
-    """Every row and column once, by (sample, view), and where each of them stands there."""
+    """Every row and column once, by (sample, view), and the positions of both."""
     positions: dict[tuple[int, int], int] = {}
     both = [list(zip(r.sample.tolist(), r.view.tolist(), strict=True)) for r in (rows, cols)]
     for at, row in enumerate(both[0] + both[1]):

@@ -15,7 +15,7 @@ from rrl_dsl.language.diagnostics import error
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a batch, or one row for each sample of a data set.
+    """The rows of a batch, or one row for each sample of a dataset.
 
     Attributes:
         sample: int64 (n,).

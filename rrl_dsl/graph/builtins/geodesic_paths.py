@@ -1,4 +1,4 @@
-"""Paths over the graph of nearest neighbors of a data set, by SciPy, exact there as back."""
+"""Paths over the graph of nearest neighbors of a dataset, by SciPy, exact there as back."""
 
 from __future__ import annotations
 

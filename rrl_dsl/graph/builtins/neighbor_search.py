@@ -1,4 +1,4 @@
-"""The nearest samples of a data set, exact and kept on disk.
+"""The nearest samples of a dataset, exact and kept on disk.
 
 scikit-learn proposes neighbors. What decides is computed here again from the differences of the
 vectors, so that ties are ties and go to the smaller sample.
@@ -81,14 +81,14 @@ def k_nearest(
     for tile in tiles(len(asked), len(known)):
         rows = np.searchsorted(there, of[asked[tile]])
         candidates = search.kneighbors(centered[rows], return_distance=False)
-        found, near = _ranked(known, rows, candidates, k, metric)
+        nearest, near = _ranked(known, rows, candidates, k, metric)
         # the last candidate must be farther than what was chosen by more than rounding
         _, last = _ranked(known, rows, candidates, wanted - 1, metric)
         unsure = last[:, -1] <= near[:, -1] * (1 + 1e-6)
         if wanted < len(known) and unsure.any():
             everyone = np.broadcast_to(np.arange(len(known)), (int(unsure.sum()), len(known)))
-            found[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
-        lists[asked[tile]] = there[found]
+            nearest[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
+        lists[asked[tile]] = there[nearest]
         distances[asked[tile]] = near
     return lists, distances
 
@@ -147,8 +147,8 @@ def kept(find: Callable[..., tuple[Any, ...]], vectors: Vectors, *arguments: Any
         archive = np.load(BytesIO(known), allow_pickle=False)
         return [archive[name] for name in archive.files]
     cache.check_writable()
-    found = find(vectors, *arguments)
+    arrays = find(vectors, *arguments)
     content = BytesIO()
-    np.savez(content, *found)
+    np.savez(content, *arrays)
     cache.write(key, content.getvalue())
-    return list(found)
+    return list(arrays)

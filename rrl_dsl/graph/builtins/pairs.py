@@ -35,7 +35,7 @@ class Listed(Lookup):
         ids, positions = np.unique(self._ends(), return_inverse=True)
         a, b = positions.reshape(2, -1)
         weights = np.ones(len(a)) if self.links.weight is None else np.array(self.links.weight)
-        # a pair that stands twice, or both ways round, has its larger weight; 0 is no edge
+        # a pair that is listed twice, or both ways round, has its larger weight; 0 removes the edge
         rows, cols = np.concatenate([a, b]), np.concatenate([b, a])
         values = np.concatenate([weights, weights])
         order = np.lexsort((-values, cols, rows))
