@@ -26,7 +26,15 @@ from rrl_dsl.training.processes import ended_together
 if TYPE_CHECKING:
     from rrl_dsl.training.settings import Setting
 
-_RESUMABLE: Final = {"--epochs", "--dataset", "--data-dir", "--download", "--devices", "--eval"}
+_RESUMABLE: Final = {
+    "--epochs",
+    "--dataset",
+    "--data-dir",
+    "--download",
+    "--devices",
+    "--num-nodes",
+    "--eval",
+}
 """The flags that `--resume` takes beside `--set`; a setting that moves numbers is refused later."""
 
 
@@ -44,7 +52,13 @@ def train(
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the dataset.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help=BATCH_SIZE_HELP)] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="Processes or GPUs.")] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes or GPUs per machine.")
+    ] = None,
+    num_nodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Machines; torchrun or srun starts their processes."),
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="32, bf16-mixed or 16-mixed.")] = None,
     seed: Annotated[
         int | None,
@@ -108,6 +122,7 @@ def train(
         "--epochs": epochs,
         "--batch-size": batch_size,
         "--devices": devices,
+        "--num-nodes": num_nodes,
         "--precision": precision,
         "--seed": seed,
         "--draws": draws,

@@ -39,13 +39,13 @@ def check_batches(
             small for the loss, RRL502 if they cannot be divided among the devices, or are larger
             than the dataset.
     """
-    if config.batch_size % config.devices:
+    if config.batch_size % config.processes:
         message = (
-            f"the batch size {config.batch_size} is not divisible by the {config.devices} devices"
+            f"the batch size {config.batch_size} is not divisible by the {config.processes} devices"
         )
-        whole = max(1, config.batch_size // config.devices) * config.devices
+        whole = max(1, config.batch_size // config.processes) * config.processes
         raise error("RRL502", message, hint=f"use `--set batch_size={whole}`")
-    most = len(dataset.train) // config.devices * config.devices
+    most = len(dataset.train) // config.processes * config.processes
     if config.batch_size > most:
         message = f"the batch size {config.batch_size} exceeds the {most} training samples"
         raise error("RRL502", message, hint=f"use `--set batch_size={most}`, or less")
@@ -138,7 +138,7 @@ def _first_rows(program: Program, config: Config, dataset: DataSet) -> Nodes:
 
 def _smallest_batch(config: Config, dataset: DataSet) -> int:
     if config.sampler.name == "relation":
-        return min(batch_sizes(len(dataset.train), config.batch_size, config.devices))
+        return min(batch_sizes(len(dataset.train), config.batch_size, config.processes))
     return config.batch_size
 
 

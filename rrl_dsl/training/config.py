@@ -148,10 +148,20 @@ class Config(NetworkOptions, DataOptions):
     accelerator: Literal["auto", "cpu", "gpu"] = Field(
         default="auto", description="`auto`, `cpu` or `gpu`."
     )
-    devices: int = Field(default=1, ge=1, description="The number of processes or GPUs.")
+    devices: int = Field(
+        default=1, ge=1, description="The number of processes or GPUs per machine."
+    )
+    num_nodes: int = Field(
+        default=1, ge=1, description="The number of machines, each with as many devices."
+    )
     precision: Annotated[
         Literal["auto", "32", "16-mixed", "bf16-mixed"], BeforeValidator(_as_text)
     ] = Field(
         default="auto",
         description="`32`, `bf16-mixed` or `16-mixed`; `auto` chooses by the device.",
     )
+
+    @property
+    def processes(self) -> int:
+        """The number of processes of a run, on all machines."""
+        return self.devices * self.num_nodes

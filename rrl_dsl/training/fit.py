@@ -147,13 +147,14 @@ def _less_at_a_time(config: Config) -> str:
 
 def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
-    ranks.adopt(config.devices)
+    ranks.adopt(config.devices, config.num_nodes)
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
+        num_nodes=config.num_nodes,
         # a part may be without a gradient, such as the mask token of a step without masks
-        strategy="ddp_find_unused_parameters_true" if config.devices > 1 else "auto",
-        sync_batchnorm=on_gpu and config.devices > 1,
+        strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
+        sync_batchnorm=on_gpu and config.processes > 1,
         plugins=[Environment(), CheckpointFiles(run.last, run.previous)],
         use_distributed_sampler=False,
         precision=precision_of(config),
@@ -184,7 +185,7 @@ def _loaders(
     if isinstance(dataset.train.images, ImageFiles):
         local = config.local_views.count
         crops = module.views.crops(module.program.requires.views, local, config.seed)
-    rank: dict[str, Any] = {"world_size": config.devices, "rank": trainer.global_rank}
+    rank: dict[str, Any] = {"world_size": config.processes, "rank": trainer.global_rank}
     if config.sampler.name == "relation":
         meet = config.sampler.meet
         sampler = RelationSampler(
@@ -192,7 +193,7 @@ def _loaders(
         )
         train = listed_batches(dataset.train, sampler, crops=crops, **fetching)
     else:
-        size = config.batch_size // config.devices
+        size = config.batch_size // config.processes
         train = loader(
             dataset.train, size, shuffle=True, drop_last=True, crops=crops, **rank, **fetching
         )

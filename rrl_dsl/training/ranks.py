@@ -13,26 +13,39 @@ import re
 from rrl_dsl.language.diagnostics import error
 
 
-def adopt(devices: int) -> None:
+def adopt(devices: int, num_nodes: int = 1) -> None:
     """Sets the environment variables to the rank of this process.
 
     Variables that are incomplete come from another program, and are removed.
 
     Args:
-        devices: The number of processes of the run.
+        devices: The number of processes per machine.
+        num_nodes: The number of machines, whose processes have consecutive ranks.
 
     Raises:
-        RRLError: RRL502 if a launcher started another number of processes.
+        RRLError: RRL502 if a launcher started another number of processes, or if no launcher started
+            those of several machines.
     """
-    rank, count = launched(devices) or (None, devices)
-    if count != devices:
-        message = f"`devices` is {devices}, but the launcher started {count} processes"
+    processes = devices * num_nodes
+    rank, count = launched(processes) or (None, devices)
+    if rank is None and num_nodes > 1:
+        message = f"`num_nodes` is {num_nodes}, but no launcher started the processes"
+        raise error(
+            "RRL502", message, hint="start the command on each machine with torchrun or srun"
+        )
+    if count != processes:
+        wanted = f"`devices` is {devices}" + (f" on {num_nodes} nodes" if num_nodes > 1 else "")
+        message = f"{wanted}, but the launcher started {count} processes"
         hint = f"use `--devices {count}`, or start the command once, without a launcher"
+        if num_nodes > 1:
+            hint = f"start {processes} processes, or change `--devices` and `--num-nodes`"
         raise error("RRL502", message, hint=hint)
     for stale in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"):
         os.environ.pop(stale, None)
     if rank is not None:
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        node, local = divmod(rank, devices)
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count)}
+        os.environ |= {"LOCAL_RANK": str(local), "NODE_RANK": str(node)}
 
 
 def launched(devices: int | None = None) -> tuple[int, int] | None:
@@ -47,7 +60,7 @@ def launched(devices: int | None = None) -> tuple[int, int] | None:
 
 def leads() -> bool:
     """Returns whether this process is the first one, which writes and prints."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return os.environ.get("RANK", "0") == "0"
 
 
 def requeued() -> bool:
@@ -76,7 +89,7 @@ def announce(rank: int, devices: int, port: int) -> None:
 
 def forget() -> None:
     """Removes what `announce` set, for the next training of the same process."""
-    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE"):
         os.environ.pop(name, None)
 
 

@@ -116,7 +116,7 @@ def reopen(
     run = RunDirectory(path)
     settings = [*run.settings(allow_code), *changes]
     config = resolve(settings, {})
-    rank, _ = ranks.launched(config.devices) or (0, 1)
+    rank, _ = ranks.launched(config.processes) or (0, 1)
     if rank == 0:
         lock.hold(path)
     try:

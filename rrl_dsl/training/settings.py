@@ -28,6 +28,7 @@ FLAGS: Final = (
     "epochs",
     "batch_size",
     "devices",
+    "num_nodes",
     "precision",
     "seed",
     "draws",

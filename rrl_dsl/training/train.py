@@ -152,9 +152,9 @@ def start(
         settings = [header, *settings]
     wanted = resolve(settings, {})
     _import_code(wanted, settings)
-    with pointing_at(settings, "devices"):
-        ranks.adopt(wanted.devices)
-    with together(wanted.devices) as processes:
+    with pointing_at(settings, "num_nodes", "devices"):
+        ranks.adopt(wanted.devices, wanted.num_nodes)
+    with together(wanted.processes) as processes:
         with pointing_at(settings, "params"):
             graph = graph_of(source, dict(wanted.params))
         with pointing_at(settings, "loss"):  # before the dataset is loaded, which may take long
@@ -196,9 +196,9 @@ def go_on(
     run, graph, config, settings = again.run, again.graph, again.config, again.settings
     own = str(run.config)  # which the run wrote, and writes anew
     _show_notes([each for each in settings if each.source.name != own], display)
-    with pointing_at(settings, "devices"):
-        ranks.adopt(config.devices)
-    with together(config.devices) as processes:
+    with pointing_at(settings, "num_nodes", "devices"):
+        ranks.adopt(config.devices, config.num_nodes)
+    with together(config.processes) as processes:
         with pointing_at(settings, "dataset", "image_size", "skip_unreadable"):
             data = _loaded(config, data, display)
         changes = again.check(data, force=force)

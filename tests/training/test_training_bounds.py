@@ -23,6 +23,7 @@ CHECKED_ELSEWHERE = {
     "sampler.meet": "the batch size",
     "patch_size": "the side of the image",
     "devices": "the number of GPUs or cores",
+    "num_nodes": "the number of processes that a launcher starts",
     "micro_batch": "no effect above the batch size",
     "bank_views": "no effect above the number of views",
     "optimiser.warmup": "no effect above the number of epochs",

@@ -107,6 +107,31 @@ def test_srun_trains_one_run(tmp_path):
     the_run(tmp_path)
 
 
+def test_srun_trains_one_run_on_two_machines(tmp_path):
+    machines = {"SLURM_STEP_NUM_TASKS": 2, "SLURM_STEP_NUM_NODES": 2, "SLURM_NNODES": 2}
+    results = tasks(tmp_path, "--num-nodes=2", devices=1, SLURM_NODELIST="localhost", **machines)
+    assert [status for status, _ in results] == [0, 0], results
+    run = the_run(tmp_path)
+    assert "num_nodes: 2" in (run / "config.yaml").read_text()
+
+
+def test_several_machines_need_a_launcher(tmp_path):
+    status, text = finished(started(tmp_path, "--num-nodes=2"))
+    assert status == 1
+    assert "error[RRL502]: `num_nodes` is 2, but no launcher started the processes" in text
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("rank", "node", "local"), [(0, 0, 0), (2, 0, 2), (3, 1, 0), (5, 1, 2)])
+def test_a_process_knows_its_machine_and_its_place_there(monkeypatch, rank, node, local):
+    launcher = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1", "WORLD_SIZE": "6"}
+    monkeypatch.setattr(os, "environ", launcher | {"RANK": str(rank)})
+    ranks.adopt(3, 2)
+    assert os.environ["NODE_RANK"] == str(node)
+    assert os.environ["LOCAL_RANK"] == str(local)
+    assert ranks.leads() == (rank == 0)
+
+
 def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
