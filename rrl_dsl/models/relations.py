@@ -71,9 +71,19 @@ class Relations:
             self._found[sides] = self._relate(*sides)
         return self._found[sides]
 
-    def whole_rows(self) -> tuple[Nodes, Nodes, dict[str, tuple[Tensor, Tensor]]]:
-        """Returns the rows of whole views, their columns, and the vectors of both by space."""
-        return self._sides(True, True)
+    def whole_rows(
+        self, *, own: bool = False
+    ) -> tuple[Nodes, Nodes, dict[str, tuple[Tensor, Tensor]]]:
+        """Returns the rows of whole views, their columns, and the vectors of both by space.
+
+        Args:
+            own: Whether to return only the rows of this process.
+        """
+        rows, cols, spaces = self._sides(True, True)
+        if not own or self.shares is None:
+            return rows, cols, spaces
+        mine = self.shares[True].rows
+        return rows[mine], cols, {name: (each[mine], k) for name, (each, k) in spaces.items()}
 
     def _of_one(self, loss: Loss) -> Tensor:
         """Computes a loss without terms."""
@@ -88,7 +98,7 @@ class Relations:
         if self.shares is None:
             return self._related(rows, cols, spaces)
         share = self.shares[rows_whole]
-        of_own = {name: (of_rows[share.rows], each) for name, (of_rows, each) in spaces.items()}
+        of_own = {name: (each[share.rows], k) for name, (each, k) in spaces.items()}
         return GatheredRelation(self._related(rows[share.rows], cols, of_own), rows, cols, share)
 
     def _related(self, rows: Nodes, cols: Nodes, spaces: Spaces) -> Relation:

@@ -175,9 +175,15 @@ class RelationalModule(L.LightningModule):
         """Moves a batch to the device without waiting."""
         return batch.to(device, non_blocking=True)
 
-    def edge_statistics(self, relations: Relations) -> dict[str, Tensor]:
-        """Returns the statistics of `rrl_dsl.training.statistics` for a step's whole views."""
-        rows, cols, spaces = relations.whole_rows()
+    def edge_statistics(self, relations: Relations, *, alone: bool = False) -> dict[str, Tensor]:
+        """Returns the statistics of `rrl_dsl.training.statistics` for a step's whole views.
+
+        Args:
+            relations: The relations of the step.
+            alone: Whether this process evaluates the rows of all processes. Otherwise each process
+                evaluates its own rows, and all processes must call this.
+        """
+        rows, cols, spaces = relations.whole_rows(own=not alone)
         return edge_statistics(
             self.program,
             self.clean,
@@ -186,6 +192,7 @@ class RelationalModule(L.LightningModule):
             spaces=spaces,
             epoch=relations.epoch,
             step=relations.step,
+            summed=lambda totals: totals if alone else self._gathered(totals[None]).sum(dim=0),
         )
 
     def _backbone(self, shape: tuple[int, int, int], given: nn.Module | None) -> Backbone:
@@ -229,7 +236,7 @@ class RelationalModule(L.LightningModule):
             return diverged(message, self.config, learned=self.global_step > 0)
         if first.code != "RRL409" or self.clean is None:
             return problem
-        false = float(self.edge_statistics(relations)["edges/false"])
+        false = float(self.edge_statistics(relations, alone=True)["edges/false"])
         message = f"{first.message}; {false:.0%} of the batch's edges are false"
         return RRLError(Diagnostic(first.code, message, hint=first.hint))
 

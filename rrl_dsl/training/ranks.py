@@ -23,8 +23,8 @@ def adopt(devices: int, num_nodes: int = 1) -> None:
         num_nodes: The number of machines, whose processes have consecutive ranks.
 
     Raises:
-        RRLError: RRL502 if a launcher started another number of processes, or if no launcher started
-            those of several machines.
+        RRLError: RRL502 if a launcher started another number of processes, or if no launcher
+            started those of several machines.
     """
     processes = devices * num_nodes
     rank, count = launched(processes) or (None, devices)

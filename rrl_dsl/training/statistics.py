@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -23,6 +24,7 @@ def edge_statistics(
     spaces: Spaces | None = None,
     epoch: int = 0,
     step: int = 0,
+    summed: Callable[[Tensor], Tensor] = lambda totals: totals,
 ) -> dict[str, Tensor]:
     """Returns statistics of the graph of a batch, scalars on its device. Self-edges are ignored.
 
@@ -41,6 +43,7 @@ def edge_statistics(
         spaces: The spaces, see `Program.relate`.
         epoch: The epoch.
         step: The optimizer step.
+        summed: Sums totals over processes, of which each has its own rows.
     """
     others = rows if cols is None else cols
 
@@ -49,9 +52,10 @@ def edge_statistics(
         return cast(BlockedRelation, relation)
 
     noisy, quiet = related(program), None if clean is None else related(clean)
-    degree = torch.zeros_like(rows.sample)
-    beyond = torch.zeros_like(rows.sample, dtype=torch.bool)
-    totals: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros_like(rows.sample[:1].sum()))
+    nothing = torch.zeros_like(rows.sample)
+    degree, beyond = nothing.clone(), nothing.bool()
+    totals: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros_like(nothing.sum()))
+    totals["rows"] += len(rows)
     for here, there in noisy.tiles():
         tile = noisy.tile(here, there)
         edges = (tile.weights > 0) & ~tile.same
@@ -65,18 +69,20 @@ def edge_statistics(
             known = edges & (own >= 0) & (other >= 0)
             totals[f"known {name}"] += known.sum()
             totals[f"agree {name}"] += (known & (own == other)).sum()
+    totals |= {"edges": degree.sum(), "isolated": (degree == 0).sum(), "beyond": beyond.sum()}
+    found = dict(zip(totals, summed(torch.stack([*totals.values()])), strict=True))
 
-    count = degree.sum()
+    def share(part: str, whole: str) -> Tensor:
+        return torch.div(found[part], found[whole].clamp(min=1))
+
     figures = {
-        "edges/per_row": count / len(rows),
-        "edges/density": count / totals["pairs"].clamp(min=1),
-        "edges/isolated": (degree == 0).float().mean(),
-        "edges/beyond_views": beyond.float().mean(),
+        "edges/per_row": share("edges", "rows"),
+        "edges/density": share("edges", "pairs"),
+        "edges/isolated": share("isolated", "rows"),
+        "edges/beyond_views": share("beyond", "rows"),
     }
     if clean is not None:
-        figures["edges/false"] = totals["false"] / count.clamp(min=1)
+        figures["edges/false"] = share("false", "edges")
     for name in rows.labels:
-        figures[f"edges/agree_{name}"] = totals[f"agree {name}"] / totals[f"known {name}"].clamp(
-            min=1
-        )
+        figures[f"edges/agree_{name}"] = share(f"agree {name}", f"known {name}")
     return figures
