@@ -119,7 +119,7 @@ def together(devices: int) -> Iterator[Processes]:
         devices: Their number, as `rrl_dsl.training.ranks.adopt` checked it.
 
     Raises:
-        RRLError: RRL502 if the processes do not find each other.
+        RRLError: RRL502 if the processes do not find each other, or cannot be started.
     """
     with ExitStack() as stack:
         stack.callback(lock.release)
@@ -133,6 +133,7 @@ def together(devices: int) -> Iterator[Processes]:
                 _meet(watch, int(os.environ["RANK"]), devices)
             _await(watch, devices)
         elif devices > 1:
+            _check_command()
             _share_cores(devices)
         yield Processes(devices, watch)
         watch.leave()
@@ -227,6 +228,17 @@ def _end(watch: Watch) -> None:
             child.kill()
     if watch.children:
         ranks.forget()
+
+
+def _check_command() -> None:
+    """Refuses an interactive session, which has no command that other processes could run.
+
+    Raises:
+        RRLError: RRL502.
+    """
+    if hasattr(sys, "ps1"):
+        message = "`devices` is above 1, and an interactive session cannot start other processes"
+        raise error("RRL502", message, hint="use `devices=1`, or train in a script")
 
 
 def _share_cores(devices: int) -> None:

@@ -170,6 +170,13 @@ def test_what_is_no_recipe_or_one_too_many_is_an_error(given):
         rrl.train(**given)
 
 
+def test_an_interactive_session_starts_no_other_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
+    with pytest.raises(rrl.RRLError, match="an interactive session cannot start other processes"):
+        rrl.train("ssl()", devices=2, accelerator="cpu", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_another_directory_is_an_error(tmp_path):
     with pytest.raises(rrl.RRLError, match="is not a run"):
         rrl.Run(tmp_path)
