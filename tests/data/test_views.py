@@ -156,7 +156,7 @@ def test_blur_fits_tiny_images(name: str) -> None:
 
 def test_gray_presets_take_color_but_not_the_other_way_round() -> None:
     assert Views("digits", (3, 8, 8))(noise((3, 8, 8)), 1, seed=0).shape == (6, 3, 8, 8)
-    with pytest.raises(RRLError, match=r"\[RRL502\].*`cifar` is for images of 3 channels"):
+    with pytest.raises(RRLError, match=r"\[RRL502\].*`cifar` is for images with 3 channels"):
         Views("cifar", (1, 32, 32))
 
 

@@ -314,7 +314,7 @@ def test_a_hover_waits_for_its_density_only_so_long():
     assert first.endswith("its density is being computed; hover again")
     editor.change("untitled:a", 5, 5, " ")
     assert editor.diagnostics("untitled:a") == [], "the server goes on meanwhile"
-    while "being found" in (shown := editor.hover("untitled:a", 0) or ""):
+    while "being computed" in (shown := editor.hover("untitled:a", 0) or ""):
         editor.pause(0.05)
     assert shown.endswith("dense")
     assert editor.quit() == 0

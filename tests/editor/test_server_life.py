@@ -68,7 +68,7 @@ def test_it_needs_no_torch(tmp_path: Path):
     editor = Editor("-c", WITHOUT_TORCH)
     editor.open(UNTITLED, "supervised(frac=0.3) | knn(k=5)")
     assert editor.diagnostics(UNTITLED) == []
-    while "being found" in (shown := editor.hover(UNTITLED, 22) or ""):
+    while "being computed" in (shown := editor.hover(UNTITLED, 22) or ""):
         editor.pause(0.05)
     assert "edges per row" in shown
     editor.quit()

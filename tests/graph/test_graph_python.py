@@ -67,7 +67,7 @@ def test_two_graphs_have_no_product():
 def test_only_graphs_are_joined(sign: str, other: object):
     code, message = refusal(lambda: getattr(rrl.ssl(), sign)(other))
     assert code == "RRL201"
-    assert "joins two graphs" in message
+    assert "takes two graphs" in message
 
 
 def test_array_on_the_left_does_not_become_an_array_of_graphs():

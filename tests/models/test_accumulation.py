@@ -146,7 +146,7 @@ def test_outputs_of_every_form_are_put_together():
 
 
 def test_invalid_modules_and_outputs_are_refused():
-    with pytest.raises(TypeError, match="a module or a method of one is wanted"):
+    with pytest.raises(TypeError, match="must be a module or a method"):
         in_parts(lambda images: images, rows(), size=5)
 
     class Speaks(nn.Module):

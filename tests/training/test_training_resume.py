@@ -205,7 +205,7 @@ def test_a_flipped_bit_anywhere_is_found(run, tmp_path):
             checkpoints.read(path)
     for size in (len(whole) - 1, len(whole) // 2, 10, 0):
         path.write_bytes(whole[:size])
-        with pytest.raises(rrl.RRLError, match=r"RRL505.*not whole"):
+        with pytest.raises(rrl.RRLError, match=r"RRL505.*truncated"):
             checkpoints.read(path)
 
 
@@ -223,7 +223,7 @@ def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda state: state["Record"]["provenance"].update(directory="../.."), "outside of its"),
+        (lambda state: state["Record"]["provenance"].update(directory="../.."), "outside its"),
         (lambda state: state["History"]["rows"].pop(), "has no history of its run"),
         (lambda state: state.pop("Record"), "last.ckpt` is not a readable checkpoint"),
     ],
@@ -241,7 +241,7 @@ def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):
     with (run / "checkpoints" / "last.ckpt").open("r+b") as file:
         file.seek(5000)
         file.write(b"X" * 8)
-    with pytest.raises(rrl.RRLError, match="not that of its checksum") as problem:
+    with pytest.raises(rrl.RRLError, match="does not match its checksum") as problem:
         rrl.load_encoder("run")
     code, printed = command("export", "run", "--out", "encoder.pt")
     assert code == 1

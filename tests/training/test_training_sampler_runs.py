@@ -38,7 +38,7 @@ def test_what_a_run_never_comes_to_counts_as_nothing(make_module):
 def test_labels_that_relate_no_two_samples_are_refused(make_module):
     found = refused(make_module, "ssl() | supervised(per_class=1)")
     assert found.code == "RRL404"
-    assert "no two samples of the data set" in found.message
+    assert "no related samples in the dataset" in found.message
 
 
 def test_more_may_not_meet_than_a_batch_has(make_module):

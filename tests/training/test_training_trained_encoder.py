@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_named(trained, tmp_path, content, command):
     shutil.copytree(trained / "run", tmp_path / "run")
     for name in ("last.ckpt", "previous.ckpt"):
         (tmp_path / "run" / "checkpoints" / name).write_bytes(content)
-    with pytest.raises(rrl.RRLError, match=r"RRL505.*last\.ckpt` is no checkpoint"):
+    with pytest.raises(rrl.RRLError, match=r"RRL505.*last\.ckpt` is not a readable checkpoint"):
         rrl.load_encoder(tmp_path / "run")
     code, printed = command("train", "--resume", str(tmp_path / "run"))
     assert code == 1
