@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -21,23 +20,9 @@ from rrl_dsl.backends.relation import (
     at_least_float32,
     logsumexp,
 )
-
-_TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
-"""Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
-_BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
-"""From how many pairs on a relation is evaluated tile by tile where nobody asks, by device."""
+from rrl_dsl.backends.strategy import tile_pairs
 
 _Parts = list[Tensor]
-
-
-def is_blocked(pairs: int, device: torch.device) -> bool:
-    """Whether a relation of so many pairs is evaluated tile by tile where nobody asks."""
-    return pairs >= _BLOCKED_PAIRS.get(device.type, _BLOCKED_PAIRS["cuda"])
-
-
-def tile_pairs(device: torch.device) -> int:
-    """The pairs of a tile on a device."""
-    return _TILE_PAIRS.get(device.type, _TILE_PAIRS["cuda"])
 
 
 class BlockedRelation(Relation):
@@ -74,7 +59,7 @@ class BlockedRelation(Relation):
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
         self._prepared = prepared
         self._symmetric = symmetric
-        self._pairs = pairs or tile_pairs(rows.device)
+        self._pairs = pairs or tile_pairs(rows.device.type)
         self._degrees: dict[bool, Tensor] = {}
 
     def restricted(self, rows: Tensor, cols: Tensor) -> BlockedRelation:

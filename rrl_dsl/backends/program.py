@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
+from rrl_dsl.backends.strategy import is_blocked, tile_pairs
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
@@ -186,7 +187,7 @@ class Program:
                 is given no columns, RRL515 if there is too little memory. Checked rows
                 (`Nodes.checked`) raise the errors of `check_views`.
         """
-        from rrl_dsl.backends.blocked import BlockedRelation, is_blocked, tile_pairs
+        from rrl_dsl.backends.blocked import BlockedRelation
         from rrl_dsl.backends.checks import check_views
         from rrl_dsl.backends.relation import DenseRelation
 
@@ -201,8 +202,10 @@ class Program:
             check_views(rows, cols, self.requires.views)
         at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
         pairs = len(rows) * len(cols)
-        tiled = strategy == "blocked" or (strategy == "auto" and is_blocked(pairs, rows.device))
-        at_once = min(pairs, tile_pairs(rows.device)) if tiled else pairs
+        tiled = strategy == "blocked" or (
+            strategy == "auto" and is_blocked(pairs, rows.device.type)
+        )
+        at_once = min(pairs, tile_pairs(rows.device.type)) if tiled else pairs
         with _needing_memory(rows, cols):
             prepared = self._prepare(rows, cols, spaces, epoch, step, at_once)
             if tiled:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rrl_dsl.backends.strategy import choice_in_words
 from rrl_dsl.cli.names import explain_name, is_name
 from rrl_dsl.cli.output import print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
@@ -126,6 +127,7 @@ def _print_cost(cost: Cost) -> None:
         f"{cost.rows} rows: {cost.total:.3g} operations, {cost.operations} per pair",
         f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns of the plan",
         f"{_bytes(cost.eager)} at the peak without fused code",
+        *(choice_in_words(cost.rows**2, device) for device in ("cpu", "cuda")),
     ]
     if cost.assumed is not None:
         lines.append(f"assumes embeddings of width {cost.assumed}")

@@ -9,9 +9,9 @@ from random_batches import batches, datasets, nodes_of, settings_of_a_run, space
 from random_recipes import Recipe, graph_of, recipes, text_of
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import blocked
 from rrl_dsl.backends.blocked import BlockedRelation
 from rrl_dsl.backends.dense import Prepared
+from rrl_dsl.backends.strategy import BLOCKED_PAIRS, TILE_PAIRS
 from rrl_dsl.losses import create, names
 from rrl_dsl.losses.outputs import OUTPUTS
 
@@ -23,7 +23,7 @@ MODEST = settings(max_examples=50, deadline=None, derandomize=True, database=Non
 def small_tiles():
     """Tiles of 3 x 3 pairs, so that small batches have several, and the last is smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(blocked._TILE_PAIRS, "cpu", 9)
+        patch.setitem(TILE_PAIRS, "cpu", 9)
         yield
 
 
@@ -103,7 +103,7 @@ def test_no_more_than_a_tile_is_evaluated_at_a_time(monkeypatch):
 
 
 def test_many_pairs_are_evaluated_by_tiles_where_nobody_asks(monkeypatch):
-    monkeypatch.setitem(blocked._BLOCKED_PAIRS, "cpu", 400)
+    monkeypatch.setitem(BLOCKED_PAIRS, "cpu", 400)
     nodes = rrl.Nodes(torch.arange(20))
     program = rrl.compile("all()")
     assert isinstance(program.relate(nodes), BlockedRelation)

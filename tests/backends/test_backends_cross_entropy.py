@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import blocked
+from rrl_dsl.backends.strategy import TILE_PAIRS
 from rrl_dsl.losses import create
 
 
@@ -57,7 +57,7 @@ def defined(relation: rrl.Relation, weights: Tensor, z: Tensor, k: Tensor, t: fl
 @pytest.mark.parametrize("temperature", [0.01, 0.2])
 @pytest.mark.parametrize("case", CASES)
 def test_simclr_is_its_definition(case: str, temperature: float, strategy: str, monkeypatch):
-    monkeypatch.setitem(blocked._TILE_PAIRS, "cpu", 16)
+    monkeypatch.setitem(TILE_PAIRS, "cpu", 16)
     text, rows, cols = CASES[case]
     program = rrl.compile(text, seed=2)
     chance = torch.Generator().manual_seed(1)

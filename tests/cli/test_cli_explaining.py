@@ -166,6 +166,20 @@ def test_epoch_batch_and_parameters_matter(cli):
     assert figures("-e", "ssl() | all()", "--batch-size", "10")["edges"] == 19
 
 
+@pytest.mark.parametrize(
+    ("batch", "cpu"),
+    [
+        (1023, "dense on cpu: 4,186,116 pairs are fewer than 4,194,304"),  # of 2 views
+        (1024, "blocked on cpu, in tiles of 262,144 pairs: 4,194,304 pairs are 4,194,304 or more"),
+    ],
+)
+def test_the_strategy_of_a_batch_is_named_with_its_reason(cli, batch: int, cpu: str):
+    result = cli("explain", "-e", "ssl()", "--batch-size", str(batch))
+    out = " ".join(result.out.split())
+    assert cpu in out
+    assert "dense on cuda: " in out
+
+
 def test_explain_as_json(cli):
     record = json.loads(cli("explain", "-e", "ssl() | none()", "--json").out)
     assert record["rewriting"]["after"] == "ssl()"
