@@ -102,7 +102,7 @@ class Loss(ABC):
             keys: The columns' embeddings (m, d), where they are not those of the rows. In a loss
                 that takes them from another network, such as a teacher, the columns of a square
                 matrix are the rows, and its diagonal is self; in any other nothing is self.
-            view: int64 (n,), the view of each row, where a matrix stands for the relation.
+            view: int64 (n,), the view of each row; only with a matrix instead of a relation.
             others: What the loss takes beside these, by the names in `inputs()`.
 
         Returns:

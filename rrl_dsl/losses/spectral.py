@@ -196,4 +196,4 @@ class Laplacian(_OverRows):
         if self.constraint == "identity":
             return torch.ones_like(degree)
         mass = degree if self.normalize == "edges" else related.to(degree.dtype)
-        return mass.where(related.any(), 1.0)  # a graph without edges costs nothing all the same
+        return mass.where(related.any(), 1.0)  # a graph without edges has the loss 0
