@@ -127,6 +127,12 @@ def _node(branch: Branch, numbered: dict[str, _Node], keys: dict[object, int]) -
 def _changes(one: _Node, other: _Node, depth: int) -> Iterator[Line]:
     if one.key == other.key:
         yield from _whole(" ", other, depth)
+    elif (place := _child_with(one.key, other)) is not None:
+        yield Line("+", depth, other.label)
+        yield from _around("+", one, other.children, place, depth + 1)
+    elif (place := _child_with(other.key, one)) is not None:
+        yield Line("-", depth, one.label)
+        yield from _around("-", other, one.children, place, depth + 1)
     elif one.kind == other.kind and bool(one.children) == bool(other.children):
         if one.label == other.label:
             yield Line(" ", depth, other.label)
@@ -145,6 +151,15 @@ def _changes(one: _Node, other: _Node, depth: int) -> Iterator[Line]:
         else:
             yield from _whole("-", one, depth)
             yield from _whole("+", other, depth)
+
+
+def _child_with(key: int, node: _Node) -> int | None:
+    """The index of the first operand of a node that is or contains a subtree."""
+    return next((at for at, child in enumerate(node.children) if _contains(child, key)), None)
+
+
+def _contains(node: _Node, key: int) -> bool:
+    return node.key == key or any(_contains(child, key) for child in node.children)
 
 
 def _changes_below(one: _Node, other: _Node, depth: int) -> Iterator[Line]:
