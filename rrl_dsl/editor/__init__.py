@@ -1,1 +1,1 @@
-"""What an editor shows of a recipe: colors for every highlighter, made from the registry."""
+"""The language server and the syntax highlighters."""

@@ -1,4 +1,4 @@
-"""Mends of errors as code actions: one by one, and all that go together."""
+"""Code actions that fix errors: one at a time, or all that do not overlap."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _Kind = types.CodeActionKind
 def actions_in(
     documents: Documents, document: Document, span: Span, only: Sequence[str] | None
 ) -> list[types.CodeAction]:
-    """The mends of the errors that touch a span.
+    """Returns the fixes of the errors that touch a span.
 
     Args:
         documents: The open texts.
-        document: One of them.
-        span: Where mends are asked for.
-        only: The kinds that are wanted, each with those below it; None for all.
+        document: The document.
+        span: The span.
+        only: The kinds of actions to return, including their subkinds; None for all.
     """
     found: list[types.CodeAction] = []
     if _wanted(_Kind.QuickFix, only):
@@ -61,7 +61,7 @@ def _quick_fixes(
 
 
 def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAction]:
-    """Every mend, and those of the errors that come to light then, if they leave fewer errors."""
+    """Fixes all errors, and those that appear then, if fewer errors remain."""
     first = mended = documents.analyzed(document)
     for _ in range(MAX_ROUNDS):
         edits = _together(own_faults(mended))
@@ -87,7 +87,7 @@ def _together(faults: Iterable[Diagnostic]) -> list[Edit]:
 
 
 def _touch(one: Edit, other: Edit) -> bool:
-    """Whether two changes are of the same place, or of places side by side."""
+    """Whether two edits overlap or touch."""
     return one.span.start <= other.span.end and other.span.start <= one.span.end
 
 

@@ -1,4 +1,4 @@
-"""What is known of one text: its tokens and statements, what they mean, what is wrong with them."""
+"""The analysis of a document: its tokens, statements, meanings and errors."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ _BOM = "\ufeff"
 
 
 class Analysis:
-    """One text, and what was found in it and in the files that it reads.
+    """The analysis of a document and of the files that it reads.
 
     Attributes:
-        source: The text as the language reads it: a byte order mark is a blank.
-        positions: Its places in the editor's terms.
-        found: What it means.
-        files: The files that it reads or would read, each with its state at that time.
-        library: Where it finds these files.
-        readings: Its files of pairs.
-        unread: Those that were still being read: a call that names one has no meaning and no error.
+        source: The text; a byte order mark is replaced by a space.
+        positions: Converts between offsets and the editor's positions.
+        found: The names, meanings and errors.
+        files: The files that the text names, with the state of each at the time of the analysis.
+        library: Reads these files.
+        readings: The files of pairs that the text names.
+        unread: Those that had not been read yet. A call that names one has no meaning, but also
+            no error.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class Analysis:
         """Analyzes a text.
 
         Args:
-            source: The text as the editor has it.
-            encoding: How the editor counts the characters of a line.
-            texts: What stands for files on disk, by resolved path.
-            read_pairs: How files of pairs are read.
+            source: The text in the editor.
+            encoding: The code units in which the editor counts columns.
+            texts: The texts that replace files on disk, by resolved path.
+            read_pairs: Reads a file of pairs.
         """
         self.positions = Positions(source, encoding)
         self._written = source
@@ -83,12 +84,12 @@ class Analysis:
 
     @property
     def path(self) -> Path | None:
-        """Where the text lies; None where it lies in no folder."""
+        """The resolved path; None if the text is not a file."""
         folder = self.source.directory
         return None if folder is None else resolved(folder / self.source.name)
 
     def is_current(self, source: Source, texts: Mapping[Path, str]) -> bool:
-        """Whether it is the analysis of a text, and every file still is as it was."""
+        """Whether this is the analysis of a text, and no file has changed since."""
         files = self.files.items()
         return (
             source is self._written
@@ -100,14 +101,14 @@ class Analysis:
 
     @cached_property
     def tokens(self) -> list[Token]:
-        """Its tokens with line breaks and comments; none where it is over the language's limits."""
+        """The tokens, with line breaks and comments; empty if the text exceeds the limits."""
         try:
             return tokens_of(self.source)
         except RRLError:
             return []
 
     def token_at(self, offset: int) -> Token | None:
-        """The token at an offset; a word also where it ends, before what follows it."""
+        """Returns the token at an offset. At the end of a word, this is the word."""
         around = [
             each for each in self.tokens if span_of(each).start <= offset <= span_of(each).end
         ]
@@ -117,27 +118,27 @@ class Analysis:
 
     @cached_property
     def statements(self) -> tuple[syntax.Statement, ...]:
-        """Its statements."""
+        """The statements."""
         try:
             return parse(self.source)[0].statements
         except RRLError:
             return ()
 
     def statement_at(self, offset: int) -> syntax.Statement | None:
-        """The statement around an offset."""
+        """Returns the statement that contains an offset."""
         at = bisect_right(self.statements, offset, key=lambda each: each.span.start)
         found = self.statements[at - 1] if at else None
         return found if found is not None and offset < found.span.end else None
 
     def expressions(self) -> Iterator[syntax.Expression]:
-        """Every expression in it, each before the ones inside it."""
+        """Iterates over all expressions, outer expressions first."""
         return expressions_in(self.statements)
 
     # what it means
 
     @cached_property
     def names(self) -> dict[Span, Definition]:
-        """The definition of the name at each place where one is defined or used."""
+        """The definition of each name, by the spans where it is defined or used."""
         defined = {each.span: each for each in self.found.definitions.values()}
         return defined | {each.span: each.definition for each in self.found.references}
 
@@ -149,12 +150,12 @@ class Analysis:
         return longest
 
     def meaning_from(self, start: int) -> Meaning | None:
-        """What the longest call or name that starts at an offset denotes."""
+        """Returns the meaning of the longest call or name that starts at an offset."""
         span = self._longest.get(start)
         return None if span is None else self.found.meanings[span]
 
     def imported(self, definition: Definition) -> Resolution | None:
-        """What was found in the file that an import names; None where it cannot be read."""
+        """Returns the resolution of an imported file; None if it cannot be read."""
         if definition.target is None:
             return None
         try:
@@ -163,14 +164,14 @@ class Analysis:
             return None
 
     def parameters_of(self, definition: Definition) -> dict[str, Definition]:
-        """The parameters of the recipe that an import names."""
+        """Returns the parameters of an imported recipe."""
         found = self.imported(definition)
         known = found.definitions if found is not None else {}
         return {name: each for name, each in known.items() if each.kind == "param"}
 
 
 class _Asked(dict[Path, str]):
-    """Texts that stand for files, and which of them, or of files on disk, were asked for."""
+    """The texts that replace files on disk. It records the paths that were looked up."""
 
     def __init__(self, texts: Mapping[Path, str]) -> None:
         super().__init__(texts)
@@ -182,9 +183,9 @@ class _Asked(dict[Path, str]):
 
 
 class _Noting(Library):
-    """The imported files, and every file that one of them might name.
+    """A library that records every file that an imported recipe may name.
 
-    A file that could not be read is not among those that a resolution says were read.
+    A resolution lists only the files that could be read.
     """
 
     def __init__(
@@ -208,7 +209,7 @@ class _Noting(Library):
 
 
 def expressions_in(statements: Iterable[syntax.Statement]) -> Iterator[syntax.Expression]:
-    """Every expression in some statements, each before the ones inside it."""
+    """Iterates over the expressions in statements, outer expressions first."""
     for statement in statements:
         if isinstance(statement, syntax.Let | syntax.Contrast | syntax.Result | syntax.Param):
             yield from _expressions(statement.value)
@@ -226,7 +227,7 @@ def _strings_in(statements: Sequence[syntax.Statement]) -> Iterator[syntax.Strin
 def _named_in(
     source: Source, statements: Sequence[syntax.Statement], words: Iterable[str] = ()
 ) -> Iterator[Path]:
-    """Every file that a text might name, in a string or by a word that a parameter was given."""
+    """Iterates over the files that a text may name, in strings or in values of parameters."""
     if source.directory is not None:
         for word in (*(each.value for each in _strings_in(statements)), *words):
             if word:
@@ -234,7 +235,7 @@ def _named_in(
 
 
 def readable(source: Source) -> Source:
-    """The text as the language reads it: a byte order mark at its start is a blank."""
+    """Returns the text with a space in place of a byte order mark."""
     if not source.text.startswith(_BOM):
         return source
     return replace(source, text=f" {source.text[1:]}")

@@ -1,7 +1,6 @@
-"""Completion: what may be written at a place, the likeliest first.
+"""Completion: the words that may be written at a position, the most likely first.
 
-Each word is tried before it is offered (`rrl_dsl.editor.fitting`), so that none is an error of type
-or value where it stands.
+Each word is tried first (`rrl_dsl.editor.fitting`), so that none causes an error of type or value.
 """
 
 from __future__ import annotations
@@ -58,16 +57,16 @@ _RANKS: Final = {"source": _SOURCE, "transform": _TRANSFORM, "schedule": _SCHEDU
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Something that may be written.
+    """A word or call that may be written.
 
     Attributes:
-        label: What the list shows, and what is compared with what was typed.
-        kind: Its icon.
-        rank: A letter; suggestions of one rank stay in order.
-        detail: One line beside it.
-        doc: Markdown.
-        text: What is inserted; the label where empty.
-        snippet: The same with places to fill in, for editors that have them.
+        label: The text in the list, which the editor compares with what was typed.
+        kind: The icon.
+        rank: A letter to sort by; suggestions of one rank keep their order.
+        detail: A line next to the label.
+        doc: The documentation, in Markdown.
+        text: The text to insert; defaults to the label.
+        snippet: The text with placeholders, for editors that support snippets.
     """
 
     label: str
@@ -81,11 +80,11 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Ability:
-    """What the editor can do with a suggestion.
+    """The capabilities of the editor.
 
     Attributes:
-        snippets: Whether it fills in snippets.
-        insert_replace: Whether its user says if the rest of a word stays or is replaced.
+        snippets: Whether it supports snippets.
+        insert_replace: Whether the user may choose to keep or to replace the rest of a word.
     """
 
     snippets: bool = False
@@ -93,7 +92,7 @@ class Ability:
 
 
 def complete(analysis: Analysis, offset: int, able: Ability) -> list[types.CompletionItem]:
-    """What may be written at an offset, in the place of the word or string around it."""
+    """Returns the completions of the word or string at an offset."""
     string = string_at(analysis, offset)
     place = place_at(analysis, offset)
     if string is not None:
@@ -156,7 +155,7 @@ def _suggestions(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 
 def _statement(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
-    """What a statement may start with: the graph comes once, after the definitions."""
+    """Suggests the start of a statement. The graph is written once, after the definitions."""
     others = (each for each in analysis.statements if each.span.start != place.span.start)
     if not any(_is_graph(each) for each in others):
         yield from _operands(analysis, place)
@@ -185,7 +184,7 @@ def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 
 def _is_graph(statement: syntax.Statement) -> bool:
-    """Whether a statement is, or seems meant as, the graph."""
+    """Whether a statement is the graph, or a graph that does not parse."""
     if isinstance(statement, syntax.Broken):
         return statement.kind == "graph"
     return isinstance(statement, syntax.Result)
@@ -210,7 +209,7 @@ def _import(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 
 def _operands(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
-    """Names and built-ins that may stand here as they are, or before a graph that they scale."""
+    """Suggests names and built-ins, alone or as a factor before a graph."""
     names = _names(analysis, place)
     fitting = Fitting(analysis, place, names)
     called = bool(place.after) and place.after[0].type == "LPAR"
@@ -232,7 +231,7 @@ def _operands(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 
 def _reads_file(signature: Signature) -> bool:
-    """Whether its shortest call names a file, which may not be there."""
+    """Whether the shortest call of a built-in names a file, which may not exist."""
     return any(each.required and isinstance(each.type, File) for each in signature.parameters)
 
 
@@ -241,7 +240,7 @@ def _may_scale(definition: Definition) -> bool:
 
 
 def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
-    """What is defined before a statement; None for a name whose definition does not parse."""
+    """The definitions before a statement; None for a name whose definition does not parse."""
     found: dict[str, Definition | None] = {}
     for statement in analysis.statements:
         if statement.span.end > place.start:
@@ -343,7 +342,7 @@ def _values(
 
 
 def _words(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
-    """The names that are looked up where other words are taken as they are."""
+    """The names that are looked up where other words denote themselves."""
     names = _names(analysis, place)
     fitting = Fitting(analysis, place, names)
     for name, definition in names.items():
@@ -376,7 +375,7 @@ def _imported_argument(
 
 
 def _in_string(analysis: Analysis, start: int, written: str) -> Iterator[Suggestion]:
-    """The files that a string may name which starts at an offset and is written so far."""
+    """The files that may complete a string that starts at an offset."""
     place = place_at(analysis, start)
     if place is None:
         return

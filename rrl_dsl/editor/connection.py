@@ -1,7 +1,6 @@
-"""The connection to an editor: the texts that are open, and the diagnostics that are published.
+"""The connection to an editor: its open documents, and the diagnostics that are published.
 
-Diagnostics are pushed. They are not offered to be pulled as well: editors that do both show each
-of them twice.
+Diagnostics are pushed. Pulling them is not offered: an editor that does both shows them twice.
 """
 
 from __future__ import annotations
@@ -51,22 +50,22 @@ _log = logging.getLogger(__name__)
 
 
 class Protocol(LanguageServerProtocol):
-    """The protocol without a copy of the open texts, and with an answer to every request.
+    """The protocol of pygls, without its copy of the open documents, and with more answers.
 
-    The copy that pygls keeps takes further characters for line ends (form feeds, U+2028), which an
-    editor and the language do not; and an editor would wait for ever for an answer that pygls does
-    not give, to a request that comes after the end or that is not well formed.
+    The copy that pygls keeps also ends lines at form feeds and U+2028, unlike editors and the
+    language. pygls does not answer malformed requests and requests after shutdown, and the editor
+    would wait forever.
     """
 
     _server: Server
 
     def receive(self, body: bytes) -> bool:
-        """Answers a message, also one that is not well formed.
+        """Answers a message, even if it is malformed.
 
-        A notification has no answer; what is wrong with one is written to the editor's log.
+        A notification has no answer; if it is malformed, this is written to the editor's log.
 
         Returns:
-            Whether it is JSON.
+            Whether the message is JSON.
         """
         try:
             data = _parsed(body)
@@ -92,15 +91,15 @@ class Protocol(LanguageServerProtocol):
         return True
 
     def refuse(self, number: str | int | None, problem: JsonRpcException) -> None:
-        """Sends an error as the answer to a request; without its number where that is unknown."""
+        """Answers a request with an error; `number` is None if its id is unknown."""
         error = {"code": problem.code, "message": problem.message}
         self._send_data({"jsonrpc": self.VERSION, "id": number, "error": error})
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """A message by its type.
+        """Returns a message as an object of its type.
 
         Raises:
-            JsonRpcException: Where its parameters do not fit its method.
+            JsonRpcException: If its parameters do not fit its method.
         """
         if "method" in data:
             data.setdefault("params", None)
@@ -113,11 +112,11 @@ class Protocol(LanguageServerProtocol):
 
     @property
     def listens(self) -> bool:
-        """Whether the conversation has begun, and not ended."""
+        """Whether the server is initialized and not shut down."""
         return self._workspace is not None and not self._shutdown
 
     def handle_message(self, message: RPCMessage) -> None:
-        """Answers a message; before and after the conversation with an error, or not at all."""
+        """Answers a message; before `initialize` and after `shutdown`, requests get an error."""
         method = getattr(message, "method", None)  # an answer of the editor has none
         problem: JsonRpcException | None = None
         if self._shutdown:
@@ -133,17 +132,17 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        """Passes on a text that was opened."""
+        """Handles a document that was opened."""
         self.fm.features[types.TEXT_DOCUMENT_DID_OPEN](params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        """Passes on the changes of a text."""
+        """Handles the changes of a document."""
         self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE](params)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
-        """Passes on that a text was closed."""
+        """Handles a document that was closed."""
         self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE](params)
 
 
@@ -157,10 +156,10 @@ def _parsed(body: bytes) -> Any:
 
 
 def _check(data: Any) -> None:
-    """Refuses what is no message of JSON-RPC.
+    """Checks that a value is a message of JSON-RPC.
 
     Raises:
-        JsonRpcException: -32600.
+        JsonRpcException: -32600 if it is not.
     """
     if not isinstance(data, dict):
         raise JsonRpcInvalidRequest("a message must be one JSON object")
@@ -187,12 +186,12 @@ class _AboutPlace(typing.Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """A place that a question is about.
+    """A position that a request is about.
 
     Attributes:
-        document: The text.
-        analysis: What is known of it.
-        offset: Where in it.
+        document: The document.
+        analysis: Its analysis.
+        offset: The offset of the position.
     """
 
     document: Document
@@ -201,12 +200,12 @@ class Question:
 
 
 class Server(LanguageServer):
-    """The server with the texts that are open.
+    """The language server and its open documents.
 
     Attributes:
-        documents: The open texts.
-        densities: What is known of the density of graphs.
-        completing: What the editor can do with suggestions.
+        documents: The open documents.
+        densities: The densities of graphs.
+        completing: The capabilities of the editor for completion.
         workers: The threads that read files.
         stopped: Whether the editor has asked the server to shut down.
     """
@@ -225,10 +224,10 @@ class Server(LanguageServer):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, stdin: BufferedReader, stdout: BinaryIO) -> int:
-        """Answers what is sent until the editor says that it is done.
+        """Answers messages until the editor sends `exit` or disconnects.
 
         Returns:
-            0 after a regular end, 1 where the editor went away.
+            0 if the editor sent `shutdown` before, else 1.
         """
         self.protocol.set_writer(StdoutWriter(stdout))
         try:
@@ -267,13 +266,13 @@ class Server(LanguageServer):
             sys.stderr.write("error: the input ended within a message\n")
 
     async def read(self, uri: str) -> None:
-        """Waits for the files of pairs that an open text names, each at most `PATIENCE` seconds.
+        """Waits for the files of pairs that a document names, at most `PATIENCE` seconds for each.
 
-        The diagnostics of all texts that read a file that has changed are due: the answer may
-        rest on a fresh look at any of them, after which none would seem outdated.
+        Schedules the diagnostics of all outdated documents first, because the answer may analyze
+        them again, and they are not outdated after that.
 
         Raises:
-            JsonRpcException: Where the text changes or is closed meanwhile.
+            JsonRpcException: ContentModified if the document changes or is closed meanwhile.
         """
         for each in self._outdated():
             if each.uri not in self._waiting:
@@ -292,13 +291,13 @@ class Server(LanguageServer):
                 raise JsonRpcException(message, types.LSPErrorCodes.ContentModified)
 
     def _read_another(self) -> None:
-        """Publishes what a file of pairs that was read in another thread changes."""
+        """Schedules diagnostics after a thread has read a file of pairs."""
         with suppress(RuntimeError):  # the loop has ended
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self.schedule_outdated)
 
     def asked(self, params: _AboutPlace) -> Question | None:
-        """The place in an open text that a question is about."""
+        """Returns the position that a request is about; None if the document is not open."""
         document = self.documents.get(params.text_document.uri)
         if document is None:
             return None
@@ -306,7 +305,7 @@ class Server(LanguageServer):
         return Question(document, analysis, analysis.positions.offset(params.position))
 
     def schedule(self, document: Document, *, at_once: bool = False) -> None:
-        """Publishes the diagnostics of an open text, once nothing happened for a while."""
+        """Publishes the diagnostics of a document after `DELAY` seconds without a change."""
         waiting = self._waiting.pop(document.uri, None)
         if waiting is not None:
             waiting.cancel()
@@ -315,7 +314,7 @@ class Server(LanguageServer):
         self._waiting[document.uri] = loop.call_later(delay, self.publish, document.uri)
 
     def schedule_outdated(self) -> None:
-        """Does so for every open text of which something changed, or a file that it reads."""
+        """Schedules every document that has changed, or whose files have changed."""
         for document in self._outdated():
             self.schedule(document)
 
@@ -326,9 +325,10 @@ class Server(LanguageServer):
                 yield document
 
     def publish(self, uri: str) -> None:
-        """Publishes the diagnostics of an open text as it is now, once its files have been read.
+        """Publishes the diagnostics of a document, after waiting for its files of pairs.
 
-        A file that is read for longer than `PATIENCE` is not awaited: it is published again then.
+        It does not wait longer than `PATIENCE` for a file. When that file has been read, the
+        diagnostics are published again.
         """
         self._waiting.pop(uri, None)
         document = self.documents.get(uri)
@@ -350,7 +350,7 @@ class Server(LanguageServer):
         )
 
     def forget(self, uri: str) -> None:
-        """Forgets a text and takes back its diagnostics."""
+        """Closes a document and removes its diagnostics."""
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
@@ -358,12 +358,12 @@ class Server(LanguageServer):
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
     def noted(self, what: str) -> None:
-        """Writes to the editor's log, once it listens."""
+        """Writes a warning to the editor's log, if the server is initialized."""
         if self.protocol.listens:
             self.window_log_message(types.LogMessageParams(types.MessageType.Warning, what))
 
     def failed(self, what: str) -> None:
-        """Says that the server itself failed, on standard error and in the editor's log."""
+        """Reports a bug of the server on standard error and in the editor's log."""
         _log.exception("%s failed", what)
         message = f"rrl-dsl itself failed ({what}): {sys.exc_info()[1]!r}"
         self.window_log_message(types.LogMessageParams(types.MessageType.Error, message))

@@ -1,4 +1,4 @@
-"""How dense a graph is on the digits, found by a worker thread while the editor goes on."""
+"""The density of a graph on the digits, computed by a thread."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 class Densities:
-    """One line of words about each graph that was asked about, kept by its identity.
+    """A line of text about the density of each requested graph, cached by identity.
 
-    NumPy and the data set are loaded by the first question. One graph is worked on at a time, and
-    one waits; a further question takes the place of the one that waits.
+    The first request loads NumPy and the dataset. One graph is computed at a time, and one more
+    waits; a new request replaces the one that waits.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Densities:
         self._worker: threading.Thread | None = None
 
     def of(self, graph: Graph) -> Future[str]:
-        """The line about a graph, perhaps to come; cancelled where another question came first."""
+        """Returns the future line about a graph; it is canceled if a newer request replaces it."""
         identity = graph.identity
         future = self._asked.get(identity)
         if future is None or future.cancelled():
@@ -72,7 +72,7 @@ class Densities:
 
 
 def density_in_words(graph: Graph) -> str:
-    """How dense a graph is on a batch of the digits, or why that cannot be said."""
+    """Returns the density of a graph on a batch of the digits, or why it has none."""
     from rrl_dsl.data.registry import columns
     from rrl_dsl.report.expectation import is_expected
     from rrl_dsl.report.figures import figures_of, in_words

@@ -1,7 +1,7 @@
-"""Errors as an editor shows them: those of the text where they are, those of other files summed up.
+"""Converts errors to the diagnostics of the editor.
 
-Errors of a file that the text imports or reads stand in that file's own text, if it is open; in the
-importing text one diagnostic says, where the file is named, how many there are.
+Errors in a file that a document imports or reads appear in that file, if it is open. In the
+document, one diagnostic at the name of the file gives their number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SEVERITIES: Final = {
 
 
 def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagnostic]:
-    """Everything that is wrong with a text and with the files that it reads."""
+    """Returns the errors of a document and of the files that it reads."""
     own = [shown(analysis, each) for each in own_faults(analysis)]
     return own + [
         _sum(documents, analysis, span, faults) for span, faults in _foreign(analysis).items()
@@ -38,12 +38,12 @@ def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagn
 
 
 def own_faults(analysis: Analysis) -> list[Diagnostic]:
-    """The errors of the text itself, in order."""
+    """Returns the errors in the document itself, sorted."""
     return in_order(each for each in analysis.found.faults if _is_own(analysis, each))
 
 
 def shown(analysis: Analysis, fault: Diagnostic) -> types.Diagnostic:
-    """One error of the text."""
+    """Returns an error of the document as a diagnostic."""
     hint = "" if fault.hint is None else f"\nhelp: {fault.hint}"
     return types.Diagnostic(
         range=_range(analysis.source, analysis.positions, fault.span),
@@ -59,7 +59,7 @@ def _is_own(analysis: Analysis, fault: Diagnostic) -> bool:
 
 
 def _range(source: Source, positions: Positions, span: Span | None) -> types.Range:
-    """The range of a span; of one at the end of a line, that place and not the next line."""
+    """The range of a span; an empty range if the span starts at the end of a line."""
     if span is None:
         return positions.range(Span(0, 0))
     at_end = source.text[span.start : span.start + 1] in ("", "\r", "\n")
@@ -67,7 +67,7 @@ def _range(source: Source, positions: Positions, span: Span | None) -> types.Ran
 
 
 def _foreign(analysis: Analysis) -> dict[Span, list[Diagnostic]]:
-    """The errors of other files by where the text names the file that they come by."""
+    """The errors in other files, by the span where the document names the file."""
     faults = [each for each in analysis.found.faults if not _is_own(analysis, each)]
     found: dict[Span, list[Diagnostic]] = {}
     for fault in in_order(faults):
@@ -78,7 +78,7 @@ def _foreign(analysis: Analysis) -> dict[Span, list[Diagnostic]]:
 
 
 def _where_named(analysis: Analysis, fault: Diagnostic) -> list[Span]:
-    """Where the text names the file of an error, or one that leads to it."""
+    """The spans where the document names the file of an error, or a file that imports it."""
     path = _path_of(analysis, fault)
     found: list[Span] = []
     for statement in analysis.statements:
@@ -97,7 +97,7 @@ def _where_named(analysis: Analysis, fault: Diagnostic) -> list[Span]:
 
 
 def _path_of(analysis: Analysis, fault: Diagnostic) -> Path | None:
-    """The other file that an error is in; messages name it relative to the text."""
+    """The path of the other file that an error is in."""
     folder = analysis.source.directory
     return None if folder is None or fault.source is None else resolved(folder / fault.source.name)
 
@@ -105,7 +105,7 @@ def _path_of(analysis: Analysis, fault: Diagnostic) -> Path | None:
 def _sum(
     documents: Documents, analysis: Analysis, span: Span, faults: Sequence[Diagnostic]
 ) -> types.Diagnostic:
-    """All the errors that come by one place as one, with the first few beside it."""
+    """One diagnostic for all errors in a file, with the first of them as related information."""
     first = faults[0]
     assert first.source is not None
     line = 1 if first.span is None else first.source.position(first.span.start)[0]

@@ -1,4 +1,4 @@
-"""The texts that are open in the editor, and the recipe files around them."""
+"""The open documents, and the recipe files around them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from rrl_dsl.language.span import Source
 
 @dataclass
 class Document:
-    """An open text.
+    """An open document.
 
     Attributes:
-        uri: What the editor calls it.
-        version: The editor's number for its present state.
-        source: The text with its place; a text that is no file lies in no folder.
-        path: Where it lies, links resolved; None where it lies in no folder.
-        analysis: What was known of it when that was last asked for.
+        uri: The URI.
+        version: The version number of the editor.
+        source: The text; its directory is None if it is not a file.
+        path: The resolved path; None if it is not a file.
+        analysis: The last analysis, which may be outdated.
     """
 
     uri: str
@@ -40,7 +40,7 @@ class Document:
     def change(
         self, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: Encoding
     ) -> None:
-        """Applies the editor's changes, each to what the one before it left."""
+        """Applies changes one after the other."""
         for change in changes:
             text = change.text
             if isinstance(change, types.TextDocumentContentChangePartial):
@@ -49,19 +49,19 @@ class Document:
             self.source = replace(self.source, text=text)
 
     def is_outdated(self, texts: Mapping[Path, str]) -> bool:
-        """Whether its text, or a file that it reads, is another than in its analysis."""
+        """Whether the document or a file that it reads has changed since its analysis."""
         return self.analysis is None or not self.analysis.is_current(self.source, texts)
 
 
 class Documents:
-    """Every open text by its URI.
+    """The open documents, by URI.
 
     Attributes:
-        encoding: How the editor counts the characters of a line.
-        folders: The folders that the editor has open.
-        versioned: Whether the editor takes changes that say which version they are for.
-        allow_outside: Whether the files of a recipe may lie elsewhere than below its folder.
-        read_pairs: How the files of pairs of open texts are read; those of other texts are not.
+        encoding: The code units in which the editor counts columns.
+        folders: The open folders of the editor.
+        versioned: Whether the editor supports edits of a given version of a document.
+        allow_outside: Whether a recipe may read files outside its folder.
+        read_pairs: Reads the files of pairs that open documents name.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Documents:
         return iter(self._open.values())
 
     def open(self, uri: str, version: int, text: str) -> Document:
-        """Takes in a text that was opened."""
+        """Adds a document."""
         path = path_of(uri)
         if path is None:
             document = Document(uri, version, Source(text, uri), None)
@@ -92,51 +92,51 @@ class Documents:
         return source.unbounded() if self.allow_outside else source
 
     def get(self, uri: str) -> Document | None:
-        """The open text of that URI."""
+        """Returns the open document of a URI, or None."""
         return self._open.get(uri)
 
     def close(self, uri: str) -> None:
-        """Forgets a text."""
+        """Removes a document."""
         self._open.pop(uri, None)
 
     @property
     def texts(self) -> dict[Path, str]:
-        """The open texts that stand for files."""
+        """The texts of the open documents that are files, by resolved path."""
         return {each.path: readable(each.source).text for each in self if each.path is not None}
 
     def analyzed(self, document: Document) -> Analysis:
-        """What is known of an open text as it and the files that it reads are now."""
+        """Returns the current analysis of an open document."""
         texts = self.texts
         if document.analysis is None or document.is_outdated(texts):
             document.analysis = self.analyze(document.source, texts)
         return document.analysis
 
     def analyze(self, source: Source, texts: Mapping[Path, str]) -> Analysis:
-        """What is known of a text, where some texts stand for files."""
+        """Analyzes a text, with texts that replace files."""
         return Analysis(source, self.encoding, texts, self.read_pairs)
 
     def copy(self) -> Documents:
-        """The texts as they are now, for another thread, which reads no files of pairs."""
+        """Returns a copy for use in another thread; it does not read files of pairs."""
         copied = Documents(allow_outside=self.allow_outside, read_pairs=read_nothing)
         copied.encoding, copied.folders = self.encoding, self.folders
         copied._open = {each.uri: replace(each) for each in self}
         return copied
 
     def at(self, path: Path) -> Document | None:
-        """The open text that stands for a file."""
+        """Returns the open document of a path, or None."""
         return next((each for each in self if each.path == path), None)
 
     def is_there(self, path: Path) -> bool:
-        """Whether a file is open, or on disk."""
+        """Whether a file is open or exists on disk."""
         return self.at(path) is not None or os.path.isfile(path)
 
     def uri_of(self, path: Path) -> str:
-        """What the editor calls a file."""
+        """Returns the URI of a file."""
         document = self.at(path)
         return document.uri if document is not None else uris.from_fs_path(str(path)) or ""
 
     def analysis_of(self, path: Path) -> Analysis | None:
-        """What is known of a file, open or not; None where it cannot be read."""
+        """Returns the analysis of a file, open or not; None if it cannot be read."""
         document = self.at(path)
         if document is not None:
             return self.analyzed(document)
@@ -147,7 +147,7 @@ class Documents:
             return None
 
     def edit(self, changes: Mapping[str, list[types.TextEdit]]) -> types.WorkspaceEdit:
-        """Changes by URI for the editor to make, in its open texts as they are now."""
+        """Returns a workspace edit from edits by URI."""
         if not self.versioned:
             return types.WorkspaceEdit(changes=dict(changes))
         edits: list[types.TextDocumentEdit] = []
@@ -159,10 +159,10 @@ class Documents:
         return types.WorkspaceEdit(document_changes=edits)
 
     def may_import(self, path: Path) -> Iterator[Path]:
-        """The recipe files that may import a file: those in its folder and in the ones above it.
+        """Iterates over the recipes that may import a file.
 
-        Above it, only as far as a folder that the editor has open. Files that are open in the
-        editor but not yet on disk are among them.
+        These are the recipes in its folder and in the folders above it, up to an open folder of
+        the editor. They include open documents that are not saved.
         """
         around = [each for each in self.folders if path.is_relative_to(each)]
         root = min(around, key=lambda folder: len(folder.parts), default=path.parent)
@@ -174,7 +174,7 @@ class Documents:
 
 
 def path_of(uri: str) -> Path | None:
-    """The file that a URI names; None where it names none."""
+    """Returns the path of a URI; None if it is not the URI of a file."""
     path = uris.to_fs_path(uri)
     return None if path is None else Path(path)
 

@@ -1,4 +1,4 @@
-"""The fields of data sets that a recipe may name."""
+"""Completions for the fields of datasets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COMMON: Final = {"label": ("label", "coarse"), "vector": ("pixels",)}
 def field_words(
     analysis: Analysis, place: Place, signature: Signature, parameter: Parameter
 ) -> list[str]:
-    """The fields that may stand for a parameter: common ones, and those that the text names.
+    """Returns the fields to suggest for a parameter: common ones, and those in the document.
 
     Args:
-        analysis: The text.
-        place: Where the field is named; what is written there is not counted.
+        analysis: The document.
+        place: The position of the field; the word at this position is ignored.
         signature: The built-in.
-        parameter: One of its parameters that is a field.
+        parameter: A parameter of the built-in that takes a field.
     """
     kind = parameter.type.reads if isinstance(parameter.type, Field) else None
     words = [*_COMMON.get(kind or "", ()), parameter.example, str(parameter.default)]
@@ -42,7 +42,7 @@ def field_words(
 
 
 def arguments_of(call: syntax.Call) -> Iterator[tuple[Parameter, syntax.Expression]]:
-    """The arguments of a call of a built-in, each with its parameter, as far as they have one."""
+    """Iterates over the arguments of a call of a built-in that have a parameter."""
     signature = signatures().get(call.name.text)
     if signature is None:
         return
@@ -56,7 +56,7 @@ def arguments_of(call: syntax.Call) -> Iterator[tuple[Parameter, syntax.Expressi
 
 
 def _named_in(call: syntax.Call) -> Iterator[tuple[str, str | None]]:
-    """The fields that the arguments of a call name, each with its kind."""
+    """The fields that a call names, with the kind of each."""
     for parameter, value in arguments_of(call):
         if isinstance(parameter.type, Field):
             kind = parameter.type.reads

@@ -1,4 +1,4 @@
-"""Whether a word would fit at a place: the statement up to it is read with the word in it."""
+"""Checks whether a word fits at a position, by resolving the statement with the word."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _Faults = set[tuple[str, str]]
 
 
 class Fitting:
-    """A place that words are tried at.
+    """A position at which words are tried.
 
-    A word fits where the statement with it has no error of type or value that it lacks with a word
-    of which nothing is known. Where that cannot be told, every word fits.
+    A word fits if it adds no error of type or value to those of an unknown word. If the statement
+    does not parse, every word fits.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class Fitting:
         place: Place,
         names: Mapping[str, Definition | None],
     ) -> None:
-        """Prepares a place.
+        """Resolves the statement with an unknown word.
 
         Args:
-            analysis: The text.
-            place: The place.
-            names: The names that are defined before it; None for one of which nothing is known.
+            analysis: The document.
+            place: The position.
+            names: The names that are defined before it; None if the definition is unknown.
         """
         self._analysis = analysis
         self._place = place
@@ -49,20 +49,20 @@ class Fitting:
             self._known = self._faults(_UNKNOWN)
 
     def fits(self, text: str) -> bool:
-        """Whether a text may stand at the place, as an operand or as an argument's value."""
+        """Whether a text fits, as an operand or as the value of an argument."""
         return not self._misfits(text) & {*"23"}
 
     def fits_in_kind(self, text: str) -> bool:
-        """The same, where the values in it are yet to be filled in and may be out of range."""
+        """Like `fits`, but ignores errors of value, because the values are placeholders."""
         return "2" not in self._misfits(text)
 
     def _misfits(self, text: str) -> set[str]:
-        """The hundreds of the codes of the errors that a text would be."""
+        """The hundreds digits of the codes of the errors that a text adds."""
         found = None if self._known is None else self._faults(text)
         return set() if found is None else {code[3] for code, _ in found - (self._known or set())}
 
     def _faults(self, text: str) -> _Faults | None:
-        """The errors of the statement with a text at the place; None where it does not parse."""
+        """The errors of the statement with a text; None if it does not parse."""
         recipe = self._place.closed(self._analysis.source, text)
         if recipe is None:
             return None

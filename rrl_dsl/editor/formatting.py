@@ -1,4 +1,4 @@
-"""The changes that bring a text into the one style of the language."""
+"""Formats documents."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rrl_dsl.language.spelling import span_of
 
 
 def formatting(analysis: Analysis) -> list[types.TextEdit] | None:
-    """Changes of whole lines; None where the text has errors of syntax or is too large.
+    """Returns edits of whole lines; None if the text has a syntax error or is too large.
 
-    How lines end is the editor's to say: they stay as they are, and new ones end as the first does.
+    Line ends are kept; new lines end like the first line.
     """
     try:
         return _changes(analysis, format_text(analysis.source))
@@ -24,7 +24,7 @@ def formatting(analysis: Analysis) -> list[types.TextEdit] | None:
 
 
 def formatting_of(analysis: Analysis, part: Span) -> list[types.TextEdit] | None:
-    """The same for the whole lines of the statements and comments that a part touches."""
+    """Like `formatting`, for the lines of the statements and comments that a span touches."""
     text = analysis.source.text
     lines = _lines_of(analysis, part)
     try:
@@ -43,7 +43,7 @@ def _changes(analysis: Analysis, formatted: str) -> list[types.TextEdit]:
 
 
 def _lines_of(analysis: Analysis, part: Span) -> Span:
-    """The lines from the first to the last of the statements and comments in a part's lines."""
+    """The lines of the statements and comments in the lines of a span."""
     source = analysis.source
     last = part.end - 1 if part.end > part.start else part.end  # not the line that begins there
     lines = _whole(source, Span(part.start, last))
@@ -56,6 +56,6 @@ def _lines_of(analysis: Analysis, part: Span) -> Span:
 
 
 def _whole(source: Source, span: Span) -> Span:
-    """A span from the start of its first line to the end of its last."""
+    """The span of whole lines that contains a span."""
     first, last = (source.position(each)[0] for each in span)
     return Span(source.line_start(first), source.line_start(last) + len(source.line(last)))

@@ -1,8 +1,7 @@
-"""What an editor sends, cut into messages: a header with the length of a body, and the body.
+"""Splits a stream of bytes into messages: a header with the length of the body, and the body.
 
-After a header that cannot be read, or a body that is cut short, the next message begins at the next
-`Content-Length: N` and line end, which no JSON text can contain: in its strings, line ends are
-escaped.
+After an invalid header or a truncated body, the next message starts at the next line
+`Content-Length: N`. JSON cannot contain such a line, because it escapes line ends in strings.
 """
 
 from __future__ import annotations
@@ -22,33 +21,33 @@ _FIELD: Final = re.compile(r"([A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*", re.ASCII)
 
 
 class FramingError(Exception):
-    """What was sent is no message."""
+    """The bytes are not a message."""
 
 
 class Framing:
-    """Bytes in, bodies out."""
+    """Collects bytes and returns the bodies of messages."""
 
     def __init__(self) -> None:
-        """Nothing was sent yet."""
+        """Initializes an empty stream."""
         self._pending = bytearray()
         self._length: int | None = None  # of the body that is awaited
         self._searched = 0  # how much of the body was searched for another header
         self._lost = False  # whether the start of the next message is looked for
 
     def feed(self, sent: bytes) -> None:
-        """Takes in what was sent."""
+        """Adds bytes."""
         self._pending += sent
 
     @property
     def inside(self) -> bool:
-        """Whether a message has begun and is not whole."""
+        """Whether a message has started and is incomplete."""
         return self._length is not None or bool(self._pending and not self._lost)
 
     def take(self) -> bytes | None:
-        """The body of the next message; None where more has to be sent.
+        """Returns the body of the next message; None if it is incomplete.
 
         Raises:
-            FramingError: For what is no message; what follows may be one.
+            FramingError: If the bytes are not a message. The following bytes may be one.
         """
         if self._lost and not self._found():
             return None
@@ -70,12 +69,12 @@ class Framing:
         return body
 
     def take_back(self, body: bytes) -> None:
-        """A body that is not JSON: it may be longer or shorter than its header said."""
+        """Returns a body that is not JSON to the stream, because its length may be wrong."""
         self._pending[:0] = body
         self._lost = True
 
     def give_up(self) -> FramingError:
-        """That nothing more is sent of a message; what is sent next may be another one."""
+        """Drops an incomplete message, and returns the error."""
         self._lose()
         return FramingError("a message is incomplete")
 
@@ -84,14 +83,14 @@ class Framing:
         self._length, self._searched, self._lost = None, 0, True
 
     def _found(self) -> bool:
-        """Whether a message begins in what was sent; what stands before it is left out."""
+        """Finds the start of the next message, and drops the bytes before it."""
         start = _START.search(self._pending)
         self._lost = start is None
         del self._pending[: -_LONGEST_START if start is None else start.start()]
         return start is not None
 
     def _header(self) -> int | None:
-        """The length that a header gives; None where it has no end yet."""
+        """The length in the next header; None if the header is incomplete."""
         while self._pending.startswith((b"\r", b"\n")):
             del self._pending[:1]
         end = _END.search(self._pending, 0, MAX_HEADER)
@@ -110,10 +109,10 @@ class Framing:
 
 
 def _length(header: str) -> int:
-    """The length of the body that a header gives.
+    """Returns the length of the body that a header gives.
 
     Raises:
-        FramingError: Where it gives none, or several.
+        FramingError: If it gives no length or several.
     """
     lengths = set[str]()
     for line in re.split(r"\r?\n", header):
