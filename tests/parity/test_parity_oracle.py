@@ -43,6 +43,7 @@ def check(
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12, err_msg=text_of(recipe))
 
     program = rrl.compile(graph, seed=run["seed"])
+    assume(cols is None or not lacks_views(rows, cols, program.requires.views))
     if program.requires.bound:
         program.bind(nodes_of(dataset))
     times = {"epoch": run["epoch"], "step": run["step"]}
@@ -63,6 +64,12 @@ def check(
         np.testing.assert_allclose(
             dense.numpy(), expected, rtol=1e-6, atol=1e-6, err_msg=text_of(recipe)
         )
+
+
+def lacks_views(rows: list[Row], cols: list[Row], asked: int) -> bool:
+    """Whether rows and columns are the same samples with too few views, which is refused."""
+    same = len(rows) > 1 and [row.sample for row in rows] == [col.sample for col in cols]
+    return same and len({row.view for row in [*rows, *cols]}) < asked
 
 
 @MODEST
