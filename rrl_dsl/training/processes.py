@@ -29,6 +29,8 @@ _PROCESSES_PER_CORE: Final = 4
 _END: Final = 3.0
 """Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
+_STARTED: Final = "RRL_DSL_STARTED"
+"""Environment variable of a script that started processes, and of these processes."""
 
 
 @contextmanager
@@ -115,15 +117,19 @@ class Processes:
 def together(devices: int) -> Iterator[Processes]:
     """Connects the processes of a run, and unlocks the run directory at the end.
 
+    A process that a script started exits at the end: the rest of the script runs once.
+
     Args:
         devices: Their number, as `rrl_dsl.training.ranks.adopt` checked it.
 
     Raises:
         RRLError: RRL502 if the processes do not find each other, or cannot be started.
+        SystemExit: In a process that a script started.
     """
+    watch = current()
+    in_script = watch is None
     with ExitStack() as stack:
         stack.callback(lock.release)
-        watch = current()
         if watch is None:  # called from Python: signals are the caller's
             watch = stack.enter_context(Watch(signals=False))
             if devices > 1:
@@ -133,10 +139,13 @@ def together(devices: int) -> Iterator[Processes]:
                 _meet(watch, int(os.environ["RANK"]), devices)
             _await(watch, devices)
         elif devices > 1:
-            _check_command()
+            if in_script:
+                _check_script()
             _share_cores(devices)
         yield Processes(devices, watch)
         watch.leave()
+    if in_script and _STARTED in os.environ and not ranks.leads():
+        raise SystemExit(0)
 
 
 def _meet(watch: Watch, rank: int, devices: int) -> None:
@@ -230,15 +239,21 @@ def _end(watch: Watch) -> None:
         ranks.forget()
 
 
-def _check_command() -> None:
-    """Refuses an interactive session, which has no command that other processes could run.
+def _check_script() -> None:
+    """Refuses what has no script that other processes could run up to this call.
 
     Raises:
-        RRLError: RRL502.
+        RRLError: RRL502 in an interactive session, and after another run on several devices: the
+            processes would run the script up to that one.
     """
     if hasattr(sys, "ps1"):
         message = "`devices` is above 1, and an interactive session cannot start other processes"
         raise error("RRL502", message, hint="use `devices=1`, or train in a script")
+    if _STARTED in os.environ:
+        message = "`devices` is above 1 for the second time in one script"
+        hint = "each process runs the script from its start: use one script per run"
+        raise error("RRL502", message, hint=hint)
+    os.environ[_STARTED] = "1"
 
 
 def _share_cores(devices: int) -> None:

@@ -172,7 +172,7 @@ def shuffled(graph: rrl.Graph, chance: random.Random) -> rrl.Graph:
     def change(node: rrl.Graph) -> rrl.Graph:
         if not isinstance(node, Combined) or node.operator == "-":
             return node
-        first, *others = chance.sample(node.parts, len(node.parts))
+        first, *others = chance.sample(node.operands, len(node.operands))
         return combine(node.operator, first, *others)
 
     return rebuilt(graph, change)

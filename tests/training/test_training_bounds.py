@@ -26,7 +26,7 @@ CHECKED_ELSEWHERE = {
     "num_nodes": "the number of processes that a launcher starts",
     "micro_batch": "no effect above the batch size",
     "bank_views": "no effect above the number of views",
-    "optimiser.warmup": "no effect above the number of epochs",
+    "optimizer.warmup": "no effect above the number of epochs",
     "prototypes.frozen": "no effect above the number of epochs",
 }
 

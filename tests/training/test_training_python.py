@@ -1,6 +1,7 @@
 """`rrl_dsl.train`: the command line's training, in Python."""
 
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -177,6 +178,35 @@ def test_an_interactive_session_starts_no_other_processes(tmp_path, monkeypatch)
     assert not (tmp_path / "run").exists()
 
 
+ON_TWO_DEVICES = """
+import rrl_dsl as rrl
+
+settings = {"devices": 2, "accelerator": "cpu", "epochs": 1, "eval": False, "batch_size": 256}
+run = rrl.train("ssl(views=2)", out="run", **settings)
+print("trained", run.history[-1]["epoch"])
+try:
+    rrl.train("ssl(views=2)", out="again", **settings)
+except rrl.RRLError as problem:
+    print(problem.diagnostics[0].message)
+"""
+
+
+def test_a_script_goes_on_once_after_training_on_several_devices(tmp_path):
+    (tmp_path / "script.py").write_text(ON_TWO_DEVICES)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    refused = "`devices` is above 1 for the second time in one script"
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("trained", refused))]
+    assert (done.returncode, lines) == (0, ["trained 1.0", refused]), done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_a_run_of_another_directory_is_an_error(tmp_path):
     with pytest.raises(rrl.RRLError, match="is not a run"):
         rrl.Run(tmp_path)
@@ -192,9 +222,7 @@ def test_a_run_of_the_previous_release_is_resumed(tmp_path):
     """Its checkpoint and its configuration have the names of then."""
     settings = {"epochs": 2, "eval": False, "local_views": {"count": 1}}
     settings["prototypes"] = {"center_momentum": 0.8}
-    straight = rrl.train(
-        "ssl(views=2)", "dino", epochs=2, eval=False, out=tmp_path / "a", **settings
-    )
+    straight = rrl.train("ssl(views=2)", "dino", out=tmp_path / "a", **settings)
     rrl.train("ssl(views=2)", "dino", out=tmp_path / "b", **settings)
     run = RunDirectory(tmp_path / "b")
     kept = torch.load(run.previous, weights_only=True)
