@@ -155,10 +155,13 @@ def _evaluate(
 
     if rows[0].device.type == "cpu" and not inputs.fused and n * m > _CACHED_PAIRS:
         height = max(1, _CACHED_PAIRS // m)
-        starts = range(0, n, height)
-        parts = [part(slice(start, start + height)) for start in starts]
-        if parts[0].ndim:
-            return torch.cat(parts)
+        first = part(slice(height))
+        if first.ndim:
+            found = first.new_empty((n, m))  # memory that is missing is missed here
+            found[:height] = first
+            for start in range(height, n, height):
+                found[start : start + height] = part(slice(start, start + height))
+            return found
     weights = part(slice(None))
     if weights.shape != (n, m):  # a constant: the caller gets memory of their own to write to
         weights = weights.expand(n, m).clone(memory_format=torch.contiguous_format)

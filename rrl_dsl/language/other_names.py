@@ -50,7 +50,7 @@ _SETTINGS: Final = {
     "accelerator=gpu": "gpu cuda use_gpu",
     "accelerator=cpu": "cpu no_cuda",
     "devices": "gpus num_gpus n_gpus num_devices world_size nproc_per_node",
-    "num_nodes": "nodes nnodes n_nodes num_machines",
+    "num_nodes": "nnodes n_nodes num_machines",
     "precision": "dtype",
     "precision=16-mixed": "amp fp16 half mixed_precision",
     "precision=bf16-mixed": "bf16",

@@ -24,6 +24,7 @@ VALUES = {
     "epochs": ("7", lambda config: config.epochs),
     "batch_size": ("64", lambda config: config.batch_size),
     "devices": ("2", lambda config: config.devices),
+    "num_nodes": ("2", lambda config: config.num_nodes),
     "precision": ("32", lambda config: config.precision),
     "seed": ("5", lambda config: config.seed),
     "draws": ("6", lambda config: config.draws),
@@ -74,6 +75,7 @@ def test_the_flag_is_written_down_as_the_setting_is(cli, monkeypatch, key):
         found.append(resolve(settings, {}))
         raise SystemExit
 
+    monkeypatch.setattr("rrl_dsl.training.ranks.adopt", lambda *_: None)  # no launcher started this
     monkeypatch.setattr("rrl_dsl.training.train.configuration", stop)
     monkeypatch.setattr("rrl_dsl.training.train.load_data", lambda _: Digits)
     text = VALUES[key][0]
