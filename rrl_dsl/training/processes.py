@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.training import lock, ranks
-from rrl_dsl.training.watch import Watch, current
+from rrl_dsl.training.watch import Stopped, Watch, current
 
 if TYPE_CHECKING:
     from rrl_dsl.training.run import RunDirectory
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _START: Final = timedelta(seconds=60)
 """How long the processes of a launcher may start one after the other."""
 _PROCESSES_PER_CORE: Final = 4
+_TELL: Final = 10.0
+"""Seconds that a process which failed waits for the others to connect."""
 _END: Final = 3.0
 """Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
@@ -61,6 +63,8 @@ def ended_together() -> Iterator[None]:
     try:
         yield
     except BaseException as problem:
+        if isinstance(problem, Exception):
+            _connect_to_tell(watch)
         cause = watch.cause(problem)
         _end(watch)
         if cause is None:
@@ -148,6 +152,15 @@ def together(devices: int) -> Iterator[Processes]:
         raise SystemExit(0)
 
 
+def _connect_to_tell(watch: Watch) -> None:
+    """Connects this process, which failed early, so that the same error is shown once."""
+    rank, count = ranks.launched() or (0, 1)
+    with suppress(RRLError, Stopped):
+        if count > 1 and not watch.meets:
+            _meet(watch, rank, count)
+        _await(watch, count, _TELL)
+
+
 def _meet(watch: Watch, rank: int, devices: int) -> None:
     """Connects this process to the others, in the background.
 
@@ -193,17 +206,17 @@ def _has_store() -> bool:
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
-def _await(watch: Watch, devices: int) -> None:
+def _await(watch: Watch, devices: int, seconds: float = _START.seconds) -> None:
     """Waits until all processes are connected.
 
     Raises:
-        RRLError: RRL502 if not all of them start within a minute.
+        RRLError: RRL502 if not all of them start in time.
     """
-    latest = time.monotonic() + _START.seconds
+    latest = time.monotonic() + seconds
     while not watch.connected:
         watch.check()
         if time.monotonic() > latest:
-            raise _lost(devices, f"not all of them started within {_START.seconds} seconds")
+            raise _lost(devices, f"not all of them started within {seconds:.0f} seconds")
         time.sleep(_POLL)
 
 

@@ -101,6 +101,13 @@ def test_torchrun_trains_one_run_and_resumes_it(tmp_path):
     assert len(both.splitlines()) == 3
 
 
+def test_torchrun_shows_an_early_error_once(tmp_path):
+    status, text = finished(started(tmp_path, torchrun=2, resume=tmp_path / "missing"))
+    assert status == 1
+    assert text.count("error[RRL505]") == 1, text
+    assert "RRL511" not in text
+
+
 def test_srun_trains_one_run(tmp_path):
     results = tasks(tmp_path, SLURM_STEP_NUM_TASKS=2)
     assert [status for status, _ in results] == [0, 0], results
@@ -160,7 +167,7 @@ def test_sigterm_to_one_process_stops_both_with_a_checkpoint(tmp_path):
     os.kill(int(other), signal.SIGTERM)
     status, text = finished(process)
     assert status == 143, text
-    assert "stopped by SIGTERM; `rrl-dsl train --resume" in text
+    assert "stopped by SIGTERM; continue with `rrl-dsl train --resume" in text
     assert not Path(f"/proc/{other}").exists()
     assert RunDirectory(tmp_path / "run").resumed_from().epochs > 0
 
