@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from lark import Token
@@ -124,17 +125,21 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
     if text == "." and index and tokens[index - 1].type == "RPAR":  # a chain of methods
         return _foreign(source, span, " | ")
     if text == ";":
-        separator = "\n" if separates_statements(tokens, index) else ","
+        separator = "\n" if index in separators(tokens) else ","
         return _foreign(source, span, "" if ends_line else separator)
     return _foreign(source, span, _spelled(text))
 
 
-def separates_statements(tokens: list[Token], index: int) -> bool:
-    """Whether a token is a `;` between two statements of one line."""
-    before, token, after = tokens[:index], tokens[index], tokens[index + 1 : index + 2]
-    opened = sum(token in ("(", "[", "{") for token in before)
-    closed = sum(token in (")", "]", "}") for token in before)
-    return token == ";" and opened <= closed and bool(after) and after[0].line == token.line
+def separators(tokens: list[Token]) -> Iterator[int]:
+    """The indices of every `;` between two statements of one line."""
+    depth = 0
+    for index, (token, after) in enumerate(pairwise(tokens)):
+        if token in ("(", "[", "{"):
+            depth += 1
+        elif token in (")", "]", "}"):
+            depth -= 1
+        elif token == ";" and depth <= 0 and after.line == token.line:
+            yield index
 
 
 def _spelled(text: str) -> str | None:

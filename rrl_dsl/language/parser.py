@@ -9,7 +9,7 @@ from lark.exceptions import UnexpectedToken
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import open_file
-from rrl_dsl.language.foreign import separates_statements
+from rrl_dsl.language.foreign import separators
 from rrl_dsl.language.layout import Line, lines_of
 from rrl_dsl.language.lexer import MAX_BYTES as MAX_BYTES
 from rrl_dsl.language.lexer import grammar, tokens_of
@@ -99,8 +99,7 @@ def _broken(line: Line) -> Broken:
     span = span_of(tokens[0]).to(span_of(tokens[-1]))
     types = [token.type for token in tokens]
     codes = {fault.code for fault in line.faults}
-    several = any(separates_statements(tokens, at) for at in range(len(tokens)))
-    is_open = "RRL006" in codes or several
+    is_open = "RRL006" in codes or any(True for _ in separators(tokens))
     if types[0] == "CONTRAST":
         return Broken(span, "contrast", open=is_open)
     if types[0] == "RRL" and "UNKNOWN" not in types:  # not `rrl.ssl()`

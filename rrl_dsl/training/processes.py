@@ -32,7 +32,9 @@ _END: Final = 3.0
 """Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
 _STARTED: Final = "RRL_DSL_STARTED"
-"""Environment variable of a script that started processes, and of these processes."""
+"""Environment variable of the processes that another process of the run started."""
+_started: list[int] = []
+"""The ids of the processes that this process has started."""
 
 
 @contextmanager
@@ -234,10 +236,11 @@ def _start(watch: Watch, devices: int) -> None:
     watch.children = {
         rank: subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
-            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), _STARTED: "1"},
         )
         for rank in range(1, devices)
     }
+    _started.extend(child.pid for child in watch.children.values())
 
 
 def _end(watch: Watch) -> None:
@@ -262,11 +265,10 @@ def _check_script() -> None:
     if hasattr(sys, "ps1"):
         message = "`devices` is above 1, and an interactive session cannot start other processes"
         raise error("RRL502", message, hint="use `devices=1`, or train in a script")
-    if _STARTED in os.environ:
+    if _started:
         message = "`devices` is above 1 for the second time in one script"
         hint = "each process runs the script from its start: use one script per run"
         raise error("RRL502", message, hint=hint)
-    os.environ[_STARTED] = "1"
 
 
 def _share_cores(devices: int) -> None:

@@ -118,7 +118,7 @@ def test_where_predictions_and_keys_come_from():
 @pytest.mark.parametrize("name", ["byol", "simsiam", "nnclr"])
 def test_without_keys_it_is_refused(name):
     bank = {"bank": embeddings(3)} if name == "nnclr" else {}
-    with pytest.raises(rrl.RRLError, match="wants `keys`") as problem:
+    with pytest.raises(rrl.RRLError, match="needs `keys`") as problem:
         create(name)(torch.ones(6, 6), embeddings(6), **bank)
     assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 
@@ -298,7 +298,7 @@ def test_nnclr_s_gradient_is_exact_and_reaches_the_predictions_alone(form, seed)
 
 def test_nnclr_wants_a_bank_that_fits():
     z, graph = embeddings(6), torch.ones(6, 6)
-    with pytest.raises(rrl.RRLError, match="wants `bank`"):
+    with pytest.raises(rrl.RRLError, match="needs `bank`"):
         create("nnclr")(graph, z, keys=z)
     for bank in (torch.ones(0, 8), torch.ones(5, 7), torch.ones(8)):
         with pytest.raises(rrl.RRLError, match=r"has shape \(m, 8\)") as problem:

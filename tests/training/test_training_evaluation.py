@@ -69,5 +69,5 @@ def test_a_damaged_entry_is_measured_anew(dataset, measured, tmp_path):
 def test_a_cache_that_cannot_be_written_stops_nothing(dataset, measured, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(UserWarning, match="not kept"):
+    with pytest.warns(UserWarning, match="not cached"):
         assert evaluate(dataset, pixels).linear == 1.0
