@@ -301,7 +301,7 @@ def test_nnclr_wants_a_bank_that_fits():
     with pytest.raises(rrl.RRLError, match="needs `bank`"):
         create("nnclr")(graph, z, keys=z)
     for bank in (torch.ones(0, 8), torch.ones(5, 7), torch.ones(8)):
-        with pytest.raises(rrl.RRLError, match=r"has shape \(m, 8\)") as problem:
+        with pytest.raises(rrl.RRLError, match=r"must have shape \(m, 8\)") as problem:
             create("nnclr")(graph, z, keys=z, bank=bank)
         assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
 
