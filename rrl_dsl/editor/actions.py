@@ -62,18 +62,18 @@ def _quick_fixes(
 
 def _fix_all(documents: Documents, document: Document) -> Iterator[types.CodeAction]:
     """Fixes all errors, and those that appear then, if fewer errors remain."""
-    first = mended = documents.analyzed(document)
+    first = fixed = documents.analyzed(document)
     for _ in range(MAX_ROUNDS):
-        edits = _together(own_faults(mended))
+        edits = _together(own_faults(fixed))
         if not edits:
             break
-        source, text = mended.source, mended.source.text
+        source, text = fixed.source, fixed.source.text
         for edit in reversed(edits):
             text = text[: edit.span.start] + edit.text + text[edit.span.end :]
         source = replace(source, text=text)
-        mended = documents.analyze(source, documents.texts)
-    if len(own_faults(mended)) < len(own_faults(first)):
-        changes = line_edits(first.source.text, LINE_END.sub("\n", mended.source.text))
+        fixed = documents.analyze(source, documents.texts)
+    if len(own_faults(fixed)) < len(own_faults(first)):
+        changes = line_edits(first.source.text, LINE_END.sub("\n", fixed.source.text))
         edit_ = _edit(documents, document, changes)
         yield types.CodeAction(FIX_ALL, kind=_Kind.SourceFixAll, edit=edit_)
 

@@ -292,7 +292,7 @@ def _argument(analysis: Analysis, place: Place, call: CallAround) -> Iterator[Su
         parameter = call.parameter(signature)
         if call.argument.name is None:
             yield from _argument_names(place, call, signature)
-        if _is_named(place):  # a name and nothing else stands before its sign
+        if _is_named(place):  # only a name may precede `=`
             return
         if parameter is not None and parameter.name not in call.taken(signature):
             yield from _values(analysis, place, parameter, signature)

@@ -56,7 +56,7 @@ class Densities:
 
     def _start(self) -> None:
         if self._worker is None:
-            # a daemon: the server ends when it is told to, whatever is being worked on
+            # a daemon thread, so that the server can exit during a computation
             self._worker = threading.Thread(target=self._run, name="densities", daemon=True)
             self._worker.start()
 

@@ -1,9 +1,9 @@
-"""What a highlighter tells apart in a recipe, and the rules by which it finds it.
+"""The rules of the highlighters: patterns, and the kind of token that each finds.
 
-One list of rules for every highlighter. They are tried in order at each place of a text, the first
-that matches wins, and no rule looks over a line break or remembers what came before, since TextMate
-reads line by line. What cannot be told from one line is a plain name. How words are spelled is the
-grammar's to say; which of them are built-ins, arguments and choices is the registry's.
+All highlighters share one list of rules. At each position, the first rule that matches wins. A rule
+matches within one line and keeps no state, because TextMate reads line by line. A word whose kind
+does not follow from its line is a plain name. The grammar defines the spelling of words; the
+registry defines which words are built-ins, arguments and choices.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rrl_dsl.language.lexer import grammar
 
 
 class Kind(StrEnum):
-    """What a piece of text is."""
+    """The kind of a piece of text."""
 
     COMMENT = "comment"
     STRING = "string"
@@ -46,13 +46,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """A pattern and what it finds.
+    """A pattern and the kinds of token that it finds.
 
     Attributes:
-        parts: What stands side by side: kinds, each with a pattern without groups. Patterns are
-            Python's, without flags.
-        ahead: A lookahead at what must follow.
-        inside: Rules for what is told apart within a single part.
+        parts: Adjacent kinds, each with a pattern: a Python regular expression without groups and
+            flags.
+        ahead: A lookahead for the text that must follow.
+        inside: Rules for the tokens within the part, if there is only one part.
     """
 
     parts: tuple[tuple[Kind, str], ...]
@@ -61,7 +61,7 @@ class Rule:
 
     @property
     def pattern(self) -> str:
-        """The whole pattern, with a group for each part."""
+        """The pattern of the rule, with a group for each part."""
         return "".join(f"({pattern})" for _, pattern in self.parts) + self.ahead
 
 
@@ -73,7 +73,7 @@ _STRING: Final = r'"(?:\\[^\r\n]|[^"\\\r\n])*"|' r"'(?:\\[^\r\n]|[^'\\\r\n])*'"
 _CALLED: Final = rf"(?={_BLANKS}\()"
 _ASSIGNED: Final = rf"(?={_BLANKS}=)"
 _LISTED: Final = rf"(?={_BLANKS},)"
-_WHOLE: Final = rf"(?={_BLANKS}(?:[,)#]|(?![^\r\n])))"  # the argument ends, or its line does
+_WHOLE: Final = rf"(?={_BLANKS}(?:[,)#]|(?![^\r\n])))"  # the argument or its line ends
 _LINE_START: Final = r"(?<![^\r\n])"
 
 _DEFINING: Final = ("PARAM", "LET", "AS")
@@ -81,7 +81,7 @@ _SIGNS: Final = {"LPAR": Kind.BRACKET, "RPAR": Kind.BRACKET, "COMMA": Kind.SEPAR
 
 
 def rules() -> list[Rule]:
-    """Every rule, in the order in which they are tried."""
+    """Returns the rules, in the order in which a highlighter tries them."""
     terminals = {each.name: each.pattern for each in grammar().terminals}
     spelled = {name: each.value for name, each in terminals.items() if isinstance(each, PatternStr)}
     patterns = {name: each.to_regexp() for name, each in terminals.items()}
@@ -106,13 +106,13 @@ def rules() -> list[Rule]:
         _one(Kind.NAME, _NAME),
         _one(Kind.NUMBER, _NUMBER),
         *(_one(kind, "|".join(each)) for kind, each in signs.items()),
-        # what the grammar reads and `rrl_dsl.language.spelling` refuses
+        # tokens of the grammar that `rrl_dsl.language.spelling` rejects
         *(_one(Kind.INVALID, patterns[each]) for each in ("STRING", "NAME", "NUMBER", "UNKNOWN")),
     ]
 
 
 def choices_of(parameter: Parameter) -> tuple[str, ...]:
-    """The words that stand for themselves as a parameter's value."""
+    """Returns the words that are values of a parameter and are not looked up as names."""
     if isinstance(parameter.type, Choice):
         return parameter.type.values
     return MODEL_SPACES if isinstance(parameter.type, Space) else ()
@@ -121,7 +121,8 @@ def choices_of(parameter: Parameter) -> tuple[str, ...]:
 def _registered() -> Iterator[Rule]:
     """The rules for the words of the registry.
 
-    A built-in is called, and a choice is a whole argument: elsewhere the same words may be names.
+    A built-in is a call, and a choice is a complete argument. Elsewhere, the same words may be
+    names.
     """
     called: dict[Kind, list[str]] = defaultdict(list)
     named: dict[str, list[str]] = defaultdict(list)
@@ -151,5 +152,5 @@ def _one(kind: Kind, pattern: str, ahead: str = "", inside: tuple[Rule, ...] = (
 
 
 def _any(words: Iterable[str]) -> str:
-    """A pattern for each of these words, whole."""
+    """A pattern that matches one of the words, but not a part of a longer word."""
     return rf"(?:{'|'.join(dict.fromkeys(words))})(?!\w)"

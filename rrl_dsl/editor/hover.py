@@ -1,4 +1,4 @@
-"""Hover: what stands under the pointer."""
+"""Hover: information about the word or sign under the pointer."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from rrl_dsl.language.spelling import span_of
 _OF_STATEMENT: Final = frozenset(
     {"LET", "CONTRAST", "UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPLEMENT"}
 )
-"""The words and signs that stand for their whole statement."""
+"""The words and signs whose hover describes the whole statement."""
 
 
 @dataclass(frozen=True)
 class Hover:
-    """What is shown.
+    """The content of a hover.
 
     Attributes:
-        span: What it is about.
+        span: The text that it describes.
         parts: Paragraphs of Markdown.
-        graph: The graph it is about, if it is about one, whose density belongs to it.
+        graph: The graph whose density the hover shows; None if it does not describe a graph.
     """
 
     span: Span
@@ -47,7 +47,7 @@ class Hover:
 
 
 def hover_at(analysis: Analysis, offset: int) -> Hover | None:
-    """What is known of the word or sign at an offset."""
+    """Returns the hover of the word or sign at an offset."""
     token = analysis.token_at(offset)
     if token is None:
         return None
@@ -74,7 +74,7 @@ def hover_at(analysis: Analysis, offset: int) -> Hover | None:
 
 
 def _name(analysis: Analysis, span: Span, definition: Definition) -> Hover:
-    """A name, as what it denotes here: an import may be given other parameters."""
+    """A name, with its meaning at this place: a call may give an import other parameters."""
     meaning = analysis.meaning_from(span.start)
     meaning = definition.meaning if meaning is None else meaning
     parts = [fenced(statement_of(analysis, definition), "rrl"), *_facts(meaning)]
@@ -88,7 +88,7 @@ def _name(analysis: Analysis, span: Span, definition: Definition) -> Hover:
 
 
 def _call(analysis: Analysis, span: Span, signature: Signature) -> Hover:
-    """A call of a built-in, with what holds of this one where it has no error."""
+    """A call of a built-in, with the facts of this call if it has no error."""
     meaning = analysis.meaning_from(span.start)
     parts = [fenced(str(signature), "rrl"), signature.doc]
     if isinstance(meaning, Graph | Transform):
@@ -131,7 +131,7 @@ def _argument(analysis: Analysis, place: Place, token: Token) -> Hover | None:
 
 
 def _word(place: Place, token: Token) -> Hover | None:
-    """A word that stands for itself: a choice, a space or a field."""
+    """A word that is not looked up as a name: a choice, a space or a field."""
     call = place.call
     signature = signatures().get(call.name) if call is not None else None
     if call is None or signature is None or not call.starts:
@@ -149,7 +149,7 @@ def _word(place: Place, token: Token) -> Hover | None:
 
 
 def _file(analysis: Analysis, span: Span) -> Hover | None:
-    """The recipe that an import names, or the file of pairs that a call reads."""
+    """The recipe of an import, or the file of pairs of a call."""
     for statement in analysis.statements:
         if isinstance(statement, syntax.Import) and statement.file.span == span:
             definition = analysis.names.get(statement.name.span)
@@ -174,7 +174,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
 
 
 def _graph(meaning: Meaning | None) -> Graph | None:
-    """The graph whose density is of interest: a contrast adds no edge to it."""
+    """The graph whose density to show, without its contrast, which adds no edges."""
     if not isinstance(meaning, Graph):
         return None
     return meaning if meaning.contrast is None else meaning.operands[0]
@@ -186,7 +186,7 @@ def _parameter(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _facts(meaning: Meaning) -> Iterator[str]:
-    """The kind of what is denoted, what an edge depends on, and what is read."""
+    """The kind of a meaning, what its edges depend on, and the columns and spaces that it reads."""
     facts = [kind_of(meaning)]
     if isinstance(meaning, Graph):
         requires = requires_of(meaning)

@@ -1,4 +1,4 @@
-"""The files that a text names: recipes that it imports, and pairs that it reads."""
+"""Links to the files that a document names: recipes that it imports, and files of pairs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rrl_dsl.language.span import Span
 
 
 def links(documents: Documents, analysis: Analysis) -> list[types.DocumentLink]:
-    """Where a text names files, and which."""
+    """Returns the links of a document."""
     return [
         types.DocumentLink(analysis.positions.range(span), target=documents.uri_of(path))
         for span, path in _files(documents, analysis)
@@ -25,13 +25,13 @@ def links(documents: Documents, analysis: Analysis) -> list[types.DocumentLink]:
 
 
 def file_at(documents: Documents, analysis: Analysis, offset: int) -> Path | None:
-    """The file that is named at an offset."""
+    """Returns the file that the document names at an offset, or None."""
     files = _files(documents, analysis)
     return next((path for span, path in files if span.start <= offset <= span.end), None)
 
 
 def _files(documents: Documents, analysis: Analysis) -> Iterator[tuple[Span, Path]]:
-    """The files that are there, and where the text names them."""
+    """The existing files that the document names, with the spans of their names."""
     folder = analysis.source.directory
     for string in _strings(analysis):
         if folder is not None and string.value:

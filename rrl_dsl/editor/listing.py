@@ -1,4 +1,4 @@
-"""The files below a folder: those that a recipe may name, and recipes."""
+"""Lists the files below a folder that a recipe may name."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ MAX_FILES: Final = 200
 MAX_LOOKED_AT: Final = 5000
 
 _NOT_PLAIN: Final = {'"', "'", "\\"}
-"""What a string would have to escape."""
+"""The characters that a string must escape."""
 
 
 def files_below(analysis: Analysis, endings: tuple[str, ...], written: str) -> Iterator[str]:
-    """The files with some endings below a recipe's folder, the nearest first.
+    """Iterates over the files below a recipe's folder that have given suffixes, the nearest first.
 
-    At most `MAX_FILES` of them, and those found among the first `MAX_LOOKED_AT` entries; hidden
-    ones and what links lead to are left out, and so is the recipe itself.
+    It yields at most `MAX_FILES` files, found among the first `MAX_LOOKED_AT` entries. It skips
+    hidden files, linked folders and the recipe itself.
 
     Args:
         analysis: The recipe.
-        endings: How the files end.
-        written: What is written of the path so far; only the folder it names is looked into.
+        endings: The suffixes, in lower case.
+        written: The start of a path; only its folder is searched.
     """
     root = analysis.source.directory
     inside = written.rpartition("/")[0]
@@ -48,7 +48,7 @@ def files_below(analysis: Analysis, endings: tuple[str, ...], written: str) -> I
 
 
 def recipes_below(folders: Iterable[Path]) -> Iterator[Path]:
-    """The recipes below some folders, at most `MAX_FILES` of each."""
+    """Iterates over the recipes below folders, at most `MAX_FILES` of each."""
     found = (
         islice((each for each in _walk(folder) if each.suffix == ".rrl"), MAX_FILES)
         for folder in folders

@@ -1,4 +1,4 @@
-"""Where names are defined and used, in a recipe and in those that import it; its outline."""
+"""The definitions and uses of names, in a recipe and in recipes that import it; the outline."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Symbol:
     """A name that a recipe defines.
 
     Attributes:
-        uri: The recipe.
-        analysis: What is known of it.
-        definition: The name.
+        uri: The URI of the recipe.
+        analysis: The analysis of the recipe.
+        definition: The definition of the name.
     """
 
     uri: str
@@ -42,12 +42,12 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """A place where a name is defined or used.
+    """A definition or use of a name.
 
     Attributes:
-        uri: The text.
-        analysis: What is known of it.
-        span: The place.
+        uri: The URI of the document.
+        analysis: The analysis of the document.
+        span: The span of the name.
     """
 
     uri: str
@@ -56,14 +56,14 @@ class Occurrence:
 
     @property
     def location(self) -> types.Location:
-        """The place as an editor reads it."""
+        """The location in the editor's format."""
         return types.Location(self.uri, self.analysis.positions.range(self.span))
 
 
 def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol | None:
-    """The name that is defined or used at an offset.
+    """Returns the name that is defined or used at an offset.
 
-    An argument of an imported recipe is the parameter that the recipe defines.
+    The symbol of an argument of an imported recipe is the parameter in that recipe.
     """
     analysis = documents.analyzed(document)
     token = analysis.token_at(offset)
@@ -81,7 +81,7 @@ def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol |
 
 
 def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
-    """Every place where a name stands: a parameter also in the calls of recipes that import it."""
+    """Iterates over the occurrences of a name, for a parameter also in calls in other recipes."""
     for span, definition in sorted(symbol.analysis.names.items(), key=lambda each: each[0]):
         if definition is symbol.definition:
             yield Occurrence(symbol.uri, symbol.analysis, span)
@@ -96,7 +96,7 @@ def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
 
 
 def definition_at(documents: Documents, document: Document, offset: int) -> types.Location | None:
-    """Where the name at an offset is defined; of an import, and where a file is named, the file."""
+    """Returns the definition of the name at an offset; the file, for an import or a file name."""
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         file = file_at(documents, documents.analyzed(document), offset)
@@ -108,7 +108,7 @@ def definition_at(documents: Documents, document: Document, offset: int) -> type
 
 
 def declaration_at(documents: Documents, document: Document, offset: int) -> types.Location | None:
-    """Where the name at an offset is defined; of an import, the `import`."""
+    """Returns the definition of the name at an offset; the `import` statement, for an import."""
     symbol = symbol_at(documents, document, offset)
     return None if symbol is None else _defined(symbol).location
 
@@ -116,7 +116,7 @@ def declaration_at(documents: Documents, document: Document, offset: int) -> typ
 def references_at(
     documents: Documents, document: Document, offset: int, *, declaration: bool
 ) -> list[types.Location] | None:
-    """Where the name at an offset is used, and with `declaration` where it is defined."""
+    """Returns the uses of the name at an offset, and with `declaration` also its definition."""
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         return None
@@ -129,7 +129,7 @@ def references_at(
 def highlights_at(
     documents: Documents, document: Document, offset: int
 ) -> list[types.DocumentHighlight] | None:
-    """Where the name at an offset stands in its text."""
+    """Returns the occurrences of the name at an offset in its document."""
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         return None
@@ -145,14 +145,14 @@ def highlights_at(
 
 
 def outline(analysis: Analysis) -> list[types.DocumentSymbol]:
-    """The statements of a recipe."""
+    """Returns the statements of a recipe as symbols."""
     return [found for each in analysis.statements if (found := _entry(analysis, each))]
 
 
 def symbols_below(documents: Documents, query: str) -> Iterator[types.WorkspaceSymbol]:
-    """What the recipes define that are open or below the editor's folders, by a part of its name.
+    """Iterates over the definitions in recipes that are open or below the editor's folders.
 
-    Letters of the query that stand in the name in order are enough, as editors sort what they get.
+    A name matches if it contains the letters of the query in order; the editor sorts the matches.
     """
     open_ = {each.path: each.uri for each in documents}
     closed = (each for each in recipes_below(documents.folders) if each not in open_)
@@ -204,7 +204,7 @@ def _defined(symbol: Symbol) -> Occurrence:
 
 
 def _arguments(analysis: Analysis, symbol: Symbol) -> Iterator[Span]:
-    """Where calls of an imported recipe name one of its parameters, in broken statements too."""
+    """The spans where calls of an imported recipe name the parameter, even if they do not parse."""
     for token in analysis.tokens:
         if token.type == "NAME" and token == symbol.definition.name:
             target = _recipe_given(analysis, token)
@@ -213,7 +213,7 @@ def _arguments(analysis: Analysis, symbol: Symbol) -> Iterator[Span]:
 
 
 def _recipe_given(analysis: Analysis, token: Token) -> Path | None:
-    """The imported recipe that a word gives a parameter of, as it is written."""
+    """The imported recipe of the call in which a word is the name of an argument."""
     place = place_of(analysis, token)
     if place.call is None or not (place.after and place.after[0].type == "EQUAL"):
         return None

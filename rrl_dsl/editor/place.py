@@ -1,4 +1,4 @@
-"""What stands around a place in a text, however broken: which statement, bracket and argument."""
+"""The statement, bracket and argument around a place in a document, even if it does not parse."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BEFORE_OPERANDS: Final = _OPERATORS | {"COMPLEMENT", "LPAR", "COMMA", "EQUAL", 
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument as it is written.
+    """An argument in the text.
 
     Attributes:
-        name: Its name; None where it is given by position.
-        index: Its place among the arguments, from 0.
+        name: The name; None for a positional argument.
+        index: The position among the arguments, from 0.
     """
 
     name: str | None
@@ -39,10 +39,10 @@ class CallAround:
     """A call around a place.
 
     Attributes:
-        name: The token of its name.
-        argument: The argument that the place is in, or where one would be written.
-        starts: Whether nothing of that argument stands before the place.
-        others: The other arguments, before and after it.
+        name: The token of the name.
+        argument: The argument at the place, which may be empty.
+        starts: Whether the value of the argument starts at the place.
+        others: The other arguments, before and after the place.
     """
 
     name: Token
@@ -52,12 +52,12 @@ class CallAround:
 
     @property
     def by_position(self) -> bool:
-        """Whether an argument by position may stand here: none by name stands before."""
+        """Whether the argument may be positional: no named argument precedes it."""
         before = (each for each in self.others if each.index < self.argument.index)
         return all(each.name is None for each in before)
 
     def parameter(self, signature: Signature) -> Parameter | None:
-        """The parameter that the argument is for, as it is written."""
+        """Returns the parameter of the argument."""
         if self.argument.name is not None:
             return signature.parameter(self.argument.name)
         slots = [each for each in signature.parameters if each.positional]
@@ -65,7 +65,7 @@ class CallAround:
         return slots[index] if index < len(slots) and self.by_position else None
 
     def taken(self, signature: Signature) -> set[str]:
-        """The parameters that the other arguments are for, and those that they exclude."""
+        """Returns the parameters of the other arguments, and those that they exclude."""
         slots = [each.name for each in signature.parameters if each.positional]
         positional = (each.index for each in self.others if each.name is None)
         given = {each.name for each in self.others if each.name is not None}
@@ -76,13 +76,13 @@ class CallAround:
 
 @dataclass(frozen=True)
 class Place:
-    """A place where a word is written, or might be.
+    """A place with a word, which may be empty.
 
     Attributes:
-        span: What is there of the word, up to the place.
-        end: Where the word ends, after the place if that is inside of it.
+        span: The part of the word before the place.
+        end: The offset at which the word ends.
         before: The tokens of the statement before the word, without line breaks and comments.
-        after: Those of the statement after it.
+        after: The tokens of the statement after the word.
         first_in_line: Whether the word is the first in its line.
     """
 
@@ -94,19 +94,19 @@ class Place:
 
     @property
     def start(self) -> int:
-        """Where the statement starts."""
+        """The offset at which the statement starts."""
         return span_of(self.before[0]).start if self.before else self.span.start
 
     @property
     def wants_operand(self) -> bool:
-        """Whether an expression starts or goes on here, and not with an operator."""
+        """Whether an operand, not an operator, may be written here."""
         if not self.before:
             return True
         return self.before[-1].type in _BEFORE_OPERANDS and not self._after_sign
 
     @property
     def opened(self) -> list[int]:
-        """Where in `before` the brackets stand that are open here, the outermost first."""
+        """The indices in `before` of the brackets that are open here, the outermost first."""
         found: list[int] = []
         for index, token in enumerate(self.before):
             if token.type == "LPAR":
@@ -116,11 +116,14 @@ class Place:
         return found
 
     def closed(self, whole: Source, word: str) -> syntax.Recipe | None:
-        """The statement as it would be if it ended after some word here; None if that is broken.
+        """Parses the statement up to the place, with a word at the place and its brackets closed.
 
         Args:
-            whole: The text.
-            word: What stands at the place.
+            whole: The document.
+            word: The word.
+
+        Returns:
+            A recipe with one statement; None if it does not parse.
         """
         head = whole.text[self.start : self.span.start]
         text = f"{head}{word}{')' * len(self.opened)}"
@@ -132,7 +135,7 @@ class Place:
 
     @property
     def call(self) -> CallAround | None:
-        """The call whose argument stands here; None in a bracket that only groups."""
+        """The call with an argument here; None outside of calls and in a grouping bracket."""
         opened = self.opened
         if not opened or opened[-1] == 0 or self.before[opened[-1] - 1].type != "NAME":
             return None
@@ -156,7 +159,7 @@ class Place:
 
 
 def place_at(analysis: Analysis, offset: int) -> Place | None:
-    """What stands around an offset; None inside comments, numbers and strings."""
+    """Returns the place at an offset; None inside comments, numbers and strings."""
     inside = _inside(analysis, offset)
     if inside is None:
         return _around(analysis, Span(offset, offset), offset)
@@ -167,13 +170,13 @@ def place_at(analysis: Analysis, offset: int) -> Place | None:
 
 
 def place_of(analysis: Analysis, token: Token) -> Place:
-    """What stands around a token, and before and after it."""
+    """Returns the place of a token."""
     span = span_of(token)
     return _around(analysis, span, span.end)
 
 
 def place_around(analysis: Analysis, offset: int) -> Place | None:
-    """What stands around an offset, inside of a number or string too; None inside comments."""
+    """Returns the place at an offset, also inside a number or string; None inside comments."""
     inside = _inside(analysis, offset)
     if inside is not None and inside.type in ("NUMBER", "STRING"):
         return place_of(analysis, inside)
@@ -181,13 +184,13 @@ def place_around(analysis: Analysis, offset: int) -> Place | None:
 
 
 def string_at(analysis: Analysis, offset: int) -> Token | None:
-    """The string that an offset is inside of."""
+    """Returns the string around an offset, or None."""
     inside = _inside(analysis, offset)
     return inside if inside is not None and inside.type == "STRING" else None
 
 
 def _inside(analysis: Analysis, offset: int) -> Token | None:
-    """The token that would grow if something were written at an offset."""
+    """The token that a character typed at an offset would extend."""
     for token in analysis.tokens:
         span = span_of(token)
         if span.start < offset <= span.end:
@@ -197,7 +200,7 @@ def _inside(analysis: Analysis, offset: int) -> Token | None:
 
 
 def _around(analysis: Analysis, word: Span, end: int) -> Place:
-    """The statement that a word would be in, if it were a name."""
+    """The place of a word in the statement that contains it if the word is a name."""
     tokens = [each for each in analysis.tokens if each.type != "COMMENT"]
     before = [each for each in tokens if span_of(each).end <= word.start]
     after = [each for each in tokens if span_of(each).start >= word.end]
@@ -217,7 +220,7 @@ def _is_unclosed(token: Token, analysis: Analysis) -> bool:
 
 
 def _split(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """The arguments in what follows a bracket, up to where it closes."""
+    """The arguments in the tokens after a bracket, up to the bracket that closes it."""
     level, start = 0, 0
     for index, token in enumerate(tokens):
         level += (token.type == "LPAR") - (token.type == "RPAR")

@@ -1,4 +1,4 @@
-"""Offsets of a text, in code points, as an editor's positions: lines, and code units in a line."""
+"""Converts between offsets in code points and the editor's positions in code units of a line."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ Encoding = types.PositionEncodingKind | str
 
 
 class Positions:
-    """The places of one text.
+    """The positions in one text.
 
-    A line ends at LF, CRLF or CR, as an editor's does, and at nothing else.
+    Lines end at LF, CRLF or CR, as in editors.
     """
 
     def __init__(self, source: Source, encoding: Encoding) -> None:
-        """Positions in a text.
+        """Initializes the positions.
 
         Args:
             source: The text, from its first line.
-            encoding: The code units that characters of a line are counted in.
+            encoding: The code units in which the editor counts columns.
         """
         self._source = source
         self._encoding = encoding
 
     def position(self, offset: int) -> types.Position:
-        """The position of an offset; of one past the end, the end."""
+        """Returns the position of an offset; the end of the text for an offset past it."""
         line, column = self._source.position(max(0, min(offset, len(self._source.text))))
         before = self._source.line(line)[: column - 1]  # within CRLF, the end of the line
         return types.Position(line - 1, self._units(before))
 
     def offset(self, position: types.Position) -> int:
-        """The offset of a position; of one past the end of its line or of the text, that end."""
+        """Returns the offset of a position; past the end of a line or of the text, that end."""
         if position.line >= self._source.lines:
             return len(self._source.text)
         line = self._source.line(position.line + 1)
@@ -47,11 +47,11 @@ class Positions:
         return start + len(line)
 
     def range(self, span: Span) -> types.Range:
-        """The range of a span."""
+        """Returns the range of a span."""
         return types.Range(self.position(span.start), self.position(span.end))
 
     def span(self, range_: types.Range) -> Span:
-        """The span of a range."""
+        """Returns the span of a range."""
         return Span(self.offset(range_.start), self.offset(range_.end))
 
     def _units(self, text: str) -> int:

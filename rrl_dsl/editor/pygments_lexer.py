@@ -30,7 +30,7 @@ TOKENS: Final = {
     Kind.KEYWORD: Keyword,
     Kind.DEFINITION: Name.Variable,
     Kind.NAME: Name,
-    Kind.SOURCE: Keyword.Type,  # to many styles a built-in is plain text, and a type is not
+    Kind.SOURCE: Keyword.Type,  # many styles show built-ins as plain text, but not types
     Kind.TRANSFORM: Name.Function,
     Kind.SCHEDULE: Name.Builtin,
     Kind.ARGUMENT: Name.Attribute,

@@ -1,4 +1,4 @@
-"""Files of pairs, which may be large or slow, read while the server answers the editor."""
+"""Reads files of pairs, which may be large or slow, in threads, while the server answers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from rrl_dsl.graph import links
 from rrl_dsl.graph.links import Links
 
 PATIENCE: Final = 0.5
-"""Seconds that an answer waits for a file that the server has begun to read."""
+"""Seconds after the start of reading a file for which an answer waits for it."""
 
 
 @dataclass(eq=False)
 class Reading:
-    """A file of pairs that is being read, or has been.
+    """A file of pairs that is being read or has been read.
 
     Attributes:
-        path: Where it lies.
-        found: The pairs, or what is wrong with the file.
-        since: When reading it began, in seconds of `time.monotonic`.
+        path: The path.
+        found: The pairs, or the error in the file.
+        since: The time at which reading started, in seconds of `time.monotonic`.
     """
 
     path: Path
@@ -36,33 +36,33 @@ class Reading:
     since: float = field(default_factory=time.monotonic)
 
     def patience(self) -> float:
-        """The seconds that an answer still waits for the file; 0 where it has been read."""
+        """Returns the seconds for which an answer still waits for the file; 0 once it is read."""
         return 0.0 if self.found.done() else max(0.0, self.since + PATIENCE - time.monotonic())
 
 
 ReadPairs = Callable[[Path, str, str], Reading]
-"""Reads a file of pairs by its path, as the recipe names it, and as messages call it."""
+"""Reads a file of pairs. The arguments are its path, its path in the recipe, and in messages."""
 
 
 class PairFiles:
-    """Files of pairs that threads read.
+    """Reads files of pairs in threads.
 
-    A file is read once while it is unchanged and an analysis holds its `Reading`.
+    A file is not read again while it is unchanged and an analysis holds its `Reading`.
     """
 
     def __init__(self, workers: Workers, when_read: Callable[[], None]) -> None:
-        """Nothing has been read yet.
+        """Initializes the cache, which is empty.
 
         Args:
             workers: The threads.
-            when_read: Called in one of them after each file.
+            when_read: Called in a thread after each file.
         """
         self._workers = workers
         self._when_read = when_read
         self._readings: WeakValueDictionary[object, Reading] = WeakValueDictionary()
 
     def read(self, path: Path, written: str, name: str) -> Reading:
-        """The reading of a file as it is now, which starts if there is none."""
+        """Returns the reading of the current file, and starts it if necessary."""
         key = path, written, name, state_of(path, {})
         reading = self._readings.get(key)
         if reading is None:
@@ -73,12 +73,12 @@ class PairFiles:
 
 
 def read_at_once(path: Path, written: str, name: str) -> Reading:
-    """Reads a file in the thread of the caller."""
+    """Reads a file in the caller's thread."""
     return _done(path, _pairs(path, written, name))
 
 
 def read_nothing(path: Path, written: str, name: str) -> Reading:
-    """No pairs, in place of a file whose content does not matter."""
+    """Returns no pairs, for an analysis that does not depend on the content of the file."""
     return _done(path, Links(written, path, name, str(path), array("q"), array("q"), None))
 
 
@@ -96,9 +96,9 @@ def _pairs(path: Path, written: str, name: str) -> Links | Exception:
 
 
 def state_of(path: Path, texts: Mapping[Path, str]) -> object:
-    """Something that differs once a file, or the text that stands for it, does.
+    """Returns a value that changes when a file changes, or the text that replaces it.
 
-    Of a file that is not there, once its folder does: errors name the file that may be meant.
+    For a missing file, the value changes with its folder, because the error suggests a file of it.
     """
     if path in texts:
         return texts[path]

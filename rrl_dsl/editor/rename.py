@@ -1,8 +1,8 @@
-"""Renaming what a recipe defines, everywhere or not at all.
+"""Renames a definition and all its uses.
 
-A `let` or an import is renamed in its file, a parameter also in the calls of the recipes that
-import it: those that are open, and those in its folder and in the ones above it, as far as a folder
-that the editor has open. A rename that would change what a recipe means is refused.
+A `let` or an import is renamed in its file. A parameter is also renamed in the calls of recipes
+that import its file: recipes that are open, and those in its folder and the folders above, up to a
+folder that is open in the editor. A rename that would change the meaning of a recipe is refused.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from rrl_dsl.language.spelling import is_name, span_of
 
 
 class Refused(Exception):  # noqa: N818  (an answer, not a failure)
-    """Why something cannot be renamed, for the user to read."""
+    """A rename is not possible. The message tells the user why."""
 
 
 def renamed_at(documents: Documents, document: Document, offset: int) -> tuple[Span, str]:
-    """The name at an offset that may be renamed, and where it stands.
+    """Returns the name at an offset, and its span.
 
     Raises:
-        Refused: Where nothing stands there that may be renamed.
+        Refused: If the text at the offset cannot be renamed.
     """
     symbol = _symbol(documents, document, offset)
     token = documents.analyzed(document).token_at(offset)
@@ -44,10 +44,10 @@ def renamed_at(documents: Documents, document: Document, offset: int) -> tuple[S
 
 
 def rename(documents: Documents, document: Document, offset: int, name: str) -> types.WorkspaceEdit:
-    """The changes that give the name at an offset another name.
+    """Returns the edits that rename the name at an offset.
 
     Raises:
-        Refused: Where that cannot be done, or would change what a recipe means.
+        Refused: If it cannot be renamed, or if that would change the meaning of a recipe.
     """
     symbol = _symbol(documents, document, offset)
     if name == symbol.definition.name:
@@ -94,9 +94,9 @@ def _check_name(name: str, symbol: Symbol) -> None:
 
 
 def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], name: str) -> None:
-    """Reads every text as it is and as it would be, and compares.
+    """Compares the meaning of each document before and after the rename.
 
-    What files of pairs hold is the same in both, and is not read.
+    Files of pairs are not read, because a rename does not change them.
     """
     now, texts = documents.texts, documents.texts
     changed: list[tuple[Analysis, Source]] = []
@@ -117,25 +117,25 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
 
 
 def _meaning(analysis: Analysis) -> tuple[object, ...]:
-    """What a recipe means, and which errors it has."""
+    """The identity of the graph of a recipe, and the codes of its errors."""
     graph = analysis.found.graph
     codes = sorted(each.code for each in analysis.found.faults)
     return None if graph is None else graph.identity, codes
 
 
 def _hidden(symbol: Symbol) -> Iterator[Token]:
-    """Where the name stands though nothing is known of what it means there."""
+    """The tokens with the same name whose meaning is unknown because of an error."""
     analysis = symbol.analysis
     for token in analysis.tokens:
         if token.type != "NAME" or token != symbol.definition.name:
             continue
         known = analysis.names.get(span_of(token)) is symbol.definition
-        if not known and not _stands_for_itself(analysis, token, symbol):
+        if not known and not _is_plain_word(analysis, token, symbol):
             yield token
 
 
-def _stands_for_itself(analysis: Analysis, token: Token, symbol: Symbol) -> bool:
-    """Whether a word is the name of an argument, or a choice or field and no parameter."""
+def _is_plain_word(analysis: Analysis, token: Token, symbol: Symbol) -> bool:
+    """Whether a word is the name of an argument, a choice or a field, not a use of the symbol."""
     place = place_of(analysis, token)
     call = place.call
     if call is None or not call.starts:

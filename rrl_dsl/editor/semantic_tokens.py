@@ -1,6 +1,6 @@
-"""Semantic tokens: the colors of a recipe, for editors that have no grammar of their own for it.
+"""Semantic tokens: the colors of a recipe, for editors without a grammar of the language.
 
-The tokens are those of the Pygments lexer, so that every highlighter agrees.
+The tokens are those of the Pygments lexer, so that all highlighters agree.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _SHOWN: Final[dict[Kind, tuple[str, tuple[str, ...]]]] = {
     Kind.CHOICE: ("enumMember", ()),
     Kind.OPERATOR: ("operator", ()),
 }
-"""Kind -> token type and modifiers, as the protocol spells them; other kinds have no color."""
+"""Kind -> token type and modifiers of the protocol. Other kinds have no color."""
 
 LEGEND: Final = types.SemanticTokensLegend(
     token_types=list(dict.fromkeys(type_ for type_, _ in _SHOWN.values())),
     token_modifiers=list(dict.fromkeys(each for _, some in _SHOWN.values() for each in some)),
 )
-"""The names of types and modifiers: a token carries their indices."""
+"""The names of types and modifiers; tokens contain their indices."""
 
 _CODES: Final = {
     TOKENS[kind]: (
@@ -49,12 +49,12 @@ _CODES: Final = {
 
 
 def semantic_tokens(analysis: Analysis) -> types.SemanticTokens:
-    """The tokens of a text, five integers each, as the protocol encodes them."""
+    """Returns the tokens of a document, encoded as five integers for each token."""
     return types.SemanticTokens(list(_encoded(analysis)))
 
 
 def _encoded(analysis: Analysis) -> Iterator[int]:
-    """Line and column relative to the token before, length, type, modifiers."""
+    """Line and column relative to the previous token, length, type, modifiers."""
     line = column = 0
     lexer = RecipeLexer()
     for offset, kind, text in lexer.get_tokens_unprocessed(analysis.source.text):

@@ -1,10 +1,10 @@
-"""The language server of recipes, over standard input and output: what answers each message.
+"""The language server: the handlers of the messages of the editor.
 
-Messages are handled in order, so that an answer is about the text after all changes that came
-before the question. Three things are done in other threads, since they may take long: files of
-pairs are read, the recipes of a folder are searched for symbols, and the density of a graph is
-computed. An answer waits for them only for a moment, and is then given without them. If the text
-changes meanwhile, the answer is an error (ContentModified), and the editor asks again.
+The server handles messages in order, so an answer takes all earlier changes of the document into
+account. Three tasks run in other threads, because they may take long: reading files of pairs,
+searching the recipes of a folder for symbols, and computing the density of a graph. An answer waits
+a short time for a file or a density, and is then sent without it. If the document changes
+meanwhile, the answer is the error ContentModified, and the editor asks again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WATCHED: Final = "**/*.{rrl,csv,tsv,parquet}"
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
-    """Notes what the editor can do."""
+    """Stores the capabilities and the folders of the editor."""
     ls.documents.encoding = ls.workspace.position_encoding or types.PositionEncodingKind.Utf16
     folders = [each.uri for each in params.workspace_folders or []] or [params.root_uri or ""]
     _set_folders(ls, folders)
@@ -56,7 +56,7 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
 
 
 def initialized(ls: Server, params: types.InitializedParams) -> None:
-    """Asks to be told of files that change, where the editor can do that."""
+    """Registers for changes of files, if the editor supports it."""
     workspace = ls.client_capabilities.workspace
     watching = workspace and workspace.did_change_watched_files
     if watching and watching.dynamic_registration:
@@ -68,7 +68,7 @@ def initialized(ls: Server, params: types.InitializedParams) -> None:
 
 
 def shutdown(ls: Server, *_: object) -> None:
-    """Notes that the end that follows is a regular one."""
+    """Notes that the editor has asked for the shutdown."""
     ls.stopped = True
 
 
@@ -78,7 +78,7 @@ def _set_folders(ls: Server, uris: list[str]) -> None:
 
 
 def did_change_folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    """Notes which folders are open."""
+    """Updates the folders that are open."""
     _set_folders(ls, [each.uri for each in ls.workspace.folders.values()])
 
 
@@ -86,7 +86,7 @@ def did_change_folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams
 
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
-    """Takes in a text."""
+    """Opens a document and publishes its diagnostics."""
     opened = params.text_document
     document = ls.documents.open(opened.uri, opened.version, opened.text)
     ls.schedule_outdated()
@@ -94,7 +94,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
-    """Changes a text."""
+    """Changes a document."""
     document = ls.documents.get(params.text_document.uri)
     if document is not None:
         document.version = params.text_document.version
@@ -103,13 +103,13 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
-    """Forgets a text; what reads it reads the file from now on."""
+    """Closes a document; recipes that import it read the file from then on."""
     ls.forget(params.text_document.uri)
     ls.schedule_outdated()
 
 
 def did_change_files(ls: Server, params: object) -> None:
-    """Looks at the files again that open texts read."""
+    """Schedules the diagnostics of documents whose files have changed."""
     ls.schedule_outdated()
 
 
@@ -117,7 +117,7 @@ def did_change_files(ls: Server, params: object) -> None:
 
 
 def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList | None:
-    """What may be written."""
+    """Answers with the completions at a position."""
     at = ls.asked(params)
     if at is None:
         return None
@@ -128,13 +128,13 @@ def complete(ls: Server, params: types.CompletionParams) -> types.CompletionList
 def help_with_signature(
     ls: Server, params: types.SignatureHelpParams
 ) -> types.SignatureHelp | None:
-    """The call that is being written."""
+    """Answers with the signature of the call at a position."""
     at = ls.asked(params)
     return None if at is None else signature_help.signature_help(at.analysis, at.offset)
 
 
 async def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
-    """What stands under the pointer, with the density of a graph if that is soon known."""
+    """Answers with the hover at a position; with the density of a graph if it is known in time."""
     at = ls.asked(params)
     found = None if at is None else hover_at(at.analysis, at.offset)
     if at is None or found is None:
@@ -150,19 +150,19 @@ async def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
 
 
 def definition(ls: Server, params: types.DefinitionParams) -> types.Location | None:
-    """Where a name is defined, or the file that an import names."""
+    """Answers with the definition of a name, or with the file of an import."""
     at = ls.asked(params)
     return None if at is None else navigation.definition_at(ls.documents, at.document, at.offset)
 
 
 def declaration(ls: Server, params: types.DeclarationParams) -> types.Location | None:
-    """Where a name is defined."""
+    """Answers with the place where a name is defined."""
     at = ls.asked(params)
     return None if at is None else navigation.declaration_at(ls.documents, at.document, at.offset)
 
 
 def references(ls: Server, params: types.ReferenceParams) -> list[types.Location] | None:
-    """Where a name is used."""
+    """Answers with the uses of a name."""
     at = ls.asked(params)
     if at is None:
         return None
@@ -173,7 +173,7 @@ def references(ls: Server, params: types.ReferenceParams) -> list[types.Location
 def highlights(
     ls: Server, params: types.DocumentHighlightParams
 ) -> list[types.DocumentHighlight] | None:
-    """Where a name stands in its text."""
+    """Answers with the occurrences of a name in its document."""
     at = ls.asked(params)
     return None if at is None else navigation.highlights_at(ls.documents, at.document, at.offset)
 
@@ -181,7 +181,7 @@ def highlights(
 def prepare_rename(
     ls: Server, params: types.PrepareRenameParams
 ) -> types.PrepareRenamePlaceholder | None:
-    """The name that would be renamed."""
+    """Answers with the name that a rename would change."""
     at = ls.asked(params)
     if at is None:
         return None
@@ -190,7 +190,7 @@ def prepare_rename(
 
 
 def rename_name(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit | None:
-    """The changes that rename a name."""
+    """Answers with the edits that rename a name."""
     at = ls.asked(params)
     if at is None:
         return None
@@ -198,7 +198,7 @@ def rename_name(ls: Server, params: types.RenameParams) -> types.WorkspaceEdit |
 
 
 def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol] | None:
-    """The outline of a text."""
+    """Answers with the outline of a document."""
     document = ls.documents.get(params.text_document.uri)
     return None if document is None else navigation.outline(ls.documents.analyzed(document))
 
@@ -206,20 +206,20 @@ def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.Docume
 async def workspace_symbols(
     ls: Server, params: types.WorkspaceSymbolParams
 ) -> list[types.WorkspaceSymbol]:
-    """What the recipes of the editor's folders define; other questions are answered meanwhile."""
+    """Answers with the definitions in the editor's folders, found in a thread."""
     documents = ls.documents.copy()
     found = ls.workers.submit(lambda: list(navigation.symbols_below(documents, params.query)))
     return await asyncio.wrap_future(found)
 
 
 def folds(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
-    """What may be folded."""
+    """Answers with the ranges that can be folded."""
     document = ls.documents.get(params.text_document.uri)
     return None if document is None else structure.folds(ls.documents.analyzed(document))
 
 
 def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.SelectionRange] | None:
-    """What selections grow to."""
+    """Answers with the ranges to which selections expand."""
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
@@ -229,13 +229,13 @@ def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.Sel
 
 
 def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
-    """The files that a text names."""
+    """Answers with the links to the files that a document names."""
     document = ls.documents.get(params.text_document.uri)
     return None if document is None else links(ls.documents, ls.documents.analyzed(document))
 
 
 def colors(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens | None:
-    """What each word of a text is."""
+    """Answers with the semantic tokens of a document."""
     document = ls.documents.get(params.text_document.uri)
     return None if document is None else semantic_tokens(ls.documents.analyzed(document))
 
@@ -243,7 +243,7 @@ def colors(ls: Server, params: types.SemanticTokensParams) -> types.SemanticToke
 def format_document(
     ls: Server, params: types.DocumentFormattingParams
 ) -> list[types.TextEdit] | None:
-    """The changes that bring a text into the one style."""
+    """Answers with the edits that format a document."""
     document = ls.documents.get(params.text_document.uri)
     return None if document is None else formatting(ls.documents.analyzed(document))
 
@@ -251,7 +251,7 @@ def format_document(
 def format_range(
     ls: Server, params: types.DocumentRangeFormattingParams
 ) -> list[types.TextEdit] | None:
-    """The changes that bring some statements into the one style."""
+    """Answers with the edits that format the statements in a range."""
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
@@ -260,7 +260,7 @@ def format_range(
 
 
 def actions(ls: Server, params: types.CodeActionParams) -> list[types.CodeAction] | None:
-    """The mends of errors."""
+    """Answers with the fixes of errors."""
     document = ls.documents.get(params.text_document.uri)
     if document is None:
         return None
@@ -314,7 +314,7 @@ _ABOUT_A_TEXT: Final[tuple[tuple[str, Callable[..., Any], object], ...]] = (
 
 
 def create(*, allow_outside: bool = False) -> Server:
-    """A server that knows every feature; see `serve`."""
+    """Creates a server with all features; see `serve` for the arguments."""
     server = Server(allow_outside=allow_outside)
     for method, handler, options in _FEATURES:
         server.feature(method, options)(_guarded(handler))
@@ -324,7 +324,7 @@ def create(*, allow_outside: bool = False) -> Server:
 
 
 def _after_reading(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, after the files that the text of a question names have been read."""
+    """Returns a handler that first waits for the files of pairs that the document names."""
 
     async def answer(ls: Server, params: Any) -> object:
         await ls.read(params.text_document.uri)
@@ -335,7 +335,7 @@ def _after_reading(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, so that whatever fails in it is noted and answered with nothing."""
+    """Returns a handler that reports an unexpected exception and answers with None."""
 
     async def wait(ls: Server, params: object) -> object:
         try:
@@ -359,16 +359,16 @@ def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def serve(*, allow_outside: bool = False) -> None:
-    """Serves the editor at standard input and output until it says that it is done.
+    """Runs the language server on standard input and output until the editor ends it.
 
     Args:
-        allow_outside: Whether the files of a recipe may lie elsewhere than below its folder.
+        allow_outside: Whether a recipe may read files outside its folder.
 
     Raises:
-        SystemExit: 0 after a regular end, 1 where the editor went away.
+        SystemExit: 0 if the editor shut the server down, 1 if it disconnected before that.
     """
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it logs is answered as well
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own waits for the thread that reads
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # the editor gets these errors as answers
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler waits for the thread that reads
     server = create(allow_outside=allow_outside)
-    answers, sys.stdout = sys.stdout, sys.stderr  # nothing else may write among the answers
+    answers, sys.stdout = sys.stdout, sys.stderr  # only the server may write to the real stdout
     raise SystemExit(server.run(cast(BufferedReader, sys.stdin.buffer), answers.buffer))

@@ -1,4 +1,4 @@
-"""Signature help: the call that is being written, and which of its arguments."""
+"""Signature help: the call at a place, and the argument that is being written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIGGERS: Final = ("(", ",", "=")
 
 
 def signature_help(analysis: Analysis, offset: int) -> types.SignatureHelp | None:
-    """The signature of the call around an offset."""
+    """Returns the signature of the call around an offset."""
     place = place_around(analysis, offset)
     call = place.call if place is not None else None
     if call is None:
@@ -43,13 +43,13 @@ def signature_help(analysis: Analysis, offset: int) -> types.SignatureHelp | Non
 def _help(
     label: str, doc: str, parameters: Mapping[str, str], active: str | None
 ) -> types.SignatureHelp:
-    """One signature.
+    """The help for one signature.
 
     Args:
-        label: The whole signature.
-        doc: What it is.
-        parameters: What the label shows for each parameter, in order, with its documentation.
-        active: The one that is being written; None where no parameter fits.
+        label: The signature.
+        doc: Its documentation.
+        parameters: The text of each parameter in the label, in order, with its documentation.
+        active: The parameter that is being written; None if no parameter fits.
     """
     found: list[types.ParameterInformation] = []
     end = label.index("(")
@@ -59,7 +59,7 @@ def _help(
         markdown = types.MarkupContent(types.MarkupKind.Markdown, about)
         found.append(types.ParameterInformation((start, end), markdown))
     names = list(parameters)
-    # one beyond the last stands for none
+    # an index past the last means no parameter
     at = names.index(active) if active is not None else len(names)
     markdown = types.MarkupContent(types.MarkupKind.Markdown, doc)
     information = types.SignatureInformation(label, markdown, found, active_parameter=at)

@@ -1,4 +1,4 @@
-"""How a text is built: what folds, and what a selection grows to."""
+"""The structure of a document: folding ranges and selection ranges."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Kind = types.FoldingRangeKind
 
 
 def folds(analysis: Analysis) -> list[types.FoldingRange]:
-    """What may be folded: statements of several lines, imports, and comments that fill lines."""
+    """Returns the folding ranges: statements of several lines, runs of imports and of comments."""
     own = [
         types.FoldingRange(*lines)
         for each in analysis.statements
@@ -30,7 +30,7 @@ def folds(analysis: Analysis) -> list[types.FoldingRange]:
 
 
 def _runs(analysis: Analysis, spans: list[Span], kind: _Kind) -> Iterator[types.FoldingRange]:
-    """What stands in lines that follow each other, together."""
+    """Folding ranges for runs of spans in consecutive lines."""
     first = last = None
     for start, end in (*(_lines(analysis, each) for each in spans), (-1, -1)):
         if last is not None and start == last + 1:
@@ -42,7 +42,7 @@ def _runs(analysis: Analysis, spans: list[Span], kind: _Kind) -> Iterator[types.
 
 
 def _comments(analysis: Analysis) -> list[Span]:
-    """The comments that stand alone in their lines."""
+    """The comments that are alone in their lines."""
     found: list[Span] = []
     for token in analysis.tokens:
         if token.type == "COMMENT":
@@ -59,13 +59,13 @@ def _lines(analysis: Analysis, span: Span) -> tuple[int, int]:
 
 
 def selection_at(analysis: Analysis, offset: int) -> types.SelectionRange:
-    """What a selection grows to at an offset: word, argument, expression, statement, text."""
+    """Returns the selection ranges at an offset: word, argument, expression, statement, text."""
     found: types.SelectionRange | None = None
     last: Span | None = None
     for span in sorted(set(_around(analysis, offset)), key=lambda each: each.start - each.end):
         if last is None or (last.start <= span.start and span.end <= last.end):
             found, last = types.SelectionRange(analysis.positions.range(span), found), span
-    assert found is not None  # the whole text is around every offset
+    assert found is not None  # the span of the text contains every offset
     return found
 
 

@@ -1,4 +1,4 @@
-"""What things are, in words: for hover, completion and the outline."""
+"""Descriptions of meanings and parameters, for hover, completion and the outline."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STATEMENTS: Final = {
     "import": "Binds the graph of another recipe to a name.",
     "contrast": "The pairs that a loss may push apart. Must be last.",
 }
-"""What each statement is that a word begins."""
+"""Keyword -> the documentation of its statement."""
 
 _LONGEST: Final = 200
 
 
 def kind_of(meaning: Meaning) -> str:
-    """What an expression denotes: `binary graph`, `transform`, `number 0.3`."""
+    """Describes the meaning of an expression: `binary graph`, `transform`, `number 0.3`."""
     match meaning:
         case Graph():
             contrast = ", with a contrast" if meaning.contrast is not None else ""
@@ -44,7 +44,7 @@ def kind_of(meaning: Meaning) -> str:
 
 
 def parameter_in_words(parameter: Parameter) -> str:
-    """The type of an argument and what it is when left out: `Fraction = 1.0, or a schedule`."""
+    """Describes the type and default of a parameter: `Fraction = 1.0, or a schedule`."""
     value = "" if parameter.required or parameter.default is None else f" = {_default(parameter)}"
     left_out = ", optional" if parameter.default is None else ""
     schedule = ", or a schedule" if parameter.schedulable else ""
@@ -52,12 +52,12 @@ def parameter_in_words(parameter: Parameter) -> str:
 
 
 def wanted_by(parameter: Parameter) -> str:
-    """What an argument may be: `a number above 0 and at most 1, or a schedule`."""
+    """Describes the valid values: `a number above 0 and at most 1, or a schedule`."""
     return f"{parameter.type.described}{', or a schedule' if parameter.schedulable else ''}"
 
 
 def statement_of(analysis: Analysis, definition: Definition) -> str:
-    """The text of the statement that defines a name, cut where it is long."""
+    """Returns the text of the statement that defines a name, shortened if it is long."""
     statement = analysis.statement_at(definition.span.start)
     span = definition.span if statement is None else statement.span
     text = analysis.source.text[span.start : span.end]
@@ -65,7 +65,7 @@ def statement_of(analysis: Analysis, definition: Definition) -> str:
 
 
 def is_looked_up(definition: Definition) -> bool:
-    """Whether the name stands for its value also where a word would be taken as it is."""
+    """Whether the name is replaced by its value even where a parameter takes words."""
     return definition.kind == "param" or isinstance(definition.meaning, str)
 
 

@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Workers:
-    """At most `MAX_WORKERS` threads, started when there is work for them.
+    """At most `MAX_WORKERS` threads, which start on demand.
 
-    They are daemons, unlike those of `ThreadPoolExecutor`: the server ends when it is told to,
-    whatever they wait for.
+    They are daemon threads, unlike those of `ThreadPoolExecutor`, so the server can exit while they
+    wait for a file.
     """
 
     def __init__(self) -> None:
@@ -42,4 +42,4 @@ class Workers:
                     future.set_result(work())
                 except BaseException as problem:
                     future.set_exception(problem)
-            del work, future  # while the thread waits, it keeps no result alive
+            del work, future  # a waiting thread must not keep a result alive

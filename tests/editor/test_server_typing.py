@@ -1,7 +1,7 @@
 """A long time of typing: after every change what is shown is what a fresh look finds.
 
 A recipe and the one it imports are typed character by character, disturbed in random places, put
-back, renamed, mended and formatted. The client's own copies of the texts are looked at anew after
+back, renamed, fixed and formatted. The client's own copies of the texts are looked at anew after
 each change; at random moments everything else that an editor asks is compared with a fresh answer.
 """
 
@@ -85,7 +85,7 @@ class Typist:
             self.step(uri, end, end, char)
             if self.random.random() < 0.12:
                 self.random.choice(
-                    [self.disturb, self.undo, self.cut, self.rename, self.mend, self.format]
+                    [self.disturb, self.undo, self.cut, self.rename, self.fix, self.format]
                 )(uri)
             if self.random.random() < 0.15:
                 self.compare(uri)
@@ -112,7 +112,7 @@ class Typist:
                 self.step(uri, start, end, old)
 
     def rename(self, uri: str) -> None:
-        """Renames something, if anything stands there."""
+        """Renames the name at a random place, if there is one."""
         try:
             found = self.editor.rename(uri, self.place(uri), f"n{self.changes}")
         except JsonRpcException:
@@ -120,8 +120,8 @@ class Typist:
         for each, edits in found.items():
             self.apply(each, edits)
 
-    def mend(self, uri: str) -> None:
-        """Makes a mend that the server offers."""
+    def fix(self, uri: str) -> None:
+        """Applies a fix that the server offers."""
         actions = self.editor.actions(uri, 0, len(self.editor.texts[uri]))
         if actions:
             changes = self.random.choice(actions).edit.changes
