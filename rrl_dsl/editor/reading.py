@@ -36,8 +36,8 @@ class Reading:
     since: float = field(default_factory=time.monotonic)
 
     def patience(self) -> float:
-        """Returns the seconds for which an answer still waits for the file; 0 once it is read."""
-        return 0.0 if self.found.done() else max(0.0, self.since + PATIENCE - time.monotonic())
+        """Returns the seconds for which an answer still waits for the file, if it is not read."""
+        return max(0.0, self.since + PATIENCE - time.monotonic())
 
 
 ReadPairs = Callable[[Path, str, str], Reading]

@@ -44,12 +44,16 @@ _NOTHING: Final = frozenset({"None", "null", "Null", "NULL", "nil"})
 def spelling_faults(tokens: list[Token], source: Source) -> Iterator[Diagnostic]:
     """Yields the errors of spelling in a statement."""
     done = 0  # the end of the text that is already reported
+    ends: frozenset[int] | None = None  # found when the first `;` needs them
     for index, token in enumerate(tokens):
         span = span_of(token)
         if span.start < done:
             continue
         if token.type == "UNKNOWN":
             fault = _comment(tokens, index, source) or _path(tokens, index, source)
+            if fault is None and token == ";":
+                ends = frozenset(separators(tokens)) if ends is None else ends
+                fault = _semicolon(tokens, index, source, ends_statement=index in ends)
             fault = fault or _sign(tokens, index, source)
         else:
             fault = _nothing(tokens, index, source) or _factor(token, source)
@@ -67,9 +71,11 @@ def _comment(tokens: list[Token], index: int, source: Source) -> Diagnostic | No
     if not (opening in ("//", "/*") or (opening == "%" and first)):
         return None
     start = span_of(token).start
-    last = max((other for other in tokens[index:] if other.line == token.line), key=span_of)
+    last = index
+    while not _ends_line(tokens, last):
+        last += 1
     edit = Edit(Span(start, start + len(opening)), "#")
-    span = Span(start, span_of(last).end)
+    span = Span(start, span_of(tokens[last]).end)
     message = f"`{opening}` is not part of the language"
     return Diagnostic("RRL001", message, span, source, "a comment starts with `#`", edits=(edit,))
 
@@ -81,6 +87,8 @@ def _path(tokens: list[Token], index: int, source: Source) -> Diagnostic | None:
     first = last = index
     while first > 0 and _in_path(tokens[first - 1]) and _touch(tokens[first - 1], tokens[first]):
         first -= 1
+        if not tokens[first].strip("./\\"):  # the same text, which is not a path
+            return None
     while (
         last + 1 < len(tokens)
         and _in_path(tokens[last + 1])
@@ -117,17 +125,24 @@ def _sign(tokens: list[Token], index: int, source: Source) -> Diagnostic:
             return _foreign(source, span_of(left).to(span_of(right)), _PAIRS[f"{left}{right}"])
     if text == "%" and before is not None and (value := number_value(before)) is not None:
         return _foreign(source, span_of(before).to(span), f"{value / 100:.12g}")
-    ends_line = after is None or after.line != token.line
-    if text in (".", "\\") and ends_line:
+    if text in (".", "\\") and _ends_line(tokens, index):
         return _foreign(source, span, "")
     if text == "." and before == "rrl" and after is not None and _touch(token, after):
         return _foreign(source, span_of(before).to(span), "")
     if text == "." and index and tokens[index - 1].type == "RPAR":  # a chain of methods
         return _foreign(source, span, " | ")
-    if text == ";":
-        separator = "\n" if index in separators(tokens) else ","
-        return _foreign(source, span, "" if ends_line else separator)
     return _foreign(source, span, _spelled(text))
+
+
+def _semicolon(
+    tokens: list[Token], index: int, source: Source, *, ends_statement: bool
+) -> Diagnostic:
+    meant = "\n" if ends_statement else ","
+    return _foreign(source, span_of(tokens[index]), "" if _ends_line(tokens, index) else meant)
+
+
+def _ends_line(tokens: list[Token], index: int) -> bool:
+    return index + 1 == len(tokens) or tokens[index + 1].line != tokens[index].line
 
 
 def separators(tokens: list[Token]) -> Iterator[int]:

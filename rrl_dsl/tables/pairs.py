@@ -116,15 +116,18 @@ def _columns_of(names: Sequence[str], faults: Faults, hint: str | None = None) -
         what = one if len(missing) == 1 else "there are no columns `a` and `b`"
         faults.add(what, Location(HEADER), hint or f"{_SHAPES}, not {listed or 'none'}")
         return []
+    others = [name for name in _COLUMNS if name not in names]
+    known: set[str] = set()
     for at, name in enumerate(names):
-        if name in names[:at]:
+        if name in known:
             faults.add(f"two columns have the name `{name}`", Location(HEADER, at), _SHAPES)
         elif not name:
             fix = "pandas omits the index with `index=False`"
             faults.add(f"column {at + 1} has no name", Location(HEADER, at), fix)
         elif name not in _COLUMNS:
-            meant = did_you_mean(name, [column for column in _COLUMNS if column not in names])
+            meant = None if faults.full else did_you_mean(name, others)
             faults.add(f"unexpected column `{name}`", Location(HEADER, at), meant or _SHAPES)
+        known.add(name)
     return [names.index(name) for name in _COLUMNS if name in names]
 
 

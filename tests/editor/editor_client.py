@@ -19,7 +19,14 @@ from pygls.lsp.client import LanguageClient
 SECONDS = 60.0
 """How long an answer may take on a slow machine before a test gives up."""
 
-SWIFT = "from rrl_dsl.editor import connection, server; connection.DELAY = 0.01; server.serve()"
+SWIFT = f"""
+from rrl_dsl.editor import connection, reading, server
+
+connection.DELAY = 0.01
+reading.PATIENCE = {SECONDS}
+server.serve()
+"""
+"""A server that publishes soon, and never before it has read the files of pairs."""
 LINE_END = re.compile(r"\r\n|\n|\r")
 
 

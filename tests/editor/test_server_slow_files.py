@@ -3,18 +3,20 @@
 from pathlib import Path
 
 import pytest
-from editor_client import Editor
+from editor_client import SECONDS, Editor
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 SLOW = """
 import os
+import sys
 import time
-from rrl_dsl.editor import connection, server
+from rrl_dsl.editor import connection, reading, server
 from rrl_dsl.graph import links
 from rrl_dsl.language import parser
 
 connection.DELAY = 0.01
+reading.PATIENCE = float(sys.argv[1]) if sys.argv[1:] else reading.PATIENCE
 real_pairs, real_recipe = links.read, parser.read
 
 def blocks(path):
@@ -36,9 +38,11 @@ UNTITLED = "untitled:other"
 
 
 @pytest.fixture
-def editor(tmp_path: Path):
+def editor(tmp_path: Path, request: pytest.FixtureRequest):
+    """An editor; its parameter is the patience of the server in seconds."""
     (tmp_path / "slow.csv").write_text("0,1\n2,x\n", "utf-8")
-    running = Editor("-c", SLOW, folders=[tmp_path])
+    patience = [str(request.param)] if hasattr(request, "param") else []
+    running = Editor("-c", SLOW, *patience, folders=[tmp_path])
     yield running
     assert running.failures == []
     assert running.quit() == 0, "also while a file is being read"
@@ -74,6 +78,7 @@ def test_its_own_text_is_answered_without_the_file_until_it_is_read(editor: Edit
     assert "line 2" in fault.message
 
 
+@pytest.mark.parametrize("editor", [SECONDS], indirect=True)
 def test_an_answer_about_a_text_that_has_changed_is_dropped(editor: Editor, tmp_path: Path):
     uri = opened(editor, tmp_path)
     client = editor._client.protocol
