@@ -106,7 +106,7 @@ class Processes:
         if ranks.leads():
             path = make()
             if self._devices > 1:
-                if not self.watch.meets:
+                if not self.watch.connections.meets:
                     _start(self.watch, self._devices)
                 _await(self.watch, self._devices)
                 self.watch.share(path.resolve())
@@ -141,7 +141,7 @@ def together(devices: int) -> Iterator[Processes]:
             if devices > 1:
                 stack.enter_context(ended_together())
         if devices > 1 and "RANK" in os.environ:
-            if not watch.meets:
+            if not watch.connections.meets:
                 _meet(watch, int(os.environ["RANK"]), devices)
             _await(watch, devices)
         elif devices > 1:
@@ -158,7 +158,7 @@ def _connect_to_tell(watch: Watch) -> None:
     """Connects this process, which failed early, so that the same error is shown once."""
     rank, count = ranks.launched() or (0, 1)
     with suppress(RRLError, Stopped):
-        if count > 1 and not watch.meets:
+        if count > 1 and not watch.connections.meets:
             _meet(watch, rank, count)
         _await(watch, count, _TELL)
 
@@ -190,9 +190,9 @@ def _meet(watch: Watch, rank: int, devices: int) -> None:
     except (OSError, RuntimeError) as problem:  # RuntimeError: of the store
         raise _lost(devices, str(problem)) from None
     if rank == 0:
-        watch.listen(server, devices - 1)
+        watch.connections.listen(server, devices - 1)
     else:
-        watch.reach((host, port), rank)
+        watch.connections.reach((host, port), rank)
 
 
 def _listening(host: str, port: int) -> socket:
@@ -215,7 +215,7 @@ def _await(watch: Watch, devices: int, seconds: float = _START.seconds) -> None:
         RRLError: RRL502 if not all of them start in time.
     """
     latest = time.monotonic() + seconds
-    while not watch.connected:
+    while not watch.connections.connected:
         watch.check()
         if time.monotonic() > latest:
             raise _lost(devices, f"not all of them started within {seconds:.0f} seconds")
@@ -232,7 +232,7 @@ def _start(watch: Watch, devices: int) -> None:
     """Starts the other processes with the command of this one."""
     server = create_server(("127.0.0.1", 0))
     ranks.announce(0, devices, server.getsockname()[1])
-    watch.listen(server, devices - 1)
+    watch.connections.listen(server, devices - 1)
     watch.children = {
         rank: subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],

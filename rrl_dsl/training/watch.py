@@ -22,13 +22,14 @@ from hashlib import sha256
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import Signals
-from socket import create_connection, socket, socketpair
+from socket import socketpair
 from threading import Event, Thread
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.training.connections import GONE, Connections
 
 if TYPE_CHECKING:
     from rrl_dsl.training.run import RunDirectory
@@ -42,11 +43,8 @@ _POLL: Final = 0.1
 _HANDLED: Final = (Signals.SIGTERM, Signals.SIGUSR1)
 _HEARD: Final = {*_HANDLED, Signals.SIGINT}
 """Signals that mean this run; others, such as SIGCHLD of a worker that loads data, do not."""
-_JOINED: Final = "joined"
 _DIRECTORY: Final = "directory"
 _FAILED: Final = "failed"
-_GONE: Final = "gone"
-_DONE: Final = "done"
 
 
 class Stopped(SystemExit):
@@ -67,13 +65,11 @@ class Stopped(SystemExit):
 class Watch:
     """Watches over one process, from `with` on.
 
-    Processes send each other lines `RANK WHAT [VALUE]`: a signal by its name, or one of `joined`,
-    `directory`, `failed`, `gone` and `done`. The first process has a connection to each of the
-    others and passes on what it hears. A connection that ends without `done` belongs to a process
-    that was killed.
+    Processes tell each other a signal by its name, `directory` and `failed`. The first process
+    passes on what it hears.
 
     Attributes:
-        rank: Of this process.
+        connections: To the other processes.
         directory: Of the run, as the first process announced it.
         run: The run, once this process has its directory.
         children: The processes that this one started, by rank.
@@ -86,7 +82,6 @@ class Watch:
         Args:
             signals: Whether to handle signals, which needs the main thread.
         """
-        self.rank = 0
         self.directory: Path | None = None
         self.run: RunDirectory | None = None
         self.children: Mapping[int, subprocess.Popen[bytes]] = {}
@@ -99,16 +94,9 @@ class Watch:
         self._closed = Event()
         self._thread = Thread(target=self._watch, daemon=True)
         self._selector = DefaultSelector()
-        self._server: socket | None = None
-        self._address: tuple[str, int] | None = None
-        self._others = 0
-        self._lines: dict[socket, bytes] = {}
-        """The open connections, with the bytes of the line that each has not completed."""
-        self._peers: dict[int, socket] = {}
-        """The connections of other processes by their ranks; a closed one stays."""
+        self.connections = Connections(self._selector, self._hear)
         self._deadline = 0.0
         self._at_once = False
-        self._last_word = ""
         self._shows = True
         self._failures: dict[int, str] = {}
         """A digest of the error of each process that failed."""
@@ -121,8 +109,7 @@ class Watch:
             self._handlers = {each: signal.signal(each, _ignore) for each in _HANDLED}
             # the system writes to it, even while the main thread is busy
             self._descriptor = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
-        self._selector.register(self._woken, EVENT_READ)
-        _OPEN.update((self._woken, self._wakes))
+        self._selector.register(self._woken, EVENT_READ, self._hear_signals)
         self._thread.start()
         return self
 
@@ -140,42 +127,8 @@ class Watch:
             signal.set_wakeup_fd(self._descriptor)
         for each, handler in self._handlers.items():
             signal.signal(each, handler)
-        for open_ in (self._woken, self._wakes, *self._lines):
-            open_.close()
-            _OPEN.discard(open_)
-        self._stop_listening()
         self._selector.close()
-
-    def listen(self, server: socket, others: int) -> None:
-        """Waits in the background for the other processes, as the first process.
-
-        Args:
-            server: Where they connect; closed when all have.
-            others: The number of other processes.
-        """
-        self._server, self._others = server, others
-        _OPEN.add(server)
-        self._selector.register(server, EVENT_READ)
-
-    def reach(self, address: tuple[str, int], rank: int) -> None:
-        """Tries in the background to connect to the first process.
-
-        Args:
-            address: Host and port where it listens, now or later.
-            rank: Of this process.
-        """
-        self._others, self.rank = 1, rank
-        self._address = address
-
-    @property
-    def meets(self) -> bool:
-        """Whether this process is connected to the others, or waits for them."""
-        return self._others > 0
-
-    @property
-    def connected(self) -> bool:
-        """Whether no other process is waited for."""
-        return len(self._peers) == self._others
+        self._close_sockets()
 
     def share(self, directory: Path) -> None:
         """Announces the directory of the run to the other processes.
@@ -183,7 +136,7 @@ class Watch:
         Args:
             directory: The directory, with an absolute path.
         """
-        self._tell(f"{self.rank} {_DIRECTORY} {quote_from_bytes(os.fsencode(directory))}")
+        self._say(f"{_DIRECTORY} {quote_from_bytes(os.fsencode(directory))}")
 
     def check(self) -> None:
         """Ends the main thread's work if the process is to end.
@@ -201,10 +154,10 @@ class Watch:
         Raises:
             Stopped, RRLError: As `check`.
         """
-        if self.rank:
-            self._tell(f"{self.rank} {_DONE}")
+        if self.connections.rank:
+            self.connections.part()
             return
-        while any(self._is_open(rank) for rank in self._peers):
+        while any(self.connections.is_open(rank) for rank in self.connections.ranks):
             self.check()
             time.sleep(_POLL)
 
@@ -219,18 +172,22 @@ class Watch:
         if problem is self.ending:
             return problem
         if isinstance(problem, KeyboardInterrupt):
-            self._hear(f"{self.rank} {Signals.SIGINT.name}")
+            self._hear(f"{self.connections.rank} {Signals.SIGINT.name}")
             return self.ending
         own = sha256(f"{type(problem).__name__}: {problem}".encode()).hexdigest()
-        if isinstance(problem, Exception) and not isinstance(problem, RRLError) and self._others:
+        from_outside = isinstance(problem, Exception) and not isinstance(problem, RRLError)
+        if from_outside and self.connections.meets:
             _wait_until(lambda: self.ending is not None, _NEWS)
             if self.ending and own not in self._failures.values():
                 return self.ending
-        self._failures[self.rank] = own
-        self._tell(f"{self.rank} {_FAILED} {own}")
-        if self.rank:  # the first process shows what all processes meet
-            _wait_until(lambda: 0 in self._failures or not self._is_open(0), _GRACE + _NEWS)
-        return None if self.rank and self._failures.get(0) == own else problem
+        rank = self.connections.rank
+        self._failures[rank] = own
+        self._say(f"{_FAILED} {own}")
+        if rank == 0:
+            return problem
+        # the first process shows what all processes meet
+        _wait_until(lambda: 0 in self._failures or not self.connections.is_open(0), _GRACE + _NEWS)
+        return None if self._failures.get(0) == own else problem
 
     def exit(self, ending: Stopped | RRLError) -> NoReturn:
         """Ends the process, whatever its main thread waits for."""
@@ -246,97 +203,27 @@ class Watch:
         """Runs in the thread."""
         while not self._closed.is_set():
             for key, _ in self._selector.select(_POLL):
-                if key.fileobj is self._woken:
-                    for number in self._woken.recv(64):
-                        if number in _HEARD:
-                            self._hear(f"{self.rank} {Signals(number).name}")
-                elif key.fileobj is self._server:
-                    self._add(self._server.accept()[0])
-                else:
-                    assert isinstance(key.fileobj, socket)
-                    self._read(key.fileobj)
-            if self._address and not self._lines and not self._peers:
-                self._connect(self._address)
+                key.data()
+            self.connections.try_again()
             for rank, child in self.children.items():
-                if child.poll() and rank not in self._peers:  # it ended before it was connected
+                # it ended before it was connected
+                if child.poll() and rank not in self.connections.ranks:
                     self._hear(f"{rank} {_word(child.returncode)}")
             if self.ending and self._is_time():
                 self.exit(self.ending)
 
     def _is_time(self) -> bool:
         """Whether the main thread has had its time to end, and all processes can be told."""
-        return time.monotonic() > self._deadline or (self._at_once and self.connected)
+        return time.monotonic() > self._deadline or (self._at_once and self.connections.connected)
 
-    def _connect(self, address: tuple[str, int]) -> None:
-        with suppress(OSError):  # the first process does not listen yet
-            line = create_connection(address, 1)
-            if line.getsockname() == line.getpeername():  # TCP connects a free port to itself
-                line.close()
-                return
-            line.settimeout(None)
-            self._add(line)
-            self._send(line, f"{self.rank} {_JOINED}")
+    def _close_sockets(self) -> None:
+        for each in (self._woken, self._wakes, *self.connections.sockets()):
+            each.close()
 
-    def _add(self, line: socket) -> None:
-        self._lines[line] = b""
-        _OPEN.add(line)
-        self._selector.register(line, EVENT_READ)
-
-    def _drop(self, line: socket) -> None:
-        self._selector.unregister(line)
-        del self._lines[line]
-        _OPEN.discard(line)
-        line.close()
-
-    def _is_open(self, rank: int) -> bool:
-        return self._peers.get(rank) in self._lines
-
-    def _stop_listening(self) -> None:
-        if self._server:
-            self._selector.unregister(self._server)
-            _OPEN.discard(self._server)
-            self._server.close()
-            self._server = None
-
-    def _read(self, line: socket) -> None:
-        try:
-            received = line.recv(4096)
-        except OSError:
-            received = b""
-        if not received:
-            self._drop(line)
-            for rank, peer in self._peers.items():
-                if peer is line:
-                    self._hear(f"{rank} {_GONE}")
-            return
-        *whole, rest = (self._lines[line] + received).split(b"\n")
-        self._lines[line] = rest
-        for each in whole:
-            if line in self._lines:
-                self._take(line, each.decode("ascii", "replace"))
-
-    def _take(self, line: socket, text: str) -> None:
-        """Takes up a line that a connection sent."""
-        rank, what, value = [*text.split(" "), "", ""][:3]
-        if what == _JOINED and rank.isdigit() and int(rank) not in self._peers:
-            self._join(int(rank), line)
-        elif line not in self._peers.values():  # not a process of the run
-            self._drop(line)
-        elif what == _DIRECTORY:
-            self.directory = Path(os.fsdecode(unquote_to_bytes(value)))
-        elif what == _DONE:
-            self._drop(line)
-        else:
-            self._hear(text)
-
-    def _join(self, rank: int, line: socket) -> None:
-        self._peers[rank] = line
-        if self.rank == 0:
-            self._send(line, f"0 {_JOINED}")
-        if self._last_word:
-            self._send(line, self._last_word)
-        if self.connected:
-            self._stop_listening()
+    def _hear_signals(self) -> None:
+        for number in self._woken.recv(64):
+            if number in _HEARD:
+                self._hear(f"{self.connections.rank} {Signals(number).name}")
 
     def _hear(self, word: str) -> None:
         """Takes up that this process or another one is to end, or has."""
@@ -344,26 +231,22 @@ class Watch:
         rank = int(origin)
         if what == _FAILED:
             self._failures[rank] = value
-        if what == Signals.SIGUSR1.name:
+        if what == _DIRECTORY:
+            self.directory = Path(os.fsdecode(unquote_to_bytes(value)))
+        elif what == Signals.SIGUSR1.name:
             self._go_on(rank)
-        elif self.ending is None and self.rank not in self._failures:
+        elif self.ending is None and self.connections.rank not in self._failures:
             self._deadline = time.monotonic() + _GRACE
             # before there is a run, the main thread has only an error of its own to come to
             self._at_once = self.run is None and what != _FAILED
             # the first process shows it, unless it was killed
-            self._shows = self.rank == 0 or (rank == 0 and what == _GONE)
-            self._last_word = word
-            self._tell(word)
+            self._shows = self.connections.rank == 0 or (rank == 0 and what == GONE)
+            self.connections.last_word = word
+            self.connections.tell(word)
             self.ending = self._end(rank, what)
 
-    def _tell(self, word: str) -> None:
-        for line in [*self._peers.values()]:
-            self._send(line, word)
-
-    @staticmethod
-    def _send(line: socket, word: str) -> None:
-        with suppress(OSError):  # the other process has ended
-            line.sendall(f"{word}\n".encode())
+    def _say(self, what: str) -> None:
+        self.connections.tell(f"{self.connections.rank} {what}")
 
     def _end(self, rank: int, what: str) -> Stopped | RRLError:
         advice = None
@@ -377,8 +260,8 @@ class Watch:
 
     def _go_on(self, rank: int) -> None:
         """Asks SLURM to start the job again, which then resumes from the newest checkpoint."""
-        if self.rank:
-            self._tell(f"{rank} {Signals.SIGUSR1.name}")
+        if self.connections.rank:
+            self.connections.tell(f"{rank} {Signals.SIGUSR1.name}")
         elif not self._requeued:
             self._requeued = True
             _write(f"SIGUSR1: {_requeue()}; checkpoints are written as usual")
@@ -402,7 +285,7 @@ def _word(status: int) -> str:
     """What a process would have said that ended with a status."""
     if -status in _HEARD:
         return Signals(-status).name
-    return _GONE if status < 0 else _FAILED
+    return GONE if status < 0 else _FAILED
 
 
 def _requeue() -> str:
@@ -430,9 +313,6 @@ def _ignore(number: int, frame: FrameType | None) -> None:
     """Handles a signal in the main thread; the thread of the watch acts on it."""
 
 
-_OPEN: Final[set[socket]] = set()
-
-
 def _handles_signals() -> bool:
     return _current is not None and _current._signals
 
@@ -453,8 +333,8 @@ def _forget() -> None:
         signal.set_wakeup_fd(-1)
         for each in _HANDLED:
             signal.signal(each, signal.SIG_DFL)
-    for open_ in _OPEN:
-        open_.close()
+    if _current:
+        _current._close_sockets()
     _after_fork()
 
 

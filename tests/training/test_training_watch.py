@@ -27,7 +27,7 @@ def leading(tmp_path):
     server = socket.create_server(("127.0.0.1", 0))
     with Watch() as watch, socket.create_connection(server.getsockname()) as other:
         watch.run = RunDirectory(tmp_path)
-        watch.listen(server, 1)
+        watch.connections.listen(server, 1)
         other.sendall(b"1 joined\n")
         other.settimeout(2)
         assert other.recv(100) == b"0 joined\n"
