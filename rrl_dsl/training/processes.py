@@ -31,10 +31,8 @@ _TELL: Final = 10.0
 _END: Final = 3.0
 """Seconds that processes which were started here have to end by themselves."""
 _POLL: Final = 0.1
-_STARTED: Final = "RRL_DSL_STARTED"
-"""Environment variable of the processes that another process of the run started."""
-_started: list[int] = []
-"""The ids of the processes that this process has started."""
+_STARTER: Final = "RRL_DSL_STARTER"
+"""Environment variable with the id of the process that started the others of its run."""
 
 
 @contextmanager
@@ -150,7 +148,7 @@ def together(devices: int) -> Iterator[Processes]:
             _share_cores(devices)
         yield Processes(devices, watch)
         watch.leave()
-    if in_script and _STARTED in os.environ and not ranks.leads():
+    if in_script and not ranks.leads() and os.environ.get(_STARTER) == str(os.getppid()):
         raise SystemExit(0)
 
 
@@ -232,15 +230,15 @@ def _start(watch: Watch, devices: int) -> None:
     """Starts the other processes with the command of this one."""
     server = create_server(("127.0.0.1", 0))
     ranks.announce(0, devices, server.getsockname()[1])
+    os.environ[_STARTER] = str(os.getpid())
     watch.connections.listen(server, devices - 1)
     watch.children = {
         rank: subprocess.Popen(
             [sys.executable, *sys.orig_argv[1:]],
-            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), _STARTED: "1"},
+            env=os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(1, devices)
     }
-    _started.extend(child.pid for child in watch.children.values())
 
 
 def _end(watch: Watch) -> None:
@@ -265,7 +263,7 @@ def _check_script() -> None:
     if hasattr(sys, "ps1"):
         message = "`devices` is above 1, and an interactive session cannot start other processes"
         raise error("RRL502", message, hint="use `devices=1`, or train in a script")
-    if _started:
+    if os.environ.get(_STARTER) == str(os.getpid()):
         message = "`devices` is above 1 for the second time in one script"
         hint = "each process runs the script from its start: use one script per run"
         raise error("RRL502", message, hint=hint)
