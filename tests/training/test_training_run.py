@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 import torch
@@ -195,6 +196,22 @@ def test_outputs_that_are_not_finite_name_the_learning_rate(make_module, fit, tm
     with pytest.raises(rrl.RRLError, match=r"`optimizer.lr` is 1e\+30") as problem:
         fit(make_module(recipe, "wmse", epochs=3, **settings), tmp_path)
     assert problem.value.diagnostics[0].code == "RRL508"
+
+
+def test_a_collapse_names_the_share_of_false_edges(make_module, fit, tmp_path):
+    module = make_module("ssl() | corrupt(fpr=0.05)", "wmse", epochs=1)
+    for weight in module.network.encoder.projector.parameters():
+        torch.nn.init.zeros_(weight)  # all embeddings are equal
+    with pytest.raises(rrl.RRLError) as problem:
+        fit(module, tmp_path)
+    (found,) = problem.value.diagnostics
+    assert found.code == "RRL409"
+    share = re.search(r"rank is 0\.0 .*; (\d+)% of the batch's edges are false", found.message)
+    assert share, found.message
+    # of n samples with 2 views, 2n edges are true, and 5% of the other 4n^2 - 4n pairs are false
+    n = module.config.batch_size
+    false = 0.05 * (4 * n * n - 4 * n)
+    assert int(share[1]) == pytest.approx(100 * false / (false + 2 * n), abs=1)
 
 
 def test_the_table_sets_the_result_beside_pixels_and_the_untrained_encoder():
