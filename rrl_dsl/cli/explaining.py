@@ -137,11 +137,11 @@ def _print_cost(cost: Cost) -> None:
         print_text(f"  {line}")
 
 
-def _bytes(count: int) -> str:
+def _bytes(count: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
             return f"{count:.3g} {unit}"
-        count = count / 1024  # type: ignore[assignment]
+        count /= 1024
     raise AssertionError(count)
 
 
