@@ -123,6 +123,7 @@ class SplitBatches(Dataset[Batch]):
 class BatchLoader(DataLoader[Batch]):
     """A data loader that raises the errors that its workers return."""
 
+    # torch declares a private class as the result
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Iterates over the batches of an epoch.
 

@@ -20,7 +20,7 @@ _FACTORS: Final = (
 """The names of the parameters, by operation."""
 
 
-class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]
+class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]  # kornia has no types
     """Kornia's color jitter with a random order of the four operations for every image.
 
     Torchvision draws an order for an image, kornia one for a whole batch.

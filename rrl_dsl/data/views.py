@@ -303,7 +303,7 @@ def _color(
     return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
 
 
-class RandomCrop(augmentation.RandomResizedCrop):  # type: ignore[misc]
+class RandomCrop(augmentation.RandomResizedCrop):  # type: ignore[misc]  # kornia has no types
     """Kornia's random crop, with its parameters as a `Crop`."""
 
     def __init__(self, shape: Shape, scale: Scale) -> None:

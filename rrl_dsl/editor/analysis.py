@@ -177,6 +177,7 @@ class _Asked(dict[Path, str]):
         super().__init__(texts)
         self.asked: set[Path] = set()
 
+    # `dict` declares three overloads; a library calls only this one
     def get(self, path: Path, otherwise: str | None = None) -> str | None:  # type: ignore[override]
         self.asked.add(path)
         return super().get(path, otherwise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -122,7 +123,7 @@ def named(argument: Argument, name: str) -> Edit:
 
 def without(argument: Argument, call: Call, source: Source) -> tuple[Edit, ...]:
     """Takes away an argument with the comma that joins it to its neighbor."""
-    at = next(index for index, other in enumerate(call.arguments) if other is argument)
+    at = bisect_left(call.arguments, argument.span.start, key=lambda other: other.span.start)
     if at > 0:
         return cut(source, Span(call.arguments[at - 1].span.end, argument.span.end))
     following = call.arguments[1:2]

@@ -7,6 +7,7 @@ Every independent error of a file is reported. What depends on something already
 from __future__ import annotations
 
 import numbers
+from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -152,8 +153,9 @@ class _Resolver:
         if self.graphs > 1:
             message = "a recipe must have only one graph, and this is a second one"
             hint = "join the two with `|`, or name the first with `let`"
-            at = next(n for n, other in enumerate(self.recipe.statements) if other is statement)
-            follows = isinstance(self.recipe.statements[at - 1], syntax.Result)
+            statements = self.recipe.statements
+            at = bisect_left(statements, span.start, key=lambda other: other.span.start)
+            follows = isinstance(statements[at - 1], syntax.Result)
             joined = follows and isinstance(value, Graph) and isinstance(self.result, Graph)
             edits = (Edit(Span(span.start, span.start), "| "),) if joined else ()
             self.report("RRL016", message, span, hint, edits)

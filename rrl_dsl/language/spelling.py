@@ -96,7 +96,8 @@ def _check_string(text: str, span: Span, source: Source) -> Diagnostic | None:
         quote = text[0]
         message = f"this string has no closing `{quote}` on its line"
         other = re.search(_OTHER_QUOTE[quote], text)  # if it ends with the other quote
-        body = re.match(r".*?(?=\s+as\b|[,)|&+~#\\]|$)", text[1:])
+        # the lookbehind tries a run of spaces once, not from each of its spaces
+        body = re.match(r".*?(?=(?<!\s)\s+as\b|[,)|&+~#\\]|$)", text[1:])
         length = other.start() - 1 if other else len(body[0].rstrip()) if body else 0
         end = span.start + 1 + length
         edit = Edit(Span(end, end + 1 if other else end), quote)

@@ -146,7 +146,7 @@ def weight_of(cell: object) -> float | None:
     """Returns the weight that a cell contains, or None."""
     if cell is None or (isinstance(cell, str) and not _ANY_NUMBER.fullmatch(cell)):
         return None
-    value = float(cell)  # type: ignore[arg-type]
+    value = float(cell)  # type: ignore[arg-type]  # the type of the column has been checked
     return value if 0 <= value <= _FLOAT32_MAX else None
 
 

@@ -83,6 +83,42 @@ def test_places_do_not_depend_on_how_lines_end(tmp_path: Path, end: str):
     assert only.to_dict()["end"] == {"line": 4, "column": 20}
 
 
+@pytest.mark.parametrize(
+    ("start", "repeated", "end"),
+    [
+        ("ssl(", "a;", ")"),
+        ("", ".", ""),
+        ("ssl(", "// a\n", ")"),
+        ("ssl(", "None,", ")"),
+        ("", "'a'\n", ""),
+    ],
+)
+def test_twenty_thousand_tokens_with_errors_are_read_in_one_pass(
+    tmp_path: Path, start: str, repeated: str, end: str
+):
+    path = tmp_path / "recipe.rrl"
+    path.write_text(start + repeated * 9_900 + end)
+    with soon():
+        assert len(faults_of(path)) > 1
+
+
+def test_a_row_of_a_hundred_thousand_names_is_no_header_of_pairs(tmp_path: Path):
+    path = tmp_path / "links.csv"
+    path.write_text("a,b," + ",".join(f"c{each}" for each in range(100_000)) + "\n0,1\n")
+    with soon(), pytest.raises(rrl.RRLError) as caught:
+        read(path)
+    assert len(caught.value.diagnostics) == 11
+    assert caught.value.diagnostics[10].message == "99,990 more errors"
+
+
+def test_a_string_of_spaces_without_its_closing_quote_is_read_in_one_pass(tmp_path: Path):
+    path = tmp_path / "recipe.rrl"
+    path.write_text('import "' + " " * 250_000 + "a")
+    with soon():
+        first, *_ = faults_of(path)
+    assert first.code == "RRL004"
+
+
 def test_imported_file_may_be_no_text_at_all(tmp_path: Path):
     (tmp_path / "latin.rrl").write_bytes(b"ssl() # caf\xe9")
     (tmp_path / "large.rrl").write_bytes(b"\n" * 300_000)
