@@ -96,7 +96,7 @@ def changes_of(path: Path, rows: Sequence[Row], epochs: int) -> Iterator[Differe
         return
     kept = _figures(table_of(rows))
     try:
-        found = _figures(read_bytes(path, str(path), TABLE_BYTES).decode())
+        found = figures_of(path)
     except (OSError, UnicodeDecodeError, csv.Error):
         yield Difference(path.name, _epochs(len(kept)), "missing or damaged", path.name)
         return
@@ -110,8 +110,20 @@ def changes_of(path: Path, rows: Sequence[Row], epochs: int) -> Iterator[Differe
             yield Difference(f"{path.name}: {name} of epoch {number}", before, now, path.name)
 
 
+def figures_of(path: Path) -> list[dict[str, str]]:
+    """Reads the metrics of each row as text, without empty cells.
+
+    Args:
+        path: The CSV file.
+
+    Raises:
+        OSError, UnicodeDecodeError, csv.Error: If the file cannot be read.
+        RRLError: RRL428 if it is too large.
+    """
+    return _figures(read_bytes(path, str(path), TABLE_BYTES).decode())
+
+
 def _figures(text: str) -> list[dict[str, str]]:
-    """Returns the metrics of each row as text, without empty cells."""
     rows = csv.DictReader(io.StringIO(text), restkey="more")
     return [{name: str(value) for name, value in row.items() if value} for row in rows]
 

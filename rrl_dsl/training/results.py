@@ -11,7 +11,7 @@ from typing import Any
 
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training.evaluation import Accuracies
-from rrl_dsl.training.history import Row
+from rrl_dsl.training.history import Row, figures_of
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.trained_encoder import TrainedEncoder, load_encoder
 
@@ -66,10 +66,10 @@ class Run:
         Raises:
             RRLError: As `summary`.
         """
-        found = self.summary["accuracies"]
         try:
+            found = self.summary["accuracies"]
             return {name: Accuracies(**shares) for name, shares in found.items()}
-        except TypeError:
+        except (AttributeError, KeyError, TypeError):
             message = f"the summary of `{self.directory}` is of another release"
             hint = f"evaluate the run again with `rrl-dsl train --resume {self.directory}`"
             raise error("RRL505", message, hint=hint) from None
@@ -91,10 +91,9 @@ class Run:
             RRLError: RRL505 if no epoch was trained.
         """
         try:
-            with self._files.metrics.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return [{name: float(value) for name, value in row.items() if value} for row in rows]
-        except (OSError, ValueError) as problem:
+            rows = figures_of(self._files.metrics)
+            return [{name: float(value) for name, value in row.items()} for row in rows]
+        except (OSError, ValueError, csv.Error) as problem:
             message = f"the metrics of `{self.directory}` cannot be read: {problem}"
             raise error("RRL505", message) from None
 

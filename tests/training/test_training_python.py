@@ -212,6 +212,25 @@ def test_a_run_of_another_directory_is_an_error(tmp_path):
         rrl.Run(tmp_path)
 
 
+@pytest.mark.parametrize("rows", ["1.0,2.0,3.0", "1.0,high"])
+def test_metrics_that_are_no_table_of_numbers_are_an_error(tmp_path, rows):
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "metrics.csv").write_text(f"epoch,loss\n{rows}\n")
+    with pytest.raises(rrl.RRLError, match="cannot be read") as problem:
+        rrl.Run(tmp_path).history  # noqa: B018  reads the file
+    assert problem.value.diagnostics[0].code == "RRL505"
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"accuracies": []}', '{"accuracies": {"pixels": {"other": 1}}}']
+)
+def test_a_summary_of_another_form_is_an_error(tmp_path, text):
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "summary.json").write_text(text)
+    with pytest.raises(rrl.RRLError, match="is of another release"):
+        rrl.Run(tmp_path).table  # noqa: B018  reads the file
+
+
 def test_importing_the_package_and_naming_train_loads_no_torch():
     code = "import sys, rrl_dsl; assert 'train' in dir(rrl_dsl); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
