@@ -149,12 +149,12 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
     except Exception as problem:
         raise _failure(f"`{module}` cannot be imported", problem) from problem
     try:
-        make = attrgetter(attribute)(found)
+        make: Callable[..., Any] = attrgetter(attribute)(found)
     except AttributeError:
         public = [each for each in dir(found) if not each.startswith("_")]
         hint = did_you_mean(attribute, public) or _MAKER_HINT
         raise error("RRL502", f"`{module}` has no attribute `{attribute}`", hint=hint) from None
-    return make  # type: ignore[no-any-return]
+    return make
 
 
 def _from_torchvision(name: str, options: Mapping[str, Any]) -> nn.Module:
