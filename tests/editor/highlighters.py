@@ -32,7 +32,7 @@ WORDS = {
     Kind.ARGUMENT,
     Kind.CHOICE,
 }
-"""What a word may be that is spelled as a name; which it is depends on what stands around it."""
+"""What a word may be that is spelled as a name; the text around it decides which."""
 
 _TYPES = {"COMMENT": Kind.COMMENT, "NUMBER": Kind.NUMBER, "NAME": Kind.NAME, "NEWLINE": Kind.BLANK}
 _TYPES |= dict.fromkeys(["RRL", "PARAM", "LET", "IMPORT", "AS", "CONTRAST"], Kind.KEYWORD)

@@ -89,7 +89,7 @@ def two(tmp_path: Path) -> Folder:
 
 
 def at(text: str, word: str, number: int = 0) -> int:
-    """Where a word stands for the so many-th time."""
+    """The offset of the nth occurrence of a word."""
     place = -1
     for _ in range(number + 1):
         place = text.index(word, place + 1)

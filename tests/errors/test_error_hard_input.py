@@ -128,7 +128,7 @@ def test_imported_file_may_be_no_text_at_all(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "-1e999", "9" * 5_000])
-def test_huge_numbers_are_refused_where_they_stand(tmp_path: Path, number: str):
+def test_huge_numbers_are_refused_at_their_places(tmp_path: Path, number: str):
     path = tmp_path / "recipe.rrl"
     path.write_text(f"ssl() | near(time, {number})")
     (only,) = faults_of(path)
