@@ -12,14 +12,10 @@ from torch.utils.checkpoint import checkpoint
 
 from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
+from rrl_dsl.backends.dense_relation import DenseRelation, logsumexp
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.relation import (
-    DenseRelation,
-    Pointwise,
-    Relation,
-    at_least_float32,
-    logsumexp,
-)
+from rrl_dsl.backends.precision import at_least_float32, without_autocast
+from rrl_dsl.backends.relation import Pointwise, Relation
 from rrl_dsl.backends.strategy import tile_pairs
 
 _Parts = list[Tensor]
@@ -110,7 +106,7 @@ class BlockedRelation(Relation):
         with_self: bool = False,
         self_in_denominator: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(q.device.type, enabled=False):
+        with without_autocast(q.device):
             rows = at_least_float32(q)
             cols = rows if k is q else at_least_float32(k)
             factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)

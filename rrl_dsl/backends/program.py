@@ -20,7 +20,7 @@ from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.requires import Requires, requires_of
 from rrl_dsl.graph.rewrite import Step, rewrite
-from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
 from rrl_dsl.language.machine import needing_memory
@@ -189,7 +189,7 @@ class Program:
         """
         from rrl_dsl.backends.blocked import BlockedRelation
         from rrl_dsl.backends.checks import check_views
-        from rrl_dsl.backends.relation import DenseRelation
+        from rrl_dsl.backends.dense_relation import DenseRelation
 
         self._check_rows(rows, cols)
         if strategy not in _STRATEGIES:
@@ -259,31 +259,18 @@ class Program:
         Raises:
             RRLError: As `__call__`.
         """
-        import networkx as nx
+        from rrl_dsl.backends import sparse
 
-        matrix = self.to_scipy(nodes, spaces=spaces, epoch=epoch, step=step).tocoo()
-        both = self.graph.symmetric  # else each way is an edge of its own
-        graph: nx.Graph[int] = nx.Graph() if both else nx.DiGraph()
-        samples, views = nodes.sample.tolist(), nodes.view.tolist()
-        for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
-            graph.add_node(row, sample=sample, view=view)
-        entries = zip(matrix.row.tolist(), matrix.col.tolist(), matrix.data.tolist(), strict=True)
-        graph.add_weighted_edges_from(
-            (i, j, float(weight)) for i, j, weight in entries if i < j or (i != j and not both)
-        )
-        return graph
+        weights = self.to_scipy(nodes, spaces=spaces, epoch=epoch, step=step)
+        return sparse.networkx_graph(weights, nodes, directed=not self.graph.symmetric)
 
     @property
     def adds_edges(self) -> bool:
         """Whether the recipe's noise adds false edges."""
-        from rrl_dsl.graph.streams import adds_edges
-
         return adds_edges(self.graph)
 
     def without_noise(self) -> Program:
         """The same recipe with no edge added by noise: what its false edges are told by."""
-        from rrl_dsl.graph.streams import without_false_edges
-
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
         if self._tables is not None:
             known = dict(zip(self.plan.lookups, self._tables, strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,8 +19,12 @@ from rrl_dsl.backends.arrays import Array, Ids, Weights
 from rrl_dsl.backends.candidates import Candidates, candidates_of
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.edge import edge_function
+from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.graph.stage import LookupTable
 from rrl_dsl.language.machine import available_memory, needing_memory, too_little_memory
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Progress = Callable[[Sequence[slice]], Iterable[slice]]
 """Goes through bands of rows that take about the same time each, and shows how far it is."""
@@ -52,6 +56,22 @@ def graph_of(
         pairs.check_memory(what)
         found = [pairs.edges(band) for band in progress(list(pairs.bands()))]
         return _joined(found, rows)
+
+
+def networkx_graph(weights: sp.csr_array, nodes: Nodes, *, directed: bool) -> nx.Graph[int]:
+    """The graph of sparse weights (n, n) over n rows, without self-loops."""
+    import networkx as nx
+
+    graph: nx.Graph[int] = nx.DiGraph() if directed else nx.Graph()
+    samples, views = nodes.sample.tolist(), nodes.view.tolist()
+    for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
+        graph.add_node(row, sample=sample, view=view)
+    found = weights.tocoo()
+    entries = zip(found.row.tolist(), found.col.tolist(), found.data.tolist(), strict=True)
+    graph.add_weighted_edges_from(
+        (i, j, weight) for i, j, weight in entries if i < j or (directed and i != j)
+    )
+    return graph
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ from pydantic_core.core_schema import no_info_wrap_validator_function as wrap_va
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rrl_dsl.backends.relation import Relation, at_least_float32, of_matrix
+from rrl_dsl.backends.matrix import of_matrix
+from rrl_dsl.backends.precision import at_least_float32, without_autocast
+from rrl_dsl.backends.relation import Relation
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.losses.outputs import OUTPUTS, Output, Part
 
@@ -126,7 +128,7 @@ class Loss(ABC):
         self._check_shapes(relation, z, z if keys is None else keys)
         wider = torch.promote_types(z.dtype, z.dtype if keys is None else keys.dtype)
         dtype = torch.promote_types(wider, least)
-        with torch.autocast(z.device.type, enabled=False):
+        with without_autocast(z.device):
             rows = z.to(dtype)
             columns = rows if keys is None else keys.to(dtype)
             if 0 in relation.shape:  # nothing to compare costs nothing

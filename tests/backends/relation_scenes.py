@@ -9,7 +9,8 @@ from torch import Tensor
 
 import rrl_dsl as rrl
 from rrl_dsl.backends.blocked import BlockedRelation
-from rrl_dsl.backends.relation import DenseRelation, Relation
+from rrl_dsl.backends.dense_relation import DenseRelation
+from rrl_dsl.backends.relation import Relation
 
 
 @dataclass(frozen=True)

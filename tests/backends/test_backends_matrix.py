@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import of_matrix
+from rrl_dsl.backends.matrix import of_matrix
 
 
 def test_matrix_alone_has_its_diagonal_as_self():

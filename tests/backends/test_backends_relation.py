@@ -7,7 +7,7 @@ import torch
 from relation_scenes import REDUCTIONS, Scene, degree, gradients, scene
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import DenseRelation
+from rrl_dsl.backends.dense_relation import DenseRelation
 
 STRATEGIES = pytest.mark.parametrize("strategy", ["dense", "blocked"])
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import DenseRelation
+from rrl_dsl.backends.dense_relation import DenseRelation
 from rrl_dsl.losses import create
 
 MODEST = settings(max_examples=40, deadline=None, derandomize=True, database=None)

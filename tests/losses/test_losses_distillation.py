@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import of_matrix
+from rrl_dsl.backends.matrix import of_matrix
 from rrl_dsl.losses import create
 
 

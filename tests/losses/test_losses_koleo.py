@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import of_matrix
+from rrl_dsl.backends.matrix import of_matrix
 from rrl_dsl.losses import create
 
 

@@ -231,7 +231,7 @@ def test_on_a_rich_graph_nnclr_compares_with_other_views_alone(normalize, seed):
     ours = loss(weights, z, keys=p, bank=bank, view=nodes.view)
     compared = nodes.view[:, None] != nodes.view
     assert_equal(ours, dense_nnclr(weights, z, p, bank, 0.2, compared)[normalize], p)
-    relation = rrl.backends.relation.DenseRelation(weights, nodes)
+    relation = rrl.backends.dense_relation.DenseRelation(weights, nodes)
     empty = int((weights.sum(dim=1) == 0).sum())
     within = int(((weights.sum(dim=1) > 0) & ((weights * compared).sum(dim=1) == 0)).sum())
     assert within >= 1

@@ -10,8 +10,8 @@ from typing import Literal, get_args, get_origin
 import pytest
 import torch
 
+from rrl_dsl.backends.dense_relation import DenseRelation
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.relation import DenseRelation
 from rrl_dsl.losses import create, find, names
 from rrl_dsl.losses.description import options_of
 from rrl_dsl.losses.outputs import OUTPUTS

@@ -5,7 +5,7 @@ import torch
 from scipy.linalg import eigh, subspace_angles
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import DenseRelation
+from rrl_dsl.backends.dense_relation import DenseRelation
 from rrl_dsl.losses import create
 from rrl_dsl.losses.covariance import whiten
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import rrl_dsl as rrl
-from rrl_dsl.backends.relation import DenseRelation
+from rrl_dsl.backends.dense_relation import DenseRelation
 from rrl_dsl.losses import create
 from rrl_dsl.losses.covariance import inverse_root
 from rrl_dsl.losses.whitening import sliced

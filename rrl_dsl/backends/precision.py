@@ -1,0 +1,16 @@
+"""The precision of reductions: at least float32, whatever autocast says."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def without_autocast(device: torch.device) -> torch.autocast:
+    """A context in which operations keep the dtype of their arguments."""
+    return torch.autocast(device.type, enabled=False)
