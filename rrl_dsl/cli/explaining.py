@@ -27,6 +27,7 @@ from rrl_dsl.cli.recipes import (
     print_program,
     source_of,
 )
+from rrl_dsl.language.machine import bytes_in_words
 
 if TYPE_CHECKING:
     from rrl_dsl.report.cost import Cost
@@ -125,8 +126,9 @@ def _print_cost(cost: Cost) -> None:
     _print_heading("cost")
     lines = [
         f"{cost.rows} rows: {cost.total:.3g} operations, {cost.operations} per pair",
-        f"{_bytes(cost.graph)} for the graph, {_bytes(cost.prepared)} for the columns of the plan",
-        f"{_bytes(cost.eager)} at the peak without fused code",
+        f"{bytes_in_words(cost.graph)} for the graph, "
+        f"{bytes_in_words(cost.prepared)} for the columns of the plan",
+        f"{bytes_in_words(cost.eager)} at the peak without fused code",
         *(choice_in_words(cost.rows**2, device) for device in ("cpu", "cuda")),
     ]
     if cost.assumed is not None:
@@ -135,14 +137,6 @@ def _print_cost(cost: Cost) -> None:
         lines.append(f"{cost.staged:.3g} of the operations belong to stages over the whole batch")
     for line in lines:
         print_text(f"  {line}")
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.3g} {unit}"
-        count /= 1024
-    raise AssertionError(count)
 
 
 def _print_heading(title: str) -> None:

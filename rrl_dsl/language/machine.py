@@ -100,13 +100,15 @@ def too_little_memory(what: str, hint: str) -> RRLError:
 
 def _asked_for(problem: BaseException) -> str:
     asked = _ASKED.search(str(problem))
-    return "" if asked is None else f", which asked for {_in_words(asked[1], asked[2])} more"
+    return "" if asked is None else f", which asked for {_size_in_words(asked[1], asked[2])} more"
 
 
-def _in_words(number: str, unit: str) -> str:
-    if unit != "bytes":
-        return f"{number} {unit}"
-    size = float(number)
+def _size_in_words(number: str, unit: str) -> str:
+    return bytes_in_words(float(number)) if unit == "bytes" else f"{number} {unit}"
+
+
+def bytes_in_words(size: float) -> str:
+    """A number of bytes in the largest unit that leaves at least 1: 1536 as `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":
             break
