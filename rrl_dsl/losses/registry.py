@@ -26,6 +26,7 @@ _FAMILIES: Final = (
     "koleo",
     "coding_rate",
     "spectral",
+    "sigreg",
 )
 
 _LossClass = TypeVar("_LossClass", bound=type[Any])

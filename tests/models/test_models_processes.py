@@ -55,7 +55,10 @@ CASES = (
             "recipe": "ssl(views=2)",
             "options": {"local_views": {"count": 2}},
         },
-        "three views": {"loss": "vicreg + barlow + nnclr", "recipe": "ssl(views=3)"},
+        "three views": {
+            "loss": "vicreg + barlow + nnclr + lejepa(slices=8)",
+            "recipe": "ssl(views=3)",
+        },
     }
 )
 

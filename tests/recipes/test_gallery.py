@@ -68,6 +68,7 @@ def shared(label: np.ndarray, frac: float = 1.0) -> np.ndarray:
         "simsiam",
         "barlow_twins",
         "vicreg",
+        "lejepa",
         "spectral",
         "dino",
         "dinov2",

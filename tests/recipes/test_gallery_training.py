@@ -33,6 +33,7 @@ METHODS = {
     "SimSiam",
     "Barlow Twins",
     "VICReg",
+    "LeJEPA",
     "Spectral contrastive",
     "DINO",
     "DINOv2",
