@@ -132,13 +132,13 @@ class Nodes:
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
         """Some of the rows, in the order asked for."""
-        return self.each(lambda column: column[rows])
+        return self.map(lambda column: column[rows])
 
     def to(self, device: torch.device | str) -> Nodes:
         """The same rows on another device."""
-        return self.each(lambda column: column.to(device))
+        return self.map(lambda column: column.to(device))
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> Nodes:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Nodes:
         """The rows that a function makes of every column."""
         return self._derived(
             change(self.sample),

@@ -202,6 +202,6 @@ def _record(
         "binary": program.binary,
         "scope": program.graph.scope,
         "requires": asdict(program.requires),
-        "figures": None if figures is None else asdict(figures),
+        "figures": None if figures is None else figures.to_dict(),
         "faults": [fault.as_warning().to_dict() for fault in faults],
     }

@@ -152,7 +152,7 @@ def _record(found: Explanation) -> dict[str, Any]:
         "requires": asdict(program.requires),
         "calls": [{"call": call, "facts": facts} for call, facts in found.calls],
         "rewriting": {"before": found.before, "steps": found.steps, "after": found.after},
-        "figures": None if found.figures is None else asdict(found.figures),
+        "figures": None if found.figures is None else found.figures.to_dict(),
         "faults": [fault.as_warning().to_dict() for fault in found.faults],
         "cost": asdict(found.cost) | {"total": found.cost.total},
     }

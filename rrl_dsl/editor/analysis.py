@@ -35,7 +35,7 @@ class Analysis:
     Attributes:
         source: The text; a byte order mark is replaced by a space.
         positions: Converts between offsets and the editor's positions.
-        found: The names, meanings and errors.
+        resolution: The names, meanings and errors.
         files: The files that the text names, with the state of each at the time of the analysis.
         library: Reads these files.
         readings: The files of pairs that the text names.
@@ -66,18 +66,18 @@ class Analysis:
         self._read_pairs = read_pairs
         overlay = _Asked(texts)
         self.library = _Noting(overlay, source.within, self._pairs)
-        self.found: Resolution = analyze(self.source, library=self.library)
+        self.resolution: Resolution = analyze(self.source, library=self.library)
         named = _named_in(self.source, self.statements)
-        read = overlay.asked | self.found.files | self.library.named | set(named)
+        read = overlay.asked | self.resolution.files | self.library.named | set(named)
         self.files = {path: state_of(path, texts) for path in read}
 
     def _pairs(self, path: Path, written: str, name: str) -> Links:
         reading = self._read_pairs(path, written, name)
         self.readings.append(reading)
-        if not reading.found.done():
+        if not reading.future.done():
             self.unread.append(reading)
             raise RRLError(())
-        found = reading.found.result()
+        found = reading.future.result()
         if isinstance(found, Exception):
             raise found
         return found
@@ -93,7 +93,7 @@ class Analysis:
         files = self.files.items()
         return (
             source is self._written
-            and not any(each.found.done() for each in self.unread)
+            and not any(each.future.done() for each in self.unread)
             and all(state_of(path, texts) == state for path, state in files)
         )
 
@@ -139,20 +139,20 @@ class Analysis:
     @cached_property
     def names(self) -> dict[Span, Definition]:
         """The definition of each name, by the spans where it is defined or used."""
-        defined = {each.span: each for each in self.found.definitions.values()}
-        return defined | {each.span: each.definition for each in self.found.references}
+        defined = {each.span: each for each in self.resolution.definitions.values()}
+        return defined | {each.span: each.definition for each in self.resolution.references}
 
     @cached_property
     def _longest(self) -> dict[int, Span]:
         longest: dict[int, Span] = {}
-        for span in self.found.meanings:
+        for span in self.resolution.meanings:
             longest[span.start] = max(span, longest.get(span.start, span))
         return longest
 
     def meaning_from(self, start: int) -> Meaning | None:
         """Returns the meaning of the longest call or name that starts at an offset."""
         span = self._longest.get(start)
-        return None if span is None else self.found.meanings[span]
+        return None if span is None else self.resolution.meanings[span]
 
     def imported(self, definition: Definition) -> Resolution | None:
         """Returns the resolution of an imported file; None if it cannot be read."""

@@ -201,7 +201,11 @@ def _import(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
         yield from _quoted(analysis, RECIPES)
     elif len(place.before) == 2 and place.before[-1].type == "STRING":
         stem = PurePath(string_value(place.before[-1]) or "").stem
-        fits = is_name(stem) and stem not in signatures() and stem not in analysis.found.definitions
+        fits = (
+            is_name(stem)
+            and stem not in signatures()
+            and stem not in analysis.resolution.definitions
+        )
         yield Suggestion(f"as {stem}" if fits else "as", Kind.Keyword, _KEYWORD)
 
 
@@ -252,7 +256,7 @@ def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
             names = sorted(statement.names)
         for name in names:
             if is_name(name) and name not in signatures():
-                found.setdefault(name, analysis.found.definitions.get(name))
+                found.setdefault(name, analysis.resolution.definitions.get(name))
     return found
 
 

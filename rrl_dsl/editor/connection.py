@@ -284,7 +284,7 @@ class Server(LanguageServer):
             patience = max((each.patience() for each in unread), default=0.0)
             if not patience:
                 return
-            files = [asyncio.wrap_future(each.found) for each in unread]
+            files = [asyncio.wrap_future(each.future) for each in unread]
             await asyncio.wait(files, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if self.documents.get(uri) is not document or document.version != version:
                 message = "the text has changed"

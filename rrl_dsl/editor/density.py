@@ -89,5 +89,5 @@ def density_in_words(graph: Graph) -> str:
         where, *figures = in_words(figures_of(graph, data, samples=SAMPLES))
     except RRLError as problem:
         return problem.diagnostics[0].message
-    stand_in = ["with raw pixels in place of embeddings"] if requires.spaces else []
-    return f"{where} {'; '.join(figures + stand_in)}"
+    note = ["with raw pixels in place of embeddings"] if requires.spaces else []
+    return f"{where} {'; '.join(figures + note)}"

@@ -39,7 +39,7 @@ def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagn
 
 def own_faults(analysis: Analysis) -> list[Diagnostic]:
     """Returns the errors in the document itself, sorted."""
-    return in_order(each for each in analysis.found.faults if _is_own(analysis, each))
+    return in_order(each for each in analysis.resolution.faults if _is_own(analysis, each))
 
 
 def shown(analysis: Analysis, fault: Diagnostic) -> types.Diagnostic:
@@ -68,7 +68,7 @@ def _range(source: Source, positions: Positions, span: Span | None) -> types.Ran
 
 def _foreign(analysis: Analysis) -> dict[Span, list[Diagnostic]]:
     """The errors in other files, by the span where the document names the file."""
-    faults = [each for each in analysis.found.faults if not _is_own(analysis, each)]
+    faults = [each for each in analysis.resolution.faults if not _is_own(analysis, each)]
     found: dict[Span, list[Diagnostic]] = {}
     for fault in in_order(faults):
         spans = _where_named(analysis, fault) or [Span(0, 0)]

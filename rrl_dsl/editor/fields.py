@@ -36,7 +36,7 @@ def field_words(
     for expression in expressions_in(statements):
         if isinstance(expression, syntax.Call):
             words += (word for word, theirs in _named_in(expression) if theirs == kind)
-    taken = {name for name, each in analysis.found.definitions.items() if is_looked_up(each)}
+    taken = {name for name, each in analysis.resolution.definitions.items() if is_looked_up(each)}
     known = [word for word in dict.fromkeys(words) if is_name(word) and word not in taken]
     return [word for word in known if word not in (*MODEL_SPACES, "_")]
 

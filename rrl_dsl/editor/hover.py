@@ -105,9 +105,9 @@ def _statement(analysis: Analysis, span: Span) -> Hover | None:
             definition = analysis.names.get(statement.name.span)
             meaning = None if definition is None else definition.meaning
         case syntax.Result():
-            meaning = analysis.found.graph
-        case syntax.Contrast() if analysis.found.graph is not None:
-            meaning = analysis.found.graph.contrast
+            meaning = analysis.resolution.graph
+        case syntax.Contrast() if analysis.resolution.graph is not None:
+            meaning = analysis.resolution.graph.contrast
     word = STATEMENTS.get(analysis.source.text[slice(*span)])
     if meaning is None or statement is None:
         return None if word is None else Hover(span, (word,))
@@ -122,7 +122,7 @@ def _argument(analysis: Analysis, place: Place, token: Token) -> Hover | None:
     if signature is not None:
         parameter = signature.parameter(token)
         return None if parameter is None else Hover(span_of(token), _parameter(parameter))
-    definition = analysis.found.definitions.get(call.name)
+    definition = analysis.resolution.definitions.get(call.name)
     known = {} if definition is None else analysis.parameters_of(definition)
     if token not in known:
         return None
@@ -158,7 +158,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
     unread = {each.path for each in analysis.unread}
     calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
     for expression in calls:
-        meaning = analysis.found.meanings.get(expression.span)
+        meaning = analysis.resolution.meanings.get(expression.span)
         call = meaning.call if isinstance(meaning, Called) else None
         for parameter, value in arguments_of(expression):
             if value.span != span or not isinstance(parameter.type, File):

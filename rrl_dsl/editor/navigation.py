@@ -74,7 +74,7 @@ def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol |
         return Symbol(document.uri, analysis, definition)
     target = _recipe_given(analysis, token)
     other = None if target is None else documents.analysis_of(target)
-    known = None if other is None else other.found.definitions.get(token)
+    known = None if other is None else other.resolution.definitions.get(token)
     if target is None or other is None or known is None or known.kind != "param":
         return None
     return Symbol(documents.uri_of(target), other, known)
@@ -185,7 +185,12 @@ def _entry(analysis: Analysis, statement: syntax.Statement) -> types.DocumentSym
             elif isinstance(statement, syntax.Import):
                 kind = kinds.Module
         case syntax.Result():
-            name, span, kind, meaning = "graph", statement.span, kinds.Object, analysis.found.graph
+            name, span, kind, meaning = (
+                "graph",
+                statement.span,
+                kinds.Object,
+                analysis.resolution.graph,
+            )
         case syntax.Contrast():
             name, span, kind = "contrast", statement.span, kinds.Object
         case _:
@@ -217,5 +222,5 @@ def _recipe_given(analysis: Analysis, token: Token) -> Path | None:
     place = place_of(analysis, token)
     if place.call is None or not (place.after and place.after[0].type == "EQUAL"):
         return None
-    recipe = analysis.found.definitions.get(place.call.name)
+    recipe = analysis.resolution.definitions.get(place.call.name)
     return None if recipe is None else recipe.target

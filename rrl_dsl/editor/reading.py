@@ -27,12 +27,12 @@ class Reading:
 
     Attributes:
         path: The path.
-        found: The pairs, or the error in the file.
+        future: The pairs, or the error in the file.
         since: The time at which reading started, in seconds of `time.monotonic`.
     """
 
     path: Path
-    found: Future[Links | Exception]
+    future: Future[Links | Exception]
     since: float = field(default_factory=time.monotonic)
 
     def patience(self) -> float:
@@ -66,9 +66,9 @@ class PairFiles:
         key = path, written, name, state_of(path, {})
         reading = self._readings.get(key)
         if reading is None:
-            found = self._workers.submit(partial(_pairs, path, written, name))
-            reading = self._readings[key] = Reading(path, found)
-            found.add_done_callback(lambda _: self._when_read())
+            future = self._workers.submit(partial(_pairs, path, written, name))
+            reading = self._readings[key] = Reading(path, future)
+            future.add_done_callback(lambda _: self._when_read())
         return reading
 
 
@@ -83,9 +83,9 @@ def read_nothing(path: Path, written: str, name: str) -> Reading:
 
 
 def _done(path: Path, result: Links | Exception) -> Reading:
-    found: Future[Links | Exception] = Future()
-    found.set_result(result)
-    return Reading(path, found)
+    future: Future[Links | Exception] = Future()
+    future.set_result(result)
+    return Reading(path, future)
 
 
 def _pairs(path: Path, written: str, name: str) -> Links | Exception:
@@ -102,11 +102,11 @@ def state_of(path: Path, texts: Mapping[Path, str]) -> object:
     """
     if path in texts:
         return texts[path]
-    found = _stat(path)
-    if found is None:
+    status = _stat(path)
+    if status is None:
         folder = _stat(path.parent)
         return None if folder is None else folder.st_mtime_ns
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _stat(path: Path) -> os.stat_result | None:

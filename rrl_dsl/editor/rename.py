@@ -89,7 +89,7 @@ def _check_name(name: str, symbol: Symbol) -> None:
         raise Refused(f"`{name}` is a reserved word and cannot be a name")
     if name in signatures():
         raise Refused(f"`{name}` is a built-in and cannot be redefined")
-    if name in symbol.analysis.found.definitions:
+    if name in symbol.analysis.resolution.definitions:
         raise Refused(f"`{name}` is already defined")
 
 
@@ -118,8 +118,8 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
 
 def _meaning(analysis: Analysis) -> tuple[object, ...]:
     """The identity of the graph of a recipe, and the codes of its errors."""
-    graph = analysis.found.graph
-    codes = sorted(each.code for each in analysis.found.faults)
+    graph = analysis.resolution.graph
+    codes = sorted(each.code for each in analysis.resolution.faults)
     return None if graph is None else graph.identity, codes
 
 

@@ -30,7 +30,7 @@ def signature_help(analysis: Analysis, offset: int) -> types.SignatureHelp | Non
             str(each): f"{parameter_in_words(each)}. {each.doc}" for each in signature.parameters
         }
         return _help(str(signature), signature.headline, docs, active)
-    definition = analysis.found.definitions.get(call.name)
+    definition = analysis.resolution.definitions.get(call.name)
     if definition is None or definition.kind != "import":
         return None
     parameters = analysis.parameters_of(definition)

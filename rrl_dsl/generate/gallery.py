@@ -96,7 +96,7 @@ def gallery_picture(name: str) -> str:
     samples = _ROWS // requires.views
     epoch = 10  # halfway through the curriculum
     sample = sample_of(graph, columns, samples=samples, seed=1, epoch=epoch)
-    title = f"{name}, raw pixels in place of embeddings" if sample.stands_in else name
+    title = f"{name}, raw pixels in place of embeddings" if sample.from_pixels else name
     return matrix_svg(sample.picture(title, "", labels[0] if labels else "label"))
 
 

@@ -82,14 +82,14 @@ class Pair:
 
     # what the dataset says of them
 
-    def equal(self, label: str, among: Subset | None = None) -> Mask:
+    def equal(self, label: str, subset: Subset | None = None) -> Mask:
         """Whether both labels are known and equal.
 
         Args:
             label: A label field.
-            among: A subset of the samples, to which both samples must belong.
+            subset: Samples to which both samples must belong.
         """
-        return self._same_of(Column("label", field=label), among)
+        return self._same_of(Column("label", field=label), subset)
 
     def near(self, number: str, within: float) -> Mask:
         """Whether both numbers are known and differ by at most `within`."""
@@ -215,19 +215,21 @@ class Pair:
         at = self.recording.emit(op, columns=columns, scalars=scalars)
         return Mask(self.recording, at)
 
-    def _same_of(self, column: Column, among: Subset | None) -> Mask:
+    def _same_of(self, column: Column, subset: Subset | None) -> Mask:
         recording = self.recording
-        if among is None:
+        if subset is None:
             return self._compared("same", column)
         inputs = (recording.column(column),)
-        if among.key is None:
-            assert among.lookup is not None
-            at = recording.lookup(among.lookup)
-            return self._compared("same", Column(among.kind, inputs=inputs, lookup=at))
-        key = recording.scalar(among.key)
+        if subset.key is None:
+            assert subset.lookup is not None
+            at = recording.lookup(subset.lookup)
+            return self._compared("same", Column(subset.kind, inputs=inputs, lookup=at))
+        key = recording.scalar(subset.key)
         drawn = recording.column(Column("sample_hash", scalars=(key,)))
-        limit = recording.scalar(Threshold(among.share))
-        return self._compared("same", Column(among.kind, inputs=(*inputs, drawn), scalars=(limit,)))
+        limit = recording.scalar(Threshold(subset.share))
+        return self._compared(
+            "same", Column(subset.kind, inputs=(*inputs, drawn), scalars=(limit,))
+        )
 
     def _sliced(self, vector: str) -> tuple[Column, ...]:
         slices = Column("slices", field=vector)

@@ -97,8 +97,8 @@ class SimDINO(Loss):
         student, teacher = unit(z), unit(keys)
         own = relation.own_column()
         views = taught_views(relation.rows.view, own)
-        among = {"with_self": self.with_self}
-        similarity, degree = relation.dot(student, teacher, **among), relation.degree(**among)
+        pairs = {"with_self": self.with_self}
+        similarity, degree = relation.dot(student, teacher, **pairs), relation.degree(**pairs)
         aligned = mean_over_edges(similarity, degree, self.normalize)
         value = -aligned - self.rate_weight * self._mean_rate(student, teacher, own, views)
         if patches:

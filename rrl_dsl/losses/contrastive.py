@@ -92,10 +92,10 @@ class SuNCEt(Loss):
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:
         """See `Loss.value`."""
         q, k, scale = unit(z), unit(keys), 1 / self.temperature
-        among = {"with_self": self.with_self}
-        related = relation.degree(**among) > 0
-        shares = relation.masked_lse(q, k, scale, **among).masked_fill(~related, 0.0)
-        log_sum = relation.lse(q, k, scale, **among).masked_fill(~related, 0.0)
+        pairs = {"with_self": self.with_self}
+        related = relation.degree(**pairs) > 0
+        shares = relation.masked_lse(q, k, scale, **pairs).masked_fill(~related, 0.0)
+        log_sum = relation.lse(q, k, scale, **pairs).masked_fill(~related, 0.0)
         return mean_over_rows(log_sum - shares, related)
 
 

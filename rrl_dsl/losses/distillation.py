@@ -60,7 +60,7 @@ class Distillation(Loss):
         return first + done * (self.teacher_temperature - first)
 
     def targets(
-        self, scores: Tensor, center: Tensor | None, epoch: int, among: Tensor | None = None
+        self, scores: Tensor, center: Tensor | None, epoch: int, balanced: Tensor | None = None
     ) -> Tensor:
         """The teacher's probabilities, without a gradient.
 
@@ -68,14 +68,14 @@ class Distillation(Loss):
             scores: The teacher's scores (r, K).
             center: Their running mean (K,); 0 where left out.
             epoch: The epoch.
-            among: bool (r,), the rows that Sinkhorn-Knopp balances; all where left out.
+            balanced: bool (r,), the rows that Sinkhorn-Knopp balances; all where left out.
 
         Raises:
             RRLError: RRL406 where the center has another shape.
         """
         scores, temperature = scores.detach(), self.teacher_temperature_at(epoch)
         if self.centering == "sinkhorn":
-            return sinkhorn(scores, temperature, self.iterations, among)
+            return sinkhorn(scores, temperature, self.iterations, balanced)
         if center is not None:
             if center.shape != scores.shape[1:]:
                 wanted, found = tuple(scores.shape[1:]), tuple(center.shape)
@@ -179,14 +179,14 @@ class IBOT(Distillation):
             )
             raise error("RRL406", message.replace("torch.", ""))
         own = relation.own_column()
-        among = own >= 0
-        hidden = mask & among[:, None]
+        known = own >= 0
+        hidden = mask & known[:, None]
         scores = keys.detach()[own.clamp(min=0)].flatten(0, 1)
         targets = self.targets(scores, center, relation.epoch, hidden.flatten()).view_as(z)
         terms = (targets * F.log_softmax(z / self.temperature, dim=2)).sum(dim=2)
         count = hidden.sum(dim=1)
         mean = terms.masked_fill(~hidden, 0.0).sum(dim=1) / count.clamp(min=1)
-        return -mean_over_rows(mean, among if self.images == "all" else count > 0)
+        return -mean_over_rows(mean, known if self.images == "all" else count > 0)
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
         """The share of the rows that are not among the columns; what is hidden it cannot know."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def sinkhorn(
-    scores: Tensor, temperature: float, iterations: int = 3, among: Tensor | None = None
+    scores: Tensor, temperature: float, iterations: int = 3, balanced: Tensor | None = None
 ) -> Tensor:
     """Probabilities of the prototypes, every prototype being given about as much as any other.
 
@@ -19,7 +19,7 @@ def sinkhorn(
         scores: (n, K), float32 or float64.
         temperature: T, above 0.
         iterations: How often, at least once.
-        among: bool (n,), the rows that share out the prototypes; all where left out. The others
+        balanced: bool (n,), the rows that share out the prototypes; all where left out. The others
             are assigned as these scale the prototypes, and have no part in the balance.
 
     Returns:
@@ -27,7 +27,7 @@ def sinkhorn(
     """
     logs = scores.detach() / temperature
     for _ in range(iterations):
-        counted = logs if among is None else logs.masked_fill(~among[:, None], -torch.inf)
+        counted = logs if balanced is None else logs.masked_fill(~balanced[:, None], -torch.inf)
         total = counted.logsumexp(dim=0)
         logs = logs - total.masked_fill(total == -torch.inf, 0.0)  # where no row counts
         logs = logs.log_softmax(dim=1)

@@ -189,7 +189,7 @@ class Network(nn.Module):
         every: Outputs = {name: each for name, each in outputs.items() if name in wanted}
         if gather is not None:
             own, own_whole = len(nodes), whole
-            nodes = nodes.each(lambda column: _gathered(column, own_whole, gather))
+            nodes = nodes.map(lambda column: _gathered(column, own_whole, gather))
             every = {name: _gathered(each, own_whole, gather) for name, each in every.items()}
             whole *= len(nodes) // own
             shares = _shares(own, own_whole, whole, gather, nodes.device)

@@ -88,7 +88,7 @@ def _picture(graph: Graph, seed: int) -> str:
 def _sample(graph: Graph, columns: Columns, seed: int) -> GraphSample:
     requires = requires_of(graph)
     sample = sample_of(graph, columns, samples=_ROWS // requires.views, seed=seed)
-    title = "raw pixels in place of embeddings" if sample.stands_in else "on the digits"
+    title = "raw pixels in place of embeddings" if sample.from_pixels else "on the digits"
     return sample.picture(title, "", (*requires.labels, "label")[0])
 
 

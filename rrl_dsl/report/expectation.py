@@ -44,13 +44,13 @@ class Expected:
 
     Attributes:
         degree: The sum of its weights.
-        edges: The number of its edges.
+        edges_per_row: The number of its edges.
         density: The fraction of its pairs that are edges.
         false: The fraction of edges that noise adds; None if the recipe adds no noise.
     """
 
     degree: float
-    edges: float
+    edges_per_row: float
     density: float
     false: float | None
 
@@ -111,7 +111,7 @@ def expected(
             false += kind.count * draws.mean((weights > 0) & ~(clean[0] > 0))
     return Expected(
         degree=degree,
-        edges=edges,
+        edges_per_row=edges,
         density=edges / pairs if pairs else 0.0,
         false=None if len(plans) == 1 else false / edges if edges else 0.0,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Graph
@@ -23,7 +24,7 @@ class Figures:
         exact: Whether the figures are expectations over all batches and draws, computed from the
             label counts. Otherwise they are measured on one batch.
         degree: The mean total weight of the edges of a row.
-        edges: The mean number of edges of a row.
+        edges_per_row: The mean number of edges of a row.
         density: The fraction of pairs that are edges.
         false: The fraction of edges that noise adds; None if the recipe adds no noise.
         paths_over: The number of samples over which paths were searched; None for all of them.
@@ -35,10 +36,17 @@ class Figures:
     epoch: int | None
     exact: bool
     degree: float
-    edges: float
+    edges_per_row: float
     density: float
     false: float | None
     paths_over: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON. There, `edges_per_row` has the key `edges`."""
+        return {
+            "edges" if name == "edges_per_row" else name: value
+            for name, value in asdict(self).items()
+        }
 
 
 def figures_of(
@@ -63,10 +71,15 @@ def figures_of(
     if is_expected(graph):
         exact = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
     if exact is not None:
-        degree, edges, density, false = exact.degree, exact.edges, exact.density, exact.false
+        degree, edges, density, false = (
+            exact.degree,
+            exact.edges_per_row,
+            exact.density,
+            exact.false,
+        )
     else:
         sample = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch)
-        degree, edges, density = sample.degree, sample.edges, sample.density
+        degree, edges, density = sample.degree, sample.edges_per_row, sample.density
         false, over = sample.false_share, sample.paths_over
     return Figures(
         dataset=columns.name,
@@ -75,7 +88,7 @@ def figures_of(
         epoch=epoch if requires.epochs else None,
         exact=exact is not None,
         degree=degree,
-        edges=edges,
+        edges_per_row=edges,
         density=density,
         false=false,
         paths_over=over,
@@ -89,9 +102,9 @@ def in_words(figures: Figures) -> list[str]:
     lines = [
         f"on {figures.dataset}, {figures.samples} samples x {figures.views} "
         f"view{'s' if figures.views > 1 else ''} per batch{when}, {how}:",
-        f"{figures.edges:.4g} edges per row, {figures.density:.3%} of all pairs",
+        f"{figures.edges_per_row:.4g} edges per row, {figures.density:.3%} of all pairs",
     ]
-    if abs(figures.degree - figures.edges) > 1e-9:
+    if abs(figures.degree - figures.edges_per_row) > 1e-9:
         lines.append(f"degree {figures.degree:.4g}, the sum of the edge weights of a row")
     if figures.paths_over is not None:
         lines.append(f"paths are computed over only {figures.paths_over:,} samples of the dataset")

@@ -39,5 +39,5 @@ def picture_of(
     file = source.file_name
     title = f"{file} on {columns.name}" if file else columns.name
     title += f", epoch {epoch}" if requires.epochs else ""
-    title += ", raw pixels in place of embeddings" if sample.stands_in else ""
+    title += ", raw pixels in place of embeddings" if sample.from_pixels else ""
     return sample.picture(title, source.text.strip(), next(iter(requires.labels), "label"))

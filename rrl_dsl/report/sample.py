@@ -39,7 +39,7 @@ class Sample:
         weights: float32 (n, n), the weights of the edges.
         symmetric: Whether the recipe guarantees symmetric weights.
         false: bool (n, n), the edges that noise adds; None if the recipe adds no noise.
-        stands_in: Whether raw pixels replace the embeddings of a model.
+        from_pixels: Whether raw pixels replace the embeddings of a model.
         paths_over: The number of samples over which paths were searched; None for all of them.
     """
 
@@ -48,7 +48,7 @@ class Sample:
     weights: Weights
     symmetric: bool
     false: npt.NDArray[np.bool_] | None
-    stands_in: bool
+    from_pixels: bool
     paths_over: int | None
 
     @cached_property
@@ -57,7 +57,7 @@ class Sample:
         return np.asarray((self.weights > 0) & ~np.eye(len(self.rows), dtype=bool))
 
     @property
-    def edges(self) -> float:
+    def edges_per_row(self) -> float:
         """The mean number of edges of a row."""
         return float(self.related.sum(axis=1).mean())
 
@@ -69,7 +69,7 @@ class Sample:
     @property
     def density(self) -> float:
         """The fraction of pairs of different rows that are edges."""
-        return self.edges / max(len(self.rows) - 1, 1)
+        return self.edges_per_row / max(len(self.rows) - 1, 1)
 
     @property
     def false_share(self) -> float | None:

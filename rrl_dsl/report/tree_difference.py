@@ -180,22 +180,22 @@ def _changes_among(one: Sequence[_Node], other: Sequence[_Node], depth: int) -> 
             kept[child.key] -= 1
         else:
             removed.append(child)
-    partners = list[tuple[_Node | None, _Node]]()
+    matches = list[tuple[_Node | None, _Node]]()
     for child in other:
-        partner = None
+        match = None
         if equal[child.key]:
             equal[child.key] -= 1
-            partner = child
+            match = child
         elif similar := _most_alike(child, removed[:_LOOKED_AT]):
-            partner = removed.pop(similar[0])
-        partners.append((partner, child))
+            match = removed.pop(similar[0])
+        matches.append((match, child))
     for child in removed:
         yield from _whole("-", child, depth)
-    for partner, child in partners:
-        if partner is None:
+    for match, child in matches:
+        if match is None:
             yield from _whole("+", child, depth)
         else:
-            yield from _changes(partner, child, depth)
+            yield from _changes(match, child, depth)
 
 
 def _most_alike(node: _Node, others: Sequence[_Node]) -> tuple[int, int] | None:

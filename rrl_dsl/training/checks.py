@@ -14,7 +14,7 @@ from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.partners import relating
+from rrl_dsl.training.related_samples import relating
 from rrl_dsl.training.sampler import RelationSampler, batch_sizes
 
 _NEAR_EQUAL: Final = (
@@ -104,7 +104,7 @@ def bind(program: Program, dataset: DataSet) -> None:
         program.bind(dataset.train, others=dataset.others)
 
 
-def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Tensor]:
+def random_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Tensor]:
     """Returns random embeddings of rows, float32 (rows, 8), for every space that a recipe reads.
 
     They replace a model in checks of the relation.
@@ -116,7 +116,7 @@ def stand_in_spaces(program: Program, rows: int, seed: int = 0) -> dict[str, Ten
 
 def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     nodes = _first_rows(program, config, dataset)
-    spaces = stand_in_spaces(program, len(nodes), config.seed)
+    spaces = random_spaces(program, len(nodes), config.seed)
     columns = nodes if program.requires.bank else None  # while the bank is empty
     related = bool((program.relate(nodes, columns, spaces=spaces).degree() > 0).any())
     if not related and not program.requires.epochs:

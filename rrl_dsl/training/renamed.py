@@ -10,34 +10,34 @@ from typing import Any, TypeVar
 
 from rrl_dsl.language.other_names import RENAMED, RENAMED_VALUES
 
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """The path of a key: `("optimizer", "lr")`."""
 
 Value = TypeVar("Value")
 
 
-def current_place(place: Place) -> Place:
-    """The place of a setting, by its name in this release."""
+def current_path(path: KeyPath) -> KeyPath:
+    """The path of a setting, by its name in this release."""
     for before, now in RENAMED.items():
         old = tuple(before.split("."))
-        if place[: len(old)] == old:
-            return (*now.split("."), *place[len(old) :])
-    return place
+        if path[: len(old)] == old:
+            return (*now.split("."), *path[len(old) :])
+    return path
 
 
-def current_value(place: Place, value: Any) -> Any:
+def current_value(path: KeyPath, value: Any) -> Any:
     """The value of a setting, by its name in this release."""
-    known = RENAMED_VALUES.get(".".join(place), {})
+    known = RENAMED_VALUES.get(".".join(path), {})
     return known.get(value, value) if isinstance(value, str) else value
 
 
-def current_settings(settings: Mapping[str, Any], above: Place = ()) -> dict[str, Any]:
+def current_settings(settings: Mapping[str, Any], above: KeyPath = ()) -> dict[str, Any]:
     """The settings of a run, nested, by their names in this release."""
     found = {}
     for key, value in settings.items():
-        place = current_place((*above, key))
+        path = current_path((*above, key))
         inner = isinstance(value, Mapping)
-        found[place[-1]] = current_settings(value, place) if inner else current_value(place, value)
+        found[path[-1]] = current_settings(value, path) if inner else current_value(path, value)
     return found
 
 

@@ -16,10 +16,10 @@ from rrl_dsl.losses.creation import read
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
 from rrl_dsl.training.named_code import code_of, module_of
-from rrl_dsl.training.renamed import Place
+from rrl_dsl.training.renamed import KeyPath
 from rrl_dsl.training.settings import Setting
 
-_PLACES: Final = [tuple(each.name.split(".")) for each in described()]
+_PATHS: Final = [tuple(each.name.split(".")) for each in described()]
 """Every section and setting that there is."""
 
 
@@ -71,15 +71,15 @@ def _assign(tree: dict[str, Any], setting: Setting) -> None:
         isinstance(setting.value, Mapping) and setting.value
     ):  # of `--set`: other keys of the section stay
         for key, value in setting.value.items():
-            _assign(tree, replace(setting, place=(*setting.place, str(key)), value=value))
+            _assign(tree, replace(setting, path=(*setting.path, str(key)), value=value))
         return
-    place = setting.place
-    if isinstance(setting.value, str) and (*place, "name") in _PLACES:
-        place = (*place, "name")
-    if place == ("loss", "name") and _is_other_loss(tree, setting.value):
+    path = setting.path
+    if isinstance(setting.value, str) and (*path, "name") in _PATHS:
+        path = (*path, "name")
+    if path == ("loss", "name") and _is_other_loss(tree, setting.value):
         tree.pop("loss")  # options of one loss do not apply to another
-    *path, last = place
-    for key in path:
+    *above, last = path
+    for key in above:
         inner = tree.get(key)
         if not isinstance(inner, dict):  # `loss: wmse` before `loss.slice: 64`
             inner = {"name": inner} if isinstance(inner, str) else {}
@@ -95,7 +95,7 @@ def _is_other_loss(tree: Mapping[str, Any], name: Any) -> bool:
 
 def _taken_apart(setting: Setting) -> list[Setting]:
     """Splits a loss with options in brackets into its name and one setting per option."""
-    if setting.place not in (("loss",), ("loss", "name")) or not isinstance(setting.value, str):
+    if setting.path not in (("loss",), ("loss", "name")) or not isinstance(setting.value, str):
         return [setting]
     try:
         terms = read(setting.value, {})
@@ -105,7 +105,7 @@ def _taken_apart(setting: Setting) -> list[Setting]:
         return [setting]
     named = replace(setting, value=terms[0].name)
     options = terms[0].options.items()
-    return [named, *(replace(setting, place=("loss", key), value=value) for key, value in options)]
+    return [named, *(replace(setting, path=("loss", key), value=value) for key, value in options)]
 
 
 def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,22 +117,22 @@ def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iterator[Diagnostic]:
     seen = set[int]()
     for problem in problems.errors():
-        place = tuple(str(part) for part in problem["loc"])
-        setting = _setting_at(place, settings)
+        path = tuple(str(part) for part in problem["loc"])
+        setting = _setting_at(path, settings)
         if problem["type"] == "extra_forbidden":
-            yield _unknown(place, setting)
-        elif setting is not None and len(setting.place) > len(place):
-            yield _unknown(setting.place[: len(place) + 1], setting)
+            yield _unknown(path, setting)
+        elif setting is not None and len(setting.path) > len(path):
+            yield _unknown(setting.path[: len(path) + 1], setting)
         elif setting is None or id(setting) not in seen:  # a union reports one error per type
             seen.add(id(setting))
-            yield _unfit(place, setting, problem)
+            yield _unfit(path, setting, problem)
 
 
-def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
+def _unknown(path: KeyPath, setting: Setting | None) -> Diagnostic:
     """The error for an unknown key."""
-    message = f"there is no setting `{'.'.join(place)}`"
-    section, key = place[:-1], place[-1]
-    known = [each[len(section)] for each in _PLACES if each[:-1] == section]
+    message = f"there is no setting `{'.'.join(path)}`"
+    section, key = path[:-1], path[-1]
+    known = [each[len(section)] for each in _PATHS if each[:-1] == section]
     meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
     if not known:
         hint = f"`{'.'.join(section)}` is a single value"
@@ -145,10 +145,10 @@ def _unknown(place: Place, setting: Setting | None) -> Diagnostic:
     return Diagnostic("RRL501", message, setting.keys[len(section)], setting.source, hint)
 
 
-def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
+def _unfit(path: KeyPath, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
     """The error for an invalid value."""
-    depth = 2 if place[0] == "params" or place[:2] in _PLACES else 1
-    name = ".".join(place[:depth])
+    depth = 2 if path[0] == "params" or path[:2] in _PATHS else 1
+    name = ".".join(path[:depth])
     complaint = problem["msg"].removeprefix("Value error, ")
     complaint = complaint[0].lower() + complaint[1:]
     hint = None
@@ -157,10 +157,10 @@ def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diag
         value = str(problem["input"])
         hint = did_you_mean(VALUES.get(folded(value), value), known)
     elif problem["type"] in ("model_type", "dict_type"):
-        keys = [".".join(each) for each in _PLACES if each[:-1] == place and each != place]
+        keys = [".".join(each) for each in _PATHS if each[:-1] == path and each != path]
         complaint = "input should be a mapping of keys to values"
         hint = f"its settings are {listing(keys)}" if keys else None
-    elif place[0] == "params":
+    elif path[0] == "params":
         complaint = "input should be a number, a word, true or false"
     elif problem["type"] == "string_type":
         complaint = "input should be text"
@@ -170,10 +170,10 @@ def _unfit(place: Place, setting: Setting | None, problem: ErrorDetails) -> Diag
     return Diagnostic("RRL502", message, span, source, hint)
 
 
-def _setting_at(place: Place, settings: Sequence[Setting]) -> Setting | None:
-    """Returns the last setting that gives the value at a place, or a part of it."""
+def _setting_at(path: KeyPath, settings: Sequence[Setting]) -> Setting | None:
+    """Returns the last setting that gives the value at a path, or a part of it."""
     for setting in reversed(settings):
-        shared = min(len(setting.place), len(place))
-        if setting.place[:shared] == place[:shared]:
+        shared = min(len(setting.path), len(path))
+        if setting.path[:shared] == path[:shared]:
             return setting
     return None

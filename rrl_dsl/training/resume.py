@@ -88,7 +88,7 @@ class Reopened:
 
     def _is_extended(self) -> bool:
         """Whether the number of epochs was given beside `--resume`."""
-        given = [each for each in self.settings if each.place == ("epochs",)]
+        given = [each for each in self.settings if each.path == ("epochs",)]
         return bool(given) and given[-1].source.name != str(self.run.config)
 
 
@@ -200,7 +200,7 @@ def _refusal(
         hint = f"undo the change of `{_NEVER}`, or start a new run"
     elif found[0].name == "epochs":
         hint = "use `--resume` with `--epochs` to extend a run"
-    named = {".".join(setting.place): setting for setting in settings}
+    named = {".".join(setting.path): setting for setting in settings}
     for each in found:
         if setting := named.get(each.name):
             return RRLError(Diagnostic("RRL505", message, setting.span, setting.source, hint))

@@ -18,7 +18,7 @@ from torch.utils.data import Sampler
 from rrl_dsl.backends.program import Program, Samples
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
-from rrl_dsl.training.partners import Partners, Places, SplitRelations
+from rrl_dsl.training.related_samples import Indices, RelatedSamples, SplitRelations
 
 
 class RelationSampler(Sampler[list[int]]):
@@ -28,14 +28,15 @@ class RelationSampler(Sampler[list[int]]):
     to `meet - 1` other samples without a group, chosen at random. It takes them in turn from its
     relations: its class by each label that the program compares, and its neighbors in each list
     over the dataset. Groups are small, so that a fully labeled class does not fill a batch. They
-    are assigned to the batches in turn, the largest first; samples without partners fill the rest.
+    are assigned to the batches in turn, the largest first. Samples without related ones fill the
+    rest.
 
     - Every sample occurs in every epoch. If their number is not divisible by the number of ranks,
       at most `world_size - 1` samples are repeated.
     - No batch is larger than `batch_size`, and sizes differ by at most `world_size`. The parts of
       all ranks have the same size, so related samples meet when the ranks are gathered.
-    - A group stays in one batch while enough samples have no partner. If nearly all have one, the
-      last group of a full batch is split.
+    - A group stays in one batch while enough samples have no related one. If nearly all have one,
+      the last group of a full batch is split.
     - The order depends on the seed and the epoch, and is the same on every rank.
 
     Relations are recomputed in each epoch, because they can follow a schedule. This takes
@@ -91,7 +92,7 @@ class RelationSampler(Sampler[list[int]]):
             size = len(batch) // self._world_size
             yield batch[self._rank * size : (self._rank + 1) * size].tolist()
 
-    def batches(self, epoch: int) -> list[Places]:
+    def batches(self, epoch: int) -> list[Indices]:
         """Returns the batches of an epoch over all ranks, as indices of samples in the split.
 
         A batch consists of the parts of rank 0, rank 1, and so on.
@@ -114,9 +115,9 @@ class RelationSampler(Sampler[list[int]]):
     def _draws(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng(key(self._seed, stream_word("sampler", 0), epoch))
 
-    def _groups(self, epoch: int, draws: np.random.Generator) -> Places:
+    def _groups(self, epoch: int, draws: np.random.Generator) -> Indices:
         order = draws.permutation(self._count)
-        return grouped(self._relations.partners(epoch, order), order, self._meet)
+        return grouped(self._relations.by_comparison(epoch, order), order, self._meet)
 
 
 def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
@@ -133,11 +134,11 @@ def batch_sizes(count: int, batch_size: int, world_size: int) -> list[int]:
     return [(small + (at < larger)) * world_size for at in range(batches)]
 
 
-def grouped(relations: Sequence[Partners], order: Places, meet: int) -> Places:
+def grouped(relations: Sequence[RelatedSamples], order: Indices, meet: int) -> Indices:
     """Returns groups of up to `meet` related samples; every sample is in one group.
 
     Args:
-        relations: The relations that provide partners.
+        relations: The relations that provide related samples.
         order: All n samples, in the order in which they open groups.
         meet: The largest size of a group.
 
@@ -170,7 +171,7 @@ def _in_turn(sources: deque[Iterator[int]]) -> Iterator[int]:
             sources.append(source)
 
 
-def _dealt(groups: Places, sizes: Sequence[int], draws: np.random.Generator) -> Places:
+def _dealt(groups: Indices, sizes: Sequence[int], draws: np.random.Generator) -> Indices:
     """Returns the batch of each sample, (n,): assigns groups in turn, then single samples.
 
     Args:
@@ -191,7 +192,7 @@ def _dealt(groups: Places, sizes: Sequence[int], draws: np.random.Generator) -> 
     return batch_of
 
 
-def _put_back(batch_of: Places, groups: Places, sizes: Iterable[int]) -> None:
+def _put_back(batch_of: Indices, groups: Indices, sizes: Iterable[int]) -> None:
     """Removes the excess from each batch, and splits as few groups as possible."""
     held = np.flatnonzero(batch_of >= 0)
     held = held[np.lexsort((groups[held], batch_of[held]))]

@@ -19,7 +19,7 @@ from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.yaml_faults import events_of, not_yaml
 from rrl_dsl.report.gallery import header_of
-from rrl_dsl.training.renamed import Place, current_place, current_value
+from rrl_dsl.training.renamed import KeyPath, current_path, current_value
 from rrl_dsl.training.yaml_values import Loader
 
 FLAGS: Final = (
@@ -48,7 +48,7 @@ class Setting:
     """A value that the user gives, with its position in a text.
 
     Attributes:
-        place: The path of its key.
+        path: The path of its key.
         value: The value.
         source: The text that it is written in.
         keys: The spans of the parts of the key.
@@ -57,7 +57,7 @@ class Setting:
             and may name any code.
     """
 
-    place: Place
+    path: KeyPath
     value: Any
     source: Source
     keys: tuple[Span, ...]
@@ -65,8 +65,8 @@ class Setting:
     allowed: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "place", current_place(self.place))
-        object.__setattr__(self, "value", current_value(self.place, self.value))
+        object.__setattr__(self, "path", current_path(self.path))
+        object.__setattr__(self, "value", current_value(self.path, self.value))
 
 
 def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
@@ -74,8 +74,8 @@ def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
     notes = dict[Diagnostic, None]()
     for setting in settings:
         written = [setting.source.text[span.start : span.end].strip() for span in setting.keys]
-        for at, (old, now) in enumerate(zip(written, setting.place, strict=False)):
-            if old != now and current_place((*setting.place[:at], old)) == setting.place[: at + 1]:
+        for at, (old, now) in enumerate(zip(written, setting.path, strict=False)):
+            if old != now and current_path((*setting.path[:at], old)) == setting.path[: at + 1]:
                 message = f"`{old}` is now `{now}`; only this release still accepts the old name"
                 key = setting.keys[at]
                 note = Diagnostic("RRL501", message, key, setting.source, severity="warning")
@@ -118,25 +118,25 @@ def from_assignment(text: str) -> Setting:
     """
     source = Source(text, _ASSIGNMENT)
     key, equals, value = text.partition("=")
-    place, keys = _parts(key, 0)
-    if not equals or not all(place):
+    path, keys = _parts(key, 0)
+    if not equals or not all(path):
         message = "an assignment must look like `optimizer.lr=0.001`"
         raise RRLError(Diagnostic("RRL503", message, Span(0, len(text)), source))
     span = Span(len(key) + 1, max(len(text), len(key) + 2))
     try:
         _refuse_aliases(Source(value))
-        read = _value(yaml.compose(value, Loader=Loader), place)
+        read = _value(yaml.compose(value, Loader=Loader), path)
     except (yaml.YAMLError, RRLError):
         message = f"`{value}` is not a YAML value"
         raise RRLError(Diagnostic("RRL503", message, span, source)) from None
-    return Setting(place, read, source, keys, span)
+    return Setting(path, read, source, keys, span)
 
 
-def from_flag(flag: str, place: Place, value: Any, written: str | None = None) -> Setting:
+def from_flag(flag: str, path: KeyPath, value: Any, written: str | None = None) -> Setting:
     """Returns the setting of a flag; `written` is the text after the flag, `value` by default."""
     source = Source(f"{flag} {value if written is None else written}", _COMMAND_LINE)
     span = Span(len(flag) + 1, len(source.text))
-    return Setting(place, value, source, (span,) * len(place), span)
+    return Setting(path, value, source, (span,) * len(path), span)
 
 
 def from_arguments(arguments: Mapping[str, Any], above: str = "") -> list[Setting]:
@@ -153,10 +153,10 @@ def from_arguments(arguments: Mapping[str, Any], above: str = "") -> list[Settin
             settings += from_arguments(value, f"{key}.")
             continue
         source = Source(f"{key}={reprlib.repr(value)}", _PYTHON)
-        place, keys = _parts(key, 0)
+        path, keys = _parts(key, 0)
         value = os.fspath(value) if isinstance(value, os.PathLike) else value
         span = Span(len(key) + 1, len(source.text))
-        settings.append(Setting(place, value, source, keys, span))
+        settings.append(Setting(path, value, source, keys, span))
     return settings
 
 
@@ -195,8 +195,8 @@ def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
 
 
 def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[str]) -> Diagnostic:
-    near = [each for key in keys for each in settings if each.place[0] == key]
-    first = [each for each in near if each.place[0] == near[0].place[0]]
+    near = [each for key in keys for each in settings if each.path[0] == key]
+    first = [each for each in near if each.path[0] == near[0].path[0]]
     among = near if keys else settings
     found = _named(diagnostic.message, among) or _named(diagnostic.hint or "", among) or first
     if diagnostic.source is not None or not found:
@@ -207,7 +207,7 @@ def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[
 def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
     """Returns the settings with the first name in a text that the user set."""
     for name in re.findall(r"`(?:--set )?([\w.]+)[=`]", text):
-        if found := [each for each in settings if name in (each.place[-1], ".".join(each.place))]:
+        if found := [each for each in settings if name in (each.path[-1], ".".join(each.path))]:
             return found
     return []
 
@@ -217,7 +217,7 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
 
     def form(found: re.Match[str]) -> str:
         key, value = found.groups()
-        names = [each.source.name for each in settings if ".".join(each.place) == key]
+        names = [each.source.name for each in settings if ".".join(each.path) == key]
         if any(each.source.name == _PYTHON for each in settings):
             return f"`{key}={value}`"
         if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
@@ -239,7 +239,7 @@ def _refuse_aliases(source: Source) -> None:
             raise RRLError(Diagnostic("RRL503", message, span, source, hint))
 
 
-def _parts(key: str, start: int) -> tuple[Place, tuple[Span, ...]]:
+def _parts(key: str, start: int) -> tuple[KeyPath, tuple[Span, ...]]:
     """Splits a key such as `optimizer.lr`, which begins at `start`; returns parts and spans."""
     parts, spans = list[str](), list[Span]()
     for part in key.split("."):
@@ -250,7 +250,7 @@ def _parts(key: str, start: int) -> tuple[Place, tuple[Span, ...]]:
 
 
 def _settings(
-    node: yaml.Node, place: Place, source: Source, keys: tuple[Span, ...] = ()
+    node: yaml.Node, path: KeyPath, source: Source, keys: tuple[Span, ...] = ()
 ) -> Iterator[Setting]:
     if not isinstance(node, yaml.MappingNode):
         span = Span(node.start_mark.index, max(node.end_mark.index, node.start_mark.index + 1))
@@ -261,7 +261,7 @@ def _settings(
         if not isinstance(key, yaml.ScalarNode):
             raise RRLError(Diagnostic("RRL503", "a key must be a word", key_span, source))
         parts, spans = _parts(key.value, key.start_mark.index)
-        inner, inner_keys = (*place, *parts), (*keys, *spans)
+        inner, inner_keys = (*path, *parts), (*keys, *spans)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
             message = f"the key `{key.value}` occurs twice"
             raise RRLError(Diagnostic("RRL503", message, key_span, source))
@@ -272,13 +272,13 @@ def _settings(
             yield Setting(inner, _value(value, inner), source, inner_keys, span)
 
 
-def _value(node: yaml.Node | None, place: Place) -> Any:
+def _value(node: yaml.Node | None, path: KeyPath) -> Any:
     """Reads a value; values of recipe parameters are read as `--param` reads them."""
-    if place[0] == "params":
+    if path[0] == "params":
         if isinstance(node, yaml.ScalarNode) and not node.style:
             return parameter_value(node.value)
         if isinstance(node, yaml.MappingNode):
-            return {str(key.value): _value(value, place) for key, value in node.value}
+            return {str(key.value): _value(value, path) for key, value in node.value}
     return None if node is None else Loader("").construct_document(node)
 
 

@@ -249,7 +249,7 @@ def test_density():
     assert "59.9% of the edges" in words
 
 
-def test_density_where_pixels_stand_in_for_embeddings():
+def test_density_with_pixels_in_place_of_embeddings():
     graph = analyze(Source("knn(3)")).graph
     assert graph is not None
     assert density_in_words(graph).endswith("with raw pixels in place of embeddings")

@@ -52,15 +52,15 @@ def test_small_temperatures_do_not_overflow():
 
 def test_rows_left_out_have_no_part_in_the_balance():
     given = scores(12, 5)
-    among = torch.arange(12) % 3 > 0
-    found = sinkhorn(given, 0.3, among=among)
-    torch.testing.assert_close(found[among], sinkhorn(given[among], 0.3))
+    balanced = torch.arange(12) % 3 > 0
+    found = sinkhorn(given, 0.3, balanced=balanced)
+    torch.testing.assert_close(found[balanced], sinkhorn(given[balanced], 0.3))
     torch.testing.assert_close(found.sum(dim=1), torch.ones(12, dtype=torch.float64))
 
 
 def test_where_no_row_counts_the_rest_is_a_softmax():
     given = scores(4, 5)
-    found = sinkhorn(given, 0.3, among=torch.zeros(4, dtype=torch.bool))
+    found = sinkhorn(given, 0.3, balanced=torch.zeros(4, dtype=torch.bool))
     torch.testing.assert_close(found, (given / 0.3).softmax(dim=1))
 
 

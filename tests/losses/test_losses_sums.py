@@ -81,7 +81,7 @@ def test_a_single_term_is_not_a_sum():
     assert create("2*simclr") != create("simclr")
 
 
-def test_options_stand_in_brackets():
+def test_options_are_in_brackets():
     assert said("simclr(temperature=0.1, normalize='edges') + 2*suncet(temperature=1)") == [
         (1.0, create("simclr", temperature=0.1, normalize="edges")),
         (2.0, create("suncet", temperature=1)),

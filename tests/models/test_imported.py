@@ -233,7 +233,7 @@ def test_a_network_of_the_user_can_have_patch_tokens(networks, monkeypatch) -> N
 
 
 @pytest.fixture
-def stand_in(monkeypatch):
+def fake_timm(monkeypatch):
     """A module in the place of timm, and what its `create_model` was called with."""
     called = {}
 
@@ -254,20 +254,20 @@ def stand_in(monkeypatch):
     return called
 
 
-def test_timm_is_asked_for_a_network_without_weights_and_classifier(stand_in) -> None:
+def test_timm_is_asked_for_a_network_without_weights_and_classifier(fake_timm) -> None:
     backbone = build_backbone("timm:plain", SHAPE, options={"drop_rate": 0.1})
-    assert stand_in == {"pretrained": False, "num_classes": 0, "in_chans": 1, "drop_rate": 0.1}
+    assert fake_timm == {"pretrained": False, "num_classes": 0, "in_chans": 1, "drop_rate": 0.1}
     assert (backbone.width, backbone.patch_size) == (6, None)
 
 
-def test_timm_receives_the_image_size_if_it_needs_it(stand_in) -> None:
+def test_timm_receives_the_image_size_if_it_needs_it(fake_timm) -> None:
     build_backbone("timm:vit_fixed", SHAPE)
-    assert stand_in["img_size"] == (8, 8)
+    assert fake_timm["img_size"] == (8, 8)
     build_backbone("timm:vit_fixed", SHAPE, options={"img_size": 16})
-    assert stand_in["img_size"] == 16
+    assert fake_timm["img_size"] == 16
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.mark.usefixtures("fake_timm")
 def test_errors_of_timm_are_reported() -> None:
     found = refused("timm:plane")
     assert found.message == "timm has no network `plane`"

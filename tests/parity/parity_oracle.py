@@ -79,7 +79,7 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.streams = streams_of(self.recipe)
-        self.found: dict[object, object] = {}  # what is found once a data set, or once a batch
+        self.computed: dict[object, object] = {}  # what is found once a data set, or once a batch
         self.universe: list[Row] = []
         self.columns: set[tuple[int, int]] = set()
 
@@ -87,13 +87,13 @@ class Oracle:
         once = {row.row: row for row in [*cols, *rows]}
         self.columns = {row.row for row in cols}
         self.universe = [once[key] for key in sorted(once)]
-        self.found.clear()
+        self.computed.clear()
         return [[self.weight(self.recipe, i, j, {}) for j in cols] for i in rows]
 
     def once(self, key: object, find: Callable[[], object]) -> object:
-        if key not in self.found:
-            self.found[key] = find()
-        return self.found[key]
+        if key not in self.computed:
+            self.computed[key] = find()
+        return self.computed[key]
 
     def value(self, given: object) -> float:
         """A number, or a schedule at the epoch."""
@@ -196,8 +196,8 @@ class Oracle:
                 begun = self.epoch >= given.get("start", 0)
                 return w if begun and not self.epoch >= given.get("end", float("inf")) else 0.0
             case "topk":
-                among = [self.is_heavy(node, i, j), self.is_heavy(node, j, i)]
-                return w if (all(among) if given.get("mutual") else any(among)) else 0.0
+                either = [self.is_heavy(node, i, j), self.is_heavy(node, j, i)]
+                return w if (all(either) if given.get("mutual") else any(either)) else 0.0
             case "closure":
                 return 1.0 if j.row in self.component(node, i) else 0.0
         raise AssertionError(call)
@@ -276,13 +276,13 @@ class Oracle:
         given = call.arguments
         space = given.get("space", "projection")
         if space in ("projection", "backbone", "teacher"):
-            among = [j.row in self.nearest_rows(call, i), i.row in self.nearest_rows(call, j)]
+            either = [j.row in self.nearest_rows(call, i), i.row in self.nearest_rows(call, j)]
         else:
             lists = self.once(id(call), lambda: self.lists_of_samples(given))
-            among = [j.sample in lists[i.sample], i.sample in lists[j.sample]]
+            either = [j.sample in lists[i.sample], i.sample in lists[j.sample]]
         if given.get("directed"):
-            return among[0]
-        return all(among) if given.get("mutual") else any(among)
+            return either[0]
+        return all(either) if given.get("mutual") else any(either)
 
     def nearest_rows(self, call: Call, row: Row) -> list[tuple[int, int]]:
         given = call.arguments

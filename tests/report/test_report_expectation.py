@@ -101,7 +101,9 @@ def figures(graph: rrl.Graph | str, views: int = 2, samples: int = N, epoch: int
 def test_without_draws_the_whole_data_set_has_what_is_expected(text: str, views: int):
     graph = rrl.parse(text)
     found = figures(graph, views)
-    assert (found.degree, found.edges, found.density) == pytest.approx(measured(graph, views=views))
+    assert (found.degree, found.edges_per_row, found.density) == pytest.approx(
+        measured(graph, views=views)
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,15 +121,15 @@ def test_without_draws_the_whole_data_set_has_what_is_expected(text: str, views:
     ],
 )
 def test_draws_are_multiplied_where_they_are_independent_and_only_there(text: str, edges: float):
-    assert figures(text).edges == pytest.approx(edges)
+    assert figures(text).edges_per_row == pytest.approx(edges)
 
 
 def test_labels_known_of_both_samples_of_a_pair():
-    alone = figures("supervised(labels=fine)", views=1).edges
-    half = figures("supervised(labels=fine, frac=0.5)", views=1).edges
+    alone = figures("supervised(labels=fine)", views=1).edges_per_row
+    half = figures("supervised(labels=fine, frac=0.5)", views=1).edges_per_row
     assert half == pytest.approx(alone / 4)
     views = figures("supervised(labels=fine, frac=0.5) & ssl()", views=2)
-    assert views.edges == pytest.approx(0.5 * (FINE >= 0).mean())
+    assert views.edges_per_row == pytest.approx(0.5 * (FINE >= 0).mean())
 
 
 def test_share_of_false_edges_on_the_digits_is_what_the_reference_says():
@@ -165,7 +167,7 @@ def test_many_labels_cost_no_more_than_their_counts():
     ids = np.arange(50_000) // 3
     graph = rrl.supervised(labels="patient") - rrl.ssl()
     found = expected(graph, {"patient": ids}, samples=256, views=2)
-    assert found.edges == pytest.approx(2 * 255 * 2 / 49_999, rel=1e-3)
+    assert found.edges_per_row == pytest.approx(2 * 255 * 2 / 49_999, rel=1e-3)
 
 
 @MODEST
@@ -178,12 +180,12 @@ def test_random_recipe_has_on_average_what_is_expected(recipe: Recipe, views: in
     if any(call.facts.draws for call in calls_of(finished(graph))):
         two, one = drawn_pairs(graph, views=views, epoch=epoch)
         check_mean(found.degree, two, one, views)
-        check_mean(found.edges, two > 0, one > 0, views)
+        check_mean(found.edges_per_row, two > 0, one > 0, views)
     else:
         degree, edges, density = measured(graph, views=views, epoch=epoch)
-        assert (found.degree, found.edges) == pytest.approx((degree, edges), rel=1e-9)
+        assert (found.degree, found.edges_per_row) == pytest.approx((degree, edges), rel=1e-9)
         assert found.density == pytest.approx(density, rel=1e-9)
-    assert found.density == pytest.approx(found.edges / (N * views - 1))
+    assert found.density == pytest.approx(found.edges_per_row / (N * views - 1))
 
 
 @pytest.mark.parametrize("views", [1, 3])
@@ -200,8 +202,8 @@ def test_expectation_is_right_within_two_percent(text: str, views: int):
     graph = rrl.parse(text)
     two, one = drawn_pairs(graph, views=views, count=1_000_000)
     found = figures(graph, views)
-    slack = check_mean(found.edges, two > 0, one > 0, views)
-    assert slack < 0.02 * found.edges, "or the test would not see an error of 2 %"
+    slack = check_mean(found.edges_per_row, two > 0, one > 0, views)
+    assert slack < 0.02 * found.edges_per_row, "or the test would not see an error of 2 %"
     assert check_mean(found.degree, two, one, views) < 0.02 * found.degree
 
 

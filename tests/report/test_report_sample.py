@@ -42,10 +42,10 @@ def test_sample_is_a_sub_matrix_of_the_graph_over_the_data_set():
 
 def test_figures_of_a_sample_count_no_row_with_itself():
     found = sample_of(rrl.ssl(views=3), COLUMNS, samples=10)
-    assert (found.edges, found.degree) == (2, 2)
+    assert (found.edges_per_row, found.degree) == (2, 2)
     assert found.density == pytest.approx(2 / 29)
     assert found.false_share is None
-    assert sample_of(rrl.self(), COLUMNS, samples=10).edges == 0
+    assert sample_of(rrl.self(), COLUMNS, samples=10).edges_per_row == 0
 
 
 def test_more_samples_than_there_are_is_all_of_them():
@@ -111,7 +111,7 @@ def test_paths_over_a_subset_are_reported(monkeypatch):
     monkeypatch.setattr(Geodesic, "subset", 200)
     part = sample_of(graph, columns(300), samples=50)
     assert part.paths_over == 200
-    assert 0.5 < part.edges / whole.edges < 1.5
+    assert 0.5 < part.edges_per_row / whole.edges_per_row < 1.5
     assert part.picture("title", "", "label").title == "title, paths over 200 samples"
     assert whole.picture("title", "", "label").title == "title"
     found = figures_of(graph, columns(300), samples=50)
@@ -129,9 +129,9 @@ def with_pixels(pixels: np.ndarray) -> Columns:
     return Columns("mine", np.arange(len(pixels)), {}, {}, {"pixels": pixels})
 
 
-def test_vectors_in_pixels_stand_in_for_embeddings():
+def test_vectors_in_pixels_replace_embeddings():
     found = sample_of(rrl.knn(2), with_pixels(np.eye(8)), samples=8)
-    assert found.stands_in
+    assert found.from_pixels
 
 
 def test_numbers_in_pixels_are_rrl417():

@@ -14,7 +14,7 @@ from lightning.fabric.utilities.data import _set_sampler_epoch
 import rrl_dsl as rrl
 from rrl_dsl.data.batches import listed_batches, loader
 from rrl_dsl.data.dataset import Split
-from rrl_dsl.training.partners import relating
+from rrl_dsl.training.related_samples import relating
 from rrl_dsl.training.sampler import RelationSampler, batch_sizes
 
 LAW = settings(deadline=None, derandomize=True, database=None, max_examples=60)

@@ -55,7 +55,7 @@ def supervised(
     """
     if per_class is not None:
         chosen = Chosen(labels, per_class, pair.key("never"))
-        return pair.equal(labels, among=pair.chosen_samples(chosen))
+        return pair.equal(labels, subset=pair.chosen_samples(chosen))
     if frac == 1.0:
         return pair.equal(labels)
-    return pair.equal(labels, among=pair.drawn_samples(frac))
+    return pair.equal(labels, subset=pair.drawn_samples(frac))

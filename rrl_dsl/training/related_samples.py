@@ -22,37 +22,37 @@ from rrl_dsl.backends.program import Program, Samples
 from rrl_dsl.graph.plan import Instruction, Plan
 from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 _HOST: Final = torch.device("cpu")
 _CLASSES: Final = frozenset({"label", "drawn_label", "chosen_label"})
 
 
-class Partners(Protocol):
-    """The partners of samples by one comparison; samples are indices into a split."""
+class RelatedSamples(Protocol):
+    """The samples related to each sample by one comparison; samples are indices into a split."""
 
     known: NDArray[np.bool_]
-    """Whether each sample can have partners, bool (n,)."""
+    """Whether each sample can be related to others, bool (n,)."""
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
-        """Yields the free partners of a sample in random order, each once.
+        """Yields the free samples related to a sample in random order, each once.
 
         Args:
             sample: The sample.
-            free: 1 for each free sample; read when the next partner is requested. The caller marks
-                a partner that it received as not free.
+            free: 1 for each free sample; read when the next sample is requested. The caller marks
+                a sample that it received as not free.
         """
 
 
-class Classmates:
-    """Partners: samples of the same class."""
+class SameClass:
+    """Related samples: those of the same class."""
 
-    def __init__(self, label: Places, order: Places) -> None:
+    def __init__(self, label: Indices, order: Indices) -> None:
         """Sorts the samples by class.
 
         Args:
             label: The class of each sample, (n,); -1 for unknown.
-            order: All samples, in the random order in which partners are returned.
+            order: All samples, in the random order in which related samples are returned.
         """
         self.known = label >= 0
         ordered = order[self.known[order]]
@@ -66,7 +66,7 @@ class Classmates:
         self._ends: list[int] = ends.tolist()
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
-        """See `Partners`. A sample never becomes free again, so each one is visited once."""
+        """See `RelatedSamples`. A sample never becomes free again, so each one is visited once."""
         own = self._class[sample]
         if own < 0:
             return
@@ -77,17 +77,17 @@ class Classmates:
 
 
 class Linked:
-    """Partners in a list over the dataset: pairs of a file, or neighbors."""
+    """Related samples in a list over the dataset: pairs of a file, or neighbors."""
 
-    def __init__(self, table: LookupTable, sample: torch.Tensor, order: Places) -> None:
+    def __init__(self, table: LookupTable, sample: torch.Tensor, order: Indices) -> None:
         """Translates the ids of the lists to indices.
 
         Args:
             table: The lists.
             sample: int64 (n,), the ids of the split; other ids in the lists are ignored.
-            order: All samples, in the random order in which partners are returned.
+            order: All samples, in the random order in which related samples are returned.
         """
-        self._place: Places = table.position(tensors, sample).numpy()
+        self._place: Indices = table.position(tensors, sample).numpy()
         self.known = self._place >= 0
         self._sample = np.full(len(table.ids), -1, dtype=np.int64)
         self._sample[self._place[self.known]] = np.flatnonzero(self.known)
@@ -96,7 +96,7 @@ class Linked:
         self._rank[order] = np.arange(len(order))
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
-        """See `Partners`."""
+        """See `RelatedSamples`."""
         place = self._place[sample]
         if place < 0:
             return
@@ -126,23 +126,23 @@ class SplitRelations:
         columns, lookups = SampleColumns(self._rows), self._plan.lookups
         self._found = tuple(each.find(columns, self._seed).to(_HOST) for each in lookups)
 
-    def partners(self, epoch: int, order: Places) -> list[Partners]:
-        """Returns the partners by each comparison in an epoch.
+    def by_comparison(self, epoch: int, order: Indices) -> list[RelatedSamples]:
+        """Returns the related samples by each comparison in an epoch.
 
         Args:
             epoch: The epoch, for schedules.
-            order: All samples, in the random order in which partners are returned.
+            order: All samples, in the random order in which related samples are returned.
         """
         comparisons = [self._plan.instructions[at] for at in relating(self._plan, epoch)]
         labels = dict.fromkeys(each.columns[0] for each in comparisons if each.op == "same")
         lookups = dict.fromkeys(each.lookup for each in comparisons if each.lookup is not None)
         values = self._columns(list(labels), epoch)
         return [
-            *(Classmates(value, order) for value in values),
+            *(SameClass(value, order) for value in values),
             *(Linked(self._found[each], self._rows.sample, order) for each in lookups),
         ]
 
-    def _columns(self, wanted: Sequence[int], epoch: int) -> list[Places]:
+    def _columns(self, wanted: Sequence[int], epoch: int) -> list[Indices]:
         """Returns some columns of the plan over the whole split, and computes only these."""
         needed = set(wanted)
         for position in range(len(self._plan.columns) - 1, -1, -1):
