@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,16 +16,18 @@ from rrl_dsl.backends.dense_relation import DenseRelation, logsumexp
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.relation import Pointwise, Relation
-from rrl_dsl.backends.strategy import tile_pairs
+from rrl_dsl.backends.strategy import Limit, tile_pairs
+from rrl_dsl.language.machine import is_out_of_memory
 
 _Parts = list[Tensor]
+T = TypeVar("T")
 
 
 class BlockedRelation(Relation):
     """A relation that evaluates its weights tile by tile from the columns of rows and columns.
 
     Each reduction evaluates a tile of pairs, reduces it and drops it. The backward pass evaluates
-    it again.
+    it again. A reduction for which memory runs out starts again with smaller tiles.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class BlockedRelation(Relation):
         *,
         symmetric: bool = False,
         pairs: int | None = None,
+        limit: Limit | None = None,
         seed: int = 0,
         epoch: int = 0,
         step: int = 0,
@@ -48,6 +51,7 @@ class BlockedRelation(Relation):
             cols: The m columns, perhaps the rows themselves.
             symmetric: Whether the recipe's weights are symmetric.
             pairs: The most pairs of a tile; what suits the device where left out.
+            limit: The program's limit, which falls when memory runs out.
             seed: The recipe's seed.
             epoch: The epoch.
             step: The optimizer step.
@@ -56,7 +60,10 @@ class BlockedRelation(Relation):
         self._prepared = prepared
         self._symmetric = symmetric
         self._pairs = pairs or tile_pairs(rows.device.type)
+        self._limit = Limit() if limit is None else limit
         self._degrees: dict[bool, Tensor] = {}
+        self._row_parts: dict[tuple[int, int], Nodes] = {}
+        self._col_parts = self._row_parts if cols is rows else dict[tuple[int, int], Nodes]()
 
     def restricted(self, rows: Tensor, cols: Tensor) -> BlockedRelation:
         return BlockedRelation(
@@ -64,6 +71,7 @@ class BlockedRelation(Relation):
             self.rows[rows],
             self.cols[cols],
             pairs=self._pairs,
+            limit=self._limit,
             seed=self.seed,
             epoch=self.epoch,
             step=self.step,
@@ -152,9 +160,9 @@ class BlockedRelation(Relation):
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         # distances are found again for the nearest alone, which have a gradient
         with torch.no_grad():
-            starts = torch.arange(0, len(k), self._side, device=k.device)
 
             def nearest(parts: _Parts) -> Tensor:
+                starts = torch.arange(0, len(k), self._side, device=k.device)
                 index, distance = torch.stack(parts, dim=-1).unbind(0)
                 least, part = distance.min(dim=1)
                 local = index.gather(1, part[:, None]).squeeze(1)
@@ -184,7 +192,10 @@ class BlockedRelation(Relation):
             shape = rows.stop - rows.start, cols.stop - cols.start
             weights = torch.zeros((), dtype=torch.bool, device=self.rows.device).expand(shape)
         tile = DenseRelation(
-            weights, self._rows[rows.start], self._cols[cols.start], contrast=contrast
+            weights,
+            _part(self.rows, rows, self._row_parts),
+            _part(self.cols, cols, self._col_parts),
+            contrast=contrast,
         )
         of_rows, of_cols = self.row_ids
         tile.row_ids = of_rows[rows], of_cols[cols]
@@ -200,19 +211,22 @@ class BlockedRelation(Relation):
                 if not mirrored or cols.start >= rows.start:
                     yield rows, cols
 
-    @cached_property
-    def _rows(self) -> dict[int, Nodes]:
-        """The rows of each slice, by its start."""
-        return {part.start: self.rows[part] for part in self._slices(self.shape[0])}
+    def in_memory(self, reduction: Callable[[], T]) -> T:
+        """The result of a reduction over the tiles; with smaller tiles if memory runs out.
 
-    @cached_property
-    def _cols(self) -> dict[int, Nodes]:
-        """The columns of each slice, by its start."""
-        if self.cols is self.rows:
-            return self._rows
-        return {part.start: self.cols[part] for part in self._slices(self.shape[1])}
+        Raises:
+            RRLError: RRL515 if memory runs out for the smallest tile too.
+        """
+        while True:
+            try:
+                return reduction()
+            except (MemoryError, RuntimeError) as problem:
+                if not is_out_of_memory(problem):
+                    raise
+            # not above: while the exception is handled, it holds what the reduction computed
+            self._pairs = self._limit.lower(self._side**2, self.rows.device.type)
 
-    @cached_property
+    @property
     def _side(self) -> int:
         return max(1, math.isqrt(self._pairs))
 
@@ -237,6 +251,16 @@ class BlockedRelation(Relation):
             of_rows: (n, d), or None where the reduction needs none.
             of_cols: (m, d), or None.
         """
+        return self.in_memory(lambda: torch.cat(self._of_rows(reduction, join, of_rows, of_cols)))
+
+    def _of_rows(
+        self,
+        reduction: Callable[..., Tensor],
+        join: Callable[[_Parts], Tensor],
+        of_rows: Tensor | None,
+        of_cols: Tensor | None,
+    ) -> _Parts:
+        """The same, for each slice of the rows."""
         row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
         # split once: a slice has a gradient of the size of the whole
         row_parts = (
@@ -256,7 +280,15 @@ class BlockedRelation(Relation):
                 for cols, k in zip(col_slices, col_parts, strict=True)
             ]
             found.append(join(parts))
-        return torch.cat(found)
+        return found
+
+
+def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nodes:
+    """A slice of the rows or columns, which all tiles of it share."""
+    place = part.start, part.stop
+    if place not in known:
+        known[place] = nodes[part]
+    return known[place]
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ follows from that of the rows' vectors: d/d scale = sum_i q_i . (d/d q_i) / scal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
@@ -106,64 +106,97 @@ class BlockedCrossEntropy(torch.autograd.Function):
         ctx: Any, relation: BlockedRelation, q: Tensor, k: Tensor, scale: Tensor, options: Options
     ) -> tuple[Tensor, Tensor]:
         """See `Relation.cross_entropy`."""
-        related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
-        summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
-        scaled = q * scale
-        empty = []  # whether a tile has no edge: the backward pass need not look again
-        for rows, cols in relation.tiles(mirrored=options.mirrored):
-            tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
-            sides = _sides(rows, cols, options.mirrored)
-            empty.append(not tile.has_edges)
-            if not empty[-1]:
-                weights = tile.edge_weights(q.dtype, options.with_self)
-                products = weights * logits
-                for here, dim in sides:
-                    degree[here] += weights.sum(dim=dim)
-                    related[here] += products.sum(dim=dim)
-            tile.drop(logits, -torch.inf, options.self_compared)
-            if options.bounded:
-                logits.exp_()
-            for here, dim in sides:
-                if options.bounded:
-                    summed[here] += logits.sum(dim=dim)
-                else:
-                    summed[here] = torch.logaddexp(summed[here], logits.logsumexp(dim=dim))
-        log_sum = summed.log() if options.bounded else summed
-        log_sum.masked_fill_(degree == 0, 0.0)
+        find = partial(_cross_entropy, relation, q, k, scale, options)
+        total, degree, log_sum, empty = relation.in_memory(find)
         ctx.relation, ctx.options, ctx.empty = relation, options, empty
         ctx.save_for_backward(q, k, scale, log_sum, degree)
         ctx.mark_non_differentiable(degree)
-        return degree * log_sum - related, degree
+        return total, degree
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of `q`, `k` and `scale`."""
-        q, k, scale, log_sum, degree = ctx.saved_tensors
-        relation, options = ctx.relation, ctx.options
-        of_q, of_k = torch.zeros_like(q), torch.zeros_like(k)
-        shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
-        factor = gradient * torch.exp(-shift)
-        scaled = q * scale
-        tiles = relation.tiles(mirrored=options.mirrored)
-        for (rows, cols), empty in zip(tiles, ctx.empty, strict=True):
-            tile = relation.tile(rows, cols, evaluate=not empty)
-            sides = _sides(rows, cols, options.mirrored)
-            logits = scaled[rows] @ k[cols].T
+        known, saved = (ctx.options, ctx.empty), ctx.saved_tensors
+        find = partial(_gradients, ctx.relation, *known, gradient, *saved)
+        of_q, of_k, of_scale = ctx.relation.in_memory(find)
+        return None, of_q, of_k, of_scale, None
+
+
+_Place = tuple[int, int, int, int]
+
+
+def _place(rows: slice, cols: slice) -> _Place:
+    return rows.start, rows.stop, cols.start, cols.stop
+
+
+def _cross_entropy(
+    relation: BlockedRelation, q: Tensor, k: Tensor, scale: Tensor, options: Options
+) -> tuple[Tensor, Tensor, Tensor, set[_Place]]:
+    """The result, the degrees, the log-sum-exps, and the tiles that have no edge."""
+    related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
+    summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
+    scaled = q * scale
+    empty = set()  # the backward pass need not look at these again
+    for rows, cols in relation.tiles(mirrored=options.mirrored):
+        tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+        sides = _sides(rows, cols, options.mirrored)
+        if tile.has_edges:
+            weights = tile.edge_weights(q.dtype, options.with_self)
+            products = weights * logits
+            for here, dim in sides:
+                degree[here] += weights.sum(dim=dim)
+                related[here] += products.sum(dim=dim)
+        else:
+            empty.add(_place(rows, cols))
+        tile.drop(logits, -torch.inf, options.self_compared)
+        if options.bounded:
+            logits.exp_()
+        for here, dim in sides:
             if options.bounded:
-                slopes = logits.exp_().mul_(_over_sides(factor, sides))
+                summed[here] += logits.sum(dim=dim)
             else:
-                slopes = _total(
-                    (logits - shift[here].unsqueeze(dim)).exp_().mul_(gradient[here].unsqueeze(dim))
-                    for here, dim in sides
-                )
-            tile.drop(slopes, 0.0, options.self_compared)
-            if not empty:
-                weights = tile.edge_weights(q.dtype, options.with_self)
-                slopes.addcmul_(weights, _over_sides(gradient, sides), value=-1)
-            of_q[rows].addmm_(slopes, k[cols])
-            of_k[cols].addmm_(slopes.T, q[rows])
-        return None, of_q * scale, of_k * scale, (of_q * q).sum(), None
+                summed[here] = torch.logaddexp(summed[here], logits.logsumexp(dim=dim))
+    log_sum = summed.log() if options.bounded else summed
+    log_sum.masked_fill_(degree == 0, 0.0)
+    return degree * log_sum - related, degree, log_sum, empty
+
+
+def _gradients(
+    relation: BlockedRelation,
+    options: Options,
+    empty: set[_Place],
+    gradient: Tensor,
+    q: Tensor,
+    k: Tensor,
+    scale: Tensor,
+    log_sum: Tensor,
+    degree: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `q`, `k` and `scale`, from that of the result, (n,)."""
+    of_q, of_k = torch.zeros_like(q), torch.zeros_like(k)
+    shift = log_sum - degree.log()  # exp(logit - shift) is degree times share
+    factor = gradient * torch.exp(-shift)
+    scaled = q * scale
+    for rows, cols in relation.tiles(mirrored=options.mirrored):
+        has_edges = _place(rows, cols) not in empty
+        tile = relation.tile(rows, cols, evaluate=has_edges)
+        sides = _sides(rows, cols, options.mirrored)
+        logits = scaled[rows] @ k[cols].T
+        if options.bounded:
+            slopes = logits.exp_().mul_(_over_sides(factor, sides))
+        else:
+            slopes = _total(
+                (logits - shift[here].unsqueeze(dim)).exp_().mul_(gradient[here].unsqueeze(dim))
+                for here, dim in sides
+            )
+        tile.drop(slopes, 0.0, options.self_compared)
+        if has_edges:
+            weights = tile.edge_weights(q.dtype, options.with_self)
+            slopes.addcmul_(weights, _over_sides(gradient, sides), value=-1)
+        of_q[rows].addmm_(slopes, k[cols])
+        of_k[cols].addmm_(slopes.T, q[rows])
+    return of_q * scale, of_k * scale, (of_q * q).sum()
 
 
 def _over_sides(values: Tensor, sides: list[tuple[slice, int]]) -> Tensor:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
-from rrl_dsl.backends.strategy import is_blocked, tile_pairs
+from rrl_dsl.backends.strategy import WIDTH, Choice, Limit, choose, free_memory
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
@@ -23,7 +23,7 @@ from rrl_dsl.graph.rewrite import Step, rewrite
 from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
-from rrl_dsl.language.machine import needing_memory
+from rrl_dsl.language.machine import is_out_of_memory, needing_memory
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -81,6 +81,7 @@ class Program:
         self.plan: Plan = compile_plan(self.rewritten, binary=graph.binary)
         self._tables: tuple[LookupTable, ...] | None = None
         self._tables_on: dict[torch.device, tuple[LookupTable, ...]] = {}
+        self._limits: dict[torch.device, Limit] = {}
 
     @property
     def identity(self) -> str:
@@ -166,6 +167,7 @@ class Program:
         *,
         spaces: Spaces | None = None,
         strategy: Strategy = "auto",
+        width: int = WIDTH,
         epoch: int = 0,
         step: int = 0,
     ) -> Relation:
@@ -178,7 +180,10 @@ class Program:
             spaces: Space -> embeddings of the rows (n, d); with `cols`, the pair of the embeddings
                 of the rows (n, d) and of the columns (m, d).
             strategy: `dense` computes the (n, m) weights. `blocked` computes them tile by tile, in
-                memory that grows with n + m. `auto` chooses by the number of pairs.
+                memory that grows with n + m. `auto` chooses by the number of pairs, the width, the
+                device and its free memory (`rrl-dsl explain` says what it chooses). Where memory
+                runs out, `auto` and `blocked` go on with smaller tiles, with one warning.
+            width: The width of the embeddings, by which `auto` chooses.
             epoch: The epoch.
             step: The optimizer step.
 
@@ -201,18 +206,31 @@ class Program:
         if rows.checked:
             check_views(rows, cols, self.requires.views)
         at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
-        pairs = len(rows) * len(cols)
-        tiled = strategy == "blocked" or (
-            strategy == "auto" and is_blocked(pairs, rows.device.type)
-        )
-        at_once = min(pairs, tile_pairs(rows.device.type)) if tiled else pairs
-        with _needing_memory(rows, cols):
-            prepared = self._prepare(rows, cols, spaces, epoch, step, at_once)
-            if tiled:
-                return BlockedRelation(prepared, rows, cols, symmetric=self.graph.symmetric, **at)
+        device, limit = rows.device, self._limits.setdefault(rows.device, Limit())
+        free = partial(free_memory, device)
+
+        def related(choice: Choice) -> Relation:
+            prepared = self._prepare(rows, cols, spaces, epoch, step, choice.tile)
+            if choice.strategy == "blocked":
+                symmetric, tile = self.graph.symmetric, choice.tile
+                return BlockedRelation(
+                    prepared, rows, cols, symmetric=symmetric, pairs=tile, limit=limit, **at
+                )
             contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
             weights = prepared.weights(self.plan.result)
-        return DenseRelation(weights, rows, cols, contrast=contrast, **at)
+            return DenseRelation(weights, rows, cols, contrast=contrast, **at)
+
+        n, m = len(rows), len(cols)
+        with _needing_memory(rows, cols):
+            while True:
+                choice = choose(n, m, width, device.type, free, strategy=strategy, most=limit.pairs)
+                try:
+                    return related(choice)
+                except (MemoryError, RuntimeError) as problem:
+                    again = strategy == "auto" and choice.strategy == "dense"
+                    if not again or not is_out_of_memory(problem):
+                        raise
+                limit.lower(choice.tile, device.type)
 
     def to_scipy(
         self,

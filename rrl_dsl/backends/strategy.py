@@ -1,35 +1,168 @@
-"""Which strategy `auto` chooses, by the number of pairs and the type of the device.
+"""Which strategy and tile `auto` chooses, what they cost, and what happens when memory runs out.
 
-This module does not import torch, so `rrl-dsl explain` can use it.
+This module imports torch only to ask a GPU for its free memory, so `rrl-dsl explain` can use it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from rrl_dsl.language.machine import available_memory, bytes_in_words, too_little_memory
+
+if TYPE_CHECKING:
+    import torch
 
 TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
+SMALLEST_TILE: Final = 2**12
+"""Pairs below which a tile is not divided: it needs 100 KiB."""
 BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
-"""From how many pairs on `auto` is blocked, by device."""
+"""From how many pairs on `auto` is blocked, by device, for embeddings of up to `WIDTH`."""
+WIDTH: Final = 128
+"""The width of embeddings where it is not known."""
+PAIR_BYTES: Final = 25
+"""Peak bytes of a pair that is evaluated at once: its weight and a cross-entropy, both passes."""
+ENTRY_BYTES: Final = 12
+"""Bytes of an entry of the rows' and columns' vectors: a scaled copy, and gradients."""
+
+_UNASKED: Final = 2**26
+"""Bytes that every machine has: below them, asking for the free memory would take longest."""
+_STEP: Final = 4
+"""By how much a tile shrinks: half of each side."""
+
+Free = Callable[[], int | None]
+"""Asks for the free memory in bytes; None where the machine does not say."""
 
 
-def is_blocked(pairs: int, device: str) -> bool:
-    """Whether `auto` evaluates a relation of so many pairs tile by tile."""
-    return pairs >= _at(BLOCKED_PAIRS, device)
+@dataclass(frozen=True)
+class Choice:
+    """How a relation of n rows and m columns is evaluated.
+
+    Attributes:
+        strategy: `dense` or `blocked`.
+        tile: The most pairs that are evaluated at once.
+        memory: Peak bytes beside the embeddings, with the gradient of a cross-entropy.
+        reason: Why, in words.
+    """
+
+    strategy: Literal["dense", "blocked"]
+    tile: int
+    memory: int
+    reason: str
+
+
+def choose(
+    n: int,
+    m: int,
+    width: int,
+    device: str,
+    free: Free,
+    *,
+    strategy: Literal["auto", "dense", "blocked"] = "auto",
+    most: int | None = None,
+) -> Choice:
+    """Chooses the strategy and the tile of a relation.
+
+    Args:
+        n: The number of rows.
+        m: The number of columns.
+        width: The width of the embeddings.
+        device: The type of the device.
+        free: Its free memory. At most half of it is used.
+        strategy: The strategy that is asked for.
+        most: The most pairs at once, where memory has run out for more.
+    """
+    pairs, linear = n * m, ENTRY_BYTES * (n + m) * width
+    matrix = PAIR_BYTES * pairs + linear
+    limit = _at(BLOCKED_PAIRS, device) * min(max(width // WIDTH, 1), 4)  # wide tiles cost more
+    available = None if matrix < _UNASKED else free()
+    room = matrix if available is None else available // 2
+    if strategy != "auto":
+        reason = f"`{strategy}` is asked for"
+    elif most is not None and pairs > most:
+        strategy, reason = "blocked", f"memory ran out for more than {most:,} pairs at once"
+    elif pairs >= limit:
+        strategy, reason = "blocked", f"{pairs:,} pairs are {limit:,} or more"
+    elif matrix > room:
+        strategy = "blocked"
+        reason = f"the matrix needs {bytes_in_words(matrix)}, more than half of the free memory"
+    else:
+        strategy, reason = "dense", f"{pairs:,} pairs are fewer than {limit:,}"
+    if strategy == "dense":
+        return Choice(strategy, pairs, matrix, reason)
+    tile = tile_pairs(device) if most is None else min(tile_pairs(device), most)
+    while tile > SMALLEST_TILE and PAIR_BYTES * min(tile, pairs) + linear > room:
+        tile //= _STEP
+    return Choice("blocked", tile, PAIR_BYTES * min(tile, pairs) + linear, reason)
+
+
+def operations(choice: Choice, n: int, m: int, width: int, edge: int, *, mirrored: bool) -> int:
+    """Returns the operations of a relation and a cross-entropy over it, forward and backward.
+
+    Args:
+        choice: How it is evaluated.
+        n: The number of rows.
+        m: The number of columns.
+        width: The width of the embeddings.
+        edge: The operations of the edge weight of a pair.
+        mirrored: Whether the columns are the rows and the weights are symmetric: tiles below the
+            diagonal are then those above it.
+    """
+    gradients = 4 * width  # of rows and columns; a similarity takes 2 operations per entry
+    if choice.strategy == "dense":
+        return n * m * (edge + 2 * width + gradients)
+    return n * m * (2 * (edge + 2 * width) + gradients) // (2 if mirrored else 1)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Returns the bytes that a device has left for this process; None where it does not say."""
+    if device.type != "cuda":
+        return available_memory() if device.type == "cpu" else None
+    import torch
+
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
+class Limit:
+    """The most pairs that a program evaluates at once on a device.
+
+    It falls when memory runs out and stays there, so that the next batch does not run out again.
+
+    Attributes:
+        pairs: The limit; None as long as memory has not run out.
+    """
+
+    def __init__(self) -> None:
+        self.pairs: int | None = None
+
+    def lower(self, tried: int, device: str) -> int:
+        """Returns a smaller limit, with a warning the first time.
+
+        Args:
+            tried: The number of pairs at once for which memory ran out.
+            device: The type of the device.
+
+        Raises:
+            RRLError: RRL515 if the smallest tile was tried.
+        """
+        if tried <= SMALLEST_TILE:
+            what = f"a relation in its smallest tiles, of {SMALLEST_TILE:,} pairs"
+            raise too_little_memory(what, "lower `batch_size` or the width of the embeddings")
+        lower = max(min(tried // _STEP, tile_pairs(device)), SMALLEST_TILE)
+        if self.pairs is None:
+            message = f"memory ran out for {tried:,} pairs at once: tiles of {lower:,} are used now"
+            warnings.warn(message, stacklevel=2)
+        self.pairs = lower
+        return lower
 
 
 def tile_pairs(device: str) -> int:
-    """The most pairs of a tile."""
+    """The pairs of a tile where there is memory enough."""
     return _at(TILE_PAIRS, device)
-
-
-def choice_in_words(pairs: int, device: str) -> str:
-    """What `auto` chooses for a relation of so many pairs, and why."""
-    limit = _at(BLOCKED_PAIRS, device)
-    if is_blocked(pairs, device):
-        tile = f"tiles of {tile_pairs(device):,} pairs"
-        return f"blocked on {device}, in {tile}: {pairs:,} pairs are {limit:,} or more"
-    return f"dense on {device}: {pairs:,} pairs are fewer than {limit:,}"
 
 
 def _at(table: dict[str, int], device: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rrl_dsl.backends.strategy import choice_in_words
+from rrl_dsl.backends.strategy import WIDTH
 from rrl_dsl.cli.names import explain_name, is_name
 from rrl_dsl.cli.output import print_json, print_not_known, print_text
 from rrl_dsl.cli.recipes import (
@@ -31,6 +32,7 @@ from rrl_dsl.language.machine import bytes_in_words
 
 if TYPE_CHECKING:
     from rrl_dsl.report.cost import Cost
+    from rrl_dsl.report.evaluation import Evaluation
     from rrl_dsl.report.recipe import Explanation
 
 
@@ -44,6 +46,7 @@ def explain(
     allow_outside: AllowOutside = False,
     dataset: DataSetName = "digits",
     batch_size: BatchSize = 256,
+    width: Annotated[int, typer.Option(min=1, help="The width of the embeddings.")] = WIDTH,
     epoch: Epoch = 0,
     seed: Seed = 0,
     data_dir: DataDirectory = None,
@@ -53,7 +56,7 @@ def explain(
     """Explain a recipe, an error code, a built-in of the language, a loss or a setting.
 
     For a recipe, print its type, scope and needs, its simplified form, the density of its graph on
-    a dataset, and its cost.
+    a dataset, its cost, and the strategy and tile that `auto` chooses for a batch.
 
     Examples:
     - `rrl-dsl explain RRL203`
@@ -61,7 +64,7 @@ def explain(
     - `rrl-dsl explain simclr`
     - `rrl-dsl explain optimizer.lr`
     - `rrl-dsl explain recipes/semi_coarse.rrl`
-    - `rrl-dsl explain -e 'ssl(views=2) | supervised()'`
+    - `rrl-dsl explain -e 'ssl(views=2) | supervised()' --batch 4096`
     """
     path = None if what is None else Path(what)
     if what is not None and expression is None and is_name(what):
@@ -75,7 +78,7 @@ def explain(
     source = source_of(path, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     columns = columns_of(dataset, data_dir, download)
-    found = explain_program(program, columns, samples=batch_size, epoch=epoch)
+    found = explain_program(program, columns, samples=batch_size, width=width, epoch=epoch)
     if json:
         print_json(_record(found))
         return
@@ -84,6 +87,7 @@ def explain(
     _print_rewriting(found)
     _print_figures(found)
     _print_cost(found.cost)
+    _print_evaluations(found.evaluations)
 
 
 def _print_calls(found: Explanation) -> None:
@@ -129,7 +133,6 @@ def _print_cost(cost: Cost) -> None:
         f"{bytes_in_words(cost.graph)} for the graph, "
         f"{bytes_in_words(cost.prepared)} for the columns of the plan",
         f"{bytes_in_words(cost.eager)} at the peak without fused code",
-        *(choice_in_words(cost.rows**2, device) for device in ("cpu", "cuda")),
     ]
     if cost.assumed is not None:
         lines.append(f"assumes embeddings of width {cost.assumed}")
@@ -137,6 +140,19 @@ def _print_cost(cost: Cost) -> None:
         lines.append(f"{cost.staged:.3g} of the operations belong to stages over the whole batch")
     for line in lines:
         print_text(f"  {line}")
+
+
+def _print_evaluations(found: Sequence[Evaluation]) -> None:
+    from rrl_dsl.report.evaluation import in_words
+
+    _print_heading("evaluation")
+    for each in found:
+        for line in in_words(each):
+            print_text(f"  {line}")
+    print_text(
+        f"  with a cross-entropy over embeddings of width {found[0].width}, forward and backward",
+        style="dim",
+    )
 
 
 def _print_heading(title: str) -> None:
@@ -155,4 +171,5 @@ def _record(found: Explanation) -> dict[str, Any]:
         "figures": None if found.figures is None else found.figures.to_dict(),
         "faults": [fault.as_warning().to_dict() for fault in found.faults],
         "cost": asdict(found.cost) | {"total": found.cost.total},
+        "evaluations": [asdict(each) for each in found.evaluations],
     }

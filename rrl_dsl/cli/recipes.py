@@ -38,7 +38,7 @@ DATASET_HELP: Final = (
 )
 DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
 BATCH_SIZE_HELP: Final = "Samples per batch."
-BatchSize = Annotated[int, typer.Option(min=2, help=BATCH_SIZE_HELP)]
+BatchSize = Annotated[int, typer.Option("--batch-size", "--batch", min=2, help=BATCH_SIZE_HELP)]
 Epoch = Annotated[int, typer.Option(min=0, help="The epoch, for schedules.")]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of the recipe (`--draws` of `train`).")]
 DataDirectory = Annotated[

@@ -51,7 +51,9 @@ def train(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the dataset.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help=BATCH_SIZE_HELP)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "--batch", min=2, help=BATCH_SIZE_HELP)
+    ] = None,
     devices: Annotated[
         int | None, typer.Option(min=1, help="Processes or GPUs per machine.")
     ] = None,

@@ -68,7 +68,7 @@ class Relations:
         """Returns the relation of the rows with one output and the columns with another."""
         sides = self._is_whole(z), self._is_whole(keys)
         if sides not in self._found:
-            self._found[sides] = self._relate(*sides)
+            self._found[sides] = self._relate(*sides, self.outputs[z].shape[-1])
         return self._found[sides]
 
     def whole_rows(
@@ -93,16 +93,19 @@ class Relations:
             columns = {keys: torch.cat([self.outputs[keys], self.bank[1][keys]])}
         return loss.over(self.between(z, keys), self.outputs, columns)
 
-    def _relate(self, rows_whole: bool, cols_whole: bool) -> Relation:
+    def _relate(self, rows_whole: bool, cols_whole: bool, width: int) -> Relation:
         rows, cols, spaces = self._sides(rows_whole, cols_whole)
         if self.shares is None:
-            return self._related(rows, cols, spaces)
+            return self._related(rows, cols, spaces, width)
         share = self.shares[rows_whole]
         of_own = {name: (each[share.rows], k) for name, (each, k) in spaces.items()}
-        return GatheredRelation(self._related(rows[share.rows], cols, of_own), rows, cols, share)
+        own = self._related(rows[share.rows], cols, of_own, width)
+        return GatheredRelation(own, rows, cols, share)
 
-    def _related(self, rows: Nodes, cols: Nodes, spaces: Spaces) -> Relation:
-        return self.program.relate(rows, cols, spaces=spaces, epoch=self.epoch, step=self.step)
+    def _related(self, rows: Nodes, cols: Nodes, spaces: Spaces, width: int) -> Relation:
+        return self.program.relate(
+            rows, cols, spaces=spaces, width=width, epoch=self.epoch, step=self.step
+        )
 
     def _sides(
         self, rows_whole: bool, cols_whole: bool

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
+from rrl_dsl.backends.strategy import WIDTH
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.plan import Column, Instruction, Plan
 from rrl_dsl.graph.stage import Stage
 
-WIDTH: Final = 128
-"""The assumed width of embeddings, which a recipe does not determine."""
 _VECTORS: Final = {"vector": 1, "slices": 3}
 """Kind of a column of vectors -> the number of stored copies of a vector."""
 
@@ -51,18 +50,24 @@ class Cost:
         return self.operations * self.rows**2 + self.staged
 
 
-def cost_of(plan: Plan, rows: int, widths: Mapping[str, int] = MappingProxyType({})) -> Cost:
+def cost_of(
+    plan: Plan,
+    rows: int,
+    widths: Mapping[str, int] = MappingProxyType({}),
+    width: int = WIDTH,
+) -> Cost:
     """Returns the cost of a plan.
 
     Args:
         plan: The plan.
         rows: The number of rows of a batch.
-        widths: Field or space -> width of its vectors; defaults to `WIDTH`.
+        widths: Field or space -> width of its vectors.
+        width: The width of all others.
     """
     stages = {column.stage for column in plan.columns if column.stage is not None}
     results = [plan.result] if plan.contrast is None else [plan.contrast, plan.result]
     held = 0 if plan.contrast is None else 1  # the contrast is evaluated first, and kept
-    counted = _Counted(plan, rows, widths)
+    counted = _Counted(plan, rows, widths, width)
     return Cost(
         rows=rows,
         operations=sum(counted.operations(result) for result in results),
@@ -70,17 +75,18 @@ def cost_of(plan: Plan, rows: int, widths: Mapping[str, int] = MappingProxyType(
         prepared=sum(counted.column(column) for column in plan.columns) * rows,
         graph=((1 if plan.binary else 4) + held) * rows**2,
         eager=max(_alive(plan, results[0]), _alive(plan, plan.result) + held) * rows**2,
-        assumed=WIDTH if counted.names - set(widths) else None,
+        assumed=width if counted.names - set(widths) else None,
     )
 
 
 class _Counted:
     """The operations and bytes of the instructions, stages and columns of a plan."""
 
-    def __init__(self, plan: Plan, rows: int, widths: Mapping[str, int]) -> None:
+    def __init__(self, plan: Plan, rows: int, widths: Mapping[str, int], width: int) -> None:
         self.plan = plan
         self.rows = rows
         self.widths = widths
+        self.other_width = width
 
     @property
     def names(self) -> set[str]:
@@ -121,7 +127,7 @@ class _Counted:
 
     def width(self, name: str | None) -> int:
         """The width of a field or a space."""
-        return self.widths.get(cast(str, name), WIDTH)
+        return self.widths.get(cast(str, name), self.other_width)
 
 
 def _compared(stage: Stage) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rrl_dsl.backends.program import Program
+from rrl_dsl.backends.strategy import WIDTH
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.graph.algebra import Contrasted, calls_of
 from rrl_dsl.graph.call import Call
@@ -14,6 +15,7 @@ from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.report.cost import Cost, cost_of
+from rrl_dsl.report.evaluation import Evaluation, evaluations_of
 from rrl_dsl.report.figures import Figures, figures_of
 from rrl_dsl.report.sample import lacking
 
@@ -31,6 +33,7 @@ class Explanation:
         figures: The density of the graph on a dataset; None if the dataset lacks a column.
         faults: The errors for what the dataset lacks.
         cost: The cost of an evaluation.
+        evaluations: What `auto` chooses on each type of device.
     """
 
     program: Program
@@ -41,15 +44,19 @@ class Explanation:
     figures: Figures | None
     faults: tuple[Diagnostic, ...]
     cost: Cost
+    evaluations: tuple[Evaluation, ...]
 
 
-def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0) -> Explanation:
+def explain(
+    program: Program, columns: Columns, *, samples: int, width: int = WIDTH, epoch: int = 0
+) -> Explanation:
     """Explains a recipe.
 
     Args:
         program: The compiled recipe.
         columns: The dataset.
         samples: The number of samples per batch.
+        width: The width of the embeddings.
         epoch: The epoch, for schedules.
 
     Raises:
@@ -60,7 +67,8 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
     figures = None
     if not faults:
         figures = figures_of(graph, columns, samples=samples, seed=program.seed, epoch=epoch)
-    rows = min(samples, len(columns.sample)) * requires.views
+    rows = samples * requires.views
+    cost = cost_of(program.plan, rows, widths_of(columns), width)
     return Explanation(
         program=program,
         calls=tuple(_calls(program)),
@@ -69,7 +77,8 @@ def explain(program: Program, columns: Columns, *, samples: int, epoch: int = 0)
         steps=tuple(map(str, program.steps)),
         figures=figures,
         faults=tuple(faults),
-        cost=cost_of(program.plan, rows, widths_of(columns)),
+        cost=cost,
+        evaluations=evaluations_of(program, rows, width, cost.operations),
     )
 
 

@@ -1,6 +1,7 @@
 """`explain`: codes, built-ins, recipes; and what verbs load."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,13 +172,31 @@ def test_epoch_batch_and_parameters_matter(cli):
     [
         (1023, "dense on cpu: 4,186,116 pairs are fewer than 4,194,304"),  # of 2 views
         (1024, "blocked on cpu, in tiles of 262,144 pairs: 4,194,304 pairs are 4,194,304 or more"),
+        (16_384, "blocked on cpu, in tiles of 262,144 pairs: 1,073,741,824 pairs are 4,194,304"),
     ],
 )
-def test_the_strategy_of_a_batch_is_named_with_its_reason(cli, batch: int, cpu: str):
-    result = cli("explain", "-e", "ssl()", "--batch-size", str(batch))
+@pytest.mark.parametrize("option", ["--batch", "--batch-size"])
+def test_the_strategy_of_a_batch_is_named_with_its_reason(cli, option: str, batch: int, cpu: str):
+    result = cli("explain", "-e", "ssl()", option, str(batch))
     out = " ".join(result.out.split())
     assert cpu in out
-    assert "dense on cuda: " in out
+    assert f"{'blocked' if batch == 16_384 else 'dense'} on cuda" in out
+    assert re.search(r"[KMG]iB of [\d.]+ [KMGT]iB that are free, [\d.e+]+ operations", out)
+
+
+def test_memory_and_operations_of_a_batch_follow_from_its_sizes(cli):
+    def evaluated(*words):
+        record = json.loads(cli("explain", "-e", *words, "--batch", "4096", "--json").out)
+        return record["cost"]["operations"], *record["evaluations"]
+
+    edge, cpu, cuda = evaluated("ssl()", "--width", "64")
+    assert (cpu["device"], cpu["strategy"], cpu["tile"]) == ("cpu", "blocked", 2**18)
+    assert (cuda["device"], cuda["strategy"], cuda["free"]) == ("cuda", "blocked", None)
+    assert cpu["memory"] == 25 * 2**18 + 12 * 2 * 8192 * 64
+    # similarities twice, gradients of rows and columns; a tile serves both sides of the diagonal
+    assert cpu["operations"] == 8192**2 * (2 * (edge + 2 * 64) + 4 * 64) // 2
+    _, bank, _ = evaluated("ssl() | knn(3, bank=1000)")
+    assert (bank["rows"], bank["columns"], bank["width"]) == (8192, 9192, 128)
 
 
 def test_explain_as_json(cli):

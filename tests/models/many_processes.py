@@ -16,7 +16,7 @@ from torch import distributed
 from torch.distributed._functional_collectives import all_gather_tensor_autograd
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import blocked
+from rrl_dsl.backends import strategy
 from rrl_dsl.backends.dense import Prepared
 
 BLOCKS, SAMPLES, STEPS = 4, 12, 2
@@ -116,10 +116,9 @@ def run(folder, cases, rank, world):
             "gloo", init_method=f"file://{folder / f'group{world}'}", rank=rank, world_size=world
         )
     results = {}
-    blocked.tile_pairs = lambda device: 500
+    strategy.TILE_PAIRS["cpu"] = 500
     for name, case in cases.items():
-        tiled = case.get("tiled", False)
-        blocked.is_blocked = lambda pairs, device, tiled=tiled: tiled
+        strategy.BLOCKED_PAIRS["cpu"] = 0 if case.get("tiled", False) else 2**22
         results[name] = trained(case, rank, world)
     torch.save(results, folder / f"{world}-{rank}.pt")
 
