@@ -14,6 +14,7 @@ from rrl_dsl.backends import tensors
 from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.repeats import Repeats, repeats_of
 from rrl_dsl.backends.universe import Universe, universe
 from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
 from rrl_dsl.graph.stage import LookupTable, Stage
@@ -49,6 +50,13 @@ class Prepared:
     @torch.no_grad()
     def weights(self, result: int, rows: slice = slice(None), cols: slice = slice(None)) -> Tensor:
         """The result of an instruction for all pairs of some rows and columns, (n, m)."""
+        if rows == cols == slice(None) and (repeats := self._repeats(result)) is not None:
+            edge = edge_function(self.plan, result)
+            return repeats.weights(
+                self.rows,
+                lambda i, j: _evaluate(self.plan, result, i, j, self.inputs),
+                lambda i, j: edge(i, j, self.inputs.scalars, self.inputs.lookups),
+            )
         return _evaluate(
             self.plan,
             result,
@@ -56,6 +64,13 @@ class Prepared:
             [column[cols] for column in self.cols],
             self.inputs,
         )
+
+    def _repeats(self, result: int) -> Repeats | None:
+        sample = self.rows[0]
+        few = len(sample) ** 2 <= _CACHED_PAIRS
+        if few or self.cols is not self.rows or sample.device.type != "cpu":  # looking would wait
+            return None
+        return repeats_of(self.plan, result, self.rows)
 
     def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
         """The same for some rows and columns, int64 (r,) and (c,)."""

@@ -99,10 +99,12 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
         RRLError: RRL506 where fusing is requested and there is no compiler.
     """
     on_gpu = device.type == "cuda"
+    if asked is None and not on_gpu and pairs < _FUSED_PAIRS:
+        return False
     variable, compilers = _COMPILERS["cuda" if on_gpu else "cpu"]
     there = bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
     if asked is None and not on_gpu:
-        return there and pairs >= _FUSED_PAIRS
+        return there
     if not there and asked is not False:
         lacking = f"there is no compiler such as {listing(compilers)}"
         if asked:
