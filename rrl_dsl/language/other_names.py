@@ -5,7 +5,7 @@ They are not accepted here: the error says which name to use. `RENAMED` alone is
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from rrl_dsl.language.diagnostics import folded
 
@@ -13,11 +13,15 @@ RENAMED: Final = {
     "optimiser": "optimizer",
     "prototypes.centre_momentum": "prototypes.center_momentum",
     "loss.centring": "loss.centering",
+    "optimizer.scale_lr": "optimizer.lr_scale",
 }
 """The name of a setting in the previous release -> its name. The old one is accepted, with a note,
 in this release alone."""
 
-RENAMED_VALUES: Final = {"augmentation": {"small-grey": "small-gray"}}
+RENAMED_VALUES: Final[dict[str, dict[Any, str]]] = {
+    "augmentation": {"small-grey": "small-gray"},
+    "optimizer.lr_scale": {True: "linear", False: "none"},
+}
 """Setting -> its values that had another name in the previous release."""
 
 _SETTINGS: Final = {
@@ -41,6 +45,11 @@ _SETTINGS: Final = {
     "optimizer.weight_decay": "wd decay",
     "optimizer.warmup": "warmup warmup_epochs",
     "optimizer.momentum": "momentum",
+    "optimizer.final_weight_decay": "weight_decay_end final_wd wd_end",
+    "optimizer.lr_scale": "linear_scaling scale_learning_rate auto_scale_lr",
+    "optimizer.layer_decay": "lr_decay layer_wise_decay layerwise_decay llrd",
+    "optimizer.clip": "clip_grad grad_clip gradient_clip_val max_grad_norm clip_norm",
+    "teacher.final": "final_tau momentum_end",
     "augmentation": "aug augment augmentations transform transforms",
     "epochs": "max_epochs num_epochs n_epochs",
     "batch_size": "batch bs train_batch_size batch_size_per_gpu",
@@ -66,7 +75,6 @@ _OPTIONS: Final = {
     "--set": "override option setting",
 }
 _VALUES: Final = {
-    "adam": "adamw",
     "sgd": "momentum nesterov",
     "gpu": "cuda mps",
     "32": "fp32 float32 32_true full",

@@ -24,7 +24,8 @@ from rrl_dsl.models.masking import block_masks
 from rrl_dsl.models.options import NetworkOptions
 from rrl_dsl.models.relations import SPACES, Relations, compared
 from rrl_dsl.models.requirements import check_loss, parts_of
-from rrl_dsl.models.teacher import Center, Teacher, follow, momentum_at
+from rrl_dsl.models.schedule import value_at
+from rrl_dsl.models.teacher import Center, Teacher, follow
 
 Gather = Callable[[Tensor], Tensor]
 """From the rows of one rank (n, ...) to those of all ranks (ranks * n, ...), with gradients."""
@@ -241,7 +242,9 @@ class Network(nn.Module):
         chosen = self.options.teacher
         momentum = chosen.momentum
         if steps is not None:
-            momentum = momentum_at(self.step - 1, steps, chosen.momentum, chosen.final)
+            momentum = value_at(
+                self.step - 1, steps, chosen.momentum, chosen.final, chosen.schedule
+            )
         follow(self.teacher.encoder, self.encoder, momentum)
 
     def get_extra_state(self) -> dict[str, int]:

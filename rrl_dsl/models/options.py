@@ -16,6 +16,7 @@ from pydantic import (
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, listing
 from rrl_dsl.models.heads import Activation, OutputNorm
+from rrl_dsl.models.schedule import Schedule
 
 MAX_LAYERS: Final = 64
 """The linear layers of a perceptron. A thousand take minutes to build."""
@@ -80,7 +81,11 @@ class TeacherOptions(Section):
         default=1.0,
         ge=0,
         le=1,
-        description="The momentum at the last step, reached along a cosine.",
+        description="The momentum at the last step.",
+    )
+    schedule: Schedule = Field(
+        default="cosine",
+        description="How the momentum goes from the first to the last step: `cosine` or `linear`.",
     )
 
 

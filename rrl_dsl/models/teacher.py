@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
@@ -65,12 +64,6 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     ours: list[Tensor] = list(teacher.parameters())
     theirs: list[Tensor] = list(student.parameters())
     torch._foreach_lerp_(ours, theirs, 1 - momentum)
-
-
-def momentum_at(step: int, total: int, first: float, final: float) -> float:
-    """Returns the momentum of a step, from first to final along half a cosine (BYOL, DINO)."""
-    progress = min(1.0, step / max(1, total))
-    return final - (final - first) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Center(nn.Module):

@@ -21,6 +21,7 @@ from rrl_dsl.training import checks
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import probed_classes
 from rrl_dsl.training.module import RelationalModule, local_views
+from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.settings import Setting, pointing_at
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
@@ -92,6 +93,8 @@ def build(
             backbone=backbone,
             views=views,
         )
+    with pointing_at(settings, "optimizer"):
+        build_optimizer(config, module.network.encoder)  # knows the layers that it scales
     with pointing_at(settings, "sampler"):
         checks.check_sampler(program, config, dataset)
     with pointing_at(settings, "dataset", "batch_size", "projector"):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import open_file, write_bytes
 from rrl_dsl.language.machine import needing_memory
+from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import History
 from rrl_dsl.training.provenance import Provenance
 from rrl_dsl.training.record import Record
@@ -89,8 +91,18 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
         TypeError: If it was written by another release.
     """
     found = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
-    found["configuration"] = current_settings(found["configuration"])
+    earlier = current_settings(found["configuration"])
+    found["configuration"] = _completed(earlier, Config().model_dump(mode="json"))
     return Provenance(**found)
+
+
+def _completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds settings that a run did not have yet: their defaults change nothing."""
+    return {**defaults, **settings} | {
+        name: _completed(settings[name], inner)
+        for name, inner in defaults.items()
+        if isinstance(inner, Mapping) and isinstance(settings.get(name), Mapping)
+    }
 
 
 def _check_seal(path: Path) -> None:

@@ -32,8 +32,8 @@ class LossOptions(Section):
 class OptimizerOptions(Section):
     """The optimizer of the encoder, with a linear warm-up and a cosine schedule."""
 
-    name: Literal["adam", "sgd", "lars"] = Field(
-        default="lars", description="`adam`, `sgd` or `lars`."
+    name: Literal["adam", "adamw", "sgd", "lars"] = Field(
+        default="lars", description="`adam`, `adamw`, `sgd` or `lars`."
     )
     lr: float = Field(default=0.4, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
     weight_decay: float = Field(
@@ -42,16 +42,35 @@ class OptimizerOptions(Section):
         le=_LARGEST_RATE,
         description="The weight decay. It excludes biases, norms, tokens and probes.",
     )
+    final_weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        le=_LARGEST_RATE,
+        description="The weight decay at the last step, reached along a cosine. Defaults to "
+        "`weight_decay`.",
+    )
     momentum: float = Field(
         default=0.9, ge=0, lt=1, description="The momentum of `sgd` and `lars`."
     )
     trust: float = Field(
         default=0.02, gt=0, le=_LARGEST_RATE, description="The trust coefficient of LARS."
     )
-    scale_lr: bool = Field(
-        default=False,
-        description="Whether `lr` and `probe.lr` are for a batch of 256 and are multiplied by "
-        "`batch_size` / 256.",
+    lr_scale: Literal["none", "linear", "sqrt"] = Field(
+        default="none",
+        description="How `lr` and `probe.lr` follow the batch: `linear` multiplies them by "
+        "`batch_size` / 256, and `sqrt` by its square root. Views do not count.",
+    )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="The learning rate of a layer of the backbone, relative to the next layer's.",
+    )
+    clip: float | None = Field(
+        default=None,
+        gt=0,
+        le=_LARGEST_RATE,
+        description="The largest norm of the gradient of the network. The probes do not count.",
     )
     warmup: int = Field(default=10, ge=0, description="The number of warm-up epochs.")
 

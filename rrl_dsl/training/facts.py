@@ -51,7 +51,7 @@ class Facts:
         """Returns the titles and texts for the summary page."""
         config = self.configuration
         optimizer = config["optimizer"]
-        scaled = " for batches of 256" if optimizer["scale_lr"] else ""
+        scaled = "" if optimizer["lr_scale"] == "none" else " for batches of 256"
         return [
             ("loss", code(self.loss)),
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
@@ -62,7 +62,7 @@ class Facts:
             (
                 "optimizer",
                 f"{optimizer['name']}, learning rate {optimizer['lr']:g}{scaled}, "
-                f"weight decay {optimizer['weight_decay']:g}",
+                f"weight decay {optimizer['weight_decay']:g}{_final(optimizer)}",
             ),
             ("seed", f"{config['seed']}" + _draws(config["draws"])),
             ("versions", _listed(self.versions)),
@@ -99,6 +99,11 @@ def _counts(samples: Mapping[str, int]) -> str:
         f"{count:,} to {name}" if name == "train" else f"{count:,} {name}"
         for name, count in samples.items()
     )
+
+
+def _final(optimizer: Mapping[str, Any]) -> str:
+    final = optimizer["final_weight_decay"]
+    return "" if final is None else f" to {final:g}"
 
 
 def _draws(draws: int | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -45,26 +46,34 @@ class LARS(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, group)
+            moved = [weight for weight in group["params"] if weight.grad is not None]
+            if moved:
+                self._move(moved, [weight.grad for weight in moved], group)
         return loss
 
-    def _move(self, weight: torch.Tensor, group: dict[str, Any]) -> None:
-        gradient = weight.grad.add(weight, alpha=group["weight_decay"])  # type: ignore[union-attr]
+    def _move(self, weights: list[Tensor], given: list[Tensor], group: dict[str, Any]) -> None:
+        """Moves the weights of a group with one kernel per operation, not per weight."""
+        gradients = torch._foreach_add(given, weights, alpha=group["weight_decay"])
         if group["adapt"]:
-            gradient = gradient * self._scale(weight, group)
-        state = self.state[weight]
-        if "momentum" in state:
-            state["momentum"].mul_(group["momentum"]).add_(gradient)
-        else:
-            state["momentum"] = gradient.clone()
-        weight.add_(state["momentum"], alpha=-group["lr"])
+            torch._foreach_mul_(gradients, _scales(weights, given, group))
+        momenta = [self._momentum(weight) for weight in weights]
+        torch._foreach_mul_(momenta, group["momentum"])
+        torch._foreach_add_(momenta, gradients)
+        torch._foreach_add_(weights, momenta, alpha=-group["lr"])
 
-    @staticmethod
-    def _scale(weight: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
-        norm, gradient_norm = weight.norm(), weight.grad.norm()  # type: ignore[union-attr]
-        bound = gradient_norm + group["weight_decay"] * norm
-        scale = group["trust"] * norm / bound / group["lr"]
-        usable = (norm > 0) & (gradient_norm > 0)
-        return torch.where(usable, scale.clamp(max=1.0), 1.0)
+    def _momentum(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum: Tensor = state["momentum"]
+        return momentum
+
+
+def _scales(weights: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """Returns the scale of each weight's step, tensors of shape ()."""
+    norms = torch.stack(torch._foreach_norm(weights))
+    of_gradients = torch.stack(torch._foreach_norm(gradients))
+    bounds = of_gradients + group["weight_decay"] * norms
+    scales = group["trust"] * norms / bounds / group["lr"]
+    usable = (norms > 0) & (of_gradients > 0)
+    return list(torch.where(usable, scales.clamp(max=1.0), 1.0).unbind())

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
@@ -24,7 +25,11 @@ from rrl_dsl.models.network import Network
 from rrl_dsl.models.relations import Relations
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.diverged import diverged
-from rrl_dsl.training.optimizer import build_optimizer, cosine_schedule
+from rrl_dsl.training.optimizer import (
+    build_optimizer,
+    cosine_schedule,
+    schedule_weight_decay,
+)
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.statistics import edge_statistics
 from rrl_dsl.training.watching import Watching
@@ -127,6 +132,13 @@ class RelationalModule(L.LightningModule):
     def on_after_backward(self) -> None:
         """Freezes the prototypes in the first epochs, as the setting says."""
         self.network.freeze_prototypes(self.current_epoch)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Sets the weight decay of the step, and clips the gradient of the network."""
+        chosen, total = self.config.optimizer, int(self.trainer.estimated_stepping_batches)
+        schedule_weight_decay(optimizer, chosen, self.global_step, total)
+        if chosen.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), chosen.clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Moves the teacher towards the encoder."""

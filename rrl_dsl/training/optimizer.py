@@ -1,9 +1,9 @@
-"""The optimizer of a run and its learning-rate schedule."""
+"""The optimizer of a run, and the schedules of its learning rate and weight decay."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import torch
@@ -11,8 +11,11 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from rrl_dsl.training.config import Config
+from rrl_dsl.models.backbones import Backbone
+from rrl_dsl.models.schedule import value_at
+from rrl_dsl.training.config import Config, OptimizerOptions
 from rrl_dsl.training.lars import LARS
+from rrl_dsl.training.layer_decay import layer_scales
 
 _REFERENCE_BATCH: Final = 256
 """The batch size that scaled learning rates refer to."""
@@ -28,12 +31,17 @@ def build_optimizer(
 
     Biases, norms, tokens and position embeddings have no weight decay and no adaptation under LARS.
     Neither have the probes, which have their own learning rate. The predictor has its own groups,
-    marked `constant_lr` if its learning rate is constant: see `cosine_schedule`.
+    marked `constant_lr` if its learning rate is constant: see `cosine_schedule`. With layer decay,
+    every layer of the backbone has its own groups. Groups without weight decay are marked
+    `decays=False`: see `schedule_weight_decay`.
+
+    Raises:
+        RRLError: RRL502 if layer decay does not know the layers of the backbone.
     """
-    plain: dict[str, Any] = {"weight_decay": 0.0}
+    plain: dict[str, Any] = {"weight_decay": 0.0, "decays": False}
     if config.optimizer.name == "lars":
         plain["adapt"] = False
-    groups = list(_groups(encoder, plain))
+    groups = list(_scaled_groups(config, encoder, plain))
     if predictor is not None:
         constant = config.predictor.constant_lr
         groups += [{**group, "constant_lr": constant} for group in _groups(predictor, plain)]
@@ -43,16 +51,43 @@ def build_optimizer(
     return _optimizer(config, groups)
 
 
-def _groups(module: nn.Module, plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Returns the weights of a module, and its other parameters."""
-    trained = [each for each in module.parameters() if each.requires_grad]
+def _scaled_groups(
+    config: Config, encoder: nn.Module, plain: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Returns the groups of the encoder; those of a scaled layer have a learning rate."""
+    decay, lr = config.optimizer.layer_decay, config.optimizer.lr * _scale(config)
+    scales: dict[nn.Parameter, float] = {}
+    if decay != 1:
+        for part in encoder.modules():
+            if isinstance(part, Backbone):
+                scales |= layer_scales(part, decay, config.backbone)
+    for scale in sorted({scales.get(each, 1.0) for each in encoder.parameters()}):
+        for group in _groups(encoder, plain, scales, scale):
+            yield group if scale == 1 else {**group, "lr": lr * scale}
+
+
+def _groups(
+    module: nn.Module,
+    plain: dict[str, Any],
+    scales: Mapping[nn.Parameter, float] | None = None,
+    scale: float = 1.0,
+) -> Iterator[dict[str, Any]]:
+    """Returns the weights of a module with a scale, and its other parameters with that scale."""
+    known = scales or {}
+    trained = [
+        each for each in module.parameters() if each.requires_grad and known.get(each, 1.0) == scale
+    ]
     yield {"params": [each for each in trained if _is_weight(each)]}
     yield {"params": [each for each in trained if not _is_weight(each)], **plain}
 
 
 def _scale(config: Config) -> float:
-    """Returns the factor of the learning rates (Goyal et al. 2017)."""
-    return config.batch_size / _REFERENCE_BATCH if config.optimizer.scale_lr else 1.0
+    """Returns the factor of the learning rates.
+
+    Goyal et al. (2017) scale them with the batch, Krizhevsky (2014) with its square root.
+    """
+    ratio = config.batch_size / _REFERENCE_BATCH
+    return {"none": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[config.optimizer.lr_scale]
 
 
 def _is_weight(parameter: nn.Parameter) -> bool:
@@ -66,6 +101,8 @@ def _optimizer(config: Config, groups: Iterable[dict[str, Any]]) -> Optimizer:
     common: dict[str, Any] = {"lr": lr, "weight_decay": chosen.weight_decay}
     if chosen.name == "adam":
         return torch.optim.Adam(groups, **common)
+    if chosen.name == "adamw":
+        return torch.optim.AdamW(groups, **common)
     if chosen.name == "sgd":
         return torch.optim.SGD(groups, momentum=chosen.momentum, **common)
     return LARS(groups, momentum=chosen.momentum, trust=chosen.trust, **common)
@@ -85,6 +122,25 @@ def cosine_schedule(optimizer: Optimizer, *, warmup: int, total: int) -> LambdaL
 
     constant = [group.get("constant_lr", False) for group in optimizer.param_groups]
     return LambdaLR(optimizer, [_one if each else factor for each in constant])
+
+
+def schedule_weight_decay(
+    optimizer: Optimizer, options: OptimizerOptions, step: int, total: int
+) -> None:
+    """Sets the weight decay of a step, if it changes over the training (DINO).
+
+    Args:
+        optimizer: The optimizer, as `build_optimizer` returns it.
+        options: Its options.
+        step: The step, from 0.
+        total: The number of steps.
+    """
+    if options.final_weight_decay is None:
+        return
+    decay = value_at(step, total, options.weight_decay, options.final_weight_decay)
+    for group in optimizer.param_groups:
+        if group.get("decays", True):
+            group["weight_decay"] = decay
 
 
 def set_anew(optimizer: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:

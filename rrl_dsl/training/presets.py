@@ -34,7 +34,7 @@ _SMALL_SIDE: Final = 32
 
 def _published(name: str, lr: float, weight_decay: float) -> Settings:
     """An optimizer with a learning rate for batches of 256, as in solo-learn."""
-    return {"name": name, "lr": lr, "weight_decay": weight_decay, "scale_lr": True}
+    return {"name": name, "lr": lr, "weight_decay": weight_decay, "lr_scale": "linear"}
 
 
 _SIMCLR: Final[Settings] = {  # simclr.yaml, symmetric.yaml
@@ -104,6 +104,13 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "projector": {**_WIDE, "output_norm": "plain"},
         "predictor": {"hidden": 512, "constant_lr": True},
         "augmentation": "cifar-weak",
+    },
+    "lejepa": {  # MINIMAL.md of rbalestr-lab/lejepa, and the optimizer of its README for ResNets
+        "optimizer": {"name": "adamw", "lr": 5e-4, "weight_decay": 5e-4, "warmup": 1},
+        "projector": {**_WIDE, "out": 16},
+        "probe": {"lr": 1e-3},
+        "augmentation": "cifar",  # which has no solarization
+        "loss": {"weight": 0.02, "slices": 256},
     },
     "dino": {**_DINO, "loss": _WARM_TEACHER},
     # the nearest to DINO, on a transformer

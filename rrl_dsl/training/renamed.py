@@ -28,7 +28,7 @@ def current_path(path: KeyPath) -> KeyPath:
 def current_value(path: KeyPath, value: Any) -> Any:
     """The value of a setting, by its name in this release."""
     known = RENAMED_VALUES.get(".".join(path), {})
-    return known.get(value, value) if isinstance(value, str) else value
+    return known.get(value, value) if isinstance(value, str | bool) else value
 
 
 def current_settings(settings: Mapping[str, Any], above: KeyPath = ()) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from rrl_dsl.training.run import Resumed, RunDirectory
 from rrl_dsl.training.settings import Setting, pointing_at
 
 _SHOWN: Final = 30
-_NEVER: Final = "optimizer.name"
-"""An optimizer cannot use the state of another one."""
+_NEVER: Final = ("optimizer.name", "optimizer.layer_decay")
+"""An optimizer cannot use the state of another one, or of one with other groups of weights."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Reopened:
         found = [*before.differences(now), *self.edited]
         extended = [each for each in found if each.name == "epochs" and self._is_extended()]
         found = [each for each in found if each not in extended]
-        if found and (not force or _NEVER in (each.name for each in found)):
+        if found and (not force or any(each.name in _NEVER for each in found)):
             raise _refusal(found, self.settings, self.run.path, force=force)
         return [*map(str, extended), *(f"{each}, by `--force-resume`" for each in found)]
 
@@ -197,7 +197,8 @@ def _refusal(
     message = f"these differ from the start of this run: {listed}{more}"
     hint = "undo the change, start a new run, or continue with `--resume` and `--force-resume`"
     if force:
-        hint = f"undo the change of `{_NEVER}`, or start a new run"
+        name = next(each.name for each in found if each.name in _NEVER)
+        hint = f"undo the change of `{name}`, or start a new run"
     elif found[0].name == "epochs":
         hint = "use `--resume` with `--epochs` to extend a run"
     named = {".".join(setting.path): setting for setting in settings}

@@ -10,10 +10,16 @@ import pytest
 import rrl_dsl as rrl
 from rrl_dsl.language import files
 from rrl_dsl.training import checkpoints
+from rrl_dsl.training.config import Config
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.run import RunDirectory
 
-SETTINGS = {"epochs": 2, "batch_size": 600, "eval": False}
+SETTINGS = {
+    "epochs": 2,
+    "batch_size": 600,
+    "eval": False,
+    "optimizer": {"name": "adamw", "lr": 2e-3, "final_weight_decay": 0.3, "clip": 1.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +115,23 @@ def test_drafts_of_a_process_that_was_killed_are_removed(stopped):
     stopped.remove_drafts()
     assert not draft.exists()
     assert stopped.last.exists()
+
+
+def test_settings_that_a_run_did_not_have_yet_have_their_defaults():
+    before = Config(epochs=7, params={"frac": 0.5}).model_dump(mode="json")
+    before["optimizer"]["scale_lr"] = True
+    for name in ("lr_scale", "final_weight_decay", "clip", "layer_decay"):
+        del before["optimizer"][name]
+    del before["teacher"]["schedule"], before["local_views"]
+    kept = {
+        "identity": "0" * 64,
+        "directory": None,
+        "configuration": before,
+        "data": {},
+        "shape": (1, 8, 8),
+        "augmentation": "digits",
+        "libraries": {},
+    }
+    found = checkpoints.provenance_of({"callbacks": {"Record": {"provenance": kept}}})
+    expected = Config(epochs=7, params={"frac": 0.5}, optimizer={"lr_scale": "linear"})
+    assert found.configuration == expected.model_dump(mode="json")

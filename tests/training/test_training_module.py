@@ -64,6 +64,36 @@ def test_lars_takes_the_step_of_its_paper():
         torch.testing.assert_close(weight.detach(), expected)
 
 
+def test_lars_of_many_weights_is_that_of_each():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(7, 5), (3,), (4, 3, 3, 3), (1, 6), (2, 2)]
+    weights = [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+    with torch.no_grad():
+        weights[4].zero_()  # a norm of 0 is not adapted to
+    expected = [weight.detach().clone() for weight in weights]
+    momenta = [torch.zeros_like(weight) for weight in expected]
+    optimizer = LARS(weights, lr=0.3, momentum=0.9, weight_decay=0.01, trust=0.02)
+    for step in range(4):
+        for place, weight in enumerate(weights):
+            weight.grad = torch.randn(weight.shape, generator=generator) * 10**place / 100
+            if (step, place) == (0, 1):
+                weight.grad = None
+            if (step, place) == (1, 0):
+                weight.grad.zero_()
+        for weight, value, momentum in zip(weights, expected, momenta, strict=True):
+            if weight.grad is None:
+                continue
+            norm, of_gradient = value.norm(), weight.grad.norm()
+            scale = torch.ones(())
+            if norm > 0 and of_gradient > 0:
+                scale = (0.02 * norm / (of_gradient + 0.01 * norm) / 0.3).clamp(max=1)
+            momentum.mul_(0.9).add_((weight.grad + 0.01 * value) * scale)
+            value.sub_(0.3 * momentum)
+        optimizer.step()
+        for weight, value in zip(weights, expected, strict=True):
+            torch.testing.assert_close(weight.detach(), value, rtol=1e-6, atol=1e-7)
+
+
 def test_lars_without_adapting_is_sgd():
     ours = torch.tensor([1.0, -2.0], requires_grad=True)
     theirs = ours.detach().clone().requires_grad_()

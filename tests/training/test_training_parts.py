@@ -9,7 +9,8 @@ from rrl_dsl.data.batches import loader
 from rrl_dsl.models.bank import Bank
 from rrl_dsl.models.options import LocalViewsOptions
 from rrl_dsl.models.requirements import parts_of
-from rrl_dsl.models.teacher import Center, momentum_at
+from rrl_dsl.models.schedule import value_at
+from rrl_dsl.models.teacher import Center
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.module import RelationalModule
 
@@ -81,8 +82,13 @@ def test_the_teacher_follows_by_its_momentum(make_module, step):
 
 
 def test_the_momentum_goes_from_the_first_to_the_final_along_a_cosine():
-    values = [momentum_at(step, 100, 0.99, 1.0) for step in (0, 25, 50, 75, 100, 200)]
+    values = [value_at(step, 100, 0.99, 1.0) for step in (0, 25, 50, 75, 100, 200)]
     assert values == pytest.approx([0.99, 0.9914645, 0.995, 0.9985355, 1.0, 1.0], abs=1e-6)
+
+
+def test_the_momentum_may_follow_a_line():
+    values = [value_at(step, 100, 0.5, 1.0, "linear") for step in (0, 25, 100, 200)]
+    assert values == [0.5, 0.625, 1.0, 1.0]
 
 
 def test_a_center_is_lightly_s():

@@ -139,7 +139,7 @@ def test_optimizers_are_the_published_ones(name):
     optimizer, *numbers = PUBLISHED[name][0].split()
     assert chosen.name == optimizer
     assert [chosen.lr, chosen.weight_decay, config.probe.lr] == [float(each) for each in numbers]
-    assert (config.batch_size, chosen.scale_lr) == (256, True)
+    assert (config.batch_size, chosen.lr_scale) == (256, "linear")
     assert (chosen.momentum, chosen.trust, chosen.warmup) == (0.9, 0.02, 10)
 
 
@@ -189,8 +189,22 @@ def test_the_teacher_of_mean_shift_keeps_the_momentum_of_its_authors(images):
     assert images["mean_shift"]["teacher"] == {"momentum": 0.99, "final": 0.99}
 
 
+def test_lejepa_is_the_authors_minimal_example():
+    config = config_of("lejepa")
+    chosen = config.optimizer
+    assert (chosen.name, chosen.lr, chosen.weight_decay, chosen.lr_scale) == (
+        "adamw",
+        5e-4,
+        5e-4,
+        "none",
+    )
+    head = layers(Projector(512, **config.projector.model_dump()))
+    assert head == "L2048 B R L2048 B R L16"
+    assert config.loss.options == {"weight": 0.02, "slices": 256}
+
+
 def test_every_preset_is_published_or_the_nearest_that_is():
-    assert {name for name in CIFAR if name not in PUBLISHED} == {
+    assert {name for name in CIFAR if name not in (*PUBLISHED, "lejepa")} == {
         "supcon",
         "laplacian",
         "projection",
@@ -199,8 +213,8 @@ def test_every_preset_is_published_or_the_nearest_that_is():
         "ibot",
         "simdino",
     }
-    for name in CIFAR:
-        assert config_of(name).optimizer.scale_lr, name
+    for name in CIFAR.keys() - {"lejepa"}:
+        assert config_of(name).optimizer.lr_scale == "linear", name
 
 
 @pytest.mark.parametrize(("batch", "scale"), [(256, 1), (512, 2), (64, 0.25)])
@@ -210,6 +224,6 @@ def test_learning_rates_scale_with_the_batch(batch, scale):
     weights, biases, probe = build_optimizer(config, encoder, probes).param_groups
     assert weights["lr"] == biases["lr"] == pytest.approx(0.4 * scale)
     assert probe["lr"] == pytest.approx(0.1 * scale)
-    config = config_of("simclr", f"batch_size={batch}", "optimizer.scale_lr=false")
+    config = config_of("simclr", f"batch_size={batch}", "optimizer.lr_scale=none")
     weights, _, probe = build_optimizer(config, encoder, probes).param_groups
     assert (weights["lr"], probe["lr"]) == (0.4, 0.1)
