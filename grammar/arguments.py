@@ -6,7 +6,7 @@ from typing import Final
 ARGUMENTS: Final[Mapping[str, str]] = {
     "ssl": "views",
     "supervised": "frac labels per_class seed",
-    "pairs": "file weight",
+    "pairs": "file weight symmetric ids",
     "near": "field within",
     "similarity": "field kernel temperature bandwidth perplexity",
     "geodesic": "field k within",

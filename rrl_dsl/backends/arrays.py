@@ -23,7 +23,7 @@ from numpy import (
 )
 
 from rrl_dsl.graph import draws
-from rrl_dsl.graph.weights import ORTHOGONAL
+from rrl_dsl.language.weights import ORTHOGONAL
 
 __all__ = [
     "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",

@@ -31,7 +31,7 @@ def check_bound(
     """Refuses rows that the dataset of a bound program lacks.
 
     Raises:
-        RRLError: RRL421.
+        RRLError: RRL421, or as the lookup says.
     """
     for lookup, table in zip(lookups, tables, strict=True):
         if not lookup.covers_data_set:
@@ -39,9 +39,7 @@ def check_bound(
         for nodes in (rows,) if cols is rows else (rows, cols):
             strange = table.position(tensors, nodes.sample) < 0
             if bool(strange.any()):
-                sample = int(nodes.sample[strange][0])
-                message = f"the dataset to which the recipe is bound has no sample {sample}"
-                raise error("RRL421", message, hint="bind it to the dataset of the rows")
+                raise RRLError(lookup.uncovered(int(nodes.sample[strange][0])))
 
 
 def vectors_of(

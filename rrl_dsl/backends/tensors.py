@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from rrl_dsl.backends import inner
 from rrl_dsl.graph import draws
-from rrl_dsl.graph.weights import ORTHOGONAL
+from rrl_dsl.language.weights import ORTHOGONAL
 
 __all__ = [
     "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",

@@ -27,14 +27,14 @@ from rrl_dsl.editor.words import (
 )
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform, literal
+from rrl_dsl.graph.links import SUFFIXES
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.symbols import Definition, Poison
-from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Space
+from rrl_dsl.graph.types import MODEL_SPACES, Choice, Field, File, Flag, Ids, Space
 from rrl_dsl.language import syntax
 from rrl_dsl.language.markdown import fenced
 from rrl_dsl.language.span import Span
 from rrl_dsl.language.spelling import check, is_name, span_of, string_value
-from rrl_dsl.tables.table import SUFFIXES
 
 Kind = types.CompletionItemKind
 
@@ -307,7 +307,7 @@ def _argument(analysis: Analysis, place: Place, call: CallAround) -> Iterator[Su
 def _argument_names(place: Place, call: CallAround, signature: Signature) -> Iterator[Suggestion]:
     taken = call.taken(signature)
     for parameter in signature.parameters:
-        if parameter.name not in taken:
+        if parameter.name not in taken and not isinstance(parameter.type, Ids):
             detail = parameter_in_words(parameter)
             doc = f"{parameter.doc}\n\n{wanted_by(parameter)}"
             yield _argument_name(place, parameter.name, detail, doc)

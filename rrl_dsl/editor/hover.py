@@ -15,7 +15,7 @@ from rrl_dsl.editor.place import Place, place_of
 from rrl_dsl.editor.words import STATEMENTS, kind_of, parameter_in_words, statement_of, wanted_by
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform, literal
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.symbols import Definition, Meaning
@@ -165,7 +165,7 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
                 continue
             links = None if call is None else call.arguments[parameter.name]
             if isinstance(links, Links):
-                return Hover(span, (code(str(links.path)), f"pairs: {len(links.a):,}"))
+                return Hover(span, (code(str(links.path)), links.summary))
             written = value.value if isinstance(value, syntax.String) else None
             path = None if written is None else (analysis.source.directory or Path()) / written
             if path in unread:

@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 
 from rrl_dsl.editor.workers import Workers
 from rrl_dsl.graph import links
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import Links
+from rrl_dsl.graph.listed_pairs import ListedPairs
 
 PATIENCE: Final = 0.5
 """Seconds after the start of reading a file for which an answer waits for it."""
@@ -79,7 +80,7 @@ def read_at_once(path: Path, written: str, name: str) -> Reading:
 
 def read_nothing(path: Path, written: str, name: str) -> Reading:
     """Returns no pairs, for an analysis that does not depend on the content of the file."""
-    return _done(path, Links(written, path, name, str(path), array("q"), array("q"), None))
+    return _done(path, ListedPairs(written, name, str(path), path, array("q"), array("q"), None))
 
 
 def _done(path: Path, result: Links | Exception) -> Reading:

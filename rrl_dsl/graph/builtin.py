@@ -41,7 +41,7 @@ from typing import (
 
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import Links, SampleIds
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import (
@@ -60,6 +60,7 @@ from rrl_dsl.graph.types import (
     FILE,
     FLAG,
     FRACTION,
+    IDS,
     INDEX,
     LABEL,
     NUMBER,
@@ -94,7 +95,9 @@ VectorField = Annotated[str, VECTOR]
 SpaceOrField = Annotated[str, SPACE]
 """A space of the model, or the name of a field of vectors."""
 PairsFile = Annotated[Links, FILE]
-"""A file of pairs."""
+"""A file of pairs, or a matrix."""
+RowIds = Annotated[SampleIds, IDS]
+"""The samples of the rows of a matrix, from Python."""
 Count = Annotated[int, COUNT]
 """A whole number of at least 1."""
 Index = Annotated[int, INDEX]
@@ -131,6 +134,7 @@ class Options(TypedDict, total=False):
         given: For arguments that must be given, what messages suggest.
         excludes: Pairs of arguments that may not both be given.
         check: What is wrong with arguments that each fit alone; the refusal names the argument.
+        settle: Arguments that mean the same as those given, in one form for all that do.
         version: Part of the identity of recipes that use it. Change it with what it means.
     """
 
@@ -138,6 +142,7 @@ class Options(TypedDict, total=False):
     given: Mapping[str, str]
     excludes: tuple[tuple[str, str], ...]
     check: Callable[[Arguments], Refusal | None]
+    settle: Callable[[Arguments], Arguments]
     version: str
 
 
@@ -180,6 +185,7 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
             handles=handles,
             excludes=options.get("excludes", ()),
             check=options.get("check", lambda arguments: None),
+            settle=options.get("settle", lambda arguments: arguments),
             version=options.get("version", ""),
         )
         return as_function(register(signature))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import External
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Recording, Weight
 from rrl_dsl.graph.registry import Arguments, Signature
@@ -208,7 +208,9 @@ def literal(value: Value | None) -> str:
     """A value as a recipe writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, Links) or (isinstance(value, str) and not is_name(value)):
+    if isinstance(value, External) and value.written is None:
+        return str(value)  # which is no recipe
+    if isinstance(value, External) or (isinstance(value, str) and not is_name(value)):
         escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return str(value)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import External
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.types import SEED
@@ -167,7 +167,7 @@ def _plain(value: object) -> object:
     """An argument as JSON holds it."""
     if isinstance(value, Schedule):
         return {"schedule": value.kind, "ends": [value.start, value.end], "epochs": value.epochs}
-    return {"sha256": value.digest} if isinstance(value, Links) else value
+    return {"sha256": value.digest} if isinstance(value, External) else value
 
 
 def _json(value: object) -> str:

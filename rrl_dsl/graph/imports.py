@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.graph import links
+from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import parser
@@ -42,7 +43,7 @@ class Library:
 
     overlay: Mapping[Path, str] = field(default_factory=dict)
     within: Path | None = None
-    read_pairs: Callable[[Path, str, str], links.Links] = links.read
+    read_pairs: Callable[[Path, str, str], Links] = links.read
     _texts: dict[Path, tuple[Recipe | None, list[Diagnostic]]] = field(default_factory=dict)
     _known: dict[_Key, Resolution] = field(default_factory=dict)
     _names: dict[Path, str] = field(default_factory=dict)  # what messages call the files

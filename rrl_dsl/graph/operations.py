@@ -16,7 +16,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.graph.plan import Active, Column, Constant, Scalar
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup
-from rrl_dsl.graph.weights import LARGEST, number, raised, rounded
+from rrl_dsl.language.weights import LARGEST, number, raised, rounded
 
 
 class Range(NamedTuple):

@@ -19,7 +19,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.graph.schedule import Schedule, at_epoch
 from rrl_dsl.graph.stage import Lookup, Stage
 from rrl_dsl.graph.types import Need
-from rrl_dsl.graph.weights import number
+from rrl_dsl.language.weights import number
 
 Redraw = Literal["never", "epoch", "step"]
 

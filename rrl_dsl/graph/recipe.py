@@ -11,6 +11,7 @@ from typing import Final
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
+from rrl_dsl.graph.saved import with_files
 from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.types import Scalar, described
@@ -83,7 +84,9 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
             a file that cannot be read.
     """
     if isinstance(recipe, Graph):
-        source = Source(text_of(recipe), "<graph>", Path())
+        written = with_files(recipe)
+        source = Source(text_of(written), "<graph>", Path())
+        source = source if written is recipe else source.unbounded()
         if graph_of(source.unbounded()).identity != recipe.identity:
             message = "the printed text of this graph draws other edges than the graph"
             raise error("RRL210", message, hint="pass the path of its recipe")

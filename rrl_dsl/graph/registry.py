@@ -93,6 +93,7 @@ class Signature:
         handles: The handles that it takes first, in order: `pair`, `weight`.
         excludes: Pairs of arguments that may not both be given.
         check: What is wrong with arguments that each fit alone; the refusal names the argument.
+        settle: Arguments that mean the same as those given, in one form for all that do.
         version: Part of the identity of recipes that use it.
     """
 
@@ -105,6 +106,7 @@ class Signature:
     handles: tuple[str, ...] = ()
     excludes: tuple[tuple[str, str], ...] = ()
     check: Callable[[Arguments], Refusal | None] = lambda arguments: None
+    settle: Callable[[Arguments], Arguments] = lambda arguments: arguments
     version: str = ""
 
     def __str__(self) -> str:
@@ -251,9 +253,11 @@ def bind(
             message = f"`{one}` and `{other}` cannot be used together"
             hint = f"remove `{one}`"
             refusals.append(Refusal("RRL303", message, hint, given[other][0], remove=(one,)))
-    if not refusals and (clash := signature.check(bound)) is not None:
-        refusals.append(replace(clash, at=given[str(clash.at)][0]))
-    return bound, refusals
+    if refusals:
+        return bound, refusals
+    if (clash := signature.check(bound)) is not None:
+        return bound, [replace(clash, at=given[str(clash.at)][0])]
+    return dict(signature.settle(bound)), []
 
 
 def accept(parameter: Parameter, value: object) -> Value:

@@ -23,7 +23,7 @@ from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import registered
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.graph.types import WEIGHT
-from rrl_dsl.graph.weights import LARGEST, LEAST, number, rounded, shortest
+from rrl_dsl.language.weights import LARGEST, LEAST, number, rounded, shortest
 
 
 @dataclass(frozen=True)

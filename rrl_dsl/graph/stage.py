@@ -89,7 +89,8 @@ class LookupTable(NamedTuple):
     Attributes:
         ids: int64 (u,), sample ids, ascending.
         starts: int64 (u + 1,), the position of the first entry of each sample.
-        entries: int64 (e,), the positions in `ids` of the linked samples, ascending per sample.
+        entries: int32 or int64 (e,), the positions in `ids` of the linked samples, ascending per
+            sample.
         weights: float32 (e,), the weights of the links.
         values: float64 (u, v), numbers of each sample.
         steps: How many halvings the longest list of entries takes.
@@ -124,18 +125,33 @@ class LookupTable(NamedTuple):
             ids: int64 (u,), ascending.
             graph: (u, u), the weights of links; an entry (i, j) leads from i to j.
         """
+        graph.sort_indices()
+        return LookupTable.of_entries(ids, graph.indptr, graph.indices, graph.data)
+
+    @staticmethod
+    def of_entries(ids: Any, starts: Any, entries: Any, weights: Any) -> LookupTable:
+        """Samples and their links, as columns that are not copied if they have the right type.
+
+        Args:
+            ids: int64 (u,), ascending.
+            starts: Integers (u + 1,), the position of the first entry of each sample.
+            entries: Integers (e,), the positions in `ids` of linked samples, ascending per sample.
+            weights: (e,), the weights of the links; None if no weight is read.
+        """
         import numpy as np
 
-        graph.sort_indices()
-        longest = int(np.diff(graph.indptr).max(initial=0))
+        longest = int(np.diff(starts).max(initial=0))
         # at least one sample and one entry, so that a search has something to look at
-        starts = np.append(graph.indptr, graph.nnz) if len(ids) == 0 else graph.indptr
-        entries = graph.indices if graph.nnz else np.array([-1])
-        weights = graph.data if graph.nnz else np.zeros(1)
+        if not len(entries):
+            entries = np.array([-1], np.int32)
+            weights = None if weights is None else np.zeros(1)
+        weights = np.empty(0) if weights is None else weights
         return LookupTable.of_samples(ids)._replace(
-            starts=starts.astype(np.int64),
-            entries=entries.astype(np.int64),
-            weights=weights.astype(np.float32),
+            starts=(np.append(starts, starts[-1]) if not len(ids) else starts).astype(
+                np.int64, copy=False
+            ),
+            entries=entries,
+            weights=weights.astype(np.float32, copy=False),
             steps=longest.bit_length(),
         )
 
@@ -201,6 +217,11 @@ class Lookup(_Reader):
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
         """The error where the dataset has only the samples with these ids, int64 (n,)."""
         return None
+
+    def uncovered(self, sample: int) -> Diagnostic:
+        """The error of a sample that the table lacks, where it should have every sample."""
+        message = f"the dataset to which the recipe is bound has no sample {sample}"
+        return Diagnostic("RRL421", message, hint="bind it to the dataset of the rows")
 
 
 @dataclass(frozen=True)

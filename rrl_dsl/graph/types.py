@@ -6,18 +6,20 @@ import math
 import numbers
 import operator
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from rrl_dsl.graph import links
+from rrl_dsl.graph.external import External, Links, SampleIds
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.language.diagnostics import listing, nearest
 from rrl_dsl.language.spelling import number_value
 
 Scalar = bool | int | float | str
 """What a literal of the language denotes."""
-Value = Scalar | Schedule | links.Links
+Value = Scalar | Schedule | External
 """What an argument holds, as the compiled graph carries it."""
 
 
@@ -192,24 +194,51 @@ class Space(Field):
 
 @dataclass(frozen=True)
 class File:
-    """A file of pairs, by its path or as what was read from it."""
+    """A file of pairs or a matrix, by its path, as what was read from it, or from Python."""
 
     name: str = "File"
-    annotation: str = "str | os.PathLike[str]"
+    annotation: str = "str | os.PathLike[str] | Any"
     described: str = "a file name in quotes"
 
-    def accept(self, value: object) -> links.Links:
-        """The pairs of the file.
+    def accept(self, value: object) -> Links:
+        """The links in the file, or of the matrix.
 
         Raises:
             Refusal: RRL202 for another type.
-            RRLError: RRL414 or RRL415 as `rrl_dsl.graph.links.read`.
+            RRLError: As `rrl_dsl.graph.links.read` and `of_python`.
         """
-        if isinstance(value, links.Links):
+        if isinstance(value, Links):
             return value
-        if not isinstance(value, str | os.PathLike):
+        if isinstance(value, str | os.PathLike):
+            return links.read(Path(value))
+        found = links.of_python(value)
+        if found is None:
             raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
-        return links.read(Path(value))
+        return found
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids of the rows of a matrix, which only Python can give."""
+
+    name: str = "Ids"
+    annotation: str = "Sequence[int | str]"
+    described: str = "the sample of each row, from Python"
+
+    def accept(self, value: object) -> SampleIds:
+        """The ids.
+
+        Raises:
+            Refusal: RRL202 for another type.
+        """
+        if isinstance(value, SampleIds):
+            return value
+        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+            hint = "in a recipe, add an array `ids` to the .npz file of the matrix"
+            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}", hint)
+        from rrl_dsl.graph.matrix_links import sample_ids
+
+        return sample_ids(cast(Sequence[Any], value))
 
 
 @dataclass(frozen=True)
@@ -272,7 +301,7 @@ class Flag:
         return value
 
 
-Type = Number | Text | Choice | File | Flag
+Type = Number | Text | Choice | File | Ids | Flag
 
 _LARGEST: Final = float(2**31 - 1)
 _FLOAT32_MAX: Final = 3.4e38
@@ -292,6 +321,7 @@ NUMBER: Final = Field(reads="number")
 VECTOR: Final = Field(reads="vector")
 SPACE: Final = Space()
 FILE: Final = File()
+IDS: Final = Ids()
 FLAG: Final = Flag()
 
 MODEL_SPACES: Final = ("projection", "backbone", "teacher")

@@ -7,6 +7,7 @@ import os
 import stat
 import warnings
 from contextlib import suppress
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
@@ -42,6 +43,11 @@ class Cache:
 
     def read(self, key: str) -> bytes | None:
         """Returns the content of an entry; None if there is no entry that can be trusted."""
+        content = self.mapped(key)
+        return None if content is None else bytes(content)
+
+    def mapped(self, key: str) -> memoryview | None:
+        """Returns the content of an entry as a private map of its file, see `read`."""
         path = self._path(key)
         try:
             self._check_owner()
@@ -49,9 +55,11 @@ class Cache:
                 if not _ours(os.fstat(file.fileno())):
                     warnings.warn(f"`{path}` belongs to another user and is ignored", stacklevel=2)
                     return None
-                content = file.read()
+                content = memoryview(mmap(file.fileno(), 0, access=ACCESS_COPY))
         except (OSError, RRLError):
             return None
+        except ValueError:  # a file of no bytes cannot be mapped
+            content = memoryview(b"")
         head = len(_MAGIC) + 2 * _DIGEST
         if content[:head] == _head(key, content[head:]):
             return content[head:]
@@ -73,13 +81,13 @@ class Cache:
             message = f"the cache folder `{self.folder}` cannot be"
             raise error("RRL507", f"{message} written: {problem.strerror}", hint=_HINT) from None
 
-    def write(self, key: str, content: bytes) -> None:
-        """Writes an entry; a failure is a warning."""
+    def write(self, key: str, *content: bytes | memoryview) -> None:
+        """Writes an entry, the parts of its content in order; a failure is a warning."""
         path = self._path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # `write_bytes` would keep the permissions of the file
-            write_bytes(path, _head(key, content) + content)
+            write_bytes(path, _head(key, *content), *content)
         except (OSError, RRLError) as problem:
             warnings.warn(f"the results for this dataset are not cached: {problem}", stacklevel=2)
 
@@ -113,6 +121,9 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def _head(key: str, content: bytes) -> bytes:
+def _head(key: str, *content: bytes | memoryview) -> bytes:
     named = _digest(key)
-    return _MAGIC + named + hashlib.sha256(named + content).digest()
+    digest = hashlib.sha256(named)
+    for part in content:
+        digest.update(part)
+    return _MAGIC + named + digest.digest()

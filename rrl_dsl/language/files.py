@@ -138,7 +138,7 @@ def _bound(most: int) -> int:
     return int(chosen)
 
 
-def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | None = None) -> None:
+def write_bytes(path: Path, *content: bytes | memoryview, previous: Path | None = None) -> None:
     """Writes a file atomically and keeps the permissions of the file that it replaces.
 
     The content is synced to disk under a temporary name, then renamed. If the process or the
@@ -151,7 +151,7 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
 
     Args:
         path: The file.
-        content: The new content.
+        *content: The parts of the new content, in order.
         previous: The new path of the file that is replaced; None deletes it.
 
     Raises:
@@ -164,11 +164,11 @@ def write_bytes(path: Path, content: bytes | memoryview, *, previous: Path | Non
         if os.path.exists(target):
             _check_regular(target.stat().st_mode)  # a device is not replaced by a file
         if previous is None and os.path.exists(target) and target.stat().st_nlink > 1:
-            _write_through(draft, content)
+            _write_through(draft, *content)
             _sync_folder(target.parent)
-            _overwrite(target, content)
+            _overwrite(target, *content)
             return
-        _write_through(draft, content)
+        _write_through(draft, *content)
         if os.path.exists(target):
             draft.chmod(stat.S_IMODE(target.stat().st_mode))
             if previous is not None:
@@ -194,19 +194,19 @@ def cannot_write(path: Path, reason: Exception) -> RRLError:
     return error("RRL507", f"`{path}` cannot be written: {why}", hint=hint)
 
 
-def _write_through(path: Path, content: bytes | memoryview) -> None:
+def _write_through(path: Path, *content: bytes | memoryview) -> None:
     """Writes a file and syncs it to disk."""
     with path.open("wb") as file:
-        file.write(content)
+        file.writelines(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _overwrite(path: Path, content: bytes | memoryview) -> None:
+def _overwrite(path: Path, *content: bytes | memoryview) -> None:
     """Overwrites a file in place, and restores its content after an error."""
     before = path.read_bytes()
     try:
-        _write_through(path, content)
+        _write_through(path, *content)
     except BaseException:
         _write_through(path, before)
         raise

@@ -42,8 +42,8 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     "RRL412": ("The dataset has invalid content. The message names the file and the place."),
     "RRL413": ("No evaluation strategy has this name."),
     "RRL414": (
-        "A file of pairs does not exist, or is not CSV, TSV or Parquet. Its path "
-        "is relative to the folder of the recipe."
+        "A file of pairs does not exist, or is not CSV, TSV, Parquet or a matrix in "
+        "`.npz` or `.npy`. Its path is relative to the folder of the recipe."
     ),
     "RRL415": (
         "A file of pairs has other columns than `a`, `b` and the optional "
@@ -109,6 +109,13 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
         "columns, 4 GiB for an archive of arrays, and 4 MiB for a YAML file. For "
         "files that you trust, set another limit with the environment variable "
         "`RRL_DSL_MAX_BYTES`."
+    ),
+    "RRL430": (
+        "A matrix of weights between samples must be square, with finite weights of "
+        "at least 0, each pair once, and the same weight in both directions; "
+        "`symmetric=` decides where these differ. Row r belongs to the sample with "
+        "the id r, and each sample has a row. For other rows, `ids=` in Python or an "
+        "array `ids` in the `.npz` file gives the sample of each row."
     ),
     # 5xx configuration and runs
     "RRL501": ("The configuration has an unknown key."),

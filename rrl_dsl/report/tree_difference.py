@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.external import External
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.tree import Branch
@@ -76,7 +76,7 @@ def _beneath(graph: Graph) -> tuple[_Beneath, _Beneath]:
     files, draws = _Beneath(set), _Beneath(set)
     for call, stream in streams_of(graph).items():
         for value in call.arguments.values():
-            if isinstance(value, Links):
+            if isinstance(value, External):
                 files[str(value)].add(value.digest)
         if call.facts.draws:
             draws[str(call)].add(stream)

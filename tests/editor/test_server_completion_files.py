@@ -32,7 +32,7 @@ PAIRS = ["a.tsv", "b.csv", "c.PARQUET", "sub/deep/x.csv"]
         ('import "base.rrl" ^', ["as base"]),
         ('import "base.rrl" as ^', []),
         ('import "ssl.rrl" ^', ["as"]),
-        ("pairs(^", ["file=", "weight=", *(f'"{each}"' for each in PAIRS)]),
+        ("pairs(^", ["file=", "weight=", "symmetric=", *(f'"{each}"' for each in PAIRS)]),
     ],
 )
 def test_files_below_the_folder(text: str, labels: list[str], folder: Path):

@@ -19,7 +19,7 @@ from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import RRLError, error
 
 
 def evaluate(
@@ -114,7 +114,7 @@ def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
     if lookup.covers_data_set:
         strange = universe.sample[table.position(arrays, universe.sample) < 0]
         if len(strange):
-            raise error("RRL421", f"the dataset has no sample {strange[0]}")
+            raise RRLError(lookup.uncovered(int(strange[0])))
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:

@@ -1,81 +1,97 @@
-"""Pairs of samples from a file."""
+"""Pairs of samples from a file or a matrix."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from rrl_dsl.graph.builtin import NonNegative, PairsFile, source
-from rrl_dsl.graph.links import Links
+from rrl_dsl.graph.builtin import NonNegative, PairsFile, RowIds, source
+from rrl_dsl.graph.external import Links, SampleIds, Symmetric
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import Arguments
 from rrl_dsl.graph.stage import Lookup, LookupTable, SampleColumns
 from rrl_dsl.graph.types import Refusal
-from rrl_dsl.graph.weights import LARGEST, LEAST
-from rrl_dsl.language.diagnostics import Diagnostic
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 
 
 @dataclass(frozen=True)
-class Listed(Lookup):
-    """The pairs of a file."""
+class Linked(Lookup):
+    """The pairs of a file, or the entries of a matrix."""
 
     links: Links
+    symmetric: Symmetric | None = None
     bound = False
-    covers_data_set = False
+
+    @property
+    def covers_data_set(self) -> bool:  # type: ignore[override]
+        """Whether the table has every sample: each row of a matrix is one, by position."""
+        return self.links.by_position
 
     @property
     def limit(self) -> float:
         """The weight of the heaviest pair."""
-        return max(self.links.weight or (), default=1.0)
+        return self.links.heaviest
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
-        """The samples that the file names, and its pairs both ways round."""
-        import numpy as np
-        import scipy.sparse as sp
+        """The samples and their links.
 
-        ids, positions = np.unique(self._ends(), return_inverse=True)
-        a, b = positions.reshape(2, -1)
-        weights = np.ones(len(a)) if self.links.weight is None else np.array(self.links.weight)
-        # a pair that is listed twice, or both ways round, has its larger weight; 0 removes the edge
-        rows, cols = np.concatenate([a, b]), np.concatenate([b, a])
-        values = np.concatenate([weights, weights])
-        order = np.lexsort((-values, cols, rows))
-        rows, cols, values = rows[order], cols[order], values[order]
-        kept = np.ones(len(rows), dtype=bool)
-        kept[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
-        kept &= values > 0
-        values = np.clip(values, LEAST, LARGEST)  # what is above 0 stays above 0
-        size = (len(ids), len(ids))
-        graph = sp.csr_array((values[kept], (rows[kept], cols[kept])), shape=size)
-        return LookupTable.of_links(ids, graph)
+        Raises:
+            RRLError: RRL430 for a sample without a row in the matrix, where each should have one.
+        """
+        table = LookupTable.of_entries(*self.links.linked(self.symmetric))
+        if self.covers_data_set and len(samples.ids) and samples.ids[-1] >= len(table.ids):
+            raise RRLError(self.uncovered(int(samples.ids[-1])))
+        return table
 
     def lacking(self, ids: Any) -> Diagnostic | None:
-        """RRL416 at the first pair with a sample that does not exist."""
-        import numpy as np
+        """RRL416 or RRL430 at the first pair or row with a sample that does not exist."""
+        return self.links.unknown(ids)
 
-        missing = ~np.isin(self._ends(), ids)
-        pairs = np.flatnonzero(missing.any(axis=0))
-        if not len(pairs):
-            return None
-        first = int(pairs[0])
-        return self.links.lacking(first, int(missing[:, first].argmax()), more=len(pairs) - 1)
-
-    def _ends(self) -> Any:
-        """The ids of the pairs, int64 (2, p)."""
-        import numpy as np
-
-        return np.array([self.links.a, self.links.b], dtype=np.int64).reshape(2, -1)
+    def uncovered(self, sample: int) -> Diagnostic:
+        """RRL430 for a sample without a row in the matrix."""
+        return self.links.without_row(sample)
 
 
-def _weights_once(arguments: Arguments) -> Refusal | None:
-    if arguments["weight"] is None or arguments["file"].weight is None:
-        return None
-    message = f"`weight` is only for files without weights, and `{arguments['file']}` has weights"
-    return Refusal("RRL303", message, "remove `weight`", "weight", remove=("weight",))
+def _fitting(arguments: Arguments) -> Refusal | None:
+    file: Links = arguments["file"]
+    symmetric: Symmetric | None = arguments["symmetric"]
+    for name in ("symmetric", "ids"):
+        if arguments[name] is not None and not file.is_matrix:
+            message = f"`{name}` is only for a matrix, and `{file}` lists pairs"
+            return Refusal("RRL303", message, f"remove `{name}`", name, remove=(name,))
+    if symmetric is None and file.unequal is not None:
+        hint = (
+            'add `symmetric="max"` for the larger of both weights, or `symmetric="mean"` for their '
+            "mean"
+        )
+        return Refusal("RRL430", file.unequal, hint, "file", missing='symmetric="max"')
+    if arguments["weight"] is not None and _is_weighted(file, symmetric):
+        message = f"`weight` is only for files without weights, and `{file}` has weights"
+        return Refusal("RRL303", message, "remove `weight`", "weight", remove=("weight",))
+    return None
 
 
-@source(example='pairs("links.csv")', check=_weights_once)
-def pairs(pair: Pair, file: PairsFile, weight: NonNegative | None = None) -> Weight:
-    """Relates the pairs of samples in a file.
+def _settled(arguments: Arguments) -> Arguments:
+    """The same matrix with its ids, and without what a symmetric matrix ignores."""
+    file: Links = arguments["file"]
+    ids: SampleIds | None = arguments["ids"]
+    named = file if ids is None else file.with_ids(ids)
+    symmetric = None if file.unequal is None else arguments["symmetric"]
+    return {**arguments, "file": named, "ids": None, "symmetric": symmetric}
+
+
+def _is_weighted(links: Links, symmetric: Symmetric | None) -> bool:
+    return links.weighted or (symmetric == "mean" and links.unequal is not None)
+
+
+@source(example='pairs("links.csv")', check=_fitting, settle=_settled)
+def pairs(
+    pair: Pair,
+    file: PairsFile,
+    weight: NonNegative | None = None,
+    symmetric: Literal["max", "mean"] | None = None,
+    ids: RowIds | None = None,
+) -> Weight:
+    """Relates the pairs of samples in a file or a matrix.
 
     Two samples have an edge if the file lists them, in either order. Use it for must-link pairs
     from annotators. The file is CSV, TSV or Parquet with one pair per row. Its columns are `a`, `b`
@@ -83,13 +99,22 @@ def pairs(pair: Pair, file: PairsFile, weight: NonNegative | None = None) -> Wei
     relative to the folder of the recipe. An id is a sample id, or the path of an image below its
     image folder. If a pair occurs twice, the larger weight counts. The diagonal is 1.
 
+    The file may also contain a square matrix of weights: a sparse matrix in `.npz`, as
+    `scipy.sparse.save_npz` writes it, or an array in `.npy`. Row r belongs to the sample with the
+    id r, unless the `.npz` file has an array `ids` with the id of each row. A matrix of zeros and
+    ones is binary. In Python, pass the matrix itself: of SciPy, NumPy or torch, or a graph of
+    networkx whose nodes are ids.
+
     Args:
         file: The path of the file, in quotes.
         weight: The weight of all pairs, for a file without weights. Defaults to 1.
+        symmetric: The weight of a pair in a matrix that differs in both directions: the larger of
+            the two, or their mean.
+        ids: The ids of the rows of a matrix, from Python.
     """
-    listed = Listed(file)
-    if file.weight is not None:
-        return pair.linked_weight(listed).where(~pair.same_row) + pair.same_row
+    linked = Linked(file, symmetric)
+    if _is_weighted(file, symmetric):
+        return pair.linked_weight(linked).where(~pair.same_row) + pair.same_row
     if weight in (None, 1.0):
-        return pair.linked(listed) | pair.same_row
-    return (weight or 0.0) * (pair.linked(listed) & ~pair.same_row) + pair.same_row
+        return pair.linked(linked) | pair.same_row
+    return (weight or 0.0) * (pair.linked(linked) & ~pair.same_row) + pair.same_row

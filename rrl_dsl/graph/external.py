@@ -1,0 +1,143 @@
+"""What a recipe takes from outside its text: links between samples, and their ids."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rrl_dsl.language.diagnostics import Diagnostic
+
+Symmetric = Literal["max", "mean"]
+"""How a matrix that differs there and back becomes symmetric."""
+
+
+@dataclass(frozen=True, eq=False)
+class External:
+    """A value that a recipe names, or that only Python can give. Its content identifies it.
+
+    Attributes:
+        written: The file as the recipe names it; None if it comes from Python.
+        name: What messages call it; empty if it comes from Python.
+        digest: SHA-256 of its content.
+    """
+
+    written: str | None
+    name: str
+    digest: str
+    noun = "a value"
+
+    def __str__(self) -> str:
+        return f"<{self.noun} from Python>" if self.written is None else self.written
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, External):
+            return NotImplemented
+        return (self.written, self.digest) == (other.written, other.digest)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleIds(External):
+    """The samples of the rows of a matrix, from Python.
+
+    Attributes:
+        given: The ids as given, integers or paths.
+    """
+
+    given: Any
+    noun = "ids"
+
+
+class LinkedSamples(NamedTuple):
+    """Samples with links in both directions.
+
+    Attributes:
+        ids: int64 (u,), sample ids, ascending.
+        starts: Integers (u + 1,), the position of the first entry of each sample.
+        entries: Integers (e,), the positions in `ids` of the linked samples, ascending per sample.
+        weights: (e,), the weights of the links; None if they are not needed.
+    """
+
+    ids: NDArray[np.int64]
+    starts: NDArray[Any]
+    entries: NDArray[Any]
+    weights: NDArray[Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Links(External):
+    """Links between samples: a file of pairs, or a matrix.
+
+    Attributes:
+        path: Where the file lies; None if they come from Python.
+    """
+
+    path: Path | None
+    noun = "links"
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether they are a matrix."""
+        return False
+
+    @property
+    def by_position(self) -> bool:
+        """Whether row r of a matrix is the sample with the id r."""
+        return False
+
+    @property
+    def unequal(self) -> str | None:
+        """Where a matrix differs in both directions, in words; None if it is symmetric."""
+        return None
+
+    @property
+    @abstractmethod
+    def weighted(self) -> bool:
+        """Whether links have weights other than 1."""
+
+    @property
+    @abstractmethod
+    def heaviest(self) -> float:
+        """A bound that no weight exceeds."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """The number of links, in words."""
+
+    def with_ids(self, ids: SampleIds) -> Links:
+        """A matrix whose rows are the samples with these ids.
+
+        Raises:
+            RRLError: RRL430 if they do not fit the rows.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
+        """The samples and their links.
+
+        Args:
+            symmetric: How a matrix becomes symmetric.
+        """
+
+    @abstractmethod
+    def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:
+        """The error where a dataset has only the samples with these ids, int64 (n,)."""
+
+    def saved(self) -> Sequence[bytes | memoryview]:
+        """The content of a file with the same links, in parts; of a matrix, an `.npz` file."""
+        raise NotImplementedError
+
+    def without_row(self, sample: int) -> Diagnostic:
+        """The error of a sample that has no row in a matrix whose rows are all samples."""
+        raise NotImplementedError
