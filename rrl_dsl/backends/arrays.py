@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from numpy import (
     amin,
-    concatenate,
     exp,
     full_like,
     isfinite,
@@ -26,7 +25,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.language.weights import ORTHOGONAL
 
 __all__ = [
-    "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
+    "amin", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
     "where", "zeros_like",
 ]  # fmt: skip
 

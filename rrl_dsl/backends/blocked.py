@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
-from rrl_dsl.backends.dense_relation import DenseRelation, logsumexp
+from rrl_dsl.backends.dense_relation import DenseRelation, joined_lse
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.relation import Pointwise, Relation
@@ -88,7 +88,7 @@ class BlockedRelation(Relation):
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         return self._by_tile(
-            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self), _joined_lse, q, k
+            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self), joined_lse, q, k
         )
 
     def dot(
@@ -102,7 +102,7 @@ class BlockedRelation(Relation):
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         return self._by_tile(
-            lambda tile, q, k: tile.masked_lse(q, k, scale, with_self=with_self), _joined_lse, q, k
+            lambda tile, q, k: tile.masked_lse(q, k, scale, with_self=with_self), joined_lse, q, k
         )
 
     def cross_entropy(
@@ -293,8 +293,3 @@ def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nod
 
 def _total(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(parts)).sum(dim=0)
-
-
-def _joined_lse(parts: Sequence[Tensor]) -> Tensor:
-    sums = torch.stack(list(parts), dim=1)
-    return logsumexp(sums, sums > -torch.inf)

@@ -72,6 +72,10 @@ class Prepared:
             return None
         return repeats_of(self.plan, result, self.rows)
 
+    def of_rows(self, rows: Tensor) -> Prepared:
+        """The same for some rows, int64 (r,), and all columns."""
+        return Prepared(self.plan, [column[rows] for column in self.rows], self.cols, self.inputs)
+
     def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
         """The same for some rows and columns, int64 (r,) and (c,)."""
         of_rows = [column[rows] for column in self.rows]
@@ -111,6 +115,8 @@ def prepare(
     cols: Nodes,
     spaces: Mapping[str, tuple[Tensor, Tensor]],
     inputs: Inputs,
+    *,
+    shared: bool = False,
 ) -> Prepared:
     """Computes what each row and column of a call needs once.
 
@@ -120,13 +126,14 @@ def prepare(
         cols: The m columns, perhaps the rows themselves.
         spaces: By space, the vectors of the rows and of the columns.
         inputs: Scalars and lookups.
+        shared: Whether all processes prepare the same rows, and share the work of stages.
 
     Raises:
         RRLError: RRL401 or RRL417 where the rows lack a column that the recipe reads.
     """
     if plan.staged:
         whole = universe(rows, cols, spaces)
-        columns = _columns(plan, whole.nodes, inputs, whole)
+        columns = _columns(plan, whole.nodes, inputs, whole, shared)
         of_rows = [column[whole.of_rows] for column in columns]
         of_cols = of_rows if cols is rows else [column[whole.of_cols] for column in columns]
     else:
@@ -135,7 +142,9 @@ def prepare(
     return Prepared(plan, of_rows, of_cols, inputs)
 
 
-def _columns(plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None) -> list[Tensor]:
+def _columns(
+    plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None, shared: bool = False
+) -> list[Tensor]:
     columns: list[Tensor] = []
     for column in plan.columns:
         if column.stage is None:
@@ -143,17 +152,22 @@ def _columns(plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None) -
             columns.append(found)
         else:
             assert whole is not None
-            columns.append(_staged(plan, column.stage, columns, inputs, whole))
+            columns.append(_staged(plan, column.stage, columns, inputs, whole, shared))
     return columns
 
 
 def _staged(
-    plan: Plan, stage: Stage, before: Sequence[Tensor], inputs: Inputs, whole: Universe
+    plan: Plan,
+    stage: Stage,
+    before: Sequence[Tensor],
+    inputs: Inputs,
+    whole: Universe,
+    shared: bool,
 ) -> Tensor:
     def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
         return _evaluate(plan, instruction, [each[rows] for each in before], before, inputs)
 
-    return cast(Tensor, stage.find(tensors, whole.batch(weights)))
+    return cast(Tensor, stage.find(tensors, whole.batch(weights, shared=shared)))
 
 
 def _evaluate(

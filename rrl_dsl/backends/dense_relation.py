@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 
 import torch
@@ -237,3 +238,9 @@ def logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
     kept = mask | ~some[:, None]
     result = logits.masked_fill(~kept, -torch.inf).logsumexp(dim=1)
     return result.masked_fill(~some, -torch.inf)
+
+
+def joined_lse(parts: Sequence[Tensor]) -> Tensor:
+    """The log-sum-exp over all columns, (n,), of those over parts of them, each (n,)."""
+    sums = torch.stack(list(parts), dim=1)
+    return logsumexp(sums, sums > -torch.inf)

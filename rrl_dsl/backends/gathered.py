@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_counts, rank_and_count
 from rrl_dsl.backends.relation import Pointwise, Relation
+from rrl_dsl.backends.ring import RingRelation
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,54 @@ class Share:
 
     rows: Tensor
     gather: Callable[[Tensor], Tensor]
+
+
+class Sides(NamedTuple):
+    """The rows and columns of a call in all processes, and their vectors by space."""
+
+    rows: Nodes
+    cols: Nodes
+    spaces: Mapping[str, tuple[Tensor, Tensor]]
+
+
+def gathered_sides(own: Sides, *, ring: bool) -> tuple[Sides, Parts]:
+    """Gathers the rows and columns of all processes.
+
+    Args:
+        own: The rows and columns of this process.
+        ring: Whether a loss gets the embeddings of one process at a time.
+
+    Raises:
+        RRLError: RRL402 where the processes have different numbers of rows or columns; it is looked
+            for where rows are checked.
+    """
+    rows, cols, spaces = own
+    if rows.checked:
+        check_counts([len(rows), len(cols)], rows.device, all_rows)
+    every = rows.map(all_rows)
+    sides = Sides(
+        every,
+        every if cols is rows else cols.map(all_rows),
+        {name: (all_rows(q), all_rows(k)) for name, (q, k) in spaces.items()},
+    )
+    parts = Parts(by_rank(len(rows), rows.device), all_rows, ring)
+    if cols is not rows:
+        parts = parts.against(Parts(by_rank(len(cols), rows.device), all_rows, ring))
+    return sides, parts
+
+
+def divided(relation: Relation, rows: Nodes, cols: Nodes, parts: Parts) -> Relation:
+    """The relation of all rows of which each process evaluates its own.
+
+    Args:
+        relation: Of the rows of this process and all columns.
+        rows: The rows of all processes.
+        cols: The columns.
+        parts: Which rows are those of which process.
+    """
+    if parts.ring:
+        return RingRelation(relation, parts)
+    return GatheredRelation(relation, rows, cols, Share(parts.own, parts.all))
 
 
 class GatheredRelation(Relation):
@@ -47,6 +98,17 @@ class GatheredRelation(Relation):
         self._own = own
         self._share = share
 
+    def of_all(self, z: Tensor, keys: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        every = _of_all(z, len(self.rows))
+        return every, every if keys is z else None if keys is None else _of_all(
+            keys, len(self.cols)
+        )
+
+    def _vectors(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the rows of this process and of all columns."""
+        rows = self._share.rows
+        return q if len(q) == len(rows) else q[rows], _of_all(k, len(self.cols))
+
     def restricted(self, rows: Tensor, cols: Tensor) -> GatheredRelation:
         share = self._share
         place = torch.full_like(self.rows.sample, -1)
@@ -68,19 +130,19 @@ class GatheredRelation(Relation):
     def lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
-        own = self._own.lse(q[self._share.rows], k, scale, with_self=with_self)
+        own = self._own.lse(*self._vectors(q, k), scale, with_self=with_self)
         return self._share.gather(own)
 
     def dot(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
-        own = self._own.dot(q[self._share.rows], k, scale, with_self=with_self)
+        own = self._own.dot(*self._vectors(q, k), scale, with_self=with_self)
         return self._share.gather(own)
 
     def masked_lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
-        own = self._own.masked_lse(q[self._share.rows], k, scale, with_self=with_self)
+        own = self._own.masked_lse(*self._vectors(q, k), scale, with_self=with_self)
         return self._share.gather(own)
 
     def cross_entropy(
@@ -93,8 +155,7 @@ class GatheredRelation(Relation):
         self_in_denominator: bool = False,
     ) -> tuple[Tensor, Tensor]:
         own = self._own.cross_entropy(
-            q[self._share.rows],
-            k,
+            *self._vectors(q, k),
             scale,
             with_self=with_self,
             self_in_denominator=self_in_denominator,
@@ -103,11 +164,11 @@ class GatheredRelation(Relation):
         return total, degree
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
-        own = self._own.sqdist(q[self._share.rows], k, with_self=with_self)
+        own = self._own.sqdist(*self._vectors(q, k), with_self=with_self)
         return self._share.gather(own)
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
-        return self._share.gather(self._own.matmul(v, with_self=with_self))
+        return self._share.gather(self._own.matmul(_of_all(v, len(self.cols)), with_self=with_self))
 
     def sum(
         self,
@@ -117,19 +178,25 @@ class GatheredRelation(Relation):
         *parameters: Tensor,
         with_self: bool = False,
     ) -> Tensor:
-        own = self._own.sum(f, q[self._share.rows], k, *parameters, with_self=with_self)
+        own = self._own.sum(f, *self._vectors(q, k), *parameters, with_self=with_self)
         return self._share.gather(own)
 
     def compared_count(self) -> Tensor:
         return self._share.gather(self._own.compared_count())
 
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
-        return self._share.gather(self._own.unrelated_sum_sq(q[self._share.rows], k))
+        return self._share.gather(self._own.unrelated_sum_sq(*self._vectors(q, k)))
 
     def unrelated_count(self) -> Tensor:
         return self._share.gather(self._own.unrelated_count())
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        own = self._own.nearest_unrelated(q[self._share.rows], k)
+        own = self._own.nearest_unrelated(*self._vectors(q, k))
         index, distance = (self._share.gather(each) for each in own)
         return index, distance
+
+
+def _of_all(embeddings: Tensor, count: int) -> Tensor:
+    """Embeddings of this process become those of all, whose number is given; others are kept."""
+    is_own = len(embeddings) * rank_and_count()[1] == count
+    return all_rows(embeddings) if is_own else embeddings

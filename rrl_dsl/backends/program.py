@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
-from rrl_dsl.backends.strategy import WIDTH, Choice, Limit, choose, free_memory
+from rrl_dsl.backends.strategy import WIDTH, Choice, Gather, Limit, choose, free_memory
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from rrl_dsl.backends.dense import Prepared
     from rrl_dsl.backends.nodes import Nodes
+    from rrl_dsl.backends.processes import Parts
     from rrl_dsl.backends.relation import Relation
     from rrl_dsl.backends.sparse import Progress
     from rrl_dsl.graph.stage import LookupTable
@@ -43,6 +44,7 @@ Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike 
 """By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
 
 _STRATEGIES: Final = ("auto", "dense", "blocked")
+_GATHERS: Final = ("all", "ring")
 
 
 class Samples(Protocol):
@@ -168,6 +170,7 @@ class Program:
         spaces: Spaces | None = None,
         strategy: Strategy = "auto",
         width: int = WIDTH,
+        gather: Gather | Parts | None = None,
         epoch: int = 0,
         step: int = 0,
     ) -> Relation:
@@ -184,17 +187,21 @@ class Program:
                 device and its free memory (`rrl-dsl explain` says what it chooses). Where memory
                 runs out, `auto` and `blocked` go on with smaller tiles, with one warning.
             width: The width of the embeddings, by which `auto` chooses.
+            gather: With several processes of `torch.distributed`, how they share the rows. The
+                rows, the columns, the spaces and the embeddings that a loss is given are those of
+                this process, and the loss and its gradient are those of the rows of all. `all`
+                gathers the embeddings. `ring` passes them from process to process, for losses that
+                allow it. Or the parts of rows and columns that were gathered before.
             epoch: The epoch.
             step: The optimizer step.
 
         Raises:
-            RRLError: As `__call__`. RRL413 for an unknown strategy, RRL419 if a recipe with a bank
-                is given no columns, RRL515 if there is too little memory. Checked rows
-                (`Nodes.checked`) raise the errors of `check_views`.
+            RRLError: As `__call__`. RRL413 for an unknown strategy or `gather`, RRL419 if a recipe
+                with a bank is given no columns, RRL515 if there is too little memory.
+                Checked rows (`Nodes.checked`) raise the errors of `check_views`, and with `gather`
+                RRL402 if the processes have different numbers of rows.
         """
-        from rrl_dsl.backends.blocked import BlockedRelation
-        from rrl_dsl.backends.checks import check_views
-        from rrl_dsl.backends.dense_relation import DenseRelation
+        from rrl_dsl.backends.checks import check_views, vectors_of
 
         self._check_rows(rows, cols)
         if strategy not in _STRATEGIES:
@@ -202,35 +209,62 @@ class Program:
                 did_you_mean(strategy, _STRATEGIES) or f"the strategies are {listing(_STRATEGIES)}"
             )
             raise error("RRL413", f"there is no strategy `{strategy}`", hint=hint)
+        if isinstance(gather, str) and gather not in _GATHERS:
+            hint = did_you_mean(gather, _GATHERS) or f"write {listing(_GATHERS)}"
+            raise error("RRL413", f"`gather` cannot be `{gather}`", hint=hint)
         cols = rows if cols is None else cols
         if rows.checked:
             check_views(rows, cols, self.requires.views)
-        at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
-        device, limit = rows.device, self._limits.setdefault(rows.device, Limit())
-        free = partial(free_memory, device)
+        parts = None if isinstance(gather, str) else gather
+        if isinstance(gather, str):
+            from rrl_dsl.backends.gathered import Sides, gathered_sides
 
-        def related(choice: Choice) -> Relation:
-            prepared = self._prepare(rows, cols, spaces, epoch, step, choice.tile)
-            if choice.strategy == "blocked":
-                symmetric, tile = self.graph.symmetric, choice.tile
-                return BlockedRelation(
-                    prepared, rows, cols, symmetric=symmetric, pairs=tile, limit=limit, **at
-                )
-            contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
-            weights = prepared.weights(self.plan.result)
-            return DenseRelation(weights, rows, cols, contrast=contrast, **at)
-
-        n, m = len(rows), len(cols)
+            own = Sides(rows, cols, vectors_of(self.requires.spaces, spaces, rows, cols))
+            (rows, cols, spaces), parts = gathered_sides(own, ring=gather == "ring")
+        every, rows = rows, rows if parts is None else rows[parts.own]
+        device, shape = rows.device, (len(rows), len(cols))
+        limit, free = self._limits.setdefault(device, Limit()), partial(free_memory, device)
+        chosen = partial(choose, *shape, width, device.type, free, strategy=strategy)
         with _needing_memory(rows, cols):
+            choice = chosen(most=limit.pairs)
+            # once, for processes prepare their rows together
+            prepared = self._prepare(
+                every, cols, spaces, epoch, step, choice.tile, shared=parts is not None
+            )
+            if parts is not None:
+                prepared = prepared.of_rows(parts.own)
+            at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
             while True:
-                choice = choose(n, m, width, device.type, free, strategy=strategy, most=limit.pairs)
                 try:
-                    return related(choice)
+                    related = self._related(prepared, rows, cols, choice, **at)
+                    break
                 except (MemoryError, RuntimeError) as problem:
                     again = strategy == "auto" and choice.strategy == "dense"
                     if not again or not is_out_of_memory(problem):
                         raise
                 limit.lower(choice.tile, device.type)
+                choice = chosen(most=limit.pairs)
+        if parts is None:
+            return related
+        from rrl_dsl.backends.gathered import divided
+
+        return divided(related, every, cols, parts)
+
+    def _related(
+        self, prepared: Prepared, rows: Nodes, cols: Nodes, choice: Choice, **at: int
+    ) -> Relation:
+        """The relation of rows and columns, evaluated as was chosen."""
+        from rrl_dsl.backends.blocked import BlockedRelation
+        from rrl_dsl.backends.dense_relation import DenseRelation
+
+        if choice.strategy == "blocked":
+            limit, symmetric = self._limits[rows.device], self.graph.symmetric
+            return BlockedRelation(
+                prepared, rows, cols, symmetric=symmetric, pairs=choice.tile, limit=limit, **at
+            )
+        contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
+        weights = prepared.weights(self.plan.result)
+        return DenseRelation(weights, rows, cols, contrast=contrast, **at)
 
     def to_scipy(
         self,
@@ -313,6 +347,8 @@ class Program:
         epoch: int,
         step: int,
         at_once: int,
+        *,
+        shared: bool = False,
     ) -> Prepared:
         """What rows and columns are evaluated from, so many pairs at once."""
         from rrl_dsl.backends import dense
@@ -326,7 +362,7 @@ class Program:
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
         fused = is_fused(self.fused, device, at_once)
         inputs = dense.Inputs(scalars, tables, fused)
-        return dense.prepare(self.plan, rows, cols, vectors, inputs)
+        return dense.prepare(self.plan, rows, cols, vectors, inputs, shared=shared)
 
     def _lookups(self, rows: Nodes) -> tuple[LookupTable, ...]:
         """The tables of the recipe's lookups, on the device of the rows."""

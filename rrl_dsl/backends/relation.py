@@ -45,6 +45,15 @@ class Relation(ABC):
         """(n, m)."""
         return len(self.rows), len(self.cols)
 
+    def of_all(self, z: Tensor, keys: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The embeddings that its reductions take, of those of the rows of this process.
+
+        Args:
+            z: The rows' embeddings (n, d).
+            keys: The columns' (m, d), or None where they are the rows'.
+        """
+        return z, keys
+
     def own_column(self) -> Tensor:
         """The column that is the row itself, int64 (n,); the first of several, -1 for none."""
         if self.cols is self.rows:

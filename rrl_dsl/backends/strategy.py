@@ -15,6 +15,9 @@ from rrl_dsl.language.machine import available_memory, bytes_in_words, too_littl
 if TYPE_CHECKING:
     import torch
 
+Gather = Literal["all", "ring"]
+"""`all`: every process has the embeddings of all rows; `ring`: those of one process at a time."""
+
 TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
 SMALLEST_TILE: Final = 2**12

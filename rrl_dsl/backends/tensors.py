@@ -13,7 +13,6 @@ import torch
 from torch import (
     Tensor,
     amin,
-    concatenate,
     exp,
     full_like,
     isfinite,
@@ -30,7 +29,7 @@ from rrl_dsl.graph import draws
 from rrl_dsl.language.weights import ORTHOGONAL
 
 __all__ = [
-    "amin", "concatenate", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
+    "amin", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
     "where", "zeros_like",
 ]  # fmt: skip
 

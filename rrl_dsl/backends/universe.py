@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.processes import banded, banded_by_all
 from rrl_dsl.graph.stage import BatchRows
 
 _TILE: Final = 1024
@@ -33,12 +35,19 @@ class Universe:
     of_rows: Tensor
     of_cols: Tensor
 
-    def batch(self, weights: Callable[..., Tensor]) -> BatchRows:
-        """What a stage looks at, given the weights of instructions over the universe."""
+    def batch(self, weights: Callable[..., Tensor], *, shared: bool = False) -> BatchRows:
+        """What a stage looks at.
+
+        Args:
+            weights: Of instructions over the universe.
+            shared: Whether all processes look at this universe together.
+        """
         first = self.first
         is_column = torch.zeros_like(first).index_fill(0, self.of_cols, True)
-        tiles = torch.split(torch.arange(len(first), device=first.device), _TILE)
-        return BatchRows(self.nodes, self.spaces, first, is_column, tiles, weights)
+        everything = torch.arange(len(first), device=first.device)
+        computed = banded_by_all if shared else banded
+        by_rows = partial(computed, rows=everything, height=_TILE)
+        return BatchRows(self.nodes, self.spaces, first, is_column, by_rows, weights)
 
 
 def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor]]) -> Universe:

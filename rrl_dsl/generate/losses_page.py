@@ -23,7 +23,8 @@ columns have other embeddings than the rows. The tables below list further argum
 
 The column "needs" lists the requirements of a loss. If the recipe, the batch or the model does not
 meet them, an error is reported before the first step. The trainer builds the parts of the model
-that are named here, and no others.
+that are named here, and no others. `gather=all` means that several processes cannot pass the
+embeddings around a ring ([training](../training.md#multiple-devices)).
 
 | loss | description | needs |
 |---|---|---|

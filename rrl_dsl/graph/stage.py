@@ -6,7 +6,7 @@ column name, such as `LabelField`, declares that the column is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
@@ -236,7 +236,9 @@ class BatchRows:
         spaces: Space -> embeddings (u, d).
         first: bool (u,), whether a row is the first of its equals.
         is_column: bool (u,), whether a row is a column of the call.
-        tiles: Positions of the rows, int64, in bands: values for a band and all rows fit in memory.
+        by_rows: From a function of the positions of t rows, int64, to their values (t, ...), to the
+            values of all rows (u, ...). The function is called for bands of rows, whose values for
+            all rows fit in memory; of several processes, each calls it for a part of the rows.
         weights: (`weight.at` of a weight, positions of t rows; all where left out) -> (t, u).
     """
 
@@ -244,7 +246,7 @@ class BatchRows:
     spaces: Mapping[str, Any]
     first: Any
     is_column: Any
-    tiles: Sequence[Any]
+    by_rows: Callable[[Callable[[Any], Any]], Any]
     weights: Callable[..., Any]
 
 

@@ -89,6 +89,7 @@ CODES: Final = MappingProxyType(
         "RRL425": "rows with too few views for the recipe",
         "RRL426": "a note on how a dataset was read",
         "RRL428": "a file that exceeds a size limit",
+        "RRL429": "a computation that processes in a ring cannot do",
         "RRL430": "an invalid matrix",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",

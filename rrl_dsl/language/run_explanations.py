@@ -40,7 +40,9 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     "RRL410": ("The dataset is not in the expected directory. It is only downloaded on request."),
     "RRL411": ("No dataset has this name."),
     "RRL412": ("The dataset has invalid content. The message names the file and the place."),
-    "RRL413": ("No evaluation strategy has this name."),
+    "RRL413": (
+        "No evaluation strategy, or no way for processes to gather embeddings, has this name."
+    ),
     "RRL414": (
         "A file of pairs does not exist, or is not CSV, TSV, Parquet or a matrix in "
         "`.npz` or `.npy`. Its path is relative to the folder of the recipe."
@@ -109,6 +111,13 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
         "columns, 4 GiB for an archive of arrays, and 4 MiB for a YAML file. For "
         "files that you trust, set another limit with the environment variable "
         "`RRL_DSL_MAX_BYTES`."
+    ),
+    "RRL429": (
+        "With `gather=ring`, a process has the embeddings of its own rows and of one "
+        "other process at a time. Losses that whiten, standardize or search the "
+        "embeddings need all of them: use `gather=all`. `rrl-dsl explain LOSS` says "
+        "which losses can be computed in a ring. A loss of your own says so with "
+        "`row_wise = True`."
     ),
     "RRL430": (
         "A matrix of weights between samples must be square, with finite weights of "

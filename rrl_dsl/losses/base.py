@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from rrl_dsl.backends.matrix import of_matrix
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.relation import Relation
+from rrl_dsl.backends.ring import RingRelation, refused
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.losses.outputs import OUTPUTS, Output, Part
 
@@ -80,11 +81,15 @@ class Loss(ABC):
         binary: Whether every weight must be 0 or 1.
         symmetric: Whether the columns must be the rows, with symmetric weights.
         views: How many views of a sample there must be.
+        row_wise: Whether it changes each embedding on its own, and compares embeddings only by
+            reductions of the relation, other than `nearest_unrelated` and `restricted`. Such a loss
+            can be computed around a ring of processes.
     """
 
     binary: ClassVar[bool] = False
     symmetric: ClassVar[bool] = False
     views: ClassVar[int] = 1
+    row_wise: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -125,6 +130,9 @@ class Loss(ABC):
                 least = torch.float64
         elif view is not None:
             raise error("RRL406", "`view` is only for a matrix; a relation has views")
+        if isinstance(relation, RingRelation) and not self.row_wise:
+            raise refused(f"the loss `{self.name()}`")
+        z, keys = relation.of_all(z, keys)
         self._check_shapes(relation, z, z if keys is None else keys)
         wider = torch.promote_types(z.dtype, z.dtype if keys is None else keys.dtype)
         dtype = torch.promote_types(wider, least)

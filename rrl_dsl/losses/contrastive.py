@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -42,6 +42,8 @@ class SimCLR(Loss):
     `with_self=true, temperature=1, normalize=edges` to get equation 1 divided by the sum of all
     weights.
     """
+
+    row_wise: ClassVar[bool] = True
 
     temperature: Temperature = 0.2
     normalize: Annotated[
@@ -85,6 +87,8 @@ class SuNCEt(Loss):
     degree, and the loss that solo-learn calls SupCon. Equation 5 as written has `with_self=true`
     and `temperature=1`.
     """
+
+    row_wise: ClassVar[bool] = True
 
     temperature: Temperature = 0.2
     with_self: WithSelf = False

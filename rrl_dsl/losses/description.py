@@ -64,6 +64,8 @@ def needs_in_words(loss: type[Loss]) -> list[str]:
         needs.append(f"{views} views")
     if (rows := plain.least_rows(WIDTH)) > 1:
         needs.append(f"{rows} rows per view at width {WIDTH}")
+    if not all(term.row_wise for _, term in plain.flat_terms()):
+        needs.append("`gather=all`")
     return needs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -44,6 +44,8 @@ class Sigmoid(Loss):
     T and b are learned, as in the paper: the network gets a parameter for the logarithm of T and
     one for b, both relative to the options. `learn=false` fixes them.
     """
+
+    row_wise: ClassVar[bool] = True
 
     temperature: Annotated[Learnable, Field(description="The initial temperature.")] = 0.1
     bias: Annotated[LearnableReal, Field(description="The initial bias.")] = -10.0

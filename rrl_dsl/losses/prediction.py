@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -34,6 +34,8 @@ class BYOL(Loss):
     orders of the views, so their values are twice the value of `distance`. The published accuracies
     of solo-learn use that form.
     """
+
+    row_wise: ClassVar[bool] = True
 
     form: Annotated[
         Literal["cosine", "distance"],

@@ -36,6 +36,8 @@ class Spectral(Loss):
     code of the authors does this with mu = 1 on CIFAR and mu = 10 on ImageNet.
     """
 
+    row_wise: ClassVar[bool] = True
+
     normalize: Annotated[Normalize, Field(description="Average over rows or pairs.")] = "rows"
     mu: Annotated[
         float | None,

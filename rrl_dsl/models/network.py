@@ -9,9 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from rrl_dsl.backends.gathered import Share
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_counts
 from rrl_dsl.backends.program import Program
+from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.outputs import Output
@@ -27,8 +28,9 @@ from rrl_dsl.models.requirements import check_loss, parts_of
 from rrl_dsl.models.schedule import value_at
 from rrl_dsl.models.teacher import Center, Teacher, follow
 
-Gather = Callable[[Tensor], Tensor]
-"""From the rows of one rank (n, ...) to those of all ranks (ranks * n, ...), with gradients."""
+GatherRows = Gather | Callable[[Tensor], Tensor]
+"""`all`, `ring`, or a function from the rows of one rank (n, ...) to those of all (ranks * n, ...),
+with gradients."""
 
 
 class Network(nn.Module):
@@ -151,7 +153,7 @@ class Network(nn.Module):
         *,
         step: int | None = None,
         epoch: int = 0,
-        gather: Gather | None = None,
+        gather: GatherRows | None = None,
     ) -> Tensor:
         """Computes the loss of a step, moves the centers, and pushes the rows to the bank.
 
@@ -160,9 +162,10 @@ class Network(nn.Module):
             outputs: The outputs for these rows.
             step: The optimizer step; defaults to the last step plus one.
             epoch: The epoch.
-            gather: A function from the rows of this rank to the rows of all ranks of
-                `torch.distributed`, in the order of the ranks, that sums gradients over ranks. None
-                for one rank. All ranks must have the same number of rows.
+            gather: How the ranks of `torch.distributed` share the rows, see `Program.relate`: `all`
+                or `ring`; or a function that gathers like `all`: from the rows of this rank to the
+                rows of all, in the order of the ranks, that sums gradients over ranks. None for one
+                rank. All ranks must have the same number of rows.
 
         Returns:
             A scalar: the loss over the rows of all ranks. Each rank evaluates its own rows.
@@ -182,18 +185,25 @@ class Network(nn.Module):
         *,
         step: int | None = None,
         epoch: int = 0,
-        gather: Gather | None = None,
+        gather: GatherRows | None = None,
     ) -> Relations:
         """Returns the relations that the loss of a step compares: the first half of `loss`."""
-        whole, shares = self._rows_of_views(nodes), None
-        wanted = {*self.criterion.inputs().values(), *self._kept()}
-        every: Outputs = {name: each for name, each in outputs.items() if name in wanted}
+        whole, parts = self._rows_of_views(nodes), None
+        taken, kept = set(self.criterion.inputs().values()), self._kept()
+        every: Outputs = {name: each for name, each in outputs.items() if name in taken | kept}
+        known = every
         if gather is not None:
-            own, own_whole = len(nodes), whole
-            nodes = nodes.map(lambda column: _gathered(column, own_whole, gather))
-            every = {name: _gathered(each, own_whole, gather) for name, each in every.items()}
-            whole *= len(nodes) // own
-            shares = _shares(own, own_whole, whole, gather, nodes.device)
+            own_whole, function = whole, all_rows if isinstance(gather, str) else gather
+            if nodes.checked:
+                check_counts([len(nodes)], nodes.device, function)
+            parts = _parts(len(nodes), own_whole, function, nodes.device, ring=gather == "ring")
+            nodes = nodes.map(lambda column: _gathered(column, own_whole, function))
+            whole = parts[True].places.numel()
+            wanted = every
+            if gather == "ring":
+                wanted = {name: each.detach() for name, each in every.items() if name in kept}
+            known = {name: _gathered(each, own_whole, function) for name, each in wanted.items()}
+            every = every if gather == "ring" else known
         if self.center is not None:
             every["center"] = self.center.value.clone()
         if self.patch_center is not None:
@@ -203,7 +213,7 @@ class Network(nn.Module):
         if "bank" in self.criterion.inputs().values():
             every["bank"] = self._earlier_projections(every, whole)
         at = self.step if step is None else step
-        return Relations(self.program, nodes, every, whole, bank, epoch, at, shares)
+        return Relations(self.program, nodes, every, known, whole, bank, epoch, at, parts)
 
     def remember(self, relations: Relations) -> None:
         """Moves the centers and pushes the rows of the views to the bank: the end of `loss`."""
@@ -215,7 +225,7 @@ class Network(nn.Module):
             self.patch_center.update(outputs["teacher_patch_prototypes"], outputs["mask"])
         if self.bank is not None:
             rows = self._rows_to_keep(relations)
-            kept: Outputs = {name: outputs[name][rows] for name in sorted(self._kept())}
+            kept: Outputs = {name: relations.known[name][rows] for name in sorted(self._kept())}
             self.bank.push(relations.nodes[rows], kept)
 
     def freeze_prototypes(self, epoch: int) -> None:
@@ -324,27 +334,24 @@ class Network(nn.Module):
         return later.long().argsort(stable=True)[: relations.whole // every * views]
 
 
-def _gathered(own: Tensor, whole: int, gather: Gather) -> Tensor:
+def _gathered(own: Tensor, whole: int, gather: Callable[[Tensor], Tensor]) -> Tensor:
     """Gathers the rows of all processes: first the views, then the local views."""
     parts = [part for part in (own[:whole], own[whole:]) if len(part)]
     return torch.cat([gather(part) for part in parts])
 
 
-def _shares(
-    own: int, own_whole: int, whole: int, gather: Gather, device: torch.device
-) -> tuple[Share, Share]:
-    """Which of all rows, and which of the rows of views, are those of this rank.
+def _parts(
+    own: int, whole: int, gather: Callable[[Tensor], Tensor], device: torch.device, *, ring: bool
+) -> tuple[Parts, Parts]:
+    """Which of all rows, and which of the rows of views, are those of which rank.
 
     Args:
         own: The rows of this rank.
-        own_whole: How many of them are of views.
-        whole: The rows of views of all ranks.
-        gather: As for `Network.loss`.
+        whole: How many of them are of views.
+        gather: From the rows of this rank to those of all.
         device: Where the rows are.
+        ring: Whether embeddings are passed around a ring.
     """
-    rank = torch.distributed.get_rank()
-    of_views = torch.arange(own_whole, device=device) + rank * own_whole
-    local = own - own_whole
-    of_local = torch.arange(local, device=device) + whole + rank * local
-    everything = Share(torch.cat([of_views, of_local]), lambda x: _gathered(x, own_whole, gather))
-    return everything, Share(of_views, gather)
+    of_views, of_local = by_rank(whole, device), by_rank(own - whole, device)
+    everything = torch.cat([of_views, of_local + of_views.numel()], dim=1)
+    return Parts(everything, gather, ring), Parts(of_views, gather, ring)

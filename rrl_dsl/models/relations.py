@@ -9,9 +9,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends.gathered import GatheredRelation, Share
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.program import Program, Spaces
+from rrl_dsl.backends.processes import Parts
+from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.outputs import Output
@@ -32,23 +32,26 @@ class Relations:
     Attributes:
         program: The recipe.
         nodes: The n rows: the whole views, then the local views.
-        outputs: The outputs of the model; teacher and patches have only whole views.
+        outputs: The outputs of the model; teacher and patches have only whole views. In a ring of
+            processes, those of the rows of this process.
+        known: The outputs of all rows that the recipe reads or the bank keeps.
         whole: The number of rows of whole views.
         bank: Earlier rows, the newest first, with their outputs, if the recipe uses a bank.
         epoch: The epoch.
         step: The optimizer step.
-        shares: Of several processes, which of all rows and which of the rows of whole views are
-            those of this one.
+        parts: Of several processes, which of all rows and which of the rows of whole views are
+            those of which one.
     """
 
     program: Program
     nodes: Nodes
     outputs: Outputs
+    known: Outputs
     whole: int
     bank: tuple[Nodes, Outputs] | None
     epoch: int
     step: int
-    shares: tuple[Share, Share] | None = None
+    parts: tuple[Parts, Parts] | None = None
     _found: dict[tuple[bool, bool], Relation] = field(default_factory=dict)
 
     def value(self, loss: Loss) -> Tensor:
@@ -80,9 +83,9 @@ class Relations:
             own: Whether to return only the rows of this process.
         """
         rows, cols, spaces = self._sides(True, True)
-        if not own or self.shares is None:
+        if not own or self.parts is None:
             return rows, cols, spaces
-        mine = self.shares[True].rows
+        mine = self.parts[True].own
         return rows[mine], cols, {name: (each[mine], k) for name, (each, k) in spaces.items()}
 
     def _of_one(self, loss: Loss) -> Tensor:
@@ -95,16 +98,17 @@ class Relations:
 
     def _relate(self, rows_whole: bool, cols_whole: bool, width: int) -> Relation:
         rows, cols, spaces = self._sides(rows_whole, cols_whole)
-        if self.shares is None:
-            return self._related(rows, cols, spaces, width)
-        share = self.shares[rows_whole]
-        of_own = {name: (each[share.rows], k) for name, (each, k) in spaces.items()}
-        own = self._related(rows[share.rows], cols, of_own, width)
-        return GatheredRelation(own, rows, cols, share)
-
-    def _related(self, rows: Nodes, cols: Nodes, spaces: Spaces, width: int) -> Relation:
+        gather = None
+        if self.parts is not None:
+            gather = self.parts[rows_whole].against(self.parts[cols_whole])
         return self.program.relate(
-            rows, cols, spaces=spaces, width=width, epoch=self.epoch, step=self.step
+            rows,
+            cols,
+            spaces=spaces,
+            width=width,
+            gather=gather,
+            epoch=self.epoch,
+            step=self.step,
         )
 
     def _sides(
@@ -117,15 +121,15 @@ class Relations:
         wanted = {name: SPACES[name] for name in self.program.requires.spaces if name in SPACES}
         if self.bank is None:
             spaces = {
-                name: (self.outputs[each][: sizes[0]], self.outputs[each][: sizes[1]])
+                name: (self.known[each][: sizes[0]], self.known[each][: sizes[1]])
                 for name, each in wanted.items()
             }
             return rows, cols, spaces
         earlier, kept = self.bank
         spaces = {
             name: (
-                self.outputs[each][: sizes[0]],
-                torch.cat([self.outputs[each][: sizes[1]].detach(), kept[each]]),
+                self.known[each][: sizes[0]],
+                torch.cat([self.known[each][: sizes[1]].detach(), kept[each]]),
             )
             for name, each in wanted.items()
         }
@@ -135,7 +139,10 @@ class Relations:
         return self.nodes[: self.whole] if whole else self.nodes
 
     def _is_whole(self, output: Output) -> bool:
-        return len(self.outputs[output]) < len(self.nodes)
+        rows = len(self.nodes)
+        if self.parts is not None and self.parts[False].ring:
+            rows = len(self.parts[False].own)
+        return len(self.outputs[output]) < rows
 
 
 def compared(loss: Loss) -> tuple[Output, Output]:

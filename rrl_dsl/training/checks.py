@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
+from rrl_dsl.backends.ring import refused
 from rrl_dsl.data.batches import listed_batches, loader, row_columns
 from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -36,8 +37,8 @@ def check_batches(
 
     Raises:
         RRLError: RRL404 if the recipe relates no samples of a batch, RRL405 if batches are too
-            small for the loss, RRL502 if they cannot be divided among the devices, or are larger
-            than the dataset.
+            small for the loss, RRL429 if it cannot be computed in a ring, RRL502 if they cannot be
+            divided among the devices, or are larger than the dataset.
     """
     if config.batch_size % config.processes:
         message = (
@@ -51,6 +52,8 @@ def check_batches(
         raise error("RRL502", message, hint=f"use `--set batch_size={most}`, or less")
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
+        if config.gather == "ring" and config.processes > 1 and not term.row_wise:
+            raise refused(f"the loss `{term.name()}`")
         least = term.least_rows(width)
         if smallest < least:
             message = (

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.models.options import MAX_SIDE, NetworkOptions, Section
 
@@ -172,6 +173,11 @@ class Config(NetworkOptions, DataOptions):
     )
     num_nodes: int = Field(
         default=1, ge=1, description="The number of machines, each with as many devices."
+    )
+    gather: Gather = Field(
+        default="all",
+        description="How several processes share embeddings: `all` gathers them, `ring` passes "
+        "them around.",
     )
     precision: Annotated[
         Literal["auto", "32", "16-mixed", "bf16-mixed"], BeforeValidator(_as_text)

@@ -112,7 +112,7 @@ class RelationalModule(L.LightningModule):
             outputs,
             step=self.global_step,
             epoch=self.current_epoch,
-            gather=None if self.trainer.world_size == 1 else self._gathered,
+            gather=None if self.trainer.world_size == 1 else self.config.gather,
         )
         loss = self._value(relations)
         if self.global_step == 0:

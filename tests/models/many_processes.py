@@ -73,6 +73,10 @@ def part_of(network, step, blocks):
     return rows, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
+def gathered_by_hand(own):
+    return all_gather_tensor_autograd(own.contiguous(), 0, distributed.group.WORLD)
+
+
 def trained(case, rank, world):
     """The loss of each step, the gradients of the last, and the most pairs of a weight matrix."""
     network = make(case)
@@ -81,8 +85,8 @@ def trained(case, rank, world):
     blocks = range(rank * share, (rank + 1) * share)
     gather = None
     if world > 1:
-        group = distributed.group.WORLD
-        gather = lambda own: all_gather_tensor_autograd(own.contiguous(), 0, group)  # noqa: E731
+        gather = case.get("gather", "all")
+        gather = gathered_by_hand if gather == "by hand" else gather
     losses, pairs = [], []
     weights = Prepared.weights
 

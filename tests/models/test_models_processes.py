@@ -59,6 +59,47 @@ CASES = (
             "loss": "vicreg + barlow + nnclr + lejepa(slices=8)",
             "recipe": "ssl(views=3)",
         },
+        "gathered by hand": {
+            "loss": "simclr + barlow",
+            "recipe": RICH,
+            "gather": "by hand",
+        },
+    }
+    | {
+        f"ring: {name}": case | {"gather": "ring"}
+        for name, case in {
+            "every reduction": {
+                "loss": "simclr(self_in_denominator=true) + suncet(with_self=true) + spectral "
+                "+ sigmoid + supcon(form=sum, normalize=edges)",
+                "recipe": f"({RICH}) | corrupt(fpr=0.05)",
+            },
+            "tiles": {
+                "loss": "simclr + suncet + spectral(mu=1) + sigmoid",
+                "recipe": f"({RICH}) | corrupt(fpr=0.05, redraw=step)",
+                "tiled": True,
+            },
+            "contrast": {"loss": "simclr + sigmoid", "recipe": f"{RICH}\ncontrast ~supervised()"},
+            "weights": {
+                "loss": "xclr + suncet",
+                "recipe": "2 * supervised() + similarity(x, kernel=rbf)",
+            },
+            "isolated rows": {"loss": "simclr + suncet", "recipe": "supervised(frac=0.1)"},
+            "teacher": {"loss": "byol + simsiam", "recipe": RICH},
+            "neighbors of the batch": {"loss": "simclr", "recipe": "ssl(views=2) | knn(2)"},
+            "components": {
+                "loss": "simclr",
+                "recipe": "ssl(views=2) | (supervised(frac=0.2) | closure())",
+            },
+            "bank": {
+                "loss": "mean_shift",
+                "recipe": "ssl() | knn(3, space=teacher, bank=96, query=other, directed=true)",
+            },
+            "local views": {
+                "loss": "simclr + byol",
+                "recipe": "ssl(views=2)",
+                "options": {"local_views": {"count": 2}},
+            },
+        }.items()
     }
 )
 

@@ -65,6 +65,7 @@ def evaluate(
         _check_covered(lookup, tables[-1], universe)
     of_pairs = _Pairs(plan, scalars, tables)
     everything = np.arange(len(universe))
+    by_rows = lambda values: values(everything)  # noqa: E731
     first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)
     columns: list[Any] = []
     with np.errstate(all="ignore"):
@@ -74,7 +75,7 @@ def evaluate(
             else:
                 weights = of_pairs.results(columns)
                 spaces = universe.spaces
-                batch = BatchRows(universe, spaces, first, is_column, [everything], weights)
+                batch = BatchRows(universe, spaces, first, is_column, by_rows, weights)
                 columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
         return of_pairs.results(columns)(plan.result)[np.ix_(of_rows, of_cols)]
 

@@ -28,7 +28,7 @@ class Components(Stage):
         with a neighbor hooks or is hooked onto within two rounds (Liu and Tarjan. Simple
         concurrent labeling algorithms for connected components. 2019).
         """
-        edges = arrays.concatenate([batch.weights(self.weight, tile) > 0 for tile in batch.tiles])
+        edges = batch.by_rows(lambda tile: batch.weights(self.weight, tile) > 0)
         edges = (edges | edges.T) & batch.first  # a path may go an edge either way
         size = len(edges)
         root = arrays.positions(edges)

@@ -41,8 +41,8 @@ class Nearest(Stage):
         offered = known & batch.is_column if self.columns_alone else known
         position = arrays.positions(vectors)
         queries = _next_view(arrays, batch) if self.of_other_view else position
-        lists = []
-        for tile in batch.tiles:
+
+        def nearest(tile: Any) -> Any:
             query = queries[tile]
             asked = query.clip(min=0)
             distance = arrays.ranked_distance(vectors[asked], vectors, self.metric)
@@ -50,8 +50,9 @@ class Nearest(Stage):
             own = (position == tile[:, None]) | (position == asked[:, None])
             barred = own | ~offered | unknown[:, None]
             distance = arrays.where(barred, float("inf"), distance)
-            lists.append(arrays.smallest(distance, self.k))
-        return arrays.concatenate(lists)
+            return arrays.smallest(distance, self.k)
+
+        return batch.by_rows(nearest)
 
 
 def _next_view(arrays: Any, batch: BatchRows) -> Any:

@@ -29,12 +29,13 @@ class Heaviest(Stage):
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The lists, band by band."""
-        lists = []
-        for tile in batch.tiles:
+
+        def heaviest(tile: Any) -> Any:
             weights = arrays.float32(batch.weights(self.weight, tile))
             absent = (weights <= 0) | ~batch.first
-            lists.append(arrays.smallest(arrays.where(absent, float("inf"), -weights), self.k))
-        return arrays.concatenate(lists)
+            return arrays.smallest(arrays.where(absent, float("inf"), -weights), self.k)
+
+        return batch.by_rows(heaviest)
 
 
 @transform(example="similarity(caption) | drop_self() | topk(2)", given={"k": "5"})
