@@ -6,6 +6,7 @@
 | a name that starts with `.` or is in `SYSTEM` | ignored, with everything below it |
 | a file whose suffix, or whose name without a suffix, is in `SIDE` | ignored |
 | a folder, or a link to one | read; a link to a folder that contains it is an error |
+| a folder or an image whose name is not UTF-8 | an error |
 | anything else, such as a broken link or a file without a suffix | an error |
 
 Case is ignored. Ignored entries are counted.
@@ -20,6 +21,7 @@ from typing import Final
 
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.digest import normal
+from rrl_dsl.language.files import is_utf8
 
 IMAGES: Final = (
     *(".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
@@ -62,6 +64,9 @@ class FolderRule:
                 name = path.name.casefold()
                 if name.startswith(".") or name in SYSTEM:
                     self.left_out.append(path)
+                elif not is_utf8(name):
+                    hint = "rename it: names of classes and images are stored as text"
+                    raise error("RRL412", f"the name of {path} is not UTF-8", hint=hint)
                 elif path.is_dir():
                     folders.append(path)
                 elif path.is_file() and path.suffix.lower() in IMAGES:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
+from rrl_dsl.language.files import is_utf8
 from rrl_dsl.language.machine import needing_memory
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def absolute(spec: str) -> str:
     """Returns the name of a dataset with an absolute path.
 
     Raises:
-        RRLError: RRL410 if `~` names a home directory that does not exist.
+        RRLError: RRL410 if `~` names a home directory that does not exist, or if the path is not
+            UTF-8.
     """
     kind, colon, path = spec.partition(":")
     return f"{kind}:{_path(path).absolute()}" if colon and kind in _FROM_PATH else spec
@@ -136,12 +138,16 @@ def absolute(spec: str) -> str:
 def _path(text: str) -> Path:
     """A path, with `~` expanded."""
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError as reason:  # there is no user of that name
         message = f"`{text}` starts with an unknown home directory"
         raise error(
             "RRL410", message, hint=f"for a file of that name, write `./{text}`"
         ) from reason
+    if not is_utf8(path.absolute()):
+        hint = "rename the file or folder: a run stores its path as text"
+        raise error("RRL410", f"the path {path.absolute()} is not UTF-8", hint=hint)
+    return path
 
 
 def _load_folder(path: Path, size: int | None, skip_unreadable: bool) -> DataSet:

@@ -40,6 +40,15 @@ _FIXES: Final = {
 _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
 
+def is_utf8(path: str | Path) -> bool:
+    """Whether a file name can be stored as text: on Linux, a name may consist of any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def open_file(path: Path) -> BufferedReader:
     """Opens a regular file for reading; a pipe or a device may never end.
 

@@ -21,7 +21,7 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
 from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, read_bytes, write_bytes, write_text
+from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, is_utf8, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import checkpoints, lock
 from rrl_dsl.training.config import Config
@@ -258,10 +258,14 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
         name: The name below `runs/`.
 
     Raises:
-        RRLError: RRL504 if the directory is not empty, in use, or cannot be created; RRL505 if it
-            holds a run without a checkpoint.
+        RRLError: RRL504 if the directory is not empty, in use, or cannot be created, or if its
+            path is not UTF-8; RRL505 if it holds a run without a checkpoint.
     """
     path = wanted or Path("runs") / name
+    if not is_utf8(path.absolute()):
+        raise error(
+            "RRL504", f"the path {path.absolute()} is not UTF-8", hint="choose another `--out`"
+        )
     try:
         if wanted is None:
             run = RunDirectory(_numbered(path))

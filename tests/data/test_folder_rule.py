@@ -117,3 +117,11 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
 def test_pipes_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "1.png")
     assert "1.png is neither a file nor a folder" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"1\xff.png", b"c\xfft/1.png"])
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, name: bytes) -> None:
+    touch(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
+    message = complaint(tmp_path)
+    assert message.startswith("the name of ")
+    assert message.endswith(" is not UTF-8")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -320,3 +321,9 @@ def test_an_array_with_a_wrong_header_is_an_error(tmp_path: Path, header: bytes)
     found = complaint(file)
     assert found.startswith(f"array `part` of {file} cannot be read: ")
     assert "\n" not in found
+
+
+def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"set\xff.npz")
+    with pytest.raises(RRLError, match=r"\[RRL410\]: the path .* is not UTF-8"):
+        load(f"npz:{path}", root=Path("nowhere"))

@@ -85,3 +85,10 @@ def test_a_refused_resume_holds_nothing(run, command):
     script = "import sys; from pathlib import Path; from rrl_dsl.training import lock\n"
     script += "lock.hold(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", script, run], check=True)
+
+
+def test_a_directory_whose_name_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / os.fsdecode(b"run\xff")
+    with pytest.raises(rrl.RRLError, match=r"\[RRL504\]: the path .* is not UTF-8"):
+        create(path, "")
+    assert not os.path.exists(path)
