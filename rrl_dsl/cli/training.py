@@ -50,6 +50,10 @@ def train(
         ),
     ] = None,
     dataset: Annotated[str | None, typer.Option(help=DATASET_HELP, show_default="digits")] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(help="The share of the training samples to validate on.", metavar="SHARE"),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the dataset.")] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", "--batch", min=2, help=BATCH_SIZE_HELP)
@@ -121,6 +125,7 @@ def train(
     flags: dict[str, Any] = {
         "--loss": loss,
         "--dataset": dataset,
+        "--split": split,
         "--epochs": epochs,
         "--batch-size": batch_size,
         "--devices": devices,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rrl_dsl.data.columns import Columns
+from rrl_dsl.data.holding_out import held_out
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.digest import stable_id
-
-_ONE_IN = 5
 
 Shape = tuple[int, int, int]
 """(C, H, W) of an image."""
@@ -29,6 +27,15 @@ class Images(Protocol):
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
         """Returns the images at int64 indices (b,), as uint8 (b, C, H, W)."""
+        ...
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """A store of images that is not a tensor, and that can be divided."""
+
+    def at(self, index: Tensor, /) -> Images:
+        """Returns a store of the images at int64 indices (b,)."""
         ...
 
 
@@ -66,6 +73,16 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    def at(self, index: Tensor) -> Split:
+        """Returns the samples at int64 indices (b,)."""
+        images = self.images
+        return Split(
+            images.at(index) if isinstance(images, Selectable) else images[index],
+            self.sample[index],
+            {name: label[index] for name, label in self.labels.items()},
+            {name: column[index] for name, column in self.fields.items()},
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -83,6 +100,7 @@ class DataSet:
         notes: Warnings about how the dataset was read.
         unreadable: Name of a column that cannot be read -> its errors. A recipe that reads the
             column raises them.
+        test_is_drawn: Whether the data have no test split, and a hash of the ids draws it.
 
     Raises:
         RRLError: RRL412 if the splits, the shape or the class names do not match.
@@ -97,6 +115,7 @@ class DataSet:
     val: Split | None = None
     notes: tuple[Diagnostic, ...] = ()
     unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    test_is_drawn: bool = False
 
     def __post_init__(self) -> None:
         if self.shape[0] not in (1, 3):
@@ -121,6 +140,27 @@ class DataSet:
     def others(self) -> Tensor:
         """int64 (m,), the ids of the samples outside the training split."""
         return torch.cat([split.sample for part, split in self._splits() if part != "train"])
+
+    def with_validation(self, share: float) -> DataSet:
+        """Returns the dataset with a validation split from its training split.
+
+        Args:
+            share: The expected share of the training samples, between 0 and 1. A hash of the id
+                draws them.
+
+        Raises:
+            RRLError: RRL502 if there is a validation split, or if no sample is drawn, or all are.
+        """
+        if self.val is not None:
+            message = f"`split` draws a validation split, but `{self.name}` has one"
+            raise error("RRL502", message, hint="leave it out")
+        drawn = held_out(self.train.sample, share)
+        if bool(drawn.all()) or not bool(drawn.any()):
+            message = f"`split` is {share:g}, which divides the {len(drawn)} training samples"
+            message += f" into {int((~drawn).sum())} and {int(drawn.sum())}"
+            raise error("RRL502", message, hint="choose another share, such as 0.1")
+        train, val = (self.train.at(part.nonzero().flatten()) for part in (~drawn, drawn))
+        return replace(self, train=train, val=val)
 
     def _splits(self) -> Iterator[tuple[str, Split]]:
         yield "train", self.train
@@ -190,21 +230,6 @@ def coarsen(label: Tensor, coarse_of: Sequence[int]) -> Tensor:
         int64 (n,), the coarse classes; -1 is unknown.
     """
     return torch.tensor([*coarse_of, -1], dtype=torch.int64)[label]
-
-
-def held_out(sample: Tensor) -> Tensor:
-    """Chooses one in five samples for the test split of a dataset without splits.
-
-    The choice depends on the id alone: images that are added later do not move the others.
-
-    Args:
-        sample: int64 (n,), the ids.
-
-    Returns:
-        bool (n,), true for the test split.
-    """
-    draws = [stable_id(f"split {number}") % _ONE_IN for number in sample.tolist()]
-    return torch.tensor(draws) == 0
 
 
 def _shapes(split: Split) -> dict[str, list[int]]:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +67,12 @@ class ImageFiles:
         """
         with quiet():
             return torch.stack([self._square(self.paths[place]) for place in index.tolist()])
+
+    def at(self, index: Tensor) -> ImageFiles:
+        """Returns the files at int64 indices (b,)."""
+        places = index.tolist()
+        digests = tuple(self.digests[place] for place in places) if self.digests else ()
+        return replace(self, paths=tuple(self.paths[place] for place in places), digests=digests)
 
     def cropped(
         self, index: Tensor, crops: Sequence[Crop], draws: Sequence[Sequence[int]]

@@ -12,7 +12,7 @@
 
 The folder of a class may contain further folders. Images beside the folders of the classes, and
 those in a folder whose name is in `UNLABELED`, have no class. A PATH without `train/`, `val/` and
-`test/` is one split, of which a hash of the path holds out one image in five as the test split.
+`test/` is one split. Without `val/` and `test/`, a hash of the path draws the test split.
 `rrl_dsl.data.folder_rule` says which files are images.
 """
 
@@ -28,8 +28,9 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.data import column_files
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, held_out, tensors
+from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
 from rrl_dsl.data.folder_rule import FolderRule
+from rrl_dsl.data.holding_out import splits_of
 from rrl_dsl.data.image_check import Checked, check
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.data.unknown import words_of
@@ -62,7 +63,13 @@ class _ImageFile:
     path: Path
 
 
-def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False) -> DataSet:
+def load(
+    path: Path,
+    size: int = DEFAULT_SIZE,
+    *,
+    skip_unreadable: bool = False,
+    test_share: float | None = None,
+) -> DataSet:
     """Loads the images of a folder with the layout that this module describes.
 
     The classes are those of `train`, sorted by name; if `train` has none, those of the other
@@ -73,6 +80,8 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
         size: The side of the images in pixels. The shorter side of an image is resized to it,
             before the center is cropped.
         skip_unreadable: Whether to leave out images that cannot be read.
+        test_share: The share of the images to hold out for testing if there are only training
+            images; None for a fifth.
 
     Returns:
         The dataset, with uint8 (3, size, size) images, `label` if images have classes, `coarse` if
@@ -92,7 +101,8 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
     if not skip_unreadable:
         checked.stop()
     sample = torch.tensor([stable_id(image.name) for image in images])
-    part_of = _parts_of(path, images, sample)
+    declared = [image.part for image in images]
+    part_of = splits_of(declared, sample, test_share, str(path))
 
     def split(part: str) -> Split:
         readable = (place for place in range(len(images)) if place not in checked.unreadable)
@@ -119,6 +129,7 @@ def load(path: Path, size: int = DEFAULT_SIZE, *, skip_unreadable: bool = False)
         augmentation="cifar" if size <= _SMALL_SIDE else "photo",
         notes=(*_notes(path, rule, images, checked, part_of, labels), *table.notes),
         unreadable=table.unreadable,
+        test_is_drawn=set(declared) == {"train"},
     )
 
 
@@ -175,10 +186,6 @@ def _folders_of(path: Path) -> dict[str, Path]:
         return {"train": path}
     if "train" not in folders:
         raise error("RRL410", f"there is no folder `train` in {path}", hint=hint)
-    if len(folders) == 1:
-        raise error("RRL410", f"there is no folder `test` or `val` in {path}", hint=hint)
-    if "test" not in folders:
-        folders["test"] = folders.pop("val")
     return folders
 
 
@@ -223,17 +230,6 @@ def _labels_of(
     return labels, class_names
 
 
-def _parts_of(path: Path, images: Sequence[_ImageFile], sample: Tensor) -> list[str]:
-    """The split of every image."""
-    if any(image.part != "train" for image in images):
-        return [image.part for image in images]
-    splits = ["test" if held else "train" for held in held_out(sample).tolist()]
-    if len(set(splits)) == 1:
-        message = f"the {len(images)} images of {path} are too few to hold out one in five"
-        raise error("RRL412", message, hint="put images into PATH/train and PATH/test")
-    return splits
-
-
 def _notes(
     path: Path,
     rule: FolderRule,
@@ -265,12 +261,13 @@ def _notes(
             many = f"{unknown:,} of {len(images):,} images"
             yield _note(f"{path}: {many} belong to a class whose coarse class is unknown")
     folders = _folders_of(path)
-    if folders["train"] == path:
+    if len(folders) == 1:
         many = f"{splits.count('test'):,} of {len(images):,} images"
         yield _note(f"{path}: there is no test split; a hash of the path holds out {many}")
+    elif "test" not in folders:
+        yield _note(f"{path}: there is no `test`, so `{folders['val'].name}` is the test split")
+    if folders["train"] == path:
         return
-    if folders["test"].name in _VALIDATION:
-        yield _note(f"{path}: there is no `test`, so `{folders['test'].name}` is the test split")
     read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
     top, beside = FolderRule().entries(path)
     unread = [entry.name for entry in [*top, *beside] if entry.name not in read]

@@ -3,7 +3,7 @@
 | array | content |
 |---|---|
 | `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); C is 1 or 3 |
-| `split` | optional strings (N,): `train`, `val`, `test`; by default, one in 5 is `test` |
+| `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id draws `test` |
 | `sample` | optional integers (N,), the ids; by default, the index in the archive |
 | NAME | class numbers: integers (N,) up to 99,999, negative if unknown: a label and a number |
 | NAME`_names` | optional strings: the names of the classes of NAME, which then is only a label |
@@ -34,7 +34,8 @@ from rrl_dsl.data import cells
 from rrl_dsl.data.cells import NUMBERS, Cells
 from rrl_dsl.data.column_files import Further, further
 from rrl_dsl.data.columns import Array
-from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, held_out, tensors
+from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, tensors
+from rrl_dsl.data.holding_out import splits_of
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
@@ -51,11 +52,13 @@ _MAX_CLASSES = 100_000
 _SMALL_SIDE = 64
 
 
-def load(path: Path) -> DataSet:
+def load(path: Path, test_share: float | None = None) -> DataSet:
     """Loads the dataset in an archive with the layout that this module describes.
 
     Args:
         path: The `.npz` file.
+        test_share: The share of the images to hold out for testing if there are only training
+            images; None for a fifth.
 
     Returns:
         The dataset, with the images, labels and fields of the archive.
@@ -69,7 +72,8 @@ def load(path: Path) -> DataSet:
     columns = archive.columns()
     labels, fields = tensors(columns.labels), tensors(columns.fields)
     sample = archive.sample()
-    part_of = archive.splits(sample)
+    declared = archive.splits()
+    part_of = splits_of(declared, sample, test_share, str(path))
 
     def split(part: str) -> Split:
         chosen = torch.tensor([name == part for name in part_of])
@@ -91,6 +95,7 @@ def load(path: Path) -> DataSet:
         augmentation=_augmentation((channels, height, width)),
         notes=columns.notes,
         unreadable=columns.unreadable,
+        test_is_drawn=set(declared) == {"train"},
     )
 
 
@@ -266,20 +271,15 @@ class _Archive:
             raise self._malformed(f"gives the id {repeated} to more than one sample")
         return sample
 
-    def splits(self, sample: Tensor) -> list[str]:
-        """Returns the split of every sample: `train`, `val` or `test`."""
-        if "split" in self._arrays:
-            split = self._strings("split", self._rows)
-            strange = sorted(set(split) - {"train", "val", "test"})
-            if strange:
-                known = "the splits are `train`, `val` and `test`"
-                raise self._malformed(f"has the split `{strange[0]}`; {known}")
-        else:
-            split = ["test" if held else "train" for held in held_out(sample).tolist()]
-        for part in ("train", "test"):
-            if part not in split:
-                hint = "add an array `split` with `train` or `test` for each image"
-                raise self._malformed(f"has no images in the {part} split", hint=hint)
+    def splits(self) -> list[str]:
+        """Returns the split of every sample as the archive has it: `train`, `val` or `test`."""
+        if "split" not in self._arrays:
+            return ["train"] * self._rows
+        split = self._strings("split", self._rows)
+        strange = sorted(set(split) - {"train", "val", "test"})
+        if strange:
+            known = "the splits are `train`, `val` and `test`"
+            raise self._malformed(f"has the split `{strange[0]}`; {known}")
         return split
 
     def _names_classes(self, name: str) -> bool:

@@ -51,6 +51,7 @@ def load(
     download: bool = False,
     size: int | None = None,
     skip_unreadable: bool = False,
+    split: float | None = None,
 ) -> DataSet:
     """Loads a dataset by name.
 
@@ -60,6 +61,9 @@ def load(
         download: Whether a named dataset may be downloaded if its files are missing.
         size: The side of the images of an image folder in pixels.
         skip_unreadable: Whether to leave out images of an image folder that cannot be read.
+        split: The share of the training samples to draw as the validation split; if there is no
+            test split either, as the test split. By default, there is no validation split, and the
+            share of the test split is a fifth.
 
     Returns:
         The dataset.
@@ -70,7 +74,10 @@ def load(
             folders is given for another dataset; RRL515 if memory runs out.
     """
     with needing_memory(f"the dataset `{spec}`", _less(spec)):
-        return _load(spec, root, download, size, skip_unreadable)
+        dataset = _load(spec, root, download, size, skip_unreadable, split)
+        if split is None or dataset.test_is_drawn:
+            return dataset
+        return dataset.with_validation(split)
 
 
 def _less(spec: str) -> str:
@@ -81,7 +88,12 @@ def _less(spec: str) -> str:
 
 
 def _load(
-    spec: str, root: Path, download: bool, size: int | None, skip_unreadable: bool
+    spec: str,
+    root: Path,
+    download: bool,
+    size: int | None,
+    skip_unreadable: bool,
+    test_share: float | None,
 ) -> DataSet:
     kind, colon, path = spec.partition(":")
     if colon or kind in _FROM_PATH:
@@ -90,7 +102,7 @@ def _load(
         if not path:
             raise error("RRL411", f"`{spec}` needs a path", hint=f"write `{kind}:PATH`")
         if kind == "imagefolder":
-            return _load_folder(_path(path), size, skip_unreadable)
+            return _load_folder(_path(path), size, skip_unreadable, test_share)
     if size is not None:
         raise error(
             "RRL502", f"`size` is only for `imagefolder`; images of `{spec}` have a fixed size"
@@ -100,7 +112,7 @@ def _load(
     if kind == "npz":
         from rrl_dsl.data import npz
 
-        return npz.load(_path(path))
+        return npz.load(_path(path), test_share)
     return _load_named(spec, root, download)
 
 
@@ -150,14 +162,16 @@ def _path(text: str) -> Path:
     return path
 
 
-def _load_folder(path: Path, size: int | None, skip_unreadable: bool) -> DataSet:
+def _load_folder(
+    path: Path, size: int | None, skip_unreadable: bool, test_share: float | None
+) -> DataSet:
     from rrl_dsl.data import image_folder
 
     if size is None:
         size = image_folder.DEFAULT_SIZE
     if size < 1:
         raise error("RRL502", f"`size` must be at least 1 pixel, not {size}")
-    return image_folder.load(path, size, skip_unreadable=skip_unreadable)
+    return image_folder.load(path, size, skip_unreadable=skip_unreadable, test_share=test_share)
 
 
 def _load_named(name: str, root: Path, download: bool) -> DataSet:

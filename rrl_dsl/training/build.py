@@ -40,6 +40,7 @@ def load_data(config: Config) -> DataSet:
             download=config.download,
             size=config.image_size,
             skip_unreadable=config.skip_unreadable,
+            split=config.split,
         )
 
 

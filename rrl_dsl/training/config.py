@@ -118,6 +118,13 @@ class DataOptions(Section):
         default=False,
         description="Whether to leave out unreadable images of an image folder.",
     )
+    split: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="The share of the training samples that a hash of the id draws for validation, "
+        "or for testing if there is no test split.",
+    )
     workers: int = Field(
         default=0, ge=0, le=1024, description="The number of processes that load images."
     )

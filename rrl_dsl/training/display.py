@@ -34,5 +34,5 @@ class Display:
         """Warns of something that the user can change."""
         warnings.warn(diagnostic.render(), stacklevel=2)
 
-    def result(self, table: Table, found: list[Diagnostic]) -> None:
-        """Shows the final table, and warnings about what was learned."""
+    def result(self, table: Table | None, found: list[Diagnostic]) -> None:
+        """Shows the final table, if there is one, and warnings about what was learned."""

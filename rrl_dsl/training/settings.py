@@ -25,6 +25,7 @@ from rrl_dsl.training.yaml_values import Loader
 FLAGS: Final = (
     "loss",
     "dataset",
+    "split",
     "epochs",
     "batch_size",
     "devices",

@@ -159,7 +159,7 @@ def start(
             graph = graph_of(source, dict(wanted.params))
         with pointing_at(settings, "loss"):  # before the dataset is loaded, which may take long
             loss = create_loss(wanted.loss.name, **wanted.loss.options)
-        with pointing_at(settings, "dataset"):
+        with pointing_at(settings, "dataset", "split"):
             data = _loaded(wanted, data, display)
         config = configuration(settings, loss, data.shape, data.augmentation)
         module = build(graph, config, data, settings)
@@ -240,7 +240,8 @@ def _finish(
         facts = facts_of(module, data)
         summary = {**outcome.to_dict(), "warnings": [each.message for each in warnings]}
         run.summarize({**summary, **facts.to_dict()}, page(run, facts, outcome, warnings))
-        display.result(table(outcome), warnings)
+        shown_table = None if unmeasured(data) else table(outcome)  # the reason is shown above
+        display.result(shown_table, warnings)
         display.text(f"summary   {run.path / 'summary.md'}")
     return Run(run.path, modules_of(module.config))
 

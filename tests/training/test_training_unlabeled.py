@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 import rrl_dsl as rrl
+from rrl_dsl.cli.terminal import Terminal
 from rrl_dsl.data.dataset import Split
+from rrl_dsl.graph.recipe import read_recipe
 from rrl_dsl.models.encoder import Outputs
 from rrl_dsl.training.build import build
 from rrl_dsl.training.display import Display
@@ -15,7 +18,9 @@ from rrl_dsl.training.presets import defaults
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import from_arguments
 from rrl_dsl.training.summary import table, warnings_of
+from rrl_dsl.training.train import start
 from rrl_dsl.training.watching import Watching
 
 
@@ -33,6 +38,29 @@ def trained(dataset, path, **settings):
     (path / "checkpoints").mkdir(parents=True)
     module = build(rrl.parse("ssl(views=2)"), config, dataset)
     return module, fit(module, dataset, RunDirectory(path), Display())
+
+
+@pytest.mark.parametrize("label", [{}, {"label": np.full(60, -1)}], ids=["none", "all unknown"])
+def test_a_run_without_labels_says_so_once(tmp_path, capsys, label):
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=images, **label)
+    start(
+        read_recipe("ssl(views=2)"),
+        from_arguments(
+            {
+                "dataset": f"npz:{tmp_path / 'set.npz'}",
+                "epochs": 1,
+                "batch_size": 16,
+                "loss": "simclr",
+            }
+        ),
+        tmp_path / "run",
+        Terminal(),
+    )
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("so there are no accuracies") == 1
+    summary = (tmp_path / "run" / "summary.md").read_text()
+    assert summary.count("so there are no accuracies") == 1
 
 
 ALL = slice(None)
