@@ -75,8 +75,8 @@ def __getattr__(name: str) -> Any:
         return [*PUBLIC, *_built_ins()]
     if name in PUBLIC:
         module, attribute = PUBLIC[name]
-        found = import_module(module)
-        globals()[name] = getattr(found, attribute) if attribute else found
+        loaded = import_module(module)
+        globals()[name] = getattr(loaded, attribute) if attribute else loaded
         return globals()[name]
     if name.startswith("_") or name not in (functions := _built_ins()):
         raise AttributeError(_missing(name))

@@ -170,7 +170,7 @@ class BlockedRelation(Relation):
 
             index = self._by_tile(
                 lambda tile, q, k: torch.stack(
-                    [each.double() for each in tile.nearest_unrelated(q, k)]
+                    [value.double() for value in tile.nearest_unrelated(q, k)]
                 ),
                 nearest,
                 q,
@@ -273,14 +273,14 @@ class BlockedRelation(Relation):
         def reduced(rows: slice, cols: slice, *vectors: Tensor | None) -> Tensor:
             return reduction(self.tile(rows, cols), *(() if of_cols is None else vectors))
 
-        found = []
+        tiles = []
         for rows, q in zip(row_slices, row_parts, strict=True):
             parts = [
                 checkpoint(reduced, rows, cols, q, k, use_reentrant=False, preserve_rng_state=False)
                 for cols, k in zip(col_slices, col_parts, strict=True)
             ]
-            found.append(join(parts))
-        return found
+            tiles.append(join(parts))
+        return tiles
 
 
 def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nodes:

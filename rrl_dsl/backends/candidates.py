@@ -72,7 +72,7 @@ class Candidates:
         """The one with fewer pairs."""
         if one is None or other is None:
             return other if one is None else one
-        return min(one, other, key=lambda each: each.total)
+        return min(one, other, key=lambda candidates: candidates.total)
 
     @staticmethod
     def equal(i: Ids, j: Ids) -> Candidates:
@@ -108,7 +108,7 @@ class Candidates:
             of_j: The lists of the columns, int64 (m, k).
             by_column: Whether a row in the list of a column makes a pair too.
         """
-        size = 1 + max(int(each.max(initial=0)) for each in (i, j, of_i, of_j))
+        size = 1 + max(int(index.max(initial=0)) for index in (i, j, of_i, of_j))
         proposed = _lists(of_i, size) @ _at(j, size).T
         if by_column:
             proposed += (_lists(of_j, size) @ _at(i, size).T).T
@@ -131,17 +131,17 @@ def candidates_of(
         scalars: Its scalars.
         lookups: The tables of its lookups, as NumPy arrays.
     """
-    found: dict[int, Candidates | None] = {}
+    candidates: dict[int, Candidates | None] = {}
     for at in plan.needed(plan.result):
         instruction = plan.instructions[at]
-        arguments: list[Any] = [found[value] for value in instruction.values]
+        arguments: list[Any] = [candidates[value] for value in instruction.values]
         for column in instruction.columns:
             arguments += [rows[column], cols[column]]
         arguments += [scalars[scalar] for scalar in instruction.scalars]
         if instruction.lookup is not None:
             arguments.append(lookups[instruction.lookup])
-        found[at] = OPERATIONS[instruction.op].candidates(Candidates, *arguments)
-    return found[plan.result]
+        candidates[at] = OPERATIONS[instruction.op].candidates(Candidates, *arguments)
+    return candidates[plan.result]
 
 
 def _keys(part: Windows, rows: slice) -> Ids:

@@ -148,8 +148,8 @@ def _columns(
     columns: list[Tensor] = []
     for column in plan.columns:
         if column.stage is None:
-            found = column_of(tensors, column, nodes, columns, inputs.scalars, inputs.lookups)
-            columns.append(found)
+            values = column_of(tensors, column, nodes, columns, inputs.scalars, inputs.lookups)
+            columns.append(values)
         else:
             assert whole is not None
             columns.append(_staged(plan, column.stage, columns, inputs, whole, shared))
@@ -165,7 +165,7 @@ def _staged(
     shared: bool,
 ) -> Tensor:
     def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
-        return _evaluate(plan, instruction, [each[rows] for each in before], before, inputs)
+        return _evaluate(plan, instruction, [value[rows] for value in before], before, inputs)
 
     return cast(Tensor, stage.find(tensors, whole.batch(weights, shared=shared)))
 
@@ -186,11 +186,11 @@ def _evaluate(
         height = max(1, _CACHED_PAIRS // m)
         first = part(slice(height))
         if first.ndim:
-            found = first.new_empty((n, m))  # memory that is missing is missed here
-            found[:height] = first
+            weights = first.new_empty((n, m))  # memory that is missing is missed here
+            weights[:height] = first
             for start in range(height, n, height):
-                found[start : start + height] = part(slice(start, start + height))
-            return found
+                weights[start : start + height] = part(slice(start, start + height))
+            return weights
     weights = part(slice(None))
     if weights.shape != (n, m):  # a constant: the caller gets memory of their own to write to
         weights = weights.expand(n, m).clone(memory_format=torch.contiguous_format)

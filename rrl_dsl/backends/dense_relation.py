@@ -171,10 +171,10 @@ class DenseRelation(Relation):
                 return self._cross_entropy_of_learned(weights, rows @ cols.T * scale, compare_self)
             factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)
             drop = partial(self.drop, with_self=compare_self)
-            found: tuple[Tensor, Tensor] = DenseCrossEntropy.apply(
+            result: tuple[Tensor, Tensor] = DenseCrossEntropy.apply(
                 rows, cols, factor, weights, drop, k is q
             )
-        return found
+        return result
 
     def _cross_entropy_of_learned(
         self, weights: Tensor, logits: Tensor, compare_self: bool
@@ -217,10 +217,10 @@ class DenseRelation(Relation):
 def _check_pointwise(values: object, similarity: Tensor) -> None:
     if isinstance(values, Tensor) and values.shape == similarity.shape:
         return
-    found = (
+    received = (
         f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"{type(values).__name__}"
     )
-    message = f"`f` returned {found} for {tuple(similarity.shape)} pairs"
+    message = f"`f` returned {received} for {tuple(similarity.shape)} pairs"
     hint = "return one value per pair, as `lambda weight, similarity: weight * similarity`"
     raise error("RRL406", message, hint=hint)
 

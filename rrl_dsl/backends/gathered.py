@@ -160,7 +160,7 @@ class GatheredRelation(Relation):
             with_self=with_self,
             self_in_denominator=self_in_denominator,
         )
-        total, degree = (self._share.gather(each) for each in own)
+        total, degree = (self._share.gather(values) for values in own)
         return total, degree
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
@@ -192,7 +192,7 @@ class GatheredRelation(Relation):
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         own = self._own.nearest_unrelated(*self._vectors(q, k))
-        index, distance = (self._share.gather(each) for each in own)
+        index, distance = (self._share.gather(values) for values in own)
         return index, distance
 
 

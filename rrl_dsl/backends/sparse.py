@@ -54,8 +54,8 @@ def graph_of(
     with needing_memory(what, _HINT):
         pairs = _Pairs(prepared, _candidates(prepared, lookups), rows)
         pairs.check_memory(what)
-        found = [pairs.edges(band) for band in progress(list(pairs.bands()))]
-        return _joined(found, rows)
+        edges = [pairs.edges(band) for band in progress(list(pairs.bands()))]
+        return _joined(edges, rows)
 
 
 def networkx_graph(weights: sp.csr_array, nodes: Nodes, *, directed: bool) -> nx.Graph[int]:
@@ -66,8 +66,8 @@ def networkx_graph(weights: sp.csr_array, nodes: Nodes, *, directed: bool) -> nx
     samples, views = nodes.sample.tolist(), nodes.view.tolist()
     for row, (sample, view) in enumerate(zip(samples, views, strict=True)):
         graph.add_node(row, sample=sample, view=view)
-    found = weights.tocoo()
-    entries = zip(found.row.tolist(), found.col.tolist(), found.data.tolist(), strict=True)
+    matrix = weights.tocoo()
+    entries = zip(matrix.row.tolist(), matrix.col.tolist(), matrix.data.tolist(), strict=True)
     graph.add_weighted_edges_from(
         (i, j, weight) for i, j, weight in entries if i < j or (directed and i != j)
     )
@@ -111,7 +111,7 @@ class _Pairs:
         """The edges of a band of rows."""
         if self.candidates is None:
             tile = self.prepared.weights(self.prepared.plan.result, band)
-            rows, cols = (each.cpu().numpy() for each in tile.nonzero(as_tuple=True))
+            rows, cols = (index.cpu().numpy() for index in tile.nonzero(as_tuple=True))
             weights = tile[tile > 0].float().cpu().numpy()
         else:
             rows, cols = self.candidates.pairs(band)
@@ -140,7 +140,7 @@ class _Pairs:
 def _joined(bands: list[_Edges], rows: int) -> sp.csr_array:
     """The edges of all bands, (n, n); the list is emptied, for a graph may fill the memory."""
     counts, cols, weights = (
-        [getattr(each, part) for each in bands] for part in ("counts", "cols", "weights")
+        [getattr(band, part) for band in bands] for part in ("counts", "cols", "weights")
     )
     bands.clear()
     starts = np.append(0, np.cumsum(_concatenated(counts, np.int64)))
@@ -170,16 +170,16 @@ def _weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
     plan, (scalars, lookups, _) = prepared.plan, prepared.inputs
     edge = edge_function(plan, plan.result)
     needed = {column for at in plan.needed(plan.result) for column in plan.instructions[at].columns}
-    width = sum(prepared.rows[each][:1].nbytes for each in needed)
+    width = sum(prepared.rows[column][:1].nbytes for column in needed)
     chunk = max(1, _CHUNK_BYTES // max(2 * width, 1))
 
     def columns(of: Sequence[torch.Tensor], places: Ids) -> dict[int, torch.Tensor]:
         chosen = torch.from_numpy(places).to(of[0].device)
-        return {each: of[each].index_select(0, chosen)[:, None, None] for each in needed}
+        return {column: of[column].index_select(0, chosen)[:, None, None] for column in needed}
 
-    found = np.empty(len(rows), np.float32)
+    values = np.empty(len(rows), np.float32)
     for at in (slice(start, start + chunk) for start in range(0, len(rows), chunk)):
         i, j = columns(prepared.rows, rows[at]), columns(prepared.cols, cols[at])
         weights = edge(i, j, scalars, lookups)
-        found[at] = weights.flatten().cpu().numpy()  # a constant is one value for all
-    return found
+        values[at] = weights.flatten().cpu().numpy()  # a constant is one value for all
+    return values

@@ -78,34 +78,34 @@ def explain(
     source = source_of(path, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     columns = columns_of(dataset, data_dir, download)
-    found = explain_program(program, columns, samples=batch_size, width=width, epoch=epoch)
+    explanation = explain_program(program, columns, samples=batch_size, width=width, epoch=epoch)
     if json:
-        print_json(_record(found))
+        print_json(_record(explanation))
         return
     print_program(source, program)
-    _print_calls(found)
-    _print_rewriting(found)
-    _print_figures(found)
-    _print_cost(found.cost)
-    _print_evaluations(found.evaluations)
+    _print_calls(explanation)
+    _print_rewriting(explanation)
+    _print_figures(explanation)
+    _print_cost(explanation.cost)
+    _print_evaluations(explanation.evaluations)
 
 
-def _print_calls(found: Explanation) -> None:
+def _print_calls(explanation: Explanation) -> None:
     _print_heading("calls")
-    for call, facts in found.calls:
+    for call, facts in explanation.calls:
         print_text(f"  {call}")
         print_text(f"      {facts}", style="dim")
 
 
-def _print_rewriting(found: Explanation) -> None:
+def _print_rewriting(explanation: Explanation) -> None:
     _print_heading("rewriting")
-    if not found.steps:
+    if not explanation.steps:
         print_text("  the recipe is already in its simplest form")
         return
-    _print_recipe("before", found.before)
-    for step in found.steps:
+    _print_recipe("before", explanation.before)
+    for step in explanation.steps:
         print_text(f"  {step}", style="dim")
-    _print_recipe("after", found.after)
+    _print_recipe("after", explanation.after)
 
 
 def _print_recipe(title: str, text: str) -> None:
@@ -115,14 +115,14 @@ def _print_recipe(title: str, text: str) -> None:
         print_text(f"          {line}")
 
 
-def _print_figures(found: Explanation) -> None:
+def _print_figures(explanation: Explanation) -> None:
     _print_heading("graph")
-    if found.figures is None:
-        print_not_known(found.faults)
+    if explanation.figures is None:
+        print_not_known(explanation.faults)
         return
     from rrl_dsl.report.figures import in_words
 
-    for line in in_words(found.figures):
+    for line in in_words(explanation.figures):
         print_text(f"  {line}")
 
 
@@ -142,34 +142,37 @@ def _print_cost(cost: Cost) -> None:
         print_text(f"  {line}")
 
 
-def _print_evaluations(found: Sequence[Evaluation]) -> None:
+def _print_evaluations(evaluations: Sequence[Evaluation]) -> None:
     from rrl_dsl.report.evaluation import in_words
 
     _print_heading("evaluation")
-    for each in found:
-        for line in in_words(each):
+    for evaluation in evaluations:
+        for line in in_words(evaluation):
             print_text(f"  {line}")
-    print_text(
-        f"  with a cross-entropy over embeddings of width {found[0].width}, forward and backward",
-        style="dim",
-    )
+    width = evaluations[0].width
+    note = f"  with a cross-entropy over embeddings of width {width}, forward and backward"
+    print_text(note, style="dim")
 
 
 def _print_heading(title: str) -> None:
     print_text(f"\n{title}", style="bold")
 
 
-def _record(found: Explanation) -> dict[str, Any]:
-    program = found.program
+def _record(explanation: Explanation) -> dict[str, Any]:
+    program = explanation.program
     return {
         "identity": program.identity,
         "binary": program.binary,
         "scope": program.graph.scope,
         "requires": asdict(program.requires),
-        "calls": [{"call": call, "facts": facts} for call, facts in found.calls],
-        "rewriting": {"before": found.before, "steps": found.steps, "after": found.after},
-        "figures": None if found.figures is None else found.figures.to_dict(),
-        "faults": [fault.as_warning().to_dict() for fault in found.faults],
-        "cost": asdict(found.cost) | {"total": found.cost.total},
-        "evaluations": [asdict(each) for each in found.evaluations],
+        "calls": [{"call": call, "facts": facts} for call, facts in explanation.calls],
+        "rewriting": {
+            "before": explanation.before,
+            "steps": explanation.steps,
+            "after": explanation.after,
+        },
+        "figures": None if explanation.figures is None else explanation.figures.to_dict(),
+        "faults": [fault.as_warning().to_dict() for fault in explanation.faults],
+        "cost": asdict(explanation.cost) | {"total": explanation.cost.total},
+        "evaluations": [asdict(evaluation) for evaluation in explanation.evaluations],
     }

@@ -37,5 +37,5 @@ def export(
     content = io.BytesIO()
     torch.save(weights, content)
     write_bytes(out, content.getvalue())
-    count = sum(each.numel() for each in weights.values())
+    count = sum(weight.numel() for weight in weights.values())
     print_text(f"{out}  {part}, {len(weights)} tensors, {count:,} values")

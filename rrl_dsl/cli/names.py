@@ -50,34 +50,34 @@ def explain_name(what: str, json: bool) -> Path | None:
     from rrl_dsl.report.gallery import path_of, recipes
     from rrl_dsl.training.described import settings
 
-    found = True
+    is_name = True
     if what in names():
         from rrl_dsl.cli.reference import losses
 
         losses(what, json)
-    elif any(what == each.name for each in settings()):
+    elif any(what == setting.name for setting in settings()):
         _explain_setting(what, json)
     else:
-        found = False
+        is_name = False
     if what in recipes():
-        return None if found and json else path_of(what)
-    if not found:
-        raise _unknown(what, [*names(), *(each.name for each in settings()), *recipes()])
+        return None if is_name and json else path_of(what)
+    if not is_name:
+        raise _unknown(what, [*names(), *(setting.name for setting in settings()), *recipes()])
     return None
 
 
 def _explain_code(code: str, json: bool) -> None:
     if code not in EXPLANATIONS:
-        meant = nearest(code.lower(), [each.lower() for each in EXPLANATIONS])
+        meant = nearest(code.lower(), [known.lower() for known in EXPLANATIONS])
         hint = f"did you mean `{meant.upper()}`?" if meant else None
         raise error("RRL101", f"`{code}` is not an error code", hint=hint)
-    found = EXPLANATIONS[code]
+    explanation = EXPLANATIONS[code]
     if json:
-        print_json({"code": code, "title": CODES[code], **asdict(found)})
+        print_json({"code": code, "title": CODES[code], **asdict(explanation)})
         return
     output().print(f"[bold]{code}[/bold]  {CODES[code]}\n")
-    output().print(found.text, markup=False)
-    for title, recipe in (("wrong", found.wrong), ("right", found.right)):
+    output().print(explanation.text, markup=False)
+    for title, recipe in (("wrong", explanation.wrong), ("right", explanation.right)):
         if recipe is not None:
             print_text(f"\n{title}:", style="bold")
             for line in recipe.splitlines():
@@ -89,11 +89,13 @@ def _explain_setting(name: str, json: bool) -> None:
     from rrl_dsl.cli.reference import print_table
     from rrl_dsl.training.described import settings
 
-    chosen = [each for each in settings() if each.name == name or each.section == name]
+    chosen = [setting for setting in settings() if setting.name == name or setting.section == name]
     if json:
-        print_json([each._asdict() for each in chosen])
+        print_json([setting._asdict() for setting in chosen])
         return
-    rows = [(each.name, each.default, each.doc) for each in chosen if not each.is_section]
+    rows = [
+        (setting.name, setting.default, setting.doc) for setting in chosen if not setting.is_section
+    ]
     print_table("settings", ("setting", "default", "description"), rows)
     print_text(f"set it with `--set {rows[0][0]}=…` or in a `--config` file")
 
@@ -104,16 +106,16 @@ def _part_of(word: str) -> str | None:
     from rrl_dsl.losses.registry import find
     from rrl_dsl.training.described import settings
 
-    losses = [name for name in names() if word in {each.name for each in fields(find(name))}]
+    losses = [name for name in names() if word in {field.name for field in fields(find(name))}]
     if losses:
         return f"`{word}` is an option of the losses {listing(losses)}"
     value = VALUES.get(folded(word), word)
-    of = next((each.name for each in settings() if f"`{value}`" in each.doc), None)
+    of = next((setting.name for setting in settings() if f"`{value}`" in setting.doc), None)
     return of and f"`{value}` is a value of the setting `{of}`"
 
 
 def _unknown(what: str, others: list[str]) -> Exception:
-    names = {each.lower(): each for each in (*EXPLANATIONS, *signatures(), *others)}
+    names = {known.lower(): known for known in (*EXPLANATIONS, *signatures(), *others)}
     word = LOSSES.get(folded(what)) or SETTINGS.get(folded(what), what).partition("=")[0]
     meant = names.get(nearest(word, list(names)) or "") or meant_by(Path(what))
     hint = TEXT_FOLLOWS if "(" in what else _part_of(word.removeprefix("loss."))

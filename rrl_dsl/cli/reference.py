@@ -43,7 +43,9 @@ def builtins(name: Name = None, json: Json = False) -> None:
     else:
         for kind in ("source", "transform", "schedule"):
             rows = [
-                (str(each), each.doc.partition("\n")[0]) for each in chosen if each.kind == kind
+                (str(signature), signature.doc.partition("\n")[0])
+                for signature in chosen
+                if signature.kind == kind
             ]
             print_table(f"{kind}s", ("call", "description"), rows)
 
@@ -60,25 +62,29 @@ def losses(name: Name = None, json: Json = False) -> None:
     from rrl_dsl.losses.description import doc_of, needs_in_words
     from rrl_dsl.training.named_code import from_working_directory
 
-    found: dict[str, type[Loss]] = {}
+    losses: dict[str, type[Loss]] = {}
     faults: dict[str, Diagnostic] = {}
-    for each in [name] if name else names():
+    for loss_name in [name] if name else names():
         try:
             with from_working_directory() if name and ":" in name else nullcontext():
-                found[each] = find(each)
+                losses[loss_name] = find(loss_name)
         except RRLError as problem:  # of one package's loss; the others are still listed
             if name:
                 raise
-            faults[each] = problem.diagnostics[0].as_warning()
+            faults[loss_name] = problem.diagnostics[0].as_warning()
     if json:
-        broken = [{"name": each, "fault": fault.to_dict()} for each, fault in faults.items()]
-        print_json([*(_loss_record(each, loss) for each, loss in found.items()), *broken])
+        broken = [
+            {"name": loss_name, "fault": fault.to_dict()} for loss_name, fault in faults.items()
+        ]
+        print_json(
+            [*(_loss_record(loss_name, loss) for loss_name, loss in losses.items()), *broken]
+        )
     elif name:
-        _explain_loss(name, found[name])
+        _explain_loss(name, losses[name])
     else:
         rows = [
-            (each, doc_of(loss).partition("\n")[0], ", ".join(needs_in_words(loss)))
-            for each, loss in found.items()
+            (loss_name, doc_of(loss).partition("\n")[0], ", ".join(needs_in_words(loss)))
+            for loss_name, loss in losses.items()
         ]
         print_table("losses", ("name", "description", "needs"), rows)
         for fault in faults.values():
@@ -145,7 +151,7 @@ def _explain_loss(name: str, loss: type[Loss]) -> None:
 
     output().print(f"[bold]{name}[/bold]\n")
     _print_doc(doc_of(loss))
-    taken = [(argument, OUTPUTS[each].doc) for argument, each in inputs_of(loss).items()]
+    taken = [(argument, OUTPUTS[output].doc) for argument, output in inputs_of(loss).items()]
     print_table("arguments", ("argument", "description"), taken)
     if needs := needs_in_words(loss):
         output().print(f"needs {', '.join(needs)}\n", markup=False)

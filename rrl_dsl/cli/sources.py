@@ -25,14 +25,17 @@ def read(path: Path) -> Source:
     except RRLError as problem:
         faults = at_file(path, problem.diagnostics)
         if not os.path.exists(path) and (meant := meant_by(path)):
-            faults = [replace(each, hint=f"did you mean `{meant}`?") for each in faults]
+            faults = [replace(fault, hint=f"did you mean `{meant}`?") for fault in faults]
         raise RRLError(faults) from None
 
 
 def at_file(path: Path, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Diagnostics of which those without a place stand at a file."""
     place = Source("", str(path))
-    return [each if each.source else replace(each, source=place) for each in diagnostics]
+    return [
+        diagnostic if diagnostic.source else replace(diagnostic, source=place)
+        for diagnostic in diagnostics
+    ]
 
 
 def meant_by(path: Path) -> Path | None:

@@ -69,8 +69,8 @@ def _status(arguments: Sequence[str]) -> int | str | None:
     except Exception as problem:
         if "--debug" in arguments[:1]:
             raise
-        if found := refused(problem):
-            _show(found, arguments)
+        if refusal := refused(problem):
+            _show(refusal, arguments)
             return 1
         name = type(problem).__name__
         say = partial(errors().print, markup=False, soft_wrap=True)

@@ -24,10 +24,10 @@ class Terminal(Display):
         """Prints a warning."""
         print_diagnostic(diagnostic)
 
-    def result(self, table: Table | None, found: list[Diagnostic]) -> None:
+    def result(self, table: Table | None, warnings: list[Diagnostic]) -> None:
         """Prints the final table and the warnings below it."""
         if table is not None:
             self.console.print()
             self.console.print(table)
-        for each in found:
-            print_diagnostic(each)
+        for diagnostic in warnings:
+            print_diagnostic(diagnostic)

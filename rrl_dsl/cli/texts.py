@@ -42,12 +42,12 @@ def check_texts(
         allow_outside: Whether the recipes may read files that do not lie below their folders.
     """
     files, faults = _files_of(recipes)
-    found = _once(chain.from_iterable(_faults_of(each, allow_outside) for each in files))
-    print_diagnostics([*faults, *found], form)
+    new = _once(chain.from_iterable(_faults_of(file, allow_outside) for file in files))
+    print_diagnostics([*faults, *new], form)
     if form is Format.TEXT:
-        wrong = len({_place(fault.source) for fault in found})
-        sys.stdout.write(_verdict(len(files), wrong, len(faults) + len(found)))
-    return not (faults or found)
+        wrong = len({_place(fault.source) for fault in new})
+        sys.stdout.write(_verdict(len(files), wrong, len(faults) + len(new)))
+    return not (faults or new)
 
 
 def format_texts(recipes: Sequence[str | Source], *, check: bool, diff: bool) -> bool:
@@ -94,7 +94,7 @@ def _files_of(recipes: Sequence[str | Source]) -> tuple[list[str | Source], list
 def _recipes_below(folder: str) -> tuple[list[str], list[Diagnostic]]:
     """The recipes below a folder, sorted, and the folders that cannot be read."""
     problems = list[OSError]()
-    found = [
+    files = [
         os.path.normpath(os.path.join(inside, name))
         for inside, _, names in os.walk(folder, onerror=problems.append)
         for name in names
@@ -103,13 +103,13 @@ def _recipes_below(folder: str) -> tuple[list[str], list[Diagnostic]]:
     unreadable = [
         Diagnostic(
             "RRL021",
-            f"cannot read the folder `{each.filename}`: {each.strerror}",
-            source=Source("", each.filename),
+            f"cannot read the folder `{problem.filename}`: {problem.strerror}",
+            source=Source("", problem.filename),
             hint="make it readable, or name the other recipes",
         )
-        for each in problems
+        for problem in problems
     ]
-    return sorted(found), unreadable
+    return sorted(files), unreadable
 
 
 def _source_of(file: str | Source) -> Source:
@@ -134,8 +134,11 @@ def _faults_of(file: str | Source, allow_outside: bool) -> list[Diagnostic]:
 def _once(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Without what was said before of a file that several recipes read, perhaps by other paths."""
     known: dict[object, Diagnostic] = {}
-    for each in diagnostics:
-        known.setdefault((each.code, each.message, each.span, _place(each.source)), each)
+    for diagnostic in diagnostics:
+        known.setdefault(
+            (diagnostic.code, diagnostic.message, diagnostic.span, _place(diagnostic.source)),
+            diagnostic,
+        )
     return list(known.values())
 
 

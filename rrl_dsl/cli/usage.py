@@ -84,7 +84,7 @@ def _settings() -> dict[str, str]:
     """Every setting by its folded name, with its section and, where that is no other's, without."""
     from rrl_dsl.training.described import settings
 
-    names = [each.name for each in settings()]
+    names = [setting.name for setting in settings()]
     lasts = [name.rpartition(".")[2] for name in names]
     short = {last: name for last, name in zip(lasts, names, strict=True) if lasts.count(last) == 1}
-    return {folded(name): meant for name, meant in (short | {each: each for each in names}).items()}
+    return {folded(name): meant for name, meant in (short | {name: name for name in names}).items()}

@@ -31,16 +31,16 @@ def actions_in(
         span: The span.
         only: The kinds of actions to return, including their subkinds; None for all.
     """
-    found: list[types.CodeAction] = []
+    actions: list[types.CodeAction] = []
     if _wanted(_Kind.QuickFix, only):
-        found += _quick_fixes(documents, document, span)
+        actions += _quick_fixes(documents, document, span)
     if _wanted(_Kind.SourceFixAll, only):
-        found += _fix_all(documents, document)
-    return found
+        actions += _fix_all(documents, document)
+    return actions
 
 
 def _wanted(kind: str, only: Sequence[str] | None) -> bool:
-    return only is None or any(kind == each or kind.startswith(f"{each}.") for each in only)
+    return only is None or any(kind == prefix or kind.startswith(f"{prefix}.") for prefix in only)
 
 
 def _quick_fixes(
@@ -93,5 +93,5 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 def _edit(documents: Documents, document: Document, edits: Iterable[Edit]) -> types.WorkspaceEdit:
     positions = documents.analyzed(document).positions
-    changes = [types.TextEdit(positions.range(each.span), each.text) for each in edits]
+    changes = [types.TextEdit(positions.range(edit.span), edit.text) for edit in edits]
     return documents.edit({document.uri: changes})

@@ -77,10 +77,10 @@ class Analysis:
         if not reading.future.done():
             self.unread.append(reading)
             raise RRLError(())
-        found = reading.future.result()
-        if isinstance(found, Exception):
-            raise found
-        return found
+        result = reading.future.result()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     @property
     def path(self) -> Path | None:
@@ -93,7 +93,7 @@ class Analysis:
         files = self.files.items()
         return (
             source is self._written
-            and not any(each.future.done() for each in self.unread)
+            and not any(reading.future.done() for reading in self.unread)
             and all(state_of(path, texts) == state for path, state in files)
         )
 
@@ -110,10 +110,10 @@ class Analysis:
     def token_at(self, offset: int) -> Token | None:
         """Returns the token at an offset. At the end of a word, this is the word."""
         around = [
-            each for each in self.tokens if span_of(each).start <= offset <= span_of(each).end
+            token for token in self.tokens if span_of(token).start <= offset <= span_of(token).end
         ]
-        words = [each for each in around if each.type == "NAME" or each.isalpha()]
-        covering = [each for each in around if offset < span_of(each).end]
+        words = [token for token in around if token.type == "NAME" or token.isalpha()]
+        covering = [token for token in around if offset < span_of(token).end]
         return next(iter([*words[::-1], *covering, *around]), None)
 
     @cached_property
@@ -126,9 +126,9 @@ class Analysis:
 
     def statement_at(self, offset: int) -> syntax.Statement | None:
         """Returns the statement that contains an offset."""
-        at = bisect_right(self.statements, offset, key=lambda each: each.span.start)
-        found = self.statements[at - 1] if at else None
-        return found if found is not None and offset < found.span.end else None
+        at = bisect_right(self.statements, offset, key=lambda statement: statement.span.start)
+        statement = self.statements[at - 1] if at else None
+        return statement if statement is not None and offset < statement.span.end else None
 
     def expressions(self) -> Iterator[syntax.Expression]:
         """Iterates over all expressions, outer expressions first."""
@@ -139,8 +139,12 @@ class Analysis:
     @cached_property
     def names(self) -> dict[Span, Definition]:
         """The definition of each name, by the spans where it is defined or used."""
-        defined = {each.span: each for each in self.resolution.definitions.values()}
-        return defined | {each.span: each.definition for each in self.resolution.references}
+        defined = {
+            definition.span: definition for definition in self.resolution.definitions.values()
+        }
+        return defined | {
+            reference.span: reference.definition for reference in self.resolution.references
+        }
 
     @cached_property
     def _longest(self) -> dict[int, Span]:
@@ -165,9 +169,11 @@ class Analysis:
 
     def parameters_of(self, definition: Definition) -> dict[str, Definition]:
         """Returns the parameters of an imported recipe."""
-        found = self.imported(definition)
-        known = found.definitions if found is not None else {}
-        return {name: each for name, each in known.items() if each.kind == "param"}
+        imported = self.imported(definition)
+        known = imported.definitions if imported is not None else {}
+        return {
+            name: definition for name, definition in known.items() if definition.kind == "param"
+        }
 
 
 class _Asked(dict[Path, str]):
@@ -202,7 +208,7 @@ class _Noting(Library):
         def noting(
             recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library
         ) -> Resolution:
-            words = [each for each in params.values() if isinstance(each, str)]
+            words = [value for value in params.values() if isinstance(value, str)]
             self.named.update(_named_in(recipe.source, recipe.statements, words))
             return resolve(recipe, params, library)
 
@@ -230,7 +236,7 @@ def _named_in(
 ) -> Iterator[Path]:
     """Iterates over the files that a text may name, in strings or in values of parameters."""
     if source.directory is not None:
-        for word in (*(each.value for each in _strings_in(statements)), *words):
+        for word in (*(string.value for string in _strings_in(statements)), *words):
             if word:
                 yield source.directory / word
 
@@ -247,12 +253,12 @@ def _expressions(node: syntax.Expression) -> Iterator[syntax.Expression]:
     inner: tuple[syntax.Expression, ...] = ()
     match node:
         case syntax.Call():
-            inner = tuple(each.value for each in node.arguments)
+            inner = tuple(argument.value for argument in node.arguments)
         case syntax.Chain():
             inner = node.operands
         case syntax.Complement():
             inner = (node.operand,)
         case syntax.Group():
             inner = (node.inner,)
-    for each in inner:
-        yield from _expressions(each)
+    for argument in inner:
+        yield from _expressions(argument)

@@ -99,8 +99,8 @@ def complete(analysis: Analysis, offset: int, able: Ability) -> list[types.Compl
         span = span_of(string)
         closed = offset < span.end and check(string, analysis.source) is None
         written = Span(span.start + 1, span.end - 1 if closed else offset)
-        found = _in_string(analysis, span.start, analysis.source.text[written.start : offset])
-        return _items(found, analysis, written, written.end, able)
+        suggestions = _in_string(analysis, span.start, analysis.source.text[written.start : offset])
+        return _items(suggestions, analysis, written, written.end, able)
     if place is None:
         return []
     return _items(_suggestions(analysis, place), analysis, place.span, place.end, able)
@@ -112,20 +112,20 @@ def _items(
     inserted = analysis.positions.range(typed)
     replaced = analysis.positions.range(Span(typed.start, end))
     items: list[types.CompletionItem] = []
-    for index, each in enumerate(sorted(suggestions, key=lambda suggestion: suggestion.rank)):
-        snippet = each.snippet if able.snippets else ""
-        text = snippet or each.text or each.label
+    for index, suggestion in enumerate(sorted(suggestions, key=lambda suggestion: suggestion.rank)):
+        snippet = suggestion.snippet if able.snippets else ""
+        text = snippet or suggestion.text or suggestion.label
         edit: types.TextEdit | types.InsertReplaceEdit = types.TextEdit(replaced, text)
         if able.insert_replace:
             edit = types.InsertReplaceEdit(text, inserted, replaced)
-        doc = types.MarkupContent(types.MarkupKind.Markdown, each.doc)
+        doc = types.MarkupContent(types.MarkupKind.Markdown, suggestion.doc)
         items.append(
             types.CompletionItem(
-                each.label,
-                kind=each.kind,
-                detail=each.detail or None,
-                documentation=doc if each.doc else None,
-                sort_text=f"{each.rank}{index:04}",
+                suggestion.label,
+                kind=suggestion.kind,
+                detail=suggestion.detail or None,
+                documentation=doc if suggestion.doc else None,
+                sort_text=f"{suggestion.rank}{index:04}",
                 insert_text_format=types.InsertTextFormat.Snippet if snippet else None,
                 text_edit=edit,
             )
@@ -156,22 +156,24 @@ def _suggestions(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 def _statement(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
     """Suggests the start of a statement. The graph is written once, after the definitions."""
-    others = (each for each in analysis.statements if each.span.start != place.span.start)
-    if not any(_is_graph(each) for each in others):
+    others = (
+        statement for statement in analysis.statements if statement.span.start != place.span.start
+    )
+    if not any(_is_graph(statement) for statement in others):
         yield from _operands(analysis, place)
     yield from _keywords(analysis, place)
 
 
 def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
     start = place.span.start
-    others = [each for each in analysis.statements if each.span.start != start]
-    done = any(_is_graph(each) for each in others if each.span.start < start)
-    has_contrast = any(_is_contrast(each) for each in others)
+    others = [statement for statement in analysis.statements if statement.span.start != start]
+    done = any(_is_graph(statement) for statement in others if statement.span.start < start)
+    has_contrast = any(_is_contrast(statement) for statement in others)
     for word, doc in STATEMENTS.items():
         match word:
             case "rrl":
-                fits = not any(each.span.start < start for each in others) and not any(
-                    isinstance(each, syntax.Version) for each in others
+                fits = not any(statement.span.start < start for statement in others) and not any(
+                    isinstance(statement, syntax.Version) for statement in others
                 )
             case "contrast":
                 fits = done and not has_contrast
@@ -236,7 +238,10 @@ def _operands(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 def _reads_file(signature: Signature) -> bool:
     """Whether the shortest call of a built-in names a file, which may not exist."""
-    return any(each.required and isinstance(each.type, File) for each in signature.parameters)
+    return any(
+        parameter.required and isinstance(parameter.type, File)
+        for parameter in signature.parameters
+    )
 
 
 def _may_scale(definition: Definition) -> bool:
@@ -245,7 +250,7 @@ def _may_scale(definition: Definition) -> bool:
 
 def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
     """The definitions before a statement; None for a name whose definition does not parse."""
-    found: dict[str, Definition | None] = {}
+    definitions: dict[str, Definition | None] = {}
     for statement in analysis.statements:
         if statement.span.end > place.start:
             break
@@ -256,8 +261,8 @@ def _names(analysis: Analysis, place: Place) -> dict[str, Definition | None]:
             names = sorted(statement.names)
         for name in names:
             if is_name(name) and name not in signatures():
-                found.setdefault(name, analysis.resolution.definitions.get(name))
-    return found
+                definitions.setdefault(name, analysis.resolution.definitions.get(name))
+    return definitions
 
 
 def _name(analysis: Analysis, name: str, definition: Definition | None) -> Suggestion:
@@ -272,8 +277,11 @@ def _name(analysis: Analysis, name: str, definition: Definition | None) -> Sugge
 
 def _built_in(signature: Signature, *, called: bool) -> Suggestion:
     name = signature.name
-    needed = [each for each in signature.parameters if each.required]
-    filled = [f"{each.name}=${{{at}:{each.example}}}" for at, each in enumerate(needed, start=1)]
+    needed = [parameter for parameter in signature.parameters if parameter.required]
+    filled = [
+        f"{parameter.name}=${{{at}:{parameter.example}}}"
+        for at, parameter in enumerate(needed, start=1)
+    ]
     inside = ", ".join(filled) or ("$1" if signature.parameters else "")
     return Suggestion(
         name,
@@ -363,11 +371,11 @@ def _imported_argument(
     analysis: Analysis, place: Place, call: CallAround, definition: Definition
 ) -> Iterator[Suggestion]:
     parameters = analysis.parameters_of(definition)
-    given = {each.name for each in call.others}
+    given = {argument.name for argument in call.others}
     if call.argument.name is None:
-        for name, each in parameters.items():
-            if name not in given and each.default is not None:
-                detail = f"{name} = {literal(each.default)}"
+        for name, parameter in parameters.items():
+            if name not in given and parameter.default is not None:
+                detail = f"{name} = {literal(parameter.default)}"
                 yield _argument_name(place, name, detail, f"A parameter of `{call.name}`.")
     elif call.argument.name in parameters:
         if isinstance(parameters[call.argument.name].default, bool):
@@ -385,7 +393,7 @@ def _in_string(analysis: Analysis, start: int, written: str) -> Iterator[Suggest
         return
     call = place.call
     endings: tuple[str, ...] = ()
-    if [each.type for each in place.before] == ["IMPORT"]:
+    if [token.type for token in place.before] == ["IMPORT"]:
         endings = RECIPES
     elif call is not None and call.starts and (signature := signatures().get(call.name)):
         parameter = call.parameter(signature)

@@ -274,17 +274,17 @@ class Server(LanguageServer):
         Raises:
             JsonRpcException: ContentModified if the document changes or is closed meanwhile.
         """
-        for each in self._outdated():
-            if each.uri not in self._waiting:
-                self.schedule(each)
+        for outdated in self._outdated():
+            if outdated.uri not in self._waiting:
+                self.schedule(outdated)
         document = self.documents.get(uri)
         version = None if document is None else document.version
         while document is not None:
             unread = self.documents.analyzed(document).unread
-            patience = max((each.patience() for each in unread), default=0.0)
+            patience = max((reading.patience() for reading in unread), default=0.0)
             if not patience:
                 return
-            files = [asyncio.wrap_future(each.future) for each in unread]
+            files = [asyncio.wrap_future(reading.future) for reading in unread]
             await asyncio.wait(files, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if self.documents.get(uri) is not document or document.version != version:
                 message = "the text has changed"
@@ -336,17 +336,17 @@ class Server(LanguageServer):
             return
         try:
             analysis = self.documents.analyzed(document)
-            patience = max((each.patience() for each in analysis.unread), default=0.0)
+            patience = max((reading.patience() for reading in analysis.unread), default=0.0)
             if patience:
                 loop = asyncio.get_running_loop()
                 self._waiting[uri] = loop.call_later(patience, self.publish, uri)
                 return
-            found = diagnostics_of(self.documents, analysis)
+            diagnostics = diagnostics_of(self.documents, analysis)
         except Exception:
             self.failed("diagnostics")
             return
         self.text_document_publish_diagnostics(
-            types.PublishDiagnosticsParams(uri, found, version=document.version)
+            types.PublishDiagnosticsParams(uri, diagnostics, version=document.version)
         )
 
     def forget(self, uri: str) -> None:

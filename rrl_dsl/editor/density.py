@@ -82,7 +82,7 @@ def density_in_words(graph: Graph) -> str:
     requires = requires_of(graph)
     faults = lacking(graph, data)
     if faults:
-        return "; ".join(each.message for each in faults)
+        return "; ".join(fault.message for fault in faults)
     if requires.views * SAMPLES > MAX_ROWS and not is_expected(graph):
         return f"{requires.views} views of {SAMPLES} samples are too many to measure its density"
     try:

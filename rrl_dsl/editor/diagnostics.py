@@ -31,7 +31,7 @@ _SEVERITIES: Final = {
 
 def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagnostic]:
     """Returns the errors of a document and of the files that it reads."""
-    own = [shown(analysis, each) for each in own_faults(analysis)]
+    own = [shown(analysis, fault) for fault in own_faults(analysis)]
     return own + [
         _sum(documents, analysis, span, faults) for span, faults in _foreign(analysis).items()
     ]
@@ -39,7 +39,7 @@ def diagnostics_of(documents: Documents, analysis: Analysis) -> list[types.Diagn
 
 def own_faults(analysis: Analysis) -> list[Diagnostic]:
     """Returns the errors in the document itself, sorted."""
-    return in_order(each for each in analysis.resolution.faults if _is_own(analysis, each))
+    return in_order(fault for fault in analysis.resolution.faults if _is_own(analysis, fault))
 
 
 def shown(analysis: Analysis, fault: Diagnostic) -> types.Diagnostic:
@@ -68,19 +68,19 @@ def _range(source: Source, positions: Positions, span: Span | None) -> types.Ran
 
 def _foreign(analysis: Analysis) -> dict[Span, list[Diagnostic]]:
     """The errors in other files, by the span where the document names the file."""
-    faults = [each for each in analysis.resolution.faults if not _is_own(analysis, each)]
-    found: dict[Span, list[Diagnostic]] = {}
+    faults = [fault for fault in analysis.resolution.faults if not _is_own(analysis, fault)]
+    faults_at: dict[Span, list[Diagnostic]] = {}
     for fault in in_order(faults):
         spans = _where_named(analysis, fault) or [Span(0, 0)]
         for span in spans:
-            found.setdefault(span, []).append(fault)
-    return found
+            faults_at.setdefault(span, []).append(fault)
+    return faults_at
 
 
 def _where_named(analysis: Analysis, fault: Diagnostic) -> list[Span]:
     """The spans where the document names the file of an error, or a file that imports it."""
     path = _path_of(analysis, fault)
-    found: list[Span] = []
+    spans: list[Span] = []
     for statement in analysis.statements:
         if isinstance(statement, syntax.Import):
             definition = analysis.names.get(statement.name.span)
@@ -88,12 +88,16 @@ def _where_named(analysis: Analysis, fault: Diagnostic) -> list[Span]:
             files = set() if definition is None else {definition.target}
             files |= set() if other is None else other.files
             if path in files or (other is not None and fault in other.faults):
-                found.append(statement.file.span)
-    named = (each for each in analysis.expressions() if isinstance(each, syntax.String))
+                spans.append(statement.file.span)
+    named = (
+        expression for expression in analysis.expressions() if isinstance(expression, syntax.String)
+    )
     folder = analysis.source.directory
     if folder is not None:
-        found += [each.span for each in named if resolved(folder / (each.value or "")) == path]
-    return found
+        spans += [
+            string.span for string in named if resolved(folder / (string.value or "")) == path
+        ]
+    return spans
 
 
 def _path_of(analysis: Analysis, fault: Diagnostic) -> Path | None:

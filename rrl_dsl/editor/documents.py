@@ -102,7 +102,11 @@ class Documents:
     @property
     def texts(self) -> dict[Path, str]:
         """The texts of the open documents that are files, by resolved path."""
-        return {each.path: readable(each.source).text for each in self if each.path is not None}
+        return {
+            document.path: readable(document.source).text
+            for document in self
+            if document.path is not None
+        }
 
     def analyzed(self, document: Document) -> Analysis:
         """Returns the current analysis of an open document."""
@@ -119,12 +123,12 @@ class Documents:
         """Returns a copy for use in another thread; it does not read files of pairs."""
         copied = Documents(allow_outside=self.allow_outside, read_pairs=read_nothing)
         copied.encoding, copied.folders = self.encoding, self.folders
-        copied._open = {each.uri: replace(each) for each in self}
+        copied._open = {document.uri: replace(document) for document in self}
         return copied
 
     def at(self, path: Path) -> Document | None:
         """Returns the open document of a path, or None."""
-        return next((each for each in self if each.path == path), None)
+        return next((document for document in self if document.path == path), None)
 
     def is_there(self, path: Path) -> bool:
         """Whether a file is open or exists on disk."""
@@ -151,11 +155,11 @@ class Documents:
         if not self.versioned:
             return types.WorkspaceEdit(changes=dict(changes))
         edits: list[types.TextDocumentEdit] = []
-        for uri, each in changes.items():
+        for uri, edit in changes.items():
             document = self.get(uri)
             version = None if document is None else document.version
             identifier = types.OptionalVersionedTextDocumentIdentifier(uri, version)
-            edits.append(types.TextDocumentEdit(identifier, list(each)))
+            edits.append(types.TextDocumentEdit(identifier, list(edit)))
         return types.WorkspaceEdit(document_changes=edits)
 
     def may_import(self, path: Path) -> Iterator[Path]:
@@ -164,13 +168,17 @@ class Documents:
         These are the recipes in its folder and in the folders above it, up to an open folder of
         the editor. They include open documents that are not saved.
         """
-        around = [each for each in self.folders if path.is_relative_to(each)]
+        around = [folder for folder in self.folders if path.is_relative_to(folder)]
         root = min(around, key=lambda folder: len(folder.parts), default=path.parent)
-        above = [each for each in path.parents if each.is_relative_to(root)]
-        found = {each.path for each in self if each.path is not None and each.path.parent in above}
+        above = [parent for parent in path.parents if parent.is_relative_to(root)]
+        paths = {
+            document.path
+            for document in self
+            if document.path is not None and document.path.parent in above
+        }
         for folder in above:
-            found |= {each for each in _listed(folder) if each.suffix == ".rrl"}
-        yield from sorted(found - {path})
+            paths |= {file for file in _listed(folder) if file.suffix == ".rrl"}
+        yield from sorted(paths - {path})
 
 
 def path_of(uri: str) -> Path | None:

@@ -30,13 +30,19 @@ def field_words(
     """
     kind = parameter.type.reads if isinstance(parameter.type, Field) else None
     words = [*_COMMON.get(kind or "", ()), parameter.example, str(parameter.default)]
-    statements = [each for each in analysis.statements if each.span.start != place.start]
+    statements = [
+        statement for statement in analysis.statements if statement.span.start != place.start
+    ]
     written = place.closed(analysis.source, "_")
     statements += () if written is None else written.statements
     for expression in expressions_in(statements):
         if isinstance(expression, syntax.Call):
             words += (word for word, theirs in _named_in(expression) if theirs == kind)
-    taken = {name for name, each in analysis.resolution.definitions.items() if is_looked_up(each)}
+    taken = {
+        name
+        for name, definition in analysis.resolution.definitions.items()
+        if is_looked_up(definition)
+    }
     known = [word for word in dict.fromkeys(words) if is_name(word) and word not in taken]
     return [word for word in known if word not in (*MODEL_SPACES, "_")]
 
@@ -46,7 +52,7 @@ def arguments_of(call: syntax.Call) -> Iterator[tuple[Parameter, syntax.Expressi
     signature = signatures().get(call.name.text)
     if signature is None:
         return
-    slots = [each for each in signature.parameters if each.positional]
+    slots = [parameter for parameter in signature.parameters if parameter.positional]
     for index, argument in enumerate(call.arguments):
         parameter = slots[index] if argument.name is None and index < len(slots) else None
         if argument.name is not None:

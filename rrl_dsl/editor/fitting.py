@@ -58,8 +58,8 @@ class Fitting:
 
     def _misfits(self, text: str) -> set[str]:
         """The hundreds digits of the codes of the errors that a text adds."""
-        found = None if self._known is None else self._faults(text)
-        return set() if found is None else {code[3] for code, _ in found - (self._known or set())}
+        faults = None if self._known is None else self._faults(text)
+        return set() if faults is None else {code[3] for code, _ in faults - (self._known or set())}
 
     def _faults(self, text: str) -> _Faults | None:
         """The errors of the statement with a text; None if it does not parse."""
@@ -77,11 +77,14 @@ class Fitting:
                     faults.add(("RRL211", name))
             return definition.meaning
 
-        definitions = {name: each for name, each in self._names.items() if each is not None}
-        found = Resolution(definitions=definitions)
-        expressions = Expressions(recipe.source, found, self._analysis.library, import_with)
+        definitions = {
+            name: definition for name, definition in self._names.items() if definition is not None
+        }
+        resolution = Resolution(definitions=definitions)
+        expressions = Expressions(recipe.source, resolution, self._analysis.library, import_with)
         expressions.names = {
-            name: POISON if each is None else each.meaning for name, each in self._names.items()
+            name: POISON if definition is None else definition.meaning
+            for name, definition in self._names.items()
         }
         expressions.names[_UNKNOWN] = POISON
         match recipe.statements[0]:
@@ -93,7 +96,7 @@ class Fitting:
                     faults.add(("RRL210", "a recipe and a contrast must be graphs"))
             case _:
                 return None
-        return faults | {(each.code, each.message) for each in found.faults}
+        return faults | {(fault.code, fault.message) for fault in resolution.faults}
 
 
 def _alike(one: object, other: object) -> bool:

@@ -31,7 +31,7 @@ def formatting_of(analysis: Analysis, part: Span) -> list[types.TextEdit] | None
         formatted = format_text(Source(text[slice(*lines)])).removesuffix("\n")
     except RRLError:
         return None
-    before, after = (LINE_END.sub("\n", each) for each in (text[: lines.start], text[lines.end :]))
+    before, after = (LINE_END.sub("\n", part) for part in (text[: lines.start], text[lines.end :]))
     return _changes(analysis, f"{before}{formatted}{after}")
 
 
@@ -47,15 +47,15 @@ def _lines_of(analysis: Analysis, part: Span) -> Span:
     source = analysis.source
     last = part.end - 1 if part.end > part.start else part.end  # not the line that begins there
     lines = _whole(source, Span(part.start, last))
-    comments = (span_of(each) for each in analysis.tokens if each.type == "COMMENT")
-    spans = (*(each.span for each in analysis.statements), *comments)
-    touched = [each for each in spans if each.start <= lines.end and lines.start <= each.end]
+    comments = (span_of(token) for token in analysis.tokens if token.type == "COMMENT")
+    spans = (*(statement.span for statement in analysis.statements), *comments)
+    touched = [span for span in spans if span.start <= lines.end and lines.start <= span.end]
     if not touched:
         return Span(part.start, part.start)
-    return _whole(source, Span(min(touched).start, max(each.end for each in touched)))
+    return _whole(source, Span(min(touched).start, max(span.end for span in touched)))
 
 
 def _whole(source: Source, span: Span) -> Span:
     """The span of whole lines that contains a span."""
-    first, last = (source.position(each)[0] for each in span)
+    first, last = (source.position(offset)[0] for offset in span)
     return Span(source.line_start(first), source.line_start(last) + len(source.line(last)))

@@ -82,12 +82,16 @@ _SIGNS: Final = {"LPAR": Kind.BRACKET, "RPAR": Kind.BRACKET, "COMMA": Kind.SEPAR
 
 def rules() -> list[Rule]:
     """Returns the rules, in the order in which a highlighter tries them."""
-    terminals = {each.name: each.pattern for each in grammar().terminals}
-    spelled = {name: each.value for name, each in terminals.items() if isinstance(each, PatternStr)}
-    patterns = {name: each.to_regexp() for name, each in terminals.items()}
+    terminals = {terminal.name: terminal.pattern for terminal in grammar().terminals}
+    spelled = {
+        name: pattern.value
+        for name, pattern in terminals.items()
+        if isinstance(pattern, PatternStr)
+    }
+    patterns = {name: pattern.to_regexp() for name, pattern in terminals.items()}
     keywords = _any(text for text in spelled.values() if text.isalpha())
     constants = f"{patterns['TRUE']}|{patterns['FALSE']}"
-    defining = _any(spelled[each] for each in _DEFINING)
+    defining = _any(spelled[terminal] for terminal in _DEFINING)
     new_name = f"(?!{keywords}|{constants}){_NAME}"
     signs: dict[Kind, list[str]] = defaultdict(list)
     for name, text in spelled.items():
@@ -105,9 +109,12 @@ def rules() -> list[Rule]:
         _one(Kind.ARGUMENT, _NAME, ahead=_ASSIGNED),
         _one(Kind.NAME, _NAME),
         _one(Kind.NUMBER, _NUMBER),
-        *(_one(kind, "|".join(each)) for kind, each in signs.items()),
+        *(_one(kind, "|".join(spellings)) for kind, spellings in signs.items()),
         # tokens of the grammar that `rrl_dsl.language.spelling` rejects
-        *(_one(Kind.INVALID, patterns[each]) for each in ("STRING", "NAME", "NUMBER", "UNKNOWN")),
+        *(
+            _one(Kind.INVALID, patterns[terminal])
+            for terminal in ("STRING", "NAME", "NUMBER", "UNKNOWN")
+        ),
     ]
 
 
@@ -138,13 +145,13 @@ def _registered() -> Iterator[Rule]:
     blanks = (Kind.BLANK, _BLANKS)
     for kind, names in called.items():
         yield _one(kind, _any(names), ahead=_CALLED)
-    for argument, found in named.items():
+    for argument, choices in named.items():
         before = ((Kind.ARGUMENT, argument), blanks, (Kind.OPERATOR, "="), blanks)
-        yield Rule((*before, (Kind.CHOICE, _any(found))), ahead=_WHOLE)
-    for sign, found in positional.items():
-        yield Rule((sign, blanks, (Kind.CHOICE, _any(found))), ahead=_WHOLE)
+        yield Rule((*before, (Kind.CHOICE, _any(choices))), ahead=_WHOLE)
+    for sign, choices in positional.items():
+        yield Rule((sign, blanks, (Kind.CHOICE, _any(choices))), ahead=_WHOLE)
         indent = (Kind.BLANK, _LINE_START + _BLANKS)
-        yield Rule((indent, (Kind.CHOICE, _any(found))), ahead=_LISTED)
+        yield Rule((indent, (Kind.CHOICE, _any(choices))), ahead=_LISTED)
 
 
 def _one(kind: Kind, pattern: str, ahead: str = "", inside: tuple[Rule, ...] = ()) -> Rule:

@@ -81,7 +81,7 @@ def _name(analysis: Analysis, span: Span, definition: Definition) -> Hover:
     parameters = analysis.parameters_of(definition)
     if parameters:
         shown = ", ".join(
-            code(f"{name}={literal(each.default)}") for name, each in parameters.items()
+            code(f"{name}={literal(parameter.default)}") for name, parameter in parameters.items()
         )
         parts.append(f"parameters: {shown}")
     return Hover(span, tuple(parts), _graph(meaning))
@@ -155,8 +155,10 @@ def _file(analysis: Analysis, span: Span) -> Hover | None:
             definition = analysis.names.get(statement.name.span)
             if definition is not None and definition.target is not None:
                 return Hover(span, (code(str(definition.target)), *_facts(definition.meaning)))
-    unread = {each.path for each in analysis.unread}
-    calls = (each for each in analysis.expressions() if isinstance(each, syntax.Call))
+    unread = {reading.path for reading in analysis.unread}
+    calls = (
+        expression for expression in analysis.expressions() if isinstance(expression, syntax.Call)
+    )
     for expression in calls:
         meaning = analysis.resolution.meanings.get(expression.span)
         call = meaning.call if isinstance(meaning, Called) else None

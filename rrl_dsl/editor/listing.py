@@ -35,25 +35,25 @@ def files_below(analysis: Analysis, endings: tuple[str, ...], written: str) -> I
         return
     if ".." in inside.split("/"):
         return
-    found = 0
+    count = 0
     for path in _walk(root / inside):
         own = path.parent == root and path.name == analysis.source.name
         if path.suffix.lower() in endings and not own:
             name = path.relative_to(root).as_posix()
             if name.isprintable() and not set(name) & _NOT_PLAIN:
                 yield name
-            found += 1
-            if found == MAX_FILES:
+            count += 1
+            if count == MAX_FILES:
                 return
 
 
 def recipes_below(folders: Iterable[Path]) -> Iterator[Path]:
     """Iterates over the recipes below folders, at most `MAX_FILES` of each."""
-    found = (
-        islice((each for each in _walk(folder) if each.suffix == ".rrl"), MAX_FILES)
+    files = (
+        islice((file for file in _walk(folder) if file.suffix == ".rrl"), MAX_FILES)
         for folder in folders
     )
-    yield from dict.fromkeys(chain.from_iterable(found))
+    yield from dict.fromkeys(chain.from_iterable(files))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -75,7 +75,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except (OSError, ValueError):  # ValueError: a path with a null character
         return []

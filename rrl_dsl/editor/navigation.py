@@ -82,7 +82,7 @@ def symbol_at(documents: Documents, document: Document, offset: int) -> Symbol |
 
 def occurrences(documents: Documents, symbol: Symbol) -> Iterator[Occurrence]:
     """Iterates over the occurrences of a name, for a parameter also in calls in other recipes."""
-    for span, definition in sorted(symbol.analysis.names.items(), key=lambda each: each[0]):
+    for span, definition in sorted(symbol.analysis.names.items(), key=lambda item: item[0]):
         if definition is symbol.definition:
             yield Occurrence(symbol.uri, symbol.analysis, span)
     path = symbol.analysis.path
@@ -122,7 +122,9 @@ def references_at(
         return None
     defined = _defined(symbol)
     return [
-        each.location for each in occurrences(documents, symbol) if declaration or each != defined
+        occurrence.location
+        for occurrence in occurrences(documents, symbol)
+        if declaration or occurrence != defined
     ]
 
 
@@ -133,20 +135,22 @@ def highlights_at(
     symbol = symbol_at(documents, document, offset)
     if symbol is None:
         return None
-    found: list[types.DocumentHighlight] = []
-    for each in occurrences(documents, symbol):
-        if each.uri == document.uri:
-            defined = each == _defined(symbol)
+    highlights: list[types.DocumentHighlight] = []
+    for occurrence in occurrences(documents, symbol):
+        if occurrence.uri == document.uri:
+            defined = occurrence == _defined(symbol)
             kind = types.DocumentHighlightKind
-            found.append(
-                types.DocumentHighlight(each.location.range, kind.Write if defined else kind.Read)
+            highlights.append(
+                types.DocumentHighlight(
+                    occurrence.location.range, kind.Write if defined else kind.Read
+                )
             )
-    return found
+    return highlights
 
 
 def outline(analysis: Analysis) -> list[types.DocumentSymbol]:
     """Returns the statements of a recipe as symbols."""
-    return [found for each in analysis.statements if (found := _entry(analysis, each))]
+    return [entry for statement in analysis.statements if (entry := _entry(analysis, statement))]
 
 
 def symbols_below(documents: Documents, query: str) -> Iterator[types.WorkspaceSymbol]:
@@ -154,8 +158,8 @@ def symbols_below(documents: Documents, query: str) -> Iterator[types.WorkspaceS
 
     A name matches if it contains the letters of the query in order; the editor sorts the matches.
     """
-    open_ = {each.path: each.uri for each in documents}
-    closed = (each for each in recipes_below(documents.folders) if each not in open_)
+    open_ = {document.path: document.uri for document in documents}
+    closed = (file for file in recipes_below(documents.folders) if file not in open_)
     for path in (*filter(None, open_), *closed):
         analysis = documents.analysis_of(path)
         for entry in () if analysis is None else outline(analysis):

@@ -53,22 +53,22 @@ class CallAround:
     @property
     def by_position(self) -> bool:
         """Whether the argument may be positional: no named argument precedes it."""
-        before = (each for each in self.others if each.index < self.argument.index)
-        return all(each.name is None for each in before)
+        before = (argument for argument in self.others if argument.index < self.argument.index)
+        return all(argument.name is None for argument in before)
 
     def parameter(self, signature: Signature) -> Parameter | None:
         """Returns the parameter of the argument."""
         if self.argument.name is not None:
             return signature.parameter(self.argument.name)
-        slots = [each for each in signature.parameters if each.positional]
+        slots = [parameter for parameter in signature.parameters if parameter.positional]
         index = self.argument.index
         return slots[index] if index < len(slots) and self.by_position else None
 
     def taken(self, signature: Signature) -> set[str]:
         """Returns the parameters of the other arguments, and those that they exclude."""
-        slots = [each.name for each in signature.parameters if each.positional]
-        positional = (each.index for each in self.others if each.name is None)
-        given = {each.name for each in self.others if each.name is not None}
+        slots = [parameter.name for parameter in signature.parameters if parameter.positional]
+        positional = (argument.index for argument in self.others if argument.name is None)
+        given = {argument.name for argument in self.others if argument.name is not None}
         given |= {slots[index] for index in positional if index < len(slots)}
         excludes = (pair for pair in signature.excludes if given & {*pair})
         return given | {name for pair in excludes for name in pair if given & {*pair} - {name}}
@@ -107,13 +107,13 @@ class Place:
     @property
     def opened(self) -> list[int]:
         """The indices in `before` of the brackets that are open here, the outermost first."""
-        found: list[int] = []
+        positions: list[int] = []
         for index, token in enumerate(self.before):
             if token.type == "LPAR":
-                found.append(index)
-            elif token.type == "RPAR" and found:
-                found.pop()
-        return found
+                positions.append(index)
+            elif token.type == "RPAR" and positions:
+                positions.pop()
+        return positions
 
     def closed(self, whole: Source, word: str) -> syntax.Recipe | None:
         """Parses the statement up to the place, with a word at the place and its brackets closed.
@@ -144,9 +144,9 @@ class Place:
         started = before[-1]
         named = _name_of(started) is not None
         here = Argument(_name_of(started), len(before) - 1)
-        others = [Argument(_name_of(each), index) for index, each in enumerate(before[:-1])]
-        following = enumerate((each for each in after[1:] if each), start=here.index + 1)
-        others += [Argument(_name_of(each), index) for index, each in following]
+        others = [Argument(_name_of(tokens), index) for index, tokens in enumerate(before[:-1])]
+        following = enumerate((tokens for tokens in after[1:] if tokens), start=here.index + 1)
+        others += [Argument(_name_of(tokens), index) for index, tokens in following]
         starts = not started[2 if named else 0 :]
         return CallAround(self.before[opened[-1] - 1], here, starts, tuple(others))
 
@@ -201,9 +201,9 @@ def _inside(analysis: Analysis, offset: int) -> Token | None:
 
 def _around(analysis: Analysis, word: Span, end: int) -> Place:
     """The place of a word in the statement that contains it if the word is a name."""
-    tokens = [each for each in analysis.tokens if each.type != "COMMENT"]
-    before = [each for each in tokens if span_of(each).end <= word.start]
-    after = [each for each in tokens if span_of(each).start >= word.end]
+    tokens = [token for token in analysis.tokens if token.type != "COMMENT"]
+    before = [token for token in tokens if span_of(token).end <= word.start]
+    after = [token for token in tokens if span_of(token).start >= word.end]
     name = Token("NAME", "_", start_pos=word.start, end_pos=max(word.end, word.start + 1))
     first_in_line = not before or before[-1].type == "NEWLINE"
     for line in lines_of([*before, name, *after], analysis.source):

@@ -50,7 +50,7 @@ def _states(of: Iterable[Rule]) -> dict[str, list[tuple[str, Any]]]:
     for rule in of:
         (kind, _), *_ = rule.parts
         if rule.inside:
-            states[kind] = [_entry(each) for each in rule.inside]
+            states[kind] = [_entry(inner) for inner in rule.inside]
             states[kind].append((r"[^\\]+", TOKENS[kind]))
             within = using(this, state=str(kind))  # type: ignore[no-untyped-call]
             states["root"].append((rule.pattern, within))
@@ -61,8 +61,8 @@ def _states(of: Iterable[Rule]) -> dict[str, list[tuple[str, Any]]]:
 
 
 def _entry(rule: Rule) -> tuple[str, Any]:
-    found = (TOKENS[kind] for kind, _ in rule.parts)
-    return rule.pattern, bygroups(*found)  # type: ignore[no-untyped-call]
+    kinds = (TOKENS[kind] for kind, _ in rule.parts)
+    return rule.pattern, bygroups(*kinds)  # type: ignore[no-untyped-call]
 
 
 class RecipeLexer(RegexLexer):

@@ -53,14 +53,14 @@ def rename(documents: Documents, document: Document, offset: int, name: str) -> 
     if name == symbol.definition.name:
         return documents.edit({})
     _check_name(name, symbol)
-    found: dict[str, list[Occurrence]] = defaultdict(list)
-    for each in occurrences(documents, symbol):
-        found[each.uri].append(each)
-    _check_meaning(documents, found, name)
+    places_of: dict[str, list[Occurrence]] = defaultdict(list)
+    for occurrence in occurrences(documents, symbol):
+        places_of[occurrence.uri].append(occurrence)
+    _check_meaning(documents, places_of, name)
     return documents.edit(
         {
-            uri: [types.TextEdit(each.location.range, name) for each in places]
-            for uri, places in found.items()
+            uri: [types.TextEdit(occurrence.location.range, name) for occurrence in places]
+            for uri, places in places_of.items()
         }
     )
 
@@ -85,7 +85,7 @@ def _symbol(documents: Documents, document: Document, offset: int) -> Symbol:
 def _check_name(name: str, symbol: Symbol) -> None:
     if not is_name(name):
         raise Refused(f"`{name}` is not a name; names are lower-case ASCII letters, digits, `_`")
-    if [each.type for each in tokens_of(Source(name))] != ["NAME"]:
+    if [token.type for token in tokens_of(Source(name))] != ["NAME"]:
         raise Refused(f"`{name}` is a reserved word and cannot be a name")
     if name in signatures():
         raise Refused(f"`{name}` is a built-in and cannot be redefined")
@@ -93,18 +93,18 @@ def _check_name(name: str, symbol: Symbol) -> None:
         raise Refused(f"`{name}` is already defined")
 
 
-def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], name: str) -> None:
+def _check_meaning(documents: Documents, places_of: dict[str, list[Occurrence]], name: str) -> None:
     """Compares the meaning of each document before and after the rename.
 
     Files of pairs are not read, because a rename does not change them.
     """
     now, texts = documents.texts, documents.texts
     changed: list[tuple[Analysis, Source]] = []
-    for places in found.values():
+    for places in places_of.values():
         analysis = places[0].analysis
         source, text = analysis.source, analysis.source.text
-        for each in sorted(places, key=lambda place: place.span, reverse=True):
-            text = text[: each.span.start] + name + text[each.span.end :]
+        for occurrence in sorted(places, key=lambda place: place.span, reverse=True):
+            text = text[: occurrence.span.start] + name + text[occurrence.span.end :]
         changed.append((analysis, replace(source, text=text)))
         if analysis.path is not None:
             texts[analysis.path] = text
@@ -119,7 +119,7 @@ def _check_meaning(documents: Documents, found: dict[str, list[Occurrence]], nam
 def _meaning(analysis: Analysis) -> tuple[object, ...]:
     """The identity of the graph of a recipe, and the codes of its errors."""
     graph = analysis.resolution.graph
-    codes = sorted(each.code for each in analysis.resolution.faults)
+    codes = sorted(fault.code for fault in analysis.resolution.faults)
     return None if graph is None else graph.identity, codes
 
 

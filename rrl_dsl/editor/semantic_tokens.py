@@ -35,14 +35,16 @@ _SHOWN: Final[dict[Kind, tuple[str, tuple[str, ...]]]] = {
 
 LEGEND: Final = types.SemanticTokensLegend(
     token_types=list(dict.fromkeys(type_ for type_, _ in _SHOWN.values())),
-    token_modifiers=list(dict.fromkeys(each for _, some in _SHOWN.values() for each in some)),
+    token_modifiers=list(
+        dict.fromkeys(modifier for _, some in _SHOWN.values() for modifier in some)
+    ),
 )
 """The names of types and modifiers; tokens contain their indices."""
 
 _CODES: Final = {
     TOKENS[kind]: (
         LEGEND.token_types.index(type_),
-        sum(1 << LEGEND.token_modifiers.index(each) for each in modifiers),
+        sum(1 << LEGEND.token_modifiers.index(modifier) for modifier in modifiers),
     )
     for kind, (type_, modifiers) in _SHOWN.items()
 }

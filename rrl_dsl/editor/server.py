@@ -43,7 +43,7 @@ WATCHED: Final = "**/*.{rrl,csv,tsv,parquet}"
 def initialize(ls: Server, params: types.InitializeParams) -> None:
     """Stores the capabilities and the folders of the editor."""
     ls.documents.encoding = ls.workspace.position_encoding or types.PositionEncodingKind.Utf16
-    folders = [each.uri for each in params.workspace_folders or []] or [params.root_uri or ""]
+    folders = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
     _set_folders(ls, folders)
     text, workspace = params.capabilities.text_document, params.capabilities.workspace
     item = text and text.completion and text.completion.completion_item
@@ -79,7 +79,7 @@ def _set_folders(ls: Server, uris: list[str]) -> None:
 
 def did_change_folders(ls: Server, params: types.DidChangeWorkspaceFoldersParams) -> None:
     """Updates the folders that are open."""
-    _set_folders(ls, [each.uri for each in ls.workspace.folders.values()])
+    _set_folders(ls, [folder.uri for folder in ls.workspace.folders.values()])
 
 
 # texts
@@ -136,17 +136,17 @@ def help_with_signature(
 async def hover(ls: Server, params: types.HoverParams) -> types.Hover | None:
     """Answers with the hover at a position; with the density of a graph if it is known in time."""
     at = ls.asked(params)
-    found = None if at is None else hover_at(at.analysis, at.offset)
-    if at is None or found is None:
+    hovered = None if at is None else hover_at(at.analysis, at.offset)
+    if at is None or hovered is None:
         return None
-    parts = list(found.parts)
-    if found.graph is not None:
-        density = ls.densities.of(found.graph)
+    parts = list(hovered.parts)
+    if hovered.graph is not None:
+        density = ls.densities.of(hovered.graph)
         await asyncio.wait([asyncio.wrap_future(density)], timeout=PATIENCE)
         known = density.done() and not density.cancelled()
         parts.append(density.result() if known else "its density is being computed; hover again")
     text = types.MarkupContent(types.MarkupKind.Markdown, "\n\n".join(parts))
-    return types.Hover(text, at.analysis.positions.range(found.span))
+    return types.Hover(text, at.analysis.positions.range(hovered.span))
 
 
 def definition(ls: Server, params: types.DefinitionParams) -> types.Location | None:
@@ -208,8 +208,8 @@ async def workspace_symbols(
 ) -> list[types.WorkspaceSymbol]:
     """Answers with the definitions in the editor's folders, found in a thread."""
     documents = ls.documents.copy()
-    found = ls.workers.submit(lambda: list(navigation.symbols_below(documents, params.query)))
-    return await asyncio.wrap_future(found)
+    symbols = ls.workers.submit(lambda: list(navigation.symbols_below(documents, params.query)))
+    return await asyncio.wrap_future(symbols)
 
 
 def folds(ls: Server, params: types.FoldingRangeParams) -> list[types.FoldingRange] | None:
@@ -224,8 +224,8 @@ def selections(ls: Server, params: types.SelectionRangeParams) -> list[types.Sel
     if document is None:
         return None
     analysis = ls.documents.analyzed(document)
-    places = [analysis.positions.offset(each) for each in params.positions]
-    return [structure.selection_at(analysis, each) for each in places]
+    places = [analysis.positions.offset(position) for position in params.positions]
+    return [structure.selection_at(analysis, offset) for offset in places]
 
 
 def document_links(ls: Server, params: types.DocumentLinkParams) -> list[types.DocumentLink] | None:
@@ -328,8 +328,8 @@ def _after_reading(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     async def answer(ls: Server, params: Any) -> object:
         await ls.read(params.text_document.uri)
-        found = handler(ls, params)
-        return await found if inspect.isawaitable(found) else found
+        result = handler(ls, params)
+        return await result if inspect.isawaitable(result) else result
 
     return functools.wraps(handler)(answer)
 

@@ -27,14 +27,15 @@ def signature_help(analysis: Analysis, offset: int) -> types.SignatureHelp | Non
         parameter = call.parameter(signature)
         active = None if parameter is None else str(parameter)
         docs = {
-            str(each): f"{parameter_in_words(each)}. {each.doc}" for each in signature.parameters
+            str(parameter): f"{parameter_in_words(parameter)}. {parameter.doc}"
+            for parameter in signature.parameters
         }
         return _help(str(signature), signature.headline, docs, active)
     definition = analysis.resolution.definitions.get(call.name)
     if definition is None or definition.kind != "import":
         return None
     parameters = analysis.parameters_of(definition)
-    shown = {name: f"{name}={literal(each.default)}" for name, each in parameters.items()}
+    shown = {name: f"{name}={literal(parameter.default)}" for name, parameter in parameters.items()}
     docs = dict.fromkeys(shown.values(), f"A parameter of `{call.name}`.")
     active = shown.get(call.argument.name or "")
     return _help(f"{call.name}({', '.join(docs)})", "An imported recipe.", docs, active)
@@ -51,16 +52,16 @@ def _help(
         parameters: The text of each parameter in the label, in order, with its documentation.
         active: The parameter that is being written; None if no parameter fits.
     """
-    found: list[types.ParameterInformation] = []
+    described: list[types.ParameterInformation] = []
     end = label.index("(")
     for text, about in parameters.items():
         start = label.index(text, end)
         end = start + len(text)
         markdown = types.MarkupContent(types.MarkupKind.Markdown, about)
-        found.append(types.ParameterInformation((start, end), markdown))
+        described.append(types.ParameterInformation((start, end), markdown))
     names = list(parameters)
     # an index past the last means no parameter
     at = names.index(active) if active is not None else len(names)
     markdown = types.MarkupContent(types.MarkupKind.Markdown, doc)
-    information = types.SignatureInformation(label, markdown, found, active_parameter=at)
+    information = types.SignatureInformation(label, markdown, described, active_parameter=at)
     return types.SignatureHelp([information], active_signature=0, active_parameter=at)

@@ -18,10 +18,12 @@ def folds(analysis: Analysis) -> list[types.FoldingRange]:
     """Returns the folding ranges: statements of several lines, runs of imports and of comments."""
     own = [
         types.FoldingRange(*lines)
-        for each in analysis.statements
-        if (lines := _lines(analysis, each.span))[0] < lines[1]
+        for statement in analysis.statements
+        if (lines := _lines(analysis, statement.span))[0] < lines[1]
     ]
-    imports = [each.span for each in analysis.statements if isinstance(each, syntax.Import)]
+    imports = [
+        statement.span for statement in analysis.statements if isinstance(statement, syntax.Import)
+    ]
     return [
         *own,
         *_runs(analysis, imports, _Kind.Imports),
@@ -32,7 +34,7 @@ def folds(analysis: Analysis) -> list[types.FoldingRange]:
 def _runs(analysis: Analysis, spans: list[Span], kind: _Kind) -> Iterator[types.FoldingRange]:
     """Folding ranges for runs of spans in consecutive lines."""
     first = last = None
-    for start, end in (*(_lines(analysis, each) for each in spans), (-1, -1)):
+    for start, end in (*(_lines(analysis, span) for span in spans), (-1, -1)):
         if last is not None and start == last + 1:
             last = end
             continue
@@ -43,13 +45,13 @@ def _runs(analysis: Analysis, spans: list[Span], kind: _Kind) -> Iterator[types.
 
 def _comments(analysis: Analysis) -> list[Span]:
     """The comments that are alone in their lines."""
-    found: list[Span] = []
+    spans: list[Span] = []
     for token in analysis.tokens:
         if token.type == "COMMENT":
             line, column = analysis.source.position(span_of(token).start)
             if not analysis.source.line(line)[: column - 1].strip():
-                found.append(span_of(token))
-    return found
+                spans.append(span_of(token))
+    return spans
 
 
 def _lines(analysis: Analysis, span: Span) -> tuple[int, int]:
@@ -60,13 +62,13 @@ def _lines(analysis: Analysis, span: Span) -> tuple[int, int]:
 
 def selection_at(analysis: Analysis, offset: int) -> types.SelectionRange:
     """Returns the selection ranges at an offset: word, argument, expression, statement, text."""
-    found: types.SelectionRange | None = None
+    selection: types.SelectionRange | None = None
     last: Span | None = None
-    for span in sorted(set(_around(analysis, offset)), key=lambda each: each.start - each.end):
+    for span in sorted(set(_around(analysis, offset)), key=lambda span: span.start - span.end):
         if last is None or (last.start <= span.start and span.end <= last.end):
-            found, last = types.SelectionRange(analysis.positions.range(span), found), span
-    assert found is not None  # the span of the text contains every offset
-    return found
+            selection, last = types.SelectionRange(analysis.positions.range(span), selection), span
+    assert selection is not None  # the span of the text contains every offset
+    return selection
 
 
 def _around(analysis: Analysis, offset: int) -> Iterator[Span]:
@@ -86,4 +88,4 @@ def _spans(analysis: Analysis) -> Iterator[Span]:
     for expression in analysis.expressions():
         yield expression.span
         if isinstance(expression, syntax.Call):
-            yield from (each.span for each in expression.arguments)
+            yield from (argument.span for argument in expression.arguments)

@@ -54,5 +54,5 @@ def _pattern(rule: Rule) -> dict[str, Any]:
         if kind in SCOPES
     }
     if rule.inside:
-        captures["1"]["patterns"] = [_pattern(each) for each in rule.inside]
+        captures["1"]["patterns"] = [_pattern(inner) for inner in rule.inside]
     return {"match": match, "captures": captures}

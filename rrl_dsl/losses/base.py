@@ -147,8 +147,8 @@ class Loss(ABC):
     @classmethod
     def _refuse_tensors(cls, value: Any, info: ValidationInfo) -> Any:
         """A number made of a tensor would lose its gradient without a word."""
-        found = cls.__pydantic_fields__[info.field_name]  # type: ignore[attr-defined]
-        if isinstance(value, Tensor) and Tensor not in get_args(found.annotation):
+        field = cls.__pydantic_fields__[info.field_name]  # type: ignore[attr-defined]
+        if isinstance(value, Tensor) and Tensor not in get_args(field.annotation):
             raise ValueError("should be a number; a tensor cannot be learned here")
         return value
 
@@ -168,8 +168,8 @@ class Loss(ABC):
 
     def needs(self) -> tuple[Part, ...]:
         """The parts that a model must have for it."""
-        found = {part for output in self.inputs().values() for part in OUTPUTS[output].parts}
-        return tuple(part for part in get_args(Part) if part in found)
+        needed = {part for output in self.inputs().values() for part in OUTPUTS[output].parts}
+        return tuple(part for part in get_args(Part) if part in needed)
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
         """The losses that it is a weighted sum of, with their weights: itself, unless it is a sum.
@@ -189,11 +189,11 @@ class Loss(ABC):
     def learned(self) -> list[nn.Parameter]:
         """The parameters that are options or its own, and those of the terms of a sum."""
         options = (getattr(self, option.name) for option in fields(self))
-        found = [each for each in options if isinstance(each, nn.Parameter)]
+        parameters = [option for option in options if isinstance(option, nn.Parameter)]
         for _, term in self.flat_terms():
             if term is not self:
-                found += term.learned()
-        return list(dict.fromkeys(found))
+                parameters += term.learned()
+        return list(dict.fromkeys(parameters))
 
     def least_rows(self, width: int) -> int:
         """How many rows of each view a batch must have for embeddings of this width."""
@@ -220,7 +220,7 @@ class Loss(ABC):
             RRLError: RRL406 where an output is missing.
         """
         inputs = self.inputs()
-        given = {name: outputs[each] for name, each in inputs.items() if each in outputs}
+        given = {name: outputs[output] for name, output in inputs.items() if output in outputs}
         if columns is not None:
             wanted = inputs.get("keys", inputs["z"])
             if wanted not in columns:
@@ -231,9 +231,9 @@ class Loss(ABC):
         return self(relation, given.pop("z"), **given)
 
     def _check_given(self, z: Any, keys: Any, others: Mapping[str, Any]) -> None:
-        for each in (z, z if keys is None else keys, *others.values()):
-            if not isinstance(each, Tensor):
-                raise error("RRL406", f"embeddings must be tensors, not a {type(each).__name__}")
+        for tensor in (z, z if keys is None else keys, *others.values()):
+            if not isinstance(tensor, Tensor):
+                raise error("RRL406", f"embeddings must be tensors, not a {type(tensor).__name__}")
         inputs = self.inputs()
         given = {"z", *others} | ({"keys"} if keys is not None else set())
         for name in [name for name in others if name not in inputs]:
@@ -248,8 +248,8 @@ class Loss(ABC):
         n, m = relation.shape
         shape = OUTPUTS[self.inputs()["z"]].shape
         if z.ndim != len(shape) or z.shape[1:] != keys.shape[1:]:
-            found = f"{tuple(z.shape)}, {tuple(keys.shape)}"
-            message = f"embeddings must have shape ({', '.join(shape)}), not {found}"
+            shapes = f"{tuple(z.shape)}, {tuple(keys.shape)}"
+            message = f"embeddings must have shape ({', '.join(shape)}), not {shapes}"
             raise error(
                 "RRL406", message, hint="rows and columns must have the same sizes except the first"
             )
@@ -313,8 +313,8 @@ def mean_over_rows(values: Tensor, related: Tensor) -> Tensor:
 
 def _full_precision(others: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name: at_least_float32(each) if each.is_floating_point() else each
-        for name, each in others.items()
+        name: at_least_float32(tensor) if tensor.is_floating_point() else tensor
+        for name, tensor in others.items()
     }
 
 

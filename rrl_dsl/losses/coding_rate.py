@@ -75,10 +75,10 @@ class SimDINO(Loss):
 
     def inputs(self) -> Mapping[str, Output]:
         """See `Loss.inputs`."""
-        found: dict[str, Output] = {"z": "projection", "keys": "teacher_projection"}
+        inputs: dict[str, Output] = {"z": "projection", "keys": "teacher_projection"}
         if self.patch_weight:
-            found |= {"patches": "patches", "teacher_patches": "teacher_patches", "mask": "mask"}
-        return found
+            inputs |= {"patches": "patches", "teacher_patches": "teacher_patches", "mask": "mask"}
+        return inputs
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor, **patches: Tensor) -> Tensor:
         """See `Loss.value`.
@@ -169,7 +169,7 @@ def taught_views(view: Tensor, own: Tensor) -> list[Tensor]:
     Returns:
         Row indices, int64, one tensor a view.
     """
-    views = [(view == each).nonzero().squeeze(1) for each in torch.unique(view)]
+    views = [(view == index).nonzero().squeeze(1) for index in torch.unique(view)]
     return [rows for rows in views if bool((own[rows] >= 0).any())] or views
 
 
@@ -198,9 +198,9 @@ def patch_distance(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Te
 
 def _check_patches(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> None:
     if patches.ndim != 3 or teacher_patches.shape != patches.shape:
-        found = f"{tuple(patches.shape)}, {tuple(teacher_patches.shape)}"
+        shapes = f"{tuple(patches.shape)}, {tuple(teacher_patches.shape)}"
         raise error(
-            "RRL406", f"patches must have shape (n, P, d), also those of the teacher, not {found}"
+            "RRL406", f"patches must have shape (n, P, d), also those of the teacher, not {shapes}"
         )
     if mask.dtype != torch.bool or mask.shape != patches.shape[:2]:
         message = (

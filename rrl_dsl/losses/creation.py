@@ -57,7 +57,7 @@ class Term:
                 raise
             source, span = self.at
             raise RRLError(
-                replace(each, source=source, span=span) for each in problem.diagnostics
+                replace(diagnostic, source=source, span=span) for diagnostic in problem.diagnostics
             ) from None
 
     def __str__(self) -> str:
@@ -176,10 +176,10 @@ class _Reader:
 
     def _options(self, keywords: Sequence[ast.keyword]) -> dict[str, Any]:
         options: dict[str, Any] = {}
-        for each in keywords:
-            if each.arg is None or each.arg in options:
-                raise self._fault(each, "an option must have a name, and occur only once")
-            options[each.arg] = self._option(each.value)
+        for keyword in keywords:
+            if keyword.arg is None or keyword.arg in options:
+                raise self._fault(keyword, "an option must have a name, and occur only once")
+            options[keyword.arg] = self._option(keyword.value)
         return options
 
     def _option(self, node: ast.expr) -> Any:
@@ -217,7 +217,7 @@ def _as_python(text: str) -> str:
         if "-" in name:
             whole = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
             text = re.sub(whole, name.replace("-", "_"), text)
-    return _PLACE.sub(lambda found: found[1] or ".", text)
+    return _PLACE.sub(lambda match: match[1] or ".", text)
 
 
 def _unreadable(source: Source, span: Span, message: str) -> RRLError:

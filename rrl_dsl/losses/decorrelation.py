@@ -141,8 +141,8 @@ class BarlowTwins(Loss):
             return super().skipped(relation) | alone
         view = relation.rows.view
         paired = torch.zeros(len(view), dtype=torch.bool, device=view.device)
-        for each in torch.unique(view):
-            rows, others = _where(view == each), _where(view != each)
+        for index in torch.unique(view):
+            rows, others = _where(view == index), _where(view != index)
             paired[rows] = relation.restricted(rows, others).degree() > 0
         share = (~paired).float().mean()
         return super().skipped(relation) | alone | {"without_another_view": share}
@@ -160,8 +160,8 @@ def _pairs(relation: Relation) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _by_view(view: Tensor) -> Iterator[Tensor]:
     """The rows of each view that has more than one, int64, in the order of the views."""
-    for each in torch.unique(view):
-        members = _where(view == each)
+    for index in torch.unique(view):
+        members = _where(view == index)
         if len(members) > 1:
             yield members
 

@@ -32,7 +32,7 @@ def doc_of(loss: type[Loss]) -> str:
 
 def options_of(loss: type[Loss]) -> list[Option]:
     """Its options, in order."""
-    found = loss.__pydantic_fields__  # type: ignore[attr-defined]
+    infos = loss.__pydantic_fields__  # type: ignore[attr-defined]
     return [
         Option(
             name,
@@ -40,7 +40,7 @@ def options_of(loss: type[Loss]) -> list[Option]:
             info.is_required(),
             info.description or "",
         )
-        for name, info in ((field.name, found[field.name]) for field in dataclasses.fields(loss))
+        for name, info in ((field.name, infos[field.name]) for field in dataclasses.fields(loss))
     ]
 
 

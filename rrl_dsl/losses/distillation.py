@@ -78,8 +78,8 @@ class Distillation(Loss):
             return sinkhorn(scores, temperature, self.iterations, balanced)
         if center is not None:
             if center.shape != scores.shape[1:]:
-                wanted, found = tuple(scores.shape[1:]), tuple(center.shape)
-                raise error("RRL406", f"`center` must have shape {wanted}, not {found}")
+                wanted, given = tuple(scores.shape[1:]), tuple(center.shape)
+                raise error("RRL406", f"`center` must have shape {wanted}, not {given}")
             scores = scores - center.detach()
         return F.softmax(scores / temperature, dim=1)
 

@@ -71,7 +71,9 @@ class Sigmoid(Loss):
 
     def learned(self) -> list[nn.Parameter]:
         """See `Loss.learned`."""
-        own = (each for each in (self._log_factor, self._shift) if isinstance(each, nn.Parameter))
+        own = (
+            value for value in (self._log_factor, self._shift) if isinstance(value, nn.Parameter)
+        )
         return [*super().learned(), *own]
 
     def value(self, relation: Relation, z: Tensor, keys: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ class NNCLR(Loss):
         else:
             compared = list(_joined(relation, anchors, predictions))
         parts = [part.cross_entropy(q, k, 1 / self.temperature) for part, q, k in compared]
-        total, degree = (torch.cat(each) for each in zip(*parts, strict=True))
+        total, degree = (torch.cat(values) for values in zip(*parts, strict=True))
         return mean_over_edges(total, degree, self.normalize)
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
@@ -187,8 +187,8 @@ def nearest(z: Tensor, bank: Tensor) -> Tensor:
     Returns:
         (n, d), of length 1, without a gradient.
     """
-    found = unit(bank.to(z.dtype))
-    return found[(unit(z) @ found.T).argmax(dim=1)]
+    candidates = unit(bank.to(z.dtype))
+    return candidates[(unit(z) @ candidates.T).argmax(dim=1)]
 
 
 def _across_views(relation: Relation) -> Iterator[tuple[Relation, Tensor, Tensor]]:

@@ -74,19 +74,19 @@ def find(name: str) -> type[Loss]:
             )
         return _load(EntryPoint(name, name, ENTRY_POINTS))
     own = registered()
-    found = {own[name]: "rrl-dsl"} if name in own else {}
+    packages = {own[name]: "rrl-dsl"} if name in own else {}
     for point in entry_points(group=ENTRY_POINTS, name=name):
-        found.setdefault(_load(point), _package(point))
-    if not found:
+        packages.setdefault(_load(point), _package(point))
+    if not packages:
         known = names()
         meant = LOSSES.get(folded(name), name)
         hint = did_you_mean(meant, known) or f"the losses are {listing(known)}"
         raise error("RRL407", f"there is no loss `{name}`", hint=hint)
-    if len(found) > 1:
-        one, *others = found.values()
+    if len(packages) > 1:
+        one, *others = packages.values()
         message = f"`{name}` is declared by `{one}` and also by {listing(others)}"
         raise error("RRL422", message, hint=f"uninstall {listing(others)}")
-    return next(iter(found))
+    return next(iter(packages))
 
 
 def registered() -> dict[str, type[Loss]]:

@@ -48,7 +48,7 @@ class SIGReg(Loss):
         directions = sketch(z.shape[1], self.slices, seed=relation.seed, step=relation.step)
         projected = z @ directions.to(z.device, z.dtype)
         view = relation.rows.view
-        parts = [projected[view == each] for each in torch.unique(view)]
+        parts = [projected[view == index] for index in torch.unique(view)]
         return torch.stack([self._statistic(part) for part in parts]).mean()
 
     def _statistic(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class _CharacteristicFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, t)
-        angles = (each * x for each in t)
+        angles = (knot * x for knot in t)
         means = [(angle.cos().mean(dim=0), angle.sin().mean(dim=0)) for angle in angles]
         real, imaginary = (torch.stack(parts) for parts in zip(*means, strict=True))
         return real, imaginary
@@ -128,7 +128,7 @@ class _CharacteristicFunction(torch.autograd.Function):
     def backward(ctx: Any, real: Tensor, imaginary: Tensor) -> tuple[Tensor, None]:
         x, t = ctx.saved_tensors
         gradient = torch.zeros_like(x)
-        for each, of_cos, of_sin in zip(t, real, imaginary, strict=True):
-            angle = each * x
-            gradient += each * (of_sin * angle.cos() - of_cos * angle.sin())
+        for knot, of_cos, of_sin in zip(t, real, imaginary, strict=True):
+            angle = knot * x
+            gradient += knot * (of_sin * angle.cos() - of_cos * angle.sin())
         return gradient / len(x), None

@@ -30,7 +30,7 @@ class Composite(Loss):
 
     def inputs(self) -> Mapping[str, Output]:
         """What the terms take, each by its output's name."""
-        outputs = (each for _, term in self.flat_terms() for each in term.inputs().values())
+        outputs = (output for _, term in self.flat_terms() for output in term.inputs().values())
         return {output: output for output in outputs}
 
     def least_rows(self, width: int) -> int:

@@ -73,7 +73,9 @@ class WMSE(Loss):
             RRLError: RRL405 where a view has fewer rows than twice the width, RRL409 where the
                 embeddings have collapsed so far that no slice can be whitened.
         """
-        values = [self._of_slicing(relation, z, keys, each) for each in range(self.iterations)]
+        values = [
+            self._of_slicing(relation, z, keys, iteration) for iteration in range(self.iterations)
+        ]
         return torch.stack(values).mean()
 
     def least_rows(self, width: int) -> int:
@@ -93,12 +95,12 @@ class WMSE(Loss):
         views = rows.view if self.by_view else torch.zeros_like(rows.view)
         size = max(self.slice, least) if self.slice else len(rows)
         slices = sliced(rows.sample, views, size, **draw)
-        for each in slices:
-            if len(each) < least:
+        for members in slices:
+            if len(members) < least:
                 message = f"whitening {z.shape[1]} dimensions needs at least {least} rows per view"
                 hint = "use larger batches or a narrower projector"
-                raise error("RRL405", f"{message}, but there are {len(each)}", hint=hint)
-        parts = [whiten(z[each], self.shrinkage, whitening=self.whitening) for each in slices]
+                raise error("RRL405", f"{message}, but there are {len(members)}", hint=hint)
+        parts = [whiten(z[members], self.shrinkage, whitening=self.whitening) for members in slices]
         order = torch.cat(slices)
         whitened = torch.cat([part for part, _ in parts])
         if bool(torch.stack([failed for _, failed in parts]).any()):
@@ -128,8 +130,8 @@ def sliced(
     key = torch.full_like(sample[:1], draws.key(seed, stream_word("wmse", iteration), step))
     hashes = draws.row_hash(sample, None, key) << 31 | sample & 0x7FFFFFFF
     slices: list[Tensor] = []
-    for each in torch.unique(view):
-        members = (view == each).nonzero().squeeze(1)
+    for index in torch.unique(view):
+        members = (view == index).nonzero().squeeze(1)
         ordered = members[hashes[members].argsort(stable=True)]
         slices += ordered.tensor_split(max(1, len(ordered) // size))
     return slices

@@ -56,7 +56,10 @@ def in_parts(
         contexts = partial(_contexts, module)
         run = partial(checkpoint, network, use_reentrant=False, context_fn=contexts)
     count = -(-len(images) // size)
-    cut = [[None] * count if each is None else each.tensor_split(count) for each in (images, *more)]
+    cut = [
+        [None] * count if tensor is None else tensor.tensor_split(count)
+        for tensor in (images, *more)
+    ]
     return cast(_Output, _joined([run(*part) for part in zip(*cut, strict=True)]))
 
 
@@ -82,7 +85,7 @@ def _running_statistics_kept(module: nn.Module) -> Iterator[None]:
     Norms get a momentum of 0. If they did not see their statistics, the recomputation would save
     fewer tensors than the forward pass, which activation checkpointing refuses.
     """
-    norms = [each for each in module.modules() if isinstance(each, _NormBase)]
+    norms = [part for part in module.modules() if isinstance(part, _NormBase)]
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     try:
         for norm in norms:

@@ -47,18 +47,18 @@ class Bank(nn.Module):
                 f"a bank of {listing(self._outputs)} was given {listing(outputs) or 'nothing'}"
             )
             raise error("RRL406", message, hint="pass the same outputs every time")
-        for name, each in outputs.items():
-            if len(each) != len(nodes):
-                message = f"a bank was given {len(nodes)} rows, but {len(each)} of `{name}`"
+        for name, tensor in outputs.items():
+            if len(tensor) != len(nodes):
+                message = f"a bank was given {len(nodes)} rows, but {len(tensor)} of `{name}`"
                 raise error("RRL406", message)
-        added = {name: each.detach()[: self._size] for name, each in outputs.items()}
+        added = {name: tensor.detach()[: self._size] for name, tensor in outputs.items()}
         nodes = nodes[: self._size]
         if self._nodes is not None:
             kept = slice(0, self._size - len(nodes))
             nodes = nodes.followed_by(self._nodes.to(nodes.device)[kept])
             added = {
-                name: torch.cat([each, self._outputs[name].to(each)[kept]])
-                for name, each in added.items()
+                name: torch.cat([tensor, self._outputs[name].to(tensor)[kept]])
+                for name, tensor in added.items()
             }
         self._nodes, self._outputs = nodes, added
 
@@ -70,7 +70,9 @@ class Bank(nn.Module):
         """
         if self._nodes is None or not count:
             return None
-        outputs: Outputs = {name: each[:count].to(device) for name, each in self._outputs.items()}
+        outputs: Outputs = {
+            name: tensor[:count].to(device) for name, tensor in self._outputs.items()
+        }
         return self._nodes[:count].to(device), outputs
 
     def get_extra_state(self) -> dict[str, Any]:

@@ -91,8 +91,8 @@ def resolve(name: str) -> Callable[..., Any]:
     """
     if ":" not in name:
         with _explained(f"the backbone `{name}` cannot be imported"):
-            found: Callable[..., Any] = declared()[name].load()
-        return found
+            make: Callable[..., Any] = declared()[name].load()
+        return make
     module, _, attribute = name.partition(":")
     make = _attribute(module, attribute)
     if not _makes_a_network(make):
@@ -125,19 +125,19 @@ def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
     with _explained(f"`{name}` fails on an image of shape {shape}"):
         features = _trial(net, net, shape)
     if not isinstance(features, Tensor):
-        found = f"a value of type `{type(features).__name__}`"
+        returned = f"a value of type `{type(features).__name__}`"
     elif features.ndim != 2 or len(features) != 1 or not features.is_floating_point():
-        found = f"{str(features.dtype).removeprefix('torch.')} of shape {tuple(features.shape)}"
+        returned = f"{str(features.dtype).removeprefix('torch.')} of shape {tuple(features.shape)}"
     else:
         return features.shape[1]
-    message = f"`{name}` returns {found} for one image, not float features of shape (1, width)"
+    message = f"`{name}` returns {returned} for one image, not float features of shape (1, width)"
     raise error("RRL502", message, hint="pool and flatten its output")
 
 
 def _attribute(module: str, attribute: str) -> Callable[..., Any]:
     """Imports a class or function by its module and its name."""
     try:
-        found = import_module(module)
+        imported = import_module(module)
     except ModuleNotFoundError as problem:
         missing = str(problem.name)
         if not f"{module}.".startswith(
@@ -149,9 +149,9 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
     except Exception as problem:
         raise _failure(f"`{module}` cannot be imported", problem) from problem
     try:
-        make: Callable[..., Any] = attrgetter(attribute)(found)
+        make: Callable[..., Any] = attrgetter(attribute)(imported)
     except AttributeError:
-        public = [each for each in dir(found) if not each.startswith("_")]
+        public = [member for member in dir(imported) if not member.startswith("_")]
         hint = did_you_mean(attribute, public) or _MAKER_HINT
         raise error("RRL502", f"`{module}` has no attribute `{attribute}`", hint=hint) from None
     return make
@@ -164,7 +164,7 @@ def _from_torchvision(name: str, options: Mapping[str, Any]) -> nn.Module:
         raise error("RRL502", f"torchvision has no network `{name}`", hint=hint)
     with _explained(f"`torchvision:{name}` cannot be created"):
         net: nn.Module = torchvision.models.get_model(name, weights=None, **options)
-        linear = [each for each, part in net.named_modules() if isinstance(part, nn.Linear)]
+        linear = [path for path, part in net.named_modules() if isinstance(part, nn.Linear)]
         if linear:  # the last layer scores the classes
             net.set_submodule(linear[-1], nn.Identity())
     return net
@@ -229,9 +229,9 @@ def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
     side = int(sides[0])
     if shape[1] % side or shape[2] % side:
         return None
-    found = _trial(net, net.forward_features, shape)
+    features = _trial(net, net.forward_features, shape)
     patches = (shape[1] // side) * (shape[2] // side)
-    return side if found.shape == (1, prefix + patches, net.embed_dim) else None
+    return side if features.shape == (1, prefix + patches, net.embed_dim) else None
 
 
 def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int, int]) -> Any:

@@ -190,7 +190,7 @@ class Network(nn.Module):
         """Returns the relations that the loss of a step compares: the first half of `loss`."""
         whole, parts = self._rows_of_views(nodes), None
         taken, kept = set(self.criterion.inputs().values()), self._kept()
-        every: Outputs = {name: each for name, each in outputs.items() if name in taken | kept}
+        every: Outputs = {name: tensor for name, tensor in outputs.items() if name in taken | kept}
         known = every
         if gather is not None:
             own_whole, function = whole, all_rows if isinstance(gather, str) else gather
@@ -201,8 +201,10 @@ class Network(nn.Module):
             whole = parts[True].places.numel()
             wanted = every
             if gather == "ring":
-                wanted = {name: each.detach() for name, each in every.items() if name in kept}
-            known = {name: _gathered(each, own_whole, function) for name, each in wanted.items()}
+                wanted = {name: tensor.detach() for name, tensor in every.items() if name in kept}
+            known = {
+                name: _gathered(tensor, own_whole, function) for name, tensor in wanted.items()
+            }
             every = every if gather == "ring" else known
         if self.center is not None:
             every["center"] = self.center.value.clone()

@@ -86,7 +86,7 @@ class Relations:
         if not own or self.parts is None:
             return rows, cols, spaces
         mine = self.parts[True].own
-        return rows[mine], cols, {name: (each[mine], k) for name, (each, k) in spaces.items()}
+        return rows[mine], cols, {name: (space[mine], k) for name, (space, k) in spaces.items()}
 
     def _of_one(self, loss: Loss) -> Tensor:
         """Computes a loss without terms."""
@@ -114,24 +114,24 @@ class Relations:
     def _sides(
         self, rows_whole: bool, cols_whole: bool
     ) -> tuple[Nodes, Nodes, dict[str, tuple[Tensor, Tensor]]]:
-        rows, cols = (self._rows(each) for each in (rows_whole, cols_whole))
+        rows, cols = (self._rows(whole) for whole in (rows_whole, cols_whole))
         if rows_whole == cols_whole:
             cols = rows
         sizes = len(rows), len(cols)
         wanted = {name: SPACES[name] for name in self.program.requires.spaces if name in SPACES}
         if self.bank is None:
             spaces = {
-                name: (self.known[each][: sizes[0]], self.known[each][: sizes[1]])
-                for name, each in wanted.items()
+                name: (self.known[output][: sizes[0]], self.known[output][: sizes[1]])
+                for name, output in wanted.items()
             }
             return rows, cols, spaces
         earlier, kept = self.bank
         spaces = {
             name: (
-                self.known[each][: sizes[0]],
-                torch.cat([self.known[each][: sizes[1]].detach(), kept[each]]),
+                self.known[output][: sizes[0]],
+                torch.cat([self.known[output][: sizes[1]].detach(), kept[output]]),
             )
-            for name, each in wanted.items()
+            for name, output in wanted.items()
         }
         return rows, cols.followed_by(earlier), spaces
 

@@ -21,12 +21,12 @@ def parts_of(requires: Requires, loss: Loss) -> frozenset[Part]:
         requires: The requirements of the recipe.
         loss: The loss.
     """
-    found: set[Part] = set(loss.needs())
+    parts: set[Part] = set(loss.needs())
     if requires.teacher:
-        found.add("teacher")
+        parts.add("teacher")
     if requires.bank:
-        found.add("bank")
-    return frozenset(found)
+        parts.add("bank")
+    return frozenset(parts)
 
 
 def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int) -> None:

@@ -143,12 +143,12 @@ def build_transformer(
 def _default_patch_size(height: int, width: int) -> int:
     side = min(height, width)
     usual = 2 if side <= 16 else 4 if side < 64 else 8 if side < 128 else 16
-    found = nearest_patch_size(height, width, usual)
-    if found is None:
+    size = nearest_patch_size(height, width, usual)
+    if size is None:
         message = f"images of {height} x {width} pixels cannot be divided into patches of about "
         hint = f"use sides that are multiples of {usual}, or set `patch_size`"
         raise error("RRL502", f"{message}{usual} x {usual}", hint=hint)
-    return found
+    return size
 
 
 def _patch_embedding(channels: int, width: int, patch_size: int) -> nn.Conv2d:

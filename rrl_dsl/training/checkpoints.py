@@ -41,12 +41,12 @@ def read(path: Path) -> dict[str, Any]:
     try:
         _check_seal(path)
         with needing_memory(f"the checkpoint `{path}`", "close other programs that use memory"):
-            found: dict[str, Any] = torch.load(
+            checkpoint: dict[str, Any] = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=True
             )
-        found["state_dict"] = current_weights(found["state_dict"])
-        provenance_of(found)
-        if len(rows_of(found)) != epochs_of(found):
+        checkpoint["state_dict"] = current_weights(checkpoint["state_dict"])
+        provenance_of(checkpoint)
+        if len(rows_of(checkpoint)) != epochs_of(checkpoint):
             raise ValueError("it has no history of its run")
     except (
         OSError,
@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, Any]:
         message = f"`{path}` is not a readable checkpoint: {reason}"
         hint = "put an intact checkpoint there, or start a new run"
         raise error("RRL505", message, hint=hint) from None
-    return found
+    return checkpoint
 
 
 def epochs_of(checkpoint: dict[str, Any]) -> int:
@@ -90,10 +90,10 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
         KeyError: If it was not written by rrl-dsl.
         TypeError: If it was written by another release.
     """
-    found = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
-    earlier = current_settings(found["configuration"])
-    found["configuration"] = _completed(earlier, Config().model_dump(mode="json"))
-    return Provenance(**found)
+    fields = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
+    earlier = current_settings(fields["configuration"])
+    fields["configuration"] = _completed(earlier, Config().model_dump(mode="json"))
+    return Provenance(**fields)
 
 
 def _completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,9 +148,9 @@ class Connections:
             return
         *whole, rest = (self._lines[line] + received).split(b"\n")
         self._lines[line] = rest
-        for each in whole:
+        for message in whole:
             if line in self._lines:
-                self._take(line, each.decode("ascii", "replace"))
+                self._take(line, message.decode("ascii", "replace"))
 
     def _take(self, line: socket, text: str) -> None:
         """Takes up a line that a connection sent."""

@@ -34,5 +34,5 @@ class Display:
         """Warns of something that the user can change."""
         warnings.warn(diagnostic.render(), stacklevel=2)
 
-    def result(self, table: Table | None, found: list[Diagnostic]) -> None:
+    def result(self, table: Table | None, warnings: list[Diagnostic]) -> None:
         """Shows the final table, if there is one, and warnings about what was learned."""

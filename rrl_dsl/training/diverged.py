@@ -16,7 +16,7 @@ def diverged(what: str, config: Config, *, learned: bool) -> RRLError:
             cause.
     """
     loss = config.loss
-    options = {f"loss.{name}": each for name, each in loss.options.items() if _is_number(each)}
+    options = {f"loss.{name}": value for name, value in loss.options.items() if _is_number(value)}
     rate = {"optimizer.lr": config.optimizer.lr} if learned else {}
     values = [f"`{name}` is {value:g}" for name, value in (options | rate).items()]
     fixes = ["lower `optimizer.lr`"] if learned else []

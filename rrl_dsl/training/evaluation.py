@@ -94,9 +94,9 @@ def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accu
     known = cache.read(key)
     if known is not None:
         return Accuracies(**json.loads(known))
-    found = _measured(*features)
-    cache.write(key, json.dumps(asdict(found)).encode())
-    return found
+    accuracies = _measured(*features)
+    cache.write(key, json.dumps(asdict(accuracies)).encode())
+    return accuracies
 
 
 def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> Accuracies:
@@ -114,9 +114,9 @@ def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Te
 def _key(*features: Tensor) -> str:
     """Returns the key of the cache: features, labels, and the version of the measurement."""
     digest = hashlib.sha256()
-    for each in features:
-        digest.update(repr((tuple(each.shape), each.dtype)).encode())
-        digest.update(each.cpu().contiguous().numpy().data)
+    for tensor in features:
+        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.cpu().contiguous().numpy().data)
     return json.dumps([_FORMAT, torch.__version__, features[0].device.type, digest.hexdigest()])
 
 
@@ -180,7 +180,7 @@ def _few_of_each(labels: Tensor) -> Iterator[Tensor]:
     for draw in range(DRAWS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(draw))
         order = order.to(labels.device)
-        chosen = [order[labels[order] == each][:PER_CLASS] for each in torch.unique(labels)]
+        chosen = [order[labels[order] == label][:PER_CLASS] for label in torch.unique(labels)]
         yield torch.cat(chosen)
 
 

@@ -83,7 +83,9 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
         configuration=config.model_dump(mode="json"),
         samples={name: len(split) for name, split in splits.items() if split is not None},
         image=data.shape,
-        parameters=sum(each.numel() for each in module.network.encoder.backbone.parameters()),
+        parameters=sum(
+            parameter.numel() for parameter in module.network.encoder.backbone.parameters()
+        ),
         warmup=min(config.optimizer.warmup, config.epochs / 2),
         versions=versions(),
         machine=machine(module.device),

@@ -68,9 +68,9 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
-        found = {name: asdict(each) for name, each in self.accuracies.items()}
+        records = {name: asdict(accuracies) for name, accuracies in self.accuracies.items()}
         figures = {"metrics": dict(self.figures), "seconds": self.seconds}
-        return {"accuracies": found, **figures, "notes": list(self.notes)}
+        return {"accuracies": records, **figures, "notes": list(self.notes)}
 
 
 def fit(
@@ -222,11 +222,13 @@ def _accuracies(
     }
     if module.network.teacher is not None:
         encoders["teacher"] = _encoder(module, module.network.teacher.encoder.backbone)
-    found: dict[str, Accuracies] = {}
+    accuracies: dict[str, Accuracies] = {}
     for name, encode in encoders.items():
-        with display.console.status(f"final probes: {name}, {len(found) + 1} of {len(encoders)}"):
-            found[name] = evaluate(dataset, encode)
-    return found
+        with display.console.status(
+            f"final probes: {name}, {len(accuracies) + 1} of {len(encoders)}"
+        ):
+            accuracies[name] = evaluate(dataset, encode)
+    return accuracies
 
 
 def _encoder(module: RelationalModule, network: nn.Module) -> Encode:

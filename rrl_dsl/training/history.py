@@ -96,16 +96,18 @@ def changes_of(path: Path, rows: Sequence[Row], epochs: int) -> Iterator[Differe
         return
     kept = _figures(table_of(rows))
     try:
-        found = figures_of(path)
+        present = figures_of(path)
     except (OSError, UnicodeDecodeError, csv.Error):
         yield Difference(path.name, _epochs(len(kept)), "missing or damaged", path.name)
         return
-    in_order = [row.get("epoch") for row in found] == [str(1.0 + row) for row in range(len(found))]
-    if not in_order or not len(kept) <= len(found) <= epochs:
-        now = _epochs(len(found)) if in_order else "of other epochs"
+    in_order = [row.get("epoch") for row in present] == [
+        str(1.0 + at) for at in range(len(present))
+    ]
+    if not in_order or not len(kept) <= len(present) <= epochs:
+        now = _epochs(len(present)) if in_order else "of other epochs"
         yield Difference(path.name, _epochs(len(kept)), now, path.name)
         return
-    for number, pair in enumerate(zip(kept, found, strict=False), 1):
+    for number, pair in enumerate(zip(kept, present, strict=False), 1):
         for name, before, now, _ in differences(*pair):
             yield Difference(f"{path.name}: {name} of epoch {number}", before, now, path.name)
 

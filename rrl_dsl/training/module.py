@@ -124,7 +124,7 @@ class RelationalModule(L.LightningModule):
         if self.probes is not None:
             whole = self.program.requires.views
             label = batch.labels["label"].repeat(whole)
-            seen: Outputs = {name: each[: len(label)] for name, each in outputs.items()}
+            seen: Outputs = {name: tensor[: len(label)] for name, tensor in outputs.items()}
             known = self._gathered((label >= 0).sum()[None]).float().mean()
             loss = loss + self.probes.loss(seen, label, known)
         return {"loss": loss, "relations": relations, "skipped": skipped}
@@ -243,7 +243,7 @@ class RelationalModule(L.LightningModule):
         """Adds to the error of a collapse its possible cause: false edges, or settings."""
         first = problem.diagnostics[0]
         outputs = relations.outputs.values()
-        if first.code == "RRL409" and not all(bool(each.isfinite().all()) for each in outputs):
+        if first.code == "RRL409" and not all(bool(output.isfinite().all()) for output in outputs):
             message = f"the outputs of the network are not finite in step {self.global_step + 1}"
             return diverged(message, self.config, learned=self.global_step > 0)
         if first.code != "RRL409" or self.clean is None:

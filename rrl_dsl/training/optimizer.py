@@ -61,7 +61,7 @@ def _scaled_groups(
         for part in encoder.modules():
             if isinstance(part, Backbone):
                 scales |= layer_scales(part, decay, config.backbone)
-    for scale in sorted({scales.get(each, 1.0) for each in encoder.parameters()}):
+    for scale in sorted({scales.get(parameter, 1.0) for parameter in encoder.parameters()}):
         for group in _groups(encoder, plain, scales, scale):
             yield group if scale == 1 else {**group, "lr": lr * scale}
 
@@ -75,10 +75,12 @@ def _groups(
     """Returns the weights of a module with a scale, and its other parameters with that scale."""
     known = scales or {}
     trained = [
-        each for each in module.parameters() if each.requires_grad and known.get(each, 1.0) == scale
+        parameter
+        for parameter in module.parameters()
+        if parameter.requires_grad and known.get(parameter, 1.0) == scale
     ]
-    yield {"params": [each for each in trained if _is_weight(each)]}
-    yield {"params": [each for each in trained if not _is_weight(each)], **plain}
+    yield {"params": [parameter for parameter in trained if _is_weight(parameter)]}
+    yield {"params": [parameter for parameter in trained if not _is_weight(parameter)], **plain}
 
 
 def _scale(config: Config) -> float:
@@ -121,7 +123,7 @@ def cosine_schedule(optimizer: Optimizer, *, warmup: int, total: int) -> LambdaL
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     constant = [group.get("constant_lr", False) for group in optimizer.param_groups]
-    return LambdaLR(optimizer, [_one if each else factor for each in constant])
+    return LambdaLR(optimizer, [_one if is_constant else factor for is_constant in constant])
 
 
 def schedule_weight_decay(

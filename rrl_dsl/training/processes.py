@@ -176,8 +176,8 @@ def _meet(watch: Watch, rank: int, devices: int) -> None:
             from torch.distributed.distributed_c10d import PrefixStore
             from torch.distributed.rendezvous import rendezvous
 
-            found = rendezvous("env://", rank, devices, timeout=_START)
-            store = PrefixStore("rrl-dsl", next(found)[0])
+            meetings = rendezvous("env://", rank, devices, timeout=_START)
+            store = PrefixStore("rrl-dsl", next(meetings)[0])
             if rank == 0:
                 server = _listening(host, 0)
                 store.set("port", str(server.getsockname()[1]))

@@ -132,7 +132,7 @@ def differences(
 
 
 def _parts(data: Mapping[str, str]) -> dict[str, str]:
-    return {f"data: {part}": each for part, each in data.items()}
+    return {f"data: {part}": value for part, value in data.items()}
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

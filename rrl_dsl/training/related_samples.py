@@ -124,7 +124,7 @@ class SplitRelations:
         self._plan, self._seed = program.plan, program.seed
         self._rows = Nodes(split.sample, None, split.labels, fields, check=False)
         columns, lookups = SampleColumns(self._rows), self._plan.lookups
-        self._found = tuple(each.find(columns, self._seed).to(_HOST) for each in lookups)
+        self._found = tuple(lookup.find(columns, self._seed).to(_HOST) for lookup in lookups)
 
     def by_comparison(self, epoch: int, order: Indices) -> list[RelatedSamples]:
         """Returns the related samples by each comparison in an epoch.
@@ -134,12 +134,16 @@ class SplitRelations:
             order: All samples, in the random order in which related samples are returned.
         """
         comparisons = [self._plan.instructions[at] for at in relating(self._plan, epoch)]
-        labels = dict.fromkeys(each.columns[0] for each in comparisons if each.op == "same")
-        lookups = dict.fromkeys(each.lookup for each in comparisons if each.lookup is not None)
+        labels = dict.fromkeys(
+            comparison.columns[0] for comparison in comparisons if comparison.op == "same"
+        )
+        lookups = dict.fromkeys(
+            comparison.lookup for comparison in comparisons if comparison.lookup is not None
+        )
         values = self._columns(list(labels), epoch)
         return [
             *(SameClass(value, order) for value in values),
-            *(Linked(self._found[each], self._rows.sample, order) for each in lookups),
+            *(Linked(self._found[lookup], self._rows.sample, order) for lookup in lookups),
         ]
 
     def _columns(self, wanted: Sequence[int], epoch: int) -> list[Indices]:
@@ -150,14 +154,14 @@ class SplitRelations:
                 needed.update(self._plan.columns[position].inputs)
         kept = sorted(needed)
         columns = tuple(
-            replace(column, inputs=tuple(kept.index(each) for each in column.inputs))
+            replace(column, inputs=tuple(kept.index(position) for position in column.inputs))
             for column in (self._plan.columns[position] for position in kept)
         )
         scalars = scalars_of(self._plan, seed=self._seed, epoch=epoch, step=0, device=_HOST)
         inputs = Inputs(scalars, self._found, fused=False)
         rows = self._rows
         values = prepare(replace(self._plan, columns=columns), rows, rows, {}, inputs).rows
-        return [values[kept.index(each)].numpy() for each in wanted]
+        return [values[kept.index(column)].numpy() for column in wanted]
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def _effect(
 ) -> _Effect:
     values = [before[value] for value in instruction.values]
     # seed and step affect only keys
-    scalars = [plan.scalars[each].at(0, epoch, 0) for each in instruction.scalars]
+    scalars = [plan.scalars[scalar].at(0, epoch, 0) for scalar in instruction.scalars]
     possible = [value.possible for value in values]
     match instruction.op:
         case "same" | "listed" | "listed_mutually" | "listed_by_row":

@@ -33,12 +33,12 @@ def current_value(path: KeyPath, value: Any) -> Any:
 
 def current_settings(settings: Mapping[str, Any], above: KeyPath = ()) -> dict[str, Any]:
     """The settings of a run, nested, by their names in this release."""
-    found = {}
+    current = {}
     for key, value in settings.items():
         path = current_path((*above, key))
         inner = isinstance(value, Mapping)
-        found[path[-1]] = current_settings(value, path) if inner else current_value(path, value)
-    return found
+        current[path[-1]] = current_settings(value, path) if inner else current_value(path, value)
+    return current
 
 
 def current_weights(weights: Mapping[str, Value]) -> dict[str, Value]:

@@ -19,7 +19,7 @@ from rrl_dsl.training.named_code import code_of, module_of
 from rrl_dsl.training.renamed import KeyPath
 from rrl_dsl.training.settings import Setting
 
-_PATHS: Final = [tuple(each.name.split(".")) for each in described()]
+_PATHS: Final = [tuple(setting.name.split(".")) for setting in described()]
 """Every section and setting that there is."""
 
 
@@ -30,7 +30,7 @@ def resolve(settings: Iterable[Setting], defaults: Mapping[str, Any]) -> Config:
         RRLError: RRL501 for unknown keys and RRL502 for invalid values, all in one error; RRL510
             if a file names code that is not allowed.
     """
-    given = [each for setting in settings for each in _taken_apart(setting)]
+    given = [part for setting in settings for part in _taken_apart(setting)]
     config = _validated(given, defaults)
     _check_code(config, given, defaults)
     return config
@@ -48,10 +48,10 @@ def _validated(given: Sequence[Setting], defaults: Mapping[str, Any]) -> Config:
 
 def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str, Any]) -> None:
     """Refuses code that only files name, in modules that are not allowed."""
-    of_files = [each for each in given if each.allowed is not None]
-    own = _validated([each for each in given if each.allowed is None], defaults)
+    of_files = [setting for setting in given if setting.allowed is not None]
+    own = _validated([setting for setting in given if setting.allowed is None], defaults)
     allowed = {module_of(name) for names in code_of(own).values() for name in names}
-    allowed.update(*(each.allowed or () for each in of_files))
+    allowed.update(*(setting.allowed or () for setting in of_files))
     faults = []
     for key, names in code_of(config).items():
         for name in names:
@@ -132,7 +132,7 @@ def _unknown(path: KeyPath, setting: Setting | None) -> Diagnostic:
     """The error for an unknown key."""
     message = f"there is no setting `{'.'.join(path)}`"
     section, key = path[:-1], path[-1]
-    known = [each[len(section)] for each in _PATHS if each[:-1] == section]
+    known = [other[len(section)] for other in _PATHS if other[:-1] == section]
     meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
     if not known:
         hint = f"`{'.'.join(section)}` is a single value"
@@ -157,7 +157,7 @@ def _unfit(path: KeyPath, setting: Setting | None, problem: ErrorDetails) -> Dia
         value = str(problem["input"])
         hint = did_you_mean(VALUES.get(folded(value), value), known)
     elif problem["type"] in ("model_type", "dict_type"):
-        keys = [".".join(each) for each in _PATHS if each[:-1] == path and each != path]
+        keys = [".".join(other) for other in _PATHS if other[:-1] == path and other != path]
         complaint = "input should be a mapping of keys to values"
         hint = f"its settings are {listing(keys)}" if keys else None
     elif path[0] == "params":

@@ -48,12 +48,12 @@ class Run:
             RRLError: RRL505 if the run was not trained to its end.
         """
         try:
-            found: dict[str, Any] = json.loads(self._files.summary.read_text(encoding="utf-8"))
+            summary: dict[str, Any] = json.loads(self._files.summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
             message = f"the summary of `{self.directory}` cannot be read: {problem}"
             hint = f"finish the run with `rrl-dsl train --resume {self.directory}`"
             raise error("RRL505", message, hint=hint) from None
-        return found
+        return summary
 
     @property
     def table(self) -> dict[str, Accuracies]:
@@ -67,8 +67,8 @@ class Run:
             RRLError: As `summary`.
         """
         try:
-            found = self.summary["accuracies"]
-            return {name: Accuracies(**shares) for name, shares in found.items()}
+            accuracies = self.summary["accuracies"]
+            return {name: Accuracies(**shares) for name, shares in accuracies.items()}
         except (AttributeError, KeyError, TypeError):
             message = f"the summary of `{self.directory}` is of another release"
             hint = f"evaluate the run again with `rrl-dsl train --resume {self.directory}`"

@@ -66,12 +66,21 @@ class Reopened:
         before, config = self.resumed.provenance, self.config
         identity, directory = self.graph.identity, before.directory
         now = provenance_of(identity, directory, config, config.precision, data)
-        found = [*before.differences(now), *self.edited]
-        extended = [each for each in found if each.name == "epochs" and self._is_extended()]
-        found = [each for each in found if each not in extended]
-        if found and (not force or any(each.name in _NEVER for each in found)):
-            raise _refusal(found, self.settings, self.run.path, force=force)
-        return [*map(str, extended), *(f"{each}, by `--force-resume`" for each in found)]
+        differences = [*before.differences(now), *self.edited]
+        extended = [
+            difference
+            for difference in differences
+            if difference.name == "epochs" and self._is_extended()
+        ]
+        differences = [difference for difference in differences if difference not in extended]
+        if differences and (
+            not force or any(difference.name in _NEVER for difference in differences)
+        ):
+            raise _refusal(differences, self.settings, self.run.path, force=force)
+        return [
+            *map(str, extended),
+            *(f"{difference}, by `--force-resume`" for difference in differences),
+        ]
 
     def check_model(self, module: RelationalModule) -> None:
         """Compares the shapes of the weights with those of the checkpoint.
@@ -88,7 +97,7 @@ class Reopened:
 
     def _is_extended(self) -> bool:
         """Whether the number of epochs was given beside `--resume`."""
-        given = [each for each in self.settings if each.path == ("epochs",)]
+        given = [setting for setting in self.settings if setting.path == ("epochs",)]
         return bool(given) and given[-1].source.name != str(self.run.config)
 
 
@@ -173,38 +182,44 @@ def newest(path: Path, allow_code: Collection[str] | None) -> Resumed:
     run = RunDirectory(path)
     settings = run.settings(allow_code or ())
     if allow_code is None:
-        settings = [replace(each, allowed=None) for each in settings]
+        settings = [replace(setting, allowed=None) for setting in settings]
     config = resolve(settings, {}).model_dump(mode="json")
     resumed = run.newest()
     known = resumed.provenance.configuration
     config |= {key: known[key] for key in ("epochs", "precision")}  # resuming may change these
-    if found := [*differences(settings_of(known), settings_of(config), run.config.name)]:
-        raise _refusal(found, settings, path)
+    if changed := [*differences(settings_of(known), settings_of(config), run.config.name)]:
+        raise _refusal(changed, settings, path)
     return resumed
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
-    tensors = {name: each for name, each in state.items() if isinstance(each, Tensor)}
-    return {name: " x ".join(map(str, each.shape)) or "a number" for name, each in tensors.items()}
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    return {
+        name: " x ".join(map(str, tensor.shape)) or "a number" for name, tensor in tensors.items()
+    }
 
 
 def _refusal(
-    found: Sequence[Difference], settings: Sequence[Setting], path: Path, *, force: bool = False
+    differences: Sequence[Difference],
+    settings: Sequence[Setting],
+    path: Path,
+    *,
+    force: bool = False,
 ) -> RRLError:
     """Returns RRL505 with all differences, at the place of the first one that has a place."""
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    listed = "; ".join(map(str, found[:_SHOWN]))
+    more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    listed = "; ".join(map(str, differences[:_SHOWN]))
     message = f"these differ from the start of this run: {listed}{more}"
     hint = "undo the change, start a new run, or continue with `--resume` and `--force-resume`"
     if force:
-        name = next(each.name for each in found if each.name in _NEVER)
+        name = next(difference.name for difference in differences if difference.name in _NEVER)
         hint = f"undo the change of `{name}`, or start a new run"
-    elif found[0].name == "epochs":
+    elif differences[0].name == "epochs":
         hint = "use `--resume` with `--epochs` to extend a run"
     named = {".".join(setting.path): setting for setting in settings}
-    for each in found:
-        if setting := named.get(each.name):
+    for difference in differences:
+        if setting := named.get(difference.name):
             return RRLError(Diagnostic("RRL505", message, setting.span, setting.source, hint))
-    files = [each.file for each in found if each.file]
+    files = [difference.file for difference in differences if difference.file]
     place = Source("", str(path / files[0] if files else path))
     return RRLError(Diagnostic("RRL505", message, None, place, hint))

@@ -194,10 +194,10 @@ class RunDirectory:
         }
         for path, text in wanted.items():
             try:
-                found = read_bytes(path, str(path), TABLE_BYTES)
+                content = read_bytes(path, str(path), TABLE_BYTES)
             except OSError:
-                found = bytearray()
-            if found != text.encode():
+                content = bytearray()
+            if content != text.encode():
                 yield Difference(path.name, "as the run wrote it", "edited or missing", path.name)
 
     def has_checkpoint(self) -> bool:
@@ -303,13 +303,17 @@ def _check_empty(run: RunDirectory) -> None:
 
 
 def _resumed(path: Path) -> Resumed:
-    found = checkpoints.read(path)
+    checkpoint = checkpoints.read(path)
     return Resumed(
         path,
-        checkpoints.epochs_of(found),
-        checkpoints.rows_of(found),
-        checkpoints.provenance_of(found),
-        {name: each for name, each in found["state_dict"].items() if isinstance(each, Tensor)},
+        checkpoints.epochs_of(checkpoint),
+        checkpoints.rows_of(checkpoint),
+        checkpoints.provenance_of(checkpoint),
+        {
+            name: value
+            for name, value in checkpoint["state_dict"].items()
+            if isinstance(value, Tensor)
+        },
     )
 
 

@@ -108,7 +108,7 @@ def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
         settings = list(_settings(root, (), source)) if root is not None else []
     except yaml.YAMLError as problem:
         raise RRLError(not_yaml("RRL503", source, problem)) from None
-    return [replace(each, allowed=frozenset(allow_code)) for each in settings]
+    return [replace(setting, allowed=frozenset(allow_code)) for setting in settings]
 
 
 def from_assignment(text: str) -> Setting:
@@ -190,42 +190,46 @@ def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
         yield
     except RRLError as problem:
         raise RRLError(
-            replace(_placed(each, settings, keys), hint=_as_written(each.hint, settings))
-            for each in problem.diagnostics
+            replace(
+                _placed(diagnostic, settings, keys), hint=_as_written(diagnostic.hint, settings)
+            )
+            for diagnostic in problem.diagnostics
         ) from None
 
 
 def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[str]) -> Diagnostic:
-    near = [each for key in keys for each in settings if each.path[0] == key]
-    first = [each for each in near if each.path[0] == near[0].path[0]]
+    near = [setting for key in keys for setting in settings if setting.path[0] == key]
+    first = [setting for setting in near if setting.path[0] == near[0].path[0]]
     among = near if keys else settings
-    found = _named(diagnostic.message, among) or _named(diagnostic.hint or "", among) or first
-    if diagnostic.source is not None or not found:
+    chosen = _named(diagnostic.message, among) or _named(diagnostic.hint or "", among) or first
+    if diagnostic.source is not None or not chosen:
         return diagnostic
-    return replace(diagnostic, source=found[-1].source, span=found[-1].span)
+    return replace(diagnostic, source=chosen[-1].source, span=chosen[-1].span)
 
 
 def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
     """Returns the settings with the first name in a text that the user set."""
     for name in re.findall(r"`(?:--set )?([\w.]+)[=`]", text):
-        if found := [each for each in settings if name in (each.path[-1], ".".join(each.path))]:
-            return found
+        if named := [
+            setting for setting in settings if name in (setting.path[-1], ".".join(setting.path))
+        ]:
+            return named
     return []
 
 
 def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
     """Writes `--set KEY=VALUE` in a hint as the user wrote the key, or else as its flag."""
 
-    def form(found: re.Match[str]) -> str:
-        key, value = found.groups()
-        names = [each.source.name for each in settings if ".".join(each.path) == key]
-        if any(each.source.name == _PYTHON for each in settings):
+    def form(match: re.Match[str]) -> str:
+        key, value = match.groups()
+        names = [setting.source.name for setting in settings if ".".join(setting.path) == key]
+        if any(setting.source.name == _PYTHON for setting in settings):
             return f"`{key}={value}`"
         if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
             return f"`{key}: {value}`"
         if key in FLAGS and names[-1:] != [_ASSIGNMENT]:
             return f"`--{key.replace('_', '-')} {value}`"
-        return found[0]
+        return match[0]
 
     return None if hint is None else re.sub(r"`--set ([\w.]+)=([^`]*)`", form, hint)
 

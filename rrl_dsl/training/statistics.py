@@ -70,10 +70,10 @@ def edge_statistics(
             totals[f"known {name}"] += known.sum()
             totals[f"agree {name}"] += (known & (own == other)).sum()
     totals |= {"edges": degree.sum(), "isolated": (degree == 0).sum(), "beyond": beyond.sum()}
-    found = dict(zip(totals, summed(torch.stack([*totals.values()])), strict=True))
+    sums = dict(zip(totals, summed(torch.stack([*totals.values()])), strict=True))
 
     def share(part: str, whole: str) -> Tensor:
-        return torch.div(found[part], found[whole].clamp(min=1))
+        return torch.div(sums[part], sums[whole].clamp(min=1))
 
     figures = {
         "edges/per_row": share("edges", "rows"),

@@ -55,29 +55,29 @@ def table(outcome: Outcome) -> Table:
 def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diagnostic]:
     """Returns warnings about the results: false edges, few edges, collapse."""
     figures = outcome.figures
-    found: list[str] = []
+    messages: list[str] = []
     rank, apart = figures["rank/projector"], figures["spread/projector"]
     largest = outcome.largest_rank
     ranks = f"the effective rank of the embeddings is {rank:.1f} of {largest}"
     false = fmean(row.get("edges/false", 0.0) for row in outcome.history)
     if false > _FALSE_SHARE:
-        found.append(
+        messages.append(
             f"{false:.0%} of the edges are false edges, added by the noise of the recipe; {ranks}"
         )
     elif largest and rank < _floor(outcome, config):
-        found.append(f"{ranks}: they are close to collapse")
+        messages.append(f"{ranks}: they are close to collapse")
     elif largest and apart < _SPREAD and _is_trained(outcome, config):
         cosine = f"the mean cosine of the embeddings is {1 - apart**2:.2f}"
-        found.append(f"{cosine}: they are close to collapse")
+        messages.append(f"{cosine}: they are close to collapse")
     beyond = figures["edges/beyond_views"]
     if program.requires.labels and beyond < _BEYOND_VIEWS:
         meet = "; `--set sampler.name=relation` draws related samples together"
-        found.append(
+        messages.append(
             f"only {beyond:.1%} of the rows of a batch are related to another sample, because "
             "labeled samples rarely meet in batches of this size"
             f"{meet if config.sampler.name == 'random' else ''}"
         )
-    return [Diagnostic("RRL509", message, severity="warning") for message in found]
+    return [Diagnostic("RRL509", message, severity="warning") for message in messages]
 
 
 def _floor(outcome: Outcome, config: Config) -> float:
@@ -142,8 +142,11 @@ def _cells(outcome: Outcome) -> list[tuple[str, list[str]]]:
     return [
         (
             label,
-            [f"{100 * value:.1f}" for value in (found.linear, found.few, found.neighbors)],
+            [
+                f"{100 * value:.1f}"
+                for value in (accuracies.linear, accuracies.few, accuracies.neighbors)
+            ],
         )
         for name, label in _ROWS.items()
-        if (found := outcome.accuracies.get(name))
+        if (accuracies := outcome.accuracies.get(name))
     ]

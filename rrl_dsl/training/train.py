@@ -195,7 +195,7 @@ def go_on(
     """
     run, graph, config, settings = again.run, again.graph, again.config, again.settings
     own = str(run.config)  # which the run wrote, and writes anew
-    _show_notes([each for each in settings if each.source.name != own], display)
+    _show_notes([setting for setting in settings if setting.source.name != own], display)
     with pointing_at(settings, "num_nodes", "devices"):
         ranks.adopt(config.devices, config.num_nodes)
     with together(config.processes) as processes:
@@ -238,7 +238,7 @@ def _finish(
         warnings = warnings_of(outcome, module.program, module.config)
         draw_curves(outcome, run)
         facts = facts_of(module, data)
-        summary = {**outcome.to_dict(), "warnings": [each.message for each in warnings]}
+        summary = {**outcome.to_dict(), "warnings": [warning.message for warning in warnings]}
         run.summarize({**summary, **facts.to_dict()}, page(run, facts, outcome, warnings))
         shown_table = None if unmeasured(data) else table(outcome)  # the reason is shown above
         display.result(shown_table, warnings)

@@ -87,8 +87,8 @@ def load_encoder(
             another module. RRL502 as `rrl_dsl.models.backbones.build_backbone`.
     """
     prefix = _prefix(part)
-    found = newest(Path(run), allow_code)
-    config, data = Config.model_validate(found.provenance.configuration), found.provenance
+    checkpoint = newest(Path(run), allow_code)
+    config, data = Config.model_validate(checkpoint.provenance.configuration), checkpoint.provenance
     features = _PREFIXES["backbone"] if part == "projector" else prefix
     backbone = build_backbone(
         config.backbone,
@@ -96,11 +96,11 @@ def load_encoder(
         patch_size=config.patch_size,
         options=config.backbone_options,
     )
-    _take_up(backbone, found, features)
+    _take_up(backbone, checkpoint, features)
     network: nn.Module = backbone
     if part == "projector":
         projector = Projector(backbone.width, **config.projector.model_dump())
-        _take_up(projector, found, prefix)
+        _take_up(projector, checkpoint, prefix)
         network = nn.Sequential(backbone, projector)
     views = Views(config.augmentation or data.augmentation, data.shape)
     return TrainedEncoder(network, views).eval()
@@ -117,8 +117,8 @@ def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
         RRLError: RRL505, as `load_encoder`.
     """
     prefix = _prefix(part)
-    found = _own(newest(Path(run), None), prefix)
-    return {name.removeprefix("body."): value.contiguous() for name, value in found.items()}
+    weights = _own(newest(Path(run), None), prefix)
+    return {name.removeprefix("body."): value.contiguous() for name, value in weights.items()}
 
 
 def _prefix(part: str) -> str:
@@ -130,15 +130,15 @@ def _prefix(part: str) -> str:
 
 def _own(run: Resumed, prefix: str) -> dict[str, Tensor]:
     """Returns the weights of the newest checkpoint with a prefix, and removes the prefix."""
-    found = {
+    weights = {
         name.removeprefix(prefix): value
         for name, value in run.weights.items()
         if name.startswith(prefix)
     }
-    if not found and prefix == _PREFIXES["teacher"]:
+    if not weights and prefix == _PREFIXES["teacher"]:
         hint = "only losses such as `byol` and `dino` train a teacher"
         raise error("RRL505", f"the model of `{run.checkpoint}` has no teacher", hint=hint)
-    return found
+    return weights
 
 
 def _take_up(module: nn.Module, run: Resumed, prefix: str) -> None:

@@ -106,7 +106,7 @@ class Watch:
         global _current
         _current = self
         if self._signals:
-            self._handlers = {each: signal.signal(each, _ignore) for each in _HANDLED}
+            self._handlers = {number: signal.signal(number, _ignore) for number in _HANDLED}
             # the system writes to it, even while the main thread is busy
             self._descriptor = signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
         self._selector.register(self._woken, EVENT_READ, self._hear_signals)
@@ -125,8 +125,8 @@ class Watch:
         self._thread.join()
         if self._signals:
             signal.set_wakeup_fd(self._descriptor)
-        for each, handler in self._handlers.items():
-            signal.signal(each, handler)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         self._selector.close()
         self._close_sockets()
 
@@ -217,8 +217,8 @@ class Watch:
         return time.monotonic() > self._deadline or (self._at_once and self.connections.connected)
 
     def _close_sockets(self) -> None:
-        for each in (self._woken, self._wakes, *self.connections.sockets()):
-            each.close()
+        for endpoint in (self._woken, self._wakes, *self.connections.sockets()):
+            endpoint.close()
 
     def _hear_signals(self) -> None:
         for number in self._woken.recv(64):
@@ -331,8 +331,8 @@ def _forget() -> None:
     """Takes the watch off a process that is forked, such as a worker that loads data."""
     if _handles_signals():
         signal.set_wakeup_fd(-1)
-        for each in _HANDLED:
-            signal.signal(each, signal.SIG_DFL)
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
     if _current:
         _current._close_sockets()
     _after_fork()

@@ -53,26 +53,26 @@ class Watching:
         Args:
             gather: Concatenates a tensor (n, ...) of this rank with those of the other ranks.
         """
-        found: dict[str, Tensor] = {}
+        figures: dict[str, Tensor] = {}
         for name, output in WATCHED.items():
-            own = torch.cat([each[output] for each in self._outputs])
+            own = torch.cat([outputs[output] for outputs in self._outputs])
             seen = gather(own[:RANK_ROWS])[:RANK_ROWS]
-            found[f"rank/{name}"] = effective_rank(seen).float()
-            found[f"spread/{name}"] = spread(seen).float()
+            figures[f"rank/{name}"] = effective_rank(seen).float()
+            figures[f"spread/{name}"] = spread(seen).float()
         if self._right:
-            found |= self._accuracies(gather)
+            figures |= self._accuracies(gather)
         self._outputs.clear()
         self._right.clear()
-        return found
+        return figures
 
     def _accuracies(self, gather: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         counts = {
-            name: gather(torch.stack([each[name] for each in self._right])).sum()
+            name: gather(torch.stack([counts[name] for counts in self._right])).sum()
             for name in self._right[0]
         }
         known = counts.pop("known")
         if not known:
             return {}
-        found = {f"probe/{name}": right / known for name, right in counts.items()}
-        found["probe/gap"] = found["probe/backbone"] - found["probe/projector"]
-        return found
+        accuracies = {f"probe/{name}": right / known for name, right in counts.items()}
+        accuracies["probe/gap"] = accuracies["probe/backbone"] - accuracies["probe/projector"]
+        return accuracies

@@ -70,6 +70,6 @@ for _tag, _pattern, _first in _SCHEMA:
         _class.add_implicit_resolver(
             f"tag:yaml.org,2002:{_tag}",
             re.compile(f"(?:{_pattern})$"),
-            ["" if each == "\0" else each for each in _first],
+            ["" if character == "\0" else character for character in _first],
         )
 Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_whole)
