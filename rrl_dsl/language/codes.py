@@ -103,6 +103,7 @@ CODES: Final = MappingProxyType(
         "RRL509": "a warning about a run",
         "RRL510": "code without permission to run",
         "RRL511": "a run whose other process ended",
+        "RRL512": "initial weights that cannot be used",
         "RRL515": "too little memory",
         "RRL516": "a file or folder error of the operating system",
     }

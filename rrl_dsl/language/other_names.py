@@ -32,6 +32,8 @@ _SETTINGS: Final = {
     "loss": "criterion objective loss_fn method",
     "loss.temperature": "temperature temp tau t",
     "backbone": "arch architecture model encoder network",
+    "pretrained": "imagenet_pretrained use_pretrained",
+    "init": "weights checkpoint_path init_checkpoint finetune load_from pretrained_weights",
     "projector.hidden": "proj_hidden proj_hidden_dim hidden_dim",
     "projector.out": "proj_output_dim proj_dim projection_dim embedding_dim out_dim dim",
     "projector.layers": "proj_layers",

@@ -163,6 +163,14 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
         "too. See the output of the other process for the cause. The operating "
         "system kills a process that uses too much memory."
     ),
+    "RRL512": (
+        "The weights that the backbone should start from cannot be read or do not "
+        "match it. `pretrained=true` loads the weights that timm or torchvision "
+        "publishes, from the cache of the library or from the network. `init` loads "
+        "a file of weights (a state dict, as `torch.save` or safetensors writes it), "
+        "or the backbone of a run. Weights match by name and shape. If only some "
+        "match, a warning lists the others."
+    ),
     "RRL515": (
         "There is too little memory or GPU memory. The message says what needs it, "
         "and the fix says what to lower. The memory of a training step grows with "

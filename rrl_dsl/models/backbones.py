@@ -16,7 +16,7 @@ import torchvision
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
-from rrl_dsl.models.imported import declared, imported_network, width_of
+from rrl_dsl.models.imported import PUBLISHING, declared, imported_network, width_of
 from rrl_dsl.models.tokens import PatchEncoder, Tokens
 from rrl_dsl.models.transformer import TRANSFORMERS, build_transformer
 
@@ -181,8 +181,9 @@ def build_backbone(
     *,
     patch_size: int | None = None,
     options: Mapping[str, Any] | None = None,
+    pretrained: bool = False,
 ) -> Backbone:
-    """Builds a backbone for images of a shape, with random weights.
+    """Builds a backbone for images of a shape, with random weights unless it is pretrained.
 
     Args:
         name: A name in `BACKBONES`; `timm:NAME` or `torchvision:NAME`; or
@@ -192,6 +193,8 @@ def build_backbone(
         patch_size: The side of a patch in pixels, for the vision transformers in `BACKBONES`; None
             chooses one by the size of the images.
         options: Further arguments for a network of timm or of another package.
+        pretrained: Whether a network of timm or torchvision has the weights that its library
+            publishes.
 
     Returns:
         The backbone, in float32 on the CPU.
@@ -199,7 +202,7 @@ def build_backbone(
     Raises:
         RRLError: RRL502, if the name is unknown, the images have neither 1 nor 3 channels, an
             argument does not go with the name, or a network from elsewhere cannot be made or does
-            not give flat features.
+            not give flat features. RRL512, if its published weights cannot be loaded.
     """
     if shape[0] not in (1, 3):
         raise error("RRL502", f"a backbone takes images of 1 or 3 channels, not {shape[0]}")
@@ -207,8 +210,12 @@ def build_backbone(
         hint = "pass it in `options`" if ":" in name else "leave it out"
         message = f"`patch_size` is for {listing(TRANSFORMERS)}, not for `{name}`"
         raise error("RRL502", message, hint=hint)
+    if pretrained and not name.startswith(PUBLISHING):
+        message = f"`pretrained` is for networks of timm and torchvision, not for `{name}`"
+        hint = "use `timm:NAME` or `torchvision:NAME`, or start from a file with `init`"
+        raise error("RRL502", message, hint=hint)
     if ":" in name or (name not in BACKBONES and name in declared()):
-        body = imported_network(name, shape, dict(options or {}))
+        body = imported_network(name, shape, dict(options or {}), pretrained=pretrained)
         return Backbone(body, width_of(body, name, shape))
     if name not in BACKBONES:
         known = (*BACKBONES, *declared())

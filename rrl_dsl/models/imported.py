@@ -28,6 +28,9 @@ ENTRY_POINTS: Final = "rrl_dsl.backbones"
 `imported_network`."""
 
 _LIBRARIES: Final = ("timm", "torchvision")
+PUBLISHING: Final = tuple(f"{library}:" for library in _LIBRARIES)
+"""The beginnings of the names of networks that have published weights."""
+
 _MODULE_HINT = "install its package, or add its folder to PYTHONPATH"
 _MAKER_HINT = (
     "name a subclass of `torch.nn.Module`, or annotate the function: `def network() -> nn.Module`"
@@ -46,28 +49,34 @@ def is_place(name: str) -> bool:
 
 
 def imported_network(
-    name: str, shape: tuple[int, int, int], options: Mapping[str, Any]
+    name: str,
+    shape: tuple[int, int, int],
+    options: Mapping[str, Any],
+    *,
+    pretrained: bool = False,
 ) -> nn.Module:
     """Builds a network of another package.
 
     Args:
-        name: `timm:NAME` calls `timm.create_model` without weights and classifier, and for images
+        name: `timm:NAME` calls `timm.create_model` without classifier, and for images
             of this shape; `torchvision:NAME` gives the same of torchvision;
             `package.module:attribute`, or a name that a package declares, calls a class or function
             with the options, and with `shape=(C, H, W)` where it has a parameter of that name.
         shape: (C, H, W) of the images.
         options: Further arguments.
+        pretrained: Whether a network of timm or torchvision has its published weights.
 
     Raises:
-        RRLError: RRL502, if it cannot be imported or made, or is no `torch.nn.Module`. Nothing is
+        RRLError: RRL512, if the published weights cannot be loaded. RRL502, if the network cannot
+            be imported or made, or is no `torch.nn.Module`. Nothing is
             called that is neither declared by a package, nor a subclass of `torch.nn.Module`, nor a
             function annotated to return one.
     """
     source, _, target = name.partition(":")
     if source == "timm":
-        return _from_timm(target, shape, options)
+        return _from_timm(target, shape, options, pretrained)
     if source == "torchvision":
-        return _from_torchvision(target, options)
+        return _from_torchvision(target, options, pretrained)
     make = resolve(name)
     given = dict(options)
     with _explained(f"`{name}` cannot be created"):
@@ -157,20 +166,25 @@ def _attribute(module: str, attribute: str) -> Callable[..., Any]:
     return make
 
 
-def _from_torchvision(name: str, options: Mapping[str, Any]) -> nn.Module:
+def _from_torchvision(name: str, options: Mapping[str, Any], pretrained: bool) -> nn.Module:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         hint = did_you_mean(name, known) or "`torchvision.models.list_models()` lists them"
         raise error("RRL502", f"torchvision has no network `{name}`", hint=hint)
-    with _explained(f"`torchvision:{name}` cannot be created"):
-        net: nn.Module = torchvision.models.get_model(name, weights=None, **options)
+    _check_weights("torchvision", name, options, "weights")
+    weights = "DEFAULT" if pretrained else None
+    with _created("torchvision", name, pretrained):
+        net: nn.Module = torchvision.models.get_model(name, weights=weights, **options)
+    with _explained(f"`torchvision:{name}` has no last layer to remove"):
         linear = [path for path, part in net.named_modules() if isinstance(part, nn.Linear)]
         if linear:  # the last layer scores the classes
             net.set_submodule(linear[-1], nn.Identity())
     return net
 
 
-def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any]) -> nn.Module:
+def _from_timm(
+    name: str, shape: tuple[int, int, int], options: Mapping[str, Any], pretrained: bool
+) -> nn.Module:
     try:
         timm = import_module("timm")
     except ModuleNotFoundError as problem:
@@ -182,14 +196,13 @@ def _from_timm(name: str, shape: tuple[int, int, int], options: Mapping[str, Any
         alike = [known for known in timm.list_models() if known[:3] == name[:3]]
         hint = did_you_mean(name, alike) or "`timm.list_models()` lists them"
         raise error("RRL502", f"timm has no network `{name}`", hint=hint)
-    if "checkpoint_path" in options:
-        message = f"`timm:{name}` starts with random weights, and takes no `checkpoint_path`"
-        raise error("RRL502", message, hint="leave it out")
+    _check_weights("timm", name, options, "pretrained", "checkpoint_path")
     given: dict[str, Any] = {"in_chans": shape[0], **options}
     if timm.get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
         given.setdefault("img_size", shape[1:])
-    with _explained(f"`timm:{name}` cannot be created"):
-        net: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **given)
+    with _created("timm", name, pretrained):
+        net: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **given)
+    with _explained(f"`timm:{name}` cannot be applied"):
         side = _patch_side(net, shape)
     return net if side is None else _TimmTransformer(net, side)
 
@@ -244,6 +257,32 @@ def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int,
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def _check_weights(library: str, name: str, options: Mapping[str, Any], *reserved: str) -> None:
+    """Refuses options that name weights: settings do."""
+    if given := [option for option in reserved if option in options]:
+        message = f"`{library}:{name}` takes no option `{given[0]}` here"
+        hint = "use `--set pretrained=true` for its published weights, or `init` for a file"
+        raise error("RRL502", message, hint=hint)
+
+
+@contextmanager
+def _created(library: str, name: str, pretrained: bool) -> Iterator[None]:
+    """Explains why a network cannot be created: as `_explained`, or for want of its weights."""
+    try:
+        with _explained(f"`{library}:{name}` cannot be created"):
+            yield
+    except RRLError as problem:
+        if not (pretrained and isinstance(problem.__cause__, OSError | RuntimeError | ValueError)):
+            raise
+        cache = {"timm": "HF_HOME", "torchvision": "TORCH_HOME"}[library]
+        reason = problem.diagnostics[0].message.partition("cannot be created: ")[2]
+        message = f"`pretrained` needs the published weights of `{library}:{name}`, which cannot "
+        message += f"be loaded: {reason}"
+        hint = "run once with a network connection, which fills the cache of the library "
+        hint += f"(`{cache}`), or start from a file with `init`"
+        raise error("RRL512", message, hint=hint) from problem
 
 
 @contextmanager

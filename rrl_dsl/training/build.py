@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
 import lightning as L
@@ -13,13 +13,14 @@ from rrl_dsl.data import registry
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.views import Views
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import checks
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import probed_classes
+from rrl_dsl.training.initial_weights import start_from
 from rrl_dsl.training.module import RelationalModule, local_views
 from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.settings import Setting, pointing_at
@@ -45,7 +46,13 @@ def load_data(config: Config) -> DataSet:
 
 
 def build(
-    graph: Graph, config: Config, dataset: DataSet, settings: Sequence[Setting] = ()
+    graph: Graph,
+    config: Config,
+    dataset: DataSet,
+    settings: Sequence[Setting] = (),
+    *,
+    resumed: bool = False,
+    warn: Callable[[Diagnostic], None] = lambda _: None,
 ) -> RelationalModule:
     """Builds the module of a run with fresh weights, after every check that needs no training.
 
@@ -54,6 +61,8 @@ def build(
         config: The configuration.
         dataset: The dataset.
         settings: The settings that the user gave, at which errors point.
+        resumed: Whether a checkpoint has the weights, so that `pretrained` and `init` are not read.
+        warn: Called if weights of `init` do not match the backbone.
 
     Raises:
         RRLError: If dataset, recipe, loss, model and machine do not fit together.
@@ -65,7 +74,7 @@ def build(
     loss = create_loss(config.loss.name, **config.loss.options)
     L.seed_everything(config.seed, verbose=False)
     with (
-        pointing_at(settings, "backbone", "backbone_options", "patch_size"),
+        pointing_at(settings, "backbone", "backbone_options", "patch_size", "pretrained"),
         needing_memory(f"the backbone `{config.backbone}`", "use a smaller one"),
     ):
         backbone = build_backbone(
@@ -73,7 +82,12 @@ def build(
             dataset.shape,
             patch_size=config.patch_size,
             options=config.backbone_options,
+            pretrained=config.pretrained and not resumed,
         )
+    if config.init is not None and not resumed:
+        with pointing_at(settings, "init"):
+            if note := start_from(backbone, config.init):
+                warn(note)
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)

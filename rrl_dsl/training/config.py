@@ -144,6 +144,15 @@ class Config(NetworkOptions, DataOptions):
     backbone_options: dict[str, Any] = Field(
         default_factory=dict, description="The arguments of a network from another package."
     )
+    pretrained: bool = Field(
+        default=False,
+        description="Whether a network of timm or torchvision starts from the weights that its "
+        "library publishes.",
+    )
+    init: str | None = Field(
+        default=None,
+        description="What the backbone starts from: a file of weights, or the directory of a run.",
+    )
     patch_size: int | None = Field(
         default=None, ge=1, description="The side of a patch of a vision transformer in pixels."
     )

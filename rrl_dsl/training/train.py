@@ -162,7 +162,8 @@ def start(
         with pointing_at(settings, "dataset", "split"):
             data = _loaded(wanted, data, display)
         config = configuration(settings, loss, data.shape, data.augmentation)
-        module = build(graph, config, data, settings)
+        warn = display.warning if ranks.leads() else lambda _: None
+        module = build(graph, config, data, settings, warn=warn)
         name = _name(source, loss, config)
         run = processes.share(lambda: runs.create(out, name).path)
         directory = None
@@ -203,7 +204,7 @@ def go_on(
             data = _loaded(config, data, display)
         changes = again.check(data, force=force)
         _import_code(config, settings)
-        module = build(graph, config, data, settings)
+        module = build(graph, config, data, settings, resumed=True)
         again.check_model(module)
         directory = again.resumed.provenance.directory
         if ranks.leads():

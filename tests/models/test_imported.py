@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
@@ -81,11 +83,11 @@ def networks(tmp_path, monkeypatch):
     sys.modules.pop("given_networks", None)
 
 
-def refused(name: str, **arguments) -> Diagnostic:
+def refused(name: str, *, code="RRL502", shape=SHAPE, **arguments) -> Diagnostic:
     with pytest.raises(RRLError) as caught:
-        build_backbone(name, SHAPE, **arguments)
+        build_backbone(name, shape, **arguments)
     (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
+    assert found.code == code
     assert found.hint
     return found
 
@@ -200,7 +202,8 @@ def test_torchvision_has_networks_by_name_alone() -> None:
     for name in ("io.read_image", "models.resnet18", "fasterrcnn_resnet50_fpn", "resnet", ""):
         assert refused(f"torchvision:{name}").message == f"torchvision has no network `{name}`"
     assert refused("torchvision:resnet1").hint == "did you mean `resnet18`?"
-    assert "'weights'" in refused("torchvision:resnet18", options={"weights": "DEFAULT"}).message
+    found = refused("torchvision:resnet18", options={"weights": "DEFAULT"})
+    assert found.message == "`torchvision:resnet18` takes no option `weights` here"
 
 
 @pytest.mark.usefixtures("networks")
@@ -275,11 +278,55 @@ def test_errors_of_timm_are_reported() -> None:
     assert refused("timm:resnet").hint == "`timm.list_models()` lists them"
     found = refused("timm:plain", options={"fail": True})
     assert "`timm:plain` cannot be created: TypeError: got an unexpected keyword" in found.message
-    assert "'pretrained'" in refused("timm:plain", options={"pretrained": True}).message
-    found = refused("timm:plain", options={"checkpoint_path": "weights.pt"})
-    assert (
-        found.message == "`timm:plain` starts with random weights, and takes no `checkpoint_path`"
-    )
+    for option in ("pretrained", "checkpoint_path"):
+        found = refused("timm:plain", options={option: "weights.pt"})
+        assert found.message == f"`timm:plain` takes no option `{option}` here"
+        assert "`--set pretrained=true`" in found.hint
+
+
+def test_timm_is_asked_for_published_weights(fake_timm) -> None:
+    build_backbone("timm:plain", SHAPE, pretrained=True)
+    assert fake_timm["pretrained"] is True
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder in which torchvision keeps weights, without a network."""
+
+    def offline(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_torchvision_s_published_weights_are_those_of_its_cache(cache) -> None:
+    published = torchvision.models.resnet18()
+    torch.save(published.state_dict(), cache / "resnet18-f37072fd.pth")
+    found = build_backbone("torchvision:resnet18", (3, 32, 32), pretrained=True).body
+    for name, weight in found.state_dict().items():
+        assert torch.equal(weight, published.state_dict()[name]), name
+    fresh = build_backbone("torchvision:resnet18", (3, 32, 32)).body
+    assert not torch.equal(fresh.conv1.weight, published.conv1.weight)
+
+
+@pytest.mark.usefixtures("cache")
+def test_published_weights_without_a_network_are_an_error() -> None:
+    found = refused("torchvision:resnet18", code="RRL512", shape=(3, 32, 32), pretrained=True)
+    assert "`torchvision:resnet18`, which cannot be loaded: URLError" in found.message
+    assert "`TORCH_HOME`" in found.hint
+    found = refused("torchvision:resnet18", options={"depth": 3}, pretrained=True)
+    assert "cannot be created: TypeError" in found.message
+
+
+def test_other_networks_have_no_published_weights() -> None:
+    for name in ("small", "resnet18", "vit-tiny", "mine:Net"):
+        found = refused(name, pretrained=True)
+        assert f"not for `{name}`" in found.message
+        assert "`torchvision:NAME`" in found.hint
 
 
 def test_timm_can_be_missing(monkeypatch) -> None:
