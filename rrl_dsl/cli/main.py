@@ -16,6 +16,7 @@ from rrl_dsl.cli import (
     exporting,
     reference,
     serving,
+    sweeping,
     training,
 )
 from rrl_dsl.cli.usage import Verb, Verbs
@@ -34,6 +35,7 @@ _VERBS: Final[dict[str, Callable[..., None]]] = {
     "diff": comparing.diff,
     "compile": compiling.compile_recipe,
     "train": training.train,
+    "sweep": sweeping.sweep,
     "export": exporting.export,
     "losses": reference.losses,
     "builtins": reference.builtins,

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -94,6 +94,19 @@ def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
     Raises:
         RRLError: RRL503 if the file is not a YAML mapping; RRL428 if it is too large.
     """
+    with parsed(path) as (source, root):
+        if root is None:
+            return []
+        return [setting_of(entry, source, allow_code) for entry in entries(root, source)]
+
+
+@contextmanager
+def parsed(path: Path) -> Iterator[tuple[Source, yaml.Node | None]]:
+    """Parses a YAML file; what is read from its nodes must be read inside the `with` statement.
+
+    Raises:
+        RRLError: RRL503 if the file is not YAML; RRL428 if it is too large.
+    """
     try:
         source = Source(read_bytes(path, str(path), YAML_BYTES).decode("utf-8-sig"), str(path))
     except OSError as problem:
@@ -104,11 +117,9 @@ def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
         raise RRLError(Diagnostic("RRL503", message, source=Source("", str(path)))) from None
     try:
         _refuse_aliases(source)
-        root = yaml.compose(source.text, Loader=Loader)
-        settings = list(_settings(root, (), source)) if root is not None else []
+        yield source, yaml.compose(source.text, Loader=Loader)
     except yaml.YAMLError as problem:
         raise RRLError(not_yaml("RRL503", source, problem)) from None
-    return [replace(setting, allowed=frozenset(allow_code)) for setting in settings]
 
 
 def from_assignment(text: str) -> Setting:
@@ -254,9 +265,39 @@ def _parts(key: str, start: int) -> tuple[KeyPath, tuple[Span, ...]]:
     return tuple(parts), tuple(spans)
 
 
-def _settings(
-    node: yaml.Node, path: KeyPath, source: Source, keys: tuple[Span, ...] = ()
-) -> Iterator[Setting]:
+class Entry(NamedTuple):
+    """A key of a YAML file, with the node of its value.
+
+    Attributes:
+        path: The path of the key.
+        keys: The spans of the parts of the key.
+        node: The value; not a mapping, unless it is empty.
+    """
+
+    path: KeyPath
+    keys: tuple[Span, ...]
+    node: yaml.Node
+
+    @property
+    def span(self) -> Span:
+        """The span of the value, or of the key if the value is empty."""
+        return Span(self.node.start_mark.index, max(self.node.end_mark.index, self.keys[-1].end))
+
+
+def entries(
+    node: yaml.Node, source: Source, path: KeyPath = (), keys: tuple[Span, ...] = ()
+) -> Iterator[Entry]:
+    """Yields the keys of a mapping, and those of the mappings in it.
+
+    Args:
+        node: The mapping.
+        source: The text that it is in.
+        path: The path of its key.
+        keys: The spans of the parts of its key.
+
+    Raises:
+        RRLError: RRL503 if it is not a mapping, or a key is not a word or occurs twice.
+    """
     if not isinstance(node, yaml.MappingNode):
         span = Span(node.start_mark.index, max(node.end_mark.index, node.start_mark.index + 1))
         message = "a configuration must be a mapping of keys to values"
@@ -271,10 +312,21 @@ def _settings(
             message = f"the key `{key.value}` occurs twice"
             raise RRLError(Diagnostic("RRL503", message, key_span, source))
         if isinstance(value, yaml.MappingNode) and value.value:
-            yield from _settings(value, inner, source, inner_keys)
+            yield from entries(value, source, inner, inner_keys)
         else:
-            span = Span(value.start_mark.index, max(value.end_mark.index, key_span.end))
-            yield Setting(inner, _value(value, inner), source, inner_keys, span)
+            yield Entry(inner, inner_keys, value)
+
+
+def setting_of(entry: Entry, source: Source, allow_code: Collection[str] = ()) -> Setting:
+    """Returns the setting of a key.
+
+    Args:
+        entry: The key and its value.
+        source: The text that it is in.
+        allow_code: The modules whose code it may name.
+    """
+    value = _value(entry.node, entry.path)
+    return Setting(entry.path, value, source, entry.keys, entry.span, frozenset(allow_code))
 
 
 def _value(node: yaml.Node | None, path: KeyPath) -> Any:

@@ -147,11 +147,9 @@ def start(
         display.text(f"requeued  the run in {out} continues")
         return go_on(reopen(out, (), allow_code), display, data=data)
     _show_notes(settings, display)
-    header = from_header(source, allow_code)
-    if header and "name" not in resolve(settings, {}).loss.model_fields_set:
-        settings = [header, *settings]
+    header, settings = with_header(source, settings, allow_code)
     wanted = resolve(settings, {})
-    _import_code(wanted, settings)
+    import_code(wanted, settings)
     with pointing_at(settings, "num_nodes", "devices"):
         ranks.adopt(wanted.devices, wanted.num_nodes)
     with together(wanted.processes) as processes:
@@ -164,7 +162,8 @@ def start(
         config = configuration(settings, loss, data.shape, data.augmentation)
         warn = display.warning if ranks.leads() else lambda _: None
         module = build(graph, config, data, settings, warn=warn)
-        name = _name(source, loss, config)
+        recipe = os.path.splitext(source.file_name or "recipe")[0]
+        name = f"{recipe}-{name_of(loss, config)}"
         run = processes.share(lambda: runs.create(out, name).path)
         directory = None
         if ranks.leads():
@@ -203,7 +202,7 @@ def go_on(
         with pointing_at(settings, "dataset", "image_size", "skip_unreadable"):
             data = _loaded(config, data, display)
         changes = again.check(data, force=force)
-        _import_code(config, settings)
+        import_code(config, settings)
         module = build(graph, config, data, settings, resumed=True)
         again.check_model(module)
         directory = again.resumed.provenance.directory
@@ -253,7 +252,21 @@ def _show_notes(settings: Sequence[Setting], display: Display) -> None:
         display.warning(note)
 
 
-def _import_code(config: Config, settings: Sequence[Setting]) -> None:
+def with_header(
+    source: Source, settings: Sequence[Setting], allow_code: Collection[str] = ()
+) -> tuple[Setting | None, Sequence[Setting]]:
+    """Returns the setting in the header of a recipe, and the settings with it if they need it.
+
+    Raises:
+        RRLError: As `resolve`.
+    """
+    header = from_header(source, allow_code)
+    if header and "name" not in resolve(settings, {}).loss.model_fields_set:
+        settings = [header, *settings]
+    return header, settings
+
+
+def import_code(config: Config, settings: Sequence[Setting]) -> None:
     """Imports the modules that a checked configuration names code of.
 
     They may be in the working directory. What names them later finds them imported.
@@ -277,14 +290,13 @@ def _loaded(config: Config, data: DataSet | None, display: Display) -> DataSet:
     return data
 
 
-def _name(source: Source, loss: Loss, config: Config) -> str:
-    """The name of a run: recipe, losses and dataset."""
+def name_of(loss: Loss, config: Config) -> str:
+    """Returns the part of a run's name after its recipe: losses and dataset."""
     dataset = config.dataset.partition(":")[0]
     losses = loss.name()
     if isinstance(loss, Sum):
         losses = "+".join(term.name() for _, term in loss.terms())
-    recipe = os.path.splitext(source.file_name or "recipe")[0]
-    return f"{recipe}-{losses}-{dataset}"
+    return f"{losses}-{dataset}"
 
 
 def _show_what_is_left(again: Reopened, changes: Sequence[str], display: Display) -> None:

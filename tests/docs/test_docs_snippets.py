@@ -101,6 +101,16 @@ def test_the_page_of_training_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert scope["value"].isfinite()
 
 
+def test_the_page_of_studies_runs_from_top_to_bottom(run, tmp_path):
+    (sweep,) = blocks("docs/studies.md", "yaml")
+    one = yaml.safe_load(sweep) | {"recipe": "simclr", "loss": "simclr", "seed": 0, "epochs": 1}
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(one | {"eval": False}))
+    for text in blocks("docs/studies.md", "sh"):
+        for line in text.splitlines():
+            code, printed = run(line)
+            assert code == 0, printed
+
+
 def test_the_page_of_datasets_runs_from_top_to_bottom(run):
     for _, language, text in after("## One NumPy archive", "docs/datasets.md"):
         if language == "python":

@@ -22,6 +22,7 @@ BELOW = {
     "models": {"language", "graph", "backends", "losses"},
     "training": {"language", "graph", "backends", "losses", "models", "data", "show", "report"},
     "report": {"language", "graph", "backends", "data", "show"},
+    "study": {"language", "graph", "losses", "data", "show", "report", "training"},
     "cli": {
         "language",
         "graph",
@@ -32,6 +33,7 @@ BELOW = {
         "show",
         "report",
         "training",
+        "study",
         "editor",
     },
     "editor": {"language", "tables", "graph", "backends", "data", "report"},

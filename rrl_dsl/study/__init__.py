@@ -1,0 +1,1 @@
+"""Many runs at once: sweeps over settings, lists of runs, plots, and the studies of the paper."""
