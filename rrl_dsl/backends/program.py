@@ -404,7 +404,7 @@ def compile(  # noqa: A001  (the name users expect)
         params: Values for the `param`s of a text.
         seed: The seed of the recipe, 0 <= seed < 2^64. Calls with their own `seed=` ignore it.
         fused: Whether `torch.compile` fuses the edge function into one kernel. By default, it does
-            if a compiler is installed and fusing pays off (`benchmarks/fused_edges.py`): on CUDA,
+            if a compiler is installed and fusing pays off (`rrl-dsl bench fused`): on CUDA,
             with a warning if there is no compiler, and on the CPU for batches of at least 2048 x
             2048 pairs. Compiling takes seconds, which about twenty such batches save.
 

@@ -9,6 +9,7 @@ import typer
 
 from rrl_dsl import __version__
 from rrl_dsl.cli import (
+    benching,
     checking,
     comparing,
     compiling,
@@ -39,6 +40,7 @@ _VERBS: Final[dict[str, Callable[..., None]]] = {
     "export": exporting.export,
     "losses": reference.losses,
     "builtins": reference.builtins,
+    "bench": benching.bench,
     "lsp": serving.lsp,
 }
 for name, verb in _VERBS.items():

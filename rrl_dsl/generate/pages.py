@@ -131,16 +131,20 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def with_tables(page: str, table: Callable[[str], Iterable[str]]) -> str:
+def with_tables(page: str, table: Callable[[str], Iterable[str] | None]) -> str:
     """The text of a handwritten page with its tables generated.
 
     A table is between `<!-- table: NAME -->` and `<!-- end -->`.
 
     Args:
         page: The path of the page, relative to the root of a checkout.
-        table: Returns the lines of a table, given its name.
+        table: Returns the lines of a table, given its name; None for a table that stays as it is.
     """
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return _TABLE.sub(
-        lambda match: match[1] + "".join(f"{line}\n" for line in table(match[2])) + match[3], text
-    )
+
+    def renewed(match: re.Match[str]) -> str:
+        lines = table(match[2])
+        return (
+            match[0] if lines is None else "".join([match[1], *(f"{x}\n" for x in lines), match[3]])
+        )
+
+    return _TABLE.sub(renewed, (ROOT / page).read_text(encoding="utf-8"))

@@ -35,6 +35,16 @@ BELOW = {
         "training",
         "study",
         "editor",
+        "bench",
+    },
+    "bench": {
+        "language",
+        "graph",
+        "backends",
+        "losses",
+        "models",
+        "show",
+        "generate",
     },
     "editor": {"language", "tables", "graph", "backends", "data", "report"},
     "generate": {

@@ -1,0 +1,111 @@
+"""The weights of a recipe alone, without a loss."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from rrl_dsl.backends.program import compile as compile_recipe
+from rrl_dsl.bench.claims import NOT_MEASURED, Plot, Report, Setup, Target, at_most
+from rrl_dsl.bench.measuring import Timing, in_turn, milliseconds, ratio
+from rrl_dsl.bench.ways import RECIPES, Batch, batch
+from rrl_dsl.losses import create
+
+
+def measure(setup: Setup) -> Report:
+    """Measures 512 to 4,096 rows, 16,384 on CUDA (with `quick`, 256)."""
+    sizes = (256,) if setup.quick else (512, 2048, 4096, *((16_384,) if setup.on_gpu else ()))
+    found: dict[int, dict[str, Timing | str]] = {}
+    for rows in sizes:
+        given = batch(rows, 1, setup.device)
+        found[rows] = in_turn(
+            {
+                "writing alone": partial(_written, given),
+                "by hand, `labels`": partial(_by_hand, given),
+                **{f"recipe, `{name}`": _by_recipe(given, text) for name, text in RECIPES.items()},
+            },
+            setup.device,
+            runs=3 if setup.quick else 30,
+            seconds=10,
+        )
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for rows, measured in found.items():
+        for way, timing in measured.items():
+            if not isinstance(timing, str):
+                curves.setdefault(way, []).append((rows, 1e3 * timing.median))
+    return Report(
+        columns=("rows", "way", "time"),
+        rows=[
+            (f"{rows:,}", way, milliseconds(timing))
+            for rows, measured in found.items()
+            for way, timing in measured.items()
+        ],
+        targets=[*_targets(found, setup), _compilations(setup)],
+        plots=[Plot("Weights alone", "rows", "ms", curves)],
+        notes=["`writing alone` fills a matrix of bool with a constant."],
+    )
+
+
+def _written(given: Batch) -> Tensor:
+    rows = len(given.nodes)
+    return torch.ones(rows, rows, dtype=torch.bool, device=given.z.device)
+
+
+def _by_hand(given: Batch) -> Tensor:
+    sample, label = given.nodes.sample, given.nodes.labels["label"]
+    return (sample[:, None] == sample) | (label[:, None] == label)
+
+
+def _by_recipe(given: Batch, recipe: str) -> partial[Tensor]:
+    return partial(compile_recipe(recipe), given.nodes)
+
+
+def _targets(found: dict[int, dict[str, Timing | str]], setup: Setup) -> list[Target]:
+    case = "CUDA, n = 4,096: the recipe takes at most 3 times as long as writing"
+    synchronized = "CUDA: nothing waits for the device"
+    if not setup.on_gpu:
+        return [Target(case, NOT_MEASURED, None), Target(synchronized, NOT_MEASURED, None)]
+    measured = found.get(4096, {})
+    alone = measured.get("writing alone", "")
+    of_recipes = [
+        at_most(f"CUDA, n = 4,096, {way}", 3, ratio(timing, alone), " times writing")
+        for way, timing in measured.items()
+        if way.startswith("recipe")
+    ]
+    return [*of_recipes, _synchronizations(setup, synchronized)]
+
+
+def _synchronizations(setup: Setup, case: str) -> Target:
+    given = batch(512, 16, setup.device)
+    program, loss = compile_recipe(RECIPES["false edges"]), create("simclr")
+    for _ in range(2):  # what is compiled or copied once may wait
+        loss(program.relate(given.nodes), given.z)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        torch.autograd.grad(loss(program.relate(given.nodes), given.z), given.z)
+    except RuntimeError as problem:
+        return Target(case, str(problem).splitlines()[0], False)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return Target(case, "no synchronization", True)
+
+
+def _compilations(setup: Setup) -> Target:
+    """How often 100 batches of other rows, epochs and steps compile after the first two."""
+    case = "100 batches compile nothing again"
+    if setup.quick or not shutil.which("gcc" if setup.on_gpu else "g++"):
+        return Target(case, NOT_MEASURED, None)
+    from torch._dynamo.utils import counters
+
+    program = compile_recipe(RECIPES["false edges"], fused=True)
+    before = 0
+    for number in range(102):
+        if number == 2:
+            before = counters["stats"]["unique_graphs"]
+        given = batch(256 + 2 * number, 1, setup.device)
+        program(given.nodes, epoch=number // 10, step=number)
+    again = counters["stats"]["unique_graphs"] - before
+    return Target(case, f"{again} compilations", again == 0)

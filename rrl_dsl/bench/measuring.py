@@ -1,0 +1,181 @@
+"""Time and peak memory of several ways to compute the same, measured in turn in one process."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Final, NamedTuple
+
+import torch
+
+from rrl_dsl.language.machine import is_out_of_memory
+
+Way = Callable[[], object]
+
+_STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
+
+
+class Timing(NamedTuple):
+    """The runs of one way.
+
+    Attributes:
+        seconds: The time of each run.
+        extra: The peak of the memory above that before a run, in bytes; None if the system does
+            not say.
+    """
+
+    seconds: tuple[float, ...]
+    extra: int | None
+
+    @property
+    def median(self) -> float:
+        """The median time in seconds."""
+        return median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The first and the third quartile, in seconds."""
+        if len(self.seconds) == 1:
+            return self.seconds[0], self.seconds[0]
+        first, _, third = quantiles(self.seconds, n=4, method="inclusive")
+        return first, third
+
+
+def in_turn(
+    ways: Mapping[str, Way], device: torch.device, *, runs: int, seconds: float
+) -> dict[str, Timing | str]:
+    """Measures ways in turn, so that a change of the speed of the machine affects all of them.
+
+    The first run of each compiles what is compiled late, the second measures the memory, and the
+    others the time.
+
+    Args:
+        ways: Name -> a function that computes something on the device.
+        device: The device.
+        runs: The most runs whose time is measured.
+        seconds: After this time, no further round begins; one is always measured.
+
+    Returns:
+        By name, the times; or why there are none, in words.
+    """
+    failed: dict[str, Timing | str] = {}
+    memory: dict[str, int | None] = {}
+    for name, way in ways.items():
+        try:
+            way()
+            memory[name] = _peak(way, device)
+        except ImportError as problem:
+            failed[name] = f"not installed: {problem.name}"
+        except (MemoryError, RuntimeError) as problem:
+            if not is_out_of_memory(problem):
+                raise
+            failed[name] = "out of memory"
+    times: dict[str, list[float]] = {name: [] for name in memory}
+    start = time.perf_counter()
+    for number in range(runs):
+        if number and time.perf_counter() - start > seconds:
+            break
+        gc.collect()
+        for name, measured in times.items():
+            measured.append(_seconds(ways[name], device))
+    return failed | {name: Timing(tuple(times[name]), memory[name]) for name in memory}
+
+
+def _seconds(way: Way, device: torch.device) -> float:
+    start = time.perf_counter()
+    way()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _peak(way: Way, device: torch.device) -> int | None:
+    """The peak memory of one run above that before it, in bytes; None if it is not known."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.max_memory_allocated(device)
+        way()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    known = _forget_peak()
+    before = _resident_peak() if known else 0
+    way()
+    return max(_resident_peak() - before, 0) if known else None
+
+
+def _forget_peak() -> bool:
+    """Begins to measure the peak of the memory anew; whether this system can."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # of glibc: returns what was freed before
+        _CLEAR.write_text("5")  # of Linux
+    except (AttributeError, OSError, TypeError):
+        return False
+    return True
+
+
+def _resident_peak() -> int:
+    """The peak resident memory of this process in bytes."""
+    [line] = [line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def machine(device: torch.device) -> str:
+    """The machine, its load and the versions, in words."""
+    busy = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    words = [f"{_processor()}, {_count(cores, 'core')}, {_count(threads, 'thread')}{busy}"]
+    if device.type == "cuda":
+        words.insert(0, torch.cuda.get_device_name(device))
+    return "; ".join([*words, f"PyTorch {torch.__version__}, Python {platform.python_version()}"])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def milliseconds(timing: Timing | str) -> str:
+    """The median and the quartiles: `3.52 ms (3.4 to 3.6)`; or why there are none."""
+    if isinstance(timing, str):
+        return timing
+    first, third = timing.quartiles
+    return f"{in_unit(timing.median)} ({in_unit(first)} to {in_unit(third)})"
+
+
+def in_unit(seconds: float) -> str:
+    """A time in seconds, milliseconds or microseconds, with three digits."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def megabytes(timing: Timing | str) -> str:
+    """The additional peak memory in units of 10^6 bytes."""
+    if isinstance(timing, str) or timing.extra is None:
+        return ""
+    return f"{timing.extra / 1e6:,.0f} MB"
+
+
+def ratio(timing: Timing | str, to: Timing | str) -> float | None:
+    """The ratio of two medians; None if one was not measured."""
+    if isinstance(timing, str) or isinstance(to, str):
+        return None
+    return timing.median / to.median
