@@ -423,7 +423,7 @@ def compile(  # noqa: A001  (the name users expect)
 def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
     what = f"the graph over {len(rows):,} x {len(cols):,} rows at once"
     hint = 'lower `batch_size`, or use `program.relate(rows, strategy="blocked")`'
-    return needing_memory(what, hint)
+    return needing_memory(what, hint, "batch_size")
 
 
 def _check_graph(recipe: Any) -> None:

@@ -233,7 +233,7 @@ class _Around(torch.autograd.Function):
 def refused(what: str) -> RRLError:
     """The error for what needs the embeddings of all rows at once."""
     message = f"{what} needs the embeddings of all rows, and `gather=ring` passes them in parts"
-    return error("RRL429", message, hint="use `gather=all`")
+    return error("RRL429", message, hint="use `gather=all`", settings=("gather",))
 
 
 def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> None:
@@ -247,7 +247,12 @@ def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> Non
         value = f(pair, pair, *(each.detach() for each in parameters))
     if isinstance(value, Tensor) and value.requires_grad:
         message = "`f` uses a tensor with a gradient that `gather=ring` cannot pass on"
-        raise error("RRL429", message, hint="pass it as a parameter: `relation.sum(f, q, k, x)`")
+        raise error(
+            "RRL429",
+            message,
+            hint="pass it as a parameter: `relation.sum(f, q, k, x)`",
+            settings=("gather",),
+        )
 
 
 def _scalar(scale: float | Tensor, q: Tensor) -> Tensor:

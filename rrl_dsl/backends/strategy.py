@@ -154,7 +154,9 @@ class Limit:
         """
         if tried <= SMALLEST_TILE:
             what = f"a relation in its smallest tiles, of {SMALLEST_TILE:,} pairs"
-            raise too_little_memory(what, "lower `batch_size` or the width of the embeddings")
+            raise too_little_memory(
+                what, "lower `batch_size` or the width of the embeddings", "batch_size"
+            )
         lower = max(min(tried // _STEP, tile_pairs(device)), SMALLEST_TILE)
         if self.pairs is None:
             message = f"memory ran out for {tried:,} pairs at once: tiles of {lower:,} are used now"

@@ -153,12 +153,14 @@ class DataSet:
         """
         if self.val is not None:
             message = f"`split` draws a validation split, but `{self.name}` has one"
-            raise error("RRL502", message, hint="leave it out")
+            raise error("RRL502", message, hint="leave it out", settings=("split",))
         drawn = held_out(self.train.sample, share)
         if bool(drawn.all()) or not bool(drawn.any()):
             message = f"`split` is {share:g}, which divides the {len(drawn)} training samples"
             message += f" into {int((~drawn).sum())} and {int(drawn.sum())}"
-            raise error("RRL502", message, hint="choose another share, such as 0.1")
+            raise error(
+                "RRL502", message, hint="choose another share, such as 0.1", settings=("split",)
+            )
         train, val = (self.train.at(part.nonzero().flatten()) for part in (~drawn, drawn))
         return replace(self, train=train, val=val)
 

@@ -144,7 +144,9 @@ def frames(path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     with (
-        needing_memory(f"the image {path}", "make the image smaller, or lower `workers`"),
+        needing_memory(
+            f"the image {path}", "make the image smaller, or lower `workers`", "workers"
+        ),
         open_file(path) as file,
         Image.open(file, formats=FORMATS) as image,
     ):

@@ -105,10 +105,13 @@ def _load(
             return _load_folder(_path(path), size, skip_unreadable, test_share)
     if size is not None:
         raise error(
-            "RRL502", f"`size` is only for `imagefolder`; images of `{spec}` have a fixed size"
+            "RRL502",
+            f"`size` is only for `imagefolder`; images of `{spec}` have a fixed size",
+            settings=("image_size",),
         )
     if skip_unreadable:
-        raise error("RRL502", f"`skip_unreadable` is only for `imagefolder`, not for `{spec}`")
+        message = f"`skip_unreadable` is only for `imagefolder`, not for `{spec}`"
+        raise error("RRL502", message, settings=("skip_unreadable",))
     if kind == "npz":
         from rrl_dsl.data import npz
 
@@ -170,7 +173,8 @@ def _load_folder(
     if size is None:
         size = image_folder.DEFAULT_SIZE
     if size < 1:
-        raise error("RRL502", f"`size` must be at least 1 pixel, not {size}")
+        message = f"`size` must be at least 1 pixel, not {size}"
+        raise error("RRL502", message, settings=("image_size",))
     return image_folder.load(path, size, skip_unreadable=skip_unreadable, test_share=test_share)
 
 

@@ -353,7 +353,8 @@ class _Resolver:
                 message = f"the recipe has no parameter `{name}`"
                 meant = nearest(name, known)
                 hint = f"did you mean `{meant}`?" if meant else _declared(known)
-            self.resolution.faults.append(Diagnostic("RRL106", message, hint=hint))
+            fault = Diagnostic("RRL106", message, hint=hint, settings=(f"params.{name}",))
+            self.resolution.faults.append(fault)
 
     def report(
         self,

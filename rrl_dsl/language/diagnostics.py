@@ -40,6 +40,7 @@ class Diagnostic:
         hint: The fix in words, if one is known.
         severity: `error` or `warning`.
         edits: The fix as edits of `source`, for tools that apply it.
+        settings: The settings of a run that may cause the problem, the likeliest first.
     """
 
     code: str
@@ -49,6 +50,7 @@ class Diagnostic:
     hint: str | None = None
     severity: Literal["error", "warning"] = "error"
     edits: tuple[Edit, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
@@ -113,9 +115,14 @@ class RRLError(Exception):
         return type(self), (self.diagnostics,)
 
 
-def error(code: str, message: str, *, hint: str | None = None) -> RRLError:
-    """Returns an error without a position in a text, such as that of a missing file."""
-    return RRLError(Diagnostic(code, message, hint=hint))
+def error(
+    code: str, message: str, *, hint: str | None = None, settings: tuple[str, ...] = ()
+) -> RRLError:
+    """Returns an error without a position in a text, such as that of a missing file.
+
+    A run points the error at the first of the `settings` that the user set.
+    """
+    return RRLError(Diagnostic(code, message, hint=hint, settings=settings))
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

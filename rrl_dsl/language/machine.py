@@ -31,12 +31,13 @@ _FIXES: Final = {
 
 
 @contextmanager
-def needing_memory(what: str, hint: str) -> Iterator[None]:
+def needing_memory(what: str, hint: str, *settings: str) -> Iterator[None]:
     """Turns an out-of-memory error of the block into an error with a code.
 
     Args:
         what: What needs the memory, such as `the network`.
         hint: What to lower.
+        settings: The settings of a run that may be too large, the likeliest first.
 
     Raises:
         RRLError: RRL515 if memory runs out.
@@ -47,7 +48,7 @@ def needing_memory(what: str, hint: str) -> Iterator[None]:
         # TypeError: a size beyond int64
         if not is_out_of_memory(problem):
             raise
-        raise too_little_memory(f"{what}{_asked_for(problem)}", hint) from problem
+        raise too_little_memory(f"{what}{_asked_for(problem)}", hint, *settings) from problem
 
 
 def available_memory() -> int | None:
@@ -93,9 +94,10 @@ def refused(problem: BaseException) -> RRLError | None:
     return error("RRL516", f"{place}{problem.strerror}", hint=hint)
 
 
-def too_little_memory(what: str, hint: str) -> RRLError:
+def too_little_memory(what: str, hint: str, *settings: str) -> RRLError:
     """RRL515: what there is too little memory for, and what to lower."""
-    return error("RRL515", f"there is too little memory for {what}", hint=hint)
+    message = f"there is too little memory for {what}"
+    return error("RRL515", message, hint=hint, settings=settings)
 
 
 def _asked_for(problem: BaseException) -> str:

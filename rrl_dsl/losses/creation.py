@@ -110,7 +110,12 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
     if len(terms) > 1 or terms[0].weight != 1:
         first = next(iter(options))
         message = f"`{text}` is a sum, and `{first}` could be an option of any of its losses"
-        raise error("RRL408", message, hint=f"write it after a name: `NAME({first}=…)`")
+        raise error(
+            "RRL408",
+            message,
+            hint=f"write it after a name: `NAME({first}=…)`",
+            settings=(f"loss.{first}",),
+        )
     return [replace(terms[0], options={**terms[0].options, **options})]
 
 
@@ -229,13 +234,16 @@ def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterato
     options = [field.name for field in dataclasses.fields(loss)]
     for problem in problems.errors():
         option = str(problem["loc"][0])
+        setting = (f"loss.{option}",)
         if option not in options:
             meant = SETTINGS.get(folded(option), option).removeprefix("loss.")
             hint = did_you_mean(meant, options) or f"its options are {listing(options)}"
-            yield Diagnostic("RRL408", f"the loss `{name}` has no option `{option}`", hint=hint)
+            message = f"the loss `{name}` has no option `{option}`"
+            yield Diagnostic("RRL408", message, hint=hint, settings=setting)
         else:
             message = f"`{option}` of the loss `{name}` {_complaint(problem['msg'])}"
-            yield Diagnostic("RRL408", f"{message}, not {problem['input']!r:.60}")
+            message += f", not {problem['input']!r:.60}"
+            yield Diagnostic("RRL408", message, settings=setting)
 
 
 def _complaint(message: str) -> str:

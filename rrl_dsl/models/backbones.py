@@ -209,11 +209,11 @@ def build_backbone(
     if patch_size is not None and name not in TRANSFORMERS:
         hint = "pass it in `options`" if ":" in name else "leave it out"
         message = f"`patch_size` is for {listing(TRANSFORMERS)}, not for `{name}`"
-        raise error("RRL502", message, hint=hint)
+        raise error("RRL502", message, hint=hint, settings=("patch_size",))
     if pretrained and not name.startswith(PUBLISHING):
         message = f"`pretrained` is for networks of timm and torchvision, not for `{name}`"
         hint = "use `timm:NAME` or `torchvision:NAME`, or start from a file with `init`"
-        raise error("RRL502", message, hint=hint)
+        raise error("RRL502", message, hint=hint, settings=("pretrained",))
     if ":" in name or (name not in BACKBONES and name in declared()):
         body = imported_network(name, shape, dict(options or {}), pretrained=pretrained)
         return Backbone(body, width_of(body, name, shape))

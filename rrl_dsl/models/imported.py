@@ -264,7 +264,8 @@ def _check_weights(library: str, name: str, options: Mapping[str, Any], *reserve
     if given := [option for option in reserved if option in options]:
         message = f"`{library}:{name}` takes no option `{given[0]}` here"
         hint = "use `--set pretrained=true` for its published weights, or `init` for a file"
-        raise error("RRL502", message, hint=hint)
+        where = (f"backbone_options.{given[0]}",)
+        raise error("RRL502", message, hint=hint, settings=where)
 
 
 @contextmanager
@@ -282,7 +283,7 @@ def _created(library: str, name: str, pretrained: bool) -> Iterator[None]:
         message += f"be loaded: {reason}"
         hint = "run once with a network connection, which fills the cache of the library "
         hint += f"(`{cache}`), or start from a file with `init`"
-        raise error("RRL512", message, hint=hint) from problem
+        raise error("RRL512", message, hint=hint, settings=("pretrained",)) from problem
 
 
 @contextmanager

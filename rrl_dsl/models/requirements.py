@@ -45,13 +45,19 @@ def check_loss(program: Program, loss: Loss, *, patches: bool, local_views: int)
     for _, term in loss.flat_terms():
         if "patches" in term.needs() and not patches:
             message = f"`{term.name()}` compares patches, but the backbone has none"
-            faults.append(Diagnostic("RRL424", message, hint="use `--set backbone=vit-micro`"))
+            faults.append(
+                Diagnostic(
+                    "RRL424", message, hint="use `--set backbone=vit-micro`", settings=("backbone",)
+                )
+            )
     if local_views:
         for call in calls_of(program.graph):
             if Need("space", "teacher") in call.facts.needs:
                 message = f"`{call}` uses the teacher, which does not see local views"
                 hint = "use `--set local_views.count=0`, or write `space=projection`"
-                faults.append(Diagnostic("RRL424", message, hint=hint))
+                faults.append(
+                    Diagnostic("RRL424", message, hint=hint, settings=("local_views.count",))
+                )
     if faults:
         raise RRLError(faults)
 

@@ -136,7 +136,8 @@ def build_transformer(
     if patch_size is None:
         patch_size = _default_patch_size(*shape[1:])
     if patch_size < 1:
-        raise error("RRL502", f"`patch_size` must be at least 1 pixel, not {patch_size}")
+        message = f"`patch_size` must be at least 1 pixel, not {patch_size}"
+        raise error("RRL502", message, settings=("patch_size",))
     return Transformer(shape, patch_size, TRANSFORMERS[name])
 
 
@@ -147,7 +148,8 @@ def _default_patch_size(height: int, width: int) -> int:
     if size is None:
         message = f"images of {height} x {width} pixels cannot be divided into patches of about "
         hint = f"use sides that are multiples of {usual}, or set `patch_size`"
-        raise error("RRL502", f"{message}{usual} x {usual}", hint=hint)
+        message += f"{usual} x {usual}"
+        raise error("RRL502", message, hint=hint, settings=("patch_size",))
     return size
 
 

@@ -94,10 +94,10 @@ def build(
     with pointing_at(settings, "augmentation", "local_views"):
         local = local_views(config, dataset.shape)
         views = Views(config.augmentation or dataset.augmentation, dataset.shape, local)
-    heads = ("projector", "predictor", "prototypes", "bank")
+    heads, widest = ("projector", "predictor", "prototypes", "bank"), _widest(config)
     with (
         pointing_at(settings, "loss", "backbone", "local_views", *heads),
-        needing_memory("the heads of the network", f"lower `{_widest(config)}`"),
+        needing_memory("the heads of the network", f"lower `{widest}`", widest),
     ):
         module = RelationalModule(
             config,
@@ -127,15 +127,23 @@ def precision_of(config: Config) -> Precision:
     has_gpu = torch.cuda.is_available()
     if config.accelerator == "gpu" and not has_gpu:
         hint = "use `--set accelerator=cpu`, or install a version of torch that supports the GPU"
-        raise error("RRL506", "the `accelerator` is gpu, but there is no CUDA device", hint=hint)
+        raise error(
+            "RRL506",
+            "the `accelerator` is gpu, but there is no CUDA device",
+            hint=hint,
+            settings=("accelerator",),
+        )
     on_gpu = has_gpu and config.accelerator != "cpu"
     if on_gpu and config.devices > torch.cuda.device_count():
         message = f"`devices` is {config.devices}, but there are {torch.cuda.device_count()}"
-        raise error("RRL506", message)
+        raise error("RRL506", message, settings=("devices",))
     if config.precision == "16-mixed" and not on_gpu:
         message = "the `precision` 16-mixed needs a GPU"
         raise error(
-            "RRL506", message, hint="use `--set precision=bf16-mixed` or `--set precision=32`"
+            "RRL506",
+            message,
+            hint="use `--set precision=bf16-mixed` or `--set precision=32`",
+            settings=("precision",),
         )
     if config.precision == "auto":
         return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"

@@ -18,6 +18,7 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.related_samples import relating
 from rrl_dsl.training.sampler import RelationSampler, batch_sizes
 
+_BATCH: Final = ("batch_size",)
 _NEAR_EQUAL: Final = (
     "raise `batch_size`: the sampler divides an epoch into batches of nearly equal size"
 )
@@ -45,11 +46,13 @@ def check_batches(
             f"the batch size {config.batch_size} is not divisible by the {config.processes} devices"
         )
         whole = max(1, config.batch_size // config.processes) * config.processes
-        raise error("RRL502", message, hint=f"use `--set batch_size={whole}`")
+        raise error("RRL502", message, hint=f"use `--set batch_size={whole}`", settings=_BATCH)
     most = len(dataset.train) // config.processes * config.processes
     if config.batch_size > most:
         message = f"the batch size {config.batch_size} exceeds the {most} training samples"
-        raise error("RRL502", message, hint=f"use `--set batch_size={most}`, or less")
+        raise error(
+            "RRL502", message, hint=f"use `--set batch_size={most}`, or less", settings=_BATCH
+        )
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
         if config.gather == "ring" and config.processes > 1 and not term.row_wise:
@@ -62,7 +65,12 @@ def check_batches(
             )
             larger = f"use `--set batch_size={least}`" if config.batch_size < least else _NEAR_EQUAL
             narrower = "a smaller `projector.out`" if config.projector.layers else "a projector"
-            raise error("RRL405", message, hint=f"{larger}, or {narrower}")
+            raise error(
+                "RRL405",
+                message,
+                hint=f"{larger}, or {narrower}",
+                settings=(*_BATCH, "projector.out"),
+            )
     _check_relates(program, config, dataset)
 
 
@@ -77,7 +85,7 @@ def check_sampler(program: Program, config: Config, dataset: DataSet) -> None:
         return
     if config.sampler.meet > config.batch_size:
         message = f"`meet` is {config.sampler.meet}, more than the batch size {config.batch_size}"
-        raise error("RRL502", message, hint="usual values are 2 to 16")
+        raise error("RRL502", message, hint="usual values are 2 to 16", settings=("sampler.meet",))
     hint = "use `--set sampler=random`, or relate samples by labels, pairs or neighbors in a field"
     if not any(relating(program.plan, epoch) for epoch in range(config.epochs)):
         message = "the `relation` sampler finds no relation between samples in this recipe"
@@ -125,7 +133,7 @@ def _check_relates(program: Program, config: Config, dataset: DataSet) -> None:
     if not related and not program.requires.epochs:
         message = f"this recipe relates no two rows of a batch of {config.batch_size} samples"
         hint = "relate the views of a sample with `ssl(views=2)`, or raise `batch_size`"
-        raise error("RRL404", message, hint=hint)
+        raise error("RRL404", message, hint=hint, settings=_BATCH)
 
 
 def _first_rows(program: Program, config: Config, dataset: DataSet) -> Nodes:

@@ -25,7 +25,8 @@ def diverged(what: str, config: Config, *, learned: bool) -> RRLError:
             f"set {listing(options)} nearer to the default in `rrl-dsl explain {loss.name}`"
         )
     hint = ", or ".join(fixes) or "look for values in the data that are not finite or very large"
-    return error("RRL508", f"{what}; {' and '.join(values)}" if values else what, hint=hint)
+    message = f"{what}; {' and '.join(values)}" if values else what
+    return error("RRL508", message, hint=hint, settings=(*options, *rate))
 
 
 def _is_number(value: object) -> bool:

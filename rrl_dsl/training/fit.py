@@ -114,7 +114,9 @@ def fit(
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     assert trainer.logger is not None
     last = resumed.checkpoint if resumed else None
-    memory = needing_memory("a step of training", _less_at_a_time(config))
+    memory = needing_memory(
+        "a step of training", _less_at_a_time(config), "micro_batch", "batch_size"
+    )
     with interruptible(run), silent_thread(), memory:
         trainer.logger.log_hyperparams(config.model_dump(mode="json"))
         trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)

@@ -37,7 +37,7 @@ def layer_scales(backbone: Backbone, decay: float, name: str) -> dict[nn.Paramet
     if len(known) < 2:
         message = f"`optimizer.layer_decay` does not know the layers of the backbone `{name}`"
         hint = "use `--set optimizer.layer_decay=1`, or number its layers as `blocks.0`, `blocks.1`"
-        raise error("RRL502", message, hint=hint)
+        raise error("RRL502", message, hint=hint, settings=("optimizer.layer_decay",))
     place = {number: layer for layer, number in enumerate(known, start=1)}
     layer, scales = 0, {}
     for key, weight in backbone.named_parameters():

@@ -262,11 +262,13 @@ def _check_script() -> None:
     """
     if hasattr(sys, "ps1"):
         message = "`devices` is above 1, and an interactive session cannot start other processes"
-        raise error("RRL502", message, hint="use `devices=1`, or train in a script")
+        raise error(
+            "RRL502", message, hint="use `devices=1`, or train in a script", settings=("devices",)
+        )
     if os.environ.get(_STARTER) == str(os.getpid()):
         message = "`devices` is above 1 for the second time in one script"
         hint = "each process runs the script from its start: use one script per run"
-        raise error("RRL502", message, hint=hint)
+        raise error("RRL502", message, hint=hint, settings=("devices",))
 
 
 def _share_cores(devices: int) -> None:
@@ -280,6 +282,11 @@ def _share_cores(devices: int) -> None:
     cores = len(os.sched_getaffinity(0))
     if devices > _PROCESSES_PER_CORE * cores:
         message = f"`devices` is {devices}, and this machine has {cores} cores"
-        raise error("RRL506", message, hint=f"use at most {_PROCESSES_PER_CORE} processes per core")
+        raise error(
+            "RRL506",
+            message,
+            hint=f"use at most {_PROCESSES_PER_CORE} processes per core",
+            settings=("devices",),
+        )
     part = max(1, cores // devices)
     torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", str(part))))

@@ -191,9 +191,9 @@ def from_header(source: Source, allow_code: Collection[str] = ()) -> Setting | N
 def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
     """Gives errors without a position the position of the setting that causes them.
 
-    This is the last setting below one of the keys that the message names, or else the fix. If
-    neither names a setting, it is the last one below the first key that the user set. Without keys,
-    errors that name no setting stay without a position.
+    This is the last setting below the first name that the user set: the names are the `settings`
+    of the diagnostic, then the keys. If the user set none of them, the error stays without a
+    position.
 
     A fix `--set KEY=VALUE` is written in the form in which the user wrote the setting.
     """
@@ -209,23 +209,14 @@ def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
 
 
 def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[str]) -> Diagnostic:
-    near = [setting for key in keys for setting in settings if setting.path[0] == key]
-    first = [setting for setting in near if setting.path[0] == near[0].path[0]]
-    among = near if keys else settings
-    chosen = _named(diagnostic.message, among) or _named(diagnostic.hint or "", among) or first
-    if diagnostic.source is not None or not chosen:
+    if diagnostic.source is not None:
         return diagnostic
-    return replace(diagnostic, source=chosen[-1].source, span=chosen[-1].span)
-
-
-def _named(text: str, settings: Sequence[Setting]) -> list[Setting]:
-    """Returns the settings with the first name in a text that the user set."""
-    for name in re.findall(r"`(?:--set )?([\w.]+)[=`]", text):
-        if named := [
-            setting for setting in settings if name in (setting.path[-1], ".".join(setting.path))
-        ]:
-            return named
-    return []
+    for name in (*diagnostic.settings, *keys):
+        path = tuple(name.split("."))
+        for setting in reversed(settings):
+            if setting.path[: len(path)] == path:
+                return replace(diagnostic, source=setting.source, span=setting.span)
+    return diagnostic
 
 
 def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
