@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -31,6 +31,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rrl_dsl.data.columns import Columns
     from rrl_dsl.graph.algebra import Graph
     from rrl_dsl.graph.types import Scalar
     from rrl_dsl.report.edge_changes import EdgeChanges
@@ -60,39 +61,74 @@ def diff(
     - `rrl-dsl diff recipes/semi_supervised.rrl recipes/semi_coarse.rrl`
     - `rrl-dsl diff recipes/supcon.rrl -e 'ssl(views=2) | supervised()'`
     """
-    from rrl_dsl.report.edge_changes import edge_changes
-    from rrl_dsl.report.sample import lacking
-    from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
-
     if len(recipes or []) + len(expressions or []) != 2:
         raise typer.BadParameter("give two recipes, as files or with `-e`")
     given: list[tuple[Path | None, str | None]] = [(path, None) for path in recipes or []]
     given += [(None, text) for text in expressions or []]
     before, after = _graphs_of(given, parameters_of(param), allow_outside)
-    lines, unseen = tree_difference(before, after), out_of_sight(before, after)
     columns = columns_of(dataset, data_dir, download)
+    comparison = compare(before, after, columns, samples=batch_size, seed=seed, epoch=epoch)
+    if json:
+        print_json(comparison.to_dict())
+    else:
+        print_comparison(comparison, dataset)
+
+
+class Comparison(NamedTuple):
+    """How two graphs differ.
+
+    Attributes:
+        before: The first graph.
+        after: The second graph.
+        lines: The nodes of their trees.
+        unseen: Differences that the trees do not show.
+        changes: The edges of a batch; None if the dataset lacks a column.
+        faults: What the dataset lacks.
+    """
+
+    before: Graph
+    after: Graph
+    lines: Sequence[Line]
+    unseen: OutOfSight
+    changes: EdgeChanges | None
+    faults: Sequence[Diagnostic]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the differences as JSON types."""
+        return {
+            "equal": self.before == self.after,
+            "identities": [self.before.identity, self.after.identity],
+            "tree": [str(line) for line in self.lines],
+            **self.unseen._asdict(),
+            "edges": None if self.changes is None else asdict(self.changes),
+            "faults": [fault.as_warning().to_dict() for fault in self.faults],
+        }
+
+
+def compare(
+    before: Graph, after: Graph, columns: Columns, *, samples: int, seed: int = 0, epoch: int = 0
+) -> Comparison:
+    """Compares two graphs, and their edges on a batch of a dataset."""
+    from rrl_dsl.report.edge_changes import edge_changes
+    from rrl_dsl.report.sample import lacking
+    from rrl_dsl.report.tree_difference import out_of_sight, tree_difference
+
+    lines, unseen = tree_difference(before, after), out_of_sight(before, after)
     faults = list(dict.fromkeys([*lacking(before, columns), *lacking(after, columns)]))
     changes = None
     if not faults:
-        changes = edge_changes(before, after, columns, samples=batch_size, seed=seed, epoch=epoch)
-    if json:
-        print_json(
-            {
-                "equal": before == after,
-                "identities": [before.identity, after.identity],
-                "tree": [str(line) for line in lines],
-                **unseen._asdict(),
-                "edges": None if changes is None else asdict(changes),
-                "faults": [fault.as_warning().to_dict() for fault in faults],
-            }
-        )
-        return
-    _print_structure(lines, unseen)
+        changes = edge_changes(before, after, columns, samples=samples, seed=seed, epoch=epoch)
+    return Comparison(before, after, lines, unseen, changes, faults)
+
+
+def print_comparison(comparison: Comparison, dataset: str) -> None:
+    """Prints how two graphs differ."""
+    _print_structure(comparison.lines, comparison.unseen)
     output().print()
-    if changes is None:
-        print_not_known(faults)
+    if comparison.changes is None:
+        print_not_known(comparison.faults)
     else:
-        _print_changes(changes, dataset)
+        _print_changes(comparison.changes, dataset)
 
 
 def _graphs_of(

@@ -61,6 +61,21 @@ def column_of(path: KeyPath) -> str:
     return ".".join(path[:-1] if path[1:] == ("name",) else path)
 
 
+def columns_of(configuration: Mapping[str, Any], above: KeyPath = ()) -> dict[str, Any]:
+    """Returns the settings of a configuration by the names of columns.
+
+    Args:
+        configuration: Nested settings.
+        above: The path of the section that they are in.
+    """
+    columns = dict[str, Any]()
+    for key, value in configuration.items():
+        path = (*above, str(key))
+        inner = isinstance(value, Mapping)
+        columns |= columns_of(value, path) if inner else {column_of(path): value}
+    return columns
+
+
 def read_grid(
     path: Path, overrides: Sequence[Setting] = (), allow_code: Collection[str] = ()
 ) -> list[Combination]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.study.grid import column_of
+from rrl_dsl.study.grid import columns_of
 from rrl_dsl.study.plan import Planned
 from rrl_dsl.study.table import Value
 from rrl_dsl.training import lock
@@ -105,7 +105,7 @@ class Trial:
             "dataset": config.dataset,
             "seed": config.seed,
         }
-        settings = dict(_flat(config.model_dump(mode="json")))
+        settings = columns_of(config.model_dump(mode="json"))
         return first | {
             name: _plain(values.get(name, settings.get(name)))
             for name in self.varied
@@ -166,14 +166,6 @@ def _converged(metrics: Sequence[Mapping[str, float]]) -> float | None:
 def _assignments(settings: Sequence[Setting]) -> Iterator[str]:
     for each in settings:
         yield from ("--set", f"{'.'.join(each.path)}={json.dumps(each.value)}")
-
-
-def _flat(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, (*path, key))
-        else:
-            yield column_of((*path, key)), value
 
 
 def _plain(value: Any) -> Value:

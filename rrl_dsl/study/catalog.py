@@ -1,0 +1,225 @@
+"""The runs in a folder: what they trained, how far they are, and what they reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph.recipe import graph_of
+from rrl_dsl.graph.text import text_of
+from rrl_dsl.language import parser
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+from rrl_dsl.language.files import YAML_BYTES, read_bytes
+from rrl_dsl.study.grid import columns_of
+from rrl_dsl.study.launch import in_use
+from rrl_dsl.study.table import Value
+from rrl_dsl.training.history import figures_of
+from rrl_dsl.training.results import Run
+from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.yaml_values import Loader
+
+_DEPTH: Final = 4
+"""How far below the folder runs are looked for."""
+_CONDITION: Final = re.compile(r"([\w./-]+)\s*(=|<|>)\s*(.*)")
+
+COLUMNS: Final = ("run", "recipe", "loss", "dataset", "seed", "epochs", "accuracy", "age", "state")
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run directory.
+
+    Attributes:
+        directory: The directory.
+        recipe: The recipe in one line, with the values of its parameters.
+        settings: Its settings by the names of columns.
+        epochs: The number of trained epochs.
+        accuracy: The test accuracy of the linear probe on the backbone, from 0 to 1; None if it was
+            not measured.
+        age: The seconds since the run last wrote a file.
+        state: `done`, `training`, `stopped`, `no step` or `unreadable`.
+    """
+
+    directory: Path
+    recipe: str
+    settings: Mapping[str, Any]
+    epochs: int
+    accuracy: float | None
+    age: float
+    state: str
+
+    def values(self) -> dict[str, Any]:
+        """Returns what runs are sorted and filtered by."""
+        return {
+            **self.settings,
+            "run": str(self.directory),
+            "recipe": self.recipe,
+            "epochs": self.epochs,
+            "accuracy": self.accuracy,
+            "age": round(self.age),
+            "state": self.state,
+        }
+
+
+class Condition(NamedTuple):
+    """A filter such as `loss=wmse` or `accuracy>0.9`."""
+
+    key: str
+    sign: str
+    value: Value
+
+    def holds(self, run: ListedRun) -> bool:
+        """Returns whether a run passes."""
+        have = run.values().get(self.key)
+        if self.sign == "=":
+            return have == self.value or str(have) == str(self.value)
+        if not isinstance(have, int | float) or not isinstance(self.value, int | float):
+            return False
+        return have < self.value if self.sign == "<" else have > self.value
+
+
+def condition_of(text: str) -> Condition:
+    """Reads a filter.
+
+    Raises:
+        RRLError: RRL503 if it is not KEY=VALUE, KEY<VALUE or KEY>VALUE.
+    """
+    match = _CONDITION.fullmatch(text.strip())
+    if match is None:
+        message = f"`{text}` is not a condition"
+        raise error("RRL503", message, hint="write `loss=wmse` or `accuracy>0.9`")
+    key, sign, written = match.groups()
+    return Condition(key, sign, yaml.load(written, Loader))
+
+
+def runs_in(folder: Path) -> list[ListedRun]:
+    """Returns the runs in a folder and in the folders below it, the newest first.
+
+    Raises:
+        RRLError: RRL504 if the folder does not exist.
+    """
+    if not folder.is_dir():
+        hint = "pass the folder that has the run directories"
+        raise error("RRL504", f"there is no folder `{folder}`", hint=hint)
+    runs = [listed(directory) for directory in _directories(folder, _DEPTH)]
+    return sorted(runs, key=lambda run: run.age)
+
+
+def chosen(
+    runs: Sequence[ListedRun], conditions: Sequence[Condition], sort: str | None
+) -> list[ListedRun]:
+    """Filters and sorts runs; numbers are sorted from the largest.
+
+    Raises:
+        RRLError: RRL501 if no run has a column or setting of that name.
+    """
+    known = list(dict.fromkeys([*COLUMNS, *(key for run in runs for key in run.settings)]))
+    for key in [condition.key for condition in conditions] + ([sort] if sort else []):
+        if key not in known:
+            message = f"no run has a column or a setting `{key}`"
+            raise error("RRL501", message, hint=did_you_mean(key, known))
+    kept = [run for run in runs if all(condition.holds(run) for condition in conditions)]
+    if sort is None:
+        return kept
+
+    def order(run: ListedRun) -> tuple[bool, float, str]:
+        value = run.values().get(sort)
+        if isinstance(value, int | float):
+            return False, value if sort == "age" else -value, ""
+        return value is None, 0.0, str(value)
+
+    return sorted(kept, key=order)
+
+
+def listed(directory: Path) -> ListedRun:
+    """Returns what is known of a run, without its checkpoints."""
+    run = RunDirectory(directory)
+    summary = _summary(directory)
+    found = summary.get("accuracies", {})
+    accuracy = found.get("backbone", {}).get("linear") if isinstance(found, dict) else None
+    settings = configuration_of(run)
+    try:
+        recipe = text_of(graph_of_run(directory))
+    except (RRLError, OSError, ValueError, KeyError):
+        recipe = "?"
+    return ListedRun(
+        directory,
+        recipe,
+        columns_of(settings),
+        _epochs(run),
+        accuracy,
+        time.time() - max(path.stat().st_mtime for path in (run.config, *_written(run))),
+        "unreadable" if not settings else _state(run, is_done=bool(summary)),
+    )
+
+
+def graph_of_run(directory: Path) -> Graph:
+    """Returns the graph of a run.
+
+    Raises:
+        RRLError: RRL505 if it is not a run; as `rrl_dsl.graph.recipe.graph_of`.
+        OSError, ValueError, KeyError: If `recipe.json` cannot be read.
+    """
+    run = RunDirectory(directory)
+    run.check()
+    inside = json.loads(run.canonical.read_text(encoding="utf-8"))["directory"]
+    folder = None if inside is None else directory / inside
+    source = replace(parser.read(run.recipe), directory=folder, within=run.files)
+    return graph_of(source, configuration_of(run).get("params") or {})
+
+
+def configuration_of(run: RunDirectory) -> dict[str, Any]:
+    """Returns the configuration of a run as it is written; empty if it cannot be read."""
+    try:
+        found = yaml.load(read_bytes(run.config, str(run.config), YAML_BYTES).decode(), Loader)
+    except (OSError, ValueError, RRLError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _directories(folder: Path, depth: int) -> Iterator[Path]:
+    if os.path.lexists(RunDirectory(folder).config) and RunDirectory(folder).checkpoints.is_dir():
+        yield folder
+        return
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return
+    for path in inside if depth else ():
+        if not path.name.startswith(".") and not path.is_symlink():
+            yield from _directories(path, depth - 1)
+
+
+def _summary(directory: Path) -> dict[str, Any]:
+    try:
+        return Run(directory).summary
+    except RRLError:
+        return {}
+
+
+def _epochs(run: RunDirectory) -> int:
+    try:
+        return len(figures_of(run.metrics))
+    except (OSError, ValueError, RRLError):
+        return 0
+
+
+def _written(run: RunDirectory) -> list[Path]:
+    return [path for path in (run.metrics, run.last, run.summary) if path.exists()]
+
+
+def _state(run: RunDirectory, *, is_done: bool) -> str:
+    if in_use(run.path):
+        return "training"
+    if is_done:
+        return "done"
+    return "stopped" if run.has_checkpoint() else "no step"

@@ -1,0 +1,120 @@
+"""`rrl-dsl runs` lists, filters, sorts and compares runs."""
+
+import json
+
+import pytest
+
+from rrl_dsl.study.launch import in_use
+from rrl_dsl.training import lock
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, images):
+    """A folder with three runs of different losses and seeds."""
+    import rrl_dsl as rrl
+
+    folder = tmp_path_factory.mktemp("runs")
+    for name, recipe, loss, seed in (
+        ("one", "ssl(views=2)", "simclr", 0),
+        ("two", "ssl(views=2) | supervised(frac=0.5)", "simclr", 1),
+        ("below/three", "ssl(views=2)", "vicreg", 2),
+    ):
+        out = folder / name
+        dataset = f"npz:{images}"
+        rrl.train(recipe, loss, dataset, epochs=1, batch_size=16, seed=seed, eval=False, out=out)
+    return folder
+
+
+def listed(cli, *words):
+    result = cli("runs", *words, "--json")
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+def test_runs_in_a_folder_and_below_it_are_listed_the_newest_first(cli, runs):
+    found = listed(cli, runs)
+    names = [run["run"].removeprefix(f"{runs}/") for run in found]
+    assert names == ["below/three", "two", "one"]
+    assert [run["recipe"] for run in found] == [
+        "ssl()", "ssl() | supervised(frac=0.5)", "ssl()",
+    ]  # fmt: skip
+    assert {run["state"] for run in found} == {"done"}
+    assert {run["epochs"] for run in found} == {1}
+    text = cli("runs", runs).out
+    assert "vicreg" in text
+    assert "1/1" in text
+
+
+def test_runs_are_filtered_and_sorted_by_columns_and_settings(cli, runs):
+    def names(*words):
+        return [run["run"].rpartition("/")[2] for run in listed(cli, runs, *words)]
+
+    assert names("--where", "loss=vicreg") == ["three"]
+    assert names("--where", "seed>0", "--where", "loss=simclr") == ["two"]
+    assert names("--where", "batch_size<16") == []
+    assert names("--sort", "seed") == ["three", "two", "one"]
+    assert names("--sort", "loss") == ["two", "one", "three"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--where", "los=x"], "did you mean `loss`?"),
+        (["--where", "loss"], "`loss` is not a condition"),
+        (["--sort", "accurcy"], "did you mean `accuracy`?"),
+    ],
+)
+def test_a_column_that_no_run_has_is_an_error(cli, runs, words, message):
+    result = cli("runs", runs, *words)
+    assert result.code == 1
+    assert message in result.err
+
+
+def test_a_folder_that_does_not_exist_is_an_error(cli):
+    assert "RRL504" in cli("runs", "nowhere").err
+
+
+def test_states_of_runs(cli, runs, tmp_path):
+    import shutil
+
+    copy = tmp_path / "runs"
+    shutil.copytree(runs, copy)
+    (copy / "one" / "summary.json").unlink()
+    (copy / "two" / "config.yaml").write_text("{")
+    three = copy / "below" / "three"
+    (three / "summary.json").unlink()
+    shutil.rmtree(three / "checkpoints")
+    (three / "checkpoints").mkdir()
+    states = {run["run"].rpartition("/")[2]: run["state"] for run in listed(cli, copy)}
+    assert states == {"one": "stopped", "two": "unreadable", "three": "no step"}
+
+
+def test_a_locked_run_is_in_use(runs):
+    assert not in_use(runs / "one")
+    lock.hold(runs / "one")
+    held, lock._held = lock._held, set()  # as if another process held it
+    try:
+        assert in_use(runs / "one")
+    finally:
+        lock._held = held
+        lock.release()
+
+
+def test_two_runs_are_compared_in_settings_edges_and_results(cli, runs):
+    result = cli("runs", "diff", runs / "one", runs / "two", "--json")
+    found = json.loads(result.out)
+    assert found["settings"] == {"seed": [0, 1]}
+    assert found["recipe"]["equal"] is False
+    assert found["recipe"]["edges"]["removed"] == 0
+    assert found["recipe"]["edges"]["added"] > 0
+    assert found["results"]["epoch"] == [1, 1]
+    text = cli("runs", "diff", runs / "one", runs / "two").out
+    assert "seed: 0 -> 1" in text
+    assert "+   supervised(frac=0.5)" in text
+
+
+def test_runs_diff_needs_two_runs(cli, runs):
+    assert "needs two runs" in cli("runs", "diff", runs / "one").err
+    result = cli("runs", "diff", runs / "one", runs)
+    assert result.code == 1
+    assert "is not a run" in result.err
