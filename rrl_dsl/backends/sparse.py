@@ -7,6 +7,7 @@ recipe proposes none, as random edges do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -54,8 +55,23 @@ def graph_of(
     with needing_memory(what, _HINT):
         pairs = _Pairs(prepared, _candidates(prepared, lookups), rows)
         pairs.check_memory(what)
-        edges = [pairs.edges(band) for band in progress(list(pairs.bands()))]
-        return _joined(edges, rows)
+        return _joined(_in_parallel(pairs, progress), rows)
+
+
+def _in_parallel(pairs: _Pairs, progress: Progress) -> list[_Edges]:
+    """The edges of all bands, in order; threads share the bands on a CPU."""
+    bands, threads = list(pairs.bands()), torch.get_num_threads()
+    on_cpu, fused = pairs.prepared.rows[0].device.type == "cpu", pairs.prepared.inputs.fused
+    if threads == 1 or len(bands) == 1 or fused or not on_cpu:
+        return [pairs.edges(band) for band in progress(bands)]
+    # each thread computes alone: torch would divide a band among as many threads again
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        futures = [pool.submit(pairs.edges, band) for band in bands]
+        return [future.result() for future, _ in zip(futures, progress(bands), strict=True)]
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def networkx_graph(weights: sp.csr_array, nodes: Nodes, *, directed: bool) -> nx.Graph[int]:

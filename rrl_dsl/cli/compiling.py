@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from rrl_dsl.show.sample import GraphSample
 
 _DATASET: Final = "digits"
+_GRAPH_FILES: Final = (".npz", ".graphml", ".dot")
+"""The suffixes of graph files."""
 
 
 def compile_recipe(
@@ -60,8 +62,8 @@ def compile_recipe(
         bool,
         typer.Option(
             "--whole",
-            help="Write the graph of the whole dataset, one row per sample, to an .npz file "
-            "for `scipy.sparse.load_npz`.",
+            help="Write the graph of the whole dataset, one row per sample, to a graph file; an "
+            ".npz file is for `scipy.sparse.load_npz`.",
         ),
     ] = False,
     dataset: DataSetName = _DATASET,
@@ -84,8 +86,9 @@ def compile_recipe(
     from rrl_dsl.graph.recipe import graph_of
     from rrl_dsl.report.sample import lacking
 
-    if whole and (out is None or out.suffix.lower() != ".npz"):
-        raise typer.BadParameter("use `--out` with an `.npz` file", param_hint="'--whole'")
+    if whole and (out is None or out.suffix.lower() not in _GRAPH_FILES):
+        message = f"use `--out` with a {listing(_GRAPH_FILES)} file"
+        raise typer.BadParameter(message, param_hint="'--whole'")
     source = source_of(recipe, expression, allow_outside=allow_outside)
     program = compile_graph(graph_of(source, parameters_of(param)), seed=seed)
     if not json:
@@ -135,11 +138,11 @@ def _exported(
     from rrl_dsl.report.sample import sample_of
     from rrl_dsl.show import figure
 
-    formats = (*figure.FORMATS, *export.FORMATS)
+    formats = (*figure.FORMATS, *_GRAPH_FILES)
     if path.suffix.lower() not in formats:
         hint = f"use one of the suffixes {listing(formats)}"
         raise error("RRL507", f"`{path}` has no suffix of a picture or a graph file", hint=hint)
-    if path.suffix.lower() not in export.FORMATS:
+    if path.suffix.lower() not in _GRAPH_FILES:
         return False
     export.save(
         sample_of(program.graph, columns, samples=batch, seed=program.seed, epoch=epoch), path

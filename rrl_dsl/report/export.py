@@ -1,16 +1,18 @@
-"""Writes the graph of a batch for other programs, as NumPy arrays, GraphML or DOT."""
+"""Writes a graph for other programs, as NumPy arrays, GraphML or DOT."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import networkx as nx
 import numpy as np
 
+from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.data.columns import Columns
 from rrl_dsl.language.diagnostics import printable
 from rrl_dsl.language.files import write_bytes
 from rrl_dsl.report.sample import Sample
@@ -20,16 +22,17 @@ _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def save(sample: Sample, path: Path) -> None:
-    """Writes the graph; the suffix of the file decides the format.
+    """Writes the graph of a batch; the suffix of the file decides the format.
 
     Args:
         sample: The rows and the graph over them.
-        path: The file, with a suffix of `FORMATS`; an existing file is replaced.
+        path: The file, with the suffix `.npz`, `.graphml` or `.dot`; an existing file is replaced.
 
     Raises:
         RRLError: RRL507 if the file cannot be written.
     """
-    write_bytes(path, FORMATS[path.suffix.lower()](sample))
+    suffix = path.suffix.lower()
+    write_bytes(path, TEXTS[suffix](_network(sample)) if suffix in TEXTS else _npz(sample))
 
 
 def _npz(sample: Sample) -> bytes:
@@ -45,13 +48,11 @@ def _npz(sample: Sample) -> bytes:
     return content.getvalue()
 
 
-def _graphml(sample: Sample) -> bytes:
-    return "\n".join([*nx.generate_graphml(_network(sample)), ""]).encode()
+def _graphml(network: nx.Graph[int]) -> bytes:
+    return "\n".join([*nx.generate_graphml(network), ""]).encode()
 
 
-def _dot(sample: Sample) -> bytes:
-    network = _network(sample)
-
+def _dot(network: nx.Graph[int]) -> bytes:
     def lines() -> Iterator[str]:
         kind, joint = ("digraph", "->") if network.is_directed() else ("graph", "--")
         yield f"{kind} {{"
@@ -76,31 +77,49 @@ def _shown(character: re.Match[str]) -> str:
     return printable(character[0])
 
 
-def _network(sample: Sample) -> nx.Graph[int]:
-    """The graph of the rows, with samples, views, classes and weights, but without loops."""
-    related = sample.related
-    network: nx.Graph[int] = nx.Graph() if sample.symmetric else nx.DiGraph()
-    rows, names = sample.rows, sample.columns.class_names
+def network_of(
+    rows: Rows,
+    columns: Columns,
+    edges: Iterable[tuple[int, int, dict[str, object]]],
+    *,
+    directed: bool,
+) -> nx.Graph[int]:
+    """Returns the graph of rows, with samples, views and names of classes.
+
+    Args:
+        rows: The rows.
+        columns: The dataset that they are from.
+        edges: Two rows and the attributes of their edge.
+        directed: Whether an edge leads one way.
+    """
+    network: nx.Graph[int] = nx.DiGraph() if directed else nx.Graph()
+    names = columns.class_names
     classes = {
         f"label_{name}": [
             "unknown" if at < 0 else _NO_XML.sub(_shown, names[name][at]) for at in rows.label(name)
         ]
-        for name in sample.columns.labels
+        for name in columns.labels
     }
     for row in range(len(rows)):
         known = {name: values[row] for name, values in classes.items()}
         network.add_node(row, sample=int(rows.sample[row]), view=int(rows.view[row]), **known)
-    for one, other in np.argwhere(np.triu(related) if sample.symmetric else related).tolist():
-        values: dict[str, object] = {"weight": float(sample.weights[one, other])}
-        if sample.false is not None:
-            values["false"] = bool(sample.false[one, other])
-        network.add_edge(one, other, **values)
+    network.add_edges_from(edges)
     return network
 
 
-FORMATS: Final[Mapping[str, Callable[[Sample], bytes]]] = {
-    ".npz": _npz,
-    ".graphml": _graphml,
-    ".dot": _dot,
-}
-"""Suffix -> function that returns the content of the file."""
+def _network(sample: Sample) -> nx.Graph[int]:
+    """The graph of a batch, without loops."""
+    related = np.triu(sample.related) if sample.symmetric else sample.related
+
+    def edges() -> Iterator[tuple[int, int, dict[str, object]]]:
+        for one, other in np.argwhere(related).tolist():
+            values: dict[str, object] = {"weight": float(sample.weights[one, other])}
+            if sample.false is not None:
+                values["false"] = bool(sample.false[one, other])
+            yield one, other, values
+
+    return network_of(sample.rows, sample.columns, edges(), directed=not sample.symmetric)
+
+
+TEXTS: Final[Mapping[str, Callable[[nx.Graph[int]], bytes]]] = {".graphml": _graphml, ".dot": _dot}
+"""Suffix -> function from a network to the content of the file."""

@@ -1,6 +1,7 @@
 """The sparse graph of many rows: the dense one, without a look at every pair."""
 
 import resource
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -126,6 +127,38 @@ def test_pairs_without_an_edge_are_not_looked_at(
     monkeypatch.setattr(Prepared, "weights", whole)
     assert np.count_nonzero(dense) <= sum(looked_at) <= pairs
     np.testing.assert_array_equal(found.toarray(), dense)
+
+
+# threads
+
+
+@pytest.mark.parametrize("text", ["supervised() | corrupt(tpr=0.7, fpr=0.05)", "supervised()"])
+def test_threads_find_the_edges_of_one_thread(text: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sparse, "BAND_PAIRS", 2_000)
+    before, shown, threads = torch.get_num_threads(), [], set()
+    weights = sparse._Pairs.edges
+
+    def seen(self, band):
+        threads.add(threading.get_ident())
+        return weights(self, band)
+
+    monkeypatch.setattr(sparse._Pairs, "edges", seen)
+
+    def progress(bands):
+        for band in bands:
+            yield band
+            shown.append(band)
+
+    try:
+        torch.set_num_threads(3)
+        found = rrl.compile(text, seed=1).to_scipy(classes(100), progress=progress)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert [each for band in shown for each in range(band.start, band.stop)] == list(range(200))
+    assert threading.get_ident() not in threads
+    expected = rrl.compile(text, seed=1)(classes(100)).float().numpy()
+    np.testing.assert_array_equal(found.toarray(), expected)
 
 
 # memory

@@ -3,9 +3,12 @@
 import json
 from importlib.resources import files
 
+import networkx as nx
 import numpy as np
 import pytest
 from scipy.sparse import load_npz
+
+from rrl_dsl.report import whole as report_whole
 
 RECIPES = sorted(each.name for each in files("rrl_dsl.recipes").iterdir() if each.suffix == ".rrl")
 
@@ -79,11 +82,39 @@ def test_the_graph_of_the_whole_data_set_is_written_as_a_sparse_matrix(cli, tmp_
     np.testing.assert_array_equal(load_npz(tmp_path / "graph.npz").toarray(), expected)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+def test_the_graph_of_the_whole_data_set_is_written_as_a_network(cli, tmp_path, directed):
+    split = np.array(["train"] * 40 + ["test"] * 8)
+    images, x = np.zeros((48, 8, 8), np.uint8), np.random.default_rng(0).normal(size=(48, 3))
+    np.savez("mine.npz", images=images, label=np.arange(48) % 4 - 1, x=x, split=split)
+    recipe = "knn(2, space=x, directed=true)" if directed else "0.5 * supervised()"
+    for name in ("graph.npz", "graph.graphml", "graph.dot"):
+        options = ("--dataset", "npz:mine.npz", "--whole", "--out", name)
+        assert cli("compile", "-e", recipe, *options).code == 0
+    matrix = load_npz(tmp_path / "graph.npz").toarray() * ~np.eye(40, dtype=bool)
+    network = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
+    assert (network.is_directed(), matrix.any()) == (directed, True)
+    np.testing.assert_array_equal(nx.to_numpy_array(network, nodelist=range(40)), matrix)
+    assert network.nodes[5] == {"sample": 5, "view": 0, "label_label": "0"}
+    assert network.nodes[4]["label_label"] == "unknown"
+    lines = (tmp_path / "graph.dot").read_text().splitlines()
+    assert sum(" -> " in line or " -- " in line for line in lines) == len(network.edges)
+
+
+def test_a_network_that_does_not_fit_into_memory_is_refused(cli, monkeypatch):
+    monkeypatch.setattr(report_whole, "available_memory", lambda: 10_000)
+    result = cli("compile", "-e", "supervised()", "--whole", "--out", "graph.dot")
+    assert (result.code, "RRL515" in result.err) == (1, True)
+    assert "write a `.npz` file" in " ".join(result.err.split())
+
+
 @pytest.mark.parametrize("out", [(), ("--out", "graph.png")])
-def test_the_graph_of_the_whole_data_set_wants_a_file_of_arrays(cli, out):
+def test_the_graph_of_the_whole_data_set_wants_a_graph_file(cli, out):
     result = cli("compile", "-e", "supervised()", "--whole", *out)
     assert result.code == 2
-    assert "`--out` with an `.npz` file" in " ".join(result.err.replace("│", "").split())
+    assert "`--out` with a `.npz`, `.graphml` or `.dot` file" in " ".join(
+        result.err.replace("│", "").split()
+    )
 
 
 def test_out_writes_a_page_with_the_picture(cli, tmp_path):
