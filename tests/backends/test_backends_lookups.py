@@ -13,7 +13,12 @@ from sklearn.neighbors import NearestNeighbors, kneighbors_graph
 
 import rrl_dsl as rrl
 from rrl_dsl.backends.reference import Rows, evaluate
-from rrl_dsl.graph.builtins import geodesic_paths, neighbor_search, sne_gaussians
+from rrl_dsl.graph.builtins import (
+    geodesic_paths,
+    neighbor_candidates,
+    neighbor_search,
+    sne_gaussians,
+)
 
 # neighbors
 
@@ -104,6 +109,59 @@ def test_recipe_over_the_data_set_must_be_bound(text: str):
     assert program.requires.bound
     assert program.requires.vectors == ("x",)
     assert error_of(lambda: program(data(np.eye(3)))).code == "RRL403"
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("kind", ["normal", "ties", "clusters", "far", "huge"])
+def test_candidates_of_faiss_give_the_exact_neighbors(kind: str, metric: str, monkeypatch):
+    pytest.importorskip("faiss")
+    random = np.random.default_rng(0)
+    x = random.standard_normal((300, 5))
+    match kind:
+        case "ties":
+            x = random.integers(0, 2, (300, 4)).astype(float)
+        case "clusters":  # whose distances float32 cannot tell apart
+            x = x[:3].repeat(100, axis=0) + 1e-9 * x
+        case "far":
+            x[0] = 1e9
+        case "huge":
+            x *= 1e100
+    expected = ranked_neighbors(x, 7, metric)
+    monkeypatch.setenv("RRL_DSL_NEIGHBORS", "faiss")
+    search, used = neighbor_candidates._of_faiss, []
+    monkeypatch.setattr(
+        neighbor_candidates, "_of_faiss", lambda *given: used.append(given) or search(*given)
+    )
+    found, _ = neighbor_search.k_nearest(x, 7, metric)
+    assert len(used) == 1
+    if kind in ("ties", "normal", "huge"):
+        np.testing.assert_array_equal(found, expected)
+    monkeypatch.setenv("RRL_DSL_NEIGHBORS", "scikit-learn")
+    np.testing.assert_array_equal(found, neighbor_search.k_nearest(x, 7, metric)[0])
+
+
+def ranked_neighbors(x: np.ndarray, k: int, metric: str) -> np.ndarray:
+    """The k nearest of each row by all distances, ties to the smaller; the row is not its own."""
+    distance = np.linalg.norm(x[:, None] - x, axis=2) / np.abs(x).max()
+    if metric == "cosine":
+        unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+        distance = 1 - unit @ unit.T
+    np.fill_diagonal(distance, np.inf)
+    return np.argsort(distance.round(12), axis=1, kind="stable")[:, :k]
+
+
+def test_faiss_that_is_asked_for_and_missing_is_rrl502(monkeypatch):
+    monkeypatch.setattr(neighbor_candidates, "find_spec", lambda _: None)
+    monkeypatch.setenv("RRL_DSL_NEIGHBORS", "faiss")
+    only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
+    assert (only.code, only.message) == (
+        "RRL502",
+        "RRL_DSL_NEIGHBORS is `faiss`, which is not installed",
+    )
+    assert only.hint == "install it with `pip install 'rrl-dsl[faiss]'`"
+    monkeypatch.setenv("RRL_DSL_NEIGHBORS", "fais")
+    only = error_of(lambda: whole("knn(3, space=x)", data(np.eye(20))))
+    assert (only.code, only.hint) == ("RRL502", "did you mean `faiss`?")
 
 
 def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):

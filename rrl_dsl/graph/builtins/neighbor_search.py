@@ -1,7 +1,7 @@
 """The nearest samples of a dataset, exact and kept on disk.
 
-scikit-learn proposes neighbors. What decides is computed here again from the differences of the
-vectors, so that ties are ties and go to the smaller sample.
+`neighbor_candidates` proposes neighbors. What decides is computed here again from the differences
+of the vectors, so that ties are ties and go to the smaller sample.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any, Final, Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from rrl_dsl.graph.builtins.neighbor_candidates import Propose, proposers
 from rrl_dsl.language.cache import Cache
 
 Metric = Literal["cosine", "euclidean"]
@@ -25,6 +27,7 @@ Positions = NDArray[np.int64]
 """Rows of the vectors."""
 
 _SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
+_BAND: Final = 2048  # rows whose candidates are searched at once
 _CELLS: Final = 2**22  # of a tile: values for some rows and all columns
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
 _FORMAT: Final = 5  # of what is kept: raise it with any change to what is found
@@ -63,9 +66,10 @@ def k_nearest(
     Returns:
         Two (n, k) arrays; k is lowered to the number of other samples with a vector, and -1 stands
         where a sample has none.
-    """
-    from sklearn.neighbors import NearestNeighbors
 
+    Raises:
+        RRLError: As `rrl_dsl.graph.builtins.neighbor_candidates.proposers`.
+    """
     there = np.flatnonzero(np.isfinite(vectors).all(axis=1))
     of = np.arange(len(vectors)) if of is None else of
     k = min(k, max(len(there) - 1, 0))
@@ -73,24 +77,44 @@ def k_nearest(
     distances = np.full((len(of), k), np.inf)
     if not k:
         return lists, distances
-    known = _directions(vectors[there]) if metric == "cosine" else vectors[there]
-    centered = known - known.mean(axis=0)  # less for the search's sums to cancel
+    known = searched = vectors[there]
+    if metric == "cosine":
+        known = _directions(known)
+        # a zero vector is at a right angle to all others, and so at a distance of sqrt(2)
+        searched = np.column_stack([known, ~known.any(axis=1)])
+    centered = searched - searched.mean(axis=0)  # less for the search's sums to cancel
     wanted = min(len(known), k + 1 + _SPARE)
-    search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(centered)
+    search = partial(_exact, known, k=k, metric=metric, searches=proposers(centered, wanted))
     asked = np.flatnonzero(np.isin(of, there))
-    for tile in tiles(len(asked), len(known)):
-        rows = np.searchsorted(there, of[asked[tile]])
-        candidates = search.kneighbors(centered[rows], return_distance=False)
-        nearest, near = _ranked(known, rows, candidates, k, metric)
-        # the last candidate must be farther than what was chosen by more than rounding
-        _, last = _ranked(known, rows, candidates, wanted - 1, metric)
-        unsure = last[:, -1] <= near[:, -1] * (1 + 1e-6)
-        if wanted < len(known) and unsure.any():
-            everyone = np.broadcast_to(np.arange(len(known)), (int(unsure.sum()), len(known)))
-            nearest[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
-        lists[asked[tile]] = there[nearest]
-        distances[asked[tile]] = near
+    for start in range(0, len(asked), _BAND):
+        band = asked[start : start + _BAND]
+        nearest, near = search(np.searchsorted(there, of[band]))
+        lists[band], distances[band] = there[nearest], near
     return lists, distances
+
+
+def _exact(
+    known: Vectors, rows: Positions, k: int, metric: Metric, searches: list[Propose]
+) -> tuple[Positions, Vectors]:
+    """The k nearest of some rows, ranked among candidates that are sure to have them."""
+    nearest, near = np.empty((len(rows), k), np.int64), np.empty((len(rows), k))
+    unsure = np.arange(len(rows))
+    for propose in searches:
+        if not len(unsure):
+            break
+        candidates, slack = propose(rows[unsure])
+        nearest[unsure], near[unsure] = _ranked(known, rows[unsure], candidates, k, metric)
+        if candidates.shape[1] == len(known):
+            return nearest, near
+        # the last candidate must be farther than what was chosen by more than rounding
+        _, last = _ranked(known, rows[unsure], candidates, candidates.shape[1] - 1, metric)
+        chosen, other = near[unsure, -1], last[:, -1]
+        close = other <= chosen * (1 + 1e-6)
+        close |= _squared(other, metric) <= _squared(chosen, metric) + slack
+        unsure = unsure[close]
+    everyone = np.broadcast_to(np.arange(len(known)), (len(unsure), len(known)))
+    nearest[unsure], near[unsure] = _ranked(known, rows[unsure], everyone, k, metric)
+    return nearest, near
 
 
 def _ranked(
@@ -109,6 +133,11 @@ def _ranked(
         chosen[at, : len(order)] = others[order]
         distance[at, : len(order)] = far[order]
     return chosen, distance
+
+
+def _squared(distance: Vectors, metric: Metric) -> Vectors:
+    """The squared euclidean distances of distances as `_ranked` has them."""
+    return 2.0 * (distance - 1.0) if metric == "cosine" else np.square(distance)
 
 
 def _rounded(distance: Vectors) -> Vectors:
