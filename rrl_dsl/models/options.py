@@ -16,6 +16,7 @@ from pydantic import (
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, listing
 from rrl_dsl.models.heads import Activation, OutputNorm
+from rrl_dsl.models.renamed import with_notes
 from rrl_dsl.models.schedule import Schedule
 
 MAX_LAYERS: Final = 64
@@ -163,6 +164,12 @@ class NetworkOptions(Section):
         description="The number of images that pass through the encoder at a time. The gradient is "
         "that of the whole batch.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_current_names(cls, value: Any) -> Any:
+        """Accepts the names of the previous release."""
+        return with_notes(value) if isinstance(value, Mapping) else value
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:

@@ -23,7 +23,7 @@ import yaml
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.span import Source
-from rrl_dsl.training.renamed import KeyPath
+from rrl_dsl.models.renamed import KeyPath
 from rrl_dsl.training.settings import Entry, Setting, entries, parsed, setting_of
 
 RECIPE: Final[KeyPath] = ("recipe",)

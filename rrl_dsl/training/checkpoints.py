@@ -18,11 +18,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import open_file, write_bytes
 from rrl_dsl.language.machine import needing_memory
+from rrl_dsl.models.renamed import current_settings, current_weights
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import History
 from rrl_dsl.training.provenance import Provenance
 from rrl_dsl.training.record import Record
-from rrl_dsl.training.renamed import current_settings, current_weights
 
 _SEAL: Final = b"rrl-dsl checkpoint, SHA-256 "
 """The end of a file, before the checksum of all preceding bytes. PyTorch ignores it."""

@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, folded, listing
 from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.losses.creation import read
+from rrl_dsl.models.renamed import KeyPath
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
 from rrl_dsl.training.named_code import code_of, module_of
-from rrl_dsl.training.renamed import KeyPath
 from rrl_dsl.training.settings import Setting
 
 _PATHS: Final = [tuple(setting.name.split(".")) for setting in described()]

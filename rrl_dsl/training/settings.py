@@ -18,8 +18,8 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.yaml_faults import events_of, not_yaml
+from rrl_dsl.models.renamed import KeyPath, current_path, current_value, renamed
 from rrl_dsl.report.gallery import header_of
-from rrl_dsl.training.renamed import KeyPath, current_path, current_value
 from rrl_dsl.training.yaml_values import Loader
 
 FLAGS: Final = (
@@ -77,8 +77,7 @@ def notes_of(settings: Iterable[Setting]) -> dict[Diagnostic, None]:
         written = [setting.source.text[span.start : span.end].strip() for span in setting.keys]
         for at, (old, now) in enumerate(zip(written, setting.path, strict=False)):
             if old != now and current_path((*setting.path[:at], old)) == setting.path[: at + 1]:
-                message = f"`{old}` is now `{now}`; only this release still accepts the old name"
-                key = setting.keys[at]
+                message, key = renamed(old, now), setting.keys[at]
                 note = Diagnostic("RRL501", message, key, setting.source, severity="warning")
                 notes[note] = None
     return notes

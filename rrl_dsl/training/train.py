@@ -155,7 +155,9 @@ def start(
     with together(wanted.processes) as processes:
         with pointing_at(settings, "params"):
             graph = graph_of(source, dict(wanted.params))
-        with pointing_at(settings, "loss"):  # before the dataset is loaded, which may take long
+        # The loss is created twice: here to report its errors before the dataset is loaded and to
+        # choose the presets, and in `build` with the options that the presets add.
+        with pointing_at(settings, "loss"):
             loss = create_loss(wanted.loss.name, **wanted.loss.options)
         with pointing_at(settings, "dataset", "split"):
             data = _loaded(wanted, data, display)

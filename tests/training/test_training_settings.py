@@ -163,6 +163,44 @@ def test_names_of_the_previous_release_are_accepted_however_they_are_given(tmp_p
         assert resolve(given, {}) == wanted
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "note"),
+    [
+        ({"optimiser": {"lr": 0.3}}, {"optimizer": {"lr": 0.3}}, "`optimiser` is now `optimizer`"),
+        ({"optimiser": "sgd"}, {"optimizer": "sgd"}, "`optimiser` is now `optimizer`"),
+        (
+            {"loss": {"name": "dino", "centring": "sinkhorn"}},
+            {"loss": {"name": "dino", "centering": "sinkhorn"}},
+            "`centring` is now `centering`",
+        ),
+        (
+            {"augmentation": "small-grey"},
+            {"augmentation": "small-gray"},
+            "`small-grey` is now `small-gray`",
+        ),
+    ],
+)
+def test_a_config_takes_names_of_the_previous_release_with_a_note(before, now, note):
+    with pytest.warns(FutureWarning, match=note) as notes:
+        config = rrl.Config(**before)
+    assert len(notes) == 1
+    assert config == rrl.Config(**now) != rrl.Config()
+
+
+def test_a_network_takes_options_of_the_previous_release_with_a_note():
+    program, loss = rrl.compile("ssl()"), rrl.losses.create("dino")
+    with pytest.warns(FutureWarning, match="`centre_momentum` is now `center_momentum`"):
+        network = rrl.Network.for_(
+            loss, program, "resnet18", (1, 8, 8), prototypes={"centre_momentum": 0.5, "count": 8}
+        )
+    assert network.options.prototypes.center_momentum == 0.5
+
+
+def test_current_names_have_no_note(recwarn):
+    rrl.Config(optimizer="sgd", params={"optimiser": 1}, augmentation="small-gray")
+    assert not [note for note in recwarn if note.category is FutureWarning]
+
+
 def test_a_note_says_the_new_name_once(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("optimiser:\n  lr: 0.3\n  warmup: 2\nprototypes.centre_momentum: 0.5\n")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -39,6 +40,29 @@ def current_settings(settings: Mapping[str, Any], above: KeyPath = ()) -> dict[s
         inner = isinstance(value, Mapping)
         current[path[-1]] = current_settings(value, path) if inner else current_value(path, value)
     return current
+
+
+def with_notes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by their names in this release, with a `FutureWarning` for each old name."""
+    old, new = _names(settings), _names(current := current_settings(settings))
+    for before, now in zip(old, new, strict=True):
+        if before != now:
+            warnings.warn(renamed(before, now), FutureWarning, stacklevel=4)
+    return current
+
+
+def renamed(before: str, now: str) -> str:
+    """The note that an old name has another one now."""
+    return f"`{before}` is now `{now}`; only this release still accepts the old name"
+
+
+def _names(settings: Mapping[str, Any]) -> list[str]:
+    """The names of all settings, and the texts that are their values."""
+    names = list[str]()
+    for key, value in settings.items():
+        names.append(key)
+        names += _names(value) if isinstance(value, Mapping) else [value] * isinstance(value, str)
+    return names
 
 
 def current_weights(weights: Mapping[str, Value]) -> dict[str, Value]:
