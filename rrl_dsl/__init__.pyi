@@ -69,9 +69,11 @@ def supervised(
     """Relates samples with the same known label.
 
     Two samples have an edge if their labels are known and equal, and both samples are in the
-    labeled subset. A sample is in the subset if its random number in [0, 1) is below `frac`, so a
-    smaller fraction gives a subset of a larger one. `per_class=k` instead selects the k samples
-    of each class with the smallest random numbers; the recipe must then be bound to its dataset.
+    labeled subset. Where samples have several labels, one that both have is enough. A sample is
+    in the subset if its random number in [0, 1) is below `frac`, so a smaller fraction gives a
+    subset of a larger one. `per_class=k` instead selects the k samples of each class with the
+    smallest random numbers; the recipe must then be bound to its dataset. A sample with several
+    labels counts in each of its classes.
     """
 
 def pairs(
@@ -104,7 +106,7 @@ def near(field: str, within: float) -> Graph:
 
 def similarity(
     field: str,
-    kernel: Literal["cosine", "rbf", "dot", "exp", "sne"] = "cosine",
+    kernel: Literal["cosine", "rbf", "dot", "exp", "sne", "jaccard"] = "cosine",
     temperature: float = 1.0,
     bandwidth: float = 1.0,
     perplexity: float = 30.0,
@@ -119,7 +121,9 @@ def similarity(
     p_ij = (p_j|i + p_i|j) / 2n. The bandwidth of each sample is chosen for the perplexity. If at
     least `perplexity` samples share the smallest distance to a sample, no bandwidth has this
     perplexity, and p_j|i is uniform over these samples (the limit). A sample without a vector has
-    no edge.
+    no edge. `jaccard` compares the labels of a label field with several labels per sample: the
+    number of labels that both samples have, divided by the number that at least one of them has.
+    A sample without a known label has no edge.
     """
 
 def geodesic(field: str, k: int, within: float) -> Graph:

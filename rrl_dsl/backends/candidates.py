@@ -81,6 +81,12 @@ class Candidates:
         return _between(order, j[order], i, i, known=i >= 0)
 
     @staticmethod
+    def sharing(i: Ids, j: Ids) -> Candidates:
+        """Pairs with a value in common, int64 (n, k) of the rows and (m, l) of the columns."""
+        found = [Candidates.equal(of_i, of_j) for of_i in i.T for of_j in j.T]
+        return Candidates(tuple(part for each in found for part in each.parts))
+
+    @staticmethod
     def near(i: Array, j: Array, within: float) -> Candidates:
         """Pairs of numbers that differ by at most `within`; NaN is near to nothing."""
         i, j = i.astype(np.float64), j.astype(np.float64)

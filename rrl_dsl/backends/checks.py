@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.backends import tensors
-from rrl_dsl.backends.nodes import Nodes, named, tensor
+from rrl_dsl.backends.nodes import Nodes, joined_labels, named, tensor
 from rrl_dsl.graph.stage import Lookup, LookupTable
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -133,7 +133,9 @@ def _check_labels(rows: Nodes, cols: Nodes) -> None:
     row = order[place]
     same = rows.sample[row] == cols.sample
     for name in rows.labels.keys() & cols.labels.keys():
-        differs = (same & (rows.labels[name][row] != cols.labels[name])).nonzero()
+        both = joined_labels(rows.labels[name][row], cols.labels[name])
+        unequal = (both[: len(cols)] != both[len(cols) :]).reshape(len(cols), -1).any(dim=1)
+        differs = (same & unequal).nonzero()
         if len(differs):
             j = int(differs[0])
             i = int(row[j])

@@ -39,11 +39,12 @@ def column_of(
         case "view":
             return rows.view
         case "label":
-            return rows.label(name)
+            label = rows.label(name)
+            return label if label.ndim == 2 else label[:, None]
         case "number":
             return rows.number(name)
         case "zero":
-            return arrays.zeros_like(rows.sample)
+            return arrays.zeros_like(rows.sample)[:, None]
         case "vector":
             return rows.vector(name)
         case "slices":
@@ -58,7 +59,7 @@ def column_of(
             return draws.row_hash(rows.sample, rows.view, *own)
         case "drawn_label":
             label, drawn = (before[index] for index in column.inputs)
-            return arrays.where(draws.within(drawn, *own), label, -1)
+            return arrays.where(draws.within(drawn, *own)[:, None], label, -1)
         case "row":
             return arrays.positions(rows.sample)
     assert column.lookup is not None, column
@@ -68,7 +69,7 @@ def column_of(
         case "place":
             return position
         case "chosen_label":
-            return arrays.where(position >= 0, before[column.inputs[0]], -1)
+            return arrays.where(position[:, None] >= 0, before[column.inputs[0]], -1)
         case "values":
             known = table.values[position]
             absent = arrays.full_like(known, float("nan"))

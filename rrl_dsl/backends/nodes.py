@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rrl_dsl.graph.types import described
@@ -24,7 +25,8 @@ class Nodes:
     Attributes:
         sample: int64 (n,), stable ids of at least 0.
         view: int64 (n,), view numbers of at least 0.
-        labels: Label field -> int64 (n,); -1 means unknown.
+        labels: Label field -> int64 (n,); -1 means unknown. For several labels per sample (n, k),
+            distinct and descending, then -1; a row of -1 is unknown.
         fields: Other field -> numbers (n,) or vectors (n, d), integer or float; NaN means missing.
         check: Whether to check the values, here and when a program relates the rows. None checks
             rows on the CPU only.
@@ -44,7 +46,8 @@ class Nodes:
         Args:
             sample: Integer ids (n,).
             view: Integer view numbers (n,); defaults to 0.
-            labels: Label field -> integers (n,).
+            labels: Label field -> integers (n,), or (n, k) with at most k labels per sample in any
+                order, filled up with -1.
             fields: Field -> numbers (n,) or vectors (n, d). Integers can also be a label field.
             check: Whether to check the values. A check synchronizes with the device, so by default
                 only rows on the CPU are checked.
@@ -60,7 +63,7 @@ class Nodes:
         zeros = torch.zeros_like(self.sample) if view is None else view
         self.view = self._column("view", zeros)
         given = named("labels", labels)
-        self.labels = {name: self._column(name, column) for name, column in given.items()}
+        self.labels = {name: self._label(name, column) for name, column in given.items()}
         given = named("fields", fields)
         self.fields = {name: self._field(name, column) for name, column in given.items()}
         if self.checked:
@@ -85,7 +88,7 @@ class Nodes:
         return f"Nodes({len(self)} rows on {self.device}; {columns or 'no labels or fields'})"
 
     def label(self, name: str) -> Tensor:
-        """The label field with this name, int64 (n,).
+        """The label field with this name, int64 (n,) or (n, k).
 
         Raises:
             RRLError: RRL401 if the rows do not have the field, RRL417 if it is not a label.
@@ -152,7 +155,10 @@ class Nodes:
         return self._derived(
             torch.cat([self.sample, others.sample]),
             torch.cat([self.view, others.view]),
-            {name: torch.cat([value, others.labels[name]]) for name, value in self.labels.items()},
+            {
+                name: joined_labels(value, others.labels[name])
+                for name, value in self.labels.items()
+            },
             {name: torch.cat([value, others.fields[name]]) for name, value in self.fields.items()},
         )
 
@@ -173,6 +179,23 @@ class Nodes:
             raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
         return column
 
+    def _label(self, name: str, value: Any) -> Tensor:
+        """A label field; sets of labels in the one order that they are kept in."""
+        label = _integers(name, value)
+        if label.ndim != 2:
+            return self._column(name, label)
+        if not label.shape[1] or len(label) != len(self):
+            message = (
+                f"`{name}` has shape {tuple(label.shape)}, `sample` {tuple(self.sample.shape)}"
+            )
+            raise error("RRL402", message, hint="pass at least one label per row; -1 is unknown")
+        if label.device != self.device:
+            raise error("RRL402", f"`{name}` is on {label.device}, `sample` on {self.device}")
+        ordered = label.sort(dim=1, descending=True).values
+        again = ordered[:, 1:] == ordered[:, :-1]
+        distinct = torch.cat([ordered[:, :1], ordered[:, 1:].masked_fill(again, -1)], dim=1)
+        return distinct.sort(dim=1, descending=True).values
+
     def _field(self, name: str, value: Any) -> Tensor:
         column = tensor(name, value)
         if column.ndim not in (1, 2) or len(column) != len(self):
@@ -189,8 +212,8 @@ class Nodes:
     def _check_values(self) -> None:
         for name, column, least in self._integer_columns():
             if len(column) and int(column.min()) < least:
-                row = int(column.argmin())
-                message = f"`{name}` is {int(column[row])} in row {row}"
+                row = int(column.reshape(len(column), -1).amin(dim=1).argmin())
+                message = f"`{name}` is {int(column[row].min())} in row {row}"
                 hint = "use -1 for unknown labels" if least == -1 else "ids and views start at 0"
                 raise error("RRL402", message, hint=hint)
         for name, column in self.fields.items():
@@ -230,6 +253,14 @@ class Nodes:
         yield "view", self.view, 0
         for name, column in self.labels.items():
             yield name, column, -1
+
+
+def joined_labels(one: Tensor, other: Tensor) -> Tensor:
+    """The labels of rows followed by those of other rows; sets are as wide as the wider."""
+    if one.ndim == 2 and other.ndim == 2:
+        width = max(one.shape[1], other.shape[1])
+        one, other = (F.pad(label, (0, width - label.shape[1]), value=-1) for label in (one, other))
+    return torch.cat([one, other])
 
 
 def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.nodes import Nodes, joined_labels
 from rrl_dsl.backends.processes import banded, banded_by_all
 from rrl_dsl.graph.stage import BatchRows
 
@@ -50,6 +50,10 @@ class Universe:
         return BatchRows(self.nodes, self.spaces, first, is_column, by_rows, weights)
 
 
+def _joined(one: Tensor, other: Tensor) -> Tensor:
+    return torch.cat([one, other])
+
+
 def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor]]) -> Universe:
     """The universe of rows and columns.
 
@@ -60,8 +64,10 @@ def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor
     """
     alone = cols is rows
 
-    def joined(of_rows: Tensor, of_cols: Tensor) -> Tensor:
-        return of_rows if alone else torch.cat([of_rows, of_cols])
+    def joined(
+        of_rows: Tensor, of_cols: Tensor, join: Callable[[Tensor, Tensor], Tensor] = _joined
+    ) -> Tensor:
+        return of_rows if alone else join(of_rows, of_cols)
 
     sample, view = joined(rows.sample, cols.sample), joined(rows.view, cols.view)
     order = torch.argsort(view, stable=True)
@@ -70,7 +76,7 @@ def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor
         sample[order],
         view[order],
         {
-            name: joined(rows.labels[name], cols.labels[name])[order]
+            name: joined(rows.labels[name], cols.labels[name], joined_labels)[order]
             for name in rows.labels.keys() & cols.labels.keys()
         },
         {

@@ -23,7 +23,7 @@ class Batch:
     Attributes:
         images: uint8 (b, C, H, W); (views, b, C, H, W) if the loader crops views from files.
         sample: int64 (b,), the stable ids.
-        labels: Label name -> int64 (b,); -1 is unknown.
+        labels: Label name -> int64 (b,), or (b, k) for several labels per sample; -1 is none.
         fields: Field name -> numbers (b,) or vectors (b, d); NaN is missing.
         local: uint8 (local, b, C, side, side), the local views, if the loader crops them from
             files.
@@ -242,7 +242,9 @@ def row_columns(
         of `rrl_dsl.data.views.Views`: the first view of all samples, then the second.
     """
     view = torch.arange(views, device=batch.sample.device).repeat_interleave(len(batch))
-    labels = {name: label.repeat(views) for name, label in batch.labels.items()}
+    labels = {
+        name: label.repeat(views, *[1] * (label.ndim - 1)) for name, label in batch.labels.items()
+    }
     fields = {
         name: column.repeat(views, *[1] * (column.ndim - 1))
         for name, column in batch.fields.items()

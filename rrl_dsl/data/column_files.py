@@ -49,7 +49,7 @@ class Further:
     """Further columns of n samples.
 
     Attributes:
-        labels: Label name -> int64 (n,); -1 is unknown.
+        labels: Label name -> int64 (n,), or (n, k) for several labels per sample; -1 is none.
         class_names: Label name -> the names of its classes.
         fields: Field name -> numbers (n,), int64 or float64, or vectors (n, d), float32 or float64;
             NaN is missing. A column of whole numbers is both a label and a field.
@@ -109,6 +109,11 @@ def _notes(columns: Sequence[Cells], kept: Mapping[str, Column]) -> Iterator[Dia
                 "the archive"
             )
             yield _note(f"`{cells.name}`: {many} are missing, written as {listed}", hint)
+        label = kept[cells.name].label
+        if label is not None and label.ndim == 2:
+            message = f"`{cells.name}` has up to {label.shape[1]:,} labels per sample"
+            hint = "figures that need one label per sample, such as probes, leave it out"
+            yield _note(message, hint)
         if negative := kept[cells.name].negative:
             many = f"{negative:,} of {len(cells.values):,} values"
             yield _note(f"`{cells.name}`: {many} are below -1 and count as unknown labels")
@@ -278,7 +283,9 @@ def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
 
 def _label_at(rows: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int64]:
     """The label of every image from the label of every row; -1 for an image without a row."""
-    return np.where(rows < 0, -1, label[rows])
+    found: NDArray[np.int64] = label[rows]
+    found[rows < 0] = -1
+    return found
 
 
 def _field_at(rows: NDArray[np.int64], field: Array) -> Array:

@@ -24,7 +24,7 @@ class Columns:
     Attributes:
         name: The name of the dataset.
         sample: int64 (n,), the stable ids.
-        labels: Label name -> int64 (n,); -1 is unknown.
+        labels: Label name -> int64 (n,), or (n, k) for several labels per sample; -1 is none.
         class_names: Label name -> the names of its classes.
         fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
             missing.

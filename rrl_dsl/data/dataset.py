@@ -46,7 +46,8 @@ class Split:
     Attributes:
         images: n images, uint8 (C, H, W).
         sample: int64 (n,), the stable ids, non-negative and unique.
-        labels: Label name -> int64 (n,), the class of every image; -1 is unknown.
+        labels: Label name -> int64 (n,), the class of every image, or (n, k), its classes; -1 is
+            none.
         fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
             missing.
 
@@ -66,7 +67,7 @@ class Split:
         if int(self.sample.min()) < 0:
             raise error("RRL412", f"sample ids must not be negative: {int(self.sample.min())}")
         for name, label in self.labels.items():
-            _check_column(f"label `{name}`", label, len(self))
+            _check_column(f"label `{name}`", label, len(self), sets=True)
         for name, column in self.fields.items():
             _check_field(name, column, len(self))
 
@@ -239,8 +240,9 @@ def _shapes(split: Split) -> dict[str, list[int]]:
     return {name: list(split.fields[name].shape[1:]) for name in sorted(split.fields)}
 
 
-def _check_column(name: str, column: Tensor, rows: int) -> None:
-    if column.dtype != torch.int64 or tuple(column.shape) != (rows,):
+def _check_column(name: str, column: Tensor, rows: int, *, sets: bool = False) -> None:
+    shape = column.shape[:1] if sets and column.ndim == 2 else column.shape
+    if column.dtype != torch.int64 or tuple(shape) != (rows,):
         actual = f"{column.dtype} {tuple(column.shape)}"
         raise error("RRL412", f"{name} must be torch.int64 ({rows},), not {actual}")
 

@@ -8,11 +8,16 @@
 | dates and times | a number: seconds since 1970, in UTC by default, float64 |
 | durations and times of day | a number: seconds, float64 |
 | truth values | a label with the classes `false` and `true` |
+| texts with `|` between several classes | a label with several classes per row |
+| several truth values per row | a label with the classes of the columns that are true |
 | several numbers per row | a vector: float32 if the file has float32, otherwise float64 |
 
 Text may represent numbers, dates, durations and vectors, see `rrl_dsl.data.written`. The words for
 missing values are in `rrl_dsl.data.unknown`. A missing value is -1 in a label and NaN in a number.
 A vector with a missing component is NaN in all components.
+
+Several numbers per row that are all 0 or 1 are a label as well, as several truth values are. Where
+no row has more than one class, a label has one class per row.
 
 A negative number is unknown as a label. In a column of texts, it is unknown if all other values are
 texts, or if all negative numbers are equal. If one whole number has leading zeros, such as `007`,
@@ -50,6 +55,10 @@ _OTHERS: Final[tuple[Kind, ...]] = ("number", "date", "duration", "vector")
 """The kinds of text that are not labels."""
 _NO_SECONDS: Final = ("Y", "M", "generic")
 """NumPy's units of durations that cannot be converted to seconds."""
+SEPARATOR: Final = "|"
+"""What separates the classes of one row."""
+_SET: Final = 64
+"""The most classes of a row that whole numbers of 0 and 1 are read as; more are a vector alone."""
 _LEAVE_EMPTY: Final = "leave the cell of a missing value empty"
 
 
@@ -58,7 +67,8 @@ class Column:
     """A column as a label, a field, or both.
 
     Attributes:
-        label: int64 (n,), the class; -1 is unknown. None if the column is not a label.
+        label: int64 (n,), the class, or (n, k), the classes in descending order; -1 is none. None
+            if the column is not a label.
         class_names: The names of the classes.
         field: Numbers (n,), int64 or float64, or vectors (n, d), float32 or float64; NaN is
             missing. None if the column is not a field.
@@ -85,9 +95,12 @@ def column(cells: Cells) -> Column:
 
 
 def _read(cells: Cells) -> Column | None:
-    if cells.missing.all():
+    values = cells.values
+    wide = isinstance(values, np.ndarray) and values.ndim == 2
+    hot = isinstance(values, np.ndarray) and wide and values.dtype.kind == "b"
+    if cells.missing.all() or (hot and not np.any(values)):
         hint = "fill it in, or remove the column"
-        vectors = isinstance(cells.values, np.ndarray) and cells.values.ndim == 2
+        vectors = wide and not hot
         what = (
             f"no vector of `{cells.name}` is complete"
             if vectors
@@ -139,6 +152,8 @@ def _component(cells: Cells, faults: Faults) -> Array | None:
 
 def _from_array(cells: Cells, values: Array) -> Column | None:
     kind = values.dtype.kind
+    if values.ndim == 2 and values.shape[1] and kind == "b":
+        return _hot(values)
     if values.ndim == 2 and values.shape[1] and kind in NUMBERS:
         return _vectors(cells, values)
     if values.ndim == 1 and kind == "f":
@@ -160,6 +175,8 @@ def _from_array(cells: Cells, values: Array) -> Column | None:
 def _from_text(cells: Cells, values: Sequence[str]) -> Column | None:
     """A column of texts: what most of them represent, or else a label."""
     known = cells.known
+    if any(SEPARATOR in values[row] for row in known):
+        return _sets(values, cells.missing)
     kinds = {row: written.kind_of(values[row]) for row in known}
     if set(kinds.values()) == {"whole number"}:
         return _whole_text(cells, values)
@@ -283,6 +300,33 @@ def _label(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
     return Column(np.array([number[text] for text in known], dtype=np.int64), names)
 
 
+def _sets(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
+    """Texts with several classes each."""
+    parts = [
+        set() if is_missing else {part.strip() for part in text.split(SEPARATOR)} - {""}
+        for text, is_missing in zip(values, missing.tolist(), strict=True)
+    ]
+    names = sorted(set().union(*parts))
+    if all(name.isdecimal() for name in names):
+        names.sort(key=int)
+    number = {name: index for index, name in enumerate(names)}
+    return _of_sets([[number[name] for name in each] for each in parts], names)
+
+
+def _hot(values: NDArray[np.bool_]) -> Column:
+    """A column of truth values for each class."""
+    sets = [np.flatnonzero(row).tolist() for row in values]
+    return _of_sets(sets, [str(number) for number in range(values.shape[1])])
+
+
+def _of_sets(sets: Sequence[Sequence[int]], names: Sequence[str]) -> Column:
+    widest = max(map(len, sets), default=0)
+    label = np.full((len(sets), max(widest, 1)), -1, dtype=np.int64)
+    for row, classes in enumerate(sets):
+        label[row, : len(classes)] = sorted(classes, reverse=True)
+    return Column(label if widest > 1 else label[:, 0], tuple(names))
+
+
 def _whole_numbers(cells: Cells, values: Array) -> Column | None:
     large = np.flatnonzero((values > _INT64.max) & ~cells.missing).tolist()
     _note_too_large(cells, large)
@@ -324,7 +368,14 @@ def _vectors(cells: Cells, values: Array) -> Column | None:
     field[cells.missing] = np.nan
     if not _finite(cells, field, cells.faults):
         return None
+    if values.dtype.kind in "iu" and _is_hot(values):
+        return replace(_hot(values.astype(bool)), field=field)
     return Column(field=field)
+
+
+def _is_hot(values: Array) -> bool:
+    """Whether numbers may say which classes a row has."""
+    return bool((values <= 1).all() and (values >= 0).all() and values.sum(axis=1).max() <= _SET)
 
 
 def _is_single(values: Array) -> bool:

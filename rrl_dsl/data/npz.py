@@ -7,6 +7,7 @@
 | `sample` | optional integers (N,), the ids; by default, the index in the archive |
 | NAME | class numbers: integers (N,) up to 99,999, negative if unknown: a label and a number |
 | NAME`_names` | optional strings: the names of the classes of NAME, which then is only a label |
+| NAME | truth values, or integers 0 and 1, (N, C): a label with several of C classes per image |
 | NAME | any other (N,), or numbers (N, d): `rrl_dsl.data.kinds` decides by the values |
 | `unknown` | optional (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
@@ -226,6 +227,9 @@ class _Archive:
             columns.labels[name], columns.class_names[name] = label, self._class_names(name, label)
             if name + _NAMES in self._arrays:
                 del columns.fields[name]
+        for name in names:
+            if self._is_hot(name, columns) and name + _NAMES in self._arrays:
+                columns.class_names[name] = self._hot_names(name)
         notes = [*columns.notes]
         finest = self._finest(numbered, columns)
         if "label" not in {**columns.labels, **columns.unreadable} and finest is not None:
@@ -287,6 +291,8 @@ class _Archive:
 
     def _is_numbered(self, name: str, columns: Further) -> bool:
         """Whether an array contains class numbers, as opposed to times or ids."""
+        if self._is_hot(name, columns):
+            return False
         whole = name in columns.labels and name in columns.fields
         if name + _NAMES in self._arrays:
             if not whole:
@@ -296,6 +302,18 @@ class _Archive:
         if not whole or self._arrays[name].dtype.kind not in "iu":
             return False
         return name == "label" or bool(self._arrays[name].max() < _MAX_CLASSES)
+
+    def _is_hot(self, name: str, columns: Further) -> bool:
+        """Whether an array has a column for each class."""
+        return name in columns.labels and self._arrays[name].ndim == 2
+
+    def _hot_names(self, name: str) -> tuple[str, ...]:
+        names = self._strings(name + _NAMES, None)
+        classes = self._arrays[name].shape[1]
+        if len(names) != classes:
+            what = f"names {len(names)} classes in `{name}{_NAMES}`, but `{name}` has {classes}"
+            raise self._malformed(f"{what} columns")
+        return tuple(names)
 
     def _class_names(self, name: str, label: NDArray[np.int64]) -> tuple[str, ...]:
         classes = int(label.max()) + 1

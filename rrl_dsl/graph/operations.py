@@ -8,8 +8,10 @@ written once. A float result is a float32, rounded after the step, and at most t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Final, NamedTuple
 
 from rrl_dsl.graph import draws
@@ -218,9 +220,27 @@ def _is_same(a: Any, i: Any, j: Any) -> Any:
     return i == a.where(j >= 0, j, _NOTHING)  # a negative value is unknown, and equals none
 
 
+def _both(a: Any, i: Any, j: Any) -> Iterator[Any]:
+    """For each two of the labels of both samples, which come last, whether they are one."""
+    for of_j in range(j.shape[-1]):
+        for of_i in range(i.shape[-1]):
+            yield _is_same(a, i[..., of_i], j[..., of_j])
+
+
+def _share(a: Any, i: Any, j: Any) -> Any:
+    return reduce(or_, _both(a, i, j))
+
+
+def _jaccard(a: Any, i: Any, j: Any) -> Any:
+    shared = sum(map(a.float64, _both(a, i, j)))
+    sizes = a.float64((i >= 0).sum(-1)) + a.float64((j >= 0).sum(-1))
+    return _weight(a, shared / (sizes - shared))
+
+
 OPERATIONS: Final[Mapping[str, Operation]] = {
     # truth values
     "same": Operation(_is_same, _same, cost=3, candidates=lambda c, i, j: c.equal(i, j)),
+    "share": Operation(_share, cost=3, candidates=lambda c, i, j: c.sharing(i, j)),
     "draw": Operation(lambda a, i, j: a.pair_hash(i, j), cost=9, bytes=8),
     "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
     "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
@@ -310,6 +330,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         bytes=4,
     ),
     "affinity": Operation(_affinity, cost=9, bytes=4),
+    "jaccard": Operation(_jaccard, cost=6, bytes=4, candidates=lambda c, i, j: c.sharing(i, j)),
     # lookups and lists
     "linked": Operation(
         lambda a, i, j, table: _search(a, i, j, table)[1],

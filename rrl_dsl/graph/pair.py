@@ -83,13 +83,18 @@ class Pair:
     # what the dataset says of them
 
     def equal(self, label: str, subset: Subset | None = None) -> Mask:
-        """Whether both labels are known and equal.
+        """Whether both samples have a known label in common.
 
         Args:
-            label: A label field.
+            label: A label field, with one or several labels per sample.
             subset: Samples to which both samples must belong.
         """
         return self._same_of(Column("label", field=label), subset)
+
+    def jaccard(self, label: str) -> Weight:
+        """|A & B| / |A | B| of the sets of known labels of both samples; 0 if both are empty."""
+        columns = (Column("label", field=label),)
+        return Weight(self.recording, self.recording.emit("jaccard", columns=columns))
 
     def near(self, number: str, within: float) -> Mask:
         """Whether both numbers are known and differ by at most `within`."""
@@ -218,17 +223,17 @@ class Pair:
     def _same_of(self, column: Column, subset: Subset | None) -> Mask:
         recording = self.recording
         if subset is None:
-            return self._compared("same", column)
+            return self._compared("share", column)
         inputs = (recording.column(column),)
         if subset.key is None:
             assert subset.lookup is not None
             at = recording.lookup(subset.lookup)
-            return self._compared("same", Column(subset.kind, inputs=inputs, lookup=at))
+            return self._compared("share", Column(subset.kind, inputs=inputs, lookup=at))
         key = recording.scalar(subset.key)
         drawn = recording.column(Column("sample_hash", scalars=(key,)))
         limit = recording.scalar(Threshold(subset.share))
         return self._compared(
-            "same", Column(subset.kind, inputs=(*inputs, drawn), scalars=(limit,))
+            "share", Column(subset.kind, inputs=(*inputs, drawn), scalars=(limit,))
         )
 
     def _sliced(self, vector: str) -> tuple[Column, ...]:

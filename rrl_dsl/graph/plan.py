@@ -113,13 +113,13 @@ class Column:
     | kind | value |
     |---|---|
     | `sample`, `view` | int64, as given |
-    | `label` | int64, the label `field`, -1 where unknown |
+    | `label` | int64 (k,), the values of the label `field`, -1 for none |
     | `sample_hash` | int64, the hash of the sample under the key `scalars[0]` |
     | `row_hash` | int64, the hash of sample and view under the key `scalars[0]` |
-    | `drawn_label` | int64, the label in column `inputs[0]` where the hash in column `inputs[1]` is within the threshold `scalars[0]`, else -1 |
-    | `chosen_label` | int64, the label in column `inputs[0]` where the sample is in the lookup `lookup`, else -1 |
+    | `drawn_label` | int64 (k,), the label in column `inputs[0]` where the hash in column `inputs[1]` is within the threshold `scalars[0]`, else -1 |
+    | `chosen_label` | int64 (k,), the label in column `inputs[0]` where the sample is in the lookup `lookup`, else -1 |
     | `number` | the number `field`: int64, or float64 with NaN where missing |
-    | `zero` | int64, 0 |
+    | `zero` | int64 (1,), 0 |
     | `vector` | float64 (d,), the vector `field`; NaN where missing |
     | `slices` | float64 (3, d), the vector `field` in slices of whole numbers, see `backends/inner.py` |
     | `unit` | float64, the value of 1 in the first slice of the vector `field` |

@@ -50,7 +50,7 @@ class SampleColumns:
         self.ids, self._first = np.unique(np.asarray(rows.sample), return_index=True)
 
     def label(self, name: str) -> NDArray[np.int64]:
-        """A label field, int64 (n,), -1 where unknown.
+        """A label field, int64 (n,), or (n, k) for sets of labels; -1 where unknown.
 
         Raises:
             RRLError: RRL401 where the dataset lacks it.

@@ -53,7 +53,7 @@ class Cache:
             self._check_owner()
             with open_file(path) as file:
                 if not _ours(os.fstat(file.fileno())):
-                    warnings.warn(f"`{path}` belongs to another user and is ignored", stacklevel=2)
+                    warnings.warn(f"`{path}` belongs to another user and is ignored", stacklevel=3)
                     return None
                 content = memoryview(mmap(file.fileno(), 0, access=ACCESS_COPY))
         except (OSError, RRLError):
@@ -63,7 +63,7 @@ class Cache:
         head = len(_MAGIC) + 2 * _DIGEST
         if content[:head] == _head(key, content[head:]):
             return content[head:]
-        warnings.warn(f"`{path}` is damaged and is computed again", stacklevel=2)
+        warnings.warn(f"`{path}` is damaged and is computed again", stacklevel=3)
         return None
 
     def check_writable(self) -> None:

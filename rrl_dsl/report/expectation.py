@@ -68,7 +68,8 @@ class _Kind:
 def is_expected(graph: Graph) -> bool:
     """Whether the graph of a recipe depends only on labels and draws."""
     plan = compile_plan(finished(graph), binary=False)
-    return not plan.lookups and all(column.kind in _COLUMNS for column in plan.columns)
+    known = all(column.kind in _COLUMNS for column in plan.columns)
+    return known and not plan.lookups and not any(x.op == "jaccard" for x in plan.instructions)
 
 
 def expected(
@@ -89,14 +90,15 @@ def expected(
         epoch: The epoch, for schedules.
 
     Returns:
-        The expectations; None if the recipe has too many draws or labels.
+        The expectations; None if the recipe has too many draws or labels, or reads a field with
+        several labels per sample.
     """
     graph = finished(graph.operands[0] if isinstance(graph, Contrasted) else graph)
     plans = [compile_plan(in_order(graph), binary=False)]
     if adds_edges(graph):
         plans.append(compile_plan(in_order(without_false_edges(graph)), binary=False))
     fields = requires_of(graph).labels
-    if len(fields) > _MAX_FIELDS:
+    if len(fields) > _MAX_FIELDS or any(labels[name].ndim > 1 for name in fields):
         return None
     degree = edges = false = pairs = 0.0
     for kind in _kinds({name: labels[name] for name in fields}, samples, views):
@@ -220,7 +222,7 @@ class _Draws:
         return scalar.at(0, self.epoch, 0)
 
     def _result(self, plan: Plan, instruction: Instruction, results: Mapping[int, Array]) -> Array:
-        if instruction.op == "same":
+        if instruction.op in ("same", "share"):
             return self._same(plan, instruction.columns[0])
         if instruction.op == "draw":
             (draw,) = self._draws(plan, instruction.columns[0])

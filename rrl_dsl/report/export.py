@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def save(sample: Sample, path: Path) -> None:
 
 
 def _npz(sample: Sample) -> bytes:
-    """`weights` float32 (n, n), `sample` and `view` int64 (n,), `label_NAME` int64 (n,)."""
+    """The arrays `weights` float32 (n, n), `sample` and `view` int64 (n,), and `label_NAME`."""
     content = io.BytesIO()
     rows = sample.rows
     labels: dict[str, Any] = {f"label_{name}": rows.label(name) for name in sample.columns.labels}
@@ -77,6 +77,12 @@ def _shown(character: re.Match[str]) -> str:
     return printable(character[0])
 
 
+def _classes(label: Any, names: Sequence[str]) -> str:
+    """The names of the labels of a row, joined by `|`."""
+    known = [_NO_XML.sub(_shown, names[at]) for at in np.atleast_1d(label) if at >= 0]
+    return "|".join(known) or "unknown"
+
+
 def network_of(
     rows: Rows,
     columns: Columns,
@@ -95,9 +101,7 @@ def network_of(
     network: nx.Graph[int] = nx.DiGraph() if directed else nx.Graph()
     names = columns.class_names
     classes = {
-        f"label_{name}": [
-            "unknown" if at < 0 else _NO_XML.sub(_shown, names[name][at]) for at in rows.label(name)
-        ]
+        f"label_{name}": [_classes(label, names[name]) for label in rows.label(name)]
         for name in columns.labels
     }
     for row in range(len(rows)):

@@ -86,7 +86,7 @@ class Sample:
             recipe: The text of the recipe.
             by: The label that groups the rows. Rows have no group if the dataset lacks it.
         """
-        known = by in self.columns.class_names
+        known = by in self.columns.class_names and self.columns.labels[by].ndim == 1
         if self.paths_over is not None:
             title += f", paths over {self.paths_over:,} samples"
         return GraphSample(

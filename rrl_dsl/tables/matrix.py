@@ -91,12 +91,13 @@ def check_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None
     check_size(name.strip("`"), 8 * (shape[0] + 1), ARCHIVE_BYTES)
 
 
-def of_sparse(matrix: Any, name: str) -> Matrix:
-    """The normal form of a SciPy sparse matrix or array, which is not changed.
+def of_sparse(matrix: Any, name: str, *, copy: bool = True) -> Matrix:
+    """The normal form of a SciPy sparse matrix or array.
 
     Args:
         matrix: (n, n), of any format and real dtype.
         name: What messages call it.
+        copy: Whether to leave the matrix as it is; else its memory is used.
 
     Raises:
         RRLError: RRL430 for entries that occur twice, and weights that are negative or not finite.
@@ -106,7 +107,7 @@ def of_sparse(matrix: Any, name: str) -> Matrix:
         given = _checked(matrix)
     except ValueError as reason:
         raise invalid(name, f"is not a valid sparse matrix: {reason}") from None
-    rows = sp.csr_array(given.tocsr(copy=True))
+    rows = sp.csr_array(given.tocsr(copy=copy))
     rows.sort_indices()
     if rows.nnz < given.nnz:  # SciPy has added them
         entries = given.tocoo()
@@ -254,17 +255,19 @@ def _unequal(matrix: Matrix) -> Unequal | None:
 
 def _sparse(matrix: Matrix) -> sp.csr_array:
     weights = matrix.weights
-    weights = np.ones(len(matrix.entries), np.float32) if weights is None else weights
+    weights = np.ones(len(matrix.entries), np.int8) if weights is None else weights
     rows = sp.csr_array((weights, matrix.entries, matrix.starts), shape=(matrix.size, matrix.size))
     rows.has_canonical_format = True
     return rows
 
 
 def _float32(values: Any) -> Any:
-    """Weights as float32; what is above 0 stays above 0."""
+    """Weights as float32; what is above 0 stays above 0. Those of float32 are changed in place."""
     if values.dtype.kind == "b":
         return values.astype(np.float32)
-    return np.clip(values.astype(np.float64, copy=False), LEAST, LARGEST).astype(np.float32)
+    if values.dtype != np.float32:
+        values = values.astype(np.float64)
+    return np.clip(values, LEAST, LARGEST, out=values).astype(np.float32, copy=False)
 
 
 def _not_weights(values: Any) -> Any:

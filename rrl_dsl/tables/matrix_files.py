@@ -149,7 +149,7 @@ def _sparse(file: BufferedReader, name: str) -> Matrix:
         matrix = matrix.tocsr() if kind == "dia" else matrix
     except (ValueError, TypeError, IndexError, OverflowError) as reason:
         raise _damaged(name, str(reason).partition("\n")[0]) from None
-    found = of_sparse(matrix, f"`{name}`")
+    found = of_sparse(matrix, f"`{name}`", copy=False)
     if "ids" not in arrays:
         return found
     return with_ids(found, ids_of(arrays["ids"], found.size, f"`{name}`"))

@@ -69,7 +69,8 @@ class Parquet(Table):
         null = column.is_null().to_numpy(zero_copy_only=False)
         result = TableColumn(name, at, None, null, self.new_faults())
         if _is_list(column.type):
-            return replace(result, values=_vectors(result, column))
+            read = _texts_of_sets(column) if _are_sets(column) else _vectors(result, column)
+            return replace(result, values=read)
         values = _values(column)
         if values is None:
             message = f"`{name}` has values of type {self.types[at]}, which is not supported"
@@ -117,6 +118,25 @@ def _values(column: Any) -> list[str] | NDArray[Any] | None:
         return None
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
+
+
+def _are_sets(lists: Any) -> bool:
+    """Whether lists have classes: texts, or whole numbers of which each row has another number."""
+    kind = lists.type.value_type
+    kind = kind.value_type if kinds.is_dictionary(kind) else kind
+    if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind):
+        return True
+    if not kinds.is_integer(kind):
+        return False
+    sizes = pc.list_value_length(lists).drop_null().to_numpy(zero_copy_only=False)
+    least = pc.min(lists.flatten()).as_py()
+    return len(np.unique(sizes)) > 1 and (least is None or least >= 0)
+
+
+def _texts_of_sets(lists: Any) -> list[str]:
+    """The classes of each row, joined as in a text file."""
+    rows = ([] if row is None else row for row in lists.to_pylist())
+    return ["|".join(str(each).strip() for each in row if each is not None) for row in rows]
 
 
 def _vectors(column: TableColumn, lists: Any) -> NDArray[Any] | None:

@@ -56,6 +56,8 @@ def unmeasured(dataset: DataSet) -> str | None:
     Probes train on the known labels of the training split, and are tested on those of the test
     split.
     """
+    if "label" in dataset.train.labels and dataset.train.labels["label"].ndim > 1:
+        return "`label` has several values per sample, so there are no accuracies"
     train, test = (has_known_labels(split) for split in (dataset.train, dataset.test))
     if train and test:
         if (classes := len(dataset.class_names["label"])) <= MOST_CLASSES:
@@ -74,7 +76,8 @@ def probed_classes(dataset: DataSet) -> int | None:
 
 def has_known_labels(split: Split) -> bool:
     """Returns whether probes can be trained or tested on a split."""
-    return "label" in split.labels and bool((split.labels["label"] >= 0).any())
+    label = split.labels.get("label")
+    return label is not None and label.ndim == 1 and bool((label >= 0).any())
 
 
 def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accuracies:

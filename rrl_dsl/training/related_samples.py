@@ -1,15 +1,15 @@
 """The samples that a program relates, as far as this is known before a batch is drawn.
 
-Two instructions of a plan apply to the whole dataset: `same`, for a column of labels, and `linked`,
-for lists over the dataset. Relations by embeddings of the model, by distances of numbers or by
-draws per pair are not known in advance.
+Two kinds of instructions apply to the whole dataset: `share` and `jaccard`, of labels, and
+`linked`, of lists over the dataset. Relations by embeddings of the model, by distances of numbers
+or by draws per pair are not known in advance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from rrl_dsl.graph.stage import LookupTable, SampleColumns
 Indices = NDArray[np.int64]
 
 _HOST: Final = torch.device("cpu")
+_SHARING: Final = frozenset({"share", "jaccard"})
+"""The comparisons of labels."""
 _CLASSES: Final = frozenset({"label", "drawn_label", "chosen_label"})
 
 
@@ -45,35 +47,34 @@ class RelatedSamples(Protocol):
 
 
 class SameClass:
-    """Related samples: those of the same class."""
+    """Related samples: those with a class in common."""
 
     def __init__(self, label: Indices, order: Indices) -> None:
         """Sorts the samples by class.
 
         Args:
-            label: The class of each sample, (n,); -1 for unknown.
+            label: The classes of each sample, (n, k); -1 for none.
             order: All samples, in the random order in which related samples are returned.
         """
-        self.known = label >= 0
-        ordered = order[self.known[order]]
-        _, which = np.unique(label[ordered], return_inverse=True)
-        of_sample = np.full(len(label), -1, dtype=np.int64)
-        of_sample[ordered] = which
+        self.known: NDArray[np.bool_] = np.any(label >= 0, axis=1)
+        places, column = np.nonzero(label[order] >= 0)
+        ordered = order[places]
+        _, which = np.unique(label[ordered, column], return_inverse=True)
         ends = np.cumsum(np.bincount(which, minlength=1))
-        self._class: list[int] = of_sample.tolist()
+        of_sample: Any = np.full(label.shape, -1, dtype=np.int64)
+        of_sample[ordered, column] = which
+        self._classes: list[list[int]] = of_sample.tolist()
         self._members: list[int] = ordered[np.argsort(which, kind="stable")].tolist()
         self._next: list[int] = [0, *ends[:-1].tolist()]
         self._ends: list[int] = ends.tolist()
 
     def of(self, sample: int, free: bytearray) -> Iterator[int]:
         """See `RelatedSamples`. A sample never becomes free again, so each one is visited once."""
-        own = self._class[sample]
-        if own < 0:
-            return
-        while (at := self._next[own]) < self._ends[own]:
-            self._next[own] = at + 1
-            if free[self._members[at]]:
-                yield self._members[at]
+        for own in self._classes[sample]:
+            while own >= 0 and (at := self._next[own]) < self._ends[own]:
+                self._next[own] = at + 1
+                if free[self._members[at]]:
+                    yield self._members[at]
 
 
 class Linked:
@@ -135,7 +136,7 @@ class SplitRelations:
         """
         comparisons = [self._plan.instructions[at] for at in relating(self._plan, epoch)]
         labels = dict.fromkeys(
-            comparison.columns[0] for comparison in comparisons if comparison.op == "same"
+            comparison.columns[0] for comparison in comparisons if comparison.op in _SHARING
         )
         lookups = dict.fromkeys(
             comparison.lookup for comparison in comparisons if comparison.lookup is not None
@@ -190,7 +191,7 @@ def relating(plan: Plan, epoch: int) -> list[int]:
         epoch: The epoch, for schedules.
 
     Returns:
-        The instructions `same`, `linked` and `linked_weight`, by position.
+        The instructions `share`, `jaccard`, `linked` and `linked_weight`, by position.
     """
     effects: list[_Effect] = []
     for at, instruction in enumerate(plan.instructions):
@@ -206,7 +207,9 @@ def _effect(
     scalars = [plan.scalars[scalar].at(0, epoch, 0) for scalar in instruction.scalars]
     possible = [value.possible for value in values]
     match instruction.op:
-        case "same" | "listed" | "listed_mutually" | "listed_by_row":
+        case "jaccard":
+            return _Effect(raised=frozenset({at}))
+        case "same" | "share" | "listed" | "listed_mutually" | "listed_by_row":
             column = plan.columns[instruction.columns[-1]]
             if column.stage is not None and column.kind == "component":
                 raised = (before[weight].raised for weight in column.stage.weighs)

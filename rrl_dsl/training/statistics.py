@@ -56,6 +56,7 @@ def edge_statistics(
     degree, beyond = nothing.clone(), nothing.bool()
     totals: defaultdict[str, Tensor] = defaultdict(lambda: torch.zeros_like(nothing.sum()))
     totals["rows"] += len(rows)
+    single = [name for name, label in rows.labels.items() if label.ndim == 1]
     for here, there in noisy.tiles():
         tile = noisy.tile(here, there)
         edges = (tile.weights > 0) & ~tile.same
@@ -64,7 +65,8 @@ def edge_statistics(
         totals["pairs"] += (~tile.same).sum()
         if quiet is not None:
             totals["false"] += (edges & ~(quiet.tile(here, there).weights > 0)).sum()
-        for name, label in rows.labels.items():
+        for name in single:
+            label = rows.labels[name]
             own, other = label[here, None], others.labels[name][there]
             known = edges & (own >= 0) & (other >= 0)
             totals[f"known {name}"] += known.sum()
@@ -83,6 +85,6 @@ def edge_statistics(
     }
     if clean is not None:
         figures["edges/false"] = share("false", "edges")
-    for name in rows.labels:
+    for name in single:
         figures[f"edges/agree_{name}"] = share(f"agree {name}", f"known {name}")
     return figures

@@ -36,7 +36,7 @@ error[RRL412]: the dataset has no image `train/cat/7.png`
             "file": FILES[:1],
             "s": [{"a": 1}],
             "b": [b"x"],
-            "l": [["x"]],
+            "l": [[True]],
             "t": pa.array([1], pa.time64("us")),
         },
         """\
@@ -48,7 +48,7 @@ error[RRL412]: `b` has values of type binary, which is not supported
  --> zoo/columns.parquet
   = help: each row must have a text, a number, a time or a vector of numbers
 
-error[RRL412]: `l` contains lists of string, which are not supported
+error[RRL412]: `l` contains lists of bool, which are not supported
  --> zoo/columns.parquet
   = help: each row must have a text, a number, a time or a vector of numbers
 """,

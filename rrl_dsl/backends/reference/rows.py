@@ -20,7 +20,7 @@ class Rows:
     Attributes:
         sample: int64 (n,).
         view: int64 (n,).
-        labels: Label field -> int64 (n,), -1 where unknown.
+        labels: Label field -> int64 (n,), or (n, k) for sets of labels; -1 where unknown.
         fields: Other fields -> numbers (n,) or vectors (n, d), NaN where missing.
         spaces: Space of the model -> float64 (n, d).
     """

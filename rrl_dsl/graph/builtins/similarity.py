@@ -35,7 +35,7 @@ class Affinities(Lookup):
 def similarity(
     pair: Pair,
     field: VectorField,
-    kernel: Literal["cosine", "rbf", "dot", "exp", "sne"] = "cosine",
+    kernel: Literal["cosine", "rbf", "dot", "exp", "sne", "jaccard"] = "cosine",
     temperature: Positive = 1.0,
     bandwidth: Positive = 1.0,
     perplexity: Perplexity = 30.0,
@@ -53,8 +53,12 @@ def similarity(
     share the smallest distance to a sample, no bandwidth has this perplexity, and p_j|i is uniform
     over these samples (the limit). A sample without a vector has no edge.
 
+    `jaccard` compares the labels of a label field with several labels per sample: the number of
+    labels that both samples have, divided by the number that at least one of them has. A sample
+    without a known label has no edge.
+
     Args:
-        field: A field of vectors.
+        field: A field of vectors; a label field for `jaccard`.
         kernel: The kernel.
         temperature: The temperature of `cosine`, `dot` and `exp`.
         bandwidth: The bandwidth of `rbf`.
@@ -69,6 +73,8 @@ def similarity(
             return pair.exponential(field, temperature)
         case "rbf":
             return pair.gaussian(field, bandwidth)
+        case "jaccard":
+            return pair.jaccard(field)
         case "sne":
             joint = pair.affinity(field, Affinities(field, perplexity))
             return joint.where(~pair.same_sample)

@@ -24,12 +24,15 @@ class Chosen(Lookup):
         """The chosen samples, without links."""
         import numpy as np
 
-        classes = samples.label(self.labels)
+        label = samples.label(self.labels).reshape(len(samples.ids), -1)
         draw = draws.row_hash(samples.ids, None, self.key.at(seed, 0, 0)) >> 1
-        order = np.lexsort((samples.ids, draw, classes))  # by class, then by draw, then by id
-        ids, classes = samples.ids[order], classes[order]
+        # a sample counts in each of its classes
+        ids, draw = (column.repeat(label.shape[1]) for column in (samples.ids, draw))
+        classes = label.ravel()
+        order = np.lexsort((ids, draw, classes))  # by class, then by draw, then by id
+        ids, classes = ids[order], classes[order]
         rank = np.arange(len(ids)) - np.searchsorted(classes, classes)
-        return LookupTable.of_samples(np.sort(ids[(rank < self.per_class) & (classes >= 0)]))
+        return LookupTable.of_samples(np.unique(ids[(rank < self.per_class) & (classes >= 0)]))
 
 
 @source(example="supervised(frac=0.7, labels=label)", excludes=(("frac", "per_class"),))
@@ -43,9 +46,11 @@ def supervised(
     """Relates samples with the same known label.
 
     Two samples have an edge if their labels are known and equal, and both samples are in the
-    labeled subset. A sample is in the subset if its random number in [0, 1) is below `frac`, so a
-    smaller fraction gives a subset of a larger one. `per_class=k` instead selects the k samples of
-    each class with the smallest random numbers; the recipe must then be bound to its dataset.
+    labeled subset. Where samples have several labels, one that both have is enough. A sample is in
+    the subset if its random number in [0, 1) is below `frac`, so a smaller fraction gives a subset
+    of a larger one. `per_class=k` instead selects the k samples of each class with the smallest
+    random numbers; the recipe must then be bound to its dataset. A sample with several labels
+    counts in each of its classes.
 
     Args:
         frac: The fraction of samples whose label is known.
