@@ -1,0 +1,64 @@
+"""`plot`: figures of the table of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rrl_dsl.cli.output import print_text
+
+
+def plot(
+    table: Annotated[Path, typer.Argument(help="A table of a sweep: results.csv or epochs.csv.")],
+    value: Annotated[
+        str | None,
+        typer.Option(help="The column to draw.", show_default="backbone/linear or probe/backbone"),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The column of the x axis; twice for contours over two parameters.",
+            show_default="the epoch, or the only number that varies",
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column that distinguishes lines; repeatable. Runs that have all of them in "
+            "common are averaged.",
+            show_default="everything else that varies, except the seed",
+        ),
+    ] = None,
+    gap: Annotated[
+        bool, typer.Option("--gap", help="Draw backbone, projector and their difference.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The PNG file; SVG and CSV are beside it.", show_default="VALUE.png"),
+    ] = None,
+) -> None:
+    """Draw the results of a sweep, with confidence bands over its seeds.
+
+    Writes a PNG, an SVG, and the numbers behind the figure as CSV.
+
+    Examples:
+    - `rrl-dsl plot runs/sweep/results.csv --against param.frac`
+    - `rrl-dsl plot runs/sweep/results.csv --against param.tpr --against param.fpr`
+    - `rrl-dsl plot runs/sweep/results.csv --against param.frac --gap`
+    - `rrl-dsl plot runs/sweep/epochs.csv --value probe/backbone`
+    """
+    from rrl_dsl.study.figures import figure_of, write_figure
+    from rrl_dsl.study.points import axes_of, points_of, with_projector
+    from rrl_dsl.study.table import read_table
+
+    rows = read_table(table)
+    axes = axes_of(rows, value, against or [], by)
+    if gap:
+        axes = with_projector(axes)
+    points = points_of(rows, axes)
+    name = "gap" if gap else axes.values[0].replace("/", "-")
+    path = (out or table.with_name(f"{name}.png")).with_suffix(".png")
+    for written in write_figure(figure_of(points, axes), points, axes, path):
+        print_text(str(written))

@@ -1,0 +1,144 @@
+"""`rrl-dsl plot`: the numbers behind a figure, its defaults, and its errors."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+from rrl_dsl.study.points import axes_of, points_of, with_projector
+from rrl_dsl.study.table import read_table, write_table
+
+
+def table(fracs=(0.0, 0.5, 1.0), losses=("simclr", "wmse"), seeds=3):
+    draw = np.random.default_rng(0)
+    return [
+        {
+            "run": f"{loss}-{frac}-{seed}",
+            "recipe": "semi",
+            "loss": loss,
+            "dataset": "digits",
+            "seed": seed,
+            "param.frac": frac,
+            "state": "done",
+            "backbone/linear": 0.5 + 0.3 * frac + 0.05 * float(draw.random()),
+            "projector/linear": 0.4 + 0.4 * frac + 0.05 * float(draw.random()),
+        }
+        for loss in losses
+        for frac in fracs
+        for seed in range(seeds)
+    ]
+
+
+def numbers(rows, name, **chosen):
+    return [row[name] for row in rows if all(row[key] == value for key, value in chosen.items())]
+
+
+def test_points_are_means_with_the_confidence_interval_of_a_t_test():
+    rows = table()
+    points = points_of(rows, axes_of(rows, None, [], None))
+    assert [(point.group, point.place) for point in points] == [
+        ((loss,), (frac,)) for loss in ("simclr", "wmse") for frac in (0.0, 0.5, 1.0)
+    ]
+    for point in points:
+        sample = numbers(
+            rows, "backbone/linear", loss=point.group[0], **{"param.frac": point.place[0]}
+        )
+        wanted = ttest_1samp(sample, 0).confidence_interval(0.95)
+        assert math.isclose(point.mean, sum(sample) / 3)
+        assert math.isclose(point.low, wanted.low)
+        assert math.isclose(point.high, wanted.high)
+        assert point.runs == 3
+
+
+def test_one_run_has_no_interval():
+    rows = table(seeds=1)
+    for point in points_of(rows, axes_of(rows, None, [], None)):
+        assert point.low == point.mean == point.high
+
+
+def test_the_gap_is_the_mean_of_the_differences_within_runs():
+    rows = table()
+    axes = with_projector(axes_of(rows, None, [], None))
+    points = [point for point in points_of(rows, axes) if point.value == "gap"]
+    for point in points:
+        chosen = {"loss": point.group[0], "param.frac": point.place[0]}
+        backbone, projector = (
+            np.array(numbers(rows, f"{part}/linear", **chosen))
+            for part in ("backbone", "projector")
+        )
+        assert math.isclose(point.mean, float((backbone - projector).mean()))
+
+
+def test_runs_without_a_value_are_left_out():
+    rows = table()
+    rows[0] |= {"state": "failed", "backbone/linear": None}
+    rows[1] |= {"backbone/linear": math.nan}
+    (first, *_) = points_of(rows, axes_of(rows, None, [], None))
+    assert first.runs == 1
+
+
+def test_a_table_of_epochs_is_drawn_over_epochs():
+    rows = [{"run": "a", "loss": "x", "seed": 0, "epoch": e, "probe/backbone": 0.1} for e in (1, 2)]
+    axes = axes_of(rows, None, [], None)
+    assert (axes.values, axes.against) == (("probe/backbone",), ("epoch",))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--value", "backbone/linea"], "did you mean `backbone/linear`?"),
+        (["--against", "loss"], "the column `loss` has no numbers"),
+        (["--value", "seed", "--gap"], "`seed` is not a value of the backbone"),
+        (["--against", "seed", "--against", "seed", "--against", "seed"], "one or two parameters"),
+    ],
+)
+def test_what_cannot_be_drawn_is_an_error(cli, tmp_path, words, message):
+    write_table(tmp_path / "results.csv", table())
+    result = cli("plot", "results.csv", *words)
+    assert result.code == 1
+    assert message in result.err
+
+
+def test_a_table_with_two_parameters_asks_for_one(cli, tmp_path):
+    rows = [row | {"batch_size": 16 * (1 + row["seed"])} for row in table()]
+    rows = [{key: row[key] for key in ("loss", "seed", "batch_size", *row)} for row in rows]
+    write_table(tmp_path / "results.csv", rows)
+    assert "choose one, or two, with `--against`" in cli("plot", "results.csv").err
+
+
+def test_a_file_that_is_no_table_is_an_error(cli, tmp_path):
+    (tmp_path / "results.parquet").write_bytes(b"nothing")
+    assert "RRL412" in cli("plot", "results.parquet").err
+    assert "RRL412" in cli("plot", "nowhere.csv").err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_command_writes_picture_and_numbers(cli, tmp_path, suffix):
+    write_table(tmp_path / "results.csv", table())
+    result = cli("plot", f"results{suffix}", "--gap", "--out", "figure.png")
+    assert result.code == 0, result.err
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "figure.svg").read_bytes()
+    with (tmp_path / "figure.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert {row["value"] for row in found} == {"backbone/linear", "projector/linear", "gap"}
+    assert len(found) == 3 * 2 * 3
+
+
+def test_contours_need_two_values_of_both_parameters(cli, tmp_path):
+    words = ["--against", "param.frac", "--against", "seed", "--by", "loss"]
+    write_table(tmp_path / "results.csv", table())
+    assert cli("plot", "results.csv", *words).code == 0
+    write_table(tmp_path / "results.csv", table(fracs=(0.5,)))
+    assert "at least two values" in cli("plot", "results.csv", *words).err
+
+
+def test_numbers_of_a_table_are_read_back(tmp_path):
+    rows = [{"a": 1, "b": 0.1 + 0.2, "c": "text", "d": None}, {"a": "mixed", "b": 1e-9}]
+    write_table(tmp_path / "t.csv", rows)
+    assert read_table(tmp_path / "t.csv") == [
+        {"a": 1, "b": 0.1 + 0.2, "c": "text", "d": None},
+        {"a": "mixed", "b": 1e-9, "c": None, "d": None},
+    ]
