@@ -50,7 +50,7 @@ class BlockedRelation(Relation):
             rows: The n rows.
             cols: The m columns, perhaps the rows themselves.
             symmetric: Whether the recipe's weights are symmetric.
-            pairs: The most pairs of a tile; what suits the device where left out.
+            pairs: The most pairs of a tile; defaults to what suits the device.
             limit: The program's limit, which falls when memory runs out.
             seed: The recipe's seed.
             epoch: The epoch.

@@ -54,7 +54,7 @@ def vectors_of(
         cols: The columns; the same object where they are the rows.
 
     Raises:
-        RRLError: RRL418 where a space is missing or does not fit the rows.
+        RRLError: RRL418 if a space is missing or does not fit the rows.
     """
     embeddings = named("spaces", spaces, "RRL418")
     pairs: dict[str, tuple[Tensor, Tensor]] = {}
@@ -94,7 +94,7 @@ def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
         asked: How many views of each sample the recipe asks for.
 
     Raises:
-        RRLError: RRL425 where there are fewer; RRL402 where a row and a column of one sample differ
+        RRLError: RRL425 if there are fewer; RRL402 if a row and a column of one sample differ
             in a label.
     """
     if cols is rows:

@@ -29,7 +29,7 @@ def column_of(
         lookups: The tables of its lookups.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the rows lack a column that it reads.
+        RRLError: RRL401 or RRL417 if the rows lack a column that it reads.
     """
     own = [scalars[scalar] for scalar in column.scalars]
     name = column.field or ""

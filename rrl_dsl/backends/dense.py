@@ -129,7 +129,7 @@ def prepare(
         shared: Whether all processes prepare the same rows, and share the work of stages.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the rows lack a column that the recipe reads.
+        RRLError: RRL401 or RRL417 if the rows lack a column that the recipe reads.
     """
     if plan.staged:
         whole = universe(rows, cols, spaces)

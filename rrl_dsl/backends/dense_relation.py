@@ -34,8 +34,8 @@ class DenseRelation(Relation):
         Args:
             weights: (n, m), bool or float, not negative.
             rows: The n rows.
-            cols: The m columns; the rows themselves where left out.
-            contrast: bool (n, m), which pairs may count as unrelated; all where left out.
+            cols: The m columns; defaults to the rows themselves.
+            contrast: bool (n, m), which pairs may count as unrelated; defaults to all.
             seed: The recipe's seed.
             epoch: The epoch.
             step: The optimizer step.

@@ -40,7 +40,7 @@ def edge_function(
         plan: The plan; plans that differ in scalars alone share one function.
         result: The instruction.
         fused: Whether `torch.compile` makes one kernel of it.
-        arrays: `rrl_dsl.backends.arrays` for NumPy; torch where left out.
+        arrays: `rrl_dsl.backends.arrays` for NumPy; defaults to torch.
     """
     if arrays is None:
         from rrl_dsl.backends import tensors as arrays
@@ -96,7 +96,7 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
         pairs: How many pairs a call evaluates.
 
     Raises:
-        RRLError: RRL506 where fusing is requested and there is no compiler.
+        RRLError: RRL506 if fusing is requested and there is no compiler.
     """
     on_gpu = device.type == "cuda"
     if asked is None and not on_gpu and pairs < _FUSED_PAIRS:

@@ -44,7 +44,7 @@ def gathered_sides(own: Sides, *, ring: bool) -> tuple[Sides, Parts]:
         ring: Whether a loss gets the embeddings of one process at a time.
 
     Raises:
-        RRLError: RRL402 where the processes have different numbers of rows or columns; it is looked
+        RRLError: RRL402 if the processes have different numbers of rows or columns; it is looked
             for where rows are checked.
     """
     rows, cols, spaces = own

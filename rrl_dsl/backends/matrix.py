@@ -23,7 +23,7 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         columns: Whether the columns are other rows than the rows (`keys=` was given).
 
     Raises:
-        RRLError: RRL406 where the matrix has an impossible shape or dtype, is sparse, or, on the
+        RRLError: RRL406 if the matrix has an impossible shape or dtype, is sparse, or, on the
             CPU, has a weight that is negative or not finite.
     """
     if weights.layout != torch.strided:
@@ -59,6 +59,6 @@ def _check_weights(weights: Tensor) -> None:
 
 
 def _occurrence(view: Tensor) -> Tensor:
-    """For each row, how many rows of its view stand before it."""
+    """For each row, how many rows of its view precede it."""
     earlier = (view[:, None] == view).tril(diagonal=-1)
     return earlier.sum(dim=1)

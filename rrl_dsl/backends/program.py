@@ -290,7 +290,7 @@ class Program:
             progress: Takes a sequence of parts of the work, and yields each of them.
 
         Raises:
-            RRLError: As `__call__`, and RRL515 where the graph does not fit into memory, with
+            RRLError: As `__call__`, and RRL515 if the graph does not fit into memory, with
                 the number of edges to expect.
         """
         from rrl_dsl.backends import sparse

@@ -172,7 +172,7 @@ class Relation(ABC):
             with_self: Whether self counts, with its weight in the graph.
 
         Raises:
-            RRLError: RRL406 where `f` returns anything but a tensor of that shape.
+            RRLError: RRL406 if `f` returns anything but a tensor of that shape.
         """
 
     @abstractmethod

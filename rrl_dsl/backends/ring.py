@@ -240,7 +240,7 @@ def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> Non
     """Refuses a function whose gradient would be lost.
 
     Raises:
-        RRLError: RRL429 where it closes over a tensor with a gradient.
+        RRLError: RRL429 if it closes over a tensor with a gradient.
     """
     pair = torch.zeros(1, 1, dtype=torch.promote_types(q.dtype, torch.float32), device=q.device)
     with torch.enable_grad():

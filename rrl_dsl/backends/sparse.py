@@ -49,7 +49,7 @@ def graph_of(
         progress: Goes through the bands of rows.
 
     Raises:
-        RRLError: RRL515 where the graph does not fit into memory, with the edges to expect.
+        RRLError: RRL515 if the graph does not fit into memory, with the edges to expect.
     """
     what = f"the graph over {rows:,} rows"
     with needing_memory(what, _HINT):

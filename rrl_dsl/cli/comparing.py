@@ -139,7 +139,7 @@ def _graphs_of(
     """The graphs of some recipes.
 
     Raises:
-        RRLError: With the errors of all of them; one without a place stands at its file.
+        RRLError: With the errors of all of them; the place of an error without one is its file.
     """
     from rrl_dsl.graph.recipe import graph_of
 

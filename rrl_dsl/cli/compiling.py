@@ -132,7 +132,7 @@ def _exported(
     """Writes the graph of a batch where the file's name is one for data; whether it is.
 
     Raises:
-        RRLError: RRL507 where it is neither that nor one for a picture, or cannot be written.
+        RRLError: RRL507 if it is neither that nor one for a picture, or cannot be written.
     """
     from rrl_dsl.report import export
     from rrl_dsl.report.sample import sample_of
@@ -154,7 +154,7 @@ def _exported(
 def _save_whole(
     program: Program, columns: Columns, epoch: int, path: Path, console: Console
 ) -> None:
-    """Writes the graph of the whole data set; shows how far it is."""
+    """Writes the graph of the whole dataset and shows a progress bar."""
     from rich.progress import track
 
     from rrl_dsl.report import whole

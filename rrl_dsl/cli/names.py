@@ -36,7 +36,7 @@ def explain_name(what: str, json: bool) -> Path | None:
         where there is none, or where JSON is printed of what else has the name.
 
     Raises:
-        RRLError: RRL101 where nothing has that name.
+        RRLError: RRL101 if nothing has that name.
     """
     if code := _CODE.fullmatch(what):
         _explain_code(f"RRL{code['number']}", json)

@@ -74,24 +74,24 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:
 
 
 def print_text(text: str, style: str = "") -> None:
-    """A text on standard output as it stands: no markup, and lines as long as they are."""
+    """Prints a text as it is: without markup or line breaks."""
     output().print(text, style=style, markup=False, soft_wrap=True)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Names and what there is to say of them, one a line, on standard output."""
+    """Prints facts, one per line, each with its name."""
     for name, value in facts.items():
         print_text(f"{name:<10}{printable(value)}")
 
 
 def print_not_known(faults: Sequence[Diagnostic]) -> None:
-    """Why a data set shows nothing of a recipe, in the place of what it would show."""
+    """Prints why the figures of a recipe are not known."""
     for fault in faults:
         print_text(f"  not known: {printable(fault.message)}")
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON, on standard output, for tools."""
+    """Prints a value as JSON, for tools."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
@@ -104,7 +104,7 @@ def _print_rendered(diagnostic: Diagnostic, console: Console) -> None:
 
 
 def _annotation(diagnostic: Diagnostic) -> str:
-    """A diagnostic as a workflow command of GitHub, which shows it in the changed file."""
+    """Returns a diagnostic as a GitHub workflow command, which shows it in the changed file."""
     record = diagnostic.to_dict()
     places = {"file": record["file"]}
     if "start" in record:

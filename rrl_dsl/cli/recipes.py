@@ -1,4 +1,4 @@
-"""What the verbs that take a recipe share: the recipe, its parameters, a data set to look at."""
+"""Arguments that several verbs take: a recipe, its parameters, a dataset."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def source_of(
 
     Raises:
         typer.BadParameter: Where neither or both are given.
-        RRLError: Where the file cannot be read.
+        RRLError: If the file cannot be read.
     """
     if (recipe is None) == (expression is None):
         raise typer.BadParameter("give a recipe file, or a recipe with `-e`")
@@ -101,10 +101,10 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
 
 
 def columns_of(spec: str, data_dir: Path | None, download: bool) -> Columns:
-    """The columns of a data set that the user names; prints what is to be known of them.
+    """Returns the columns of a dataset, and prints the notes about them.
 
     Raises:
-        RRLError: RRL410, RRL411 or RRL412 where it cannot be had.
+        RRLError: RRL410, RRL411 or RRL412 if it cannot be loaded.
     """
     from rrl_dsl.data import registry
 
@@ -115,7 +115,7 @@ def columns_of(spec: str, data_dir: Path | None, download: bool) -> Columns:
 
 
 def print_program(source: Source, program: Program) -> None:
-    """What a recipe is and needs."""
+    """Prints the type of a recipe and its requirements."""
     from rrl_dsl.report.recipe import facts_of
 
     print_facts({"recipe": source.name, **facts_of(program)})

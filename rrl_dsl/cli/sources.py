@@ -14,11 +14,11 @@ from rrl_dsl.language.span import Source
 
 
 def read(path: Path) -> Source:
-    """The text of a recipe file.
+    """Reads a recipe file.
 
     Raises:
-        RRLError: As `rrl_dsl.language.parser.read`, with the file as the place; where there is
-            none, with the one that may be meant.
+        RRLError: As `rrl_dsl.language.parser.read`, with the file as the place. If the file does
+            not exist, the hint names the most similar one.
     """
     try:
         return parser.read(path)
@@ -30,7 +30,7 @@ def read(path: Path) -> Source:
 
 
 def at_file(path: Path, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Diagnostics of which those without a place stand at a file."""
+    """Returns diagnostics; the place of a diagnostic without one is the file."""
     place = Source("", str(path))
     return [
         diagnostic if diagnostic.source else replace(diagnostic, source=place)

@@ -121,7 +121,7 @@ def launcher_of(
 
     Raises:
         typer.BadParameter: For an option of SLURM without `--slurm`.
-        RRLError: RRL506 where SLURM cannot be used.
+        RRLError: RRL506 if SLURM cannot be used.
     """
     from rrl_dsl.study.launch import Cluster, Local
     from rrl_dsl.training.settings import from_assignment

@@ -159,7 +159,7 @@ def _format_file(file: str | Source, *, check: bool, diff: bool) -> bool:
     """Formats a file, or says that it would change; whether it did or would.
 
     Raises:
-        RRLError: With every syntax error of the text; RRL507 where it cannot be written.
+        RRLError: With every syntax error of the text; RRL507 if it cannot be written.
     """
     from rrl_dsl.language.edits import with_ends_kept
     from rrl_dsl.language.files import write_text

@@ -16,10 +16,10 @@ class Verbs(TyperGroup):
     """The verbs. `help VERB` is `VERB --help`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Reads what stands before the verb.
+        """Reads the words before the verb.
 
         Raises:
-            UsageError: Where it is an option that belongs behind it.
+            UsageError: If one is an option that must follow the verb.
         """
         own = {name for parameter in self.params for name in parameter.opts} | {"--help", "-h"}
         if args and args[0].startswith("-") and args[0] not in own:
@@ -27,10 +27,10 @@ class Verbs(TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The verb, and the words behind it.
+        """Returns the verb, and the words that follow it.
 
         Raises:
-            UsageError: Where there is no such verb.
+            UsageError: If there is no such verb.
         """
         if args[0] == "help":
             if len(args) == 1:
@@ -51,7 +51,7 @@ class Verb(TyperCommand):
         """Reads the words behind the verb.
 
         Raises:
-            UsageError: Where they do not fit.
+            UsageError: If they do not fit.
         """
         own = {name for parameter in self.params for name in parameter.opts} | {"--help"}
         for word in takewhile(lambda word: word != "--", args):

@@ -245,7 +245,7 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
     """The graph with a contrast; the graph itself where that is all pairs, as without one.
 
     Raises:
-        Refusal: RRL212 where either has a contrast, RRL201 where one is not a graph.
+        Refusal: RRL212 if either has a contrast, RRL201 if one is not a graph.
     """
     if not isinstance(contrast, Graph):
         raise Refusal("RRL201", f"a contrast must be a graph, not {described(contrast)}")
@@ -259,7 +259,7 @@ def unfinished(graph: Graph) -> Graph:
     """The graph itself, where it may become a part of another.
 
     Raises:
-        Refusal: RRL212 where it has a contrast.
+        Refusal: RRL212 if it has a contrast.
     """
     if graph.contrast is not None:
         message = "a graph with a contrast cannot be part of another graph"
@@ -271,7 +271,7 @@ def apply(graph: Graph, transform: Transform) -> Graph:
     """The graph after each call of the transform in turn.
 
     Raises:
-        Refusal: RRL302 where the result is too deep.
+        Refusal: RRL302 if the result is too deep.
     """
     graph = unfinished(graph)
     for call in transform.calls:
@@ -283,7 +283,7 @@ def operand(operator: Operator, value: object) -> Graph:
     """The value as the right operand of an operator.
 
     Raises:
-        Refusal: RRL201 where it is not a graph, RRL205 where `-` would remove a weighted graph.
+        Refusal: RRL201 if it is not a graph, RRL205 if `-` would remove a weighted graph.
     """
     if not isinstance(value, Graph):
         raise mismatched(operator, value)
@@ -308,7 +308,7 @@ def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
     """The graph `first operator other operator ...`, read from the left.
 
     Raises:
-        Refusal: RRL302 where the result is too deep.
+        Refusal: RRL302 if the result is too deep.
     """
     if isinstance(first, Combined) and first.operator == operator:
         return _shallow(Combined(first.operands + others, operator))
@@ -319,7 +319,7 @@ def complement(graph: Graph) -> Graph:
     """The graph `~graph`.
 
     Raises:
-        Refusal: RRL302 where the result is too deep.
+        Refusal: RRL302 if the result is too deep.
     """
     return _shallow(Complement((unfinished(graph),)))
 
@@ -328,7 +328,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
     """The graph with its weights multiplied.
 
     Raises:
-        Refusal: RRL201 where the factor is not a number, RRL301 where it is negative or too large,
+        Refusal: RRL201 if the factor is not a number, RRL301 if it is negative or too large,
             RRL302 where the result is too deep.
     """
     if isinstance(factor, Graph):

@@ -130,7 +130,7 @@ class Options(TypedDict, total=False):
     """What a decorator is told of a built-in beside its example.
 
     Attributes:
-        name: Its name in recipes; the function's where left out.
+        name: Its name in recipes; defaults to the function's.
         given: For arguments that must be given, what messages suggest.
         excludes: Pairs of arguments that may not both be given.
         check: What is wrong with arguments that each fit alone; the refusal names the argument.

@@ -85,7 +85,7 @@ class Call:
             operand: Of a transform, the weight that the pair has.
 
         Raises:
-            TypeError: Where the built-in returns something else.
+            TypeError: If the built-in returns something else.
         """
         assert self.signature.function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
@@ -178,7 +178,7 @@ def compose(first: Transform, second: Transform) -> Transform:
     """Both transforms, one after the other.
 
     Raises:
-        Refusal: RRL302 where no graph could have that many levels.
+        Refusal: RRL302 if no graph could have that many levels.
     """
     calls = first.calls + second.calls
     if len(calls) >= MAX_DEPTH:

@@ -186,7 +186,7 @@ class CallExpressions(Reports):
         self.report("RRL209", message, argument.span, hint, edits)
 
     def given_twice(self, node: syntax.Call, argument: syntax.Argument, name: syntax.Name) -> None:
-        """Reports an argument whose name stood before."""
+        """Reports an argument whose name occurred before."""
         message = f"`{name.text}` is given twice"
         edits = without(argument, node, self.source)
         self.report("RRL207", message, argument.span, "remove one of them", edits)

@@ -210,7 +210,7 @@ def _times(left: object, right: object) -> Graph | Schedule | float:
     """The product of a number or schedule and a graph, or of a number and a number or schedule.
 
     Raises:
-        Refusal: RRL201 for anything else, RRL301 where the result is out of range.
+        Refusal: RRL201 for anything else, RRL301 if the result is out of range.
     """
     if isinstance(left, Graph):
         return scale(left, right)

@@ -53,7 +53,7 @@ class Library:
         """The file that a text names, to import or to read.
 
         Raises:
-            Refusal: RRL022 where it is not below the folder of that text, RRL024 where that lies in
+            Refusal: RRL022 if it is not below the folder of that text, RRL024 if that lies in
                 no folder.
         """
         if source.directory is None and not (self.within and Path(written).is_absolute()):
@@ -77,8 +77,8 @@ class Library:
         """The recipe in a file, with the streams that its calls have without the import.
 
         Raises:
-            Refusal: RRL023 where the file is importing this one, RRL025 where there are too many.
-            RRLError: Where the file cannot be read.
+            Refusal: RRL023 if the file is importing this one, RRL025 if there are too many.
+            RRLError: If the file cannot be read.
         """
         if path in self._open:
             circle = [*self._open[self._open.index(path) :], path]

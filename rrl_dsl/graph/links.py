@@ -22,12 +22,12 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
 
     Args:
         path: Where it lies.
-        written: How the recipe names it; as `path` where left out.
-        name: What messages call it; as `path` where left out.
+        written: How the recipe names it; defaults to `path`.
+        name: What messages call it; defaults to `path`.
 
     Raises:
-        RRLError: RRL414 where it cannot be read, RRL415 for each line that is not a pair, RRL430
-            for a matrix that does not relate samples, RRL515 where there is too little memory.
+        RRLError: RRL414 if it cannot be read, RRL415 for each line that is not a pair, RRL430
+            for a matrix that does not relate samples, RRL515 if there is too little memory.
     """
     name = str(path) if name is None else name
     if path.suffix.lower() not in SUFFIXES:

@@ -136,8 +136,8 @@ def read_pairs(path: Path, written: str, name: str, stamp: tuple[int, ...]) -> L
         stamp: What changes with the file.
 
     Raises:
-        OSError: Where it cannot be read.
-        RRLError: RRL414 where it is not a file of pairs, RRL415 for each line that is not a pair.
+        OSError: If it cannot be read.
+        RRLError: RRL414 if it is not a file of pairs, RRL415 for each line that is not a pair.
     """
     digest, a, b, weight = _read(path, name, stamp)
     return ListedPairs(written, name, digest, path, a, b, weight)

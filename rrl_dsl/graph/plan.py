@@ -67,7 +67,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number that weights are computed with, or where `exact` one that fields are measured by."""
+    """A number that weights are computed with, or if `exact` one that fields are measured by."""
 
     value: float | Schedule
     exact: bool = False

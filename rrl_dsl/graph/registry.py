@@ -147,7 +147,7 @@ def register(signature: Signature) -> Signature:
     """Adds a built-in to the language.
 
     Raises:
-        ValueError: Where the name is taken, or no name of the language.
+        ValueError: If the name is taken, or no name of the language.
     """
     if not is_name(signature.name):
         raise ValueError(f"`{signature.name}` is not a valid name")

@@ -53,7 +53,7 @@ class SampleColumns:
         """A label field, int64 (n,), or (n, k) for sets of labels; -1 where unknown.
 
         Raises:
-            RRLError: RRL401 where the dataset lacks it.
+            RRLError: RRL401 if the dataset lacks it.
         """
         labels = self._rows.labels
         if name not in labels:
@@ -65,7 +65,7 @@ class SampleColumns:
         """A number field, (n,): int64, or float64 with NaN where missing.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the dataset lacks it.
+            RRLError: RRL401 or RRL417 if the dataset lacks it.
         """
         return self._ordered(self._rows.number(name))
 
@@ -73,7 +73,7 @@ class SampleColumns:
         """A vector field, float64 (n, d), NaN where missing.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the dataset lacks it.
+            RRLError: RRL401 or RRL417 if the dataset lacks it.
         """
         return self._ordered(self._rows.vector(name))
 
@@ -109,7 +109,7 @@ class LookupTable(NamedTuple):
 
         Args:
             ids: int64 (u,), ascending.
-            values: float64 (u, v), numbers of each; none where left out.
+            values: float64 (u, v), numbers of each; defaults to none.
         """
         import numpy as np
 
@@ -205,11 +205,11 @@ class Lookup(_Reader):
         Args:
             samples: The dataset; ignored where `bound` is false.
             seed: The recipe's seed.
-            wanted: Ids of the samples that a picture needs; all where left out. The table may
+            wanted: Ids of the samples that a picture needs; defaults to all. The table may
                 contain others.
 
         Raises:
-            RRLError: RRL401 or RRL417 where the dataset lacks a column, RRL420 where it is too
+            RRLError: RRL401 or RRL417 if the dataset lacks a column, RRL420 if it is too
                 small.
         """
         raise NotImplementedError
@@ -239,7 +239,7 @@ class BatchRows:
         by_rows: From a function of the positions of t rows, int64, to their values (t, ...), to the
             values of all rows (u, ...). The function is called for bands of rows, whose values for
             all rows fit in memory; of several processes, each calls it for a part of the rows.
-        weights: (`weight.at` of a weight, positions of t rows; all where left out) -> (t, u).
+        weights: (`weight.at` of a weight, positions of t rows; defaults to all) -> (t, u).
     """
 
     rows: Any

@@ -1,8 +1,9 @@
 """Graph -> the text of a recipe that defines it, for people to read.
 
-What is used more than once gets a name, so that the text is as long as the graph is large. Parsed
-again, the text defines the same graph, unless an imported recipe draws in a stream that the call
-would not get where it stands (`rrl_dsl.graph.streams`): `explain` says which calls do.
+A part that is used more than once gets a name, so that the length of the text is proportional to
+the size of the graph. The text parses to the same graph, unless a call of an imported recipe draws
+in a stream that it would not get in this text (`rrl_dsl.graph.streams`). `explain` lists these
+calls.
 """
 
 from __future__ import annotations

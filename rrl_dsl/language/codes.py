@@ -61,7 +61,7 @@ CODES: Final = MappingProxyType(
         "RRL301": "a value out of range",
         "RRL302": "a graph that is too deep",
         "RRL303": "arguments that cannot be used together",
-        # 4xx what the data set, loss or backend cannot serve
+        # 4xx: the dataset, the loss or the backend does not fit
         "RRL401": "a missing label or field",
         "RRL402": "invalid rows",
         "RRL403": "a recipe that is not bound to a dataset",

@@ -117,7 +117,7 @@ class Loss(ABC):
             counted; without any edge the loss is 0, but for terms that do not read the graph.
 
         Raises:
-            RRLError: RRL406 where something is missing or the shapes do not fit together; RRL405,
+            RRLError: RRL406 if something is missing or the shapes do not fit together; RRL405,
                 RRL409 as the loss says.
         """
         self._check_given(z, keys, others)
@@ -217,7 +217,7 @@ class Loss(ABC):
             columns: What it made of the columns, where they are not the rows.
 
         Raises:
-            RRLError: RRL406 where an output is missing.
+            RRLError: RRL406 if an output is missing.
         """
         inputs = self.inputs()
         given = {name: outputs[output] for name, output in inputs.items() if output in outputs}

@@ -84,7 +84,7 @@ class SimDINO(Loss):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 where `form=paper` has a column that is no row, or `rate=mean` a row
+            RRLError: RRL406 if `form=paper` has a column that is no row, or `rate=mean` a row
                 that is no column.
         """
         if self.form == "paper":
@@ -177,7 +177,7 @@ def patch_similarity(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> 
     """The mean cosine similarity of each row's hidden patches (r, P, d), (r,); 0 for none.
 
     Raises:
-        RRLError: RRL406 where the shapes do not fit together.
+        RRLError: RRL406 if the shapes do not fit together.
     """
     _check_patches(patches, teacher_patches, mask)
     similarity = (unit(patches) * unit(teacher_patches.detach())).sum(dim=2)
@@ -189,7 +189,7 @@ def patch_distance(patches: Tensor, teacher_patches: Tensor, mask: Tensor) -> Te
     """The sum of squared distances of each row's hidden patches (r, P, d), (r,).
 
     Raises:
-        RRLError: RRL406 where the shapes do not fit together.
+        RRLError: RRL406 if the shapes do not fit together.
     """
     _check_patches(patches, teacher_patches, mask)
     distance = (patches - teacher_patches.detach()).square().sum(dim=2)

@@ -67,16 +67,15 @@ class Term:
 
 
 def create(name: str, **options: Any) -> Loss:
-    """The loss of that name with these options, or a weighted sum of losses.
+    """Returns a loss, or a weighted sum of losses.
 
     Args:
         name: A name, or a sum such as `dino + 0.1*koleo` or `simclr(temperature=0.1) + vicreg`.
-        options: Those of one loss, before those in its brackets; in a sum they stand behind its
-            names.
+        options: The options of a single loss. Options in parentheses take precedence. In a sum,
+            options follow the names in parentheses.
 
     Raises:
-        RRLError: As `find`; RRL408 for an option that does not fit, RRL423 for a sum that cannot
-            be read.
+        RRLError: As `find`; RRL408 for an invalid option, RRL423 for a sum that cannot be read.
     """
     weighted = tuple((term.weight, term.loss()) for term in read(name, options))
     if len(weighted) == 1 and weighted[0][0] == 1:
@@ -92,7 +91,7 @@ def read(text: str, options: Mapping[str, Any]) -> list[Term]:
         options: Further options, where it is one loss.
 
     Raises:
-        RRLError: RRL408 where there are options beside a sum, RRL423 where it cannot be read.
+        RRLError: RRL408 if there are options beside a sum, RRL423 if it cannot be read.
     """
     source = Source(text, "loss")
     if not _is_sum(text):

@@ -66,12 +66,12 @@ class Distillation(Loss):
 
         Args:
             scores: The teacher's scores (r, K).
-            center: Their running mean (K,); 0 where left out.
+            center: Their running mean (K,); defaults to 0.
             epoch: The epoch.
-            balanced: bool (r,), the rows that Sinkhorn-Knopp balances; all where left out.
+            balanced: bool (r,), the rows that Sinkhorn-Knopp balances; defaults to all.
 
         Raises:
-            RRLError: RRL406 where the center has another shape.
+            RRLError: RRL406 if the center has another shape.
         """
         scores, temperature = scores.detach(), self.teacher_temperature_at(epoch)
         if self.centering == "sinkhorn":
@@ -121,7 +121,7 @@ class DINO(Distillation):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 where the center has another shape than (K,).
+            RRLError: RRL406 if the center has another shape than (K,).
         """
         targets = self.targets(keys, center, relation.epoch)
         total = relation.dot(F.log_softmax(z / self.temperature, dim=1), targets)
@@ -170,7 +170,7 @@ class IBOT(Distillation):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 where the mask is not bool (n, P), or the center has another shape
+            RRLError: RRL406 if the mask is not bool (n, P), or the center has another shape
                 than (K,).
         """
         if mask.dtype != torch.bool or mask.shape != z.shape[:2]:

@@ -144,7 +144,7 @@ class NNCLR(Loss):
             bank: Earlier projections, (b, d) with b > 0, in any order.
 
         Raises:
-            RRLError: RRL406 where the bank is empty or of another width, or where `form=nt_xent`
+            RRLError: RRL406 if the bank is empty or of another width, or if `form=nt_xent`
                 meets columns that are not the rows.
         """
         if bank.ndim != 2 or bank.shape[1] != z.shape[1] or not len(bank):

@@ -37,7 +37,7 @@ def register(name: str) -> Callable[[_LossClass], _LossClass]:
     """Registers a loss class under a name.
 
     Raises:
-        ValueError: Where the name is taken by another class.
+        ValueError: If the name is taken by another class.
     """
 
     def add(loss: _LossClass) -> _LossClass:
@@ -61,7 +61,7 @@ def find(name: str) -> type[Loss]:
     """The loss of that name, or at a place like `package.module:Class`.
 
     Raises:
-        RRLError: RRL407 for an unknown name and for what is no place, RRL422 where the package that
+        RRLError: RRL407 for an unknown name and for what is no place, RRL422 if the package that
             declares it cannot be loaded, or the name belongs to two losses.
     """
     if ":" in name:

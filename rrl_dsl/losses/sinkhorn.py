@@ -9,18 +9,18 @@ from torch import Tensor
 def sinkhorn(
     scores: Tensor, temperature: float, iterations: int = 3, balanced: Tensor | None = None
 ) -> Tensor:
-    """Probabilities of the prototypes, every prototype being given about as much as any other.
+    """Returns probabilities of prototypes, such that all prototypes have about the same total.
 
     Sinkhorn-Knopp as in SwAV (Caron et al. 2020) and DINOv2 (Oquab et al. 2024): exp(scores / T)
-    is scaled so that all prototypes have the same total, then so that each row sums to 1, over and
-    over. In logarithms, so that small temperatures do not overflow.
+    is scaled so that all prototypes have the same total, then so that each row sums to 1, and so
+    on. The computation is in logarithms, so that small temperatures do not overflow.
 
     Args:
         scores: (n, K), float32 or float64.
         temperature: T, above 0.
-        iterations: How often, at least once.
-        balanced: bool (n,), the rows that share out the prototypes; all where left out. The others
-            are assigned as these scale the prototypes, and have no part in the balance.
+        iterations: The number of iterations, at least 1.
+        balanced: bool (n,), the rows over which the totals are balanced; defaults to all. The
+            prototypes of the other rows are scaled in the same way.
 
     Returns:
         (n, K) without a gradient; rows sum to 1.

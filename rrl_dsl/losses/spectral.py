@@ -116,8 +116,8 @@ class Projection(_OverRows):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL405 where there are no more rows than dimensions, RRL406 where the columns
-                are not the rows, RRL409 where the embeddings do not span their dimensions.
+            RRLError: RRL405 if there are no more rows than dimensions, RRL406 if the columns
+                are not the rows, RRL409 if the embeddings do not span their dimensions.
         """
         self._check(z, keys, len(z))
         ones = torch.ones(len(z), dtype=torch.float64, device=z.device)
@@ -180,8 +180,8 @@ class Laplacian(_OverRows):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL405 where no more rows than dimensions weigh in the whitening, RRL406 where
-                the columns are not the rows, RRL409 where the embeddings cannot be whitened.
+            RRLError: RRL405 if no more rows than dimensions weigh in the whitening, RRL406 where
+                the columns are not the rows, RRL409 if the embeddings cannot be whitened.
         """
         degree = relation.degree()
         mass = self._mass(degree)

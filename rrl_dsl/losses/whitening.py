@@ -70,7 +70,7 @@ class WMSE(Loss):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL405 where a view has fewer rows than twice the width, RRL409 where the
+            RRLError: RRL405 if a view has fewer rows than twice the width, RRL409 if the
                 embeddings have collapsed so far that no slice can be whitened.
         """
         values = [

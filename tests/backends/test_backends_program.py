@@ -156,7 +156,7 @@ def test_columns_without_the_label_field_are_rrl401_too():
     assert only.hint == "they have none"
 
 
-# the whole data set
+# the whole dataset
 
 
 def test_recipe_that_chooses_among_all_samples_must_be_bound_first():

@@ -31,7 +31,7 @@ MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=No
 
 @st.composite
 def bound_programs(draw: st.DrawFn) -> tuple[rrl.Program, list[Row], dict[str, int]]:
-    """A program bound to its data set, a batch, and the seed, epoch and step of a run."""
+    """A program bound to its dataset, a batch, and the seed, epoch and step of a run."""
     dataset, run = draw(datasets()), draw(settings_of_a_run)
     recipe: Recipe = draw(recipes(size=8, bound=True, batch=True))
     assume(suits(recipe, dataset))

@@ -54,7 +54,7 @@ def test_a_sample_drawn_twice_is_one_row_where_views_are_given(loss: str):
     sample = torch.tensor([4, 4, 7]).repeat(2)
     nodes = rrl.Nodes(sample, torch.tensor([0, 1]).repeat_interleave(3))
     relation = rrl.compile("ssl()").relate(nodes)
-    # the other view of sample 4 stands twice; the row itself, once more, is self
+    # the other view of sample 4 occurs twice; the row itself, once more, is self
     assert relation.degree().tolist() == [2, 2, 1, 2, 2, 1]
     z = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     assert float(create(loss)(relation, z)) != 0

@@ -1,4 +1,4 @@
-"""Files that are named on the command line: where errors stand, once, whatever their names hold."""
+"""Files that are named on the command line: errors point at them once, whatever their names are."""
 
 import errno
 import json

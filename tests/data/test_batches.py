@@ -96,7 +96,7 @@ def test_a_mistake_found_in_a_worker_keeps_its_diagnostic(tmp_path: Path, worker
             (tmp_path / part / name).mkdir(parents=True)
             Image.new("RGB", (4, 4)).save(tmp_path / part / name / "1.png")
     data = load_folder(tmp_path, size=4)
-    (tmp_path / "train/b/1.png").write_bytes(b"damaged")  # after the data set was checked
+    (tmp_path / "train/b/1.png").write_bytes(b"damaged")  # after the dataset was checked
     path = tmp_path / "train" / "b" / "1.png"
     with pytest.raises(RRLError, match=rf"^error\[RRL412\]: {path} cannot be decoded"):
         list(loader(data.train, 1, shuffle=False, workers=workers))

@@ -20,7 +20,7 @@ def toy(root: Path, download: bool) -> DataSet:
 
 
 def nothing(root: Path, download: bool) -> None:
-    """Not a data set."""
+    """Not a dataset."""
 
 
 @pytest.fixture

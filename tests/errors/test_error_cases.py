@@ -2,7 +2,7 @@
 
 A case is a heading, perhaps further files, a fenced `rrl` block and a fenced `text` block. A
 further file is a fenced block whose first words are `file` and its name: ` ```file links.csv `.
-Parameters that the recipe is called with stand after `rrl`, as on the command line:
+Parameters that the recipe is called with follow `rrl`, as on the command line:
 ` ```rrl frac=2 `. A recipe of a case with further files lies in their folder as `recipe.rrl`; one
 without lies in no folder.
 """

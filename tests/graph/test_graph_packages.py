@@ -103,7 +103,7 @@ class Successive(rrl.Lookup):
 
 @rrl.source(example="successive(time)")
 def successive(pair: rrl.Pair, number: rrl.NumberField) -> rrl.Weight:
-    """Relates samples that follow one another in the data set.
+    """Relates samples that follow one another in the dataset.
 
     Args:
         number: The number by which samples are ordered.

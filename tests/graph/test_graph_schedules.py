@@ -1,4 +1,4 @@
-"""Scalars that depend on the epoch: their values, where they may stand, what they change."""
+"""Scalars that depend on the epoch: their values, where they are allowed, what they change."""
 
 import math
 

@@ -28,7 +28,7 @@ MODEST = settings(max_examples=50, deadline=None, derandomize=True, database=Non
 
 @st.composite
 def selections(draw: st.DrawFn, rows: int) -> list[int]:
-    """Positions of a data set's rows: any order, any number, some of them twice."""
+    """Positions of a dataset's rows: any order, any number, some of them twice."""
     return draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=9))
 
 

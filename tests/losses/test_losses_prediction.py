@@ -27,7 +27,7 @@ def soft_graph(rows, columns, seed=0):
 
 
 def two_views(samples, seed=None):
-    """Rows of two views, and the order they stand in: shuffled where there is a seed."""
+    """Rows of two views, and their order: shuffled if there is a seed."""
     nodes = rrl.Nodes(torch.arange(samples).repeat(2), torch.arange(2).repeat_interleave(samples))
     order = torch.arange(2 * samples)
     if seed is not None:

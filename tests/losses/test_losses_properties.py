@@ -47,7 +47,7 @@ every_loss = pytest.mark.parametrize(("name", "options"), VARIANTS)
 
 
 def nodes():
-    """Two views of samples whose ids do not stand in order."""
+    """Two views of samples whose ids are not in order."""
     sample = torch.arange(SAMPLES) * 7919 % 101
     return Nodes(sample.repeat(VIEWS), torch.arange(VIEWS).repeat_interleave(SAMPLES))
 

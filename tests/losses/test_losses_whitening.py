@@ -21,7 +21,7 @@ def embeddings(rows, width=8, seed=0):
 
 
 def views_of(samples, views=2, seed=None):
-    """Rows of some views, and the order they stand in: shuffled where there is a seed."""
+    """Rows of some views, and their order: shuffled if there is a seed."""
     view = torch.arange(views).repeat_interleave(samples)
     nodes = rrl.Nodes(torch.arange(samples).repeat(views), view)
     order = torch.arange(views * samples)

@@ -1,4 +1,4 @@
-"""Networks of other packages: by import, from a stand-in for timm, and from timm itself."""
+"""Networks of other packages: by import, from a fake timm, and from timm itself."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_it_computes_what_torchvision_does() -> None:
     ours = micro((3, 8, 8)).eval()
     theirs = torchvision.models.VisionTransformer(8, 2, 4, 4, 64, 256).eval()
     theirs.heads = nn.Identity()
-    # the class token is 0 at first, and would not tell where it stands
+    # the class token is 0 at first, and would not show its position
     ours.body.class_token.data.normal_()
     theirs.load_state_dict(
         {

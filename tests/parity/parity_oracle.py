@@ -1,8 +1,8 @@
 """The weights of a recipe, pair by pair, in plain Python integers and floats.
 
-Written from the reference of the language and its page on draws alone, as slowly and literally as
-they read, so that the library can be wrong and this still right. It shares no code with it. Sums
-are taken as they stand, not in the canonical order, so their last bit is not this file's to say.
+Written from the reference of the language and its page on draws alone, as literally as possible. It
+shares no code with the library, so it does not repeat the library's errors. Sums are taken in the
+written order, not in the canonical one, so their last bit may differ.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def streams_of(recipe: Recipe) -> dict[int, int]:
 
 @dataclass
 class Oracle:
-    """A recipe at one seed, epoch and step, over a data set where it needs one."""
+    """A recipe at one seed, epoch and step, over a dataset where it needs one."""
 
     recipe: Recipe
     seed: int = 0
@@ -79,7 +79,7 @@ class Oracle:
 
     def __post_init__(self) -> None:
         self.streams = streams_of(self.recipe)
-        self.computed: dict[object, object] = {}  # what is found once a data set, or once a batch
+        self.computed: dict[object, object] = {}  # computed once per dataset or per batch
         self.universe: list[Row] = []
         self.columns: set[tuple[int, int]] = set()
 
@@ -225,7 +225,7 @@ class Oracle:
         raise AssertionError(given)
 
     def joint_probabilities(self, given: Mapping[str, object]) -> dict[tuple[int, int], float]:
-        """p_ij of symmetric SNE for any two samples of the data set that have a vector."""
+        """p_ij of symmetric SNE for any two samples of the dataset that have a vector."""
         field = given["field"]
         vectors = {row.sample: row.vectors[field] for row in self.dataset if row.vectors[field]}
         conditional = {}
@@ -251,7 +251,7 @@ class Oracle:
         return self.once(id(call), read)
 
     def paths(self, given: Mapping[str, object]) -> dict[tuple[int, int], float]:
-        """The length of the shortest path between any two samples of the data set."""
+        """The length of the shortest path between any two samples of the dataset."""
         vectors = {row.sample: row.vectors[given["field"]] for row in self.dataset}
         samples = sorted(vectors)
         near = {s: self.nearest_samples(s, vectors, given["k"], "euclidean") for s in samples}

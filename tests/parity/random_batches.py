@@ -21,7 +21,7 @@ SEEDS = (0, 1, 2**32 - 1, 2**32 + 5, 2**63 + 17, 2**64 - 1)
 
 @st.composite
 def datasets(draw: st.DrawFn) -> list[Row]:
-    """One row for each sample of a data set, in any order; whole numbers, so that ties are many."""
+    """One row for each sample of a dataset, in any order; whole numbers, so that ties are many."""
     ids = draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=6, unique=True))
     label = st.integers(-1, 2)
     number = st.sampled_from([None, -1.0, 0.0, 0.5, 2.0, 2.25])
@@ -39,7 +39,7 @@ def datasets(draw: st.DrawFn) -> list[Row]:
 
 
 def suits(recipe: Recipe, dataset: Sequence[Row]) -> bool:
-    """Whether a data set has enough vectors for the perplexities of a recipe."""
+    """Whether a dataset has enough vectors for the perplexities of a recipe."""
     for node in walk(recipe):
         call = node.call if isinstance(node, Source) else None
         if call is not None and call.arguments.get("kernel") == "sne":
@@ -68,7 +68,7 @@ def embeddings(sample: int, view: int) -> dict[str, tuple[float, ...]]:
 
 
 def batches(dataset: Sequence[Row], most: int = 7) -> st.SearchStrategy[list[Row]]:
-    """Some views of some samples, in any order; a row may stand twice."""
+    """Some views of some samples, in any order; a row may occur twice."""
     rows = views_of(dataset, views=3)
     return st.lists(st.sampled_from(rows), min_size=1, max_size=most)
 

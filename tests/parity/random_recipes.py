@@ -1,7 +1,7 @@
 """Random recipes as trees, for text, for Python and for the oracle.
 
 The tree knows nothing of `rrl_dsl`; only `graph_of` builds the library's graph. An object that
-stands twice in a tree is one graph and draws once, as in the language.
+occurs twice in a tree is one graph and draws once, as in the language.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def graph_of(recipe: Recipe) -> rrl.Graph:
 
 
 def text_of(recipe: Recipe) -> str:
-    """The recipe as text; what stands more than once gets a `let`."""
+    """The recipe as text; what occurs more than once gets a `let`."""
     nodes = list(walk(recipe))
     uses = Counter(id(operand) for node in nodes for operand in operands(node))
     call_uses = Counter(id(node.call) for node in nodes if isinstance(node, Source | Applied))
@@ -246,8 +246,8 @@ class Scope:
 
     Attributes:
         seeded: Whether each stochastic call has a seed of its own, so that it draws the same
-            wherever it stands.
-        bound: Whether it may look at the whole data set.
+            wherever it occurs.
+        bound: Whether it may look at the whole dataset.
         batch: Whether it may look at the whole batch.
         decimals: Whether its numbers are decimals whose sums and products are its thresholds; it
             then has no weights but these.
@@ -263,7 +263,7 @@ class Scope:
 def sources(draw: st.DrawFn, scope: Scope) -> Source:
     kinds = ["ssl", "supervised", "random", "none", "all", "self", "cross_view"]
     kinds += ["near", *["similarity"] * (0 if scope.decimals else 2), "ssl", "supervised", "random"]
-    kinds += ["pairs"] * (not scope.bound)  # the files name samples that a data set lacks
+    kinds += ["pairs"] * (not scope.bound)  # the files name samples that a dataset lacks
     kinds += ["geodesic"] * scope.bound + ["knn"] * (2 * (scope.bound or scope.batch))
     name = draw(st.sampled_from(kinds))
     arguments: dict[str, object] = {}

@@ -1,7 +1,7 @@
 """Each method of the gallery has the graph that its paper defines, built here by brute force.
 
 Over 24 digits in two views, or over the graph of all digits where the method has one of the whole
-data set. Draws come from the oracle of `tests/parity`.
+dataset. Draws come from the oracle of `tests/parity`.
 """
 
 from importlib.resources import files

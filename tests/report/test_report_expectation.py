@@ -25,7 +25,7 @@ PAIRS = 30_000
 
 
 def measured(graph: rrl.Graph, *, views: int, epoch: int = 0) -> tuple[float, ...]:
-    """Degree, edges and density over the whole data set."""
+    """Degree, edges and density over the whole dataset."""
     rows = reference.Rows(
         np.repeat(np.arange(N), views),
         np.tile(np.arange(views), N),

@@ -1,4 +1,4 @@
-"""Samples of a recipe's graph over a data set, small or large."""
+"""Samples of a recipe's graph over a dataset, small or large."""
 
 import time
 

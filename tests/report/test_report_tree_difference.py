@@ -102,7 +102,7 @@ def test_no_node_is_lost_and_none_made_up(one, other):
         return
     trees = labels(tree_of(before)), labels(tree_of(after))
     if any(label.startswith("#") for tree in trees for label in tree):
-        return  # a part that stands once in one tree may stand twice in the other
+        return  # a part that occurs once in one tree may occur twice in the other
     for mark, tree in zip("-+", trees, strict=True):
         assert Counter(line.label for line in lines if line.mark in (" ", mark)) == tree
 

@@ -38,7 +38,7 @@ def evaluate(
     Args:
         graph: The recipe; of a recipe with a contrast, its graph.
         rows: The rows.
-        cols: The columns; the rows themselves where left out.
+        cols: The columns; defaults to the rows themselves.
         seed: The recipe's seed.
         epoch: The epoch.
         step: The optimizer step.
@@ -46,8 +46,8 @@ def evaluate(
         few: Whether lookups may look at a part of the dataset, see `Lookup.subset`.
 
     Raises:
-        RRLError: RRL401 or RRL417 where the rows lack a column, RRL403 where the dataset is
-            wanted and not known, RRL421 where it lacks a sample.
+        RRLError: RRL401 or RRL417 if the rows lack a column, RRL403 if the dataset is
+            wanted and not known, RRL421 if it lacks a sample.
     """
     cols = rows if cols is None else cols
     universe, (of_rows, of_cols) = _universe(rows, cols)

@@ -48,7 +48,7 @@ class Rows:
         """A label field.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it.
+            RRLError: RRL401 if the rows do not carry it.
         """
         if name not in self.labels:
             raise error("RRL401", f"the rows have no label field `{name}`")
@@ -58,7 +58,7 @@ class Rows:
         """A number field, NaN where missing.
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a vector or a label.
+            RRLError: RRL401 if the rows do not carry it, RRL417 if it is a vector or a label.
         """
         if name in self.labels and name not in self.fields:
             raise error("RRL417", f"`{name}` is a label, but the recipe needs numbers or vectors")
@@ -73,7 +73,7 @@ class Rows:
         """A vector field, float64 (n, d).
 
         Raises:
-            RRLError: RRL401 where the rows do not carry it, RRL417 where it is a label.
+            RRLError: RRL401 if the rows do not carry it, RRL417 if it is a label.
         """
         if name in self.fields and self.fields[name].ndim == 2:
             return self.fields[name].astype(np.float64)

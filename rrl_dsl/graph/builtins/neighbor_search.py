@@ -44,7 +44,7 @@ def lists_of(
         vectors: Their vectors (n, d).
         k: The length of a list.
         metric: The distance.
-        wanted: The ids that are asked for; all where left out.
+        wanted: The ids that are asked for; defaults to all.
 
     Returns:
         The ids that are asked for, and (t, t) of ones; no sample is in its own list.
@@ -64,8 +64,8 @@ def k_nearest(
     """The k nearest samples of each, or of those at some positions, and their distances.
 
     Returns:
-        Two (n, k) arrays; k is lowered to the number of other samples with a vector, and -1 stands
-        where a sample has none.
+        Two (n, k) arrays; k is lowered to the number of other samples with a vector, and
+        the entries of a sample without a vector are -1.
 
     Raises:
         RRLError: As `rrl_dsl.graph.builtins.neighbor_candidates.proposers`.

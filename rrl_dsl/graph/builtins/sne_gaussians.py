@@ -29,7 +29,7 @@ def gaussians_of(vectors: Vectors, perplexity: float, of: Positions | None = Non
         vector is missing.
 
     Raises:
-        RRLError: RRL420 where there are too few samples for the perplexity.
+        RRLError: RRL420 if there are too few samples for the perplexity.
     """
     known = np.asarray(np.isfinite(vectors).all(axis=1))
     count = int(known.sum())
