@@ -21,6 +21,7 @@ from rrl_dsl.cli import (
     serving,
     sweeping,
     training,
+    viewing,
 )
 from rrl_dsl.cli.usage import Verb, Verbs
 
@@ -38,6 +39,7 @@ _VERBS: Final[dict[str, Callable[..., None]]] = {
     "diff": comparing.diff,
     "compile": compiling.compile_recipe,
     "train": training.train,
+    "views": viewing.views,
     "sweep": sweeping.sweep,
     "runs": listing.runs,
     "plot": plotting.plot,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,6 +26,12 @@ from rrl_dsl.training.processes import ended_together
 if TYPE_CHECKING:
     from rrl_dsl.training.settings import Setting
 
+Configuration = Annotated[
+    Path | None, typer.Option(help="A YAML file of settings.", show_default=False)
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="Set any setting: KEY=VALUE; repeatable.")
+]
 _RESUMABLE: Final = {
     "--epochs",
     "--dataset",
@@ -75,12 +81,8 @@ def train(
         typer.Option(min=0, help="The seed of the recipe.", show_default="that of --seed"),
     ] = None,
     param: Parameters = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A YAML file of settings.", show_default=False)
-    ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Set any setting: KEY=VALUE; repeatable.")
-    ] = None,
+    config: Configuration = None,
+    assignments: Assignments = None,
     allow_outside: AllowOutside = False,
     allow_code: Annotated[
         list[str] | None,
@@ -148,25 +150,36 @@ def train(
             )
             known = {*_RESUMABLE, "--set", "--allow-code", "--allow-outside", "--force-resume"}
             raise typer.BadParameter(message + listing(sorted(known)))
-        changes = _settings(None, assignments, given, None, allowed)
+        changes = settings_of(None, assignments, given, allow_code=allowed)
         again = reopen(resume, changes, allowed, allow_outside=allow_outside)
         trains.go_on(again, Terminal(), force=force_resume)
         return
     if force_resume:
         raise typer.BadParameter("`--force-resume` needs `--resume`")
     source = source_of(recipe, expression, allow_outside=allow_outside)
-    settings = _settings(config, assignments, given, param, allowed)
+    settings = settings_of(config, assignments, given, param, allowed)
     trains.start(source, settings, out, Terminal(), allowed)
 
 
-def _settings(
+def settings_of(
     config: Path | None,
     assignments: list[str] | None,
-    flags: dict[str, Any],
-    param: list[str] | None,
-    allow_code: Collection[str],
+    flags: Mapping[str, Any],
+    param: list[str] | None = None,
+    allow_code: Collection[str] = (),
 ) -> list[Setting]:
-    """What the user set, the weakest first: file, `--set`, flags."""
+    """Returns what the user set, the weakest first: file, `--set`, flags.
+
+    Args:
+        config: A YAML file of settings.
+        assignments: The values of `--set`.
+        flags: Flag -> value; None if the user did not give it.
+        param: The values of `--param`.
+        allow_code: The modules that the file may name code of.
+
+    Raises:
+        RRLError: RRL501 or RRL503 for a file or an assignment that cannot be read.
+    """
     from rrl_dsl.training.settings import from_assignment, from_flag, from_yaml
 
     settings = from_yaml(config, allow_code) if config else []
@@ -174,6 +187,7 @@ def _settings(
     settings += [
         from_flag(flag, (flag.removeprefix("--").replace("-", "_"),), value)
         for flag, value in flags.items()
+        if value is not None
     ]
     settings += [
         from_flag("--param", ("params", name), value, f"{name}={value}")

@@ -15,19 +15,20 @@ file itself: see `rrl_dsl.data.crops`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Final
+from typing import Any, Final
 
 import torch
 from kornia import augmentation
 from torch import Tensor, nn
 
-from rrl_dsl.data.crops import Crop, Crops, Scale
+from rrl_dsl.data.crops import Crops, Scale
 from rrl_dsl.data.dataset import Shape
 from rrl_dsl.data.jitter import ColorJitter
+from rrl_dsl.data.operations import RandomCrop, build
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 
 Build = Callable[[Shape], nn.Module | list[nn.Module]]
@@ -78,36 +79,31 @@ class Views(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, shape: Shape, local: tuple[int, Scale] | None = None) -> None:
-        """Builds the modules of a preset.
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        local: tuple[int, Scale] | None = None,
+        drawn: Sequence[str | Sequence[Any]] | None = None,
+    ) -> None:
+        """Builds the modules of the views.
 
         Args:
-            name: A key of `PRESETS`.
+            name: A key of `PRESETS`, which normalizes the images, and draws the views unless
+                `drawn` does.
             shape: (C, H, W) of the images.
             local: The side and the scale of local views; None for no local views.
+            drawn: For each view, a key of `PRESETS` or a list of operations, see
+                `rrl_dsl.data.operations`. More views than that use them in turn.
 
         Raises:
-            RRLError: RRL502 if there is no such preset, if it is for another number of channels, or
-                if it has no local views.
+            RRLError: RRL502 if there is no such preset or operation, if a preset is for another
+                number of channels, or if it has no local views.
         """
         super().__init__()
-        if name not in PRESETS:
-            hint = did_you_mean(name, tuple(PRESETS))
-            known = listing(PRESETS)
-            raise error(
-                "RRL502",
-                f"there is no augmentation `{name}`; the augmentations are {known}",
-                hint=hint,
-            )
-        chosen = PRESETS[name]
-        if len(chosen.mean) not in (1, shape[0]):
-            raise error(
-                "RRL502",
-                f"the augmentation `{name}` is for images with {len(chosen.mean)} "
-                f"channels, and these images have {shape[0]}",
-            )
-        built = chosen.build(shape)
-        self.augment = nn.ModuleList(built if isinstance(built, list) else [built])
+        chosen = _preset(name, shape)
+        built = _built(chosen, shape) if drawn is None else _drawn_by(drawn, shape)
+        self.augment = nn.ModuleList(built)
         self.augment_local: nn.ModuleList | None = None
         if local is not None:
             if chosen.local is None:
@@ -163,6 +159,10 @@ class Views(nn.Module):
         with _without_autocast(images.device):
             return self._normalize(_unit(images))
 
+    def unit(self, images: Tensor) -> Tensor:
+        """Undoes the normalization of images, float (b, C, H, W)."""
+        return images * self.std.to(images.device) + self.mean.to(images.device)
+
     def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
             unit, cropped = _unit(images), images.ndim == 5
@@ -172,14 +172,40 @@ class Views(nn.Module):
                 if cropped:
                     drawn = _behind_crop(module)(unit[first :: len(augment)].flatten(0, 1))
                 else:
-                    drawn = module(
-                        unit.repeat(len(numbers), 1, 1, 1)
-                    )  # one pass for all views views
+                    drawn = module(unit.repeat(len(numbers), 1, 1, 1))  # one pass for all of them
                 views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
             return self._normalize(torch.cat([views[number] for number in range(count)]))
 
     def _normalize(self, images: Tensor) -> Tensor:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
+
+
+def _preset(name: str, shape: Shape) -> Preset:
+    """The preset of a name, which must be for the number of channels of the images."""
+    if name not in PRESETS:
+        message = f"there is no augmentation `{name}`; the augmentations are {listing(PRESETS)}"
+        raise error("RRL502", message, hint=did_you_mean(name, tuple(PRESETS)))
+    chosen = PRESETS[name]
+    if len(chosen.mean) not in (1, shape[0]):
+        raise error(
+            "RRL502",
+            f"the augmentation `{name}` is for images with {len(chosen.mean)} "
+            f"channels, and these images have {shape[0]}",
+        )
+    return chosen
+
+
+def _built(chosen: Preset, shape: Shape) -> list[nn.Module]:
+    built = chosen.build(shape)
+    return built if isinstance(built, list) else [built]
+
+
+def _drawn_by(drawn: Sequence[str | Sequence[Any]], shape: Shape) -> list[nn.Module]:
+    """The module of each view."""
+    return [
+        _built(_preset(view, shape), shape)[0] if isinstance(view, str) else build(view, shape)
+        for view in drawn
+    ]
 
 
 def _in_turn(modules: Iterable[nn.Module], count: int) -> list[nn.Module]:
@@ -301,25 +327,6 @@ def _color(
         half, none = (0.5, 0.5), (0.0, 0.0)
         modules.append(augmentation.RandomSolarize(half, none, p=solarize))
     return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
-
-
-class RandomCrop(augmentation.RandomResizedCrop):  # type: ignore[misc]  # kornia has no types
-    """Kornia's random crop, with its parameters as a `Crop`."""
-
-    def __init__(self, shape: Shape, scale: Scale) -> None:
-        """Initializes the crop.
-
-        Args:
-            shape: (C, H, W) of the result.
-            scale: The range of the area, as a fraction of the area of the image.
-        """
-        self.crop = Crop(shape[1], scale)
-        super().__init__(
-            shape[1:],
-            scale=scale,
-            ratio=self.crop.ratio,
-            cropping_mode="resample",  # the other mode crops the images one by one
-        )
 
 
 def _blur(shape: Shape, kernel: int) -> nn.Module:

@@ -11,7 +11,6 @@ import torch
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.data import registry
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.views import Views
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.machine import needing_memory
@@ -21,7 +20,7 @@ from rrl_dsl.training import checks
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import probed_classes
 from rrl_dsl.training.initial_weights import start_from
-from rrl_dsl.training.module import RelationalModule, local_views
+from rrl_dsl.training.module import RelationalModule, views_of
 from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.settings import Setting, pointing_at
 
@@ -92,8 +91,7 @@ def build(
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
     with pointing_at(settings, "augmentation", "local_views"):
-        local = local_views(config, dataset.shape)
-        views = Views(config.augmentation or dataset.augmentation, dataset.shape, local)
+        views = views_of(config, dataset.shape, dataset.augmentation)
     heads, widest = ("projector", "predictor", "prototypes", "bank"), _widest(config)
     with (
         pointing_at(settings, "loss", "backbone", "local_views", *heads),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.data.registry import DEFAULT_ROOT
@@ -80,6 +80,42 @@ class ProbeOptions(Section):
     """The online linear probes, which train together with the encoder."""
 
     lr: float = Field(default=0.1, gt=0, le=_LARGEST_RATE, description="The peak learning rate.")
+
+
+class AugmentationOptions(Section):
+    """How views are drawn: by a preset, by a list of operations, or by one of both per view."""
+
+    name: str | None = Field(
+        default=None,
+        description="The preset, which also normalizes the images. Defaults to the choice of the "
+        "dataset.",
+    )
+    operations: list[Any] | None = Field(
+        default=None,
+        description="Operations of kornia or torchvision, with their arguments, in place of the "
+        "preset's.",
+    )
+    views: list[str | list[Any]] | None = Field(
+        default=None,
+        description="A preset or a list of operations for each view, which the views use in turn.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Reads a list as the operations."""
+        return {"operations": value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.operations is not None and self.views is not None:
+            raise ValueError("`operations` and `views` exclude each other")
+        return self
+
+    @property
+    def drawn(self) -> list[str | list[Any]] | None:
+        """What draws each view; None if the preset draws them."""
+        return self.views if self.operations is None else [self.operations]
 
 
 class SamplerOptions(Section):
@@ -158,9 +194,7 @@ class Config(NetworkOptions, DataOptions):
     )
     optimizer: OptimizerOptions = OptimizerOptions()
     probe: ProbeOptions = ProbeOptions()
-    augmentation: str | None = Field(
-        default=None, description="How views are drawn. Defaults to the choice of the dataset."
-    )
+    augmentation: AugmentationOptions = AugmentationOptions()
     epochs: int = Field(
         default=400, ge=1, le=10**6, description="The number of passes over the dataset."
     )

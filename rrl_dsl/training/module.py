@@ -13,7 +13,6 @@ from torch.optim import Optimizer
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import Batch, row_columns
-from rrl_dsl.data.crops import Scale
 from rrl_dsl.data.views import Views
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
@@ -76,8 +75,7 @@ class RelationalModule(L.LightningModule):
         self.config = config
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
-        local = local_views(config, shape)
-        self.views = views or Views(config.augmentation or "cifar", shape, local)
+        self.views = views or views_of(config, shape, "cifar")
         self.network = Network(loss, program, self._backbone(shape, backbone), config)
         encoder = self.network.encoder
         sizes = encoder.backbone.width, encoder.projector.width
@@ -269,9 +267,19 @@ class RelationalModule(L.LightningModule):
         return every.flatten(0, 1)
 
 
-def local_views(config: Config, shape: tuple[int, int, int]) -> tuple[int, Scale] | None:
-    """Returns the side and the scale of a run's local views, or None if it has none."""
+def views_of(config: Config, shape: tuple[int, int, int], preset: str) -> Views:
+    """Returns what draws the views and the local views of a run.
+
+    Args:
+        config: The configuration.
+        shape: (C, H, W) of the images.
+        preset: The preset of the dataset, for a configuration without one.
+
+    Raises:
+        RRLError: RRL502 if the configured augmentation does not fit the images.
+    """
     chosen = config.local_views
-    if not chosen.count:
-        return None
-    return chosen.size or max(2, min(shape[1:]) // 2), chosen.scale
+    side = chosen.size or max(2, min(shape[1:]) // 2)
+    local = (side, chosen.scale) if chosen.count else None
+    augmentation = config.augmentation
+    return Views(augmentation.name or preset, shape, local, augmentation.drawn)

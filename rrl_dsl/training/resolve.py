@@ -74,6 +74,8 @@ def _assign(tree: dict[str, Any], setting: Setting) -> None:
             _assign(tree, replace(setting, path=(*setting.path, str(key)), value=value))
         return
     path = setting.path
+    if path == ("augmentation",):
+        tree.pop("augmentation", None)  # operations of one augmentation do not apply to another
     if isinstance(setting.value, str) and (*path, "name") in _PATHS:
         path = (*path, "name")
     if path == ("loss", "name") and _is_other_loss(tree, setting.value):

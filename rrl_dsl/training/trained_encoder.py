@@ -102,7 +102,7 @@ def load_encoder(
         projector = Projector(backbone.width, **config.projector.model_dump())
         _take_up(projector, checkpoint, prefix)
         network = nn.Sequential(backbone, projector)
-    views = Views(config.augmentation or data.augmentation, data.shape)
+    views = Views(config.augmentation.name or data.augmentation, data.shape)
     return TrainedEncoder(network, views).eval()
 
 

@@ -201,3 +201,17 @@ def test_compile_shows_a_schedule_at_an_epoch(cli):
     assert early["edges"] == 1
     assert late["edges"] > 20
     assert "in epoch 20" in cli("compile", curriculum, "--epoch", 20).out
+
+
+def test_views_draws_samples_beside_their_views(cli, tmp_path):
+    settings = ("--set", "augmentation=[RandomInvert]", "--set", "local_views.count=1")
+    for name in ("one", "two"):
+        done = cli("views", "-o", f"{name}.png", "--samples", 2, "--views", 2, *settings)
+        assert (done.code, done.out) == (0, f"{name}.png\n")
+    one, two = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "two"))
+    assert one.startswith(b"\x89PNG")
+    assert one == two
+    done = cli("views", "--set", "augmentation=[RandomInverse]")
+    assert done.code == 1
+    assert "error[RRL502]: `augmentation`: there is no operation `RandomInverse`" in done.err
+    assert "did you mean `RandomInvert`?" in done.err

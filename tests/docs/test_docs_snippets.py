@@ -6,6 +6,7 @@ import tomllib
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -93,8 +94,14 @@ def test_the_page_of_loops_runs_from_top_to_bottom():
     assert scope["value"].isfinite()
 
 
-def test_the_page_of_training_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_page_of_training_runs_from_top_to_bottom(run, tmp_path):
+    np.savez("color.npz", images=np.zeros((8, 16, 16, 3), np.uint8), label=np.arange(8) % 2)
+    for text in blocks("docs/training.md", "yaml"):
+        (tmp_path / "views.yaml").write_text(text)
+        assert run("rrl-dsl views --config views.yaml --dataset npz:color.npz --views 2")[0] == 0
+    for line in "".join(blocks("docs/training.md", "sh")).splitlines():
+        if line.startswith("rrl-dsl views"):
+            assert run(line)[0] == 0
     scope = {}
     for text in blocks("docs/training.md", "python"):
         exec(compile(text, "docs/training.md", "exec"), scope)

@@ -156,13 +156,13 @@ def test_heads_are_the_published_ones(name):
 
 @each_method
 def test_views_are_the_published_ones(name):
-    assert views_of(config_of(name).augmentation) == AUGMENTATIONS[PUBLISHED[name][3]]
+    assert views_of(config_of(name).augmentation.name) == AUGMENTATIONS[PUBLISHED[name][3]]
 
 
 @each_method
 def test_local_views_have_the_jitter_of_the_others_alone(name):
     """As in scripts/pretrain/imagenet-100-multicrop, whose other views are these but for blur."""
-    preset, scale = config_of(name).augmentation, (0.05, 0.3)
+    preset, scale = config_of(name).augmentation.name, (0.05, 0.3)
     (view,) = Views(preset, COLOR, (16, scale)).augment_local
     jitter = AUGMENTATIONS[PUBLISHED[name][3]][0][1]
     assert steps_of(view) == (*scale, jitter, 0.0, 0.0)

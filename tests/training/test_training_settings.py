@@ -218,3 +218,31 @@ def test_a_note_says_the_new_name_once(tmp_path):
 def test_a_loss_takes_an_option_by_its_name_of_the_previous_release():
     now = rrl.losses.create("dino + 0.5*ibot(centering=sinkhorn)")
     assert rrl.losses.create("dino + 0.5*ibot(centring=sinkhorn)") == now
+
+
+INVERT = [{"RandomInvert": {"p": 1.0}}]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("augmentation: cifar", {"name": "cifar"}),
+        ("augmentation:\n- RandomInvert: {p: 1.0}", {"operations": INVERT}),
+        ("augmentation:\n  views: [cifar, [RandomInvert: {p: 1.0}]]", {"views": ["cifar", INVERT]}),
+        ("augmentation: {name: photo, views: [cifar]}", {"name": "photo", "views": ["cifar"]}),
+    ],
+)
+def test_an_augmentation_is_a_preset_or_operations(tmp_path, text, expected):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    config = resolve(from_yaml(path), {"augmentation": "digits"})
+    kept = {"name": "digits"} if text.startswith("augmentation:\n  views") else {}
+    assert config.augmentation.model_dump(exclude_none=True) == kept | expected
+    again = resolve([*from_yaml(path), from_assignment("augmentation=small-gray")], {})
+    assert again.augmentation.model_dump(exclude_none=True) == {"name": "small-gray"}
+
+
+def test_an_augmentation_has_operations_or_views():
+    given = [from_assignment("augmentation={operations: [], views: [cifar]}")]
+    with pytest.raises(rrl.RRLError, match="`operations` and `views` exclude each other"):
+        resolve(given, {})

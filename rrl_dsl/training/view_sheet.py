@@ -1,0 +1,105 @@
+"""A sheet of the views that a configuration draws, to find an augmentation that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rrl_dsl.data.batches import Batch, SplitBatches
+from rrl_dsl.data.crops import Crops
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.losses import create as create_loss
+from rrl_dsl.show.sheet import draw_sheet
+from rrl_dsl.training.build import load_data
+from rrl_dsl.training.config import Config
+from rrl_dsl.training.module import views_of
+from rrl_dsl.training.presets import configuration
+from rrl_dsl.training.resolve import resolve
+from rrl_dsl.training.settings import Setting, pointing_at
+
+
+def sheet_of(settings: Sequence[Setting], *, samples: int, views: int) -> Figure:
+    """Draws samples of the training split beside the views that settings draw of them.
+
+    Args:
+        settings: The settings that the user gave.
+        samples: The number of samples; fewer if the split has fewer.
+        views: The number of views of a sample.
+
+    Raises:
+        RRLError: As `rrl_dsl.train`, for settings and data.
+    """
+    wanted = resolve(settings, {})
+    with pointing_at(settings, "loss"):
+        loss = create_loss(wanted.loss.name, **wanted.loss.options)
+    with pointing_at(settings, "dataset"):
+        data = load_data(wanted)
+    config = configuration(settings, loss, data.shape, data.augmentation)
+    with pointing_at(settings, "augmentation", "local_views"):
+        return view_sheet(config, data, samples=samples, views=views)
+
+
+def view_sheet(config: Config, data: DataSet, *, samples: int, views: int) -> Figure:
+    """Draws samples of the training split beside views of them.
+
+    Args:
+        config: The configuration, whose `seed` chooses the samples and draws the views.
+        data: The dataset.
+        samples: The number of samples; fewer if the split has fewer.
+        views: The number of views of a sample.
+
+    Raises:
+        RRLError: RRL502 if the augmentation does not fit the images; RRL412 for a damaged image.
+    """
+    drawn = views_of(config, data.shape, data.augmentation)
+    generator = torch.Generator().manual_seed(config.seed)
+    chosen = torch.randperm(len(data.train), generator=generator)[:samples].tolist()
+    local, crops = config.local_views.count, None
+    whole = _batch(data, chosen)
+    if isinstance(data.train.images, ImageFiles):
+        crops = drawn.crops(views, local, config.seed)
+    batch = whole if crops is None else _batch(data, chosen, crops)
+    columns = {"image": _pixels(drawn.unit(drawn.plain(whole.images)))}
+    for number, view in enumerate(drawn(batch.images, views, config.seed).chunk(views), 1):
+        columns[f"view {number}"] = _pixels(drawn.unit(view))
+    if local:
+        images = batch.images if batch.local is None else batch.local
+        for number, view in enumerate(drawn.local(images, local, config.seed + 1).chunk(local), 1):
+            columns[f"local {number}"] = _pixels(drawn.unit(view))
+    return draw_sheet(_title(config, data), columns, _names(whole, data))
+
+
+def _batch(data: DataSet, chosen: list[int], crops: Crops | None = None) -> Batch:
+    """The samples as the trainer loads them."""
+    batch = SplitBatches(data.train, crops).__getitems__(chosen)
+    assert isinstance(batch, Batch)  # errors are returned in worker processes only
+    return batch
+
+
+def _names(batch: Batch, data: DataSet) -> list[str]:
+    """The class of each sample, or its id."""
+    classes = data.class_names.get("label", ())
+    numbers = batch.labels.get("label", torch.full((len(batch),), -1)).tolist()
+    return [
+        classes[number] if number >= 0 else str(sample)
+        for number, sample in zip(numbers, batch.sample.tolist(), strict=True)
+    ]
+
+
+def _title(config: Config, data: DataSet) -> str:
+    augmentation = config.augmentation
+    name = augmentation.name or data.augmentation
+    drawn = f"the augmentation {name}" if augmentation.drawn is None else "the configured views"
+    return f"{data.name}, {drawn}"
+
+
+def _pixels(images: Tensor) -> NDArray[np.float32]:
+    """Returns images as float32 (n, H, W, C) within [0, 1]."""
+    pixels: NDArray[np.float32] = images.clamp(0, 1).permute(0, 2, 3, 1).numpy()
+    return pixels
