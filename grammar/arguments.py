@@ -11,6 +11,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "similarity": "field kernel temperature bandwidth perplexity",
     "geodesic": "field k within",
     "knn": "k space metric mutual bank query directed",
+    "bootstrap": "k temperature space bank seed",
     "random": "p seed",
     "none": "",
     "all": "",

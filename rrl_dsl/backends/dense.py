@@ -16,8 +16,8 @@ from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.repeats import Repeats, repeats_of
 from rrl_dsl.backends.universe import Universe, universe
-from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
-from rrl_dsl.graph.stage import LookupTable, Stage
+from rrl_dsl.graph.plan import Active, Column, Constant, Plan, Scalar
+from rrl_dsl.graph.stage import LookupTable
 
 _CACHED_PAIRS: Final = 2**16
 """Pairs evaluated at once on a CPU, so that the values of an instruction stay in its cache."""
@@ -152,13 +152,13 @@ def _columns(
             columns.append(values)
         else:
             assert whole is not None
-            columns.append(_staged(plan, column.stage, columns, inputs, whole, shared))
+            columns.append(_staged(plan, column, columns, inputs, whole, shared))
     return columns
 
 
 def _staged(
     plan: Plan,
-    stage: Stage,
+    column: Column,
     before: Sequence[Tensor],
     inputs: Inputs,
     whole: Universe,
@@ -167,7 +167,9 @@ def _staged(
     def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
         return _evaluate(plan, instruction, [value[rows] for value in before], before, inputs)
 
-    return cast(Tensor, stage.find(tensors, whole.batch(weights, shared=shared)))
+    assert column.stage is not None
+    batch = whole.batch(weights, [before[index] for index in column.inputs], shared=shared)
+    return cast(Tensor, column.stage.find(tensors, batch))
 
 
 def _evaluate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -35,11 +35,14 @@ class Universe:
     of_rows: Tensor
     of_cols: Tensor
 
-    def batch(self, weights: Callable[..., Tensor], *, shared: bool = False) -> BatchRows:
+    def batch(
+        self, weights: Callable[..., Tensor], inputs: Sequence[Tensor], *, shared: bool = False
+    ) -> BatchRows:
         """What a stage looks at.
 
         Args:
             weights: Of instructions over the universe.
+            inputs: The columns that it takes.
             shared: Whether all processes look at this universe together.
         """
         first = self.first
@@ -47,7 +50,7 @@ class Universe:
         everything = torch.arange(len(first), device=first.device)
         computed = banded_by_all if shared else banded
         by_rows = partial(computed, rows=everything, height=_TILE)
-        return BatchRows(self.nodes, self.spaces, first, is_column, by_rows, weights)
+        return BatchRows(self.nodes, self.spaces, first, is_column, by_rows, weights, inputs)
 
 
 def _joined(one: Tensor, other: Tensor) -> Tensor:

@@ -191,9 +191,21 @@ class Pair:
         columns = (Column("vector", field=vector), Column("values", lookup=at))
         return Weight(self.recording, self.recording.emit("affinity", columns=columns))
 
-    def listed(self, stage: Stage, lists: Lists = "either") -> Mask:
-        """Whether the rows are in the lists that a stage computes for the rows of the batch."""
-        return self._compared(_LISTED[lists], Column("row"), Column("list", stage=stage))
+    def listed(self, stage: Stage, lists: Lists = "either", hashed: Key | None = None) -> Mask:
+        """Whether the rows are in the lists that a stage computes for the rows of the batch.
+
+        Args:
+            stage: The stage.
+            lists: Whether the list of one row is enough.
+            hashed: The key of the row hashes that the stage takes as its input; None for no input.
+        """
+        inputs: tuple[int, ...] = ()
+        if hashed is not None:
+            key = self.recording.scalar(hashed)
+            inputs = (self.recording.column(Column("row_hash", scalars=(key,))),)
+        return self._compared(
+            _LISTED[lists], Column("row"), Column("list", inputs=inputs, stage=stage)
+        )
 
     def grouped(self, stage: Stage) -> Mask:
         """Whether both rows are in the same group of a stage."""

@@ -127,7 +127,7 @@ class Column:
     | `place` | int64, the position of the sample in the table of the lookup `lookup`, -1 for none |
     | `values` | float64 (v,), what the lookup `lookup` finds of the sample; NaN where it is not there |
     | `row` | int64, the position of the row in the universe |
-    | `list` | int64, the at most k rows of the universe that the stage `stage` lists, -1 for none |
+    | `list` | int64, the at most k rows of the universe that the stage `stage` lists, by the columns `inputs`; -1 for none |
     | `component` | int64, the component that the stage `stage` finds |
     """  # noqa: E501
 

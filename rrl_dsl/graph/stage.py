@@ -6,7 +6,7 @@ column name, such as `LabelField`, declares that the column is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
@@ -240,6 +240,7 @@ class BatchRows:
             values of all rows (u, ...). The function is called for bands of rows, whose values for
             all rows fit in memory; of several processes, each calls it for a part of the rows.
         weights: (`weight.at` of a weight, positions of t rows; defaults to all) -> (t, u).
+        inputs: The columns that the stage takes, (u,).
     """
 
     rows: Any
@@ -248,6 +249,7 @@ class BatchRows:
     is_column: Any
     by_rows: Callable[[Callable[[Any], Any]], Any]
     weights: Callable[..., Any]
+    inputs: Sequence[Any] = ()
 
 
 class Stage(_Reader):

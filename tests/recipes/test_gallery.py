@@ -200,6 +200,27 @@ def test_mean_shift_relates_each_view_to_the_neighbors_of_the_other_in_the_bank(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_adasim_relates_a_view_to_a_neighbor_only_where_the_other_view_is_the_nearest():
+    chance = np.random.default_rng(2)
+    z = chance.standard_normal((24, 8)).repeat(2, axis=0) + chance.standard_normal((48, 8))
+    params = {"temperature": 0.5, "bank": 0}
+    program = rrl.compile(rrl.load(RECIPES / "adasim.rrl", params=params), seed=SEED)
+    assert program.requires.views == 2
+    found = program.relate(ROWS, spaces={"teacher": torch.from_numpy(z)}).weights.numpy()
+
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    near = unit @ unit.T
+    np.fill_diagonal(near, -2)
+    good = near.argmax(axis=1) == np.arange(48) ^ 1
+    assert 5 < good.sum() < 43
+    assert (found.sum(axis=1) == 1).all()
+    other_view = np.eye(48, dtype=bool)[np.arange(48) ^ 1]
+    np.testing.assert_array_equal(found[~good], other_view[~good])
+    assert (found[good] & ~other_view[good]).any()
+    among_ten = near >= np.sort(near, axis=1)[:, -10:-9]
+    assert among_ten[good][found[good].astype(bool)].all()
+
+
 def test_every_recipe_of_the_gallery_is_held_to_a_graph_here():
     text = Path(__file__).read_text()
     for recipe in RECIPES.glob("*.rrl"):

@@ -37,6 +37,7 @@ METHODS = {
     "Spectral contrastive",
     "DINO",
     "DINOv2",
+    "AdaSim",
     "SimDINOv2",
     "Laplacian eigenmaps",
     "Supervised least squares",

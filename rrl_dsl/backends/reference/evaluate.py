@@ -74,8 +74,8 @@ def evaluate(
                 columns.append(column_of(arrays, column, universe, columns, scalars, tables))
             else:
                 weights = of_pairs.results(columns)
-                spaces = universe.spaces
-                batch = BatchRows(universe, spaces, first, is_column, by_rows, weights)
+                spaces, inputs = universe.spaces, [columns[index] for index in column.inputs]
+                batch = BatchRows(universe, spaces, first, is_column, by_rows, weights, inputs)
                 columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
         return of_pairs.results(columns)(plan.result)[np.ix_(of_rows, of_cols)]
 
