@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
@@ -117,6 +118,13 @@ class Call:
         """Whether a source relates every pair."""
         recording = Recording()
         return self.record(recording).at == recording.constant(True).at
+
+    def with_stream(self, stream: int) -> Call:
+        """The call with its stream. Both have the same facts, which are found only once."""
+        self.facts  # noqa: B018  (the copy has what is cached)
+        call = copy(self)
+        object.__setattr__(call, "stream", stream)
+        return call
 
     @property
     def seed(self) -> int | None:

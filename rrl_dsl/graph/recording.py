@@ -75,6 +75,15 @@ class Recording:
         lookup: Lookup | None = None,
     ) -> int:
         """An instruction over earlier results, columns of both rows, scalars and a lookup."""
+        instruction = Instruction(
+            op,
+            values,
+            tuple(map(self.column, columns)),
+            tuple(map(self.scalar, scalars)),
+            None if lookup is None else self.lookup(lookup),
+        )
+        if instruction in self.instructions:
+            return self.instructions[instruction]
         known = [self.ranges[value] for value in values]
         ranges = tuple(
             OPERATIONS[op].bound(
@@ -82,13 +91,6 @@ class Recording:
                 *(ranges[at] for ranges in known),
             )
             for at, same in enumerate(CASES)
-        )
-        instruction = Instruction(
-            op,
-            values,
-            tuple(map(self.column, columns)),
-            tuple(map(self.scalar, scalars)),
-            None if lookup is None else self.lookup(lookup),
         )
         return self._emitted(instruction, ranges)
 

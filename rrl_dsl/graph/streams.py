@@ -46,7 +46,7 @@ def finished(graph: Graph) -> Graph:
     def with_stream(node: Graph) -> Graph:
         if not isinstance(node, Called) or node.call.stream is not None:
             return node
-        call = calls.setdefault(node.call, replace(node.call, stream=words[node.call]))
+        call = calls.setdefault(node.call, node.call.with_stream(words[node.call]))
         return replace(node, call=call)
 
     return rebuilt(graph, with_stream)
