@@ -7,7 +7,7 @@ from functools import partial
 
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.bench.claims import Plot, Report, Setup
-from rrl_dsl.bench.measuring import Timing, in_turn, in_unit, milliseconds
+from rrl_dsl.bench.measuring import Timings, curves, in_turn, in_unit, milliseconds
 from rrl_dsl.bench.ways import RECIPES, batch
 from rrl_dsl.language.diagnostics import RRLError
 
@@ -23,14 +23,13 @@ def measure(setup: Setup) -> Report:
     except RRLError as problem:  # there is no compiler
         return Report(columns, [], notes=[problem.diagnostics[0].message])
     compiling = time.perf_counter() - start
-    found: dict[int, dict[str, Timing | str]] = {}
+    timings: dict[int, Timings] = {}
     for rows in (256,) if setup.quick else (512, 2048, 4096):
         nodes = batch(rows, 1, setup.device).nodes
         ways = {"eager": partial(eager, nodes), "fused": partial(fused, nodes)}
-        found[rows] = in_turn(ways, setup.device, runs=2 if setup.quick else 30, seconds=10)
-    curves: dict[str, list[tuple[float, float]]] = {"eager": [], "fused": []}
+        timings[rows] = in_turn(ways, setup.device, runs=2 if setup.quick else 30, seconds=10)
     table: list[tuple[str, ...]] = []
-    for rows, measured in found.items():
+    for rows, measured in timings.items():
         slow, fast = measured["eager"], measured["fused"]
         table.append((f"{rows:,}", milliseconds(slow), milliseconds(fast), ""))
         if isinstance(slow, str) or isinstance(fast, str):
@@ -38,11 +37,9 @@ def measure(setup: Setup) -> Report:
         gain = slow.median - fast.median
         earned = f"{compiling / gain:,.0f} batches" if gain > 0 else "never"
         table[-1] = (*table[-1][:3], earned)
-        for name, timing in (("eager", slow), ("fused", fast)):
-            curves[name].append((rows, 1e3 * timing.median))
     return Report(
         columns,
         table,
-        plots=[Plot("Weights alone", "rows", "ms", curves)],
+        plots=[Plot("Weights alone", "rows", "ms", curves(timings))],
         notes=[f"`{recipe}`; compiling took {in_unit(compiling)}."],
     )

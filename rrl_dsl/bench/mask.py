@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.bench.claims import NOT_MEASURED, Plot, Report, Setup, Target, at_most
-from rrl_dsl.bench.measuring import Timing, in_turn, milliseconds, ratio
+from rrl_dsl.bench.measuring import Timings, curves, in_turn, milliseconds, ratio
 from rrl_dsl.bench.ways import RECIPES, Batch, batch
 from rrl_dsl.losses import create
 
@@ -18,10 +18,10 @@ from rrl_dsl.losses import create
 def measure(setup: Setup) -> Report:
     """Measures 512 to 4,096 rows, 16,384 on CUDA (with `quick`, 256)."""
     sizes = (256,) if setup.quick else (512, 2048, 4096, *((16_384,) if setup.on_gpu else ()))
-    found: dict[int, dict[str, Timing | str]] = {}
+    timings: dict[int, Timings] = {}
     for rows in sizes:
         given = batch(rows, 1, setup.device)
-        found[rows] = in_turn(
+        timings[rows] = in_turn(
             {
                 "writing alone": partial(_written, given),
                 "by hand, `labels`": partial(_by_hand, given),
@@ -31,20 +31,15 @@ def measure(setup: Setup) -> Report:
             runs=3 if setup.quick else 30,
             seconds=10,
         )
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for rows, measured in found.items():
-        for way, timing in measured.items():
-            if not isinstance(timing, str):
-                curves.setdefault(way, []).append((rows, 1e3 * timing.median))
     return Report(
         columns=("rows", "way", "time"),
         rows=[
             (f"{rows:,}", way, milliseconds(timing))
-            for rows, measured in found.items()
+            for rows, measured in timings.items()
             for way, timing in measured.items()
         ],
-        targets=[*_targets(found, setup), _compilations(setup)],
-        plots=[Plot("Weights alone", "rows", "ms", curves)],
+        targets=[*_targets(timings, setup), _compilations(setup)],
+        plots=[Plot("Weights alone", "rows", "ms", curves(timings))],
         notes=["`writing alone` fills a matrix of bool with a constant."],
     )
 
@@ -63,12 +58,12 @@ def _by_recipe(given: Batch, recipe: str) -> partial[Tensor]:
     return partial(compile_recipe(recipe), given.nodes)
 
 
-def _targets(found: dict[int, dict[str, Timing | str]], setup: Setup) -> list[Target]:
+def _targets(timings: dict[int, Timings], setup: Setup) -> list[Target]:
     case = "CUDA, n = 4,096: the recipe takes at most 3 times as long as writing"
     synchronized = "CUDA: nothing waits for the device"
     if not setup.on_gpu:
         return [Target(case, NOT_MEASURED, None), Target(synchronized, NOT_MEASURED, None)]
-    measured = found.get(4096, {})
+    measured = timings.get(4096, {})
     alone = measured.get("writing alone", "")
     of_recipes = [
         at_most(f"CUDA, n = 4,096, {way}", 3, ratio(timing, alone), " times writing")

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import torch
 
+from rrl_dsl.bench.claims import Plot
 from rrl_dsl.language.machine import is_out_of_memory
 
 Way = Callable[[], object]
@@ -48,9 +49,11 @@ class Timing(NamedTuple):
         return first, third
 
 
-def in_turn(
-    ways: Mapping[str, Way], device: torch.device, *, runs: int, seconds: float
-) -> dict[str, Timing | str]:
+Timings = dict[str, Timing | str]
+"""By way, its timing, or why there is none, in words."""
+
+
+def in_turn(ways: Mapping[str, Way], device: torch.device, *, runs: int, seconds: float) -> Timings:
     """Measures ways in turn, so that a change of the speed of the machine affects all of them.
 
     The first run of each compiles what is compiled late, the second measures the memory, and the
@@ -65,7 +68,7 @@ def in_turn(
     Returns:
         By name, the times; or why there are none, in words.
     """
-    failed: dict[str, Timing | str] = {}
+    failed: Timings = {}
     memory: dict[str, int | None] = {}
     for name, way in ways.items():
         try:
@@ -126,6 +129,21 @@ def _resident_peak() -> int:
     """The peak resident memory of this process in bytes."""
     [line] = [line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
+
+
+def bars(title: str, timings: Timings) -> Plot:
+    """A plot of the medians of several ways."""
+    return Plot(title, "", "ms", curves({0: timings}))
+
+
+def curves(timings: Mapping[int, Timings]) -> dict[str, list[tuple[float, float]]]:
+    """By way, its medians in milliseconds over a size."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for size, timings_of_size in timings.items():
+        for way, timing in timings_of_size.items():
+            if not isinstance(timing, str):
+                points.setdefault(way, []).append((size, 1e3 * timing.median))
+    return points
 
 
 def machine(device: torch.device) -> str:

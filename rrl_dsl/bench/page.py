@@ -34,8 +34,8 @@ def lines_of(report: Report, machine: str) -> Iterator[str]:
     yield f"Measured on {machine}."
     yield ""
     if report.targets:
-        met = [(each.case, each.measured, _MET[each.met]) for each in report.targets]
-        yield from _table(("target", "measured", "met"), met)
+        targets = [(case, measured, _MET[met]) for case, measured, met in report.targets]
+        yield from _table(("target", "measured", "met"), targets)
         yield ""
     yield from _table(report.columns, report.rows)
     for note in report.notes:
@@ -93,7 +93,7 @@ def write(name: str, device: str, report: Report, machine: str) -> list[Path]:
         write_bytes(picture, _svg(draw(report)))
         lines += [f"![{name}]({picture.relative_to((ROOT / PAGE).parent)})", ""]
         written.append(picture)
-    write_text(ROOT / PAGE, with_tables(PAGE, lambda each: lines if each == section else None))
+    write_text(ROOT / PAGE, with_tables(PAGE, lambda table: lines if table == section else None))
     return written
 
 

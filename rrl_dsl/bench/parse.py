@@ -6,8 +6,8 @@ from itertools import count
 from typing import Final
 
 from rrl_dsl.backends.program import compile as compile_recipe
-from rrl_dsl.bench.claims import Plot, Report, Setup, Target
-from rrl_dsl.bench.measuring import in_turn, milliseconds
+from rrl_dsl.bench.claims import Report, Setup, Target
+from rrl_dsl.bench.measuring import bars, in_turn, milliseconds
 from rrl_dsl.graph.recipe import parse
 
 TEN_CALLS: Final = """
@@ -30,25 +30,14 @@ def measure(setup: Setup) -> Report:
         "parse": lambda: parse(text()),
         "parse and compile": lambda: compile_recipe(text(), fused=False),
     }
-    found = in_turn(parts, setup.device, runs=runs, seconds=10)
-    both = found["parse and compile"]
+    timings = in_turn(parts, setup.device, runs=runs, seconds=10)
+    both = timings["parse and compile"]
     assert not isinstance(both, str)
     taken = 1e3 * both.median
     case = f"ten calls: under {_LIMIT:g} ms once imported"
     return Report(
         columns=("part", "time"),
-        rows=[(name, milliseconds(timing)) for name, timing in found.items()],
+        rows=[(name, milliseconds(timing)) for name, timing in timings.items()],
         targets=[Target(case, f"{taken:.3g} ms", taken < _LIMIT)],
-        plots=[
-            Plot(
-                "A recipe of ten calls",
-                "",
-                "ms",
-                {
-                    name: [(0, 1e3 * timing.median)]
-                    for name, timing in found.items()
-                    if not isinstance(timing, str)
-                },
-            )
-        ],
+        plots=[bars("A recipe of ten calls", timings)],
     )

@@ -36,10 +36,10 @@ def measure(setup: Setup) -> Report:
     for _ in range(1 if setup.quick else _ROUNDS):
         for case in cases:
             seconds[case] += _slowest(case, rows, steps, on_gpu)
-    found = {case: Timing(tuple(each), None) for case, each in seconds.items()}
-    alone = found[1, "all"]
+    timings = {case: Timing(tuple(each), None) for case, each in seconds.items()}
+    alone = timings[1, "all"]
     curves: dict[str, list[tuple[float, float]]] = {
-        way: [(world, 1e3 * found.get((world, way), alone).median) for world in worlds]
+        way: [(world, 1e3 * timings.get((world, way), alone).median) for world in worlds]
         for way in _GATHERS
     }
     backend = "NCCL" if on_gpu else "gloo"
@@ -54,7 +54,7 @@ def measure(setup: Setup) -> Report:
                 milliseconds(timing),
                 f"{ratio(timing, alone) or 1:.2f}",
             )
-            for (world, way), timing in found.items()
+            for (world, way), timing in timings.items()
         ],
         plots=[Plot(f"{rows:,} rows in all", "processes", "ms", curves)],
         notes=[

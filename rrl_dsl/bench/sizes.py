@@ -7,10 +7,19 @@ from typing import Final
 import torch
 
 from rrl_dsl.bench.claims import NOT_MEASURED, Plot, Report, Setup, Target, at_most
-from rrl_dsl.bench.measuring import Timing, Way, in_turn, megabytes, milliseconds, ratio
+from rrl_dsl.bench.measuring import (
+    Timing,
+    Timings,
+    Way,
+    curves,
+    in_turn,
+    megabytes,
+    milliseconds,
+    ratio,
+)
 from rrl_dsl.bench.ways import DENSE, RECIPES, Batch, batch, too_large, ways
 
-Measured = dict[int, dict[str, Timing | str]]
+Measured = dict[int, Timings]
 
 _WIDTH: Final = 128
 _LARGEST: Final = {"cpu": 65_536, "cuda": 262_144}
@@ -22,57 +31,53 @@ def measure(setup: Setup) -> Report:
     sizes = [4**power for power in range(4, 10) if 4**power <= largest]
     if not setup.quick:
         sizes = sorted({*sizes, 512, 2048, 8192})
-    found: Measured = {}
+    timings: Measured = {}
     for rows in sizes:
         given = batch(rows, _WIDTH, setup.device)
-        found[rows] = compared(given, setup, seconds=15)
+        timings[rows] = compared(given, setup, seconds=15)
     return Report(
         columns=("rows", "way", "time", "memory"),
-        rows=lines(found),
-        targets=_cuda_targets(found, setup) if setup.on_gpu else _targets(found),
-        plots=curves(found, "rows"),
+        rows=lines(timings),
+        targets=_cuda_targets(timings, setup) if setup.on_gpu else _targets(timings),
+        plots=plots(timings, "rows"),
         notes=[f"`{RECIPES['ssl']}` with `simclr`, forward and backward, width {_WIDTH}."],
     )
 
 
-def compared(given: Batch, setup: Setup, seconds: float) -> dict[str, Timing | str]:
+def compared(given: Batch, setup: Setup, seconds: float) -> Timings:
     """Measures all ways that fit into memory and time."""
     every: dict[str, Way] = ways(given, RECIPES["ssl"])
     if setup.quick:
         del every["by hand, compiled"]
     refused = too_large(len(given.z), setup.device)
-    left_out: dict[str, Timing | str] = {}
+    left_out: Timings = {}
     if refused is not None:
         left_out = {way: refused for way in DENSE if every.pop(way, None) is not None}
     runs = 2 if setup.quick else 15
     return left_out | in_turn(every, setup.device, runs=runs, seconds=seconds)
 
 
-def lines(found: Measured) -> list[tuple[str, ...]]:
+def lines(timings: Measured) -> list[tuple[str, ...]]:
     """The rows of the table."""
     return [
         (f"{size:,}", way, milliseconds(timing), megabytes(timing))
-        for size, measured in found.items()
+        for size, measured in timings.items()
         for way, timing in measured.items()
     ]
 
 
-def curves(found: Measured, x: str) -> list[Plot]:
+def plots(timings: Measured, x: str) -> list[Plot]:
     """A plot of the times and one of the memory."""
-    times: dict[str, list[tuple[float, float]]] = {}
     memory: dict[str, list[tuple[float, float]]] = {}
-    for size, measured in found.items():
+    for size, measured in timings.items():
         for way, timing in measured.items():
-            if isinstance(timing, str):
-                continue
-            times.setdefault(way, []).append((size, 1e3 * timing.median))
-            if timing.extra:
+            if not isinstance(timing, str) and timing.extra:
                 memory.setdefault(way, []).append((size, timing.extra / 1e6))
-    return [Plot("Time", x, "ms", times), Plot("Memory", x, "MB", memory)]
+    return [Plot("Time", x, "ms", curves(timings)), Plot("Memory", x, "MB", memory)]
 
 
-def _targets(found: Measured) -> list[Target]:
-    middle, large = found.get(8192, {}), found.get(65_536, {})
+def _targets(timings: Measured) -> list[Target]:
+    middle, large = timings.get(8192, {}), timings.get(65_536, {})
     blocked, largest = middle.get("blocked", ""), large.get("blocked", "")
     return [
         at_most("n = 8,192", 0.25, ratio(blocked, middle.get("by hand", "")), " of by hand"),
@@ -82,8 +87,8 @@ def _targets(found: Measured) -> list[Target]:
     ]
 
 
-def _cuda_targets(found: Measured, setup: Setup) -> list[Target]:
-    large = found.get(65_536, {}).get("blocked", "")
+def _cuda_targets(timings: Measured, setup: Setup) -> list[Target]:
+    large = timings.get(65_536, {}).get("blocked", "")
     floor = 12e-3  # of an H100: products 4.1 ms, exponentials 2.3 ms, hashes 5.2 ms
     return [
         _speed_in_bfloat16(setup),
@@ -102,8 +107,8 @@ def _speed_in_bfloat16(setup: Setup) -> Target:
     given = batch(16_384, _WIDTH, setup.device)
     every = {name: _autocast(way) for name, way in ways(given, RECIPES["ssl"]).items()}
     chosen = {name: every[name] for name in ("by hand, compiled", "blocked")}
-    found = in_turn(chosen, setup.device, runs=15, seconds=15)
-    times = ratio(found["by hand, compiled"], found["blocked"])
+    timings = in_turn(chosen, setup.device, runs=15, seconds=15)
+    times = ratio(timings["by hand, compiled"], timings["blocked"])
     if times is None:
         return Target(case, NOT_MEASURED, None)
     return Target(case, f"{times:.3g} times", times >= 3)

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from rrl_dsl.bench.claims import Plot, Report, Setup, at_most
-from rrl_dsl.bench.measuring import in_turn, milliseconds, ratio
+from rrl_dsl.bench.claims import Report, Setup, at_most
+from rrl_dsl.bench.measuring import bars, in_turn, milliseconds, ratio
 from rrl_dsl.bench.ways import RECIPES
 
 _IMPORT: Final = "import lark, typer, rich"
@@ -33,31 +33,20 @@ def measure(setup: Setup) -> Report:
             "an interpreter": [sys.executable, "-c", "pass"],
         }
         ways = {name: partial(_run, words) for name, words in commands.items()}
-        found = in_turn(ways, setup.device, runs=2 if setup.quick else 20, seconds=60)
-    base = found[_IMPORT]
-    shares = {name: ratio(timing, base) for name, timing in found.items()}
+        timings = in_turn(ways, setup.device, runs=2 if setup.quick else 20, seconds=60)
+    base = timings[_IMPORT]
+    shares = {name: ratio(timing, base) for name, timing in timings.items()}
     return Report(
         columns=("process", "time", "of the import"),
         rows=[
             (name, milliseconds(timing), f"{shares[name] or 0:.2f}")
-            for name, timing in found.items()
+            for name, timing in timings.items()
         ],
         targets=[
             at_most(f"`rrl-dsl {name}`", 2, shares[name], f" of `{_IMPORT}`")
             for name in ("check", "fmt --check")
         ],
-        plots=[
-            Plot(
-                "Processes",
-                "",
-                "ms",
-                {
-                    name: [(0, 1e3 * timing.median)]
-                    for name, timing in found.items()
-                    if not isinstance(timing, str)
-                },
-            )
-        ],
+        plots=[bars("Processes", timings)],
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.bench.claims import Plot, Report, Setup, Target, at_most
-from rrl_dsl.bench.measuring import Timing, in_turn, milliseconds
+from rrl_dsl.bench.measuring import Timing, Timings, in_turn, milliseconds
 from rrl_dsl.bench.ways import RECIPES, batch, by_recipe, step
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.models.heads import Projector
@@ -33,10 +33,10 @@ def measure(setup: Setup) -> Report:
     targets: list[Target] = []
     bars: dict[str, list[tuple[float, float]]] = {}
     for name in networks:
-        found = _measured(name, rows, setup)
-        network = found.pop("network")
+        timings = _measured(name, rows, setup)
+        network = timings.pop("network")
         table.append((name, "network alone", milliseconds(network), ""))
-        for way, timing in found.items():
+        for way, timing in timings.items():
             share = _share(timing, network)
             table.append((name, f"relation and loss, {way}", milliseconds(timing), _percent(share)))
             if share is not None:
@@ -56,7 +56,7 @@ def measure(setup: Setup) -> Report:
     )
 
 
-def _measured(name: str, rows: int, setup: Setup) -> dict[str, Timing | str]:
+def _measured(name: str, rows: int, setup: Setup) -> Timings:
     shape = _NETWORKS[name]
     backbone = build_backbone(name, shape)
     network = nn.Sequential(backbone, Projector(backbone.width, 512, _WIDTH, norm=True))

@@ -70,9 +70,9 @@ def evaluations_of(program: Program, rows: int, width: int, edge: int) -> tuple[
     return on("cpu", available_memory()), on("cuda", None)
 
 
-def in_words(found: Evaluation) -> Iterator[str]:
+def in_words(evaluation: Evaluation) -> Iterator[str]:
     """Yields the lines that `explain` prints."""
-    tile = f", in tiles of {found.tile:,} pairs" if found.strategy == "blocked" else ""
-    yield f"{found.strategy} on {found.device}{tile}: {found.reason}"
-    free = "" if found.free is None else f" of {bytes_in_words(found.free)} that are free"
-    yield f"    {bytes_in_words(found.memory)}{free}, {found.operations:.3g} operations"
+    tile = f", in tiles of {evaluation.tile:,} pairs" if evaluation.strategy == "blocked" else ""
+    yield f"{evaluation.strategy} on {evaluation.device}{tile}: {evaluation.reason}"
+    free = "" if evaluation.free is None else f" of {bytes_in_words(evaluation.free)} that are free"
+    yield f"    {bytes_in_words(evaluation.memory)}{free}, {evaluation.operations:.3g} operations"
