@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -100,6 +100,8 @@ def write(name: str, device: str, report: Report, machine: str) -> list[Path]:
 def draw(report: Report) -> Figure:
     """Draws the plots of a report side by side."""
     plots = [plot for plot in report.plots if plot.curves]
+    ways = list(dict.fromkeys(way for plot in plots for way in plot.curves))
+    colors = dict(zip(ways, class_colors(len(ways)), strict=True))  # the same in all plots
     with house_style():
         figure = Figure(figsize=(_PANEL[0] * len(plots), _PANEL[1]), facecolor="white")
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
@@ -109,7 +111,7 @@ def draw(report: Report) -> Figure:
             if all(len(points) == 1 for points in plot.curves.values()):
                 _draw_bars(axes, plot)
             else:
-                _draw_curves(axes, plot)
+                _draw_curves(axes, plot, colors)
     return figure
 
 
@@ -123,11 +125,10 @@ def _draw_bars(axes: Axes, plot: Plot) -> None:
     axes.set_xlabel(plot.y)
 
 
-def _draw_curves(axes: Axes, plot: Plot) -> None:
-    colors = class_colors(len(plot.curves))
-    for (name, points), color in zip(plot.curves.items(), colors, strict=True):
+def _draw_curves(axes: Axes, plot: Plot, colors: Mapping[str, str]) -> None:
+    for way, points in plot.curves.items():
         x, y = zip(*points, strict=True)
-        axes.plot(x, y, color=color, linewidth=1.2, marker="o", markersize=2.5, label=name)
+        axes.plot(x, y, color=colors[way], linewidth=1.2, marker="o", markersize=2.5, label=way)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xlabel(plot.x)
