@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_counts, rank_and_count
+from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_alike, rank_and_count
 from rrl_dsl.backends.relation import Pointwise, Relation
 from rrl_dsl.backends.ring import RingRelation
 
@@ -49,7 +49,7 @@ def gathered_sides(own: Sides, *, ring: bool) -> tuple[Sides, Parts]:
     """
     rows, cols, spaces = own
     if rows.checked:
-        check_counts([len(rows), len(cols)], rows.device, all_rows)
+        check_alike((rows, cols), all_rows, spaces)
     every = rows.map(all_rows)
     sides = Sides(
         every,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
+from zlib import crc32
 
 import torch
 from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
 
+from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.language.diagnostics import error
 
 
@@ -139,23 +142,35 @@ def by_rank(count: int, device: torch.device) -> Tensor:
     return torch.arange(processes * count, device=device).view(processes, count)
 
 
-def check_counts(
-    own: Sequence[int], device: torch.device, gather: Callable[[Tensor], Tensor]
+def check_alike(
+    sides: Sequence[Nodes],
+    gather: Callable[[Tensor], Tensor],
+    spaces: Mapping[str, tuple[Tensor, Tensor]] = MappingProxyType({}),
 ) -> None:
-    """Refuses processes with different numbers of rows. It waits for the device.
+    """Refuses processes whose rows cannot be gathered. It waits for the device.
 
     Args:
-        own: The numbers of this process, such as those of rows and of columns.
-        device: Of the rows.
+        sides: The rows of this process, and its columns if they are others.
         gather: From the rows of this process to those of all.
+        spaces: The vectors of rows and columns by space.
 
     Raises:
         RRLError: RRL402, in every process.
     """
-    counts = gather(torch.tensor([own], device=device))
-    if bool((counts != counts[0]).any()):
-        differing = (counts != counts[0]).any(dim=0)
-        listed = ", ".join(map(str, counts[:, differing][:, 0].tolist()))
+    columns = [
+        (name, each) for nodes in sides for name, each in (nodes.labels | nodes.fields).items()
+    ]
+    columns += [(name, each) for name, pair in spaces.items() for each in pair]
+    kinds = sorted((name, str(each.dtype), *each.shape[1:]) for name, each in columns)
+    own = [*map(len, sides), crc32(repr(kinds).encode())]
+    found = gather(torch.tensor([own], device=sides[0].device))
+    *counts, columns_differ = (found != found[0]).any(dim=0).tolist()
+    if any(counts):
+        listed = ", ".join(map(str, found[:, counts.index(True)].tolist()))
         message = f"the processes have different numbers of rows: {listed}"
         hint = "give each process the same number, as `drop_last=True` of a loader does"
+        raise error("RRL402", message, hint=hint)
+    if columns_differ:
+        message = "the processes have other columns, or columns of other widths or types"
+        hint = "pass the same columns; fill sets of labels with -1 to the same width"
         raise error("RRL402", message, hint=hint)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_counts
+from rrl_dsl.backends.processes import Parts, all_rows, by_rank, check_alike
 from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.language.diagnostics import error
@@ -195,7 +195,7 @@ class Network(nn.Module):
         if gather is not None:
             own_whole, function = whole, all_rows if isinstance(gather, str) else gather
             if nodes.checked:
-                check_counts([len(nodes)], nodes.device, function)
+                check_alike((nodes,), function)
             parts = _parts(len(nodes), own_whole, function, nodes.device, ring=gather == "ring")
             nodes = nodes.map(lambda column: _gathered(column, own_whole, function))
             whole = parts[True].places.numel()

@@ -69,6 +69,11 @@ CASES = {
 }
 
 
+def label_sets(sample, width):
+    sets = sample[:, None].repeat(1, width) % 3
+    rrl.compile("supervised()").relate(rrl.Nodes(sample, labels={"label": sets}), gather="all")
+
+
 def code_of(function):
     try:
         function()
@@ -103,6 +108,7 @@ def run(folder, rank, world):
         "nearest": code_of(lambda: ring.nearest_unrelated(x, x)),
         "closure": code_of(lambda: ring.sum(lambda w, s: w * s * weights.sum(), x, x)),
         "counts": code_of(lambda: related("ssl()", sample[rank:], 0, x[rank:], gather="all")),
+        "columns": code_of(lambda: label_sets(sample, width=2 + rank)),
         "unknown": code_of(lambda: related("ssl()", sample, 0, x, gather="rings")),
     }
     torch.save(results, folder / f"{world}-{rank}.pt")

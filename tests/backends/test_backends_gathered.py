@@ -56,6 +56,10 @@ def assert_as_in_one_process(results, name, of_one):
             "`f` uses a tensor with a gradient that `gather=ring` cannot pass on",
         ),
         "counts": ("RRL402", "the processes have different numbers of rows: 8, 7, 6"),
+        "columns": (
+            "RRL402",
+            "the processes have other columns, or columns of other widths or types",
+        ),
         "unknown": ("RRL413", "`gather` cannot be `rings`"),
     }.items(),
 )
