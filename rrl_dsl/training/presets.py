@@ -11,6 +11,11 @@ loss without a file. Differences from those runs:
   both, except for biases and norms.
 - DINO's head has torch's default initialization, not a standard deviation of 0.02.
 
+A loss that solo-learn does not have follows the code of its authors, which a comment names. These
+trained on ImageNet; here they have the crops and colors of the nearest file, 400 epochs, batches
+of 256 and 4,096 prototypes. The transformers have no drop path and no layer scale, and patch
+embeddings have no learning rate of their own.
+
 For small gray images they train the `small` backbone in a minute on two CPU cores.
 """
 
@@ -49,13 +54,6 @@ _WMSE: Final[Settings] = {  # wmse.yaml
     "augmentation": "cifar-wmse",
 }
 _WIDE: Final[Settings] = {"hidden": 2048, "out": 2048, "norm": True, "layers": 3}
-_DINO: Final[Settings] = {  # dino.yaml, asymmetric.yaml
-    "optimizer": _published("lars", 0.3, 1e-6),
-    "projector": {"hidden": 2048, "out": 256, "norm": False, "layers": 3, "activation": "gelu"},
-    "prototypes": {"count": 4096, "frozen": 1},
-    "teacher": {"momentum": 0.9995, "final": 1.0},
-    "augmentation": "cifar-asymmetric",
-}
 _BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
     "optimizer": _published("lars", 1.0, 1e-5),
     "projector": {"hidden": 4096, "out": 256, "norm": True},
@@ -63,7 +61,29 @@ _BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
     "teacher": {"momentum": 0.99, "final": 1.0},
     "augmentation": "cifar-asymmetric",
 }
-_MEAN_SHIFT_TEACHER: Final = {"momentum": 0.99, "final": 0.99}  # train_msf.py of UMBCvision/MSF
+_MEAN_SHIFT_TEACHER: Final = {"momentum": 0.99, "final": 0.99}
+_DINOV2: Final[Settings] = {  # ssl_default_config.yaml of facebookresearch/dinov2
+    "backbone": "vit-tiny",
+    "optimizer": {
+        "name": "adamw",
+        "lr": 2e-3,  # 4e-3 for batches of 1024
+        "lr_scale": "sqrt",
+        "weight_decay": 0.04,
+        "final_weight_decay": 0.4,
+        "layer_decay": 0.9,
+        "clip": 3.0,
+    },
+    "projector": {"hidden": 2048, "out": 256, "norm": False, "layers": 3, "activation": "gelu"},
+    "prototypes": {"count": 4096, "frozen": 1},
+    "teacher": {"momentum": 0.992, "final": 1.0},
+    "augmentation": "cifar-asymmetric",
+    "probe": {"lr": 1e-3},  # Adam's steps do not shrink with the gradient
+}
+_WARM_TRANSFORMER: Final[Settings] = {
+    "teacher_temperature": 0.07,
+    "warmup_teacher_temperature": 0.04,
+    "warmup_epochs": 30,
+}
 _WARM_TEACHER: Final[Settings] = {  # solo-learn's defaults when its numbers were published
     "teacher_temperature": 0.07,
     "warmup_teacher_temperature": 0.04,
@@ -98,7 +118,13 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "loss": {"variance_over_views": "sum"},
     },
     "byol": _BYOL,
-    "mean_shift": {**_BYOL, "teacher": _MEAN_SHIFT_TEACHER},  # the nearest, its teacher apart
+    "mean_shift": {  # train_msf.py and run_msf.sh of UMBCvision/MSF, with the widths of ResNet-18
+        "optimizer": _published("sgd", 0.05, 1e-4),
+        "projector": {"hidden": 1024, "out": 128, "norm": True},
+        "predictor": {"hidden": 1024},
+        "teacher": _MEAN_SHIFT_TEACHER,
+        "augmentation": "cifar-weak",
+    },
     "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
         "optimizer": _published("sgd", 0.5, 1e-5),
         "projector": {**_WIDE, "output_norm": "plain"},
@@ -112,11 +138,30 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "augmentation": "cifar",  # which has no solarization
         "loss": {"weight": 0.02, "slices": 256},
     },
-    "dino": {**_DINO, "loss": _WARM_TEACHER},
-    # the nearest to DINO, on a transformer
-    "dinov2": {**_DINO, "loss": _WARM_TEACHER, "backbone": "vit-tiny"},
-    "ibot": {**_DINO, "loss": _WARM_TEACHER, "backbone": "vit-tiny"},
-    "simdino": {**_DINO, "backbone": "vit-tiny"},
+    "dino": {  # dino.yaml, asymmetric.yaml
+        "optimizer": _published("lars", 0.3, 1e-6),
+        "projector": {"hidden": 2048, "out": 256, "norm": False, "layers": 3, "activation": "gelu"},
+        "prototypes": {"count": 4096, "frozen": 1},
+        "teacher": {"momentum": 0.9995, "final": 1.0},
+        "augmentation": "cifar-asymmetric",
+        "loss": _WARM_TEACHER,
+    },
+    "dinov2": {**_DINOV2, "loss": _WARM_TRANSFORMER},
+    "ibot": {  # main_ibot.py of bytedance/ibot, which clips the gradient of each weight
+        **_DINOV2,
+        "optimizer": {
+            "name": "adamw",
+            "lr": 5e-4,
+            "lr_scale": "linear",
+            "weight_decay": 0.04,
+            "final_weight_decay": 0.4,
+            "clip": 3.0,
+        },
+        "teacher": {"momentum": 0.996, "final": 1.0},
+        "loss": _WARM_TRANSFORMER,
+    },
+    # simdinov2/configs/simdino_config.yaml of RobinWu218/SimDINO, with AdamW in place of SOAP
+    "simdino": {**_DINOV2, "teacher": {"momentum": 0.9, "final": 1.0}},
 }
 """Loss -> settings for color images; a loss that is not here starts from simclr's."""
 

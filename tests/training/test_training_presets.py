@@ -203,17 +203,44 @@ def test_lejepa_is_the_authors_minimal_example():
     assert config.loss.options == {"weight": 0.02, "slices": 256}
 
 
+TRANSFORMERS = {
+    # of the authors' repositories: lr for 256 samples, its scale, layer decay, teacher momentum
+    "dinov2": (0.004 * 0.5, "sqrt", 0.9, 0.992),
+    "simdino": (0.004 * 0.5, "sqrt", 0.9, 0.9),
+    "ibot": (0.0005, "linear", 1.0, 0.996),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_train_as_their_authors_do(name):
+    config = config_of(name)
+    chosen = config.optimizer
+    found = chosen.lr, chosen.lr_scale, chosen.layer_decay, config.teacher.momentum
+    assert found == TRANSFORMERS[name]
+    assert (chosen.name, chosen.clip, chosen.warmup) == ("adamw", 3.0, 10)
+    assert (chosen.weight_decay, chosen.final_weight_decay) == (0.04, 0.4)
+    assert (config.backbone, config.teacher.final) == ("vit-tiny", 1.0)
+    head = layers(Projector(192, **config.projector.model_dump()))
+    assert head == "L2048 G L2048 G L256"
+    if name != "simdino":
+        options = config.loss.options
+        assert (options["warmup_teacher_temperature"], options["warmup_epochs"]) == (0.04, 30)
+        assert options["teacher_temperature"] == 0.07
+
+
+def test_mean_shift_trains_as_its_authors_do():
+    config = config_of("mean_shift")
+    chosen = config.optimizer
+    assert (chosen.name, chosen.lr, chosen.weight_decay) == ("sgd", 0.05, 1e-4)
+    # hidden 2 f and out f / 4, for the 512 features of ResNet-18
+    assert layers(Projector(512, **config.projector.model_dump())) == "L1024 B R L128"
+    assert config.predictor.hidden == 1024
+
+
 def test_every_preset_is_published_or_the_nearest_that_is():
-    assert {name for name in CIFAR if name not in (*PUBLISHED, "lejepa")} == {
-        "supcon",
-        "laplacian",
-        "projection",
-        "mean_shift",
-        "dinov2",
-        "ibot",
-        "simdino",
-    }
-    for name in CIFAR.keys() - {"lejepa"}:
+    own = {*PUBLISHED, *TRANSFORMERS, "lejepa", "mean_shift"}
+    assert CIFAR.keys() - own == {"supcon", "laplacian", "projection"}
+    for name in CIFAR.keys() - {"lejepa", *TRANSFORMERS}:
         assert config_of(name).optimizer.lr_scale == "linear", name
 
 
