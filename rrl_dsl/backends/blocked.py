@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from rrl_dsl.backends.class_sums import ClassSums, has_classes
 from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.dense_relation import DenseRelation, joined_lse
+from rrl_dsl.backends.edge_sums import EdgeSums
+from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.relation import Pointwise, Relation
 from rrl_dsl.backends.strategy import Limit, tile_pairs
 from rrl_dsl.language.machine import is_out_of_memory
+
+if TYPE_CHECKING:
+    from rrl_dsl.backends.listed_sums import ListedSums
 
 _Parts = list[Tensor]
 T = TypeVar("T")
@@ -39,6 +46,7 @@ class BlockedRelation(Relation):
         symmetric: bool = False,
         pairs: int | None = None,
         limit: Limit | None = None,
+        shortcuts: bool = False,
         seed: int = 0,
         epoch: int = 0,
         step: int = 0,
@@ -52,6 +60,7 @@ class BlockedRelation(Relation):
             symmetric: Whether the recipe's weights are symmetric.
             pairs: The most pairs of a tile; defaults to what suits the device.
             limit: The program's limit, which falls when memory runs out.
+            shortcuts: Whether to sum over edges alone where the plan says which pairs they are.
             seed: The recipe's seed.
             epoch: The epoch.
             step: The optimizer step.
@@ -61,6 +70,8 @@ class BlockedRelation(Relation):
         self._symmetric = symmetric
         self._pairs = pairs or tile_pairs(rows.device.type)
         self._limit = Limit() if limit is None else limit
+        self._shortcuts = shortcuts
+        self._found_sums: dict[bool, EdgeSums | None] = {}
         self._degrees: dict[bool, Tensor] = {}
         self._row_parts: dict[tuple[int, int], Nodes] = {}
         self._col_parts = self._row_parts if cols is rows else dict[tuple[int, int], Nodes]()
@@ -72,6 +83,7 @@ class BlockedRelation(Relation):
             self.cols[cols],
             pairs=self._pairs,
             limit=self._limit,
+            shortcuts=self._shortcuts,
             seed=self.seed,
             epoch=self.epoch,
             step=self.step,
@@ -79,21 +91,33 @@ class BlockedRelation(Relation):
 
     def degree(self, *, with_self: bool = False) -> Tensor:
         if with_self not in self._degrees:
-            self._degrees[with_self] = self._by_tile(
-                lambda tile: tile.degree(with_self=with_self), _total
-            )
+            sums = self._sums(with_self)
+            if sums is not None:
+                self._degrees[with_self] = sums.degree(torch.float32)
+            else:
+                self._degrees[with_self] = self._by_tile(
+                    lambda tile: tile.degree(with_self=with_self), _total
+                )
         return self._degrees[with_self]
 
     def lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         return self._by_tile(
-            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self), joined_lse, q, k
+            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self),
+            joined_lse,
+            q,
+            k,
+            evaluate=self._is_contrasted,
         )
 
     def dot(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
+        sums = self._sums(with_self)
+        if sums is not None:
+            with without_autocast(q.device):
+                return sums.dot(at_least_float32(q), at_least_float32(k)) * scale
         return self._by_tile(
             lambda tile, q, k: tile.dot(q, k, scale, with_self=with_self), _total, q, k
         )
@@ -101,6 +125,10 @@ class BlockedRelation(Relation):
     def masked_lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
+        edges = self._listed(with_self)
+        if edges is not None:
+            with without_autocast(q.device):
+                return edges.log_sum_exp(at_least_float32(q), at_least_float32(k), scale)
         return self._by_tile(
             lambda tile, q, k: tile.masked_lse(q, k, scale, with_self=with_self), joined_lse, q, k
         )
@@ -122,16 +150,28 @@ class BlockedRelation(Relation):
             mirrored = self._symmetric and self.cols is self.rows and q is k
             bounded = is_bounded(rows, cols, factor)
             options = Options(with_self, self_compared, mirrored, bounded)
-            total, degree = BlockedCrossEntropy.apply(self, rows, cols, factor, options)
+            sums = None if self._is_contrasted else self._sums(with_self)
+            known = None if sums is None else self.degree(with_self=with_self).to(rows.dtype)
+            total, degree = BlockedCrossEntropy.apply(self, rows, cols, factor, options, known)
+            if sums is not None:
+                total = total - sums.dot(rows, cols) * factor
         self._degrees[with_self] = degree
         return total, degree
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
+        sums = self._sums(with_self)
+        if sums is not None:
+            with without_autocast(q.device):
+                return sums.sqdist(at_least_float32(q), at_least_float32(k))
         return self._by_tile(
             lambda tile, q, k: tile.sqdist(q, k, with_self=with_self), _total, q, k
         )
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
+        sums = self._sums(with_self)
+        if sums is not None:
+            with without_autocast(v.device):
+                return sums.matmul(at_least_float32(v))
         return self._by_tile(
             lambda tile, _, v: tile.matmul(v, with_self=with_self), _total, None, v
         )
@@ -149,7 +189,9 @@ class BlockedRelation(Relation):
         )
 
     def compared_count(self) -> Tensor:
-        return self._by_tile(lambda tile: tile.compared_count(), _total)
+        return self._by_tile(
+            lambda tile: tile.compared_count(), _total, evaluate=self._is_contrasted
+        )
 
     def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
         return self._by_tile(lambda tile, q, k: tile.unrelated_sum_sq(q, k), _total, q, k)
@@ -179,6 +221,36 @@ class BlockedRelation(Relation):
         difference = at_least_float32(q) - at_least_float32(k)[index.clamp(min=0)]
         distance = torch.linalg.vector_norm(difference, dim=1)
         return index, distance.masked_fill(index < 0, torch.inf)
+
+    @property
+    def _is_contrasted(self) -> bool:
+        """Whether the weights say which pairs are compared."""
+        return self._prepared.plan.contrast is not None
+
+    def _sums(self, with_self: bool) -> EdgeSums | None:
+        """Sums over the edges without tiles, if classes or lists say which pairs they are."""
+        if self._shortcuts and with_self not in self._found_sums:
+            self._found_sums[with_self] = self._sums_found(with_self)
+        return self._found_sums.get(with_self)
+
+    def _sums_found(self, with_self: bool) -> EdgeSums | None:
+        prepared = self._prepared
+        terms = terms_of(prepared.plan, seed=self.seed, epoch=self.epoch, step=self.step)
+        if terms is None or not has_classes(terms, prepared.rows, prepared.cols):
+            return self._listed(with_self)
+        row_ids = None if with_self else self.row_ids
+        return ClassSums(terms, prepared.rows, prepared.cols, row_ids)
+
+    def _listed(self, with_self: bool) -> ListedSums | None:
+        """The edges, if they are few and lists say which they are."""
+        if not self._shortcuts or self.rows.device.type != "cpu":  # finding them would wait
+            return None
+        from rrl_dsl.backends.listed_sums import listed  # which imports SciPy
+
+        edges, (of_rows, of_cols) = listed(self._prepared, self.shape), self.row_ids
+        if edges is None or with_self:
+            return edges
+        return edges.where(of_rows[edges.rows] != of_cols[edges.cols])
 
     def tile(self, rows: slice, cols: slice, *, evaluate: bool = True) -> DenseRelation:
         """The relation of some rows and columns, with its weights; without any if not evaluated."""
@@ -241,6 +313,7 @@ class BlockedRelation(Relation):
         join: Callable[[_Parts], Tensor],
         of_rows: Tensor | None = None,
         of_cols: Tensor | None = None,
+        evaluate: bool = True,
     ) -> Tensor:
         """A reduction of every tile, joined over the tiles of the same rows.
 
@@ -250,8 +323,10 @@ class BlockedRelation(Relation):
             join: From the results of all tiles of the same rows to that of the rows.
             of_rows: (n, d), or None where the reduction needs none.
             of_cols: (m, d), or None.
+            evaluate: Whether the reduction reads the weights.
         """
-        return self.in_memory(lambda: torch.cat(self._of_rows(reduction, join, of_rows, of_cols)))
+        parts = partial(self._of_rows, reduction, join, of_rows, of_cols, evaluate)
+        return self.in_memory(lambda: torch.cat(parts()))
 
     def _of_rows(
         self,
@@ -259,6 +334,7 @@ class BlockedRelation(Relation):
         join: Callable[[_Parts], Tensor],
         of_rows: Tensor | None,
         of_cols: Tensor | None,
+        evaluate: bool,
     ) -> _Parts:
         """The same, for each slice of the rows."""
         row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
@@ -271,7 +347,8 @@ class BlockedRelation(Relation):
         )
 
         def reduced(rows: slice, cols: slice, *vectors: Tensor | None) -> Tensor:
-            return reduction(self.tile(rows, cols), *(() if of_cols is None else vectors))
+            tile = self.tile(rows, cols, evaluate=evaluate)
+            return reduction(tile, *(() if of_cols is None else vectors))
 
         tiles = []
         for rows, q in zip(row_slices, row_parts, strict=True):

@@ -103,10 +103,27 @@ class BlockedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, relation: BlockedRelation, q: Tensor, k: Tensor, scale: Tensor, options: Options
+        ctx: Any,
+        relation: BlockedRelation,
+        q: Tensor,
+        k: Tensor,
+        scale: Tensor,
+        options: Options,
+        degree: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """See `Relation.cross_entropy`."""
-        find = partial(_cross_entropy, relation, q, k, scale, options)
+        """See `Relation.cross_entropy`.
+
+        Args:
+            ctx: Autograd's context.
+            relation: The relation.
+            q: The rows' vectors, (n, d).
+            k: The columns', (m, d).
+            scale: The inverse of the temperature, ().
+            options: How to go over the pairs.
+            degree: sum_j w_ij, (n,), where the caller sums over the edges: the result is then
+                degree_i log sum_j exp(scale q_i . k_j) alone.
+        """
+        find = partial(_cross_entropy, relation, q, k, scale, options, degree)
         total, degree, log_sum, empty = relation.in_memory(find)
         ctx.relation, ctx.options, ctx.empty = relation, options, empty
         ctx.save_for_backward(q, k, scale, log_sum, degree)
@@ -120,7 +137,7 @@ class BlockedCrossEntropy(torch.autograd.Function):
         known, saved = (ctx.options, ctx.empty), ctx.saved_tensors
         find = partial(_gradients, ctx.relation, *known, gradient, *saved)
         of_q, of_k, of_scale = ctx.relation.in_memory(find)
-        return None, of_q, of_k, of_scale, None
+        return None, of_q, of_k, of_scale, None, None
 
 
 _Place = tuple[int, int, int, int]
@@ -131,17 +148,23 @@ def _place(rows: slice, cols: slice) -> _Place:
 
 
 def _cross_entropy(
-    relation: BlockedRelation, q: Tensor, k: Tensor, scale: Tensor, options: Options
+    relation: BlockedRelation,
+    q: Tensor,
+    k: Tensor,
+    scale: Tensor,
+    options: Options,
+    known: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, set[_Place]]:
-    """The result, the degrees, the log-sum-exps, and the tiles that have no edge."""
-    related, degree = q.new_zeros(len(q)), q.new_zeros(len(q))
+    """The result, the degrees, the log-sum-exps, and the tiles whose edges are not looked at."""
+    related, degree = q.new_zeros(len(q)), q.new_zeros(len(q)) if known is None else known
     summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
     scaled = q * scale
     empty = set()  # the backward pass need not look at these again
     for rows, cols in relation.tiles(mirrored=options.mirrored):
-        tile, logits = relation.tile(rows, cols), scaled[rows] @ k[cols].T
+        tile = relation.tile(rows, cols, evaluate=known is None)
+        logits = scaled[rows] @ k[cols].T
         sides = _sides(rows, cols, options.mirrored)
-        if tile.has_edges:
+        if known is None and tile.has_edges:
             weights = tile.edge_weights(q.dtype, options.with_self)
             products = weights * logits
             for here, dim in sides:

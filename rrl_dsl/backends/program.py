@@ -260,7 +260,14 @@ class Program:
         if choice.strategy == "blocked":
             limit, symmetric = self._limits[rows.device], self.graph.symmetric
             return BlockedRelation(
-                prepared, rows, cols, symmetric=symmetric, pairs=choice.tile, limit=limit, **at
+                prepared,
+                rows,
+                cols,
+                symmetric=symmetric,
+                pairs=choice.tile,
+                limit=limit,
+                shortcuts=True,
+                **at,
             )
         contrast = None if self.plan.contrast is None else prepared.weights(self.plan.contrast)
         weights = prepared.weights(self.plan.result)
@@ -298,7 +305,7 @@ class Program:
         self._check_rows(nodes, None)
         with _needing_memory(nodes, nodes):
             prepared = self._prepare(nodes, nodes, spaces, epoch, step, sparse.BAND_PAIRS)
-        return sparse.graph_of(prepared, self._tables or (), len(nodes), progress)
+        return sparse.graph_of(prepared, len(nodes), progress)
 
     def to_networkx(
         self, nodes: Nodes, *, spaces: Spaces | None = None, epoch: int = 0, step: int = 0

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.equal_rows import first_equal
 from rrl_dsl.backends.nodes import Nodes
 
 Pointwise = Callable[..., Tensor]
@@ -71,14 +72,7 @@ class Relation(ABC):
         m = len(cols)
         sample = cols.sample if cols is rows else torch.cat([cols.sample, rows.sample])
         view = cols.view if cols is rows else torch.cat([cols.view, rows.view])
-        order = view.argsort(stable=True)
-        order = order[sample[order].argsort(stable=True)]  # by row; of one row, columns come first
-        sample, view = sample[order], view[order]
-        starts = torch.ones_like(sample, dtype=torch.bool)
-        starts[1:] = (sample[1:] != sample[:-1]) | (view[1:] != view[:-1])
-        places = torch.arange(len(order), device=sample.device)
-        first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
-        ids = torch.empty_like(order).scatter(0, order, first)
+        ids = first_equal(sample, view)
         return (ids, ids) if cols is rows else (ids[m:], ids[:m])
 
     @cached_property

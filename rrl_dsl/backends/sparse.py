@@ -21,7 +21,6 @@ from rrl_dsl.backends.candidates import Candidates, candidates_of
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.graph.stage import LookupTable
 from rrl_dsl.language.machine import available_memory, needing_memory, too_little_memory
 
 if TYPE_CHECKING:
@@ -37,14 +36,11 @@ _LOOKED_AT: Final = 64  # rows whose edges are counted to estimate those of all
 _HINT: Final = "take fewer rows, or a recipe with fewer edges"
 
 
-def graph_of(
-    prepared: Prepared, lookups: Sequence[LookupTable], rows: int, progress: Progress
-) -> sp.csr_array:
+def graph_of(prepared: Prepared, rows: int, progress: Progress) -> sp.csr_array:
     """The edges of a recipe over rows, float32 (n, n).
 
     Args:
         prepared: What the recipe prepared, of which rows and columns are the same.
-        lookups: The tables of its lookups, as NumPy arrays.
         rows: How many rows.
         progress: Goes through the bands of rows.
 
@@ -53,7 +49,7 @@ def graph_of(
     """
     what = f"the graph over {rows:,} rows"
     with needing_memory(what, _HINT):
-        pairs = _Pairs(prepared, _candidates(prepared, lookups), rows)
+        pairs = _Pairs(prepared, candidates(prepared), rows)
         pairs.check_memory(what)
         return _joined(_in_parallel(pairs, progress), rows)
 
@@ -131,7 +127,7 @@ class _Pairs:
             weights = tile[tile > 0].float().cpu().numpy()
         else:
             rows, cols = self.candidates.pairs(band)
-            weights = _weights_at(self.prepared, rows, cols)
+            weights = weights_at(self.prepared, rows, cols)
             there = np.flatnonzero(weights)
             rows, cols, weights = rows[there] - band.start, cols[there], weights[there]
         counts = np.bincount(rows, minlength=band.stop - band.start)
@@ -172,16 +168,18 @@ def _concatenated(parts: list[Array], dtype: type[np.generic]) -> Array:
     return joined
 
 
-def _candidates(prepared: Prepared, lookups: Sequence[LookupTable]) -> Candidates | None:
+def candidates(prepared: Prepared) -> Candidates | None:
+    """The pairs that may have an edge; None for every pair."""
     rows, cols = (
         [column.cpu().numpy() for column in columns] for columns in (prepared.rows, prepared.cols)
     )
     scalars = [scalar.item() for scalar in prepared.inputs.scalars]
+    lookups = [table.numpy() for table in prepared.inputs.lookups]
     return candidates_of(prepared.plan, rows, cols, scalars, lookups)
 
 
 @torch.no_grad()
-def _weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
+def weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
     """The weights of pairs, float32 (p,): each pair is a grid of one row and one column."""
     plan, (scalars, lookups, _) = prepared.plan, prepared.inputs
     edge = edge_function(plan, plan.result)

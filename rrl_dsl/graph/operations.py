@@ -71,6 +71,9 @@ class Operation:
         candidates: (`rrl_dsl.backends.candidates.Candidates`, arguments) -> pairs, among them every
             pair with a result above 0; None for every pair. In the place of a result that it takes
             are the candidates of that result.
+        classes: (`rrl_dsl.backends.known_edges.Classes`, arguments) -> the classes that its
+            result is made of; None where it is not. In the place of a result that it takes are the
+            classes of that result, and in that of a column of both rows is its position.
     """
 
     run: Callable[..., Any]
@@ -79,6 +82,7 @@ class Operation:
     bytes: int = 1
     directed: bool = False
     candidates: Callable[..., Any] = lambda c, *arguments: None
+    classes: Callable[..., Any] = lambda c, *arguments: None
 
 
 def _finite(weights: Any) -> Any:
@@ -239,8 +243,19 @@ def _jaccard(a: Any, i: Any, j: Any) -> Any:
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     # truth values
-    "same": Operation(_is_same, _same, cost=3, candidates=lambda c, i, j: c.equal(i, j)),
-    "share": Operation(_share, cost=3, candidates=lambda c, i, j: c.sharing(i, j)),
+    "same": Operation(
+        _is_same,
+        _same,
+        cost=3,
+        candidates=lambda c, i, j: c.equal(i, j),
+        classes=lambda c, column: c.equal(column),
+    ),
+    "share": Operation(
+        _share,
+        cost=3,
+        candidates=lambda c, i, j: c.sharing(i, j),
+        classes=lambda c, column: c.equal(column),  # where a sample has one label at most
+    ),
     "draw": Operation(lambda a, i, j: a.pair_hash(i, j), cost=9, bytes=8),
     "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
     "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
@@ -249,18 +264,25 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _constant,
         cost=0,
         candidates=lambda c, scalar: None if scalar else c(()),
+        classes=lambda c, scalar: c.constant(scalar),
     ),
     "both": Operation(
         lambda a, x, y: x & y,
         lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
         candidates=_in_both,
+        classes=lambda c, x, y: c.both(x, y),
     ),
     "either": Operation(
         lambda a, x, y: x | y,
         lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
         candidates=_in_either,
+        classes=lambda c, x, y: c.either(x, y),
     ),
-    "negated": Operation(lambda a, x: ~x, lambda case, x: Range(1 - x.high, 1 - x.low)),
+    "negated": Operation(
+        lambda a, x: ~x,
+        lambda case, x: Range(1 - x.high, 1 - x.low),
+        classes=lambda c, x: c.negated(x),
+    ),
     "above": Operation(lambda a, x, limit: x > limit, _above, candidates=_of_first),
     "near": Operation(
         lambda a, i, j, within: abs(i - j) <= within,
@@ -269,7 +291,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     # weights
     "number": Operation(
-        lambda a, x: a.float32(x), lambda case, x: x, bytes=4, candidates=_of_first
+        lambda a, x: a.float32(x),
+        lambda case, x: x,
+        bytes=4,
+        candidates=_of_first,
+        classes=lambda c, x: x,
     ),
     "largest": Operation(
         lambda a, x, y: a.maximum(x, y),
@@ -289,6 +315,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         cost=2,
         bytes=4,
         candidates=_in_either,
+        classes=lambda c, x, y: c.total(x, y),
     ),
     "masked": Operation(
         lambda a, x, mask: a.where(mask, x, a.float32_of(0.0)),

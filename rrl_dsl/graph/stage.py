@@ -171,6 +171,11 @@ class LookupTable(NamedTuple):
         )
         return LookupTable(ids, starts, entries, weights, values, self.steps)
 
+    def numpy(self) -> LookupTable:
+        """The table, of tensors, as NumPy arrays."""
+        ids, starts, entries, weights, values = (column.cpu().numpy() for column in self[:5])
+        return LookupTable(ids, starts, entries, weights, values, self.steps)
+
 
 class Lookup(_Reader):
     """A computation of a built-in over the whole dataset, done once when a program is bound.

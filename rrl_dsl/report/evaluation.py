@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
+from rrl_dsl.backends.known_edges import MOST_LISTED, has_lists, terms_of
 from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.strategy import choose, operations
 from rrl_dsl.language.machine import available_memory, bytes_in_words
+
+_EDGES: Final = {
+    "classes": "the classes of rows, in linear time",
+    "lists": f"a list of them if they are few (up to {MOST_LISTED} per row and column)",
+    "pairs": "all pairs",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Evaluation:
         memory: Peak bytes beside the embeddings.
         free: The free memory in bytes; None where it is not known.
         operations: The number of elementary operations.
+        edges: What a blocked relation goes through to sum over edges, as `byol` and `wmse` do:
+            the classes of rows, lists of edges if they are few, or all pairs.
     """
 
     device: str
@@ -38,6 +47,7 @@ class Evaluation:
     memory: int
     free: int | None
     operations: int
+    edges: Literal["classes", "lists", "pairs"]
 
 
 def evaluations_of(program: Program, rows: int, width: int, edge: int) -> tuple[Evaluation, ...]:
@@ -51,6 +61,7 @@ def evaluations_of(program: Program, rows: int, width: int, edge: int) -> tuple[
     """
     columns = rows + program.requires.bank
     mirrored = program.graph.symmetric and columns == rows
+    edges = _edges(program)
 
     def on(device: str, free: int | None) -> Evaluation:
         choice = choose(rows, columns, width, device, lambda: free)
@@ -65,9 +76,17 @@ def evaluations_of(program: Program, rows: int, width: int, edge: int) -> tuple[
             memory=choice.memory,
             free=free,
             operations=operations(choice, rows, columns, width, edge, mirrored=mirrored),
+            edges=edges if device == "cpu" or edges == "classes" else "pairs",
         )
 
     return on("cpu", available_memory()), on("cuda", None)
+
+
+def _edges(program: Program) -> Literal["classes", "lists", "pairs"]:
+    at = {"seed": program.seed, "epoch": 0, "step": 0}
+    if terms_of(program.plan, **at) is not None:
+        return "classes"
+    return "lists" if has_lists(program.plan, **at) else "pairs"
 
 
 def in_words(evaluation: Evaluation) -> Iterator[str]:
@@ -76,3 +95,5 @@ def in_words(evaluation: Evaluation) -> Iterator[str]:
     yield f"{evaluation.strategy} on {evaluation.device}{tile}: {evaluation.reason}"
     free = "" if evaluation.free is None else f" of {bytes_in_words(evaluation.free)} that are free"
     yield f"    {bytes_in_words(evaluation.memory)}{free}, {evaluation.operations:.3g} operations"
+    if evaluation.strategy == "blocked":
+        yield f"    sums over edges go through {_EDGES[evaluation.edges]}"

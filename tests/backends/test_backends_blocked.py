@@ -61,7 +61,15 @@ def test_tiles_are_those_of_the_matrix(
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_loss_has_the_value_and_the_gradient_of_the_matrix(name: str):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssl(views=2) | supervised() | corrupt(fpr=0.1)",
+        "ssl(views=2) | supervised()",
+        "ssl(views=2) | supervised() | corrupt(tpr=0.5)",
+    ],
+)
+def test_a_loss_has_the_value_and_the_gradient_of_the_matrix(name: str, text: str):
     samples, generator = torch.arange(11), torch.Generator().manual_seed(0)
     label = torch.randint(-1, 3, (11,), generator=generator)
     nodes = rrl.Nodes(
@@ -69,7 +77,7 @@ def test_a_loss_has_the_value_and_the_gradient_of_the_matrix(name: str):
         samples.new_tensor([0, 1]).repeat_interleave(11),
         {"label": label.repeat(2)},
     )
-    program = rrl.compile("ssl(views=2) | supervised() | corrupt(fpr=0.1)", seed=3)
+    program = rrl.compile(text, seed=3)
     outputs = {}
     for output, described in OUTPUTS.items():
         shape = [SIZES.get(size, len(nodes)) for size in described.shape]

@@ -72,7 +72,7 @@ def test_smaller_tiles_give_the_same_loss_with_one_warning(monkeypatch, loss, st
 @pytest.mark.parametrize("strategy", ["auto", "blocked"])
 def test_memory_that_the_smallest_tile_exceeds_is_an_error(monkeypatch, strategy):
     allow(monkeypatch, SMALLEST_TILE // 2)
-    loss, program = create("simclr"), rrl.compile("ssl(views=2)")
+    loss, program = create("simclr"), rrl.compile("ssl(views=2) | corrupt(fpr=0.1)")
     memory = pytest.warns(UserWarning, match="memory ran out")
     with memory, pytest.raises(rrl.RRLError, match="RRL515") as caught:
         loss(program.relate(rows_of(100), strategy=strategy), torch.randn(200, 8))
@@ -83,7 +83,7 @@ def test_memory_that_the_smallest_tile_exceeds_is_an_error(monkeypatch, strategy
 
 def test_memory_may_run_out_in_the_backward_pass(monkeypatch):
     nodes, z = rows_of(100), torch.randn(200, 8, requires_grad=True)
-    program = rrl.compile("supervised()", fused=False)
+    program = rrl.compile("supervised() | corrupt(fpr=0.1)", fused=False)
     expected = torch.autograd.grad(create("simclr")(program.relate(nodes, strategy="dense"), z), z)
     value = create("simclr")(program.relate(nodes, strategy="blocked"), z)
     allow(monkeypatch, SMALLEST_TILE)  # the forward pass has had more
@@ -101,8 +101,8 @@ def test_a_matrix_that_is_asked_for_is_not_replaced(monkeypatch):
 def test_other_errors_are_raised_as_they_are(monkeypatch):
     allow(monkeypatch, 0, RuntimeError("shapes do not fit"))
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        rrl.compile("ssl(views=2)").relate(rows_of(4))
-    relation = rrl.compile("ssl(views=2)").relate(rows_of(4), strategy="blocked")
+        rrl.compile("ssl(views=2) | corrupt(fpr=0.1)").relate(rows_of(4))
+    relation = rrl.compile("ssl(views=2) | corrupt(fpr=0.1)").relate(rows_of(4), strategy="blocked")
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         create("simclr")(relation, torch.randn(8, 2))
 

@@ -114,14 +114,14 @@ def test_pairs_without_an_edge_are_not_looked_at(
     program = rrl.compile(text, seed=1).bind(classes(100)[:100])
     dense = program(nodes).float().numpy()
     looked_at = []
-    weights_at = sparse._weights_at
+    weights_at = sparse.weights_at
 
     def counted(prepared: Prepared, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         looked_at.append(len(rows))
         return weights_at(prepared, rows, cols)
 
     whole = Prepared.weights
-    monkeypatch.setattr(sparse, "_weights_at", counted)
+    monkeypatch.setattr(sparse, "weights_at", counted)
     monkeypatch.setattr(Prepared, "weights", lambda *_: pytest.fail("every pair is looked at"))
     found = program.to_scipy(nodes)
     monkeypatch.setattr(Prepared, "weights", whole)

@@ -111,7 +111,7 @@ def trained(case, rank, world):
         losses.append(value.item())
     Prepared.weights = weights
     gradients = torch.cat([each.grad.flatten() for each in given])
-    return losses, gradients, max(pairs)
+    return losses, gradients, max(pairs, default=0)
 
 
 def run(folder, cases, rank, world):
