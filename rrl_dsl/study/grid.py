@@ -99,6 +99,7 @@ def read_grid(
             message = "the file of a sweep is empty"
             raise RRLError(Diagnostic("RRL503", message, None, place, "write `recipe: FILE.rrl`"))
         shared, parts = _axes(root, source, allow_code)
+    overrides = [replace(each, path=_path_of(each.path)) for each in overrides]
     given: Axes = {each.path: _of_setting(each) for each in overrides}
     grids = [{**shared, **part, **given} for part in parts or [{}]]
     faults = [fault for grid in grids for fault in _faults(grid, source)]
@@ -119,12 +120,16 @@ def _axes(root: yaml.Node, source: Source, allow_code: Collection[str]) -> tuple
         if entry.path == _RUNS:
             parts = [_axes(each, source, allow_code)[0] for each in _listed(entry, source)]
             continue
-        if entry.path[0] == "param":
-            entry = entry._replace(path=("params", *entry.path[1:]))
+        entry = entry._replace(path=_path_of(entry.path))
         nodes = entry.node.value if isinstance(entry.node, yaml.SequenceNode) else [entry.node]
         choices = [_choice(entry._replace(node=node), source, allow_code) for node in nodes]
         axes[setting_of(entry._replace(node=_nothing(entry.node)), source).path] = choices
     return axes, parts
+
+
+def _path_of(written: KeyPath) -> KeyPath:
+    """Returns the path of a setting; `param` is `params`, as the flag of `train` is `--param`."""
+    return ("params", *written[1:]) if written[0] == "param" else written
 
 
 def _choice(entry: Entry, source: Source, allow_code: Collection[str]) -> Choice:

@@ -125,7 +125,7 @@ def points_of(rows: Sequence[Row], axes: Axes) -> list[Point]:
     samples: dict[tuple[str, tuple[Value, ...], tuple[float, ...]], list[float]]
     samples = defaultdict(list)
     for row in rows:
-        numbers = [_number(row.get(name)) for name in (*axes.against, *axes.values)]
+        numbers = [number_of(row.get(name)) for name in (*axes.against, *axes.values)]
         if None in numbers:
             continue
         known = [number for number in numbers if number is not None]
@@ -179,7 +179,8 @@ def _numeric(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _number(value: Value) -> float | None:
+def number_of(value: Value) -> float | None:
+    """Returns the number in a cell, or None if it has none or it is not finite."""
     usable = isinstance(value, int | float) and math.isfinite(value)
     return float(value) if usable and value is not None else None
 

@@ -1,0 +1,109 @@
+"""Whether a claim holds in a table of results: yes, no, or it cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Final
+
+from scipy.stats import t
+
+from rrl_dsl.study.points import axes_of, number_of
+from rrl_dsl.study.published import Claim
+from rrl_dsl.study.table import Row, Value
+
+_CONFIDENCE: Final = 0.95
+HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a table says about a claim, for the runs of one loss.
+
+    Attributes:
+        group: The loss.
+        verdict: `HOLDS` or `FAILS` if the 95% confidence interval lies on one side of 0, else
+            `UNKNOWN`.
+        low: The lower end of the interval: of the slope, or of the mean for `positive`. None if
+            there are too few runs.
+        high: Its upper end.
+        runs: The number of runs.
+    """
+
+    group: str
+    verdict: str
+    low: float | None
+    high: float | None
+    runs: int
+
+
+def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
+    """Judges a claim for each loss.
+
+    The slope is that of a least-squares line within blocks: runs with the same seed and the same
+    value of every other setting that varies. Differences between blocks do not count.
+
+    Raises:
+        RRLError: RRL501 if the table does not have the columns of the claim.
+    """
+    against = [claim.against] if claim.against else ["seed"]
+    axes = axes_of(rows, claim.value, against, None)
+    losses = list(dict.fromkeys(row.get("loss") for row in rows))
+    found = []
+    for loss in losses:
+        usable = [row for row in rows if row.get("loss") == loss]
+        usable = [row for row in usable if number_of(row.get(claim.value)) is not None]
+        interval = (
+            _slope(usable, claim.against, claim.value, axes.by)
+            if claim.against
+            else _mean([_sure(row.get(claim.value)) for row in usable])
+        )
+        found.append(_verdict(str(loss), claim, interval, len(usable)))
+    return found
+
+
+def _verdict(group: str, claim: Claim, interval: tuple[float, float] | None, runs: int) -> Verdict:
+    if interval is None:
+        return Verdict(group, UNKNOWN, None, None, runs)
+    low, high = interval
+    above, below = (HOLDS, FAILS) if claim.direction != "falls" else (FAILS, HOLDS)
+    verdict = above if low > 0 else below if high < 0 else UNKNOWN
+    return Verdict(group, verdict, low, high, runs)
+
+
+def _slope(
+    rows: Sequence[Row], against: str, value: str, by: Sequence[str]
+) -> tuple[float, float] | None:
+    blocks: dict[tuple[Value, ...], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        key = (row.get("seed"), *(row.get(name) for name in by))
+        blocks[key].append((_sure(row.get(against)), _sure(row.get(value))))
+    pairs = []
+    for block in blocks.values():
+        x, y = (fmean(column) for column in zip(*block, strict=True))
+        pairs += [(one - x, other - y) for one, other in block]
+    spread = sum(x * x for x, _ in pairs)
+    free = len(pairs) - len(blocks) - 1
+    if free < 1 or spread == 0:
+        return None
+    slope = sum(x * y for x, y in pairs) / spread
+    left = sum((y - slope * x) ** 2 for x, y in pairs)
+    half = t.ppf((1 + _CONFIDENCE) / 2, free) * math.sqrt(left / free / spread)
+    return slope - half, slope + half
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return None
+    mean, count = fmean(values), len(values)
+    half = t.ppf((1 + _CONFIDENCE) / 2, count - 1) * stdev(values) / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def _sure(value: Value) -> float:
+    number = number_of(value)
+    assert number is not None
+    return number

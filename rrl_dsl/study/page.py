@@ -1,0 +1,199 @@
+"""The report of a study: one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from rrl_dsl.study.claims import Verdict
+from rrl_dsl.study.points import Axes, Point
+from rrl_dsl.study.published import Claim, Study
+from rrl_dsl.study.sweep import EPOCHS, RESULTS, Sweep
+from rrl_dsl.study.table import Row
+from rrl_dsl.study.trials import Trial
+from rrl_dsl.training.results import Run
+
+_GRAPHS: Final = 6
+_STYLE: Final = """
+body { font: 15px/1.5 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em }
+table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto }
+th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+img { max-width: 100% } pre { background: #f5f5f5; padding: .7em; overflow-x: auto }
+figure { margin: 1em 0 } figcaption { color: #6b6b6b; font-size: 13px }
+"""
+_SHOWN: Final = (
+    "recipe", "loss", "dataset", "seed", "state", "epochs", "seconds",
+    "probe/backbone", "probe/projector", "backbone/linear", "projector/linear", "converged",
+    "configuration", "problem",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a study.
+
+    Attributes:
+        picture: Its PNG file.
+        axes: What it shows.
+        points: Its numbers.
+    """
+
+    picture: Path
+    axes: Axes
+    points: Sequence[Point]
+
+
+def page(
+    study: Study,
+    reading: str,
+    command: str,
+    declared: str,
+    sweep: Sweep,
+    rows: Sequence[Row],
+    figures: Sequence[Drawn],
+    judged: Sequence[tuple[Claim, Sequence[Verdict]]],
+) -> str:
+    """Returns the page.
+
+    Args:
+        study: The study.
+        reading: The reading that was run.
+        command: The command that made the page.
+        declared: The text of the sweep file.
+        sweep: The sweep.
+        rows: The table of results.
+        figures: The figures.
+        judged: The claims and what the table says about each.
+    """
+    parts = [
+        f"<h1>{escape(study.title)}</h1>",
+        *_readings(study, reading),
+        *(_figure(each.picture, _caption(each.axes)) for each in figures),
+        "<h2>Claims</h2>",
+        *_claims(judged),
+        "<h2>Numbers</h2>",
+        *(_table(_numbers(each)) for each in figures if each.axes.against != ("epoch",)),
+        "<h2>Graphs</h2>",
+        "<p>The graph of a batch of 64 images, for each recipe that was trained.</p>",
+        *_graphs(sweep),
+        "<h2>What was run</h2>",
+        f"<pre>{escape(command)}</pre>",
+        f"<p>The sweep file:</p><pre>{escape(declared)}</pre>",
+        *_machine(sweep),
+        _table(_runs(rows)),
+        f"<p>All columns are in {RESULTS} and {EPOCHS} beside this page.</p>",
+    ]
+    head = f'<!doctype html><meta charset="utf-8"><title>{escape(study.title)}</title>'
+    return f"{head}<style>{_STYLE}</style>\n" + "\n".join(parts) + "\n"
+
+
+def _readings(study: Study, reading: str) -> Iterator[str]:
+    if study.figure:
+        yield f"<p>Figure {study.figure} of Maes et al., Relational representation learning.</p>"
+    yield f"<p>Reading <b>{escape(reading)}</b>: {escape(study.readings[reading])}</p>"
+    for name, text in study.readings.items():
+        if name != reading:
+            yield f"<p>Other reading, <code>--reading {escape(name)}</code>: {escape(text)}</p>"
+    yield from (f"<p>{escape(note)}</p>" for note in study.notes)
+
+
+def _claims(judged: Sequence[tuple[Claim, Sequence[Verdict]]]) -> Iterator[str]:
+    for claim, verdicts in judged:
+        yield f"<p><b>{escape(claim.text)}</b></p>"
+        measure = f"slope of {claim.value} over {claim.against}"
+        measure = measure if claim.against else f"mean of {claim.value}"
+        yield _table(
+            [
+                {
+                    "loss": verdict.group,
+                    "verdict": verdict.verdict,
+                    f"{measure}, 95% interval": "too few runs"
+                    if verdict.low is None
+                    else f"{verdict.low:.3g} to {verdict.high:.3g}",
+                    "runs": verdict.runs,
+                }
+                for verdict in verdicts
+            ]
+        )
+    if judged:
+        yield (
+            "<p>A claim holds if the interval lies on its side of 0, does not hold if it lies on "
+            "the other side, and cannot be told if it contains 0. The slope is taken within runs "
+            "that differ only in the parameter.</p>"
+        )
+
+
+def _numbers(drawn: Drawn) -> list[dict[str, object]]:
+    return [
+        {
+            **dict(zip(drawn.axes.by, point.group, strict=True)),
+            **dict(zip(drawn.axes.against, point.place, strict=True)),
+            "value": point.value,
+            "mean": f"{point.mean:.4g}",
+            "95% interval": "-" if point.runs == 1 else f"{point.low:.4g} to {point.high:.4g}",
+            "runs": point.runs,
+        }
+        for point in drawn.points
+    ]
+
+
+def _graphs(sweep: Sweep) -> Iterator[str]:
+    """The pictures of the first graphs that were trained, one for each identity."""
+    pictures = dict[str, tuple[Trial, Path]]()
+    for trial in sweep.trials:
+        picture = trial.directory / "graph.png"
+        if picture.exists():
+            pictures.setdefault(trial.planned.graph.identity, (trial, picture))
+    for trial, picture in list(pictures.values())[:_GRAPHS]:
+        params = ", ".join(f"{name}={value}" for name, value in trial.planned.config.params.items())
+        yield _figure(picture, f"{trial.planned.recipe} {params}".strip())
+    if len(pictures) > _GRAPHS:
+        yield f"<p>{len(pictures) - _GRAPHS} more are in the run directories.</p>"
+
+
+def _machine(sweep: Sweep) -> Iterator[str]:
+    done = [each for each in sweep.trials if sweep.states[each.directory.name] == "done"]
+    states = ", ".join(f"{sweep.count(state)} {state}" for state in ("done", "failed", "waiting"))
+    yield f"<p>{len(sweep.trials)} runs: {states}.</p>"
+    if not done:
+        return
+    summary = Run(done[0].directory).summary
+    for name in ("samples", "image", "versions", "machine"):
+        yield f"<p>{name}: {escape(str(summary[name]))}</p>"
+
+
+def _runs(rows: Sequence[Row]) -> list[dict[str, object]]:
+    settings = [name for name in rows[0] if name.startswith("param.") or name == "batch_size"]
+    names = [*_SHOWN[:4], *settings, *_SHOWN[4:]]
+    return [{name: row[name] for name in names if name in row} for row in rows]
+
+
+def _caption(axes: Axes) -> str:
+    return f"{' and '.join(axes.values)} against {' and '.join(axes.against)}"
+
+
+def _figure(picture: Path, caption: str) -> str:
+    data = base64.b64encode(picture.read_bytes()).decode()
+    image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _table(rows: Sequence[dict[str, object]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(row.get(name)))}</td>" for name in names) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>\n{body}</table>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

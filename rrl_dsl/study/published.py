@@ -1,0 +1,117 @@
+"""The studies of the paper: folders with a sweep per scale, recipes, plots and claims.
+
+A folder has `study.yaml`, one sweep file for each scale, and one recipe for each reading of what
+the paper leaves open. A copy of a folder is a study of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
+from rrl_dsl.language.span import Source
+from rrl_dsl.training.settings import parsed
+from rrl_dsl.training.yaml_values import Loader
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Plot(_Part):
+    """A figure of a study; see `rrl_dsl.study.points.axes_of`."""
+
+    table: Literal["results", "epochs"]
+    value: str
+    against: tuple[str, ...] = ()
+    by: tuple[str, ...] | None = None
+    gap: bool = False
+
+
+class Claim(_Part):
+    """A claim of the paper, as a trend of a value.
+
+    Attributes:
+        text: The claim in words.
+        value: The column.
+        against: The parameter; None for `positive`.
+        direction: What the value does as the parameter grows; or whether it is above 0.
+    """
+
+    text: str
+    value: str
+    against: str | None = None
+    direction: Literal["rises", "falls", "positive"]
+
+
+class Study(_Part):
+    """A study.
+
+    Attributes:
+        title: Its title.
+        figure: The number of the figure in the paper; None for a study of one's own.
+        readings: What the paper may mean, by the names of recipes; the first is the default.
+        notes: What else the paper leaves open.
+        plots: The figures.
+        claims: The claims.
+    """
+
+    title: str
+    figure: int | None = None
+    readings: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    plots: tuple[Plot, ...]
+    claims: tuple[Claim, ...] = ()
+
+
+def names() -> list[str]:
+    """Returns the names of the studies of the paper."""
+    return sorted(path.name for path in _root().iterdir() if (path / "study.yaml").is_file())
+
+
+def folder_of(name: str) -> Path:
+    """Returns the folder of a study: one of the paper's, or a copy by its path.
+
+    Raises:
+        RRLError: RRL410 if there is no such study.
+    """
+    known = names()
+    if name in known:
+        return _root() / name
+    if (Path(name) / "study.yaml").is_file():
+        return Path(name)
+    message = f"there is no study `{name}`; the studies are {listing(known)}"
+    hint = did_you_mean(name, known) or "a folder with `study.yaml` is a study too"
+    raise error("RRL410", message, hint=hint)
+
+
+def read_study(folder: Path) -> Study:
+    """Reads the description of a study.
+
+    Raises:
+        RRLError: RRL503 if `study.yaml` is not YAML; RRL502 if it has other keys or values.
+    """
+    path = folder / "study.yaml"
+    with parsed(path) as (_, root):
+        values = None if root is None else Loader("").construct_document(root)
+    try:
+        return Study.model_validate(values)
+    except (ValidationError, yaml.YAMLError) as problem:
+        place = Source("", str(path))
+        found = problem.errors() if isinstance(problem, ValidationError) else []
+        raise RRLError(
+            Diagnostic(
+                "RRL502", f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}", None, place
+            )
+            for fault in found
+        ) from None
+
+
+def _root() -> Path:
+    return Path(str(files("rrl_dsl").joinpath("studies")))

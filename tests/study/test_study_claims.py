@@ -1,0 +1,78 @@
+"""Verdicts on claims: trends that hold, do not hold, and cannot be told."""
+
+import numpy as np
+import pytest
+from scipy.stats import linregress, t
+
+from rrl_dsl.study.claims import FAILS, HOLDS, UNKNOWN, verdicts
+from rrl_dsl.study.published import Claim
+
+
+def rows(slope, noise=0.01, seeds=3, other=(0,)):
+    draw = np.random.default_rng(0)
+    return [
+        {
+            "run": "", "recipe": "a", "loss": "simclr", "dataset": "digits", "seed": seed,
+            "param.x": x, "param.other": z, "state": "done",
+            "value": slope * x + 5.0 * z + float(draw.normal(0, noise)),
+        }
+        for seed in range(seeds)
+        for z in other
+        for x in (0.1, 0.5, 1.0)
+    ]  # fmt: skip
+
+
+def judge(table, direction, against="param.x"):
+    claim = Claim(text="", value="value", against=against, direction=direction)
+    (verdict,) = verdicts(table, claim)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("slope", "direction", "wanted"),
+    [
+        (1.0, "rises", HOLDS),
+        (1.0, "falls", FAILS),
+        (-1.0, "falls", HOLDS),
+        (-1.0, "rises", FAILS),
+        (0.0, "rises", UNKNOWN),
+    ],
+)
+def test_a_trend_is_judged_by_the_interval_of_its_slope(slope, direction, wanted):
+    noise = 0.01 if slope else 1.0
+    assert judge(rows(slope, noise), direction).verdict == wanted
+
+
+def test_the_interval_of_one_block_is_that_of_a_regression():
+    table = rows(1.0, noise=0.1, seeds=1)
+    verdict = judge(table, "rises")
+    line = linregress([row["param.x"] for row in table], [row["value"] for row in table])
+    half = t.ppf(0.975, 1) * line.stderr
+    assert verdict.low == pytest.approx(line.slope - half)
+    assert verdict.high == pytest.approx(line.slope + half)
+
+
+def test_other_settings_do_not_hide_a_trend():
+    assert judge(rows(0.2, other=(0, 1)), "rises").verdict == HOLDS
+
+
+def test_runs_that_failed_do_not_count():
+    table = rows(1.0)
+    table[0] |= {"state": "failed", "value": None}
+    assert judge(table, "rises").runs == len(table) - 1
+
+
+def test_a_value_is_positive_if_its_mean_is():
+    table = [row | {"value": 1.0 + 0.1 * row["seed"]} for row in rows(0.0)]
+    assert judge(table, "positive", None).verdict == HOLDS
+    assert (
+        judge([row | {"value": -row["value"]} for row in table], "positive", None).verdict == FAILS
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_runs_cannot_be_told(count):
+    table = rows(1.0)[:count] or [rows(1.0)[0] | {"value": None}, rows(1.0)[1] | {"value": None}]
+    if count == 0:
+        table[0] |= {"value": 1.0}
+    assert judge(table, "rises").verdict == UNKNOWN

@@ -1,0 +1,112 @@
+"""`rrl-dsl reproduce`: the studies of the paper, on any dataset."""
+
+import csv
+from html.parser import HTMLParser
+
+import pytest
+
+from rrl_dsl.study import launch
+from rrl_dsl.study.grid import read_grid
+from rrl_dsl.study.plan import plan
+from rrl_dsl.study.published import folder_of, names, read_study
+from rrl_dsl.training.settings import from_assignment
+
+SCALES = ("smoke", "small", "paper")
+
+
+@pytest.fixture
+def quick(images, in_process, monkeypatch):
+    """The flags of a study of two epochs on the small dataset, with runs in this process."""
+    monkeypatch.setattr(launch, "Local", lambda jobs: in_process())
+    words = ["batch_size=16", "epochs=2", "eval=false"]
+    return ["--dataset", f"npz:{images}", *(part for word in words for part in ("--set", word))]
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_figures_of_the_paper_are_there():
+    assert names() == ["gap", "gap-batch", "gap-coarse", "gap-frac", "noise", "richness"]
+    assert sorted(read_study(folder_of(name)).figure for name in names()) == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_reading_of_every_study_can_be_trained(name):
+    folder = folder_of(name)
+    for reading in read_study(folder).readings:
+        override = [from_assignment(f"recipe={reading}.rrl")]
+        assert plan(read_grid(folder / "smoke.yaml", override), folder)
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_published_setting_is_that_of_appendix_b(name):
+    for combination in read_grid(folder_of(name) / "paper.yaml"):
+        values = combination.values
+        assert (values["backbone"], values["dataset"]) == ("resnet18", "cifar100")
+        assert values["projector.layers"] == 2
+        assert values["epochs"] == (1000 if name in ("noise", "gap") else 400)
+
+
+def test_a_study_on_another_dataset_gives_a_report_that_needs_no_other_file(cli, tmp_path, quick):
+    words = ["--set", "seed=[0,1]", "--set", "param.frac=[0.5,1]", "--reading", "edges"]
+    result = cli("reproduce", "gap-frac", *quick, *words, "--out", "out")
+    assert result.code == 0, result.err
+    page = Page((tmp_path / "out" / "report.html").read_text())
+    assert len(page.sources) == 1 + 2  # the figure, and the graph of each share
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    for part in (
+        "Reading edges", "--reading labels", "Appendix B says 400",
+        "More relations reduce the gap", "rrl-dsl reproduce gap-frac", "param.frac", "4 done",
+    ):  # fmt: skip
+        assert part in page.text
+    assert "claim     More relations reduce the gap" in result.out
+    with (tmp_path / "out" / "figure-1.csv").open() as file:
+        assert {row["value"] for row in csv.DictReader(file)} == {
+            "probe/backbone", "probe/projector", "gap",
+        }  # fmt: skip
+    again = cli("reproduce", "gap-frac", *quick, "--set", "seed=[0,1]", "--set",
+                "param.frac=[0.5,1]", "--reading", "edges", "--out", "out")  # fmt: skip
+    assert "4 runs, 4 done" in again.out
+
+
+def test_a_copy_of_a_study_is_a_study(cli, tmp_path, quick):
+    assert cli("reproduce", "gap", "--copy", "mine").code == 0
+    (tmp_path / "mine" / "smoke.yaml").write_text("recipe: views.rrl\nloss: vicreg\nepochs: 1\n")
+    result = cli("reproduce", "./mine", *quick, "--out", "out")
+    assert result.code == 0, result.err
+    assert "vicreg" in (tmp_path / "out" / "results.csv").read_text()
+    assert "RRL504" in cli("reproduce", "gap", "--copy", "mine").err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["richnes"], "did you mean `richness`?"),
+        (["gap", "--reading", "label"], "has the readings `views` or `classes`"),
+        (["gap", "--scale", "large"], "smoke"),
+        (["gap-coarse", "--dataset", "npz:DATA"], "coarse"),
+    ],
+)
+def test_mistakes(cli, images, words, message):
+    result = cli("reproduce", *(word.replace("DATA", str(images)) for word in words))
+    assert result.code in (1, 2)
+    assert message in result.err
+
+
+def test_a_study_with_an_unknown_key_is_an_error(cli, tmp_path):
+    assert cli("reproduce", "gap", "--copy", "mine").code == 0
+    path = tmp_path / "mine" / "study.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    result = cli("reproduce", "./mine")
+    assert result.code == 1
+    assert "`colour`" in result.err
