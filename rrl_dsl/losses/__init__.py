@@ -3,8 +3,8 @@
     loss = rrl_dsl.losses.create("simclr", temperature=0.2)
     value = loss(relation, z)
 
-`base` has the contract, `registry` the names, `creation` reads text; each family of losses is one
-file.
+`base` defines the base class and `registry` the names; `creation` reads losses from text. Each
+family of losses is one file.
 """
 
 from rrl_dsl.losses.base import OPTIONS, Loss, mean_over_edges, unit

@@ -1,7 +1,7 @@
-"""What a loss is: a formula over the reductions of a relation.
+"""The base class of losses: formulas over the reductions of a relation.
 
-A loss declares its options as fields, says what it needs, and implements `value`. It never builds
-an (n, n) matrix itself.
+A loss declares its options as fields and its requirements as attributes and methods, and implements
+`value`. It never builds an (n, n) matrix itself.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _kept(value: Any, number: ValidatorFunctionWrapHandler) -> Any:
-    """A tensor as it is, for its gradient; anything else as a number."""
+    """Returns a tensor unchanged, for its gradient, and any other value as a number."""
     if not isinstance(value, Tensor):
         return number(value)
     if value.ndim or not value.is_floating_point():
@@ -75,12 +75,12 @@ _EPSILON = 1e-6  # half precision can hold it
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Loss(ABC):
-    """A loss with its options. Call it with a relation, or with a matrix in its place.
+    """A loss with its options. Call it with a relation, or with a matrix of weights.
 
     Attributes:
         binary: Whether every weight must be 0 or 1.
         symmetric: Whether the columns must be the rows, with symmetric weights.
-        views: How many views of a sample there must be.
+        views: The least number of views per sample.
         row_wise: Whether it changes each embedding on its own, and compares embeddings only by
             reductions of the relation, other than `nearest_unrelated` and `restricted`. Such a loss
             can be computed around a ring of processes.
@@ -100,25 +100,25 @@ class Loss(ABC):
         view: Tensor | None = None,
         **others: Tensor,
     ) -> Tensor:
-        """The value of the loss.
+        """Returns the value of the loss.
 
         Args:
             relation: A relation, or weights (n, m), bool or a real dtype and not negative; float64
                 weights are computed with in float64.
             z: The rows' embeddings (n, d), or those of their patches (n, P, d): see `inputs`.
-            keys: The columns' embeddings (m, d), where they are not those of the rows. In a loss
-                that takes them from another network, such as a teacher, the columns of a square
-                matrix are the rows, and its diagonal is self; in any other nothing is self.
+            keys: The columns' embeddings (m, d), if the columns are not the rows. If the loss takes
+                them from another network, such as a teacher, the columns of a square matrix are
+                the rows, and its diagonal is self. Otherwise no pair is self.
             view: int64 (n,), the view of each row; only with a matrix instead of a relation.
-            others: What the loss takes beside these, by the names in `inputs()`.
+            others: Further inputs of the loss, by the names in `inputs()`.
 
         Returns:
-            A scalar in at least float32. Rows without an edge contribute nothing and are not
-            counted; without any edge the loss is 0, but for terms that do not read the graph.
+            A scalar in at least float32. Rows without an edge are ignored. Without any edge the
+            loss is 0, except for terms that do not read the graph.
 
         Raises:
-            RRLError: RRL406 if something is missing or the shapes do not fit together; RRL405,
-                RRL409 as the loss says.
+            RRLError: RRL406 if something is missing or the shapes do not fit together; RRL405
+                or RRL409, depending on the loss.
         """
         self._check_given(z, keys, others)
         least = torch.float32
@@ -146,7 +146,7 @@ class Loss(ABC):
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_tensors(cls, value: Any, info: ValidationInfo) -> Any:
-        """A number made of a tensor would lose its gradient without a word."""
+        """Refuses a tensor for an option that is a number, because it would lose its gradient."""
         field = cls.__pydantic_fields__[info.field_name]  # type: ignore[attr-defined]
         if isinstance(value, Tensor) and Tensor not in get_args(field.annotation):
             raise ValueError("should be a number; a tensor cannot be learned here")
@@ -156,38 +156,38 @@ class Loss(ABC):
     def value(
         self, relation: Relation, z: Tensor, keys: Tensor, *others: Any, **named: Any
     ) -> Tensor:
-        """The loss of rows' embeddings z (n, d) and columns' embeddings (m, d), a scalar.
+        """Computes the loss from embeddings of the rows (n, d) and of the columns (m, d), a scalar.
 
-        Both are float32 or float64, and the same tensor where the columns are the rows. What else
-        `inputs` names comes by name.
+        Both are float32 or float64, and the same tensor if the columns are the rows. The further
+        inputs of `inputs` are keyword arguments.
         """
 
     def inputs(self) -> Mapping[str, Output]:
-        """What a call takes by name -> which of the model's outputs that is."""
+        """Returns the output of the model that each argument of `value` takes, by argument."""
         return {"z": "projection"}
 
     def needs(self) -> tuple[Part, ...]:
-        """The parts that a model must have for it."""
+        """Returns the parts that a model must have."""
         needed = {part for output in self.inputs().values() for part in OUTPUTS[output].parts}
         return tuple(part for part in get_args(Part) if part in needed)
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
-        """The losses that it is a weighted sum of, with their weights: itself, unless it is a sum.
+        """Returns the terms of a sum with their weights; any other loss is its only term.
 
-        They may be sums in their turn; see `flat_terms`.
+        A term may be a sum; see `flat_terms`.
         """
         return ((1.0, self),)
 
     def flat_terms(self) -> Sequence[tuple[float, Loss]]:
-        """The terms, with every sum among them multiplied out: losses that are no sums."""
+        """Returns the terms with nested sums expanded; no term is a sum."""
         return ((1.0, self),)
 
     def summed(self, value: Callable[[Loss], Tensor]) -> Tensor:
-        """The weighted sum of the values of its flat terms, a scalar."""
+        """Returns the weighted sum of a value of each flat term, a scalar."""
         return torch.stack([weight * value(term) for weight, term in self.flat_terms()]).sum()
 
     def learned(self) -> list[nn.Parameter]:
-        """The parameters that are options or its own, and those of the terms of a sum."""
+        """Returns the learned parameters of the loss and of its terms."""
         options = (getattr(self, option.name) for option in fields(self))
         parameters = [option for option in options if isinstance(option, nn.Parameter)]
         for _, term in self.flat_terms():
@@ -196,11 +196,11 @@ class Loss(ABC):
         return list(dict.fromkeys(parameters))
 
     def least_rows(self, width: int) -> int:
-        """How many rows of each view a batch must have for embeddings of this width."""
+        """Returns the least number of rows per view of a batch, for embeddings of this width."""
         return 1
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
-        """The share of the rows that the loss leaves out, by the reason; scalars."""
+        """Returns the share of rows that the loss ignores, by reason; scalars."""
         return {"without_edge": (relation.degree() == 0).float().mean()}
 
     def over(
@@ -209,12 +209,12 @@ class Loss(ABC):
         outputs: Mapping[Output, Tensor],
         columns: Mapping[Output, Tensor] | None = None,
     ) -> Tensor:
-        """The value of the loss for what a model made of a batch.
+        """Returns the value of the loss for the outputs of a model.
 
         Args:
-            relation: As in a call.
-            outputs: What it made of the rows.
-            columns: What it made of the columns, where they are not the rows.
+            relation: A relation, or weights, as in `__call__`.
+            outputs: The outputs for the rows.
+            columns: The outputs for the columns, if they are not the rows.
 
         Raises:
             RRLError: RRL406 if an output is missing.
@@ -279,14 +279,14 @@ class Loss(ABC):
 
     @classmethod
     def name(cls) -> str:
-        """What it is registered as, or the name of its class."""
+        """Returns the registered name, or the name of the class."""
         return cls._name or cls.__name__
 
     _name: ClassVar[str] = ""
 
 
 def unit(z: Tensor) -> Tensor:
-    """Rows scaled to length 1, (..., d)."""
+    """Returns the rows, scaled to length 1, (..., d)."""
     return F.normalize(z, dim=-1, eps=_EPSILON)
 
 
@@ -296,7 +296,7 @@ def mean_over_edges(total: Tensor, degree: Tensor, normalize: Normalize) -> Tens
     Args:
         total: sum_j w_ij x_ij of each row, (n,), finite.
         degree: sum_j w_ij of each row, (n,).
-        normalize: Over which the mean is taken.
+        normalize: Whether the mean is over `rows` or over `edges`.
     """
     degree = degree.to(total.dtype)
     related = degree > 0
@@ -307,7 +307,7 @@ def mean_over_edges(total: Tensor, degree: Tensor, normalize: Normalize) -> Tens
 
 
 def mean_over_rows(values: Tensor, related: Tensor) -> Tensor:
-    """The mean of `values` (n,) over the rows that are related, 0 where none is."""
+    """The mean of `values` (n,) over the related rows; 0 if there are none."""
     return values.masked_fill(~related, 0.0).sum() / related.sum().clamp(min=1)
 
 

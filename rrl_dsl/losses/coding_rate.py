@@ -153,21 +153,21 @@ def coding_rate(z: Tensor, scale: float) -> Tensor:
 
 
 def _rows_of_columns(relation: Relation) -> Tensor:
-    """The row that each column is, int64 (m,); -1 where it is none."""
+    """Returns the row of each column, int64 (m,); -1 if the column is not a row."""
     own = relation.own_column()
     rows = (own >= 0).nonzero().squeeze(1)
     return own.new_full((len(relation.cols),), -1).index_copy(0, own[rows], rows)
 
 
 def taught_views(view: Tensor, own: Tensor) -> list[Tensor]:
-    """The rows of each view that the teacher sees; of every view where it sees none.
+    """Returns the rows of each view that the teacher sees; of all views if it sees none.
 
     Args:
         view: int64 (n,), the view of each row.
-        own: int64 (n,), the row's place among the columns; -1 for none.
+        own: int64 (n,), the position of each row among the columns, or -1.
 
     Returns:
-        Row indices, int64, one tensor a view.
+        Row indices, int64, one tensor per view.
     """
     views = [(view == index).nonzero().squeeze(1) for index in torch.unique(view)]
     return [rows for rows in views if bool((own[rows] >= 0).any())] or views

@@ -12,16 +12,16 @@ from rrl_dsl.language.diagnostics import error
 def effective_rank(z: Tensor) -> Tensor:
     """The exponential of the entropy of the normalized singular values, a scalar.
 
-    Roy and Vetterli (2007), as RankMe (Garrido et al. 2023) uses it; centered first, so that a
-    constant embedding has rank 0 and not 1. Singular values that rounding to the dtype of `z` may
-    have made are 0. It does not see how short the differences are beside the embeddings: see
-    `spread`.
+    Roy and Vetterli (2007), as in RankMe (Garrido et al. 2023). Embeddings are centered first, so a
+    constant embedding has rank 0 and not 1. Singular values within the rounding error of the dtype
+    of `z` count as 0. The rank does not depend on the size of the differences between embeddings;
+    `spread` measures that.
 
     Args:
         z: Embeddings (n, d).
 
     Returns:
-        From 0 to min(d, n - 1); NaN where an embedding is not finite.
+        From 0 to min(d, n - 1); NaN if an embedding is not finite.
     """
     exact = z.detach().double()
     finite = torch.isfinite(exact).all()
@@ -37,7 +37,7 @@ def effective_rank(z: Tensor) -> Tensor:
 
 
 def spread(z: Tensor) -> Tensor:
-    """How far unit embeddings lie apart, a scalar: their standard deviation times sqrt(d).
+    """The standard deviation of unit embeddings times sqrt(d), a scalar.
 
     Chen and He (2021, section 4.1) watch it for collapse. The mean cosine of the embeddings is
     1 - spread^2.
@@ -46,19 +46,19 @@ def spread(z: Tensor) -> Tensor:
         z: Embeddings (n, d).
 
     Returns:
-        From 0, where all have one direction, to 1; NaN where an embedding is not finite.
+        From 0, if all have the same direction, to 1; NaN if an embedding is not finite.
     """
     unit = F.normalize(z.detach().double())
     return unit.var(dim=0, correction=0).sum().sqrt()
 
 
 def collapsed(z: Tensor, consequence: str, hint: str) -> Exception:
-    """The error RRL409, with the effective rank.
+    """Returns the error RRL409, with the effective rank.
 
     Args:
         z: Embeddings (n, d).
         consequence: What cannot be done with them, as the end of a sentence.
-        hint: Which option of the loss would help.
+        hint: The option of the loss that helps.
     """
     if not bool(torch.isfinite(z).all()):
         message = "the embeddings have collapsed: they hold NaN or infinite values"

@@ -1,4 +1,4 @@
-"""Losses that compare each row's related columns with all that it is contrasted with."""
+"""Losses that compare the related columns of a row with all columns in its contrast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Covariances: whitening rows by them, their Cholesky factors and their symmetric roots."""
+"""Whitening, and Cholesky factors and symmetric roots of covariances."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def whiten(
     whitening: Whitening = "cholesky",
     mass: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Rows with zero mean and, but for the shrinkage, the identity as covariance.
+    """Whitens rows: their mean is 0 and their covariance, up to the shrinkage, the identity.
 
     Args:
         z: (n, d).
-        shrinkage: How much of the mean variance is mixed into the covariance, from 0 to 1.
-        whitening: By the Cholesky factor or by the symmetric root.
-        mass: What each row weighs in mean and covariance, (n,), not negative; the covariance is
-            then divided by its sum. Where left out all rows weigh 1, and it is by n - 1.
+        shrinkage: The share of the mean variance in the covariance, from 0 to 1.
+        whitening: Whether to use the Cholesky factor or the symmetric root.
+        mass: The weight of each row in mean and covariance, (n,), not negative; the covariance is
+            divided by the sum of the weights. By default, all weights are 1, and it is divided by
+            n - 1.
 
     Returns:
         float64 (n, d), and a bool scalar that says whether the covariance was singular.
@@ -47,15 +48,15 @@ def whiten(
 
 
 def center(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows less their weighted mean.
+    """Subtracts the weighted mean from the rows.
 
     Args:
         z: (n, d).
         weights: (n,), not all 0.
 
     Returns:
-        float64 (n, d), and a bool scalar that says whether all rows are alike, so that nothing is
-        left but rounding errors.
+        float64 (n, d), and a bool scalar that says whether all rows are equal, so that only
+        rounding errors remain.
     """
     weights = weights.double()[:, None]
     mean = (weights * z.double()).sum(dim=0) / weights.sum()
@@ -65,16 +66,16 @@ def center(z: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cholesky(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """The Cholesky factor of a Gram matrix, and whether it has none.
+    """Computes the Cholesky factor of a Gram matrix, and whether the matrix is singular.
 
-    A dimension that the earlier ones explain but for rounding counts as explained: its pivot would
-    be made of rounding errors, and so would all that is solved by it.
+    A dimension that depends on earlier ones up to rounding counts as dependent. Otherwise its
+    pivot, and every solution that uses it, would consist of rounding errors.
 
     Args:
         gram: (d, d), symmetric.
 
     Returns:
-        The lower factor (d, d), the identity where there is none; and a bool scalar.
+        The lower factor (d, d), or the identity if the matrix is singular; and a bool scalar.
     """
     factor, info = torch.linalg.cholesky_ex(gram)
     left = factor.diagonal().square()
@@ -85,14 +86,14 @@ def cholesky(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inverse_root(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The symmetric inverse square root, with a gradient that repeated eigenvalues do not harm.
+    """Computes the symmetric inverse square root, with a finite gradient at repeated eigenvalues.
 
     Args:
         matrix: (d, d), symmetric.
 
     Returns:
-        (d, d), and a bool scalar that says whether the matrix had none, being singular, indefinite
-        or not finite.
+        (d, d), and a bool scalar that says whether there is no root, because the matrix is
+        singular, indefinite or not finite.
     """
     finite = torch.isfinite(matrix).all()
     identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)

@@ -1,8 +1,8 @@
 """Losses from text: a name with options, or a sum such as `dino + 1.0*ibot + 0.1*koleo`.
 
-The text is an expression of Python: names of losses, with options in brackets where they have
-some, numbers times losses, sums. A bare word as the value of an option is that word. A loss of
-another module is named by its place, `package.module:Class`, here too.
+The text is a Python expression of names, options in parentheses, products with numbers, and sums. A
+bare word as the value of an option is a string. A loss of another module is
+`package.module:Class`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _PLACE = re.compile(r"""("[^"]*"|'[^']*')|(?<=\w):(?=[^\W\d])""")
 
 @dataclass(frozen=True)
 class Term:
-    """A loss of a text: its weight, its name, and the options behind it.
+    """A term of a sum: its weight, the name of the loss, and its options.
 
     Attributes:
-        at: Its place in the text of a sum; None for a name alone.
+        at: Its span in the text of a sum; None for a name alone.
     """
 
     weight: float
@@ -84,11 +84,11 @@ def create(name: str, **options: Any) -> Loss:
 
 
 def read(text: str, options: Mapping[str, Any]) -> list[Term]:
-    """The losses of a text, with their options.
+    """Reads the terms of a text.
 
     Args:
         text: A name, or an expression.
-        options: Further options, where it is one loss.
+        options: Further options, if the text is a single loss.
 
     Raises:
         RRLError: RRL408 if there are options beside a sum, RRL423 if it cannot be read.
@@ -129,7 +129,7 @@ def _built(name: str, options: Mapping[str, Any]) -> Loss:
 
 
 def _current(option: str) -> str:
-    """The name of an option that may have its name of the previous release."""
+    """Returns the current name of an option, also for its name in the previous release."""
     return RENAMED.get(f"loss.{option}", option).removeprefix("loss.")
 
 
@@ -246,6 +246,6 @@ def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterato
 
 
 def _complaint(message: str) -> str:
-    """Pydantic's sentence, fitted into ours."""
+    """Returns the message of pydantic as a part of a sentence."""
     message = message.removeprefix("Value error, ")
     return (message[0].lower() + message[1:]).removeprefix("input ")

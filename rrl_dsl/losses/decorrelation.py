@@ -185,7 +185,7 @@ def _spread(z: Tensor) -> Tensor:
 
 
 def _standardized(z: Tensor, view: Tensor, correction: int) -> Tensor:
-    """Mean 0 and variance 1 in each view, (n, d); a row that is alone in its view as it is."""
+    """Mean 0 and variance 1 in each view, (n, d). A row alone in its view does not change."""
     result = z
     for members in _by_view(view):
         variance, mean = torch.var_mean(z[members], dim=0, correction=correction)

@@ -1,4 +1,4 @@
-"""What there is to say of a loss: its options, what it takes, what it needs."""
+"""Describes a loss: its options, its inputs and its requirements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH: Final = 64
 
 
 class Option(NamedTuple):
-    """An option of a loss; the default is None where it is required."""
+    """An option of a loss; the default is None if the option is required."""
 
     name: str
     default: Any
@@ -26,12 +26,12 @@ class Option(NamedTuple):
 
 
 def doc_of(loss: type[Loss]) -> str:
-    """Its explanation."""
+    """Returns the documentation of a loss."""
     return inspect.getdoc(loss) or ""
 
 
 def options_of(loss: type[Loss]) -> list[Option]:
-    """Its options, in order."""
+    """Returns the options of a loss, in order."""
     infos = loss.__pydantic_fields__  # type: ignore[attr-defined]
     return [
         Option(
@@ -45,13 +45,13 @@ def options_of(loss: type[Loss]) -> list[Option]:
 
 
 def inputs_of(loss: type[Loss]) -> Mapping[str, Output]:
-    """What it takes without options; empty where options are required that decide on it."""
+    """Returns the inputs of a loss with default options; empty if options are required."""
     plain = _plain(loss)
     return {} if plain is None else plain.inputs()
 
 
 def needs_in_words(loss: type[Loss]) -> list[str]:
-    """What model, recipe and batch must have for it without options."""
+    """Returns the requirements on model, recipe and batch, with default options, in words."""
     plain = _plain(loss)
     if plain is None:
         return ["depends on its options"]
@@ -70,7 +70,7 @@ def needs_in_words(loss: type[Loss]) -> list[str]:
 
 
 def _plain(loss: type[Loss]) -> Loss | None:
-    """The loss without options, or None where it has none to do without."""
+    """Returns the loss with default options, or None if options are required."""
     try:
         return loss()
     except ValidationError:

@@ -26,13 +26,13 @@ _Temperature = Field(gt=0, allow_inf_nan=False)
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Distillation(Loss):
-    """What losses over a teacher's scores share: how these become probabilities.
+    """The base class of losses over scores of a teacher, which it turns into probabilities.
 
     p_t = softmax((t - center) / T_t), or Sinkhorn-Knopp's assignment of t / T_t.
 
     The teacher's temperature goes up linearly with the epoch of the relation, over
-    `warmup_epochs`; a matrix in its place is in epoch 0. Published settings: .04 to .07 over 30
-    epochs (DINO and DINOv2 on ImageNet) or 50 (solo-learn, its numbers on CIFAR too).
+    `warmup_epochs`; a matrix counts as in epoch 0. Published settings: .04 to .07 over 30
+    epochs (DINO and DINOv2 on ImageNet) or 50 epochs (solo-learn, also on CIFAR).
     """
 
     temperature: Annotated[Learnable, Field(description="The temperature of the student.")] = 0.1
@@ -189,7 +189,7 @@ class IBOT(Distillation):
         return -mean_over_rows(mean, known if self.images == "all" else count > 0)
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
-        """The share of the rows that are not among the columns; what is hidden it cannot know."""
+        """Returns the share of rows that are not among the columns; it does not know the masks."""
         return {"without_own_column": (relation.own_column() < 0).float().mean()}
 
 

@@ -1,4 +1,4 @@
-"""What a model makes of the rows of a batch, by name: what losses take and trainers provide."""
+"""The outputs of a model for the rows of a batch, by name. Losses take them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Part = Literal["predictor", "prototypes", "patches", "teacher", "bank"]
 
 
 class Described(NamedTuple):
-    """An output in words, its sizes, and the parts of a model that it takes.
+    """An output in words, its shape, and the parts of a model that it needs.
 
     Sizes: n rows, m earlier rows, P patches; f, d and K are widths.
     """

@@ -1,4 +1,4 @@
-"""Losses that judge each pair on its own, without a softmax over the columns of a row."""
+"""Losses with one term per pair, without a softmax over the columns of a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses that predict related rows' embeddings, or find them in a bank."""
+"""Losses that compare predictions with embeddings of related rows, or with neighbors in a bank."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class NNCLR(Loss):
 
 @torch.no_grad()
 def nearest(z: Tensor, bank: Tensor) -> Tensor:
-    """The row of a bank that is nearest to each embedding by cosine similarity.
+    """Returns the row of a bank that is nearest to each embedding by cosine similarity.
 
     Args:
         z: (n, d).

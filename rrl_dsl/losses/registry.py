@@ -1,4 +1,4 @@
-"""Losses by name. A loss of one's own registers with `register` or a package entry point."""
+"""Losses by name. `register` or the entry point of a package adds one."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def register(name: str) -> Callable[[_LossClass], _LossClass]:
 
 
 def names() -> list[str]:
-    """Every loss by name: those that are registered, then those of packages.
+    """Returns the names of all losses: registered ones, then those that packages declare.
 
-    Nothing of another package is loaded.
+    It does not import the packages.
     """
     return list(dict.fromkeys([*registered(), *entry_points(group=ENTRY_POINTS).names]))
 
 
 def find(name: str) -> type[Loss]:
-    """The loss of that name, or at a place like `package.module:Class`.
+    """Returns the loss with a name, or `package.module:Class`.
 
     Raises:
-        RRLError: RRL407 for an unknown name and for what is no place, RRL422 if the package that
-            declares it cannot be loaded, or the name belongs to two losses.
+        RRLError: RRL407 for an unknown name or a malformed `package.module:Class`, RRL422 if the
+            package that declares it cannot be loaded, or two packages declare the name.
     """
     if ":" in name:
         if not _PLACE.fullmatch(name):
@@ -90,7 +90,7 @@ def find(name: str) -> type[Loss]:
 
 
 def registered() -> dict[str, type[Loss]]:
-    """The losses that are registered here, by name; those that packages declare are not loaded."""
+    """Returns the registered losses by name; it does not import those that packages declare."""
     for family in _FAMILIES:
         import_module(f"rrl_dsl.losses.{family}")  # fills the table
     return _LOSSES

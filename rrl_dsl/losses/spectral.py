@@ -68,7 +68,7 @@ class Spectral(Loss):
 
 
 class _OverRows(Loss):
-    """A loss of the rows alone: whose columns are the rows."""
+    """A loss whose columns must be the rows."""
 
     symmetric: ClassVar[bool] = True
 
@@ -77,7 +77,7 @@ class _OverRows(Loss):
         return width + 1
 
     def _check(self, z: Tensor, keys: Tensor, count: int) -> None:
-        """Refuses other columns, and fewer rows that count than `least_rows`."""
+        """Refuses other columns, and fewer rows than `least_rows`."""
         if keys is not z:
             message = f"the loss `{self.name()}` needs the rows as columns"
             raise error("RRL406", message, hint="leave out `keys=`, and relate only the rows")
@@ -193,7 +193,7 @@ class Laplacian(_OverRows):
         return mean_over_edges(distance, degree, self.normalize).to(z.dtype) / 2
 
     def _mass(self, degree: Tensor) -> Tensor:
-        """What each row weighs in the whitening, (n,)."""
+        """Returns the weight of each row in the whitening, (n,)."""
         related = degree > 0
         if self.constraint == "identity":
             return torch.ones_like(degree)

@@ -1,4 +1,4 @@
-"""Weighted sums of losses, each term over what it takes."""
+"""Weighted sums of losses. Each term takes its own inputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rrl_dsl.losses.outputs import Output
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Composite(Loss):
-    """A loss that is a weighted sum of others, each of which takes what it wants."""
+    """A loss that is a weighted sum of others. Each term takes its own inputs."""
 
     @abstractmethod
     def terms(self) -> Sequence[tuple[float, Loss]]:
-        """The weights and the losses, sums among them."""
+        """Returns weights and losses, which may be sums."""
 
     def flat_terms(self) -> Sequence[tuple[float, Loss]]:
         """See `Loss.flat_terms`."""
@@ -29,16 +29,16 @@ class Composite(Loss):
         ]
 
     def inputs(self) -> Mapping[str, Output]:
-        """What the terms take, each by its output's name."""
+        """Returns the inputs of all terms, by the name of the output."""
         outputs = (output for _, term in self.flat_terms() for output in term.inputs().values())
         return {output: output for output in outputs}
 
     def least_rows(self, width: int) -> int:
-        """What the most demanding term wants."""
+        """Returns the largest of the numbers of all terms."""
         return max(term.least_rows(width) for _, term in self.flat_terms())
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:
-        """What each term leaves out."""
+        """Returns the shares of rows that the terms ignore."""
         return {
             f"{term.name()}/{reason}": share
             for _, term in self.flat_terms()
@@ -54,16 +54,16 @@ class Composite(Loss):
         view: Tensor | None = None,
         **others: Tensor,
     ) -> Tensor:
-        """The sum where every term takes the same embeddings; see `Loss.__call__`.
+        """Returns the sum if every term takes the same embeddings; see `Loss.__call__`.
 
-        Where they take different ones, use `over`.
+        If they take different ones, use `over`.
         """
         return self.summed(lambda term: term(relation, z, keys=keys, view=view, **others))
 
     def value(
         self, relation: Relation, z: Tensor, keys: Tensor, *others: Any, **named: Any
     ) -> Tensor:
-        """As a call."""
+        """See `Loss.value`."""
         return self(relation, z, keys=keys, **named)
 
     def over(
@@ -72,7 +72,7 @@ class Composite(Loss):
         outputs: Mapping[Output, Tensor],
         columns: Mapping[Output, Tensor] | None = None,
     ) -> Tensor:
-        """The sum, each term over the outputs that it takes."""
+        """Returns the sum, in which each term takes its own outputs."""
         return self.summed(lambda term: term.over(relation, outputs, columns))
 
 
@@ -87,5 +87,5 @@ class Sum(Composite):
     weighted: tuple[tuple[float, Loss], ...]
 
     def terms(self) -> Sequence[tuple[float, Loss]]:
-        """The weights and the losses."""
+        """Returns the weights and the losses."""
         return self.weighted

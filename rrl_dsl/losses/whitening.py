@@ -111,7 +111,7 @@ class WMSE(Loss):
 def sliced(
     sample: Tensor, view: Tensor, size: int, *, seed: int, step: int, iteration: int = 0
 ) -> list[Tensor]:
-    """Rows to whiten together: of one view, near-equal numbers, at least `size` where there are.
+    """Divides the rows of each view into slices of nearly equal size, to whiten separately.
 
     Samples are ordered by a hash, so that a slice holds the same samples in every view and does
     not depend on the order of the batch.
@@ -122,10 +122,10 @@ def sliced(
         size: The least number of rows in a slice, unless the view itself has fewer.
         seed: The recipe's seed.
         step: The optimizer step.
-        iteration: Which slicing of the step.
+        iteration: The number of the slicing within the step.
 
     Returns:
-        Row indices, int64, one tensor a slice; together a permutation of all rows.
+        Row indices, int64, one tensor per slice; together a permutation of all rows.
     """
     key = torch.full_like(sample[:1], draws.key(seed, stream_word("wmse", iteration), step))
     hashes = draws.row_hash(sample, None, key) << 31 | sample & 0x7FFFFFFF
@@ -138,9 +138,9 @@ def sliced(
 
 
 def _sqdist_of_earlier(relation: Relation, q: Tensor, k: Tensor) -> Tensor:
-    """`relation.sqdist`, the gradient of a pair reaching its earlier view alone.
+    """`relation.sqdist`, with a gradient only at the row of the earlier view of each pair.
 
-    Of a pair within one view it reaches both.
+    In a pair within one view, both rows have a gradient.
     """
     total = q.new_zeros(len(q))
     for view in torch.unique(relation.rows.view):
