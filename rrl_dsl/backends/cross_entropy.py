@@ -219,7 +219,8 @@ def _gradients(
             slopes.addcmul_(weights, _over_sides(gradient, sides), value=-1)
         of_q[rows].addmm_(slopes, k[cols])
         of_k[cols].addmm_(slopes.T, q[rows])
-    return of_q * scale, of_k * scale, (of_q * q).sum()
+    of_scale = torch.dot(of_q.flatten(), q.flatten())  # a product of them would be as large again
+    return of_q.mul_(scale), of_k.mul_(scale), of_scale
 
 
 def _over_sides(values: Tensor, sides: list[tuple[slice, int]]) -> Tensor:

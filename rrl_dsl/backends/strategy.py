@@ -21,14 +21,14 @@ Gather = Literal["all", "ring"]
 TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
 SMALLEST_TILE: Final = 2**12
-"""Pairs below which a tile is not divided: it needs 100 KiB."""
+"""Pairs below which a tile is not divided: it needs 72 KiB."""
 BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
 """From how many pairs on `auto` is blocked, by device, for embeddings of up to `WIDTH`."""
 WIDTH: Final = 128
 """The width of embeddings where it is not known."""
-PAIR_BYTES: Final = 25
+PAIR_BYTES: Final = 18
 """Peak bytes of a pair that is evaluated at once: its weight and a cross-entropy, both passes."""
-ENTRY_BYTES: Final = 12
+ENTRY_BYTES: Final = 16
 """Bytes of an entry of the rows' and columns' vectors: a scaled copy, and gradients."""
 
 _UNASKED: Final = 2**26
