@@ -14,6 +14,7 @@ import torch
 from torch import distributed, nn
 
 import rrl_dsl as rrl
+from rrl_dsl.backends import tensors
 
 ROWS, WORLD = 24, 3
 torch.set_num_threads(1)
@@ -69,6 +70,15 @@ CASES = {
 }
 
 
+def rows_that_are_searched(sample, x):
+    """How many rows this process finds the neighbors of."""
+    search, rows = tensors.ranked_distance, []
+    tensors.ranked_distance = lambda q, *given: rows.append(len(q)) or search(q, *given)
+    related("knn(3)", sample, 0, x, gather="all")
+    tensors.ranked_distance = search
+    return sum(rows)
+
+
 def label_sets(sample, width):
     sets = sample[:, None].repeat(1, width) % 3
     rrl.compile("supervised()").relate(rrl.Nodes(sample, labels={"label": sets}), gather="all")
@@ -99,6 +109,7 @@ def run(folder, rank, world):
                 distributed.all_reduce(weights.grad)
             results[f"{name}, {gather}"] = loss.item(), weights.grad / world
     sample, x = sample_and_x
+    results["searched"] = rows_that_are_searched(sample, x)
     weights = torch.eye(5, 4, dtype=torch.float64).requires_grad_()
     ring = related("supervised()", sample, 0, x, gather="ring")
     results["errors"] = {

@@ -46,6 +46,11 @@ def assert_as_in_one_process(results, name, of_one):
 
 
 @pytest.mark.xdist_group("gathered steps")
+def test_each_process_finds_the_neighbors_of_a_part_of_the_rows(results):
+    assert [results[process]["searched"] for process in sorted(results)] == [24, 8, 8, 8]
+
+
+@pytest.mark.xdist_group("gathered steps")
 @pytest.mark.parametrize(
     ("case", "expected"),
     {
