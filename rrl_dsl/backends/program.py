@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.processes import Parts
     from rrl_dsl.backends.relation import Relation
     from rrl_dsl.backends.sparse import Progress
-    from rrl_dsl.graph.stage import LookupTable
+    from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
 Strategy = Literal["auto", "dense", "blocked"]
 Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
@@ -82,6 +82,7 @@ class Program:
         self.rewritten, self.steps = rewrite(in_order(finished(graph)))
         self.plan: Plan = compile_plan(self.rewritten, binary=graph.binary)
         self._tables: tuple[LookupTable, ...] | None = None
+        self._samples: SampleColumns  # of the dataset that it is bound to
         self._tables_on: dict[torch.device, tuple[LookupTable, ...]] = {}
         self._limits: dict[torch.device, Limit] = {}
 
@@ -119,7 +120,7 @@ class Program:
         import torch
 
         from rrl_dsl.backends.nodes import Nodes
-        from rrl_dsl.graph.stage import SampleColumns
+        from rrl_dsl.backends.sample_graph import sample_columns
 
         if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
             message = f"`bind` takes the samples of a dataset, not {described(dataset)}"
@@ -131,10 +132,11 @@ class Program:
         faults = (lookup.lacking(known.numpy()) for lookup in self.plan.lookups)
         if (fault := next(filter(None, faults), None)) is not None:
             raise RRLError(fault)
-        columns = SampleColumns(rows)
+        columns = sample_columns(rows)
         what = f"the lookups of the recipe over {len(rows):,} samples"
         with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
             self._tables = tuple(lookup.find(columns, self.seed) for lookup in self.plan.lookups)
+        self._samples = columns
         self._tables_on.clear()
         return self
 
@@ -333,7 +335,10 @@ class Program:
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
         if self._tables is not None:
             known = dict(zip(self.plan.lookups, self._tables, strict=True))
-            clean._tables = tuple(known[lookup] for lookup in clean.plan.lookups)
+            clean._tables = tuple(
+                known[lookup] if lookup in known else lookup.find(self._samples, self.seed)
+                for lookup in clean.plan.lookups
+            )
         return clean
 
     def __repr__(self) -> str:
@@ -379,7 +384,7 @@ class Program:
             if self.requires.bound:
                 message = "this recipe depends on the whole dataset and is not bound to one"
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
-            nothing = SampleColumns(rows[:0].to("cpu"))
+            self._samples = nothing = SampleColumns(rows[:0].to("cpu"))
             self._tables = tuple(lookup.find(nothing, self.seed) for lookup in self.plan.lookups)
         if rows.device not in self._tables_on:  # once a device: copying waits
             self._tables_on[rows.device] = tuple(table.to(rows.device) for table in self._tables)

@@ -21,6 +21,7 @@ from rrl_dsl.backends.candidates import Candidates, candidates_of
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.machine import available_memory, needing_memory, too_little_memory
 
 if TYPE_CHECKING:
@@ -36,20 +37,30 @@ _LOOKED_AT: Final = 64  # rows whose edges are counted to estimate those of all
 _HINT: Final = "take fewer rows, or a recipe with fewer edges"
 
 
-def graph_of(prepared: Prepared, rows: int, progress: Progress) -> sp.csr_array:
+def graph_of(
+    prepared: Prepared, rows: int, progress: Progress, *, most: int | None = None
+) -> sp.csr_array:
     """The edges of a recipe over rows, float32 (n, n).
 
     Args:
         prepared: What the recipe prepared, of which rows and columns are the same.
         rows: How many rows.
         progress: Goes through the bands of rows.
+        most: The most pairs to evaluate.
 
     Raises:
-        RRLError: RRL515 if the graph does not fit into memory, with the edges to expect.
+        RRLError: RRL431 for more pairs than `most`; RRL515 if the graph does not fit into memory,
+            with the edges to expect.
     """
     what = f"the graph over {rows:,} rows"
     with needing_memory(what, _HINT):
         pairs = _Pairs(prepared, candidates(prepared), rows)
+        looked_at = int(pairs.counts.sum())
+        if most is not None and looked_at > most:
+            pairs_of = f"{what} would be evaluated for {looked_at:,} pairs"
+            message = f"{pairs_of}, and the limit is {most:,}"
+            hint = "compose graphs with fewer edges, such as labels with more classes"
+            raise error("RRL431", message, hint=hint)
         pairs.check_memory(what)
         return _joined(_in_parallel(pairs, progress), rows)
 

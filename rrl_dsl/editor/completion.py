@@ -38,7 +38,7 @@ from rrl_dsl.language.spelling import check, is_name, span_of, string_value
 
 Kind = types.CompletionItemKind
 
-TRIGGERS: Final = ("(", ",", "=", "|", "&", "+", "-", "~", '"', "'", "/", " ")
+TRIGGERS: Final = ("(", ",", "=", "|", "&", "+", "-", "@", "~", '"', "'", "/", " ")
 
 RECIPES: Final = (".rrl",)
 

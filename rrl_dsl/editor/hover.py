@@ -26,7 +26,17 @@ from rrl_dsl.language.span import Span
 from rrl_dsl.language.spelling import span_of
 
 _OF_STATEMENT: Final = frozenset(
-    {"LET", "CONTRAST", "UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPLEMENT"}
+    {
+        "LET",
+        "CONTRAST",
+        "UNION",
+        "INTERSECTION",
+        "PLUS",
+        "MINUS",
+        "TIMES",
+        "COMPOSITION",
+        "COMPLEMENT",
+    }
 )
 """The words and signs whose hover describes the whole statement."""
 

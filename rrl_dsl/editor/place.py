@@ -17,7 +17,7 @@ from rrl_dsl.language.parser import parse
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.spelling import check, span_of
 
-_OPERATORS: Final = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
+_OPERATORS: Final = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPOSITION"})
 _BEFORE_OPERANDS: Final = _OPERATORS | {"COMPLEMENT", "LPAR", "COMMA", "EQUAL", "CONTRAST"}
 
 

@@ -108,6 +108,12 @@ class Graph:
 
     __rmul__ = __mul__
 
+    def __matmul__(self, other: object) -> Graph:
+        return from_python(lambda: compose_graphs(self, other))
+
+    def __rmatmul__(self, other: object) -> NoReturn:
+        raise _refused_left("@", other)
+
     def __invert__(self) -> Graph:
         return from_python(lambda: complement(self))
 
@@ -224,6 +230,17 @@ class Complement(Graph):
     binary = True
 
 
+class Composed(Graph):
+    """Paths of an edge of one operand and an edge of the other, over the samples of the dataset."""
+
+    scope: Scope = "data set"
+
+    @cached_property
+    def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
+        return all(operand.binary for operand in self.operands)
+
+
 class Contrasted(Graph):
     """A finished recipe: a graph, and the pairs that may serve as unrelated, as its operands.
 
@@ -324,6 +341,35 @@ def complement(graph: Graph) -> Graph:
     return _shallow(Complement((unfinished(graph),)))
 
 
+def compose_graphs(left: Graph, right: object) -> Graph:
+    """The graph `left @ right`.
+
+    Raises:
+        Refusal: RRL201 where one is not a graph, RRL213 where one depends on more than the dataset,
+            RRL302 where the result is too deep.
+    """
+    if not isinstance(right, Graph):
+        raise mismatched("@", right)
+    for at, graph in enumerate((left, right)):
+        unfinished(graph)
+        what = "depends on the batch" if graph.scope == "batch" else None
+        what = "depends on the epoch or step" if _is_timed(graph) else what
+        what = what or (None if graph.symmetric else "is directed")
+        if what is not None:
+            message = f"`@` composes symmetric graphs over the whole dataset, and this one {what}"
+            hint = "compose graphs that are the same in every batch, epoch and direction"
+            raise Refusal("RRL213", message, hint, at)
+    return _shallow(Composed((left, right)))
+
+
+def _is_timed(graph: Graph) -> bool:
+    """Whether a graph depends on the epoch or step."""
+    if any(call.facts.timed for call in calls_of(graph)):
+        return True
+    factors = (node.factor for node in walk(graph) if isinstance(node, Scaled))
+    return any(isinstance(factor, Schedule) for factor in factors)
+
+
 def scale(graph: Graph, factor: Any) -> Graph:
     """The graph with its weights multiplied.
 
@@ -355,7 +401,7 @@ def _shallow(graph: Graph) -> Graph:
     return graph
 
 
-def _refused_left(operator: Operator, left: object) -> RRLError:
+def _refused_left(operator: str, left: object) -> RRLError:
     refusal = mismatched(operator, left)
     zero = operator == "+" and type(left) is int and left == 0  # what `sum` begins with
     hint = "write `sum(graphs, rrl.none())`" if zero else refusal.hint

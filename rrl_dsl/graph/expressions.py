@@ -12,6 +12,7 @@ from rrl_dsl.graph.algebra import (
     apply,
     combine,
     complement,
+    compose_graphs,
     mismatched,
     operand,
     scale,
@@ -104,7 +105,7 @@ class Expressions(CallExpressions):
 
     def chain(self, node: syntax.Chain) -> Meaning:
         values = [self.value(operand) for operand in node.operands]
-        if node.operators[0] == "*":
+        if node.operators[0] in "*@":
             return self.product(node, values)
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             return self.sum_of_numbers(node, cast(list[float], values))
@@ -194,16 +195,30 @@ class Expressions(CallExpressions):
         result = values[0]
         for at, value in enumerate(values[1:], 1):
             try:
+                if node.operators[at - 1] == "@":
+                    result = _composed(result, value)
+                    continue
                 result = _times(result, value)
             except Refusal as refusal:
                 left_is_odd = isinstance(result, Transform | bool | str)
                 number_first = isinstance(value, Graph) and not isinstance(result, Graph)
-                if left_is_odd or number_first:
+                if left_is_odd or number_first or refusal.at == 0:
                     span = node.operands[0].span.to(node.operands[at - 1].span)
                 else:
                     span = node.operands[at].span
                 return self.refused(refusal, span)
         return result
+
+
+def _composed(left: object, right: object) -> Graph:
+    """The composition of two graphs.
+
+    Raises:
+        Refusal: As `compose_graphs`.
+    """
+    if not isinstance(left, Graph):
+        raise mismatched("@", left)
+    return compose_graphs(left, right)
 
 
 def _times(left: object, right: object) -> Graph | Schedule | float:

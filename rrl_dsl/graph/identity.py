@@ -15,7 +15,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
+from rrl_dsl.graph.algebra import (
+    Called,
+    Combined,
+    Complement,
+    Composed,
+    Contrasted,
+    Graph,
+    Scaled,
+    walk,
+)
 from rrl_dsl.graph.external import External
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
@@ -88,6 +97,8 @@ def _digests(graph: Graph) -> _Digests:
             operands = sorted(counted)
             if len(operands) < counted.total():
                 entry["times"] = [counted[operand] for operand in operands]
+        if isinstance(node, Composed):
+            operands = sorted(operands)
         digest = hashlib.sha256(_json({**entry, "of": operands}).encode()).hexdigest()
         digests[id(node)] = digest
         entries[digest] = entry, operands
@@ -159,6 +170,8 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
         return {"operator": "*", "by": _plain(node.factor)}
     if isinstance(node, Contrasted):
         return {"contrast": True}
+    if isinstance(node, Composed):
+        return {"operator": "@"}
     assert isinstance(node, Complement)
     return {"operator": "~"}
 

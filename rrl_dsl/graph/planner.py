@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
+from rrl_dsl.graph.algebra import (
+    Called,
+    Combined,
+    Complement,
+    Composed,
+    Contrasted,
+    Graph,
+    Scaled,
+)
+from rrl_dsl.graph.composition import Composition
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.plan import Plan
@@ -33,11 +42,10 @@ class Planner:
 
     def weight(self, graph: Graph) -> Weight:
         """The weight of a graph; its instructions and those of its operands are recorded."""
-        if id(graph) not in self._known:
-            for node in walk(graph):
-                if id(node) not in self._known:
-                    operands = [self._known[id(operand)][1] for operand in node.operands]
-                    self._known[id(node)] = node, self._recorded(node, operands)
+        if id(graph) not in self._known:  # a graph has at most 64 levels, so recursion is safe
+            inside = () if isinstance(graph, Composed) else graph.operands
+            operands = [self.weight(operand) for operand in inside]
+            self._known[id(graph)] = graph, self._recorded(graph, operands)
         return self._known[id(graph)][1]
 
     def is_symmetric(self, weight: Weight) -> bool:
@@ -72,8 +80,19 @@ class Planner:
                 return operands[0] * node.factor
             case Contrasted():
                 return operands[0]
+            case Composed():
+                return self._composition(node)
         assert isinstance(node, Complement)
         return ~(operands[0].related | self.pair.same_row)
+
+    def _composition(self, node: Composed) -> Weight:
+        """A lookup that evaluates the operands over the dataset, in plans of their own."""
+        left, right = node.operands
+        planners = Planner(), Planner()
+        highest = min(planners[0].weight(left).high, planners[1].weight(right).high)
+        inner = (lookup for planner in planners for lookup in planner.recording.lookups)
+        lookup = Composition(left, right, highest, tuple(inner))
+        return self.pair.linked(lookup) if node.binary else self.pair.linked_weight(lookup)
 
 
 def _combined(node: Combined, operands: list[Weight]) -> Weight:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rrl_dsl.graph.algebra import Graph, Scaled, calls_of, walk
+from rrl_dsl.graph.algebra import Composed, Graph, Scaled, calls_of, walk
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Need
 
@@ -65,7 +65,8 @@ def requires_of(graph: Graph) -> Requires:
         spaces=named("space"),
         bank=max((call_facts.bank for call_facts in facts), default=0),
         teacher="teacher" in named("space"),
-        bound=any(call_facts.scope == "data set" for call_facts in facts),
+        bound=any(call_facts.scope == "data set" for call_facts in facts)
+        or any(isinstance(node, Composed) for node in walk(graph)),
         draws=any(call_facts.draws for call_facts in facts),
         epochs=scheduled or any(call_facts.timed for call_facts in facts),
     )

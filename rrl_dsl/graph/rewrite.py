@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rrl_dsl.graph import algebra
-from rrl_dsl.graph.algebra import Called, Combined, Complement, Graph, Operator, Scaled
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Graph, Operator, Scaled
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.identity import content
 from rrl_dsl.graph.planner import Planner
@@ -114,6 +114,9 @@ def _unit(node: Graph, known: Planner) -> Graph | None:
 
 
 def _zero(node: Graph, known: Planner) -> Graph | None:
+    if isinstance(node, Composed):
+        empty = any(_is_none(part, known) for part in node.operands)
+        return _source(known.pair.never, known) if empty else None
     if not isinstance(node, Combined):
         return None
     first, *others = node.operands

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from rrl_dsl.graph.algebra import Graph
+
+
+Evaluate = Callable[..., "sp.csr_array"]
+"""(graph, ids (n,), labels, fields, seed) -> weights (n, n)."""
+
 
 class _Reader:
     @cached_property
@@ -41,13 +47,26 @@ class SampleColumns:
         ids: int64 (n,), ascending.
     """
 
-    def __init__(self, rows: Any) -> None:
-        """Takes `rrl.Nodes` or `Rows` on the host; uses the first row of each sample."""
+    def __init__(self, rows: Any, evaluate: Evaluate | None = None) -> None:
+        """Takes `rrl.Nodes` or `Rows` on the host; uses the first row of each sample.
+
+        Args:
+            rows: The rows.
+            evaluate: Evaluates a graph over all samples; see `graph`.
+        """
         import numpy as np
 
         self._rows = rows
+        self._evaluate = evaluate
         self.ids: NDArray[np.int64]
         self.ids, self._first = np.unique(np.asarray(rows.sample), return_index=True)
+
+    def graph(self, graph: Graph, seed: int) -> sp.csr_array:
+        """The weights of a graph between the samples, each as one row of view 0, float32 (n, n)."""
+        assert self._evaluate is not None
+        labels = {name: self.label(name) for name in self._rows.labels}
+        fields = {name: self._ordered(column) for name, column in self._rows.fields.items()}
+        return self._evaluate(graph, self.ids, labels, fields, seed)
 
     def label(self, name: str) -> NDArray[np.int64]:
         """A label field, int64 (n,), or (n, k) for sets of labels; -1 where unknown.

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
+from rrl_dsl.graph.algebra import (
+    Called,
+    Combined,
+    Complement,
+    Composed,
+    Contrasted,
+    Graph,
+    Scaled,
+    walk,
+)
 from rrl_dsl.graph.call import Call
 
 _UNION, _INTERSECTION, _SUM, _PRODUCT, _UNARY, _ATOM = range(6)
@@ -71,6 +80,9 @@ class _Writer:
             return f" {node.operator} ".join(shown), level
         if isinstance(node, Scaled):
             return f"{node.factor} * {self._at(node.operand, _UNARY)}", _PRODUCT
+        if isinstance(node, Composed):
+            left, right = node.operands
+            return f"{self._at(left, _PRODUCT)} @ {self._at(right, _UNARY)}", _PRODUCT
         if isinstance(node, Contrasted):
             graph, unrelated = (self._at(operand, _UNION) for operand in node.operands)
             return f"{graph}\ncontrast {unrelated}", _UNION

@@ -57,6 +57,7 @@ CODES: Final = MappingProxyType(
         "RRL210": "a recipe that is not a graph",
         "RRL211": "a parameter value of the wrong type",
         "RRL212": "a graph with a contrast as part of another graph",
+        "RRL213": "a composition of graphs that change",
         # 3xx values
         "RRL301": "a value out of range",
         "RRL302": "a graph that is too deep",
@@ -91,6 +92,7 @@ CODES: Final = MappingProxyType(
         "RRL428": "a file that exceeds a size limit",
         "RRL429": "a computation that processes in a ring cannot do",
         "RRL430": "an invalid matrix",
+        "RRL431": "a composition with too many paths",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "an invalid value of the configuration",

@@ -243,6 +243,13 @@ EXPLANATIONS: Final = MappingProxyType(
             "A graph with a contrast cannot be part of another graph. Build the whole "
             "graph first, and call `with_contrast` last."
         ),
+        "RRL213": _E(
+            "`a @ b` is computed once, over the whole dataset. Its operands must therefore "
+            "not depend on the batch, as `topk` does, or on the epoch, as a schedule does. "
+            "They must also be symmetric, and `knn(directed=true)` is not.",
+            "(supervised() | topk(3)) @ ssl()",
+            "supervised() @ ssl()",
+        ),
         # 3xx values
         "RRL301": _E(
             "The value is outside the range of the parameter. Both ends of a schedule "

@@ -12,7 +12,14 @@ from lark import Token
 from rrl_dsl.language.spelling import number_value, string_value
 
 PRODUCT: Final = 4
-_LEVELS: Final = {"UNION": 1, "INTERSECTION": 2, "PLUS": 3, "MINUS": 3, "TIMES": PRODUCT}
+_LEVELS: Final = {
+    "UNION": 1,
+    "INTERSECTION": 2,
+    "PLUS": 3,
+    "MINUS": 3,
+    "TIMES": PRODUCT,
+    "COMPOSITION": PRODUCT,
+}
 _ENDS_OPERAND: Final = frozenset({"NAME", "NUMBER", "STRING", "TRUE", "FALSE", "RPAR"})
 
 

@@ -21,7 +21,7 @@ from rrl_dsl.language.spelling import span_of
 
 MAX_NESTING: Final = 64
 
-_BINARY = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
+_BINARY = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPOSITION"})
 _JOINS_GRAPHS = _BINARY - {"TIMES"}
 _OPENS_STATEMENT = frozenset({"RRL", "PARAM", "LET", "IMPORT", "CONTRAST"})
 

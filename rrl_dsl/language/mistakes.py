@@ -16,7 +16,7 @@ from rrl_dsl.language.edits import cut, without_argument
 from rrl_dsl.language.span import Source, Span
 from rrl_dsl.language.spelling import is_name, span_of, string_value
 
-OPERATORS: Final = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"})
+OPERATORS: Final = frozenset({"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPOSITION"})
 _LITERALS = frozenset({"NUMBER", "STRING", "TRUE", "FALSE"})
 _OPERAND_STARTS = _LITERALS | {"NAME", "LPAR", "COMPLEMENT"}
 _STATEMENTS = frozenset({"RRL", "PARAM", "LET", "IMPORT", "CONTRAST"})

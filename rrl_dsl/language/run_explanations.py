@@ -126,6 +126,11 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
         "the id r, and each sample has a row. For other rows, `ids=` in Python or an "
         "array `ids` in the `.npz` file gives the sample of each row."
     ),
+    "RRL431": (
+        "`a @ b` goes through all paths of an edge in a and an edge in b, and there "
+        "are more of them than the limit. Compose graphs with fewer edges per "
+        "sample, such as labels with more classes."
+    ),
     # 5xx configuration and runs
     "RRL501": ("The configuration has an unknown key."),
     "RRL502": ("The configuration has an invalid value."),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rrl_dsl.graph.algebra import Called, Combined, Complement, Contrasted, Graph, Scaled, walk
+from rrl_dsl.graph.algebra import (
+    Called,
+    Combined,
+    Complement,
+    Composed,
+    Contrasted,
+    Graph,
+    Scaled,
+    walk,
+)
 from rrl_dsl.show.tree import Branch
 
 
@@ -38,5 +47,7 @@ def _label(node: Graph) -> str:
         return f"times {node.factor}"
     if isinstance(node, Contrasted):
         return "graph and contrast"
+    if isinstance(node, Composed):
+        return "composition"
     assert isinstance(node, Complement)
     return "complement"

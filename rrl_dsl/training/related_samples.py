@@ -19,8 +19,9 @@ from rrl_dsl.backends import tensors
 from rrl_dsl.backends.dense import Inputs, prepare, scalars_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program, Samples
+from rrl_dsl.backends.sample_graph import sample_columns
 from rrl_dsl.graph.plan import Instruction, Plan
-from rrl_dsl.graph.stage import LookupTable, SampleColumns
+from rrl_dsl.graph.stage import LookupTable
 
 Indices = NDArray[np.int64]
 
@@ -124,7 +125,7 @@ class SplitRelations:
         fields: Mapping[str, torch.Tensor] = getattr(split, "fields", {})
         self._plan, self._seed = program.plan, program.seed
         self._rows = Nodes(split.sample, None, split.labels, fields, check=False)
-        columns, lookups = SampleColumns(self._rows), self._plan.lookups
+        columns, lookups = sample_columns(self._rows), self._plan.lookups
         self._found = tuple(lookup.find(columns, self._seed).to(_HOST) for lookup in lookups)
 
     def by_comparison(self, epoch: int, order: Indices) -> list[RelatedSamples]:

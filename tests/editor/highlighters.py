@@ -38,7 +38,7 @@ _TYPES = {"COMMENT": Kind.COMMENT, "NUMBER": Kind.NUMBER, "NAME": Kind.NAME, "NE
 _TYPES |= dict.fromkeys(["RRL", "PARAM", "LET", "IMPORT", "AS", "CONTRAST"], Kind.KEYWORD)
 _TYPES |= dict.fromkeys(["TRUE", "FALSE"], Kind.CONSTANT)
 _TYPES |= dict.fromkeys(["LPAR", "RPAR"], Kind.BRACKET)
-_SIGNS = ["UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPLEMENT", "EQUAL"]
+_SIGNS = ["UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPOSITION", "COMPLEMENT", "EQUAL"]
 _TYPES |= {**dict.fromkeys(_SIGNS, Kind.OPERATOR), "COMMA": Kind.SEPARATOR, "UNKNOWN": Kind.INVALID}
 
 

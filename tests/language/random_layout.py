@@ -19,9 +19,9 @@ NAMES = ["a", "b1", "known", "noise", "supervised", "temperature"]
 NUMBERS = ["0", "2", ".5", "5.", "1E3", "2.e-4", "007", "0.25", "12345678901"]
 STRINGS = ["'fine'", '"fine"', r"'it\'s'", r'"say \"x\""', "'\"'", r'"\\"', "'#'", r'"\'"', "''"]
 BOOLEANS = ["true", "True", "False"]
-SIGNS = ["|", "|", "|", "&", "+", "-", "*", "*"]
+SIGNS = ["|", "|", "|", "&", "+", "-", "*", "*", "@"]
 
-_BINARY = {"|", "&", "+", "-", "*"}
+_BINARY = {"|", "&", "+", "-", "*", "@"}
 
 
 def literals(draw: st.DrawFn) -> Statement:

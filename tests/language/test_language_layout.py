@@ -12,7 +12,7 @@ from rrl_dsl.language.span import Source
 
 LINE_ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 
-OPERATORS = {"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES"}
+OPERATORS = {"UNION", "INTERSECTION", "PLUS", "MINUS", "TIMES", "COMPOSITION"}
 
 RECIPE = (
     "let known = supervised(frac=0.3, labels=coarse)\n"

@@ -12,7 +12,14 @@ from rrl_dsl.language.span import Source
 
 MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
-SIGNS = {ast.BitOr: "|", ast.BitAnd: "&", ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
+SIGNS = {
+    ast.BitOr: "|",
+    ast.BitAnd: "&",
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.MatMult: "@",
+}
 
 names = st.sampled_from(["a", "b", "known"])
 literals = st.sampled_from(["2", "0.5", "-3", "'x'", "True", "False"])
@@ -22,7 +29,7 @@ gaps = st.sampled_from(["", " ", "\n", "  # note\n"])
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     joined = st.lists(inner, min_size=2, max_size=5).flatmap(
         lambda operands: st.lists(
-            st.tuples(gaps, st.sampled_from("|&+-*"), gaps),
+            st.tuples(gaps, st.sampled_from("|&+-*@"), gaps),
             min_size=len(operands) - 1,
             max_size=len(operands) - 1,
         ).map(

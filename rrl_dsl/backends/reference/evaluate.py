@@ -13,11 +13,12 @@ from rrl_dsl.backends.arrays import Weights
 from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.backends.sample_graph import sample_columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
 from rrl_dsl.graph.planner import compile_plan
-from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable, SampleColumns
+from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.language.diagnostics import RRLError, error
 
@@ -53,7 +54,7 @@ def evaluate(
     universe, (of_rows, of_cols) = _universe(rows, cols)
     plan = compile_plan(in_order(finished(graph)), binary=False)
     scalars = [_scalar(scalar, seed, epoch, step) for scalar in plan.scalars]
-    samples = SampleColumns(universe if dataset is None else dataset)
+    samples = sample_columns(universe if dataset is None else dataset)
     wanted = universe.sample if few else None
     tables = []
     for lookup in plan.lookups:
