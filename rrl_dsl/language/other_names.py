@@ -77,6 +77,7 @@ _OPTIONS: Final = {
     "--set": "override option setting",
 }
 _VALUES: Final = {
+    "adamw": "adam_w",
     "sgd": "momentum nesterov",
     "gpu": "cuda mps",
     "32": "fp32 float32 32_true full",

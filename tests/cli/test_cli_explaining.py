@@ -100,7 +100,7 @@ def test_other_spellings_have_a_suggestion(cli, written, meant):
         ("tau", "`temperature` is an option of the losses `simclr`, "),
         ("loss.temperature", "`temperature` is an option of the losses `simclr`, "),
         ("adam", "`adam` is a value of the setting `optimizer.name`"),
-        ("AdamW", "`adam` is a value of the setting `optimizer.name`"),
+        ("AdamW", "`adamw` is a value of the setting `optimizer.name`"),
     ],
 )
 def test_an_option_of_losses_and_a_value_of_a_setting_are_told_apart(cli, written, told):

@@ -50,6 +50,10 @@ CASES = (
             "loss": "mean_shift",
             "recipe": "ssl(views=2) | knn(3, space=teacher, bank=96, query=other, directed=true)",
         },
+        "bootstrap": {
+            "loss": "dino",
+            "recipe": "bootstrap(4, temperature=0.5, bank=96)",
+        },
         "local views": {
             "loss": "dino + 0.1*koleo",
             "recipe": "ssl(views=2)",
