@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -20,7 +20,8 @@ from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.relation import Pointwise, Relation
-from rrl_dsl.backends.strategy import Limit, tile_pairs
+from rrl_dsl.backends.repeats import Repeats
+from rrl_dsl.backends.strategy import KEPT_BYTES, Limit, tile_pairs
 from rrl_dsl.language.machine import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class BlockedRelation(Relation):
         self._shortcuts = shortcuts
         self._found_sums: dict[bool, EdgeSums | None] = {}
         self._degrees: dict[bool, Tensor] = {}
+        self._kept: dict[tuple[int, int, int, int], Tensor] = {}
+        self._kept_bytes = 0
         self._row_parts: dict[tuple[int, int], Nodes] = {}
         self._col_parts = self._row_parts if cols is rows else dict[tuple[int, int], Nodes]()
 
@@ -259,7 +262,7 @@ class BlockedRelation(Relation):
         if plan.contrast is not None:
             contrast = self._prepared.weights(plan.contrast, rows, cols)
         if evaluate:
-            weights = self._prepared.weights(plan.result, rows, cols)
+            weights = self._weights(*self._in_first_view(rows, cols))
         else:
             shape = rows.stop - rows.start, cols.stop - cols.start
             weights = torch.zeros((), dtype=torch.bool, device=self.rows.device).expand(shape)
@@ -278,10 +281,45 @@ class BlockedRelation(Relation):
 
     def tiles(self, *, mirrored: bool = False) -> Iterator[tuple[slice, slice]]:
         """The tiles, by rows and columns; where mirrored, without those below the diagonal."""
-        for rows in self._slices(self.shape[0]):
-            for cols in self._slices(self.shape[1]):
-                if not mirrored or cols.start >= rows.start:
-                    yield rows, cols
+        row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
+        views = self._views
+        if views is not None and views.samples >= self._side:  # cut alike, so that tiles repeat
+            starts = range(0, views.samples * views.views, views.samples)
+            row_slices = col_slices = [
+                slice(start + part.start, start + part.stop)
+                for part in self._slices(views.samples)
+                for start in starts
+            ]
+        for at, rows in enumerate(row_slices):
+            for cols in col_slices[at:] if mirrored else col_slices:
+                yield rows, cols
+
+    @cached_property
+    def _views(self) -> Repeats | None:
+        """How the rows repeat, if the weights of one view are those of others."""
+        return self._prepared.repeats(self._prepared.plan.result) if self._shortcuts else None
+
+    def _in_first_view(self, rows: slice, cols: slice) -> tuple[slice, slice]:
+        """Rows and columns of the first view that have the weights of these; these otherwise."""
+        views = self._views
+        if views is None:
+            return rows, cols
+        i, j = (_moved(part, part.start // views.samples * views.samples) for part in (rows, cols))
+        within = max(i.stop, j.stop) <= views.samples
+        apart = i.stop <= j.start or j.stop <= i.start
+        return (i, j) if within and (apart or not views.by_view) else (rows, cols)
+
+    def _weights(self, rows: slice, cols: slice) -> Tensor:
+        """The weights of a tile; the last ones are kept, for other views and the backward pass."""
+        place = rows.start, rows.stop, cols.start, cols.stop
+        if place not in self._kept:
+            weights = self._prepared.weights(self._prepared.plan.result, rows, cols)
+            self._kept[place] = weights
+            self._kept_bytes += weights.nbytes
+            while self._kept_bytes > KEPT_BYTES:
+                self._kept_bytes -= self._kept.pop(next(iter(self._kept))).nbytes
+            return weights
+        return self._kept[place]
 
     def in_memory(self, reduction: Callable[[], T]) -> T:
         """The result of a reduction over the tiles; with smaller tiles if memory runs out.
@@ -296,6 +334,8 @@ class BlockedRelation(Relation):
                 if not is_out_of_memory(problem):
                     raise
             # not above: while the exception is handled, it holds what the reduction computed
+            self._kept.clear()
+            self._kept_bytes = 0
             self._pairs = self._limit.lower(self._side**2, self.rows.device.type)
 
     @property
@@ -358,6 +398,10 @@ class BlockedRelation(Relation):
             ]
             tiles.append(join(parts))
         return tiles
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start - by, part.stop - by)
 
 
 def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nodes:

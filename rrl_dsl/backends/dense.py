@@ -50,7 +50,7 @@ class Prepared:
     @torch.no_grad()
     def weights(self, result: int, rows: slice = slice(None), cols: slice = slice(None)) -> Tensor:
         """The result of an instruction for all pairs of some rows and columns, (n, m)."""
-        if rows == cols == slice(None) and (repeats := self._repeats(result)) is not None:
+        if rows == cols == slice(None) and (repeats := self.repeats(result)) is not None:
             edge = edge_function(self.plan, result)
             return repeats.weights(
                 self.rows,
@@ -65,7 +65,8 @@ class Prepared:
             self.inputs,
         )
 
-    def _repeats(self, result: int) -> Repeats | None:
+    def repeats(self, result: int) -> Repeats | None:
+        """How the rows repeat, as far as an instruction can tell; None where that is not known."""
         sample = self.rows[0]
         few = len(sample) ** 2 <= _CACHED_PAIRS
         if few or self.cols is not self.rows or sample.device.type != "cpu":  # looking would wait

@@ -22,6 +22,8 @@ TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
 SMALLEST_TILE: Final = 2**12
 """Pairs below which a tile is not divided: it needs 72 KiB."""
+KEPT_BYTES: Final = 2**25
+"""Bytes of weights that a blocked relation keeps: those of some tiles need no second evaluation."""
 BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
 """From how many pairs on `auto` is blocked, by device, for embeddings of up to `WIDTH`."""
 WIDTH: Final = 128

@@ -9,7 +9,9 @@ from random_batches import datasets, nodes_of, settings_of_a_run, spaces_of, sui
 from random_recipes import Recipe, graph_of, recipes, text_of
 
 import rrl_dsl as rrl
-from rrl_dsl.backends import dense
+from rrl_dsl.backends import blocked, dense
+from rrl_dsl.backends.strategy import TILE_PAIRS
+from rrl_dsl.losses import create
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -19,6 +21,7 @@ def small_batches():
     """Few pairs are many, so that small batches are looked at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "_CACHED_PAIRS", 1)
+        patch.setitem(TILE_PAIRS, "cpu", 4)
         yield
 
 
@@ -53,6 +56,14 @@ def test_weights_are_those_of_each_pair(
     each = program.relate(nodes, nodes[:], strategy="dense", **found).weights
     assert weights.dtype == each.dtype
     assert weights.equal(each), text_of(recipe)
+    tiled = program.relate(nodes, strategy="blocked", **found)
+    for mirrored in (False, True) if program.graph.symmetric else (False,):
+        seen = torch.zeros_like(each)
+        for here, there in tiled.tiles(mirrored=mirrored):
+            seen[here, there] = tiled.tile(here, there).weights
+            if mirrored:
+                seen[there, here] = seen[here, there].T.clone()
+        assert seen.equal(each), text_of(recipe)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +92,25 @@ def test_pairs_of_samples_are_evaluated_once(monkeypatch, text: str, sizes: list
     )
     assert rrl.compile(text)(nodes).shape == (12, 12)
     assert evaluated == sizes
+
+
+@pytest.mark.parametrize(("kept", "times"), [(2**20, 1), (0, 2)])
+def test_tiles_of_other_views_and_of_the_backward_pass_are_those_before(monkeypatch, kept, times):
+    monkeypatch.setattr(blocked, "KEPT_BYTES", kept)
+    evaluated, weights = [], dense.Prepared.weights
+
+    def watched(self, result, rows=slice(None), cols=slice(None)):
+        evaluated.append((rows.start, rows.stop, cols.start, cols.stop))
+        return weights(self, result, rows, cols)
+
+    monkeypatch.setattr(dense.Prepared, "weights", watched)
+    nodes = rrl.Nodes(torch.arange(6).repeat(2), torch.arange(2).repeat_interleave(6))
+    z = torch.randn(12, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    relation = rrl.compile("ssl(views=2) | corrupt(fpr=0.3)").relate(nodes, strategy="blocked")
+    torch.autograd.grad(create("simclr")(relation, z), z)
+    apart = [each for each in evaluated if each[0] != each[2] and max(each) <= 6]
+    own = [each for each in evaluated if each[0] % 6 == each[2] % 6]
+    if kept:
+        assert len(evaluated) == len(apart) + len(own)  # no pair of other views of two samples
+        assert len(apart) == len(set(apart)) == 3
+    assert max(evaluated.count(each) for each in own) == times
