@@ -87,6 +87,16 @@ def _call(instruction: Instruction) -> str:
     return f"{instruction.op}({', '.join(arguments)})"
 
 
+def has_compiler(device: torch.device) -> bool:
+    """Whether there is the compiler that torch needs for code on a device."""
+    variable, compilers = _compilers(device)
+    return bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
+
+
+def _compilers(device: torch.device) -> tuple[str, tuple[str, ...]]:
+    return _COMPILERS["cuda" if device.type == "cuda" else "cpu"]
+
+
 def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
     """Whether to compile the edge function: as asked, or where that is soon earned back.
 
@@ -101,11 +111,11 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
     on_gpu = device.type == "cuda"
     if asked is None and not on_gpu and pairs < _FUSED_PAIRS:
         return False
-    variable, compilers = _COMPILERS["cuda" if on_gpu else "cpu"]
-    there = bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
+    there = has_compiler(device)
     if asked is None and not on_gpu:
         return there
     if not there and asked is not False:
+        _, compilers = _compilers(device)
         lacking = f"there is no compiler such as {listing(compilers)}"
         if asked:
             message = f"the edges cannot be fused into one kernel: {lacking}"

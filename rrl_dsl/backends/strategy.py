@@ -30,7 +30,7 @@ WIDTH: Final = 128
 """The width of embeddings where it is not known."""
 PAIR_BYTES: Final = 18
 """Peak bytes of a pair that is evaluated at once: its weight and a cross-entropy, both passes."""
-ENTRY_BYTES: Final = 16
+ENTRY_BYTES: Final = 20
 """Bytes of an entry of the rows' and columns' vectors: a scaled copy, and gradients."""
 
 _UNASKED: Final = 2**26

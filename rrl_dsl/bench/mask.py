@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from rrl_dsl.backends.edge import has_compiler
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.bench.claims import NOT_MEASURED, Plot, Report, Setup, Target, at_most
 from rrl_dsl.bench.measuring import Timings, curves, in_turn, milliseconds, ratio
@@ -91,7 +91,7 @@ def _synchronizations(setup: Setup, case: str) -> Target:
 def _compilations(setup: Setup) -> Target:
     """How often 100 batches of other rows, epochs and steps compile after the first two."""
     case = "100 batches compile nothing again"
-    if setup.quick or not shutil.which("gcc" if setup.on_gpu else "g++"):
+    if setup.quick or not has_compiler(setup.device):
         return Target(case, NOT_MEASURED, None)
     from torch._dynamo.utils import counters
 

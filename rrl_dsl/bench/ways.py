@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Final, Literal, NamedTuple
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rrl_dsl.backends.edge import has_compiler
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.backends.strategy import free_memory
@@ -80,6 +80,8 @@ def by_hand(given: Batch, recipe: str, *, compiled: bool = False) -> Loss:
     n = len(given.z)
     own = torch.eye(n, dtype=torch.bool, device=given.z.device)
     related = compile_recipe(recipe)(given.nodes).bool() & ~own
+    if compiled and not has_compiler(given.z.device):
+        raise ImportError(name="a compiler for `torch.compile`")
     function = _compiled() if compiled else handwritten
     return partial(_with_masks, function, own, related.float())
 
@@ -105,8 +107,6 @@ def handwritten(z: Tensor, own: Tensor, related: Tensor) -> Tensor:
 
 @cache
 def _compiled() -> Callable[..., Tensor]:
-    if not shutil.which("g++") and not shutil.which("clang++"):
-        raise ImportError("no C++ compiler", name="a C++ compiler")
     function: Callable[..., Tensor] = torch.compile(handwritten, dynamic=True)
     return function
 

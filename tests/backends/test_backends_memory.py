@@ -117,10 +117,10 @@ def test_other_errors_are_raised_as_they_are(monkeypatch):
         (128, 65_536, 128, 2**40, "blocked", 2**18),  # many columns count as many rows
         (2048, 2048, 512, 2**40, "dense", 2048**2),  # a matrix product that is repeated costs more
         (65_536, 65_536, 2048, 2**40, "blocked", 2**18),
-        (2000, 2000, 128, 100 * 2**20, "blocked", 2**18),  # the matrix needs 76 MiB
+        (2000, 2000, 128, 100 * 2**20, "blocked", 2**18),  # the matrix needs 78 MiB
         (2000, 2000, 128, 500 * 2**20, "dense", 2000**2),
         (2000, 2000, 128, None, "dense", 2000**2),  # the machine does not say
-        (4096, 4096, 128, 36 * 2**20, "blocked", 2**16),  # 16 MiB of vectors
+        (4096, 4096, 128, 44 * 2**20, "blocked", 2**16),  # 20 MiB of vectors
         (4096, 4096, 128, 0, "blocked", SMALLEST_TILE),
     ],
 )

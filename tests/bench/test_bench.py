@@ -105,10 +105,11 @@ def test_a_library_that_is_not_installed_is_named_in_the_table(cli, monkeypatch)
 
 def test_a_compiler_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.delenv("CXX", raising=False)
     given = batch(8, 2, CPU)
     way = ways(given, RECIPES["ssl"])["by hand, compiled"]
     found = in_turn({"compiled": way}, CPU, runs=1, seconds=1)
-    assert found["compiled"] == "not installed: a C++ compiler"
+    assert found["compiled"] == "not installed: a compiler for `torch.compile`"
 
 
 @pytest.mark.parametrize("name", ["mask", "parse"])

@@ -192,7 +192,7 @@ def test_memory_and_operations_of_a_batch_follow_from_its_sizes(cli):
     edge, cpu, cuda = evaluated("ssl()", "--width", "64")
     assert (cpu["device"], cpu["strategy"], cpu["tile"]) == ("cpu", "blocked", 2**18)
     assert (cuda["device"], cuda["strategy"], cuda["free"]) == ("cuda", "blocked", None)
-    assert cpu["memory"] == 18 * 2**18 + 16 * 2 * 8192 * 64
+    assert cpu["memory"] == 18 * 2**18 + 20 * 2 * 8192 * 64
     # similarities twice, gradients of rows and columns; a tile serves both sides of the diagonal
     assert cpu["operations"] == 8192**2 * (2 * (edge + 2 * 64) + 4 * 64) // 2
     _, bank, _ = evaluated("ssl() | knn(3, bank=1000)")
