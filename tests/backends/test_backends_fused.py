@@ -68,9 +68,9 @@ def test_only_batches_that_earn_it_back_are_compiled(monkeypatch):
     asked = []
     prepare = dense.prepare
 
-    def record(plan, rows, cols, spaces, inputs):
+    def record(plan, rows, cols, spaces, inputs, **options):
         asked.append(inputs.fused)
-        return prepare(plan, rows, cols, spaces, inputs._replace(fused=False))
+        return prepare(plan, rows, cols, spaces, inputs._replace(fused=False), **options)
 
     monkeypatch.setattr(dense, "prepare", record)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/" + name)
