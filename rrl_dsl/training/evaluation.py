@@ -102,14 +102,25 @@ def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accu
     return accuracies
 
 
-def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> Accuracies:
-    few = [
+def accuracy_of_few(dataset: DataSet, encode: Encode, count: int) -> float:
+    """Returns the accuracy of a linear probe with `count` labels per class, a mean over draws."""
+    train, labels = _encoded(dataset.train, encode, _TILE)
+    return _few_probes(train, labels, *_encoded(dataset.test, encode, _TILE), count)
+
+
+def _few_probes(
+    train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, count: int
+) -> float:
+    return fmean(
         _linear_probe(train[rows], train_labels[rows], test, test_labels)
-        for rows in _few_of_each(train_labels)
-    ]
+        for rows in _few_of_each(train_labels, count)
+    )
+
+
+def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> Accuracies:
     return Accuracies(
         linear=_linear_probe(train, train_labels, test, test_labels),
-        few=fmean(few),
+        few=_few_probes(train, train_labels, test, test_labels, PER_CLASS),
         neighbors=_neighbors(train, train_labels, test, test_labels),
     )
 
@@ -178,12 +189,12 @@ def _share(right: Tensor) -> float:
     return float(right.double().mean())
 
 
-def _few_of_each(labels: Tensor) -> Iterator[Tensor]:
-    """Draws `PER_CLASS` rows of each class; the draws are equal for every kind of features."""
+def _few_of_each(labels: Tensor, count: int) -> Iterator[Tensor]:
+    """Draws `count` rows of each class; the draws are equal for every kind of features."""
     for draw in range(DRAWS):
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(draw))
         order = order.to(labels.device)
-        chosen = [order[labels[order] == label][:PER_CLASS] for label in torch.unique(labels)]
+        chosen = [order[labels[order] == label][:count] for label in torch.unique(labels)]
         yield torch.cat(chosen)
 
 

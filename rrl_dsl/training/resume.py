@@ -12,6 +12,7 @@ from torch import Tensor
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.recipe import graph_of
+from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.span import Source
@@ -146,15 +147,35 @@ def _reopened(
     known = resumed.provenance
     if config.precision == "auto":  # another device would choose another precision
         config = config.model_copy(update={"precision": known.configuration["precision"]})
-    directory = _directory(run, known.directory)
-    source = replace(parser.read(run.recipe), directory=directory, within=run.files)
-    source = source.unbounded() if allow_outside else source
     with pointing_at(settings, "params"):
-        graph = graph_of(source, config.params)
+        graph = recipe_of(run, known.directory, config.params, allow_outside=allow_outside)
     edited = [*changes_of(run.metrics, resumed.rows, known.configuration["epochs"])]
     if graph.identity == known.identity:
         edited += run.edited(graph, known)
     return Reopened(run, graph, config, resumed, settings, edited)
+
+
+def recipe_of(
+    run: RunDirectory,
+    inside: str | None,
+    params: Mapping[str, Scalar],
+    *,
+    allow_outside: bool = False,
+) -> Graph:
+    """Reads the recipe of a run.
+
+    Args:
+        run: The run directory.
+        inside: The folder in it that the recipe's paths are relative to, if there is one.
+        params: The parameters of the recipe.
+        allow_outside: Whether the recipe may read files other than the copies in the directory.
+
+    Raises:
+        RRLError: RRL505 if the folder is outside the directory; as `read` and `graph_of`.
+    """
+    directory = _directory(run, inside)
+    source = replace(parser.read(run.recipe), directory=directory, within=run.files)
+    return graph_of(source.unbounded() if allow_outside else source, params)
 
 
 def _directory(run: RunDirectory, inside: str | None) -> Path | None:

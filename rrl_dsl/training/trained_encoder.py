@@ -106,6 +106,17 @@ def load_encoder(
     return TrainedEncoder(network, views).eval()
 
 
+def parts_of(run: str | Path, allow_code: Collection[str] = ()) -> list[EncoderPart]:
+    """Returns the parts of the model of a run: all have a backbone and a projector.
+
+    Raises:
+        RRLError: As `load_encoder`.
+    """
+    teacher = _PREFIXES["teacher"]
+    has_teacher = any(name.startswith(teacher) for name in newest(Path(run), allow_code).weights)
+    return ["backbone", "projector", "teacher"] if has_teacher else ["backbone", "projector"]
+
+
 def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
     """Returns the weights of a part of the model of a run, with the names of the network.
 
