@@ -257,7 +257,8 @@ class Nodes:
 
 def joined_labels(one: Tensor, other: Tensor) -> Tensor:
     """The labels of rows followed by those of other rows; sets are as wide as the wider."""
-    if one.ndim == 2 and other.ndim == 2:
+    if one.ndim == 2 or other.ndim == 2:
+        one, other = (label if label.ndim == 2 else label[:, None] for label in (one, other))
         width = max(one.shape[1], other.shape[1])
         one, other = (F.pad(label, (0, width - label.shape[1]), value=-1) for label in (one, other))
     return torch.cat([one, other])

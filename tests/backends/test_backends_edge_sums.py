@@ -234,3 +234,13 @@ def test_distances_of_near_vectors_far_from_the_origin_are_not_lost():
     z = 1000 + torch.randn(8, 3, generator=torch.Generator().manual_seed(0)).double() * 1e-3
     expected = (z - z.roll(4, 0)).square().sum(dim=1)
     torch.testing.assert_close(relation.sqdist(z, z), expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("strategy", ["dense", "blocked"])
+def test_rows_of_one_label_share_it_with_columns_of_several(strategy: str):
+    rows = rrl.Nodes(torch.arange(3), None, {"label": torch.tensor([0, 2, -1])})
+    several = torch.tensor([[0, 1], [2, 0], [-1, -1]])
+    cols = rrl.Nodes(torch.arange(3) + 3, None, {"label": several})
+    for one, other, degrees in ((rows, cols, [2, 1, 0]), (cols, rows, [1, 2, 0])):
+        relation = rrl.compile("supervised()").relate(one, other, strategy=strategy)
+        assert relation.degree().tolist() == degrees
