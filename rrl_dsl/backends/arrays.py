@@ -49,7 +49,7 @@ def float64(x: Array) -> Vectors:
 
 
 def float32_of(x: float) -> np.float32:
-    """A number that meets weights."""
+    """A number as float32, to compare with weights."""
     return np.float32(x)
 
 

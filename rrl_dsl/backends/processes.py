@@ -37,7 +37,7 @@ def all_rows(own: Tensor) -> Tensor:
 
 
 class _AllRows(torch.autograd.Function):
-    """Gathering, whose gradient is the sum of those of all processes."""
+    """Gathers rows. Its gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def float64(x: Tensor) -> Tensor:
 
 
 def float32_of(x: float) -> float:
-    """A number that meets weights."""
+    """A number as float32, to compare with weights."""
     return x
 
 

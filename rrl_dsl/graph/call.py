@@ -1,4 +1,4 @@
-"""Calls of built-ins, and transforms, which are calls that wait for their graph."""
+"""Calls of built-ins, and transforms, which are calls without their graph."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
         The text. Paths in a text or a graph are relative to the working directory.
 
     Raises:
-        RRLError: RRL210 for something else, or a graph that no text of its own defines; RRL021 for
-            a file that cannot be read.
+        RRLError: RRL210 for something else, or a graph that its printed text does not define;
+            RRL021 for a file that cannot be read.
     """
     if isinstance(recipe, Graph):
         written = with_files(recipe)

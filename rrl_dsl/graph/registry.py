@@ -48,11 +48,11 @@ class Parameter:
         name: Its name in recipes and in Python.
         type: What it accepts.
         doc: One line for the reference.
-        default: Its value when left out; None means "not given", `REQUIRED` that it must be.
+        default: Its default value; None means "not given", and `REQUIRED` that it has none.
         positional: Whether it may be given by position.
         schedulable: Whether it accepts a schedule.
-        adds_edges: Whether it adds edges to a graph, as many as it is large; 0 adds none.
-        example: What to suggest for it where it must be given.
+        adds_edges: Whether it is the share of edges that are added to a graph; 0 adds none.
+        example: The value to suggest if it is required.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Syntax tree -> graph: the statements of a file, and the files it imports.
 
-Every independent error of a file is reported. What depends on something already reported becomes
-`POISON`, which nothing complains about twice.
+Every independent error of a file is reported. An expression with a reported error becomes `POISON`,
+and no further error is reported for it.
 """
 
 from __future__ import annotations

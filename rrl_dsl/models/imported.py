@@ -270,7 +270,7 @@ def _check_weights(library: str, name: str, options: Mapping[str, Any], *reserve
 
 @contextmanager
 def _created(library: str, name: str, pretrained: bool) -> Iterator[None]:
-    """Explains why a network cannot be created: as `_explained`, or for want of its weights."""
+    """Explains why a network cannot be created: as `_explained`, or by missing weights."""
     try:
         with _explained(f"`{library}:{name}` cannot be created"):
             yield

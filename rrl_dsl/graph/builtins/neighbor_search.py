@@ -37,7 +37,7 @@ _WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are re
 def lists_of(
     ids: Positions, vectors: Vectors, k: int, metric: Metric, wanted: Positions | None
 ) -> tuple[Positions, sp.csr_array]:
-    """Which samples have which in their lists of the k nearest.
+    """Returns which samples are among the k nearest of which.
 
     Args:
         ids: int64 (n,), the ids of the samples, ascending.
@@ -61,7 +61,7 @@ def lists_of(
 def k_nearest(
     vectors: Vectors, k: int, metric: Metric, of: Positions | None = None
 ) -> tuple[Positions, Vectors]:
-    """The k nearest samples of each, or of those at some positions, and their distances.
+    """Returns the k nearest samples of each sample, or of some positions, and their distances.
 
     Returns:
         Two (n, k) arrays; k is lowered to the number of other samples with a vector, and

@@ -21,7 +21,7 @@ def gaussians_of(vectors: Vectors, perplexity: float, of: Positions | None = Non
     Args:
         vectors: (n, d), NaN where missing.
         perplexity: The perplexity that each Gaussian has over the other samples.
-        of: The positions; all, which are kept on disk, where left out.
+        of: The positions; defaults to all, whose result is kept on disk.
 
     Returns:
         (t, 3): b_i, l_i and r_i. The weight (p_j|i + p_i|j) / 2n is g_i + g_j, where g_i is
@@ -70,9 +70,9 @@ def _gaussians(vectors: Vectors, perplexity: float, of: Positions) -> Vectors:
 def _fitted(distance: Vectors, perplexity: float) -> Vectors:
     """Precision, log-normalizer and reach of each row's squared distances.
 
-    As the precision grows, the weights tend to uniform ones over the nearest, and the perplexity to
-    their number. Where that is not below the perplexity, no precision reaches it, and the limit is
-    taken.
+    As the precision grows, the weights approach a uniform distribution over the nearest samples,
+    and the perplexity approaches their number. If this number is not below the requested
+    perplexity, no precision reaches it, and the limit is used.
     """
     nearest = distance.min(axis=1)
     reach = nearest * (1 + TIE)
