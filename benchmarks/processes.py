@@ -101,12 +101,12 @@ def ranks(folder: Path, words: list[str]) -> list[Process]:
     ]
 
 
-def command(folder: Path, words: list[str]) -> Process:
-    """Starts `rrl-dsl train` as users do, in a new process group."""
+def command(folder: Path, words: list[str], verb: str = "train") -> Process:
+    """Starts a verb of `rrl-dsl` as users do, in a new process group."""
     log = folder / "log.txt"
     with log.open("wb") as file:
         started = subprocess.Popen(
-            [sys.executable, "-m", "rrl_dsl", "train", *words],
+            [sys.executable, "-m", "rrl_dsl", verb, *words],
             cwd=folder,
             stdout=file,
             stderr=file,

@@ -5,6 +5,7 @@
     python benchmarks/trust.py groups --times 30
     python benchmarks/trust.py deaths --times 10
     python benchmarks/trust.py starts --times 60
+    python benchmarks/trust.py sweeps --times 20
 
 A command prints what failed and how, and exits with 1 if anything did. A trial is a function that
 `trial` registers. It takes a `random.Random` and a folder, and raises `FailedError` if it fails.
@@ -43,6 +44,13 @@ RECIPE: Final = Path(__file__).resolve().parent.parent / "recipes" / "semi_super
 EPOCHS: Final = 4
 COMMON: Final = ("--no-eval", "--set", "accelerator=cpu", "--batch-size", "256")
 START: Final = [str(RECIPE), "--loss", "wmse", "--epochs", str(EPOCHS), *COMMON, "--out", "run"]
+SWEEP: Final = """
+recipe: {recipe}
+loss: simclr
+seed: [0, 1, 2]
+epochs: 3
+eval: false
+"""
 RESUME: Final = ["--resume", "run"]
 
 Trial = Callable[[random.Random, Path], str]
@@ -188,6 +196,57 @@ def deaths(draw: random.Random, folder: Path) -> str:
         raise FailedError(f"exit status {left.status}: {text[-1500:]}")
     go_on(folder, 2)
     return f"process {processes.index(killed)}"
+
+
+@trial
+def sweeps(draw: random.Random, folder: Path) -> str:
+    """Kills a sweep with SIGKILL, alone or with its runs, and starts it again."""
+    sweep = folder / "sweep.yaml"
+    sweep.write_text(SWEEP.format(recipe=RECIPE))
+    process = command(folder, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
+    time.sleep(draw.uniform(0, 60))
+    kind = draw.choice(["alone", "with its runs"])
+    if process.running():
+        if kind == "alone":
+            process.send(signal.SIGKILL)
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        wait([process], LIMIT)
+    else:
+        kind = "ended before"
+    again = command(folder, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
+    wait([again], 600)
+    if again.status:
+        raise FailedError(f"exit status {again.status}: {again.log.read_text()[-1500:]}")
+    check_tables(folder / "out", straight_sweep(folder, sweep))
+    return kind
+
+
+def check_tables(out: Path, straight: Path) -> None:
+    """Raises `FailedError` if the tables of a sweep and of an uninterrupted one differ."""
+    for name in ("results.csv", "epochs.csv"):
+        one, other = (without_times(path / name) for path in (out, straight))
+        if one != other:
+            raise FailedError(f"the sweep has another {name}")
+
+
+def without_times(table: Path) -> list[dict[str, str]]:
+    """Returns the rows of a table without the times."""
+    with table.open() as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def straight_sweep(folder: Path, sweep: Path) -> Path:
+    """Returns the folder of an uninterrupted sweep, which runs once for all trials."""
+    kept = folder.parent / "straight-sweep"
+    if not kept.exists():
+        kept.mkdir()
+        process = command(kept, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
+        wait([process], 600)
+    return kept / "out"
 
 
 @trial

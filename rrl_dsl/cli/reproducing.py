@@ -95,7 +95,7 @@ def reproduce(
         if copy.exists():
             raise error("RRL504", f"`{copy}` exists", hint="choose another folder")
         shutil.copytree(folder, copy)
-        print_text(f"copied    {copy}; run it with `rrl-dsl reproduce ./{copy}`")
+        print_text(f"copied    {copy}; run it with `rrl-dsl reproduce {copy.absolute()}`")
         return
     reading = reading or next(iter(study.readings))
     if reading not in study.readings:

@@ -27,7 +27,10 @@ class Job(Protocol):
         """Returns the exit status, or None while the run goes on."""
 
     def end(self) -> None:
-        """Ends the run."""
+        """Asks the run to end."""
+
+    def wait(self) -> None:
+        """Waits until a run that was asked to end has ended; a process is killed if it does not."""
 
 
 class Launcher(Protocol):
@@ -77,6 +80,8 @@ class _Process:
     def end(self) -> None:
         with suppress(ProcessLookupError):
             self._process.terminate()
+
+    def wait(self) -> None:
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
@@ -132,6 +137,9 @@ class _ClusterJob:
     def end(self) -> None:
         self._job.cancel(check=False)
 
+    def wait(self) -> None:
+        """The cluster ends the job."""
+
 
 def _call(command: list[str], log: str) -> int:
     """Runs a command inside a job."""
@@ -155,6 +163,9 @@ class Elsewhere:
         return None if in_use(self._directory) else 0
 
     def end(self) -> None:
+        """Leaves the run to its own sweep."""
+
+    def wait(self) -> None:
         """Leaves the run to its own sweep."""
 
 

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -71,22 +71,18 @@ class SweepProgress:
             self._latest = now
             self._live.update(self._table(sweep), refresh=True)
 
-    def _table(self, sweep: Sweep) -> Table:
+    def _table(self, sweep: Sweep) -> Group:
         trained = self._trained(sweep)
         counts = ", ".join(f"{sweep.count(state)} {state}" for state in _STATES)
         left = self._left(sum(trained.values()))
-        table = Table(
-            title=f"{counts}{f', about {left} left' if left else ''}",
-            title_justify="left",
-            box=None,
-        )
+        table = Table(box=None, pad_edge=False)
         table.add_column("run")
         table.add_column("epochs", justify="right")
         for trial in sweep.trials:
             name = trial.directory.name
             if sweep.states[name] == "running":
                 table.add_row(printable(name), f"{trained[name]}/{trial.planned.config.epochs}")
-        return table
+        return Group(f"{counts}{f', about {left} left' if left else ''}", table)
 
     def _left(self, trained: int) -> str:
         """The time left in words; empty until an epoch is trained."""

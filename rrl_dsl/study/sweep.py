@@ -106,6 +106,8 @@ class Sweep:
         finally:
             for _, job, _ in jobs.values():
                 job.end()
+            for _, job, _ in jobs.values():
+                job.wait()
 
     def _start(
         self,
