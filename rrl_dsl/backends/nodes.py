@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,22 @@ from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
 _LARGEST_PART: Final = 1e150  # of a vector: squares of distances stay within float64
 _FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is an int64
+
+
+class Samples(Protocol):
+    """What `Program.bind` asks of a dataset: `rrl.Nodes` and the trainer's splits have it."""
+
+    @property
+    def sample(self) -> Tensor:
+        """int64 (n,), the ids."""
+
+    @property
+    def labels(self) -> Mapping[str, Tensor]:
+        """Label field -> int64 (n,), -1 where unknown."""
+
+    @property
+    def fields(self) -> Mapping[str, Tensor]:
+        """Other fields -> numbers (n,) or vectors (n, d), NaN where missing."""
 
 
 class Nodes:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+from rrl_dsl.backends.arguments import check_graph, check_seed, check_strategy
 from rrl_dsl.backends.strategy import WIDTH, Choice, Gather, Limit, choose, free_memory
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
@@ -22,7 +22,7 @@ from rrl_dsl.graph.requires import Requires, requires_of
 from rrl_dsl.graph.rewrite import Step, rewrite
 from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
 from rrl_dsl.graph.types import Scalar, described
-from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.machine import is_out_of_memory, needing_memory
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rrl_dsl.backends.dense import Prepared
-    from rrl_dsl.backends.nodes import Nodes
+    from rrl_dsl.backends.nodes import Nodes, Samples
     from rrl_dsl.backends.processes import Parts
     from rrl_dsl.backends.relation import Relation
     from rrl_dsl.backends.sparse import Progress
@@ -42,25 +42,6 @@ if TYPE_CHECKING:
 Strategy = Literal["auto", "dense", "blocked"]
 Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
 """By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
-
-_STRATEGIES: Final = ("auto", "dense", "blocked")
-_GATHERS: Final = ("all", "ring")
-
-
-class Samples(Protocol):
-    """What `Program.bind` asks of a dataset: `rrl.Nodes` and the trainer's splits have it."""
-
-    @property
-    def sample(self) -> Tensor:
-        """int64 (n,), the ids."""
-
-    @property
-    def labels(self) -> Mapping[str, Tensor]:
-        """Label field -> int64 (n,), -1 where unknown."""
-
-    @property
-    def fields(self) -> Mapping[str, Tensor]:
-        """Other fields -> numbers (n,) or vectors (n, d), NaN where missing."""
 
 
 class Program:
@@ -72,8 +53,8 @@ class Program:
         Raises:
             RRLError: If `graph` is not a graph, or the seed is out of range.
         """
-        _check_graph(graph)
-        _check_seed(seed)
+        check_graph(graph)
+        check_seed(seed)
         self.graph = graph
         self.seed = int(seed)
         self.fused = fused
@@ -206,14 +187,7 @@ class Program:
         from rrl_dsl.backends.checks import check_views, vectors_of
 
         self._check_rows(rows, cols)
-        if strategy not in _STRATEGIES:
-            hint = (
-                did_you_mean(strategy, _STRATEGIES) or f"the strategies are {listing(_STRATEGIES)}"
-            )
-            raise error("RRL413", f"there is no strategy `{strategy}`", hint=hint)
-        if isinstance(gather, str) and gather not in _GATHERS:
-            hint = did_you_mean(gather, _GATHERS) or f"write {listing(_GATHERS)}"
-            raise error("RRL413", f"`gather` cannot be `{gather}`", hint=hint)
+        check_strategy(strategy, gather)
         cols = rows if cols is None else cols
         if rows.checked:
             check_views(rows, cols, self.requires.views)
@@ -436,22 +410,3 @@ def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:
     what = f"the graph over {len(rows):,} x {len(cols):,} rows at once"
     hint = 'lower `batch_size`, or use `program.relate(rows, strategy="blocked")`'
     return needing_memory(what, hint, "batch_size")
-
-
-def _check_graph(recipe: Any) -> None:
-    if isinstance(recipe, Transform):
-        hint = f"write `ssl(views=2) | {recipe}`"
-        raise error("RRL204", "a recipe must be a graph, not a transform", hint=hint)
-    if isinstance(recipe, str):
-        message, hint = "a program takes a graph, not a text", "call `rrl.compile(text)`"
-        raise error("RRL210", message, hint=hint)
-    if not isinstance(recipe, Graph):
-        message = f"a recipe must be a graph, not {described(recipe)}"
-        raise error("RRL210", message, hint="use `rrl.load(path)` for a file")
-
-
-def _check_seed(seed: Any) -> None:
-    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed < 2**64:
-        message = f"`seed` must be an integer from 0 to 2^64 - 1, not {described(seed)}"
-        raise error("RRL301", message)

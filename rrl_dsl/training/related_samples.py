@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rrl_dsl.backends import tensors
 from rrl_dsl.backends.dense import Inputs, prepare, scalars_of
-from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.program import Program, Samples
+from rrl_dsl.backends.nodes import Nodes, Samples
+from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.sample_graph import sample_columns
 from rrl_dsl.graph.plan import Instruction, Plan
 from rrl_dsl.graph.stage import LookupTable

@@ -15,7 +15,8 @@ from itertools import islice
 import numpy as np
 from torch.utils.data import Sampler
 
-from rrl_dsl.backends.program import Program, Samples
+from rrl_dsl.backends.nodes import Samples
+from rrl_dsl.backends.program import Program
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.training.related_samples import Indices, RelatedSamples, SplitRelations
