@@ -22,7 +22,17 @@ BELOW = {
     "models": {"language", "graph", "backends", "losses"},
     "training": {"language", "graph", "backends", "losses", "models", "data", "show", "report"},
     "report": {"language", "graph", "backends", "data", "show"},
-    "study": {"language", "graph", "losses", "models", "data", "show", "report", "training"},
+    "study": {
+        "language",
+        "graph",
+        "backends",
+        "losses",
+        "models",
+        "data",
+        "show",
+        "report",
+        "training",
+    },
     "cli": {
         "language",
         "graph",
