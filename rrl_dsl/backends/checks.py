@@ -134,7 +134,8 @@ def _check_labels(rows: Nodes, cols: Nodes) -> None:
     same = rows.sample[row] == cols.sample
     for name in rows.labels.keys() & cols.labels.keys():
         both = joined_labels(rows.labels[name][row], cols.labels[name])
-        unequal = (both[: len(cols)] != both[len(cols) :]).reshape(len(cols), -1).any(dim=1)
+        unequal = both[: len(cols)] != both[len(cols) :]
+        unequal = unequal.any(dim=1) if unequal.ndim > 1 else unequal
         differs = (same & unequal).nonzero()
         if len(differs):
             j = int(differs[0])

@@ -55,7 +55,8 @@ def test_every_evaluation_is_the_definition(recipe: str, weight: Callable, given
     assert np.array_equal(program(nodes).float().numpy(), wanted)
     assert np.array_equal(program.to_scipy(nodes).toarray(), wanted)
     blocked = program.relate(nodes, strategy="blocked")
-    assert np.array_equal(blocked.degree().numpy(), program.relate(nodes).degree().numpy())
+    degree = program.relate(nodes, strategy="dense").degree()  # sums round in another order
+    torch.testing.assert_close(blocked.degree(), degree, rtol=1e-6, atol=0)
     sample = np.arange(len(given_sets))
     rows = Rows(sample, np.zeros_like(sample), {"tags": nodes.labels["tags"].numpy()})
     assert np.array_equal(evaluate(rrl.parse(recipe), rows), wanted)

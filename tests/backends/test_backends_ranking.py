@@ -50,7 +50,7 @@ def test_more_than_there_are_rows_is_all_of_them_and_as_soon(text: str):
 def components_of(graph: nx.Graph) -> list[set[int]]:
     edges = torch.from_numpy(nx.to_numpy_array(graph))
     nodes = rrl.Nodes(np.arange(len(graph)))
-    batch = universe(nodes, nodes, {}).batch(lambda instruction, rows: edges[rows])
+    batch = universe(nodes, nodes, {}).batch(lambda instruction, rows: edges[rows], ())
     found = Components(0).find(tensors, batch)
     return [set(np.flatnonzero(found.numpy() == each)) for each in found.unique().tolist()]
 

@@ -21,6 +21,7 @@ NO_SETTINGS = {"expression", "param", "config", "set", "out", "resume", "help"} 
 VALUES = {
     "loss": ("wmse", lambda config: config.loss.name),
     "dataset": ("cifar10", lambda config: config.dataset),
+    "split": ("0.1", lambda config: config.split),
     "epochs": ("7", lambda config: config.epochs),
     "batch_size": ("64", lambda config: config.batch_size),
     "devices": ("2", lambda config: config.devices),
@@ -46,7 +47,7 @@ def in_yaml(tmp_path, text):
 
 def test_all_flags_are_settings_or_known_options(cli):
     shown = set(re.findall(r"--([a-z][a-z-]*)", cli("train", "--help").out.split("Options")[1]))
-    shown.discard("no-eval")
+    shown -= {"no-eval", "batch"}  # other forms of `--eval` and `--batch-size`
     assert {each.replace("-", "_") for each in shown - NO_SETTINGS} == set(FLAGS)
     assert set(FLAGS) <= {each.name for each in settings()}
     assert set(FLAGS) <= VALUES.keys()
@@ -99,7 +100,7 @@ def test_a_section_with_a_name_may_be_given_by_it_alone_and_keeps_what_else_it_h
         assert (config.optimizer.name, config.optimizer.lr) == ("adam", 0.3)
     assert resolve([from_assignment("sampler=relation")], preset).sampler.meet == 8
     named = {each.section for each in settings() if each.name.endswith(".name")}
-    assert named == {"loss", "optimizer", "sampler"}
+    assert named == {"augmentation", "loss", "optimizer", "sampler"}
     config = Config(loss="wmse", optimizer="adam", sampler="relation")
     assert (config.loss.name, config.optimizer.name) == ("wmse", "adam")
 

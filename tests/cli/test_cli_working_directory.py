@@ -38,7 +38,15 @@ for words in (
     ["diff", "r.rrl", "-e", "ssl()"],
     ["losses"],
     ["train", "r.rrl", *train, "--out", "run"],
+    ["views", "--dataset", "npz:d.npz", "--samples", "2"],
+    ["sweep", "sweep.yaml", "--out", "swept"],
+    ["runs", "swept"],
+    ["plot", "swept/epochs.csv", "--value", "rank/backbone"],
+    ["reproduce", "gap-frac", "--copy", "study"],
+    ["eval", "run"],
+    ["embed", "run", "--out", "features.npz"],
     ["export", "run"],
+    ["bench"],
     ["lsp"],
 ):
     sys.argv = ["rrl-dsl", *words]
@@ -46,6 +54,16 @@ for words in (
         run()
     except SystemExit as stop:
         print("ended:", words[0], stop.code or 0)
+"""
+
+
+SWEEP = """
+recipe: r.rrl
+loss: simclr
+dataset: npz:d.npz
+epochs: 1
+batch_size: 8
+eval: false
 """
 
 
@@ -62,6 +80,7 @@ def test_modules_of_the_working_directory_are_not_imported(tmp_path):
     for name in {*packages, *OPTIONAL.split(), *sys.stdlib_module_names}:
         (folder / f"{name}.py").write_text(HOSTILE)
     (folder / "r.rrl").write_text("ssl(views=2)\n")
+    (folder / "sweep.yaml").write_text(SWEEP)
     np.savez(folder / "d.npz", images=np.zeros((24, 8, 8), np.uint8), label=np.arange(24) % 2)
 
     def run(*command):

@@ -115,7 +115,7 @@ def test_sixty_four_levels_of_a_graph_are_allowed_and_one_more_is_not():
         (")" * 19_000, "RRL007"),
         ("~" * 19_000, "RRL013"),
         ("| " * 10_000, "RRL008"),
-        ("@ " * 19_000, "RRL001"),
+        ("@ " * 19_000, "RRL008"),
         ("ssl(" * 9_000, "RRL006"),
         ("slef()\n" * 2_000, "RRL101"),
         ("let a = (\n" * 2_000, "RRL006"),
