@@ -42,7 +42,7 @@ def relations():
         labels={"label": (torch.arange(SAMPLES) % 3).repeat(2 + LOCAL)},
     )
     program = rrl.compile("ssl(views=2) | supervised()")
-    return Relations(program, nodes, outputs, whole, bank=None, epoch=0, step=0)
+    return Relations(program, nodes, outputs, outputs, whole, bank=None, epoch=0, step=0)
 
 
 def test_every_two_losses_add_up(relations):
