@@ -42,6 +42,7 @@ def evaluate(
     - `rrl-dsl eval runs/mine-wmse --out graphs.png`
     - `rrl-dsl eval runs/mine-wmse --dataset npz:other.npz --json`
     """
+    from rrl_dsl.language.diagnostics import error
     from rrl_dsl.show.estimate import draw_estimate
     from rrl_dsl.show.figure import save
     from rrl_dsl.study.embedding import data_of_run
@@ -50,9 +51,12 @@ def evaluate(
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
     found = evaluate_run(run, data, seed=seed, allow_code=allowed)
-    if out is not None and found.graph is not None:
+    graph = found.graph
+    if out is not None:
+        if graph is None:
+            message = f"`{out}` cannot be drawn: {found.notes[-1]}"
+            raise error("RRL507", message, hint="leave out `--out`")
         title = f"{run.name} on {found.dataset}"
-        graph = found.graph
         save(draw_estimate(title, graph.target, graph.similarity, graph.group), out)
     if json:
         print_json(found.to_dict())
@@ -60,9 +64,9 @@ def evaluate(
     output().print(_table(found))
     if found.gap is not None:
         print_text(f"gap        {100 * found.gap:.1f} points between backbone and projector")
-    if found.graph is not None:
-        print_text(f"graph      average precision {found.graph.average_precision:.3f}")
-        for least, precision, recall in found.graph.at:
+    if graph is not None:
+        print_text(f"graph      average precision {graph.average_precision:.3f}")
+        for least, precision, recall in graph.at:
             print_text(
                 f"           similarity of at least {least:.2f}: precision {precision:.3f}, "
                 f"recall {recall:.3f}"

@@ -28,14 +28,14 @@ from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.losses.collapse import effective_rank
 from rrl_dsl.training import checks
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.evaluation import Accuracies, accuracy_of_few, evaluate, unmeasured
+from rrl_dsl.training.evaluation import Accuracies, labeled_features, unmeasured
 from rrl_dsl.training.module import views_of
 from rrl_dsl.training.resume import newest, recipe_of
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.trained_encoder import (
     EncoderPart,
     TrainedEncoder,
-    load_encoder,
+    encoder_of,
     parts_of,
 )
 
@@ -163,10 +163,9 @@ def evaluate_run(
         RRLError: As `rrl_dsl.load_encoder`.
     """
     path = Path(run)
-    encoders = {
-        part: load_encoder(path, part, allow_code=allow_code) for part in parts_of(path, allow_code)
-    }
-    known = newest(path, allow_code).provenance
+    resumed = newest(path, allow_code)
+    encoders = {part: encoder_of(resumed, part) for part in parts_of(resumed)}
+    known = resumed.provenance
     config = Config.model_validate(known.configuration)
     views = views_of(config, known.shape, known.augmentation)
     batch = _batch(data, seed)
@@ -220,9 +219,10 @@ def _part(
         features: Tensor = encoder(batch.images)
         return features
 
+    features = labeled_features(data, encode) if measured else None
     return PartEvaluation(
-        accuracies=evaluate(data, encode) if measured else None,
-        one=accuracy_of_few(data, encode, 1) if measured else None,
+        accuracies=None if features is None else features.accuracies(),
+        one=None if features is None else features.few(1),
         geometry=geometry(encoder.network(views)),
     )
 

@@ -80,58 +80,79 @@ def has_known_labels(split: Split) -> bool:
     return label is not None and label.ndim == 1 and bool((label >= 0).any())
 
 
-def evaluate(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> Accuracies:
-    """Returns the accuracies of the finest label with some features; cached on disk.
+@dataclass(frozen=True, eq=False)
+class LabeledFeatures:
+    """The features and labels of the samples of a dataset whose label is known.
+
+    Attributes:
+        train: float (n, d), of the training split.
+        train_labels: int64 (n,).
+        test: float (m, d), of the test split.
+        test_labels: int64 (m,).
+    """
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+
+    def few(self, count: int) -> float:
+        """Returns the accuracy of a linear probe with `count` labels per class, a mean over draws.
+
+        Args:
+            count: The number of labels per class; all of a class that has fewer.
+        """
+        return fmean(
+            _linear_probe(self.train[rows], self.train_labels[rows], self.test, self.test_labels)
+            for rows in _few_of_each(self.train_labels, count)
+        )
+
+    def accuracies(self) -> Accuracies:
+        """Returns the accuracies of the features; cached on disk."""
+        cache, key = Cache("probes"), self._key()
+        known = cache.read(key)
+        if known is not None:
+            return Accuracies(**json.loads(known))
+        measured = _measured(self)
+        cache.write(key, json.dumps(asdict(measured)).encode())
+        return measured
+
+    def _key(self) -> str:
+        """The key of the cache: features, labels, and the version of the measurement."""
+        digest = hashlib.sha256()
+        for tensor in (self.train, self.train_labels, self.test, self.test_labels):
+            digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return json.dumps([_FORMAT, torch.__version__, self.train.device.type, digest.hexdigest()])
+
+
+def labeled_features(dataset: DataSet, encode: Encode, *, batch_size: int = 512) -> LabeledFeatures:
+    """Encodes the samples of both splits whose finest label is known.
 
     Args:
-        dataset: The samples. Samples without a known label are ignored; both splits have some with
-            a known label.
+        dataset: The samples; both splits have some with a known label.
         encode: Maps a batch to its features.
         batch_size: The number of samples encoded at a time.
     """
-    features = (
-        *_encoded(dataset.train, encode, batch_size),
-        *_encoded(dataset.test, encode, batch_size),
-    )
-    cache, key = Cache("probes"), _key(*features)
-    known = cache.read(key)
-    if known is not None:
-        return Accuracies(**json.loads(known))
-    accuracies = _measured(*features)
-    cache.write(key, json.dumps(asdict(accuracies)).encode())
-    return accuracies
+    train = _encoded(dataset.train, encode, batch_size)
+    return LabeledFeatures(*train, *_encoded(dataset.test, encode, batch_size))
 
 
-def accuracy_of_few(dataset: DataSet, encode: Encode, count: int) -> float:
-    """Returns the accuracy of a linear probe with `count` labels per class, a mean over draws."""
-    train, labels = _encoded(dataset.train, encode, _TILE)
-    return _few_probes(train, labels, *_encoded(dataset.test, encode, _TILE), count)
+def evaluate(dataset: DataSet, encode: Encode) -> Accuracies:
+    """Returns the accuracies of the finest label with some features; cached on disk.
+
+    Args:
+        dataset: As for `labeled_features`.
+        encode: Maps a batch to its features.
+    """
+    return labeled_features(dataset, encode).accuracies()
 
 
-def _few_probes(
-    train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, count: int
-) -> float:
-    return fmean(
-        _linear_probe(train[rows], train_labels[rows], test, test_labels)
-        for rows in _few_of_each(train_labels, count)
-    )
-
-
-def _measured(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> Accuracies:
+def _measured(features: LabeledFeatures) -> Accuracies:
+    both = features.train, features.train_labels, features.test, features.test_labels
     return Accuracies(
-        linear=_linear_probe(train, train_labels, test, test_labels),
-        few=_few_probes(train, train_labels, test, test_labels, PER_CLASS),
-        neighbors=_neighbors(train, train_labels, test, test_labels),
+        linear=_linear_probe(*both), few=features.few(PER_CLASS), neighbors=_neighbors(*both)
     )
-
-
-def _key(*features: Tensor) -> str:
-    """Returns the key of the cache: features, labels, and the version of the measurement."""
-    digest = hashlib.sha256()
-    for tensor in features:
-        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.cpu().contiguous().numpy().data)
-    return json.dumps([_FORMAT, torch.__version__, features[0].device.type, digest.hexdigest()])
 
 
 def pixels(batch: Batch) -> Tensor:

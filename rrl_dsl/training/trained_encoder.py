@@ -86,8 +86,17 @@ def load_encoder(
             configuration, or it does not have the part. RRL510 if the configuration names code of
             another module. RRL502 as `rrl_dsl.models.backbones.build_backbone`.
     """
+    _prefix(part)  # before the checkpoint is read
+    return encoder_of(newest(Path(run), allow_code), part)
+
+
+def encoder_of(checkpoint: Resumed, part: EncoderPart) -> TrainedEncoder:
+    """Returns the encoder in a checkpoint, as `load_encoder` does.
+
+    Raises:
+        RRLError: As `load_encoder`.
+    """
     prefix = _prefix(part)
-    checkpoint = newest(Path(run), allow_code)
     config, data = Config.model_validate(checkpoint.provenance.configuration), checkpoint.provenance
     features = _PREFIXES["backbone"] if part == "projector" else prefix
     backbone = build_backbone(
@@ -106,14 +115,10 @@ def load_encoder(
     return TrainedEncoder(network, views).eval()
 
 
-def parts_of(run: str | Path, allow_code: Collection[str] = ()) -> list[EncoderPart]:
-    """Returns the parts of the model of a run: all have a backbone and a projector.
-
-    Raises:
-        RRLError: As `load_encoder`.
-    """
+def parts_of(checkpoint: Resumed) -> list[EncoderPart]:
+    """Returns the parts of the model in a checkpoint: all have a backbone and a projector."""
     teacher = _PREFIXES["teacher"]
-    has_teacher = any(name.startswith(teacher) for name in newest(Path(run), allow_code).weights)
+    has_teacher = any(name.startswith(teacher) for name in checkpoint.weights)
     return ["backbone", "projector", "teacher"] if has_teacher else ["backbone", "projector"]
 
 

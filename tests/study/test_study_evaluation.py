@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import rrl_dsl as rrl
+from rrl_dsl.cli.main import app
 from rrl_dsl.data import digits
 from rrl_dsl.study.embedding import data_of_run, embed
 from rrl_dsl.study.evaluation import evaluate_run, geometry, graph_estimate
@@ -91,10 +93,14 @@ def test_what_another_dataset_lacks_is_said(run, tmp_path):
     generator = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", images=generator.integers(0, 255, (40, 8, 8), np.uint8))
     np.savez(tmp_path / "b.npz", images=np.zeros((40, 28, 28), np.uint8))
-    found = evaluate_run(run, data_of_run(run, f"npz:{tmp_path / 'a.npz'}"))
+    data = f"npz:{tmp_path / 'a.npz'}"
+    found = evaluate_run(run, data_of_run(run, data))
     assert found.parts["backbone"].accuracies is None
     assert found.gap is None
     assert found.graph is None
     assert len(found.notes) == 2
+    done = CliRunner().invoke(app, ["eval", str(run), "--dataset", data, "--out", "a.png"])
+    assert isinstance(done.exception, rrl.RRLError)
+    assert "`a.png` cannot be drawn: the graph is not compared: " in str(done.exception)
     with pytest.raises(rrl.RRLError, match="are 1 x 28 x 28, and those of the run 1 x 8 x 8"):
         data_of_run(run, f"npz:{tmp_path / 'b.npz'}")

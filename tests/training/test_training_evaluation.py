@@ -29,9 +29,9 @@ def measured(tmp_path, monkeypatch) -> list[int]:
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
     measure, counts = evaluation._measured, []
 
-    def counted(*features):
-        counts.append(len(features[0]))
-        return measure(*features)
+    def counted(features):
+        counts.append(len(features.train))
+        return measure(features)
 
     monkeypatch.setattr(evaluation, "_measured", counted)
     return counts
