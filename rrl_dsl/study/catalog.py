@@ -7,16 +7,14 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
 
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.recipe import graph_of
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.study.grid import columns_of
@@ -24,7 +22,9 @@ from rrl_dsl.study.launch import in_use
 from rrl_dsl.study.table import Value
 from rrl_dsl.training.history import figures_of
 from rrl_dsl.training.results import Run
+from rrl_dsl.training.resume import recipe_of
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.settings import from_assignment
 from rrl_dsl.training.yaml_values import Loader
 
 _DEPTH: Final = 4
@@ -91,14 +91,14 @@ def condition_of(text: str) -> Condition:
     """Reads a filter.
 
     Raises:
-        RRLError: RRL503 if it is not KEY=VALUE, KEY<VALUE or KEY>VALUE.
+        RRLError: RRL503 if it is not KEY=VALUE, KEY<VALUE or KEY>VALUE, or the value is not YAML.
     """
     match = _CONDITION.fullmatch(text.strip())
     if match is None:
         message = f"`{text}` is not a condition"
         raise error("RRL503", message, hint="write `loss=wmse` or `accuracy>0.9`")
     key, sign, written = match.groups()
-    return Condition(key, sign, yaml.load(written, Loader))
+    return Condition(key, sign, from_assignment(f"{key}={written}").value)
 
 
 def runs_in(folder: Path) -> list[ListedRun]:
@@ -166,15 +166,13 @@ def graph_of_run(directory: Path) -> Graph:
     """Returns the graph of a run.
 
     Raises:
-        RRLError: RRL505 if it is not a run; as `rrl_dsl.graph.recipe.graph_of`.
+        RRLError: RRL505 if it is not a run; as `rrl_dsl.training.resume.recipe_of`.
         OSError, ValueError, KeyError: If `recipe.json` cannot be read.
     """
     run = RunDirectory(directory)
     run.check()
-    inside = json.loads(run.canonical.read_text(encoding="utf-8"))["directory"]
-    folder = None if inside is None else directory / inside
-    source = replace(parser.read(run.recipe), directory=folder, within=run.files)
-    return graph_of(source, configuration_of(run).get("params") or {})
+    canonical = json.loads(read_bytes(run.canonical, str(run.canonical), YAML_BYTES))
+    return recipe_of(run, canonical["directory"], configuration_of(run).get("params") or {})
 
 
 def configuration_of(run: RunDirectory) -> dict[str, Any]:

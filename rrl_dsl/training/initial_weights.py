@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rrl_dsl.language.diagnostics import Diagnostic, error
+from rrl_dsl.language.files import open_file
 from rrl_dsl.models.backbones import Backbone
 from rrl_dsl.training.trained_encoder import weights_of
 
@@ -109,10 +110,11 @@ def _prefixes(names: Mapping[str, Any]) -> list[str]:
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; those of nested mappings with dots."""
     try:
-        if path.suffix == ".safetensors":
-            found: Any = _safetensors(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:  # which refuses a pipe or a device, that may never end
+            if path.suffix == ".safetensors":
+                found: Any = _safetensors(path)
+            else:
+                found = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as problem:
         raise error("RRL512", f"cannot read `{path}`: {problem.strerror or problem}") from None
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as problem:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.history import Row, figures_of
 from rrl_dsl.training.run import RunDirectory
@@ -48,7 +49,8 @@ class Run:
             RRLError: RRL505 if the run was not trained to its end.
         """
         try:
-            summary: dict[str, Any] = json.loads(self._files.summary.read_text(encoding="utf-8"))
+            path = self._files.summary
+            summary: dict[str, Any] = json.loads(read_bytes(path, str(path), YAML_BYTES))
         except (OSError, ValueError) as problem:
             message = f"the summary of `{self.directory}` cannot be read: {problem}"
             hint = f"finish the run with `rrl-dsl train --resume {self.directory}`"

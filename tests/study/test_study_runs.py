@@ -1,6 +1,8 @@
 """`rrl-dsl runs` lists, filters, sorts and compares runs."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -118,3 +120,18 @@ def test_runs_diff_needs_two_runs(cli, runs):
     result = cli("runs", "diff", runs / "one", runs)
     assert result.code == 1
     assert "is not a run" in result.err
+
+
+@pytest.mark.parametrize("value", ["loss=[", "loss=*a", "seed=!!python/name:os.system"])
+def test_a_condition_whose_value_is_not_yaml_is_refused(cli, runs, value):
+    result = cli("runs", runs, "--where", value)
+    assert result.code == 1
+    assert "error[RRL503]" in result.err
+
+
+@pytest.mark.parametrize("name", ["summary.json", "recipe.json", "metrics.csv", "config.yaml"])
+def test_a_file_of_a_run_that_never_ends_is_not_read(cli, runs, tmp_path, name):
+    shutil.copytree(runs / "one", tmp_path / "one")
+    (tmp_path / "one" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "one" / name)
+    assert len(listed(cli, tmp_path)) == 1

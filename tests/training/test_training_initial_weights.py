@@ -1,5 +1,6 @@
 """The weights that a backbone starts from: files, runs, partial matches, and what is no file."""
 
+import os
 import pickle
 
 import pytest
@@ -124,6 +125,9 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, capsys):
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     assert "holds no weights" in refused(backbone, tmp_path / "empty.pt").message
     assert "is not a run" in refused(backbone, tmp_path, code="RRL505").message
+    for name in ("pipe.pt", "pipe.safetensors"):  # which would never end
+        os.mkfifo(tmp_path / name)
+        assert "Not a regular file" in refused(backbone, tmp_path / name).message
 
 
 def test_a_run_starts_from_another_and_resumes_without_it(command, tmp_path, monkeypatch):
