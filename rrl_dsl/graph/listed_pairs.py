@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rrl_dsl.graph.external import LinkedSamples, Links, Symmetric
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
@@ -22,6 +22,8 @@ from rrl_dsl.tables.faults import Location
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from rrl_dsl.tables.pairs import Pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +64,13 @@ class ListedPairs(Links):
 
         known, positions = np.unique(self._ends(), return_inverse=True)
         a, b = positions.reshape(2, -1)
+        # one number for each pair and direction, so that one sort finds pairs that are listed twice
+        size = len(known)
+        keys = np.concatenate([a * size + b, b * size + a])
         weights = np.ones(len(a)) if self.weight is None else np.array(self.weight)
-        # a pair that is listed twice, or both ways round, has its larger weight; 0 removes the edge
-        rows, cols = np.concatenate([a, b]), np.concatenate([b, a])
-        values = np.concatenate([weights, weights])
-        order = np.lexsort((-values, cols, rows))
-        rows, cols, values = rows[order], cols[order], values[order]
-        kept = np.ones(len(rows), dtype=bool)
-        kept[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
-        kept &= values > 0
-        values = np.clip(values, LEAST, LARGEST)  # what is above 0 stays above 0
-        graph = sp.csr_array(
-            (values[kept], (rows[kept], cols[kept])), shape=(len(known), len(known))
-        )
+        keys, values = _heaviest(keys, np.tile(weights, 2))
+        rows, cols = np.divmod(keys, max(size, 1))
+        graph = sp.csr_array((values, (rows, cols)), shape=(size, size))
         return LinkedSamples(known, graph.indptr, graph.indices, graph.data)
 
     def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:
@@ -139,36 +135,34 @@ def read_pairs(path: Path, written: str, name: str, stamp: tuple[int, ...]) -> L
         OSError: If it cannot be read.
         RRLError: RRL414 if it is not a file of pairs, RRL415 for each line that is not a pair.
     """
-    digest, a, b, weight = _read(path, name, stamp)
-    return ListedPairs(written, name, digest, path, a, b, weight)
-
-
-class _Content(NamedTuple):
-    digest: str
-    a: array[int]
-    b: array[int]
-    weight: array[float] | None
+    digest, pairs = _read(path, name, stamp)
+    return ListedPairs(written, name, digest, path, *pairs)
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, name: str, stamp: tuple[int, ...]) -> _Content:
-    """What a file holds; `stamp` changes with it."""
+def _read(path: Path, name: str, stamp: tuple[int, ...]) -> tuple[str, Pairs]:
+    """The digest of a file, and its pairs; `stamp` changes with it."""
     import hashlib
 
-    from rrl_dsl.tables.pairs import LinkTable, note, sample_id, weight_of
+    from rrl_dsl.tables.pairs import LinkTable
 
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    links = LinkTable(path, name)
-    a, b, weights = array("q"), array("q"), array("d")
-    for row, cells in links.rows():
-        ends = sample_id(cells[0]), sample_id(cells[1])
-        weight = weight_of(cells[2]) if len(cells) == 3 else 1.0
-        if ends[0] is None or ends[1] is None or weight is None:
-            note(cells, row, links)
-            continue
-        a.append(ends[0])
-        b.append(ends[1])
-        weights.append(weight)
-    links.table.faults.stop()
-    return _Content(digest, a, b, weights if len(links.columns) == 3 else None)
+    return digest, LinkTable(path, name).pairs()
+
+
+def _heaviest(
+    keys: NDArray[np.int64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The distinct keys in ascending order, and their largest values; 0 removes a key."""
+    import numpy as np
+
+    order = np.argsort(keys)
+    keys = keys[order]
+    first = np.ones(len(keys), dtype=bool)
+    first[1:] = keys[1:] != keys[:-1]
+    starts = np.flatnonzero(first)
+    heaviest = np.maximum.reduceat(values[order], starts)
+    kept = heaviest > 0
+    # what is above 0 stays above 0
+    return keys[starts][kept], np.clip(heaviest[kept], LEAST, LARGEST)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rrl_dsl.language.diagnostics import did_you_mean
 from rrl_dsl.language.digest import stable_id
@@ -26,11 +27,27 @@ _WHOLE: Final = re.compile(r"-?\d+", re.ASCII)
 _NO_NAME: Final = re.compile(r"[+-]?[.\d]|.*[./\\]")
 """Matches a cell of the first row that is an id and not the name of a column."""
 _LISTED: Final = 10
-_LARGEST: Final = 2**63 - 1
-_FLOAT32_MAX: Final = 3.4e38
+LARGEST_ID: Final = 2**63 - 1
+"""The largest id."""
+LARGEST_WEIGHT: Final = 3.4e38
+"""The largest weight; float32 represents it."""
 _SHAPES: Final = "columns must be `a`, `b` and optionally `weight`"
 _ALIKE: Final = "a file must give a weight to every pair, or to none"
-_IDS: Final = f"use an integer from 0 to {_LARGEST}, or a path such as `train/cat/1.png`"
+_IDS: Final = f"use an integer from 0 to {LARGEST_ID}, or a path such as `train/cat/1.png`"
+
+
+class Pairs(NamedTuple):
+    """The pairs of a file, in its order.
+
+    Attributes:
+        a: One id of each pair.
+        b: The other id.
+        weight: The weight of each pair; None if the file has no weights.
+    """
+
+    a: array[int]
+    b: array[int]
+    weight: array[float] | None
 
 
 class LinkTable:
@@ -73,6 +90,53 @@ class LinkTable:
         if not self._has_names:
             yield HEADER, self.table.header
         yield from self.table.rows(self.columns)
+
+    def pairs(self) -> Pairs:
+        """Reads all pairs.
+
+        Raises:
+            RRLError: RRL415 for each row that is not a pair.
+        """
+        a, b, weight = self._of_columns() if self.table.types else self._of_rows()
+        self.table.faults.stop()
+        return Pairs(a, b, weight if len(self.columns) == 3 else None)
+
+    def _of_rows(self) -> tuple[array[int], array[int], array[float]]:
+        a, b, weights = array("q"), array("q"), array("d")
+        for row, cells in self.rows():
+            ends = sample_id(cells[0]), sample_id(cells[1])
+            weight = _weight(cells[2]) if len(cells) == 3 else 1.0
+            if ends[0] is None or ends[1] is None or weight is None:
+                self._note(cells, row)
+                continue
+            a.append(ends[0])
+            b.append(ends[1])
+            weights.append(weight)
+        return a, b, weights
+
+    def _of_columns(self) -> tuple[array[int], array[int], array[float]]:
+        """The same of a Parquet file, where a loop over millions of rows takes a minute."""
+        from rrl_dsl.tables.parquet import Parquet
+        from rrl_dsl.tables.parquet_pairs import ids_of, weights_of
+
+        assert isinstance(self.table, Parquet)
+        cells = [self.table.column(at) for at in self.columns]
+        (a, is_a), (b, is_b) = map(ids_of, cells[:2])
+        known, weights = is_a & is_b, array("d")
+        if len(cells) == 3:
+            weight, is_weight = weights_of(cells[2])
+            weights.frombytes(weight.tobytes())
+            known &= is_weight
+        for row in (~known).nonzero()[0].tolist():
+            self._note([column[row].as_py() for column in cells], row)
+        return array("q", a.tobytes()), array("q", b.tobytes()), weights
+
+    def _note(self, cells: Sequence[object], row: int) -> None:
+        """Adds an error for the first cell of a row that is not an id, or else for the weight."""
+        ends = (at for at in range(2) if sample_id(cells[at]) is None)
+        at = next(ends, 2)
+        message, hint = _no_weight(cells[at]) if at == 2 else _no_id(cells[at])
+        self.table.faults.add(message, Location(row, self.columns[at]), hint)
 
     def _named(self, header: Sequence[str]) -> Sequence[int]:
         return _columns_of(header, self.table.faults, self.table.delimiter_hint(header))
@@ -134,28 +198,20 @@ def _columns_of(names: Sequence[str], faults: Faults, hint: str | None = None) -
 def sample_id(cell: object) -> int | None:
     """Returns the id that a cell contains, or None."""
     if isinstance(cell, int):
-        return cell if 0 <= cell <= _LARGEST else None
+        return cell if 0 <= cell <= LARGEST_ID else None
     if not isinstance(cell, str):
         return None
     if cell.isascii() and cell.isdigit() and len(cell) <= 19:
-        return number if (number := int(cell)) <= _LARGEST else None
+        return number if (number := int(cell)) <= LARGEST_ID else None
     return stable_id(cell) if "/" in cell else None
 
 
-def weight_of(cell: object) -> float | None:
-    """Returns the weight that a cell contains, or None."""
+def _weight(cell: object) -> float | None:
+    """The weight that a cell contains, or None."""
     if cell is None or (isinstance(cell, str) and not _ANY_NUMBER.fullmatch(cell)):
         return None
     value = float(cell)  # type: ignore[arg-type]  # the type of the column has been checked
-    return value if 0 <= value <= _FLOAT32_MAX else None
-
-
-def note(cells: Sequence[object], row: int, links: LinkTable) -> None:
-    """Adds an error for the first cell of a row that is not an id, or else for the weight."""
-    ends = (at for at in range(2) if sample_id(cells[at]) is None)
-    at = next(ends, 2)
-    message, hint = _no_weight(cells[at]) if at == 2 else _no_id(cells[at])
-    links.table.faults.add(message, Location(row, links.columns[at]), hint)
+    return value if 0 <= value <= LARGEST_WEIGHT else None
 
 
 def _no_id(cell: object) -> tuple[str, str]:

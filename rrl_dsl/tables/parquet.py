@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ _WIDTHS: Final = {
     "BYTE_ARRAY": 4,  # the index of a text in its dictionary
 }
 """The bytes of a value, by its type in the file; types of fixed length declare their own."""
+_ROWS: Final = 2**16
+"""The rows that are Python objects at a time."""
 
 
 class Parquet(Table):
@@ -57,8 +60,13 @@ class Parquet(Table):
 
     def rows(self, columns: Sequence[int]) -> Iterator[tuple[int, Sequence[Any]]]:
         """Iterates over the rows below the header."""
-        values = [self._table.column(column).to_pylist() for column in columns]
-        return enumerate(zip(*values, strict=True))
+        parts = self._table.select(columns).to_batches(max_chunksize=_ROWS)
+        lists = ([column.to_pylist() for column in part.columns] for part in parts)
+        return enumerate(chain.from_iterable(zip(*part, strict=True) for part in lists))
+
+    def column(self, at: int) -> Any:
+        """Returns a column by its index, as a `pyarrow.ChunkedArray`."""
+        return self._table.column(at)
 
     def columns(self) -> list[TableColumn]:
         """Returns all columns."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -146,3 +147,39 @@ def test_pairs_of_every_type_that_is_read(tmp_path: Path):
     assert list(found.a) == [2**63 - 1, 0]
     assert list(found.b) == [stable_id("train/a.png"), 7]
     assert list(found.weight) == [1.0, 2.0]
+
+
+def test_row_groups_are_read_as_one_file(tmp_path: Path):
+    ends = [f"train/{row % 7}.png" if row % 3 else str(row) for row in range(50)]
+    weights = [row / 8 for row in range(50)]
+    table = pa.table({"a": ends, "b": ends[::-1], "weight": weights})
+    pq.write_table(table, tmp_path / "links.parquet", row_group_size=9)
+    found = read(tmp_path / "links.parquet")
+    expected = [int(end) if end.isdecimal() else stable_id(end) for end in ends]
+    assert (list(found.a), list(found.b)) == (expected, expected[::-1])
+    assert list(found.weight) == weights
+
+
+def test_a_file_of_no_pairs_is_read(tmp_path: Path):
+    table = pa.table({"a": pa.array([], pa.string()), "b": pa.array([], pa.int64())})
+    pq.write_table(table, tmp_path / "links.parquet")
+    assert len(read(tmp_path / "links.parquet").a) == 0
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.decimal128(30, 2), pa.uint64()])
+def test_weights_of_every_type_of_numbers(tmp_path: Path, kind: pa.DataType):
+    weight = pa.array(np.array([1, 2, 0]), pa.int64()).cast(kind, safe=False)
+    table = pa.table({"a": [1, 2, 3], "b": [2, 3, 4], "weight": weight})
+    pq.write_table(table, tmp_path / "links.parquet")
+    assert list(read(tmp_path / "links.parquet").weight) == [1.0, 2.0, 0.0]
+
+
+def test_an_id_beyond_63_bits_is_an_error_in_its_row(tmp_path: Path):
+    table = pa.table({"a": pa.array([1, 2**63, 3], pa.uint64()), "b": [1, 2, None]})
+    pq.write_table(table, tmp_path / "links.parquet")
+    with pytest.raises(rrl.RRLError) as caught:
+        read(tmp_path / "links.parquet")
+    assert [found.message for found in caught.value.diagnostics] == [
+        f"the id `{2**63}` is too large",
+        "an id is missing",
+    ]
