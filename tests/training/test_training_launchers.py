@@ -87,6 +87,7 @@ def the_run(folder: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_torchrun_trains_one_run_and_resumes_it(tmp_path):
     status, text = finished(started(tmp_path, "--devices=2", torchrun=2))
     assert status == 0, text
@@ -101,6 +102,7 @@ def test_torchrun_trains_one_run_and_resumes_it(tmp_path):
     assert len(both.splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_torchrun_shows_an_early_error_once(tmp_path):
     status, text = finished(started(tmp_path, torchrun=2, resume=tmp_path / "missing"))
     assert status == 1
@@ -108,12 +110,14 @@ def test_torchrun_shows_an_early_error_once(tmp_path):
     assert "RRL511" not in text
 
 
+@pytest.mark.slow
 def test_srun_trains_one_run(tmp_path):
     results = tasks(tmp_path, SLURM_STEP_NUM_TASKS=2)
     assert [status for status, _ in results] == [0, 0], results
     the_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_srun_trains_one_run_on_two_machines(tmp_path):
     machines = {"SLURM_STEP_NUM_TASKS": 2, "SLURM_STEP_NUM_NODES": 2, "SLURM_NNODES": 2}
     results = tasks(tmp_path, "--num-nodes=2", devices=1, SLURM_NODELIST="localhost", **machines)
@@ -122,6 +126,7 @@ def test_srun_trains_one_run_on_two_machines(tmp_path):
     assert "num_nodes: 2" in (run / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_several_machines_need_a_launcher(tmp_path):
     status, text = finished(started(tmp_path, "--num-nodes=2"))
     assert status == 1
@@ -139,6 +144,7 @@ def test_a_process_knows_its_machine_and_its_place_there(monkeypatch, rank, node
     assert ranks.leads() == (rank == 0)
 
 
+@pytest.mark.slow
 def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
@@ -148,6 +154,7 @@ def test_a_directory_in_use_ends_every_process_with_one_error(tmp_path):
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_the_one_that_leads(tmp_path):
     # the second lacks what the first has, and the first waits for it in the first step
     script = "import os, rrl_dsl.training.fit as t\n"
@@ -172,6 +179,7 @@ def test_sigterm_to_one_process_stops_both_with_a_checkpoint(tmp_path):
     assert RunDirectory(tmp_path / "run").resumed_from().epochs > 0
 
 
+@pytest.mark.slow
 def test_as_many_processes_as_devices(tmp_path):
     results = tasks(tmp_path, devices=1, SLURM_STEP_NUM_TASKS=2)
     assert [status for status, _ in results] == [1, 1]
@@ -203,6 +211,7 @@ def test_a_batch_script_of_two_tasks_is_one_process(monkeypatch, variables, rank
     ranks.adopt(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [{"LOCAL_RANK": 1}, {"RANK": 1, "WORLD_SIZE": 2, "SLURM_NTASKS": 4, "SLURM_PROCID": 0}],

@@ -191,6 +191,7 @@ except rrl.RRLError as problem:
 """
 
 
+@pytest.mark.slow
 def test_a_script_goes_on_once_after_training_on_several_devices(tmp_path):
     (tmp_path / "script.py").write_text(ON_TWO_DEVICES)
     done = subprocess.run(

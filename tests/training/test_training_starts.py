@@ -150,6 +150,7 @@ def test_an_error_that_both_meet_is_shown_once(group):
     assert "RRL511" not in text
 
 
+@pytest.mark.slow
 def test_other_errors_are_all_shown(group):
     for rank in (0, 1):
         group.start(rank, f"missing{rank}.rrl")
