@@ -15,6 +15,7 @@ CLAIMS: Final[Mapping[str, str]] = {
     "sizes": "time and memory of relation and loss over the number of rows",
     "widths": "time and memory of relation and loss over the width of the embeddings",
     "step": "share of relation and loss in a training step",
+    "train": "views per second of the trainer, beside its network alone and beside lightly",
     "mask": "the weights alone, without a loss",
     "parse": "parsing and compiling a recipe of ten calls",
     "ranks": "relation and loss of one batch over several processes",
@@ -73,6 +74,21 @@ def at_most(case: str, limit: float, measured: float | None, unit: str = "") -> 
     if measured is None:
         return Target(case, NOT_MEASURED, None)
     return Target(case, f"{measured:.3g}{unit}", measured <= limit)
+
+
+def at_least(case: str, limit: float, measured: float | None, unit: str = "") -> Target:
+    """A target that a number must reach.
+
+    Args:
+        case: What is measured.
+        limit: The smallest number that meets the target.
+        measured: The number; None if it was not measured.
+        unit: What follows both numbers.
+    """
+    case = f"{case}: at least {limit:g}{unit}"
+    if measured is None:
+        return Target(case, NOT_MEASURED, None)
+    return Target(case, f"{measured:.3g}{unit}", measured >= limit)
 
 
 class Plot(NamedTuple):

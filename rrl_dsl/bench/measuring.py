@@ -87,11 +87,12 @@ def in_turn(ways: Mapping[str, Way], device: torch.device, *, runs: int, seconds
             break
         gc.collect()
         for name, measured in times.items():
-            measured.append(_seconds(ways[name], device))
+            measured.append(seconds_of(ways[name], device))
     return failed | {name: Timing(tuple(times[name]), memory[name]) for name in memory}
 
 
-def _seconds(way: Way, device: torch.device) -> float:
+def seconds_of(way: Way, device: torch.device) -> float:
+    """The time of one run."""
     start = time.perf_counter()
     way()
     if device.type == "cuda":

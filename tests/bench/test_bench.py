@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import rrl_dsl as rrl
 from rrl_dsl.bench import page
-from rrl_dsl.bench.claims import CLAIMS, WITHOUT_DEVICE, Plot, Report, Target, at_most
+from rrl_dsl.bench.claims import CLAIMS, WITHOUT_DEVICE, Plot, Report, Target, at_least, at_most
 from rrl_dsl.bench.measuring import Timing, in_turn, in_unit
 from rrl_dsl.bench.parse import TEN_CALLS
 from rrl_dsl.bench.ways import RECIPES, batch, by_hand, by_recipe, lightly, metric_learning, ways
@@ -121,6 +121,23 @@ def test_a_trial_prints_a_table_and_no_targets(cli, name: str):
     assert "| target" not in result.out
 
 
+@pytest.mark.slow
+def test_training_is_compared_with_its_network_and_with_lightly(cli):
+    pytest.importorskip("lightly")
+    result = cli("bench", "train", "--quick", "--device", "cpu")
+    assert result.code == 0
+    rows = [line.split("|")[2:4] for line in result.out.splitlines() if "| small, digits |" in line]
+    found = {way.strip(): speed.split()[0] for way, speed in rows}
+    assert list(found)[:3] == ["rrl-dsl", "network alone", "lightly, 0 workers"]
+    assert all(int(speed.replace(",", "")) > 0 for speed in found.values())
+
+
+def test_a_target_can_be_a_least_number():
+    assert at_least("n", 0.85, 0.9, " of b") == Target("n: at least 0.85 of b", "0.9 of b", True)
+    assert at_least("n", 0.85, 0.8).met is False
+    assert at_least("n", 0.85, None).met is None
+
+
 def test_the_recipe_of_ten_calls_has_ten_calls():
     graph = rrl.parse(TEN_CALLS.format(share=0.9))
     assert len(list(calls_of(graph))) == 10
@@ -228,17 +245,3 @@ def test_every_benchmark_has_its_section():
 )
 def test_times_have_a_unit_that_suits(seconds: float, words: str):
     assert in_unit(seconds) == words
-
-
-def test_curves_have_plain_numbers_on_their_axes_and_one_legend():
-    points = [(512, 3.6), (2048, 14.0), (65536, 5000.0)]
-    plots = [Plot(title, "rows", "ms", {"eager": points}) for title in ("Time", "Memory")]
-    figure = page.draw(Report((), (), plots=plots))
-    figure.draw_without_rendering()
-    for axes in figure.axes:
-        assert [text.get_text() for text in axes.get_xticklabels()] == ["512", "2,048", "65,536"]
-        shown = [text.get_text() for text in axes.get_yticklabels()]
-        assert {"5", "100", "1,000"} <= set(shown)
-        assert axes.get_legend() is None
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["eager"]
