@@ -100,6 +100,7 @@ class SplitBatches(Dataset[Batch]):
 
     def _fetch(self, places: Sequence[int]) -> Batch:
         index = torch.as_tensor(places, dtype=torch.int64)
+        index = index.to(self._split.sample.device, non_blocking=True)
         labels = {name: label[index] for name, label in self._split.labels.items()}
         fields = {name: column[index] for name, column in self._split.fields.items()}
         sample = self._split.sample[index]
@@ -159,7 +160,7 @@ def loader(
     sets, which Lightning calls.
 
     Args:
-        split: The samples.
+        split: The samples, on the device of the batches. With worker processes, on the CPU.
         batch_size: The number of samples per batch and process.
         shuffle: Whether to shuffle the samples in every epoch.
         seed: The seed of the order.
@@ -191,7 +192,7 @@ def loader(
     sampler: DistributedSampler[Batch] = DistributedSampler(
         batches, world_size, rank, shuffle, seed, drop_last
     )
-    fetching = _fetching(seed, workers)
+    fetching = _fetching(split, seed, workers)
     return BatchLoader(batches, batch_size, sampler=sampler, drop_last=drop_last, **fetching)
 
 
@@ -206,22 +207,22 @@ def listed_batches(
     """Returns a loader over the batches of a batch sampler.
 
     Args:
-        split: The samples.
+        split: The samples, as for `loader`.
         sampler: Yields the indices of the samples of a batch.
         seed: The seed of the loader; batches do not depend on it.
         workers: The number of worker processes; 0 fetches in this process.
         crops: As for `SplitBatches`.
     """
     return BatchLoader(
-        SplitBatches(split, crops), batch_sampler=sampler, **_fetching(seed, workers)
+        SplitBatches(split, crops), batch_sampler=sampler, **_fetching(split, seed, workers)
     )
 
 
-def _fetching(seed: int, workers: int) -> dict[str, Any]:
+def _fetching(split: Split, seed: int, workers: int) -> dict[str, Any]:
     return {
         "num_workers": workers,
         "collate_fn": _identity,
-        "pin_memory": torch.cuda.is_available(),
+        "pin_memory": torch.cuda.is_available() and split.sample.device.type == "cpu",
         # the loader draws a seed in every epoch, which must not affect the global generator
         "generator": torch.Generator().manual_seed(seed),
         "persistent_workers": workers > 0,

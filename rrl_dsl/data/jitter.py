@@ -45,9 +45,9 @@ class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]  # kornia has
         order = torch.rand(len(images), len(_FACTORS)).argsort(dim=1)
         place_of_hue = (order == _HUE).int().argmax(dim=1)
         sizes = place_of_hue.bincount(minlength=len(_FACTORS)).tolist()
-        groups = torch.split(place_of_hue.argsort().to(images.device), sizes)
+        groups = torch.split(place_of_hue.argsort().to(images.device, non_blocking=True), sizes)
 
-        order = order.to(images.device)
+        order = order.to(images.device, non_blocking=True)
         factors = torch.stack([params[name].to(images) for name in _FACTORS], dim=1)
         for place, group in enumerate(groups):
             images = _blended(images, order[:, place], factors)

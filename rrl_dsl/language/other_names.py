@@ -65,6 +65,7 @@ _SETTINGS: Final = {
     "precision": "dtype",
     "precision=16-mixed": "amp fp16 half mixed_precision",
     "precision=bf16-mixed": "bf16",
+    "compile": "torch_compile compile_model",
 }
 _OPTIONS: Final = {
     "--out": "output output_dir out_dir save save_dir log_dir run_dir file name exp_name",

@@ -17,6 +17,7 @@ from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import checks
+from rrl_dsl.training.compiling import check_compile, device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import probed_classes
 from rrl_dsl.training.initial_weights import start_from
@@ -41,7 +42,6 @@ def load_data(config: Config) -> DataSet:
             size=config.image_size,
             skip_unreadable=config.skip_unreadable,
             split=config.split,
-            inputs=config.inputs,
         )
 
 
@@ -69,6 +69,8 @@ def build(
     """
     with pointing_at(settings, "accelerator", "devices", "precision"):
         precision_of(config)
+    with pointing_at(settings, "compile"):
+        check_compile(config)
     draws = config.seed if config.draws is None else config.draws
     program = compile_recipe(graph, seed=draws)
     loss = create_loss(config.loss.name, **config.loss.options)
@@ -92,7 +94,7 @@ def build(
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
     with pointing_at(settings, "augmentation", "local_views"):
-        views = views_of(config, dataset.shape, dataset.augmentation, dataset.statistics)
+        views = views_of(config, dataset.shape, dataset.augmentation)
     heads, widest = ("projector", "predictor", "prototypes", "bank"), _widest(config)
     with (
         pointing_at(settings, "loss", "backbone", "local_views", *heads),
@@ -123,8 +125,7 @@ def precision_of(config: Config) -> Precision:
     Raises:
         RRLError: RRL506 if this machine lacks what the configuration asks for.
     """
-    has_gpu = torch.cuda.is_available()
-    if config.accelerator == "gpu" and not has_gpu:
+    if config.accelerator == "gpu" and not torch.cuda.is_available():
         hint = "use `--set accelerator=cpu`, or install a version of torch that supports the GPU"
         raise error(
             "RRL506",
@@ -132,7 +133,7 @@ def precision_of(config: Config) -> Precision:
             hint=hint,
             settings=("accelerator",),
         )
-    on_gpu = has_gpu and config.accelerator != "cpu"
+    on_gpu = device_of(config).type == "cuda"
     if on_gpu and config.devices > torch.cuda.device_count():
         message = f"`devices` is {config.devices}, but there are {torch.cuda.device_count()}"
         raise error("RRL506", message, settings=("devices",))

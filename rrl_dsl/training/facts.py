@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rrl_dsl.data.dataset import DataSet, is_image
+from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.markdown import code
+from rrl_dsl.training.build import precision_of
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.provenance import versions
 from rrl_dsl.training.record import machine
@@ -23,12 +24,13 @@ class Facts:
         identity: The identity of the recipe.
         loss: The loss with its options.
         configuration: Every setting.
-        samples: The number of samples of each split.
-        image: (C, H, W) of the images, or the shape of other samples.
+        samples: The number of images of each split.
+        image: (C, H, W) of the images.
         parameters: The number of weights of the backbone.
         warmup: The epochs of warm-up, at most half of the run.
+        precision: The precision, as a value of the setting.
         versions: The versions of Python and of the libraries.
-        machine: The number of threads and the device.
+        machine: The number of threads and the device, and whether the encoder is compiled.
     """
 
     recipe: str
@@ -36,9 +38,10 @@ class Facts:
     loss: str
     configuration: Mapping[str, Any]
     samples: Mapping[str, int]
-    image: tuple[int, ...]
+    image: tuple[int, int, int]
     parameters: int
     warmup: float
+    precision: str
     versions: Mapping[str, str]
     machine: Mapping[str, str]
 
@@ -55,7 +58,7 @@ class Facts:
         return [
             ("loss", code(self.loss)),
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
-            ("images" if is_image(self.image) else "vectors", " x ".join(map(str, self.image))),
+            ("images", " x ".join(map(str, self.image))),
             ("backbone", f"{code(config['backbone'])}, {self.parameters:,} weights"),
             ("epochs", f"{config['epochs']}, including {self.warmup:g} of warm-up"),
             ("batch", f"{config['batch_size']} samples"),
@@ -64,6 +67,7 @@ class Facts:
                 f"{optimizer['name']}, learning rate {optimizer['lr']:g}{scaled}, "
                 f"weight decay {optimizer['weight_decay']:g}{_final(optimizer)}",
             ),
+            ("precision", self.precision),
             ("seed", f"{config['seed']}" + _draws(config["draws"])),
             ("versions", _listed(self.versions)),
             ("machine", _listed(self.machine)),
@@ -87,8 +91,9 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
             parameter.numel() for parameter in module.network.encoder.backbone.parameters()
         ),
         warmup=min(config.optimizer.warmup, config.epochs / 2),
+        precision=precision_of(config).removesuffix("-true"),
         versions=versions(),
-        machine=machine(module.device),
+        machine=machine(module.device, compiled=module.is_compiled),
     )
 
 

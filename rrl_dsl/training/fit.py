@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import lightning as L
@@ -14,9 +15,10 @@ import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
 from torch import Tensor, nn
 
+from rrl_dsl.backends.strategy import free_memory
 from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.crops import Crops
-from rrl_dsl.data.dataset import DataSet, is_image
+from rrl_dsl.data.dataset import DataSet, Split
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.backbones import build_backbone
@@ -24,6 +26,7 @@ from rrl_dsl.training import ranks
 from rrl_dsl.training.build import precision_of
 from rrl_dsl.training.callbacks import EdgeStatistics
 from rrl_dsl.training.checkpoints import CheckpointFiles, Checkpoints
+from rrl_dsl.training.compiling import compiles, device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.display import Display
 from rrl_dsl.training.environment import Environment
@@ -39,6 +42,8 @@ from rrl_dsl.training.stopping import interruptible
 from rrl_dsl.training.tensorboard import Curves, silent_thread
 from rrl_dsl.training.watching import RANK_ROWS
 
+_SHARE: Final = 0.25
+"""The largest share of the free memory of a GPU that a split may take."""
 _LOGGED_STEPS: Final = 10
 """TensorBoard has every tenth step: reading a figure waits for the device."""
 
@@ -48,8 +53,7 @@ class Outcome:
     """The result of fitting and evaluating.
 
     Attributes:
-        accuracies: The accuracies by kind of features: `pixels` (`features` of samples
-            that are not images), `untrained`, `backbone`,
+        accuracies: The accuracies by kind of features: `pixels`, `untrained`, `backbone`,
             `projector`, and `teacher` (its backbone) if there is one.
         figures: The metrics of the last epoch.
         seconds: The duration of fitting.
@@ -113,6 +117,8 @@ def fit(
     watching = [EdgeStatistics(), history, record, LiveProgress(display.console)]
     trainer = _trainer(config, run, [*callbacks, *watching])
     train_loader, watched_loader = _loaders(module, dataset, trainer)
+    if compiles(config, len(train_loader) * config.epochs):
+        module.compile_encoder()
     assert trainer.logger is not None
     last = resumed.checkpoint if resumed else None
     memory = needing_memory(
@@ -149,7 +155,7 @@ def _less_at_a_time(config: Config) -> str:
 
 
 def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
-    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    on_gpu = device_of(config).type == "cuda"
     ranks.adopt(config.devices, config.num_nodes)
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
@@ -188,21 +194,42 @@ def _loaders(
     if isinstance(dataset.train.images, ImageFiles):
         local = config.local_views.count
         crops = module.views.crops(module.program.requires.views, local, config.seed)
+    placed_here = partial(placed, device=trainer.strategy.root_device, workers=config.workers)
     rank: dict[str, Any] = {"world_size": config.processes, "rank": trainer.global_rank}
     if config.sampler.name == "relation":
         meet = config.sampler.meet
         sampler = RelationSampler(
             module.program, dataset.train, config.batch_size, meet=meet, seed=config.seed, **rank
         )
-        train = listed_batches(dataset.train, sampler, crops=crops, **fetching)
+        train = listed_batches(placed_here(dataset.train), sampler, crops=crops, **fetching)
     else:
         size = config.batch_size // config.processes
         train = loader(
-            dataset.train, size, shuffle=True, drop_last=True, crops=crops, **rank, **fetching
+            placed_here(dataset.train),
+            size,
+            shuffle=True,
+            drop_last=True,
+            crops=crops,
+            **rank,
+            **fetching,
         )
-    watched = dataset.watched
+    watched = placed_here(dataset.watched)
     size = min(512, len(watched))
     return train, loader(watched, size, shuffle=False, **rank, **fetching)
+
+
+def placed(split: Split, *, device: torch.device, workers: int) -> Split:
+    """Returns a split on the device if it has room, so that no step waits for a copy.
+
+    Args:
+        split: The samples.
+        device: The device.
+        workers: The number of processes that load images; these need a split on the CPU.
+    """
+    if device.type == "cpu" or workers or not isinstance(split.images, Tensor):
+        return split
+    free = free_memory(device)
+    return split.to(device) if free and split.images.nbytes <= free * _SHARE else split
 
 
 def _accuracies(
@@ -218,7 +245,7 @@ def _accuracies(
     )
     encoder = module.network.encoder
     encoders: dict[str, Encode] = {
-        **_raw(module, dataset),
+        "pixels": lambda batch: pixels(batch).to(module.device),  # where its probe is fitted
         "untrained": _encoder(module, untrained.eval().to(module.device)),
         "backbone": _encoder(module, encoder.backbone),
         "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
@@ -232,13 +259,6 @@ def _accuracies(
         ):
             accuracies[name] = evaluate(dataset, encode)
     return accuracies
-
-
-def _raw(module: RelationalModule, dataset: DataSet) -> dict[str, Encode]:
-    """The inputs themselves as features, on the device where their probe is fitted."""
-    if is_image(dataset.shape):
-        return {"pixels": lambda batch: pixels(batch).to(module.device)}
-    return {"features": lambda batch: module.views.plain(batch.images.to(module.device)).flatten(1)}
 
 
 def _encoder(module: RelationalModule, network: nn.Module) -> Encode:

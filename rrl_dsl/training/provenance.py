@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
-from rrl_dsl.data.channel_statistics import Statistics
 from rrl_dsl.data.dataset import DataSet, Shape
 from rrl_dsl.data.fingerprint import fingerprint
-from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.training.config import Config
 
-FREE: Final = frozenset({"dataset", "data_dir", "download", "workers", "eval", "accelerator"})
+FREE: Final = frozenset(
+    {"dataset", "data_dir", "download", "workers", "eval", "accelerator", "compile"}
+)
 """The settings that do not affect the numbers of a training, and may change on resuming.
 
-The data are compared by their content. `--epochs` may change `epochs`. A change of the device,
-which affects rounding, is noted. No other setting may change.
+The data are compared by their content. `--epochs` may change `epochs`. A change of the device
+or of `compile`, which affects rounding, is noted. No other setting may change.
 """
 
 _VERSIONS_OF: Final = ("rrl-dsl", "torch", "torchvision", "lightning", "kornia", "numpy")
@@ -55,12 +55,9 @@ class Provenance:
             the recipe reads no files.
         configuration: Every setting as a JSON value; `auto` is resolved to the chosen precision.
         data: The fingerprint of the data.
-        shape: (C, H, W) of the images, or the shape of other samples.
+        shape: (C, H, W) of the images.
         augmentation: The preset of views for these images.
         libraries: The versions of the libraries.
-        scaled: Whether the inputs are whole numbers, which are scaled to [0, 1].
-        statistics: The statistics that inputs are normalized by; None for those of the
-            augmentation.
     """
 
     identity: str
@@ -70,8 +67,6 @@ class Provenance:
     shape: Shape
     augmentation: str
     libraries: Mapping[str, str]
-    scaled: bool = True
-    statistics: Statistics | None = None
 
     def differences(self, now: Provenance) -> list[Difference]:
         """Returns what differs now: recipe, settings, data and libraries, in this order."""
@@ -111,8 +106,6 @@ def provenance_of(
         data.shape,
         data.augmentation,
         _libraries(),
-        data.dtype in WHITE,
-        data.statistics,
     )
 
 
@@ -126,8 +119,12 @@ def _libraries() -> dict[str, str]:
 
 
 def settings(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the settings that may not change, by name, with their values as text."""
-    return dict(_flat({k: v for k, v in configuration.items() if k not in FREE}))
+    """Returns the settings that may not change, by name, with their values as text.
+
+    Settings that a checkpoint of an earlier release does not have are at their defaults.
+    """
+    whole = {**Config().model_dump(mode="json"), **configuration}
+    return dict(_flat({k: v for k, v in whole.items() if k not in FREE}))
 
 
 def differences(

@@ -52,7 +52,8 @@ class Record(Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Notes what changed since the checkpoint that the run is resumed from."""
-        self._now = machine(trainer.strategy.root_device)
+        assert isinstance(pl_module, RelationalModule)
+        self._now = machine(trainer.strategy.root_device, compiled=pl_module.is_compiled)
         self.notes += [self._after + change for change in self._changes]
         for difference in differences(self._before, self._now) if self._before else ():
             self.notes.append(f"{self._after}{difference}")
@@ -67,7 +68,8 @@ class Record(Callback):
             set_anew(trainer.optimizers[0], schedule, fresh)
 
 
-def machine(device: torch.device) -> dict[str, str]:
-    """Returns what the rounding of sums depends on: the number of threads and the device."""
+def machine(device: torch.device, *, compiled: bool) -> dict[str, str]:
+    """Returns what the rounding of sums depends on: threads, device, and a compiled encoder."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"threads": str(torch.get_num_threads()), "device": name}
+    found = {"threads": str(torch.get_num_threads()), "device": name}
+    return found | ({"encoder": "compiled"} if compiled else {})

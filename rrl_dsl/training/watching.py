@@ -35,12 +35,10 @@ class Watching:
             label: int64 (n,), -1 for unknown; such samples are ignored.
             probes: The probes.
         """
-        known = label >= 0
-        right = {
-            name: (scores.argmax(dim=1) == label)[known].sum()
-            for name, scores in probes(outputs).items()
+        right = {  # an unknown label is no class
+            name: (scores.argmax(dim=1) == label).sum() for name, scores in probes(outputs).items()
         }
-        self._right.append({"known": known.sum(), **right})
+        self._right.append({"known": (label >= 0).sum(), **right})
 
     def figures(self, gather: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         """Returns the metrics of the collected samples, and discards the samples.

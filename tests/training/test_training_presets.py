@@ -1,13 +1,17 @@
 """Presets of color images against solo-learn's scripts/pretrain/cifar, written as data."""
 
+from typing import get_args
+
 import pytest
 from torch import nn
 
 import rrl_dsl as rrl
 from rrl_dsl.data.views import Views
+from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.models.heads import Projector
+from rrl_dsl.training.config import Config
 from rrl_dsl.training.optimizer import build_optimizer
-from rrl_dsl.training.presets import CIFAR, SMALL_GRAY, configuration
+from rrl_dsl.training.presets import CIFAR, NAMED, SMALL_GRAY, configuration
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import from_assignment
 
@@ -254,3 +258,41 @@ def test_learning_rates_scale_with_the_batch(batch, scale):
     config = config_of("simclr", f"batch_size={batch}", "optimizer.lr_scale=none")
     weights, _, probe = build_optimizer(config, encoder, probes).param_groups
     assert (weights["lr"], probe["lr"]) == (0.4, 0.1)
+
+
+def test_simclr_fast_is_the_published_setting():
+    """The README and the script of dkobak/simclr-cifar10."""
+    config = config_of("simclr", "preset=simclr-fast")
+    chosen = config.optimizer
+    assert (chosen.name, chosen.lr, chosen.lr_scale) == ("sgd", 0.03, "linear")
+    assert (chosen.momentum, chosen.weight_decay, chosen.warmup) == (0.9, 5e-4, 0)
+    assert (config.epochs, config.batch_size, config.backbone) == (1000, 512, "resnet18")
+    assert config.loss.options == {"temperature": 0.5}
+    assert layers(Projector(512, **config.projector.model_dump())) == "L1024 R L128"
+    (view,) = Views(config.augmentation.name, COLOR).augment
+    by_type = {type(each).__name__: each for each in view}
+    crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
+    assert crop._param_generator.scale == (0.2, 1.0)
+    amounts = jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue
+    assert (amounts, jitter.p) == ((0.4, 0.4, 0.4, 0.1), 0.8)
+    assert by_type["RandomGrayscale"].p == 0.1
+    assert by_type["RandomHorizontalFlip"].p == 0.5
+    assert len(view) == 4
+
+
+def test_settings_of_the_user_override_a_named_preset():
+    config = config_of("simclr", "preset=simclr-fast", "epochs=7", "loss.temperature=0.1")
+    assert (config.epochs, config.batch_size) == (7, 512)
+    assert config.loss.options == {"temperature": 0.1}
+
+
+def test_a_named_preset_is_for_any_loss_but_its_options_are_not():
+    config = config_of("barlow", "preset=simclr-fast")
+    assert (config.optimizer.name, config.projector.out) == ("sgd", 128)
+    assert config.loss.options == {}
+
+
+def test_an_unknown_preset_has_a_suggestion():
+    with pytest.raises(RRLError, match=r"(?s)RRL502.*did you mean `simclr-fast`"):
+        config_of("simclr", "preset=simclr_fast")
+    assert get_args(get_args(Config.model_fields["preset"].annotation)[0]) == tuple(NAMED)

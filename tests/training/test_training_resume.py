@@ -16,7 +16,9 @@ from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.training import checkpoints
+from rrl_dsl.training.config import Config
 from rrl_dsl.training.progress import LiveProgress
+from rrl_dsl.training.provenance import settings
 from rrl_dsl.training.run import RunDirectory
 
 RECIPE = 'param frac = 0.5\nssl(views=2) | pairs("links.csv") | supervised(frac=frac)\n'
@@ -368,3 +370,10 @@ def test_a_byte_of_an_image_file_moves_the_fingerprint(tmp_path):
     os.utime(path, ns=(time, time))
     changed = {name for name, each in now().items() if each != before[name]}
     assert changed == {"train images"}
+
+
+def test_a_setting_that_a_checkpoint_does_not_have_was_at_its_default():
+    now = Config().model_dump(mode="json")
+    before = {name: value for name, value in now.items() if name != "preset"}
+    assert settings(before) == settings(now)
+    assert settings(before) != settings({**now, "preset": "simclr-fast"})
