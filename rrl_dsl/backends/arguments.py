@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any, Final
+from typing import Any, get_args
 
+from rrl_dsl.backends.strategy import Gather, Strategy
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
-
-_STRATEGIES: Final = ("auto", "dense", "blocked")
-_GATHERS: Final = ("all", "ring")
 
 
 def check_graph(recipe: Any) -> None:
@@ -43,15 +41,28 @@ def check_seed(seed: Any) -> None:
         raise error("RRL301", message)
 
 
+def check_dataset(dataset: Any) -> None:
+    """Checks that an object has the samples of a dataset, as far as their names tell.
+
+    Raises:
+        RRLError: RRL402 if it has no ids or no labels.
+    """
+    if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
+        message = f"`bind` takes the samples of a dataset, not {described(dataset)}"
+        hint = "create them with `rrl.Nodes(range(len(dataset)), labels={'label': ...})`"
+        raise error("RRL402", message, hint=hint)
+
+
 def check_strategy(strategy: Any, gather: Any) -> None:
     """Checks the names of a strategy and of a way to gather.
 
     Raises:
         RRLError: RRL413 if there is no such name.
     """
-    if strategy not in _STRATEGIES:
-        hint = did_you_mean(strategy, _STRATEGIES) or f"the strategies are {listing(_STRATEGIES)}"
+    strategies, ways = get_args(Strategy), get_args(Gather)
+    if strategy not in strategies:
+        hint = did_you_mean(strategy, strategies) or f"the strategies are {listing(strategies)}"
         raise error("RRL413", f"there is no strategy `{strategy}`", hint=hint)
-    if isinstance(gather, str) and gather not in _GATHERS:
-        hint = did_you_mean(gather, _GATHERS) or f"write {listing(_GATHERS)}"
+    if isinstance(gather, str) and gather not in ways:
+        hint = did_you_mean(gather, ways) or f"write {listing(ways)}"
         raise error("RRL413", f"`gather` cannot be `{gather}`", hint=hint)

@@ -1,6 +1,6 @@
-"""NumPy, as operations, columns and stages use it; `rrl_dsl.backends.tensors` is the same in torch.
+"""The array functions of operations, columns and stages in NumPy; `tensors.py` has them in torch.
 
-Vectors are not cut into slices here: the last bits of a sum depend on the order of its terms.
+Vectors are not split into slices here, so the last bits of a sum depend on the order of its terms.
 """
 
 from __future__ import annotations
@@ -9,27 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from numpy import (
-    amin,
-    exp,
-    full_like,
-    isfinite,
-    maximum,
-    minimum,
-    searchsorted,
-    where,
-    zeros_like,
-)
 
 from rrl_dsl.graph import draws
 from rrl_dsl.language.weights import ORTHOGONAL
 
-__all__ = [
-    "amin", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
-    "where", "zeros_like",
-]  # fmt: skip
-
-_BITS: Final = 40  # of the 53 of a float64, by which distances are ranked
+_BITS: Final = 40  # the bits of a float64 that rank distances, of 53
 
 Weights = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -37,19 +21,23 @@ Mask = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
+amin, exp, isfinite, where = np.amin, np.exp, np.isfinite, np.where
+full_like, zeros_like, searchsorted = np.full_like, np.zeros_like, np.searchsorted
+maximum, minimum = np.maximum, np.minimum
+
 
 def float32(x: Array) -> Weights:
-    """As weights are."""
+    """As float32, the dtype of weights."""
     return x.astype(np.float32)
 
 
 def float64(x: Array) -> Vectors:
-    """As kernels are computed."""
+    """As float64, the dtype of kernels."""
     return x.astype(np.float64)
 
 
 def float32_of(x: float) -> np.float32:
-    """A number as float32, to compare with weights."""
+    """A number that is compared with weights, as float32."""
     return np.float32(x)
 
 
@@ -59,7 +47,7 @@ def positions(like: Array) -> Ids:
 
 
 def slices(x: Vectors) -> Vectors:
-    """The vectors themselves."""
+    """The vectors unchanged."""
     return x
 
 
@@ -86,7 +74,7 @@ def squared(i: Vectors, j: Vectors) -> Vectors:
 
 
 def cosines(i: Vectors, j: Vectors, of_i: Vectors, of_j: Vectors) -> Vectors:
-    """Cosines of vectors with their squares."""
+    """Cosines of vectors."""
     return np.asarray(_inner(i, j) / np.maximum(_lengths(i, j), np.finfo(np.float64).tiny))
 
 
@@ -98,12 +86,12 @@ def dots(
 
 
 def unit_vectors(x: Vectors) -> Vectors:
-    """Vectors of length 1 in the same directions."""
+    """Vectors of the same directions with length 1."""
     return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
 
 
 def ranked_distance(q: Vectors, k: Vectors, metric: str) -> Vectors:
-    """What neighbors are ranked by, (n, m); vectors of length 1 for `cosine`."""
+    """The distances that rank neighbors, (n, m); vectors have length 1 for `cosine`."""
     if metric == "cosine":
         rows = [2.0 - (k * row).sum(axis=1) for row in q]
     else:
@@ -113,26 +101,26 @@ def ranked_distance(q: Vectors, k: Vectors, metric: str) -> Vectors:
 
 
 def smallest(values: Array, k: int) -> Ids:
-    """The columns of the k smallest finite values of each row, as `tensors.smallest`."""
+    """The columns of the k smallest finite values of each row; see `tensors.smallest`."""
     order = np.argsort(values, axis=1, kind="stable")[:, :k]
     chosen = np.where(np.take_along_axis(values, order, axis=1) < np.inf, order, -1)
     return chosen if chosen.shape[1] else np.full((len(values), 1), -1)
 
 
 def scatter_minimum(x: Ids, index: Ids, values: Ids) -> Ids:
-    """x with each x[index] lowered to its values."""
+    """A copy of x with x[index] = min(x[index], values)."""
     lowered = x.copy()
     np.minimum.at(lowered, index, values)
     return lowered
 
 
 def surely_equal(x: Array, y: Array) -> bool:
-    """Whether two are equal."""
+    """Whether two arrays are equal."""
     return np.array_equal(x, y)
 
 
 def _inner(i: Vectors, j: Vectors) -> Vectors:
-    """(n, m): inner products, 0 where the cosine is only rounding."""
+    """(n, m): inner products, 0 if the cosine is only a rounding error."""
     rows, cols = i[:, 0], j[0]
     inner = np.array([(row * cols).sum(axis=1) for row in rows]).reshape(len(rows), len(cols))
     return np.where(np.abs(inner) <= ORTHOGONAL * _lengths(i, j), 0.0, inner)

@@ -1,25 +1,24 @@
-"""The blocked strategy: a relation in memory that grows with rows plus columns, not with pairs."""
+"""The blocked strategy: the memory of a relation grows with rows plus columns, not with pairs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from rrl_dsl.backends.class_sums import ClassSums, has_classes
 from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
-from rrl_dsl.backends.dense_relation import DenseRelation, joined_lse
-from rrl_dsl.backends.edge_sums import EdgeSums
+from rrl_dsl.backends.dense_relation import DenseRelation
+from rrl_dsl.backends.edge_sums import ClassSums, EdgeSums, has_classes
 from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
-from rrl_dsl.backends.relation import Pointwise, Relation
+from rrl_dsl.backends.relation import Join, Reduction, Relation
 from rrl_dsl.backends.repeats import Repeats
 from rrl_dsl.backends.strategy import KEPT_BYTES, Limit, tile_pairs
 from rrl_dsl.language.machine import is_out_of_memory
@@ -27,15 +26,14 @@ from rrl_dsl.language.machine import is_out_of_memory
 if TYPE_CHECKING:
     from rrl_dsl.backends.listed_sums import ListedSums
 
-_Parts = list[Tensor]
 T = TypeVar("T")
 
 
 class BlockedRelation(Relation):
-    """A relation that evaluates its weights tile by tile from the columns of rows and columns.
+    """A relation that evaluates its weights tile by tile.
 
-    Each reduction evaluates a tile of pairs, reduces it and drops it. The backward pass evaluates
-    it again. A reduction for which memory runs out starts again with smaller tiles.
+    Each reduction evaluates a tile of pairs, reduces it and frees it. The backward pass evaluates
+    it again. If memory runs out, the reduction starts again with smaller tiles.
     """
 
     def __init__(
@@ -52,19 +50,11 @@ class BlockedRelation(Relation):
         epoch: int = 0,
         step: int = 0,
     ) -> None:
-        """Binds what a recipe prepared to rows and columns.
+        """Binds a prepared recipe to rows and columns. See `Relation` for the other arguments.
 
-        Args:
-            prepared: What the recipe prepared for them.
-            rows: The n rows.
-            cols: The m columns, perhaps the rows themselves.
-            symmetric: Whether the recipe's weights are symmetric.
-            pairs: The most pairs of a tile; defaults to what suits the device.
-            limit: The program's limit, which falls when memory runs out.
-            shortcuts: Whether to sum over edges alone where the plan says which pairs they are.
-            seed: The recipe's seed.
-            epoch: The epoch.
-            step: The optimizer step.
+        `symmetric` says whether the weights are symmetric. `pairs` are the most pairs of a tile,
+        by default the best number for the device; `limit` lowers them if memory runs out. With
+        `shortcuts`, sums go over the edges alone if the plan says where they are.
         """
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
         self._prepared = prepared
@@ -72,7 +62,7 @@ class BlockedRelation(Relation):
         self._pairs = pairs or tile_pairs(rows.device.type)
         self._limit = Limit() if limit is None else limit
         self._shortcuts = shortcuts
-        self._found_sums: dict[bool, EdgeSums | None] = {}
+        self._edge_sums: dict[bool, EdgeSums | None] = {}
         self._degrees: dict[bool, Tensor] = {}
         self._kept: dict[tuple[int, int, int, int], Tensor] = {}
         self._kept_bytes = 0
@@ -98,21 +88,8 @@ class BlockedRelation(Relation):
             if sums is not None:
                 self._degrees[with_self] = sums.degree(torch.float32)
             else:
-                self._degrees[with_self] = self._by_tile(
-                    lambda tile: tile.degree(with_self=with_self), _total
-                )
+                self._degrees[with_self] = super().degree(with_self=with_self)
         return self._degrees[with_self]
-
-    def lse(
-        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
-    ) -> Tensor:
-        return self._by_tile(
-            lambda tile, q, k: tile.lse(q, k, scale, with_self=with_self),
-            joined_lse,
-            q,
-            k,
-            evaluate=self._is_contrasted,
-        )
 
     def dot(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
@@ -121,9 +98,7 @@ class BlockedRelation(Relation):
         if sums is not None:
             with without_autocast(q.device):
                 return sums.dot(at_least_float32(q), at_least_float32(k)) * scale
-        return self._by_tile(
-            lambda tile, q, k: tile.dot(q, k, scale, with_self=with_self), _total, q, k
-        )
+        return super().dot(q, k, scale, with_self=with_self)
 
     def masked_lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
@@ -132,9 +107,7 @@ class BlockedRelation(Relation):
         if edges is not None:
             with without_autocast(q.device):
                 return edges.log_sum_exp(at_least_float32(q), at_least_float32(k), scale)
-        return self._by_tile(
-            lambda tile, q, k: tile.masked_lse(q, k, scale, with_self=with_self), joined_lse, q, k
-        )
+        return super().masked_lse(q, k, scale, with_self=with_self)
 
     def cross_entropy(
         self,
@@ -166,54 +139,27 @@ class BlockedRelation(Relation):
         if sums is not None:
             with without_autocast(q.device):
                 return sums.sqdist(at_least_float32(q), at_least_float32(k))
-        return self._by_tile(
-            lambda tile, q, k: tile.sqdist(q, k, with_self=with_self), _total, q, k
-        )
+        return super().sqdist(q, k, with_self=with_self)
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
         sums = self._sums(with_self)
         if sums is not None:
             with without_autocast(v.device):
                 return sums.matmul(at_least_float32(v))
-        return self._by_tile(
-            lambda tile, _, v: tile.matmul(v, with_self=with_self), _total, None, v
-        )
-
-    def sum(
-        self,
-        f: Pointwise,
-        q: Tensor,
-        k: Tensor,
-        *parameters: Tensor,
-        with_self: bool = False,
-    ) -> Tensor:
-        return self._by_tile(
-            lambda tile, q, k: tile.sum(f, q, k, *parameters, with_self=with_self), _total, q, k
-        )
-
-    def compared_count(self) -> Tensor:
-        return self._by_tile(
-            lambda tile: tile.compared_count(), _total, evaluate=self._is_contrasted
-        )
-
-    def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
-        return self._by_tile(lambda tile, q, k: tile.unrelated_sum_sq(q, k), _total, q, k)
-
-    def unrelated_count(self) -> Tensor:
-        return self._by_tile(lambda tile: tile.unrelated_count(), _total)
+        return super().matmul(v, with_self=with_self)
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        # distances are found again for the nearest alone, which have a gradient
+        # the distances to the nearest are computed again below, with a gradient
         with torch.no_grad():
 
-            def nearest(parts: _Parts) -> Tensor:
+            def nearest(parts: Sequence[Tensor]) -> Tensor:
                 starts = torch.arange(0, len(k), self._side, device=k.device)
-                index, distance = torch.stack(parts, dim=-1).unbind(0)
+                index, distance = torch.stack(list(parts), dim=-1).unbind(0)
                 least, part = distance.min(dim=1)
                 local = index.gather(1, part[:, None]).squeeze(1)
                 return torch.where(least < torch.inf, local + starts[part], -1)
 
-            index = self._by_tile(
+            index = self._reduced(
                 lambda tile, q, k: torch.stack(
                     [value.double() for value in tile.nearest_unrelated(q, k)]
                 ),
@@ -227,16 +173,16 @@ class BlockedRelation(Relation):
 
     @property
     def _is_contrasted(self) -> bool:
-        """Whether the weights say which pairs are compared."""
+        """Whether the recipe has a contrast, so that the weights decide which pairs count."""
         return self._prepared.plan.contrast is not None
 
     def _sums(self, with_self: bool) -> EdgeSums | None:
-        """Sums over the edges without tiles, if classes or lists say which pairs they are."""
-        if self._shortcuts and with_self not in self._found_sums:
-            self._found_sums[with_self] = self._sums_found(with_self)
-        return self._found_sums.get(with_self)
+        """Sums over the edges without tiles, if classes or lists say where the edges are."""
+        if self._shortcuts and with_self not in self._edge_sums:
+            self._edge_sums[with_self] = self._new_sums(with_self)
+        return self._edge_sums.get(with_self)
 
-    def _sums_found(self, with_self: bool) -> EdgeSums | None:
+    def _new_sums(self, with_self: bool) -> EdgeSums | None:
         prepared = self._prepared
         terms = terms_of(prepared.plan, seed=self.seed, epoch=self.epoch, step=self.step)
         if terms is None or not has_classes(terms, prepared.rows, prepared.cols):
@@ -245,8 +191,8 @@ class BlockedRelation(Relation):
         return ClassSums(terms, prepared.rows, prepared.cols, row_ids)
 
     def _listed(self, with_self: bool) -> ListedSums | None:
-        """The edges, if they are few and lists say which they are."""
-        if not self._shortcuts or self.rows.device.type != "cpu":  # finding them would wait
+        """The edges, if lists name them and they are few."""
+        if not self._shortcuts or self.rows.device.type != "cpu":  # else it would synchronize
             return None
         from rrl_dsl.backends.listed_sums import listed  # which imports SciPy
 
@@ -256,7 +202,7 @@ class BlockedRelation(Relation):
         return edges.where(of_rows[edges.rows] != of_cols[edges.cols])
 
     def tile(self, rows: slice, cols: slice, *, evaluate: bool = True) -> DenseRelation:
-        """The relation of some rows and columns, with its weights; without any if not evaluated."""
+        """The relation of some rows and columns; without edges unless `evaluate` is set."""
         plan = self._prepared.plan
         contrast = None
         if plan.contrast is not None:
@@ -280,10 +226,10 @@ class BlockedRelation(Relation):
         return tile
 
     def tiles(self, *, mirrored: bool = False) -> Iterator[tuple[slice, slice]]:
-        """The tiles, by rows and columns; where mirrored, without those below the diagonal."""
+        """The rows and columns of each tile; if mirrored, without the tiles below the diagonal."""
         row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
         views = self._views
-        if views is not None and views.samples >= self._side:  # cut alike, so that tiles repeat
+        if views is not None and views.samples >= self._side:  # the same slices for every view
             starts = range(0, views.samples * views.views, views.samples)
             row_slices = col_slices = [
                 slice(start + part.start, start + part.stop)
@@ -296,11 +242,11 @@ class BlockedRelation(Relation):
 
     @cached_property
     def _views(self) -> Repeats | None:
-        """How the rows repeat, if the weights of one view are those of others."""
+        """How the rows repeat, if all views have the weights of the first."""
         return self._prepared.repeats(self._prepared.plan.result) if self._shortcuts else None
 
     def _in_first_view(self, rows: slice, cols: slice) -> tuple[slice, slice]:
-        """Rows and columns of the first view that have the weights of these; these otherwise."""
+        """The rows and columns of the first view with the same weights, if there are any."""
         views = self._views
         if views is None:
             return rows, cols
@@ -310,7 +256,7 @@ class BlockedRelation(Relation):
         return (i, j) if within and (apart or not views.by_view) else (rows, cols)
 
     def _weights(self, rows: slice, cols: slice) -> Tensor:
-        """The weights of a tile; the last ones are kept, for other views and the backward pass."""
+        """The weights of a tile. Recent weights are kept for other views and the backward pass."""
         place = rows.start, rows.stop, cols.start, cols.stop
         if place not in self._kept:
             weights = self._prepared.weights(self._prepared.plan.result, rows, cols)
@@ -322,10 +268,10 @@ class BlockedRelation(Relation):
         return self._kept[place]
 
     def in_memory(self, reduction: Callable[[], T]) -> T:
-        """The result of a reduction over the tiles; with smaller tiles if memory runs out.
+        """Runs a reduction over the tiles, again with smaller tiles each time memory runs out.
 
         Raises:
-            RRLError: RRL515 if memory runs out for the smallest tile too.
+            RRLError: RRL515 if memory runs out for the smallest tile.
         """
         while True:
             try:
@@ -333,7 +279,7 @@ class BlockedRelation(Relation):
             except (MemoryError, RuntimeError) as problem:
                 if not is_out_of_memory(problem):
                     raise
-            # not above: while the exception is handled, it holds what the reduction computed
+            # outside the handler: there, the exception keeps the reduction's tensors alive
             self._kept.clear()
             self._kept_bytes = 0
             self._pairs = self._limit.lower(self._side**2, self.rows.device.type)
@@ -343,61 +289,52 @@ class BlockedRelation(Relation):
         return max(1, math.isqrt(self._pairs))
 
     def _slices(self, size: int) -> list[slice]:
-        """At least one, so that reductions of nothing have a shape."""
+        """At least one slice, so that reductions over no rows have a shape."""
         starts = range(0, max(size, 1), self._side)
         return [slice(start, min(start + self._side, size)) for start in starts]
 
-    def _by_tile(
+    def _reduced(
         self,
-        reduction: Callable[..., Tensor],
-        join: Callable[[_Parts], Tensor],
-        of_rows: Tensor | None = None,
-        of_cols: Tensor | None = None,
-        evaluate: bool = True,
+        reduction: Reduction,
+        join: Join,
+        q: Tensor | None = None,
+        k: Tensor | None = None,
+        *parameters: float | Tensor,
+        weighted: bool = True,
     ) -> Tensor:
-        """A reduction of every tile, joined over the tiles of the same rows.
+        evaluate = weighted or self._is_contrasted
 
-        Args:
-            reduction: From a tile, and its parts of `of_rows` and `of_cols` where columns are
-                given, to a tensor whose last dimensions are its rows.
-            join: From the results of all tiles of the same rows to that of the rows.
-            of_rows: (n, d), or None where the reduction needs none.
-            of_cols: (m, d), or None.
-            evaluate: Whether the reduction reads the weights.
-        """
-        parts = partial(self._of_rows, reduction, join, of_rows, of_cols, evaluate)
-        return self.in_memory(lambda: torch.cat(parts()))
+        def reduced(rows: slice, cols: slice, q: Tensor | None, k: Tensor | None) -> Tensor:
+            tile = self.tile(rows, cols, evaluate=evaluate)
+            return reduction(tile) if k is None else reduction(tile, q, k, *parameters)
+
+        return self.in_memory(lambda: torch.cat(list(self._of_rows(reduced, join, q, k))))
 
     def _of_rows(
         self,
-        reduction: Callable[..., Tensor],
-        join: Callable[[_Parts], Tensor],
+        reduced: Callable[..., Tensor],
+        join: Join,
         of_rows: Tensor | None,
         of_cols: Tensor | None,
-        evaluate: bool,
-    ) -> _Parts:
-        """The same, for each slice of the rows."""
+    ) -> Iterator[Tensor]:
+        """The results of each slice of the rows, joined over its tiles."""
         row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
         # split once: a slice has a gradient of the size of the whole
-        row_parts = (
-            [None] * len(row_slices) if of_rows is None else torch.split(of_rows, self._side)
-        )
-        col_parts = (
-            [None] * len(col_slices) if of_cols is None else torch.split(of_cols, self._side)
-        )
-
-        def reduced(rows: slice, cols: slice, *vectors: Tensor | None) -> Tensor:
-            tile = self.tile(rows, cols, evaluate=evaluate)
-            return reduction(tile, *(() if of_cols is None else vectors))
-
-        tiles = []
+        row_parts = _split(of_rows, self._side, len(row_slices))
+        col_parts = _split(of_cols, self._side, len(col_slices))
         for rows, q in zip(row_slices, row_parts, strict=True):
-            parts = [
-                checkpoint(reduced, rows, cols, q, k, use_reentrant=False, preserve_rng_state=False)
-                for cols, k in zip(col_slices, col_parts, strict=True)
-            ]
-            tiles.append(join(parts))
-        return tiles
+            yield join(
+                [
+                    checkpoint(
+                        reduced, rows, cols, q, k, use_reentrant=False, preserve_rng_state=False
+                    )
+                    for cols, k in zip(col_slices, col_parts, strict=True)
+                ]
+            )
+
+
+def _split(vectors: Tensor | None, size: int, parts: int) -> Sequence[Tensor | None]:
+    return [None] * parts if vectors is None else torch.split(vectors, size)
 
 
 def _moved(part: slice, by: int) -> slice:
@@ -405,12 +342,8 @@ def _moved(part: slice, by: int) -> slice:
 
 
 def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nodes:
-    """A slice of the rows or columns, which all tiles of it share."""
+    """A slice of the rows or columns, which its tiles share."""
     place = part.start, part.stop
     if place not in known:
         known[place] = nodes[part]
     return known[place]
-
-
-def _total(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).sum(dim=0)

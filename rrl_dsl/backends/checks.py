@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from rrl_dsl.backends import tensors
-from rrl_dsl.backends.nodes import Nodes, joined_labels, named, tensor
+from rrl_dsl.backends.nodes import SAME_VALUES, Nodes, joined_labels, named, tensor
 from rrl_dsl.graph.stage import Lookup, LookupTable
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -28,10 +28,10 @@ def check_nodes(value: object) -> None:
 def check_bound(
     rows: Nodes, cols: Nodes, lookups: Sequence[Lookup], tables: Sequence[LookupTable]
 ) -> None:
-    """Refuses rows that the dataset of a bound program lacks.
+    """Refuses rows whose samples are not in the dataset of a bound program.
 
     Raises:
-        RRLError: RRL421, or as the lookup says.
+        RRLError: RRL421, or the error of the lookup.
     """
     for lookup, table in zip(lookups, tables, strict=True):
         if not lookup.covers_data_set:
@@ -45,13 +45,13 @@ def check_bound(
 def vectors_of(
     names: Sequence[str], spaces: object, rows: Nodes, cols: Nodes
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """The vectors of rows and columns in the spaces that a recipe looks at.
+    """The vectors of rows and columns in the spaces that a recipe reads.
 
     Args:
         names: The spaces.
-        spaces: What the user passes, `rrl_dsl.backends.program.Spaces` or None.
+        spaces: The argument of the user, `rrl_dsl.backends.program.Spaces` or None.
         rows: The rows.
-        cols: The columns; the same object where they are the rows.
+        cols: The columns; the same object if they are the rows.
 
     Raises:
         RRLError: RRL418 if a space is missing or does not fit the rows.
@@ -84,14 +84,14 @@ def vectors_of(
 
 
 def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
-    """Refuses a batch, or the two sides of its pairs, that lacks views of its samples.
+    """Refuses rows and columns that lack views of their samples.
 
-    Other columns may be any part of the graph, and rows of different samples one view.
+    Rows of distinct samples, and columns of other samples than the rows, may have any view.
 
     Args:
         rows: The rows.
-        cols: The columns; the same object where they are the rows.
-        asked: How many views of each sample the recipe asks for.
+        cols: The columns; the same object if they are the rows.
+        asked: The number of views per sample that the recipe needs.
 
     Raises:
         RRLError: RRL425 if there are fewer; RRL402 if a row and a column of one sample differ
@@ -106,11 +106,11 @@ def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
     if repeated and len(views) < asked:
         raise _too_few(asked, f"the rows have {_listed(views.tolist())}")
     if cols is rows and repeated:
-        _check_each(rows, asked)
+        _check_repeated(rows, asked)
 
 
-def _check_each(rows: Nodes, asked: int) -> None:
-    """Refuses a batch in which a view is given twice and another view of the sample is missing."""
+def _check_repeated(rows: Nodes, asked: int) -> None:
+    """Refuses a batch with one view of a sample twice in place of another view."""
     samples, of_rows, counts = torch.unique(rows.sample, return_inverse=True, return_counts=True)
     order = rows.view.argsort(stable=True)
     order = order[of_rows[order].argsort(stable=True)]  # by sample, then by view
@@ -125,7 +125,7 @@ def _check_each(rows: Nodes, asked: int) -> None:
 
 
 def _check_labels(rows: Nodes, cols: Nodes) -> None:
-    """Refuses columns whose labels are not those of the rows of the same samples."""
+    """Refuses columns whose labels differ from those of the rows of the same samples."""
     if not len(rows):
         return
     order = rows.sample.argsort()
@@ -141,22 +141,14 @@ def _check_labels(rows: Nodes, cols: Nodes) -> None:
             j = int(differs[0])
             i = int(row[j])
             message = f"`{name}` differs in row {i} and column {j}, both of sample {cols.sample[j]}"
-            hint = (
-                "all views of a sample must have the same labels and fields; give other "
-                "samples other ids"
-            )
-            raise error("RRL402", message, hint=hint)
+            raise error("RRL402", message, hint=SAME_VALUES)
 
 
 def _too_few(asked: int, given: str) -> RRLError:
     message = f"this recipe needs {asked} views, but {given}"
-    return error(
-        "RRL425",
-        message,
-        hint="give each view of a sample its own number: `Nodes(sample, view)`",
-    )
+    hint = "give each view of a sample its own number: `Nodes(sample, view)`"
+    return error("RRL425", message, hint=hint)
 
 
-def _listed(views: Iterable[int]) -> str:
-    views = list(views)
+def _listed(views: Sequence[int]) -> str:
     return f"{len(views)} ({', '.join(map(str, views))})"

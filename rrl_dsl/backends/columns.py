@@ -1,4 +1,4 @@
-"""What a plan prepares for each row, in torch or NumPy: `arrays` is the module of functions."""
+"""The columns of a plan for rows, in torch or NumPy; `arrays` is the module of functions."""
 
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ def column_of(
     scalars: Sequence[Any],
     lookups: Sequence[LookupTable],
 ) -> Any:
-    """A column that takes no stage.
+    """The values of a column without a stage, for rows: `rrl.Nodes` or the NumPy `Rows`.
 
-    Args:
-        arrays: `rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`.
-        column: What to prepare.
-        rows: The rows: `rrl.Nodes`, or `Rows` of NumPy columns.
-        before: The columns before it.
-        scalars: The plan's scalars.
-        lookups: The tables of its lookups.
+    `before` are the values of the columns before it.
 
     Raises:
-        RRLError: RRL401 or RRL417 if the rows lack a column that it reads.
+        RRLError: RRL401 or RRL417 if the rows lack a field that the column reads.
     """
     own = [scalars[scalar] for scalar in column.scalars]
     name = column.field or ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.blocked import BlockedRelation
 
 _LARGEST: Final = 40.0
-"""Logits whose exponentials are summed as they are: e^40 times 10^15 columns fits a float32."""
+"""The largest logit that needs no shift before exp: e^40 times 10^15 columns fits a float32."""
 
 
 class DenseCrossEntropy(torch.autograd.Function):
@@ -37,18 +37,12 @@ class DenseCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """See `Relation.cross_entropy`.
 
-        Args:
-            ctx: Autograd's context.
-            q: The rows' vectors, (n, d).
-            k: The columns', (m, d).
-            scale: The inverse of the temperature, ().
-            weights: (n, m), of the vectors' dtype.
-            drop: Writes a number to the pairs that the softmax is not over, in place.
-            alike: Whether the columns' vectors are the rows'.
+        `weights`, (n, m), have the dtype of the vectors. `drop` writes a number to the pairs
+        outside the softmax, in place. `alike` says whether `k` is `q`.
         """
         logits = drop((q * scale) @ k.T, -torch.inf)
         logs = logits.log_softmax(dim=1)
-        shares = drop(torch.exp(logs, out=logits), 0.0)  # NaN where the softmax is over nothing
+        shares = drop(torch.exp(logs, out=logits), 0.0)  # NaN for a softmax over no columns
         total = -(weights * drop(logs, 0.0)).sum(dim=1)
         degree = weights.sum(dim=1)
         ctx.alike = alike
@@ -71,13 +65,13 @@ class DenseCrossEntropy(torch.autograd.Function):
 
 
 class Options(NamedTuple):
-    """How `BlockedCrossEntropy` goes over the pairs.
+    """Options of `BlockedCrossEntropy`.
 
     Attributes:
         with_self: Whether self is an edge.
-        self_compared: Whether the softmax is over self.
+        self_compared: Whether the softmax includes self.
         mirrored: Whether pair (j, i) has the weight and the similarity of pair (i, j).
-        bounded: Whether no logit is beyond `_LARGEST`.
+        bounded: Whether no logit exceeds `_LARGEST`.
     """
 
     with_self: bool
@@ -87,7 +81,7 @@ class Options(NamedTuple):
 
 
 def is_bounded(q: Tensor, k: Tensor, scale: Tensor) -> bool:
-    """Whether no logit of vectors (n, d) and (m, d) is large; False where asking would wait."""
+    """Whether all logits are at most `_LARGEST`; False on a GPU, where a check synchronizes."""
     if q.device.type != "cpu":
         return False
     with torch.no_grad():
@@ -96,9 +90,9 @@ def is_bounded(q: Tensor, k: Tensor, scale: Tensor) -> bool:
 
 
 class BlockedCrossEntropy(torch.autograd.Function):
-    """The same with one pass over the tiles forward, and one backward.
+    """The cross-entropy with one pass over the tiles forward and one backward.
 
-    Where pairs are mirrored, a tile above the diagonal serves the one below it too.
+    If pairs are mirrored, a tile above the diagonal also counts for its mirror image below.
     """
 
     @staticmethod
@@ -113,15 +107,8 @@ class BlockedCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """See `Relation.cross_entropy`.
 
-        Args:
-            ctx: Autograd's context.
-            relation: The relation.
-            q: The rows' vectors, (n, d).
-            k: The columns', (m, d).
-            scale: The inverse of the temperature, ().
-            options: How to go over the pairs.
-            degree: sum_j w_ij, (n,), where the caller sums over the edges: the result is then
-                degree_i log sum_j exp(scale q_i . k_j) alone.
+        If the caller sums over the edges, it passes `degree`, sum_j w_ij (n,), and the result is
+        only degree_i log sum_j exp(scale q_i . k_j).
         """
         find = partial(_cross_entropy, relation, q, k, scale, options, degree)
         total, degree, log_sum, empty = relation.in_memory(find)
@@ -155,11 +142,11 @@ def _cross_entropy(
     options: Options,
     known: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, set[_Place]]:
-    """The result, the degrees, the log-sum-exps, and the tiles whose edges are not looked at."""
+    """The result, the degrees, the log-sum-exps, and the tiles whose edges are not evaluated."""
     related, degree = q.new_zeros(len(q)), q.new_zeros(len(q)) if known is None else known
     summed = q.new_full((len(q),), 0.0 if options.bounded else -torch.inf)
     scaled = q * scale
-    empty = set()  # the backward pass need not look at these again
+    empty = set()  # the backward pass skips the weights of these tiles
     for rows, cols in relation.tiles(mirrored=options.mirrored):
         tile = relation.tile(rows, cols, evaluate=known is None)
         logits = scaled[rows] @ k[cols].T
@@ -219,12 +206,12 @@ def _gradients(
             slopes.addcmul_(weights, _over_sides(gradient, sides), value=-1)
         of_q[rows].addmm_(slopes, k[cols])
         of_k[cols].addmm_(slopes.T, q[rows])
-    of_scale = torch.dot(of_q.flatten(), q.flatten())  # a product of them would be as large again
+    of_scale = torch.dot(of_q.flatten(), q.flatten())  # needs no (n, d) product
     return of_q.mul_(scale), of_k.mul_(scale), of_scale
 
 
 def _over_sides(values: Tensor, sides: list[tuple[slice, int]]) -> Tensor:
-    """For each pair of a tile, the sum of the values (n,) of the rows that it is reduced for."""
+    """For each pair of a tile, the sum of the values (n,) of the rows that the tile counts for."""
     return _total(values[here].unsqueeze(dim) for here, dim in sides)
 
 
@@ -233,5 +220,5 @@ def _total(parts: Iterable[Tensor]) -> Tensor:
 
 
 def _sides(rows: slice, cols: slice, mirrored: bool) -> list[tuple[slice, int]]:
-    """The rows that a tile is reduced for, and the dimension that the reduction is over."""
+    """The rows that a tile counts for, each with the dimension to reduce over."""
     return [(rows, 1), (cols, 0)] if mirrored and rows != cols else [(rows, 1)]

@@ -16,15 +16,15 @@ from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.repeats import Repeats, repeats_of
 from rrl_dsl.backends.universe import Universe, universe
-from rrl_dsl.graph.plan import Active, Column, Constant, Plan, Scalar
+from rrl_dsl.graph.plan import Column, Plan
 from rrl_dsl.graph.stage import LookupTable
 
 _CACHED_PAIRS: Final = 2**16
-"""Pairs evaluated at once on a CPU, so that the values of an instruction stay in its cache."""
+"""Pairs evaluated at once on a CPU, so that intermediate values stay in its cache."""
 
 
 class Inputs(NamedTuple):
-    """What a call gives the edge function beside its rows."""
+    """The arguments of the edge function besides the columns of the plan."""
 
     scalars: Sequence[Tensor]
     lookups: Sequence[LookupTable]
@@ -33,12 +33,12 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """The columns of a call's rows and columns, from which any tile of pairs is evaluated.
+    """The columns of a plan for the rows and columns of a call. Evaluates any tile of pairs.
 
     Attributes:
         plan: The plan.
-        rows: What the plan reads of the rows, each tensor (n, ...).
-        cols: What it reads of the columns, each (m, ...); the same object where they are the rows.
+        rows: The columns of the plan for the rows, each (n, ...).
+        cols: Those for the columns, each (m, ...); the same object if the columns are the rows.
         inputs: Scalars and lookups.
     """
 
@@ -66,19 +66,19 @@ class Prepared:
         )
 
     def repeats(self, result: int) -> Repeats | None:
-        """How the rows repeat, as far as an instruction can tell; None where that is not known."""
+        """How the rows repeat for an instruction; None if that is unknown or does not pay off."""
         sample = self.rows[0]
         few = len(sample) ** 2 <= _CACHED_PAIRS
-        if few or self.cols is not self.rows or sample.device.type != "cpu":  # looking would wait
+        if few or self.cols is not self.rows or sample.device.type != "cpu":  # no GPU synchronizes
             return None
         return repeats_of(self.plan, result, self.rows)
 
     def of_rows(self, rows: Tensor) -> Prepared:
-        """The same for some rows, int64 (r,), and all columns."""
+        """The columns for some rows, int64 (r,), and all columns."""
         return Prepared(self.plan, [column[rows] for column in self.rows], self.cols, self.inputs)
 
     def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
-        """The same for some rows and columns, int64 (r,) and (c,)."""
+        """The columns for some rows and columns, int64 (r,) and (c,)."""
         of_rows = [column[rows] for column in self.rows]
         of_cols = [column[cols] for column in self.cols]
         return Prepared(self.plan, of_rows, of_cols, self.inputs)
@@ -89,24 +89,15 @@ def scalars_of(
 ) -> list[Tensor]:
     """The plan's scalars for one call, each a tensor of shape () on the device."""
     return [
-        _scalar(scalar.at(seed, epoch, step), _dtype(scalar), device) for scalar in plan.scalars
+        _scalar(scalar.at(seed, epoch, step), scalar.dtype, device) for scalar in plan.scalars
     ]
 
 
-def _dtype(scalar: Scalar) -> torch.dtype:
-    match scalar:
-        case Constant(exact=exact):
-            return torch.float64 if exact else torch.float32
-        case Active():
-            return torch.bool
-    return torch.int64
-
-
 @lru_cache(maxsize=4096)
-def _scalar(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A scalar on a device; filled there, since copying one from the host would wait."""
+def _scalar(value: float, dtype: str, device: torch.device) -> Tensor:
+    """A scalar on a device, created there: a copy from the host would synchronize."""
     with torch.inference_mode(False):
-        return torch.full((), value, dtype=dtype, device=device)
+        return torch.full((), value, dtype=getattr(torch, dtype), device=device)
 
 
 @torch.no_grad()
@@ -119,15 +110,9 @@ def prepare(
     *,
     shared: bool = False,
 ) -> Prepared:
-    """Computes what each row and column of a call needs once.
+    """Computes the columns of a plan for the rows and columns of a call.
 
-    Args:
-        plan: The plan.
-        rows: The n rows.
-        cols: The m columns, perhaps the rows themselves.
-        spaces: By space, the vectors of the rows and of the columns.
-        inputs: Scalars and lookups.
-        shared: Whether all processes prepare the same rows, and share the work of stages.
+    If `shared`, all processes prepare the same rows and share the work of stages.
 
     Raises:
         RRLError: RRL401 or RRL417 if the rows lack a column that the recipe reads.
@@ -189,12 +174,12 @@ def _evaluate(
         height = max(1, _CACHED_PAIRS // m)
         first = part(slice(height))
         if first.ndim:
-            weights = first.new_empty((n, m))  # memory that is missing is missed here
+            weights = first.new_empty((n, m))  # too little memory fails here, before the work
             weights[:height] = first
             for start in range(height, n, height):
                 weights[start : start + height] = part(slice(start, start + height))
             return weights
     weights = part(slice(None))
-    if weights.shape != (n, m):  # a constant: the caller gets memory of their own to write to
+    if weights.shape != (n, m):  # a constant: the caller may write to the result
         weights = weights.expand(n, m).clone(memory_format=torch.contiguous_format)
     return weights

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, partial
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from rrl_dsl.backends.cross_entropy import DenseCrossEntropy
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
-from rrl_dsl.backends.relation import Pointwise, Relation
+from rrl_dsl.backends.relation import Pointwise, Relation, logsumexp
 from rrl_dsl.language.diagnostics import error
 
 
@@ -29,16 +28,10 @@ class DenseRelation(Relation):
         epoch: int = 0,
         step: int = 0,
     ) -> None:
-        """Binds weights to rows and columns.
+        """Binds weights (n, m), bool or float and not negative, to rows and columns.
 
-        Args:
-            weights: (n, m), bool or float, not negative.
-            rows: The n rows.
-            cols: The m columns; defaults to the rows themselves.
-            contrast: bool (n, m), which pairs may count as unrelated; defaults to all.
-            seed: The recipe's seed.
-            epoch: The epoch.
-            step: The optimizer step.
+        `cols` defaults to the rows. `contrast`, bool (n, m), selects the pairs that may count as
+        unrelated; the default is all pairs. See `Relation` for the others.
         """
         cols = rows if cols is None else cols
         super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
@@ -47,18 +40,18 @@ class DenseRelation(Relation):
 
     @cached_property
     def same(self) -> Tensor:
-        """Whether row and column are the same row, bool (n, m)."""
+        """Whether the row and the column are the same row, bool (n, m)."""
         of_rows, of_cols = self.row_ids
         return of_rows[:, None] == of_cols
 
     @property
     def has_edges(self) -> bool:
-        """Whether any weight is above 0, self included; True where looking would wait."""
+        """Whether any weight is above 0, self included; True on a GPU, which would synchronize."""
         weights = self.weights
         if weights.device.type != "cpu":
             return True
         if weights.dtype == torch.bool:
-            weights = weights.view(torch.uint8)  # the greatest of bools is found 10 times slower
+            weights = weights.view(torch.uint8)  # `max` of bool is 10 times slower
         return weights.numel() > 0 and bool(weights.max() > 0)
 
     @cached_property
@@ -179,7 +172,7 @@ class DenseRelation(Relation):
     def _cross_entropy_of_learned(
         self, weights: Tensor, logits: Tensor, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
-        """The same for weights that have a gradient."""
+        """The cross-entropy for weights with a gradient."""
         degree = weights.sum(dim=1)
         log_sum = self._log_sum_exp(logits, compare_self).masked_fill(degree == 0, 0.0)
         return degree * log_sum - (weights * logits).sum(dim=1), degree
@@ -200,7 +193,7 @@ class DenseRelation(Relation):
         return values.masked_fill_(self.same, number)
 
     def compared(self, with_self: bool = False) -> Tensor:
-        """Which columns the softmax of a row is over, bool (n, m)."""
+        """The columns of the softmax of each row, bool (n, m)."""
         return self._compared | self.same if with_self else self._compared
 
     def _log_sum_exp(self, logits: Tensor, with_self: bool = False) -> Tensor:
@@ -208,7 +201,7 @@ class DenseRelation(Relation):
         return logsumexp(logits, self.compared(with_self))
 
     def edge_weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
-        """The weights (n, m) in a dtype, those of self 0 unless `with_self` is set."""
+        """The weights (n, m) in a dtype; self has weight 0 unless `with_self` is set."""
         if with_self:
             return self.weights.to(dtype)
         return self.fill_self(self.weights.to(dtype, copy=True), 0.0)
@@ -226,21 +219,6 @@ def _check_pointwise(values: object, similarity: Tensor) -> None:
 
 
 def _similarity(q: Tensor, k: Tensor) -> Tensor:
-    """q k^T in at least float32, whatever autocast says."""
+    """q k^T in at least float32, also within autocast."""
     with without_autocast(q.device):
         return at_least_float32(q) @ at_least_float32(k).T
-
-
-def logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
-    """log sum exp over the masked entries of each row; -inf, without a gradient, for none."""
-    some = mask.any(dim=1)
-    # an all -inf row has a NaN gradient, so such rows are computed unmasked and then replaced
-    kept = mask | ~some[:, None]
-    result = logits.masked_fill(~kept, -torch.inf).logsumexp(dim=1)
-    return result.masked_fill(~some, -torch.inf)
-
-
-def joined_lse(parts: Sequence[Tensor]) -> Tensor:
-    """The log-sum-exp over all columns, (n,), of those over parts of them, each (n,)."""
-    sums = torch.stack(list(parts), dim=1)
-    return logsumexp(sums, sums > -torch.inf)

@@ -1,7 +1,7 @@
 """The edge function: a plan's instructions as one Python function over tensors or NumPy arrays.
 
-Eager torch runs it as it is; `torch.compile` fuses it into one kernel. Scalars enter as tensors, so
-neither a new batch nor a new epoch nor a new parameter value compiles anything again.
+Eager torch runs it unchanged; `torch.compile` fuses it into one kernel. Scalars enter as tensors,
+so a new batch, epoch or parameter value does not compile anything again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EdgeFunction = Callable[..., Any]
 
 _FUSED_PAIRS: Final = 2048 * 2048
 _COMPILERS: Final = {"cuda": ("CC", ("gcc", "clang")), "cpu": ("CXX", ("g++", "clang++"))}
-"""By device, the environment variable and the programs by which torch finds a compiler."""
+"""Device -> the environment variable and the programs with which torch looks for a compiler."""
 
 _Options = dict[str, str | int | bool | Callable[..., object]]
 
@@ -34,12 +34,12 @@ _Options = dict[str, str | int | bool | Callable[..., object]]
 def edge_function(
     plan: Plan, result: int, fused: bool = False, arrays: ModuleType | None = None
 ) -> EdgeFunction:
-    """The pointwise function of a pair that one instruction of a plan is the result of.
+    """The pointwise function that computes the result of an instruction for pairs.
 
     Args:
-        plan: The plan; plans that differ in scalars alone share one function.
+        plan: The plan. Plans that differ only in scalars share one function.
         result: The instruction.
-        fused: Whether `torch.compile` makes one kernel of it.
+        fused: Whether `torch.compile` fuses it into one kernel.
         arrays: `rrl_dsl.backends.arrays` for NumPy; defaults to torch.
     """
     if arrays is None:
@@ -51,26 +51,26 @@ def edge_function(
 def _compiled(text: str, arrays: ModuleType, fused: bool) -> EdgeFunction:
     scope: dict[str, Any] = {name: operation.run for name, operation in OPERATIONS.items()}
     scope["arrays"] = arrays
-    exec(compile(text, "<edge function>", "exec"), scope)  # our own text
+    exec(compile(text, "<edge function>", "exec"), scope)  # text of `source`, not of a user
     function: EdgeFunction = scope["edge"]
     if not fused:
         return function
     import torch
 
-    # else a GPU makes a multiplication and an addition one operation, and rounds once
+    # otherwise a GPU fuses a multiplication and an addition, and rounds once instead of twice
     exactly: _Options = {"emulate_precision_casts": True}
     compiled: EdgeFunction = torch.compile(function, dynamic=True, options=exactly)
     return compiled
 
 
 def source(plan: Plan, result: int) -> str:
-    """The edge function as Python text, one line for each instruction that it needs."""
+    """The edge function as Python text, one line per instruction."""
     needed = plan.needed(result)
     last_use = {value: at for at in needed for value in plan.instructions[at].values}
     lines = ["def edge(i, j, scalars, lookups):"]
     for position in needed:
         lines.append(f"    v{position} = {_call(plan.instructions[position])}")
-        # eager torch would hold every (n, m) intermediate to the end otherwise
+        # otherwise eager torch keeps every (n, m) intermediate value to the end
         values = plan.instructions[position].values
         dead = sorted({v for v in values if last_use[v] == position and v != result})
         lines += [f"    del {', '.join(f'v{value}' for value in dead)}"] if dead else []
@@ -88,7 +88,7 @@ def _call(instruction: Instruction) -> str:
 
 
 def has_compiler(device: torch.device) -> bool:
-    """Whether there is the compiler that torch needs for code on a device."""
+    """Whether the compiler that torch needs for a device is installed."""
     variable, compilers = _compilers(device)
     return bool(os.environ.get(variable)) or any(map(shutil.which, compilers))
 
@@ -98,12 +98,7 @@ def _compilers(device: torch.device) -> tuple[str, tuple[str, ...]]:
 
 
 def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
-    """Whether to compile the edge function: as asked, or where that is soon earned back.
-
-    Args:
-        asked: What the user wants; None leaves it open.
-        device: Where the rows are.
-        pairs: How many pairs a call evaluates.
+    """Whether to compile the edge function: as asked, or for None if it pays off for these pairs.
 
     Raises:
         RRLError: RRL506 if fusing is requested and there is no compiler.

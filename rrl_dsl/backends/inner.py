@@ -1,9 +1,9 @@
-"""Inner products that have the same bits in every batch, on every device, there as back.
+"""Inner products with the same bits in every batch, on every device and in both directions.
 
-A float64 sum depends on the order of its terms, and a matrix product orders them by the sizes of
-the matrices. So vectors are cut into slices of small whole numbers, whose products add up without
-rounding in any order (Ozaki, Ogita, Oishi, Rump. Error-free transformations of matrix
-multiplication. 2012). Three slices hold what a float64 holds of the largest value of a vector.
+A float64 sum depends on the order of its terms, and the order in a matrix product depends on the
+sizes of the matrices. Therefore vectors are split into slices of small whole numbers, whose
+products are summed exactly in any order (Ozaki, Ogita, Oishi, Rump. Error-free transformations of
+matrix multiplication. 2012). Three slices hold all bits of the largest value of a vector.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 _SLICES: Final = 3
-_SUM_BITS: Final = 51  # of 53 that are exact, less one for each factor, which is below 2 units
+_SUM_BITS: Final = 51  # 53 exact bits, minus one per factor, which is below 2 units
 
 
 def _bits(width: int) -> int:
-    """Of a slice, so that `width` products of two add up to a float64 without rounding."""
+    """The bits of a slice for which a sum of `width` products is exact in float64."""
     return (_SUM_BITS - width.bit_length()) // 2
 
 
@@ -28,16 +28,16 @@ def units(vectors: Tensor) -> Tensor:
 
 
 def _powers(vectors: Tensor) -> Tensor:
-    """The largest power of two that is not above the largest value, 1 where that is 0; (n,)."""
+    """The largest power of two up to the largest value of each vector, 1 for zeros; (n,)."""
     greatest = vectors.abs().amax(dim=1)
     power = greatest / (2.0 * torch.frexp(greatest).mantissa)
     return torch.where(greatest == 0, 1.0, power)
 
 
 def slices(vectors: Tensor) -> Tensor:
-    """Vectors (n, d) as whole numbers, float64 (n, 3, d); 1 in a slice is 2^bits in the next.
+    """Vectors (n, d) as slices of whole numbers, float64 (n, 3, d); NaN if a value is missing.
 
-    NaN where a value is missing.
+    1 in a slice is 2^bits in the next one.
     """
     base = 2.0 ** _bits(vectors.shape[1])
     rest = vectors / _powers(vectors)[:, None] * base
@@ -65,7 +65,7 @@ def inner(i: Tensor, j: Tensor) -> Tensor:
     """
     base = 2.0 ** -_bits(i.shape[-1])
     total = i.new_zeros(())
-    for count in range(_SLICES, 0, -1):  # products of slices that are as small as one another
+    for count in range(_SLICES, 0, -1):  # together the products of slices of one magnitude
         first, second = i[..., :count, :], j[..., :count, :].flip(-2)
         total = total * base + first.flatten(-2) @ second.flatten(-2).mT
     return total

@@ -1,10 +1,10 @@
-"""Which plans say where their edges are, so that sums over edges need not go through all pairs.
+"""Plans that say where the edges are, so that sums over edges skip the other pairs.
 
-In the graph of one column, as that of samples or of labels, two rows have an edge where they have
-the same value: these are its classes. What `|`, `&`, `-` and `~` make of such graphs is a sum of
-them by inclusion and exclusion: a | b = a + b - ab, where ab is the graph of both columns together.
+In the graph of one column, such as the sample or a label, two rows have an edge if their values are
+equal. These are its classes. `|`, `&`, `-` and `~` of such graphs are sums of them by inclusion and
+exclusion: a | b = a + b - ab, where ab is the graph of both columns together.
 
-Other graphs have their edges in lists, as those of neighbors.
+The edges of other graphs are in lists, such as those of neighbors.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.stage import LookupTable
 
 Terms = Mapping[frozenset[int], int]
-"""Columns whose values are all equal -> how often the pairs count; no column means all pairs."""
+"""Columns with equal values -> how often these pairs count. No column means all pairs."""
 
 MOST_TERMS: Final = 16
-"""Terms up to which they are summed, one after the other."""
+"""The most terms that are summed one after the other."""
 MOST_LISTED: Final = 32
-"""Pairs per row and column up to which they are listed: memory stays linear."""
+"""The most listed pairs per row and column, so that memory is linear in rows and columns."""
 
 _WIDE: Final = frozenset({"label", "drawn_label", "chosen_label", "zero", "list"})
-"""Kinds of columns with several integers for each row."""
+"""Kinds of columns with several integers per row."""
 
 
 class Classes:
-    """What operations make of terms (`Operation.classes`)."""
+    """The results of operations on terms (`Operation.classes`)."""
 
     @staticmethod
     def equal(column: int) -> Terms:
-        """Pairs with equal values of a column, not below 0."""
+        """Pairs with equal values of a column that are at least 0."""
         return {frozenset({column}): 1}
 
     @staticmethod
@@ -44,24 +44,24 @@ class Classes:
 
     @staticmethod
     def total(one: Terms, other: Terms, times: int = 1) -> Terms:
-        """The first, and so many times the other."""
-        found = Counter(one)
+        """one + times * other."""
+        terms = Counter(one)
         for columns, count in other.items():
-            found[columns] += times * count
-        return {columns: count for columns, count in found.items() if count}
+            terms[columns] += times * count
+        return {columns: count for columns, count in terms.items() if count}
 
     @staticmethod
     def both(one: Terms, other: Terms) -> Terms:
-        """The product: the pairs of both."""
-        found: Counter[frozenset[int]] = Counter()
+        """The product: pairs in both."""
+        terms: Counter[frozenset[int]] = Counter()
         for columns, count in one.items():
             for others, times in other.items():
-                found[columns | others] += count * times
-        return {columns: count for columns, count in found.items() if count}
+                terms[columns | others] += count * times
+        return {columns: count for columns, count in terms.items() if count}
 
     @staticmethod
     def either(one: Terms, other: Terms) -> Terms:
-        """The pairs of one or the other."""
+        """Pairs in at least one."""
         return Classes.total(Classes.total(one, other), Classes.both(one, other), -1)
 
     @staticmethod
@@ -71,31 +71,33 @@ class Classes:
 
 
 def terms_of(plan: Plan, *, seed: int, epoch: int, step: int) -> Terms | None:
-    """The classes that a graph is made of; None where it is not made of few.
+    """The terms of a graph; None if it is not a sum of few classes.
 
-    They are those of samples with one label at most, if it reads labels.
+    If the graph reads labels, the terms are those of samples with at most one label.
     """
-    found: dict[int, Terms | None] = {}
+    terms_at: dict[int, Terms | None] = {}
     for at in plan.needed(plan.result):
         instruction = plan.instructions[at]
-        operands = [found[value] for value in instruction.values]
+        operands = [terms_at[value] for value in instruction.values]
         terms: Terms | None = None
         if None not in operands:
-            scalars = [plan.scalars[each].at(seed, epoch, step) for each in instruction.scalars]
+            scalars = [plan.scalars[scalar].at(seed, epoch, step) for scalar in instruction.scalars]
             operation = OPERATIONS[instruction.op]
             terms = operation.classes(Classes, *operands, *instruction.columns, *scalars)
-        found[at] = terms if terms is not None and len(terms) <= MOST_TERMS else None
-    return found[plan.result]
+        terms_at[at] = terms if terms is not None and len(terms) <= MOST_TERMS else None
+    return terms_at[plan.result]
 
 
 def has_lists(plan: Plan, *, seed: int, epoch: int, step: int) -> bool:
-    """Whether the pairs that may have an edge are listed: those of any rows, here of none."""
+    """Whether the plan lists the pairs that may have an edge; evaluates no rows."""
     import numpy as np
 
     from rrl_dsl.backends.candidates import candidates_of
 
     nothing = np.empty(0, np.int64)
-    columns = [nothing.reshape(0, 1) if each.kind in _WIDE else nothing for each in plan.columns]
+    columns = [
+        nothing.reshape(0, 1) if column.kind in _WIDE else nothing for column in plan.columns
+    ]
     scalars = [scalar.at(seed, epoch, step) for scalar in plan.scalars]
     tables = [LookupTable.of_samples(nothing)] * len(plan.lookups)
     return candidates_of(plan, columns, columns, scalars, tables) is not None

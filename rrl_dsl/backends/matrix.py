@@ -14,13 +14,13 @@ from rrl_dsl.language.diagnostics import error
 def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = False) -> Relation:
     """A user's own matrix as a relation.
 
-    Without columns of their own, position i is row i and the diagonal is self. With them, nothing
-    is self: which columns are related is then for the matrix alone to say.
+    If the columns are the rows, column i is row i and the diagonal is self. Otherwise no pair is
+    self, and the matrix alone says which columns are related.
 
     Args:
         weights: (n, m), bool or a real dtype, not negative.
         view: int64 (n,), the view of each row; the k-th rows of all views are one sample.
-        columns: Whether the columns are other rows than the rows (`keys=` was given).
+        columns: Whether the columns are not the rows (`keys=` was given).
 
     Raises:
         RRLError: RRL406 if the matrix has an impossible shape or dtype, is sparse, or, on the
@@ -38,7 +38,7 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
         message = f"a graph of shape ({n}, {m}) has columns that are not its rows"
         raise error("RRL406", message, hint=f"pass the embeddings of the {m} columns as `keys=`")
     device = weights.device
-    if device.type == "cpu":  # to look at them would wait for any other device
+    if device.type == "cpu":  # on another device, the check would synchronize
         _check_weights(weights)
     view = torch.zeros(n, dtype=torch.int64, device=device) if view is None else view.to(device)
     if tuple(view.shape) != (n,):
@@ -46,7 +46,7 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
     rows = Nodes(_occurrence(view), view, check=False)
     if not columns:
         return DenseRelation(weights, rows)
-    others = torch.arange(m, device=device) + n  # ids that no row has
+    others = torch.arange(m, device=device) + n  # ids of no row
     return DenseRelation(weights, rows, Nodes(others, check=False))
 
 
@@ -59,6 +59,6 @@ def _check_weights(weights: Tensor) -> None:
 
 
 def _occurrence(view: Tensor) -> Tensor:
-    """For each row, how many rows of its view precede it."""
+    """For each row, the number of earlier rows of its view."""
     earlier = (view[:, None] == view).tril(diagonal=-1)
     return earlier.sum(dim=1)

@@ -1,4 +1,4 @@
-"""The rows of a batch: which sample, which view, and what is known of them."""
+"""The rows of a batch: the sample and the view of each row, its labels and its other fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from torch import Tensor
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 
-_LARGEST_PART: Final = 1e150  # of a vector: squares of distances stay within float64
-_FARTHEST: Final = 2**62  # the difference of two integers no farther from 0 is an int64
+SAME_VALUES: Final = (
+    "all views of a sample must have the same labels and fields; give other samples other ids"
+)
+"""The hint for a sample whose rows differ."""
+
+_LARGEST_PART: Final = 1e150  # the limit for the values of a vector: squared distances are finite
+_FARTHEST: Final = 2**62  # the limit for integers: their differences fit an int64
 
 
 class Samples(Protocol):
-    """What `Program.bind` asks of a dataset: `rrl.Nodes` and the trainer's splits have it."""
+    """The samples of a dataset, as `Program.bind` takes them: `rrl.Nodes`, or a split."""
 
     @property
     def sample(self) -> Tensor:
@@ -150,7 +155,7 @@ class Nodes:
         raise _lacking("field", name, list(self.fields))
 
     def __getitem__(self, rows: Tensor | slice) -> Nodes:
-        """Some of the rows, in the order asked for."""
+        """Some of the rows, in this order."""
         return self.map(lambda column: column[rows])
 
     def to(self, device: torch.device | str) -> Nodes:
@@ -158,7 +163,7 @@ class Nodes:
         return self.map(lambda column: column.to(device))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Nodes:
-        """The rows that a function makes of every column."""
+        """The rows with a function applied to every column."""
         return self._derived(
             change(self.sample),
             change(self.view),
@@ -179,7 +184,7 @@ class Nodes:
         )
 
     def _derived(self, *columns: Any) -> Nodes:
-        """Nodes of columns that were looked at before."""
+        """Nodes of columns that are already checked."""
         nodes = Nodes(*columns, check=False)
         nodes.check = self.check
         return nodes
@@ -196,7 +201,7 @@ class Nodes:
         return column
 
     def _label(self, name: str, value: Any) -> Tensor:
-        """A label field; sets of labels in the one order that they are kept in."""
+        """A label field. Several labels per sample become distinct and descending, then -1."""
         label = _integers(name, value)
         if label.ndim != 2:
             return self._column(name, label)
@@ -244,7 +249,7 @@ class Nodes:
                 raise error("RRL402", message, hint="pass floating-point numbers")
 
     def _check_agreement(self) -> None:
-        """Two rows of one sample share every label and field."""
+        """Refuses rows of one sample that differ in a label or field."""
         order = self.sample.argsort(stable=True)
         again = (self.sample[order].diff() == 0).nonzero().flatten()
         one, other = order[again], order[again + 1]
@@ -258,11 +263,7 @@ class Nodes:
                 at = int(differs.nonzero()[0])
                 i, j = int(one[at]), int(other[at])
                 message = f"`{name}` differs in rows {i} and {j}, both of sample {self.sample[i]}"
-                hint = (
-                    "all views of a sample must have the same labels and fields; give "
-                    "other samples other ids"
-                )
-                raise error("RRL402", message, hint=hint)
+                raise error("RRL402", message, hint=SAME_VALUES)
 
     def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
         yield "sample", self.sample, 0
@@ -272,7 +273,7 @@ class Nodes:
 
 
 def joined_labels(one: Tensor, other: Tensor) -> Tensor:
-    """The labels of rows followed by those of other rows; sets are as wide as the wider."""
+    """The labels of rows followed by those of other rows, as wide as the wider of the two."""
     if one.ndim == 2 or other.ndim == 2:
         one, other = (label if label.ndim == 2 else label[:, None] for label in (one, other))
         width = max(one.shape[1], other.shape[1])
@@ -281,25 +282,25 @@ def joined_labels(one: Tensor, other: Tensor) -> Tensor:
 
 
 def tensor(name: str, value: Any, code: str = "RRL402") -> Tensor:
-    """What a user gives as numbers, arrays of any byte order and stride among it, as a tensor.
+    """A user's numbers as a tensor; NumPy arrays may have any byte order and strides.
 
     Raises:
-        RRLError: With that code, where it is not an array of numbers.
+        RRLError: With `code`, if the value is not an array of numbers.
     """
     try:
         if hasattr(value, "__array__") and not isinstance(value, Tensor):
             array = np.asarray(value)
-            value = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy of our own
+            value = array.astype(array.dtype.newbyteorder("="), order="C")  # always a copy
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as problem:  # text, ragged lists, huge integers
         raise error(code, f"`{name}` must be an array of numbers: {problem}") from problem
 
 
 def named(what: str, given: Any, code: str = "RRL402") -> Mapping[str, Any]:
-    """What a user gives by name; empty for None.
+    """A user's columns by name; empty for None.
 
     Raises:
-        RRLError: With that code, where it is not a mapping from names.
+        RRLError: With `code`, if the value is not a mapping from names.
     """
     if given is None:
         return {}
@@ -325,9 +326,29 @@ def _integers(name: str, value: Any) -> Tensor:
 
 
 def _int64(column: Tensor) -> Tensor:
-    """Integers as int64; those beyond it as one that is too large as well."""
+    """Integers as int64. Values outside int64 become a value that is beyond the limit too."""
     whole = column.to(torch.int64)
-    least = -_FARTHEST - 1  # its absolute value is an int64
+    least = -_FARTHEST - 1  # beyond the limit, and its absolute value fits an int64
     return (
         whole.masked_fill(whole < 0, least) if column.dtype == torch.uint64 else whole.clamp(least)
     )
+
+
+def first_equal(*columns: Tensor) -> Tensor:
+    """For each row, the first row with equal values in all columns, int64 (n,).
+
+    It never synchronizes with the device.
+
+    Args:
+        columns: Integers, each (n,).
+    """
+    *others, last = columns
+    order = last.argsort(stable=True)
+    for column in reversed(others):
+        order = order[column[order].argsort(stable=True)]
+    starts = torch.ones_like(order, dtype=torch.bool)
+    ordered = [column[order] for column in columns]
+    starts[1:] = torch.stack([column[1:] != column[:-1] for column in ordered]).any(dim=0)
+    places = torch.arange(len(order), device=order.device)
+    first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
+    return torch.empty_like(order).scatter(0, order, first)

@@ -1,4 +1,4 @@
-"""The precision of reductions: at least float32, whatever autocast says."""
+"""The precision of reductions: at least float32, also within autocast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision as float32; float32 and float64 as they are."""
+    """Half precision as float32; float32 and float64 unchanged."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 

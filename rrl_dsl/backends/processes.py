@@ -1,4 +1,4 @@
-"""The rows of the processes of `torch.distributed`: which are whose, gathered or passed on."""
+"""The rows of the processes of `torch.distributed`: their owners, gathering, and passing on."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def all_rows(own: Tensor) -> Tensor:
     """
     if rank_and_count()[1] == 1:
         return own
-    found: Tensor = _AllRows.apply(own)
-    return found
+    rows: Tensor = _AllRows.apply(own)
+    return rows
 
 
 class _AllRows(torch.autograd.Function):
@@ -42,14 +42,15 @@ class _AllRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor) -> Tensor:
         """See `all_rows`."""
-        found = own.new_empty(rank_and_count()[1] * len(own), *own.shape[1:])
-        distributed.all_gather(list(found.chunk(rank_and_count()[1])), own.contiguous())
-        return found
+        count = rank_and_count()[1]
+        rows = own.new_empty(count * len(own), *own.shape[1:])
+        distributed.all_gather(list(rows.chunk(count)), own.contiguous())
+        return rows
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """The rows of this process in the sum."""
+        """The part of the summed gradients that belongs to the rows of this process."""
         parts = gradient.contiguous().chunk(rank_and_count()[1])
         own = torch.empty_like(parts[0])
         distributed.reduce_scatter(own, list(parts))
@@ -57,19 +58,15 @@ class _AllRows(torch.autograd.Function):
 
 
 def passed_on(own: Tensor) -> Tensor:
-    """Sends a tensor to the next process, and returns that of the previous one."""
+    """Sends a tensor to the next process and returns the tensor of the previous one."""
     rank, count = rank_and_count()
     if count == 1:
         return own
     received = torch.empty_like(own, memory_format=torch.contiguous_format)
-    work = distributed.batch_isend_irecv(
-        [
-            distributed.P2POp(distributed.isend, own.contiguous(), (rank + 1) % count),
-            distributed.P2POp(distributed.irecv, received, (rank - 1) % count),
-        ]
-    )
-    for each in work:
-        each.wait()
+    send = distributed.P2POp(distributed.isend, own.contiguous(), (rank + 1) % count)
+    receive = distributed.P2POp(distributed.irecv, received, (rank - 1) % count)
+    for work in distributed.batch_isend_irecv([send, receive]):
+        work.wait()
     return received
 
 
@@ -79,35 +76,35 @@ def banded(function: Callable[[Tensor], Tensor], rows: Tensor, height: int) -> T
     Args:
         function: From the positions of t rows, int64, to values (t, ...).
         rows: The positions of the rows, int64.
-        height: The rows of a band.
+        height: The number of rows of a band.
     """
     return torch.cat([function(band) for band in torch.split(rows, height)])
 
 
 def banded_by_all(function: Callable[[Tensor], Tensor], rows: Tensor, height: int) -> Tensor:
-    """As `banded`, but each process computes the values of a part of the rows, which are gathered.
+    """As `banded`, but each process computes a part of the rows, and the parts are gathered.
 
     All processes must call it with the same rows.
     """
     rank, count = rank_and_count()
     share = -(-len(rows) // count)
-    # of equal sizes: the last parts are filled with the first row
+    # the parts have equal sizes: the last ones are filled up with the first row
     places = torch.arange(rank * share, (rank + 1) * share, device=rows.device)
     own = rows[places.where(places < len(rows), 0)]
-    found = banded(function, own, height) if share else function(rows)
-    return all_rows(found)[: len(rows)]
+    values = banded(function, own, height) if share else function(rows)
+    return all_rows(values)[: len(rows)]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Which of all rows are those of which process.
+    """The rows of each process.
 
     Attributes:
-        places: int64 (processes, s), the places of the rows of each process among all rows.
+        places: int64 (processes, s), the positions of the rows of each process among all rows.
         gather: From the rows (s, ...) of this process to those of all, by rank, with gradients.
-        ring: Whether embeddings are passed around a ring, not gathered.
-        columns: int64 (processes, c), the places of the columns of each process; those of its rows
-            where left out.
+        ring: Whether embeddings are passed around a ring instead of gathered.
+        columns: int64 (processes, c), the positions of the columns of each process; None if the
+            columns are the rows.
     """
 
     places: Tensor
@@ -116,28 +113,28 @@ class Parts:
     columns: Tensor | None = None
 
     def against(self, columns: Parts) -> Parts:
-        """The same rows, with the rows of other parts as columns."""
+        """The same rows, with the rows of other parts as their columns."""
         if columns is self:
             return self
         return Parts(self.places, self.gather, self.ring, columns.places)
 
     @cached_property
     def own(self) -> Tensor:
-        """int64 (s,), the places of the rows of this process."""
+        """int64 (s,), the positions of the rows of this process."""
         return self.places[rank_and_count()[0]]
 
     def all(self, own: Tensor) -> Tensor:
-        """From values (s, ...) of the rows of this process to those of all rows, in their order."""
+        """From values (s, ...) of the rows of this process to those of all rows, in row order."""
         return self.gather(own)[self._order]
 
     @cached_property
     def _order(self) -> Tensor:
-        """int64 (n,), where each row is among the rows by rank."""
+        """int64 (n,), the position of each row among the rows ordered by rank."""
         return self.places.flatten().argsort()
 
 
 def by_rank(count: int, device: torch.device) -> Tensor:
-    """The places of as many rows of each process, int64 (processes, count), ordered by rank."""
+    """The positions of `count` rows per process, int64 (processes, count), ordered by rank."""
     processes = rank_and_count()[1]
     return torch.arange(processes * count, device=device).view(processes, count)
 
@@ -147,26 +144,24 @@ def check_alike(
     gather: Callable[[Tensor], Tensor],
     spaces: Mapping[str, tuple[Tensor, Tensor]] = MappingProxyType({}),
 ) -> None:
-    """Refuses processes whose rows cannot be gathered. It waits for the device.
+    """Refuses processes whose rows cannot be gathered. Synchronizes with the device.
 
     Args:
-        sides: The rows of this process, and its columns if they are others.
+        sides: The rows of this process, and its columns if they are not the rows.
         gather: From the rows of this process to those of all.
         spaces: The vectors of rows and columns by space.
 
     Raises:
         RRLError: RRL402, in every process.
     """
-    columns = [
-        (name, each) for nodes in sides for name, each in (nodes.labels | nodes.fields).items()
-    ]
-    columns += [(name, each) for name, pair in spaces.items() for each in pair]
-    kinds = sorted((name, str(each.dtype), *each.shape[1:]) for name, each in columns)
+    columns = [item for nodes in sides for item in (nodes.labels | nodes.fields).items()]
+    columns += [(name, vectors) for name, pair in spaces.items() for vectors in pair]
+    kinds = sorted((name, str(column.dtype), *column.shape[1:]) for name, column in columns)
     own = [*map(len, sides), crc32(repr(kinds).encode())]
-    found = gather(torch.tensor([own], device=sides[0].device))
-    *counts, columns_differ = (found != found[0]).any(dim=0).tolist()
+    by_process = gather(torch.tensor([own], device=sides[0].device))
+    *counts, columns_differ = (by_process != by_process[0]).any(dim=0).tolist()
     if any(counts):
-        listed = ", ".join(map(str, found[:, counts.index(True)].tolist()))
+        listed = ", ".join(map(str, by_process[:, counts.index(True)].tolist()))
         message = f"the processes have different numbers of rows: {listed}"
         hint = "give each process the same number, as `drop_last=True` of a loader does"
         raise error("RRL402", message, hint=hint)

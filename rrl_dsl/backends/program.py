@@ -1,6 +1,6 @@
-"""A compiled recipe: what a user calls.
+"""A compiled recipe, the object that users call.
 
-`compile` needs no torch; evaluating a program does, and imports it then.
+`compile` does not import torch. Evaluating a program does.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
-from rrl_dsl.backends.arguments import check_graph, check_seed, check_strategy
-from rrl_dsl.backends.strategy import WIDTH, Choice, Gather, Limit, choose, free_memory
+from rrl_dsl.backends.arguments import check_dataset, check_graph, check_seed, check_strategy
+from rrl_dsl.backends.strategy import WIDTH, Choice, Gather, Limit, Strategy, choose, free_memory
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.requires import Requires, requires_of
-from rrl_dsl.graph.rewrite import Step, rewrite
+from rrl_dsl.graph.rewrite import rewrite
 from rrl_dsl.graph.streams import adds_edges, finished, without_false_edges
-from rrl_dsl.graph.types import Scalar, described
+from rrl_dsl.graph.types import Scalar
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.machine import is_out_of_memory, needing_memory
 
@@ -39,31 +38,24 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.sparse import Progress
     from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
-Strategy = Literal["auto", "dense", "blocked"]
 Spaces = Mapping[str, "ArrayLike | Tensor | tuple[ArrayLike | Tensor, ArrayLike | Tensor]"]
-"""By space, the vectors of the rows; where columns are other rows, those of rows and columns."""
+"""Space -> the vectors of the rows, or those of the rows and of the columns."""
 
 
 class Program:
     """A compiled recipe. It computes the edge weights between the rows of a batch."""
 
     def __init__(self, graph: Graph, *, seed: int = 0, fused: bool | None = None) -> None:
-        """Compiles a graph; see `compile`.
-
-        Raises:
-            RRLError: If `graph` is not a graph, or the seed is out of range.
-        """
+        """Compiles a graph; see `compile`."""
         check_graph(graph)
         check_seed(seed)
         self.graph = graph
         self.seed = int(seed)
         self.fused = fused
-        self.rewritten: Graph
-        self.steps: tuple[Step, ...]
         self.rewritten, self.steps = rewrite(in_order(finished(graph)))
-        self.plan: Plan = compile_plan(self.rewritten, binary=graph.binary)
+        self.plan = compile_plan(self.rewritten, binary=graph.binary)
         self._tables: tuple[LookupTable, ...] | None = None
-        self._samples: SampleColumns  # of the dataset that it is bound to
+        self._samples: SampleColumns  # of the bound dataset
         self._tables_on: dict[torch.device, tuple[LookupTable, ...]] = {}
         self._limits: dict[torch.device, Limit] = {}
 
@@ -79,7 +71,7 @@ class Program:
 
     @cached_property
     def requires(self) -> Requires:
-        """What the recipe needs from the trainer and the dataset."""
+        """The needs of the recipe: views, columns of the dataset, spaces and more."""
         return requires_of(self.graph)
 
     def bind(self, dataset: Samples, *, others: Tensor | None = None) -> Program:
@@ -103,10 +95,7 @@ class Program:
         from rrl_dsl.backends.nodes import Nodes
         from rrl_dsl.backends.sample_graph import sample_columns
 
-        if not hasattr(dataset, "sample") or not hasattr(dataset, "labels"):
-            message = f"`bind` takes the samples of a dataset, not {described(dataset)}"
-            hint = "create them with `rrl.Nodes(range(len(dataset)), labels={'label': ...})`"
-            raise error("RRL402", message, hint=hint)
+        check_dataset(dataset)
         fields = getattr(dataset, "fields", {})
         rows = Nodes(dataset.sample, None, dataset.labels, fields, check=True).to("cpu")
         known = rows.sample if others is None else torch.cat([rows.sample, others.cpu()])
@@ -167,14 +156,13 @@ class Program:
                 of the rows (n, d) and of the columns (m, d).
             strategy: `dense` computes the (n, m) weights. `blocked` computes them tile by tile, in
                 memory that grows with n + m. `auto` chooses by the number of pairs, the width, the
-                device and its free memory (`rrl-dsl explain` says what it chooses). Where memory
-                runs out, `auto` and `blocked` go on with smaller tiles, with one warning.
-            width: The width of the embeddings, by which `auto` chooses.
-            gather: With several processes of `torch.distributed`, how they share the rows. The
-                rows, the columns, the spaces and the embeddings that a loss is given are those of
-                this process, and the loss and its gradient are those of the rows of all. `all`
-                gathers the embeddings. `ring` passes them from process to process, for losses that
-                allow it. Or the parts of rows and columns that were gathered before.
+                device and its free memory (`rrl-dsl explain` shows its choice). If memory runs
+                out, `auto` and `blocked` continue with smaller tiles and warn once.
+            width: The width of the embeddings, which `auto` takes into account.
+            gather: How several processes of `torch.distributed` share the rows. Each passes its own
+                rows, columns, spaces and embeddings, and gets the loss of all rows with its
+                gradient. `all` gathers the embeddings. `ring` passes them from process to process,
+                for losses that support it. `Parts` are rows and columns that are gathered already.
             epoch: The epoch.
             step: The optimizer step.
 
@@ -193,17 +181,17 @@ class Program:
             check_views(rows, cols, self.requires.views)
         parts = None if isinstance(gather, str) else gather
         if isinstance(gather, str):
-            from rrl_dsl.backends.gathered import Sides, gathered_sides
+            from rrl_dsl.backends.gathered import gathered
 
-            own = Sides(rows, cols, vectors_of(self.requires.spaces, spaces, rows, cols))
-            (rows, cols, spaces), parts = gathered_sides(own, ring=gather == "ring")
+            own = vectors_of(self.requires.spaces, spaces, rows, cols)
+            rows, cols, spaces, parts = gathered(rows, cols, own, ring=gather == "ring")
         every, rows = rows, rows if parts is None else rows[parts.own]
         device, shape = rows.device, (len(rows), len(cols))
         limit, free = self._limits.setdefault(device, Limit()), partial(free_memory, device)
         chosen = partial(choose, *shape, width, device.type, free, strategy=strategy)
         with _needing_memory(rows, cols):
             choice = chosen(most=limit.pairs)
-            # once, for processes prepare their rows together
+            # only once, because the processes prepare their rows together
             prepared = self._prepare(
                 every, cols, spaces, epoch, step, choice.tile, shared=parts is not None
             )
@@ -229,7 +217,7 @@ class Program:
     def _related(
         self, prepared: Prepared, rows: Nodes, cols: Nodes, choice: Choice, **at: int
     ) -> Relation:
-        """The relation of rows and columns, evaluated as was chosen."""
+        """The relation of rows and columns with the chosen strategy."""
         from rrl_dsl.backends.blocked import BlockedRelation
         from rrl_dsl.backends.dense_relation import DenseRelation
 
@@ -258,23 +246,22 @@ class Program:
         step: int = 0,
         progress: Progress = iter,
     ) -> sp.csr_array:
-        """The sparse (n, n) graph over rows on the host, float32, in memory linear in its edges.
+        """Returns the sparse (n, n) graph over rows on the CPU, float32, in memory for its edges.
 
-        Where lists and classes say which pairs may be edges, others are not looked at: time is
-        then linear in these pairs. That is so for calls such as `ssl`, `supervised`, `near`,
-        `pairs` and `knn`, and for what operators and transforms make of them, but for `~` and
-        false edges.
+        If lists and classes say which pairs may be edges, only these pairs are evaluated. This
+        holds for calls such as `ssl`, `supervised`, `near`, `pairs` and `knn`, and for operators
+        and transforms of them, except `~` and false edges.
 
         Args:
             nodes: The n rows.
-            spaces: Embeddings of the rows by space, for calls that look at them.
+            spaces: Space -> embeddings of the rows, for calls that compare embeddings.
             epoch: The epoch.
             step: The optimizer step.
-            progress: Takes a sequence of parts of the work, and yields each of them.
+            progress: Takes a sequence of parts of the work and yields each part in turn.
 
         Raises:
-            RRLError: As `__call__`, and RRL515 if the graph does not fit into memory, with
-                the number of edges to expect.
+            RRLError: As `__call__`, and RRL515 if the graph does not fit into memory, with the
+                expected number of edges.
         """
         from rrl_dsl.backends import sparse
 
@@ -305,7 +292,7 @@ class Program:
         return adds_edges(self.graph)
 
     def without_noise(self) -> Program:
-        """The same recipe with no edge added by noise: what its false edges are told by."""
+        """The same recipe without the edges that noise adds, to recognize the false edges."""
         clean = Program(without_false_edges(self.graph), seed=self.seed, fused=self.fused)
         if self._tables is not None:
             known = dict(zip(self.plan.lookups, self._tables, strict=True))
@@ -320,7 +307,7 @@ class Program:
         return f"<{kind} program {self.identity[:12]}, seed {self.seed}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the picture of the recipe's graph, with this seed."""
+        """The picture of the graph with this seed, for notebooks."""
         from rrl_dsl.report import display
 
         return display.html_of(self.graph, self.seed)
@@ -336,13 +323,13 @@ class Program:
         *,
         shared: bool = False,
     ) -> Prepared:
-        """What rows and columns are evaluated from, so many pairs at once."""
+        """The columns of the plan for rows and columns, to evaluate `at_once` pairs at once."""
         from rrl_dsl.backends import dense
         from rrl_dsl.backends.checks import check_bound, vectors_of
         from rrl_dsl.backends.edge import is_fused
 
         device, tables = rows.device, self._lookups(rows)
-        if device.type == "cpu":  # on a device, looking would wait
+        if device.type == "cpu":  # on a GPU, the check would synchronize
             check_bound(rows, cols, self.plan.lookups, tables)
         vectors = vectors_of(self.requires.spaces, spaces, rows, cols)
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
@@ -360,7 +347,7 @@ class Program:
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
             self._samples = nothing = SampleColumns(rows[:0].to("cpu"))
             self._tables = tuple(lookup.find(nothing, self.seed) for lookup in self.plan.lookups)
-        if rows.device not in self._tables_on:  # once a device: copying waits
+        if rows.device not in self._tables_on:  # once per device: a copy synchronizes
             self._tables_on[rows.device] = tuple(table.to(rows.device) for table in self._tables)
         return self._tables_on[rows.device]
 
@@ -369,10 +356,9 @@ class Program:
 
         for nodes in (rows,) if cols is None else (rows, cols):
             check_nodes(nodes)
-        if self.requires.bank and cols is None:
-            message = (
-                f"this recipe has the last {self.requires.bank} rows as additional columns (`bank`)"
-            )
+        bank = self.requires.bank
+        if bank and cols is None:
+            message = f"this recipe has the last {bank} rows as additional columns (`bank`)"
             raise error("RRL419", message, hint="use `program.relate(rows, cols, spaces=…)`")
 
 
@@ -403,7 +389,7 @@ def compile(  # noqa: A001  (the name users expect)
         name = next(iter(params))
         message = f"this graph has no parameter `{name}`; its values are fixed"
         raise error("RRL106", message, hint="pass `params` with a text, or to `parse`")
-    return Program(cast(Graph, recipe), seed=seed, fused=fused)  # which refuses anything else
+    return Program(cast(Graph, recipe), seed=seed, fused=fused)  # refuses anything but a graph
 
 
 def _needing_memory(rows: Nodes, cols: Nodes) -> AbstractContextManager[None]:

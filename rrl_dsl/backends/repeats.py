@@ -1,8 +1,8 @@
 """Rows that are V views of S samples, one view after the other.
 
-Most recipes give all pairs of rows of two samples one weight, and read the view only to tell a row
-from the other views of its sample. Then the weights of the S x S pairs of samples, and of the V x V
-pairs of each sample, are those of all pairs.
+Most recipes give all pairs of rows of two samples the same weight, and read the view only to
+distinguish the views of one sample. Then the weights of all pairs are copies of those of the S x S
+pairs of samples and of the V x V pairs within each sample.
 """
 
 from __future__ import annotations
@@ -36,29 +36,23 @@ class Repeats:
         """The weights of all pairs of rows, (n, n).
 
         Args:
-            columns: What is read of the rows, each (n, ...).
-            grid: From the columns of S rows, and of S columns, to their weights (S, S).
-            pairs: The edge function, of columns that are broadcast.
+            columns: The columns of the plan for the rows, each (n, ...).
+            grid: From the plan's columns for S rows and for S columns to their weights (S, S).
+            pairs: The edge function, which broadcasts its columns.
         """
         shape = (self.views, self.samples)
         first = [column[: self.samples] for column in columns]
         whole = grid(first, first).repeat(self.views, self.views)
         if self.by_view:
             views = [column.view(*shape, *column.shape[1:]).transpose(0, 1) for column in columns]
-            own = pairs([each[:, :, None] for each in views], [each[:, None] for each in views])
+            own = pairs([view[:, :, None] for view in views], [view[:, None] for view in views])
             whole.view(shape * 2).diagonal(dim1=1, dim2=3).copy_(own.movedim(0, -1))
         return whole
 
 
 def repeats_of(plan: Plan, result: int, columns: Sequence[Tensor]) -> Repeats | None:
-    """How rows repeat, as far as an instruction can tell; None where they do not.
-
-    Args:
-        plan: The plan.
-        result: The instruction.
-        columns: The plan's columns for the rows, on the host.
-    """
-    sample = columns[0]  # which the planner records first
+    """How the rows repeat for an instruction, from the plan's columns on the CPU; None if not."""
+    sample = columns[0]  # the planner records it first
     views = int((sample == sample[0]).sum())
     samples, rest = divmod(len(sample), views)
     if views < 2 or rest or not _repeats(sample, samples):
@@ -76,12 +70,12 @@ def _repeats(column: Tensor, size: int) -> bool:
 
 
 def _within_samples(plan: Plan, result: int, columns: set[int]) -> bool:
-    """Whether an instruction reads these columns for pairs of one sample alone."""
-    reading: set[int] = set()  # instructions whose results they change for other pairs
+    """Whether an instruction depends on these columns only for pairs of one sample."""
+    reading: set[int] = set()  # instructions that depend on them for other pairs
     for at in plan.needed(result):
         instruction = plan.instructions[at]
         operands = [plan.instructions[value] for value in instruction.values]
-        same_sample = any(each.op == "same" and each.columns == (0,) for each in operands)
+        same_sample = any(value.op == "same" and value.columns == (0,) for value in operands)
         if instruction.op == "both" and same_sample:
             continue
         if not columns.isdisjoint(instruction.columns) or not reading.isdisjoint(

@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rrl_dsl.backends.dense_relation import joined_lse
 from rrl_dsl.backends.processes import Parts, passed_on, rank_and_count
-from rrl_dsl.backends.relation import Pointwise, Relation
+from rrl_dsl.backends.relation import Join, Pointwise, Reduction, Relation, joined_lse, total
 from rrl_dsl.language.diagnostics import RRLError, error
-
-_Reduction = Callable[..., Tensor]
-"""(relation of the rows and some columns, vectors of these columns, others) -> (..., rows)."""
 
 
 class RingRelation(Relation):
-    """A relation of the rows of this process, and the columns of one process at a time.
+    """A relation of the rows of this process and the columns of one process at a time.
 
-    The vectors of its rows and columns, `q` and `k`, are those of this process. A reduction passes
-    `k` from process to process, and reduces the rows over the columns that are there; the backward
-    pass does so again, and takes the gradient of `k` along. Its result has the values of the rows
-    of all processes, as of a `GatheredRelation`, so that a mean over them is that of all.
+    `q` and `k` are the vectors of the rows and columns of this process. A reduction passes `k` from
+    process to process, and reduces over the columns that it has at the time. The backward pass
+    passes `k` again, together with its gradient. The result contains the values of the rows of all
+    processes, as that of a `GatheredRelation` does, so its mean is the mean over all rows.
 
-    A process holds the vectors of its own rows and of one other process. Ids, labels and fields
-    are those of all columns.
+    A process holds the vectors of its own rows and of one other process. It holds the ids, labels
+    and fields of all columns.
     """
 
     def __init__(self, own: Relation, parts: Parts) -> None:
         """Divides the columns of a relation by process.
 
         Args:
-            own: The relation of the s rows of this process and all columns, of which the last may
-                belong to every process, as those of a bank.
-            parts: Which rows, and which of the other columns, are those of which process.
+            own: The relation between the s rows of this process and all columns. Its last columns
+                may belong to every process, such as those of a bank.
+            parts: The rows and the other columns of each process.
         """
         places = parts.places if parts.columns is None else parts.columns
         mine, device = places[rank_and_count()[0]], own.rows.device
-        kept = torch.arange(places.numel(), len(own.cols), device=device)
-        alone = parts.columns is None and not len(kept)
-        cols = own.rows if alone else own.cols[torch.cat([mine, kept])]
+        shared = torch.arange(places.numel(), len(own.cols), device=device)
+        alone = parts.columns is None and not len(shared)
+        cols = own.rows if alone else own.cols[torch.cat([mine, shared])]
         super().__init__(own.rows, cols, seed=own.seed, epoch=own.epoch, step=own.step)
         rows = torch.arange(len(own.rows), device=device)
         self._blocks = [own.restricted(rows, block) for block in places]
-        self._kept = own.restricted(rows, kept) if len(kept) else None
+        self._shared = [own.restricted(rows, shared)] if len(shared) else []
         self._passed = len(mine)
         self._all = parts.all
 
@@ -55,48 +51,6 @@ class RingRelation(Relation):
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         raise refused("the nearest unrelated column")
-
-    def degree(self, *, with_self: bool = False) -> Tensor:
-        return self._all(self._degree(with_self))
-
-    def compared_count(self) -> Tensor:
-        return self._all(_total([each.compared_count() for each in self._every]))
-
-    def unrelated_count(self) -> Tensor:
-        return self._all(_total([each.unrelated_count() for each in self._every]))
-
-    def lse(
-        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
-    ) -> Tensor:
-        return self._reduced(
-            lambda part, k, q, scale: part.lse(q, k, scale, with_self=with_self),
-            joined_lse,
-            k,
-            q,
-            _scalar(scale, q),
-        )
-
-    def dot(
-        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
-    ) -> Tensor:
-        return self._reduced(
-            lambda part, k, q, scale: part.dot(q, k, scale, with_self=with_self),
-            _total,
-            k,
-            q,
-            _scalar(scale, q),
-        )
-
-    def masked_lse(
-        self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
-    ) -> Tensor:
-        return self._reduced(
-            lambda part, k, q, scale: part.masked_lse(q, k, scale, with_self=with_self),
-            joined_lse,
-            k,
-            q,
-            _scalar(scale, q),
-        )
 
     def cross_entropy(
         self,
@@ -107,27 +61,19 @@ class RingRelation(Relation):
         with_self: bool = False,
         self_in_denominator: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        among = with_self or self_in_denominator
-        degree = self._degree(with_self)
+        self_compared = with_self or self_in_denominator
+        degree = self._own_degree(with_self)
 
-        def reduced(part: Relation, k: Tensor, q: Tensor, scale: Tensor) -> Tensor:
-            lse = part.lse(q, k, scale, with_self=among)
+        def reduction(part: Relation, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
+            lse = part.lse(q, k, scale, with_self=self_compared)
             return torch.stack([lse, part.dot(q, k, scale, with_self=with_self)])
 
-        def joined(found: Sequence[Tensor]) -> Tensor:
-            log_sums, products = zip(*(each.unbind() for each in found), strict=True)
+        def join(parts: Sequence[Tensor]) -> Tensor:
+            log_sums, products = zip(*(part.unbind() for part in parts), strict=True)
             log_sum = joined_lse(log_sums).masked_fill(degree == 0, 0.0)
-            return degree * log_sum - _total(products)
+            return degree * log_sum - total(products)
 
-        return self._reduced(reduced, joined, k, q, _scalar(scale, q)), self._all(degree)
-
-    def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
-        return self._reduced(
-            lambda part, k, q: part.sqdist(q, k, with_self=with_self), _total, k, q
-        )
-
-    def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
-        return self._reduced(lambda part, v: part.matmul(v, with_self=with_self), _total, v)
+        return self._reduced(reduction, join, q, k, scale), self._all(degree)
 
     def sum(
         self,
@@ -138,45 +84,33 @@ class RingRelation(Relation):
         with_self: bool = False,
     ) -> Tensor:
         _check_closure(f, q, parameters)
-        return self._reduced(
-            lambda part, k, q, *others: part.sum(f, q, k, *others, with_self=with_self),
-            _total,
-            k,
-            q,
-            *parameters,
-        )
+        return super().sum(f, q, k, *parameters, with_self=with_self)
 
-    def unrelated_sum_sq(self, q: Tensor, k: Tensor) -> Tensor:
-        return self._reduced(lambda part, k, q: part.unrelated_sum_sq(q, k), _total, k, q)
-
-    @property
-    def _every(self) -> list[Relation]:
-        return self._blocks if self._kept is None else [*self._blocks, self._kept]
-
-    def _degree(self, with_self: bool) -> Tensor:
-        return _total([each.degree(with_self=with_self) for each in self._every])
+    def _own_degree(self, with_self: bool) -> Tensor:
+        parts = [*self._blocks, *self._shared]
+        return total([part.degree(with_self=with_self) for part in parts])
 
     def _reduced(
         self,
-        reduction: _Reduction,
-        join: Callable[[Sequence[Tensor]], Tensor],
-        k: Tensor,
-        *others: Tensor,
+        reduction: Reduction,
+        join: Join,
+        q: Tensor | None = None,
+        k: Tensor | None = None,
+        *parameters: float | Tensor,
+        weighted: bool = True,
     ) -> Tensor:
-        """A reduction over all columns, of the rows of all processes.
+        """As `Relation._reduced`, of the rows of all processes.
 
-        Args:
-            reduction: Of the rows of this process over some columns.
-            join: From the reductions over the columns of each process to that over all.
-            k: The vectors of the columns of this process, (s, d), then of those that all have.
-            others: What else the reduction takes and has a gradient.
+        `k` are the vectors of the columns of this process, (s, d), followed by those of the columns
+        that every process has.
         """
+        if k is None:
+            return self._all(join([reduction(part) for part in [*self._blocks, *self._shared]]))
         size = self._passed
-        blocks: Tensor = _Around.apply(reduction, self._blocks, k[:size], *others)
-        found = list(blocks)
-        if self._kept is not None:
-            found.append(reduction(self._kept, k[size:], *others))
-        return self._all(join(found))
+        inputs = [_tensor(parameter, k if q is None else q) for parameter in parameters]
+        passed: Tensor = _Around.apply(reduction, self._blocks, q, k[:size], *inputs)
+        kept = [reduction(part, q, k[size:], *inputs) for part in self._shared]
+        return self._all(join([*passed, *kept]))
 
 
 class _Around(torch.autograd.Function):
@@ -184,54 +118,61 @@ class _Around(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, reduction: _Reduction, blocks: Sequence[Relation], k: Tensor, *others: Tensor
+        ctx: Any,
+        reduction: Reduction,
+        blocks: Sequence[Relation],
+        q: Tensor | None,
+        k: Tensor,
+        *parameters: Tensor,
     ) -> Tensor:
         """See `RingRelation._reduced`; (processes, ...)."""
         rank, count = rank_and_count()
-        found = []
+        by_turn = []
         block = k
         for turn in range(count):
             block = passed_on(block) if turn else block
-            found.append(reduction(blocks[(rank - turn) % count], block, *others))
+            by_turn.append(reduction(blocks[(rank - turn) % count], q, block, *parameters))
         ctx.reduction, ctx.blocks = reduction, blocks
-        ctx.save_for_backward(k, *others)
-        return torch.stack([found[(rank - place) % count] for place in range(count)])
+        ctx.save_for_backward(q, k, *parameters)
+        return torch.stack([by_turn[(rank - place) % count] for place in range(count)])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradients of `k` and of the others."""
-        k, *others = ctx.saved_tensors
+        """The gradients of `q`, `k` and the parameters."""
+        q, block, *parameters = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
-        gradients = [torch.zeros_like(each) for each in (k, *others)]
+        wanted = [at for at, need in enumerate(needed) if need]
+        gradients: list[Any] = [
+            torch.zeros_like(value) if need else None
+            for value, need in zip((q, block, *parameters), needed, strict=True)
+        ]
         rank, count = rank_and_count()
-        block = k
         for turn in range(count):
             if turn:
                 block = passed_on(block)
-                gradients[0] = passed_on(gradients[0]) if needed[0] else gradients[0]
+                gradients[1] = passed_on(gradients[1]) if needed[1] else None
             place = (rank - turn) % count
             leaves = [
-                each.detach().requires_grad_(need)
-                for each, need in zip((block, *others), needed, strict=True)
+                value if value is None else value.detach().requires_grad_(need)
+                for value, need in zip((q, block, *parameters), needed, strict=True)
             ]
             with torch.enable_grad():
                 value = ctx.reduction(ctx.blocks[place], *leaves)
             if not value.requires_grad:
                 continue
-            wanted = [at for at, need in enumerate(needed) if need]
-            found = torch.autograd.grad(
+            added = torch.autograd.grad(
                 value, [leaves[at] for at in wanted], gradient[place], allow_unused=True
             )
-            for at, added in zip(wanted, found, strict=True):
-                if added is not None:
-                    gradients[at] = added + gradients[at]
-        gradients[0] = passed_on(gradients[0]) if needed[0] else gradients[0]  # home
+            for at, part in zip(wanted, added, strict=True):
+                if part is not None:
+                    gradients[at] = part + gradients[at]
+        gradients[1] = passed_on(gradients[1]) if needed[1] else None  # to the process of `k`
         return None, None, *gradients
 
 
 def refused(what: str) -> RRLError:
-    """The error for what needs the embeddings of all rows at once."""
+    """The error for a computation that needs the embeddings of all rows at once."""
     message = f"{what} needs the embeddings of all rows, and `gather=ring` passes them in parts"
     return error("RRL429", message, hint="use `gather=all`", settings=("gather",))
 
@@ -244,7 +185,7 @@ def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> Non
     """
     pair = torch.zeros(1, 1, dtype=torch.promote_types(q.dtype, torch.float32), device=q.device)
     with torch.enable_grad():
-        value = f(pair, pair, *(each.detach() for each in parameters))
+        value = f(pair, pair, *(parameter.detach() for parameter in parameters))
     if isinstance(value, Tensor) and value.requires_grad:
         message = "`f` uses a tensor with a gradient that `gather=ring` cannot pass on"
         raise error(
@@ -255,9 +196,9 @@ def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> Non
         )
 
 
-def _scalar(scale: float | Tensor, q: Tensor) -> Tensor:
-    return torch.as_tensor(scale, dtype=torch.promote_types(q.dtype, torch.float32)).to(q.device)
-
-
-def _total(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).sum(dim=0)
+def _tensor(value: float | Tensor, like: Tensor) -> Tensor:
+    """A number as a tensor of shape (), in at least float32; a tensor unchanged."""
+    if isinstance(value, Tensor):
+        return value
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    return torch.as_tensor(value, dtype=dtype, device=like.device)

@@ -1,4 +1,4 @@
-"""A graph between the samples of a dataset, for calls that look at it before any batch."""
+"""A graph between the samples of a dataset, for calls that need it before any batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOST: Final = "cpu"
 
 
 def sample_columns(rows: Any) -> SampleColumns:
-    """The columns of a dataset, over which graphs can be evaluated."""
+    """The columns of a dataset, which can evaluate graphs between its samples."""
     return SampleColumns(rows, _graph_over)
 
 

@@ -1,7 +1,7 @@
 """The graph over many rows as a sparse matrix, in memory that grows with rows plus edges.
 
-Weights are evaluated at candidates alone (`rrl_dsl.backends.candidates`), or at every pair where a
-recipe proposes none, as random edges do.
+Weights are evaluated only for candidates (`rrl_dsl.backends.candidates`), or for all pairs if the
+recipe does not propose any, such as one with random edges.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Progress = Callable[[Sequence[slice]], Iterable[slice]]
-"""Goes through bands of rows that take about the same time each, and shows how far it is."""
+"""Iterates over bands of rows, which take about the same time, and shows the progress."""
 
 BAND_PAIRS: Final = 2**20
-_CHUNK_BYTES: Final = 2**26  # of columns at pairs
-_EDGE_BYTES: Final = 16  # 8 of the matrix, and as many while its parts are joined or written
-_LOOKED_AT: Final = 64  # rows whose edges are counted to estimate those of all
+_CHUNK_BYTES: Final = 2**26  # of the plan's columns, for pairs that are evaluated at once
+_EDGE_BYTES: Final = 16  # 8 in the matrix, and 8 while its parts are joined or written
+_COUNTED_ROWS: Final = 64  # rows whose edges are counted to estimate the total
 _HINT: Final = "take fewer rows, or a recipe with fewer edges"
 
 
@@ -43,14 +43,14 @@ def graph_of(
     """The edges of a recipe over rows, float32 (n, n).
 
     Args:
-        prepared: What the recipe prepared, of which rows and columns are the same.
-        rows: How many rows.
-        progress: Goes through the bands of rows.
+        prepared: The prepared recipe; its columns are its rows.
+        rows: The number of rows.
+        progress: Iterates over the bands of rows.
         most: The most pairs to evaluate.
 
     Raises:
         RRLError: RRL431 for more pairs than `most`; RRL515 if the graph does not fit into memory,
-            with the edges to expect.
+            with the expected number of edges.
     """
     what = f"the graph over {rows:,} rows"
     with needing_memory(what, _HINT):
@@ -71,7 +71,7 @@ def _in_parallel(pairs: _Pairs, progress: Progress) -> list[_Edges]:
     on_cpu, fused = pairs.prepared.rows[0].device.type == "cpu", pairs.prepared.inputs.fused
     if threads == 1 or len(bands) == 1 or fused or not on_cpu:
         return [pairs.edges(band) for band in progress(bands)]
-    # each thread computes alone: torch would divide a band among as many threads again
+    # one torch thread per worker: otherwise torch divides each band among all threads again
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         futures = [pool.submit(pairs.edges, band) for band in bands]
@@ -116,7 +116,7 @@ class _Pairs:
 
     @cached_property
     def counts(self) -> Ids:
-        """How many pairs of each row, int64 (n,)."""
+        """The number of pairs of each row, int64 (n,)."""
         if self.candidates is None:
             return np.full(self.rows, self.rows)
         return self.candidates.counts(self.rows)
@@ -153,7 +153,7 @@ class _Pairs:
         free = available_memory()
         if free is None or self.counts.sum() * _EDGE_BYTES <= free:
             return
-        some = np.random.default_rng(0).permutation(self.rows)[:_LOOKED_AT].tolist()
+        some = np.random.default_rng(0).permutation(self.rows)[:_COUNTED_ROWS].tolist()
         counted = sum(len(self.edges(slice(row, row + 1)).cols) for row in some)
         expected = round(counted / len(some) * self.rows)
         if expected * _EDGE_BYTES > free:
@@ -161,13 +161,13 @@ class _Pairs:
 
 
 def _joined(bands: list[_Edges], rows: int) -> sp.csr_array:
-    """The edges of all bands, (n, n); the list is emptied, for a graph may fill the memory."""
+    """The edges of all bands, (n, n). Empties the list, because a graph may fill the memory."""
     counts, cols, weights = (
         [getattr(band, part) for band in bands] for part in ("counts", "cols", "weights")
     )
     bands.clear()
     starts = np.append(0, np.cumsum(_concatenated(counts, np.int64)))
-    if starts[-1] < 2**31:  # SciPy makes columns int64 where these are
+    if starts[-1] < 2**31:  # SciPy converts the columns to int64 if these are int64
         starts = starts.astype(np.int32)
     joined = _concatenated(weights, np.float32), _concatenated(cols, np.int32), starts
     return sp.csr_array(joined, shape=(rows, rows))
@@ -191,7 +191,7 @@ def candidates(prepared: Prepared) -> Candidates | None:
 
 @torch.no_grad()
 def weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
-    """The weights of pairs, float32 (p,): each pair is a grid of one row and one column."""
+    """The weights of pairs, float32 (p,). Each pair is evaluated as a grid of 1 x 1."""
     plan, (scalars, lookups, _) = prepared.plan, prepared.inputs
     edge = edge_function(plan, plan.result)
     needed = {column for at in plan.needed(plan.result) for column in plan.instructions[at].columns}
@@ -206,5 +206,5 @@ def weights_at(prepared: Prepared, rows: Ids, cols: Ids) -> Weights:
     for at in (slice(start, start + chunk) for start in range(0, len(rows), chunk)):
         i, j = columns(prepared.rows, rows[at]), columns(prepared.cols, cols[at])
         weights = edge(i, j, scalars, lookups)
-        values[at] = weights.flatten().cpu().numpy()  # a constant is one value for all
+        values[at] = weights.flatten().cpu().numpy()  # a constant is broadcast
     return values

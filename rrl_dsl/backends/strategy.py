@@ -1,4 +1,4 @@
-"""Which strategy and tile `auto` chooses, what they cost, and what happens when memory runs out.
+"""The strategy and tile that `auto` chooses, their cost, and the fallback if memory runs out.
 
 This module imports torch only to ask a GPU for its free memory, so `rrl-dsl explain` can use it.
 """
@@ -15,42 +15,44 @@ from rrl_dsl.language.machine import available_memory, bytes_in_words, too_littl
 if TYPE_CHECKING:
     import torch
 
+Strategy = Literal["auto", "dense", "blocked"]
+"""`dense`: all pairs at once; `blocked`: tile by tile; `auto`: chosen by `choose`."""
 Gather = Literal["all", "ring"]
 """`all`: every process has the embeddings of all rows; `ring`: those of one process at a time."""
 
 TILE_PAIRS: Final = {"cpu": 2**18, "cuda": 2**24}
 """Pairs of a tile, by device: 1 MiB of float32 stays in a core's cache; a GPU wants few kernels."""
 SMALLEST_TILE: Final = 2**12
-"""Pairs below which a tile is not divided: it needs 72 KiB."""
+"""The fewest pairs of a tile, which needs 72 KiB."""
 KEPT_BYTES: Final = 2**25
-"""Bytes of weights that a blocked relation keeps: those of some tiles need no second evaluation."""
+"""Bytes of weights that a blocked relation keeps, so that some tiles are evaluated only once."""
 BLOCKED_PAIRS: Final = {"cpu": 2**22, "cuda": 2**26}
-"""From how many pairs on `auto` is blocked, by device, for embeddings of up to `WIDTH`."""
+"""Device -> the number of pairs from which `auto` is blocked, for embeddings of up to `WIDTH`."""
 WIDTH: Final = 128
-"""The width of embeddings where it is not known."""
+"""The default width of embeddings."""
 PAIR_BYTES: Final = 18
-"""Peak bytes of a pair that is evaluated at once: its weight and a cross-entropy, both passes."""
+"""Peak bytes per pair that is evaluated at once: a weight and a cross-entropy, both passes."""
 ENTRY_BYTES: Final = 20
-"""Bytes of an entry of the rows' and columns' vectors: a scaled copy, and gradients."""
+"""Bytes per entry of the vectors of rows and columns: a scaled copy and gradients."""
 
 _UNASKED: Final = 2**26
-"""Bytes that every machine has: below them, asking for the free memory would take longest."""
+"""Bytes that every machine has. Below them, a query of the free memory would take most time."""
 _STEP: Final = 4
-"""By how much a tile shrinks: half of each side."""
+"""The factor by which a tile shrinks: each side is halved."""
 
 Free = Callable[[], int | None]
-"""Asks for the free memory in bytes; None where the machine does not say."""
+"""Returns the free memory in bytes; None if it is unknown."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How a relation of n rows and m columns is evaluated.
+    """The strategy for a relation of n rows and m columns.
 
     Attributes:
         strategy: `dense` or `blocked`.
         tile: The most pairs that are evaluated at once.
-        memory: Peak bytes beside the embeddings, with the gradient of a cross-entropy.
-        reason: Why, in words.
+        memory: Peak bytes besides the embeddings, with the gradient of a cross-entropy.
+        reason: The reason, in words.
     """
 
     strategy: Literal["dense", "blocked"]
@@ -66,7 +68,7 @@ def choose(
     device: str,
     free: Free,
     *,
-    strategy: Literal["auto", "dense", "blocked"] = "auto",
+    strategy: Strategy = "auto",
     most: int | None = None,
 ) -> Choice:
     """Chooses the strategy and the tile of a relation.
@@ -77,8 +79,8 @@ def choose(
         width: The width of the embeddings.
         device: The type of the device.
         free: Its free memory. At most half of it is used.
-        strategy: The strategy that is asked for.
-        most: The most pairs at once, where memory has run out for more.
+        strategy: The requested strategy.
+        most: The most pairs at once, if memory ran out for more.
     """
     pairs, linear = n * m, ENTRY_BYTES * (n + m) * width
     matrix = PAIR_BYTES * pairs + linear
@@ -108,13 +110,13 @@ def operations(choice: Choice, n: int, m: int, width: int, edge: int, *, mirrore
     """Returns the operations of a relation and a cross-entropy over it, forward and backward.
 
     Args:
-        choice: How it is evaluated.
+        choice: The strategy and the tile.
         n: The number of rows.
         m: The number of columns.
         width: The width of the embeddings.
         edge: The operations of the edge weight of a pair.
-        mirrored: Whether the columns are the rows and the weights are symmetric: tiles below the
-            diagonal are then those above it.
+        mirrored: Whether the columns are the rows and the weights are symmetric. Tiles below the
+            diagonal are then not computed.
     """
     gradients = 4 * width  # of rows and columns; a similarity takes 2 operations per entry
     if choice.strategy == "dense":
@@ -123,7 +125,7 @@ def operations(choice: Choice, n: int, m: int, width: int, edge: int, *, mirrore
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Returns the bytes that a device has left for this process; None where it does not say."""
+    """Returns the free memory of a device for this process in bytes; None if it is unknown."""
     if device.type != "cuda":
         return available_memory() if device.type == "cpu" else None
     import torch
@@ -168,7 +170,7 @@ class Limit:
 
 
 def tile_pairs(device: str) -> int:
-    """The pairs of a tile where there is memory enough."""
+    """The pairs of a tile if there is enough memory."""
     return _at(TILE_PAIRS, device)
 
 

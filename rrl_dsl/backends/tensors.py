@@ -1,8 +1,8 @@
-"""Torch, as operations, columns and stages use it; `rrl_dsl.backends.arrays` is the same in NumPy.
+"""The array functions of operations, columns and stages in torch; `arrays.py` has them in NumPy.
 
-Columns come as (n, 1) and (1, m), vectors as (n, 1, d) and (1, m, d), sliced (n, 1, 3, d). Several
-grids at once have one more dimension, which is the first. Nothing here looks at a value on the
-host, so a training step never waits for the device.
+Columns have the shapes (n, 1) and (1, m), vectors (n, 1, d) and (1, m, d), and sliced vectors
+(n, 1, 3, d). Several grids at once have one more dimension in front. No function synchronizes with
+the device.
 """
 
 from __future__ import annotations
@@ -10,46 +10,33 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-from torch import (
-    Tensor,
-    amin,
-    exp,
-    full_like,
-    isfinite,
-    maximum,
-    minimum,
-    searchsorted,
-    where,
-    zeros_like,
-)
+from torch import Tensor
 from torch.nn import functional as F
 
 from rrl_dsl.backends import inner
 from rrl_dsl.graph import draws
 from rrl_dsl.language.weights import ORTHOGONAL
 
-__all__ = [
-    "amin", "exp", "full_like", "isfinite", "maximum", "minimum", "searchsorted",
-    "where", "zeros_like",
-]  # fmt: skip
-
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
 
+amin, exp, isfinite, where = torch.amin, torch.exp, torch.isfinite, torch.where
+full_like, zeros_like, searchsorted = torch.full_like, torch.zeros_like, torch.searchsorted
+maximum, minimum = torch.maximum, torch.minimum
 slices, units, squares = inner.slices, inner.units, inner.squares
 
 
 def float32(x: Tensor) -> Tensor:
-    """As weights are."""
+    """As float32, the dtype of weights."""
     return x.to(torch.float32)
 
 
 def float64(x: Tensor) -> Tensor:
-    """As kernels are computed."""
+    """As float64, the dtype of kernels."""
     return x.to(torch.float64)
 
 
 def float32_of(x: float) -> float:
-    """A number as float32, to compare with weights."""
+    """A number that is compared with weights, as float32."""
     return x
 
 
@@ -59,9 +46,9 @@ def positions(like: Tensor) -> Tensor:
 
 
 def pair_hash(u_i: Tensor, u_j: Tensor) -> Tensor:
-    """The bits of `draws.pair_hash` as int32, broadcast: half the bytes, and vectorized products.
+    """`draws.pair_hash` with the same bits as int32, broadcast: half the memory, and vectorized.
 
-    Compiled, it is `draws.pair_hash` itself, in int64: there int32 overflow is undefined.
+    Compiled code calls `draws.pair_hash` in int64, because overflow of int32 is undefined there.
     """
     if torch.compiler.is_compiling():
         return torch.as_tensor(draws.pair_hash(u_i, u_j))
@@ -77,7 +64,7 @@ def squared(i: Tensor, j: Tensor) -> Tensor:
 
 
 def cosines(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
-    """Cosines of sliced vectors with their squares."""
+    """Cosines of sliced vectors, from the vectors and their squares."""
     product, lengths = _inner(i, j, of_i, of_j)
     return product / lengths.clamp(min=1.0)  # less than 1 is 0
 
@@ -85,7 +72,7 @@ def cosines(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> Tensor:
 def dots(
     i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor, unit_i: Tensor, unit_j: Tensor
 ) -> Tensor:
-    """Inner products of sliced vectors with their squares and units."""
+    """Inner products of sliced vectors, from the vectors, their squares and units."""
     return _inner(i, j, of_i, of_j)[0] * (unit_i * unit_j)
 
 
@@ -96,17 +83,22 @@ def _inner(i: Tensor, j: Tensor, of_i: Tensor, of_j: Tensor) -> tuple[Tensor, Te
 
 
 def unit_vectors(x: Tensor) -> Tensor:
-    """Vectors of length 1 in the same directions."""
+    """Vectors of the same directions with length 1."""
     return F.normalize(x, dim=1)
 
 
 def ranked_distance(q: Tensor, k: Tensor, metric: str) -> Tensor:
-    """What neighbors are ranked by, float64 (n, m); float64 vectors, of length 1 for `cosine`.
+    """The distances that rank neighbors, float64 (n, m).
 
-    The last bits, in which equal vectors may differ by the order of a sum, are rounded away, so
-    that ties are ties on every device. Of `cosine`, a product of matrices, that is all but certain:
-    a tie is lost where its distances lie on both sides of a rounding, one in thousands of those
-    that differ in their last bits, and a batch of other sizes may order it otherwise.
+    The last bits depend on the order of a sum. They are rounded away, so that ties are ties on
+    every device. For `cosine`, which is a matrix product, this almost always works: a tie breaks if
+    its two distances are rounded to different sides, which happens to one in thousands of the ties
+    that differ in their last bits. Then another batch size may order the two differently.
+
+    Args:
+        q: float64 (n, d), of length 1 for `cosine`.
+        k: float64 (m, d), of length 1 for `cosine`.
+        metric: `cosine` or `euclidean`.
     """
     if metric == "cosine":
         distance = 2.0 - q @ k.T
@@ -117,10 +109,10 @@ def ranked_distance(q: Tensor, k: Tensor, metric: str) -> Tensor:
 
 
 def smallest(values: Tensor, k: int) -> Tensor:
-    """The columns of the k smallest finite values of each row, -1 where there are fewer.
+    """The columns of the k smallest finite values of each row, -1 if there are fewer.
 
-    int64 (n, k), but no wider than there are columns: a list is gone through once for each pair.
-    Of equal values the smaller column comes first; `torch.topk` alone leaves that open.
+    int64 (n, k), or narrower if there are fewer columns, because the cost of a pair grows with the
+    width. Of equal values, the smaller column comes first; `torch.topk` alone does not ensure this.
     """
     size = values.shape[1]
     count = min(k, size)
@@ -135,10 +127,10 @@ def smallest(values: Tensor, k: int) -> Tensor:
 
 
 def scatter_minimum(x: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    """x with each x[index] lowered to its values."""
+    """A copy of x with x[index] = min(x[index], values)."""
     return x.scatter_reduce(0, index, values, "amin")
 
 
 def surely_equal(x: Tensor, y: Tensor) -> bool:
-    """Whether two are equal, where looking does not wait."""
+    """Whether two tensors are equal; False on a GPU, where a check would synchronize."""
     return x.device.type == "cpu" and torch.equal(x, y)

@@ -1,4 +1,4 @@
-"""The universe of a call: all of its rows and columns, each row once, in one order."""
+"""The universe of a call: all of its rows and columns in one order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TILE: Final = 1024
 
 @dataclass(frozen=True)
 class Universe:
-    """Rows and columns together, ordered by (sample, view), as `BatchRows` has them.
+    """The rows and columns of a call, ordered by (sample, view), as in `BatchRows`.
 
     Attributes:
         nodes: The u rows and columns.
-        spaces: Their vectors (u, d) by space.
-        first: bool (u,), whether a row is the first of its equals.
-        of_rows: int64 (n,), the position of each row of the call: that of the first of its equals.
+        spaces: Space -> their vectors (u, d).
+        first: bool (u,), whether a row is the first of several equal ones.
+        of_rows: int64 (n,), the position of each row; equal rows have that of the first.
         of_cols: int64 (m,), the position of each column.
     """
 
@@ -38,13 +38,7 @@ class Universe:
     def batch(
         self, weights: Callable[..., Tensor], inputs: Sequence[Tensor], *, shared: bool = False
     ) -> BatchRows:
-        """What a stage looks at.
-
-        Args:
-            weights: Of instructions over the universe.
-            inputs: The columns that it takes.
-            shared: Whether all processes look at this universe together.
-        """
+        """The argument of a stage. If `shared`, all processes compute the stage together."""
         first = self.first
         is_column = torch.zeros_like(first).index_fill(0, self.of_cols, True)
         everything = torch.arange(len(first), device=first.device)
@@ -58,13 +52,7 @@ def _joined(one: Tensor, other: Tensor) -> Tensor:
 
 
 def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor]]) -> Universe:
-    """The universe of rows and columns.
-
-    Args:
-        rows: The n rows.
-        cols: The m columns, perhaps the rows themselves.
-        spaces: By space, the vectors of the rows (n, d) and of the columns (m, d).
-    """
+    """The universe of rows and columns. `spaces` has the vectors (n, d) and (m, d) of both."""
     alone = cols is rows
 
     def joined(

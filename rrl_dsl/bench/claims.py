@@ -1,4 +1,4 @@
-"""The claims, and what a measurement of one returns. This module does not import torch."""
+"""The claims, and the results of their measurements. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Setup(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A target, and what was measured.
+    """A target and the measured value.
 
     Attributes:
         case: What is measured, and the limit.

@@ -1,4 +1,4 @@
-"""Edge weights fused into one kernel by `torch.compile`, beside eager ones."""
+"""Edge weights fused into one kernel by `torch.compile`, compared with eager execution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measure(setup: Setup) -> Report:
     try:
         fused = compile_recipe(recipe, fused=True)
         fused(batch(256, 1, setup.device).nodes)
-    except RRLError as problem:  # there is no compiler
+    except RRLError as problem:  # no compiler is installed
         return Report(columns, [], notes=[problem.diagnostics[0].message])
     compiling = time.perf_counter() - start
     timings: dict[int, Timings] = {}

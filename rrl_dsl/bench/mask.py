@@ -1,4 +1,4 @@
-"""The weights of a recipe alone, without a loss."""
+"""The weights of a recipe, without a loss."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _targets(timings: dict[int, Timings], setup: Setup) -> list[Target]:
 def _synchronizations(setup: Setup, case: str) -> Target:
     given = batch(512, 16, setup.device)
     program, loss = compile_recipe(RECIPES["false edges"]), create("simclr")
-    for _ in range(2):  # what is compiled or copied once may wait
+    for _ in range(2):  # the first runs compile, and copy to the device
         loss(program.relate(given.nodes), given.z)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -89,7 +89,7 @@ def _synchronizations(setup: Setup, case: str) -> Target:
 
 
 def _compilations(setup: Setup) -> Target:
-    """How often 100 batches of other rows, epochs and steps compile after the first two."""
+    """The number of compilations in 100 batches of other rows, epochs and steps after the first."""
     case = "100 batches compile nothing again"
     if setup.quick or not has_compiler(setup.device):
         return Target(case, NOT_MEASURED, None)

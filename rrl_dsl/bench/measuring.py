@@ -1,4 +1,4 @@
-"""Time and peak memory of several ways to compute the same, measured in turn in one process."""
+"""Time and peak memory of several ways to compute one result, measured in turn in one process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Timing(NamedTuple):
 
 
 Timings = dict[str, Timing | str]
-"""By way, its timing, or why there is none, in words."""
+"""Way -> its timing, or the reason why it was not measured."""
 
 
 def in_turn(ways: Mapping[str, Way], device: torch.device, *, runs: int, seconds: float) -> Timings:
@@ -101,7 +101,7 @@ def seconds_of(way: Way, device: torch.device) -> float:
 
 
 def _peak(way: Way, device: torch.device) -> int | None:
-    """The peak memory of one run above that before it, in bytes; None if it is not known."""
+    """The additional peak memory of one run in bytes; None if it is unknown."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -117,10 +117,10 @@ def _peak(way: Way, device: torch.device) -> int | None:
 
 
 def _forget_peak() -> bool:
-    """Begins to measure the peak of the memory anew; whether this system can."""
+    """Resets the measured peak of the memory; returns whether the system supports this."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # of glibc: returns what was freed before
-        _CLEAR.write_text("5")  # of Linux
+        ctypes.CDLL(None).malloc_trim(0)  # glibc: returns freed memory to the system
+        _CLEAR.write_text("5")  # Linux
     except (AttributeError, OSError, TypeError):
         return False
     return True
@@ -138,7 +138,7 @@ def bars(title: str, timings: Timings) -> Plot:
 
 
 def curves(timings: Mapping[int, Timings]) -> dict[str, list[tuple[float, float]]]:
-    """By way, its medians in milliseconds over a size."""
+    """Way -> its medians in milliseconds by size."""
     points: dict[str, list[tuple[float, float]]] = {}
     for size, timings_of_size in timings.items():
         for way, timing in timings_of_size.items():
@@ -171,7 +171,7 @@ def _processor() -> str:
 
 
 def milliseconds(timing: Timing | str) -> str:
-    """The median and the quartiles: `3.52 ms (3.4 to 3.6)`; or why there are none."""
+    """The median and the quartiles: `3.52 ms (3.4 to 3.6)`; or why it was not measured."""
     if isinstance(timing, str):
         return timing
     first, third = timing.quartiles
@@ -194,7 +194,7 @@ def megabytes(timing: Timing | str) -> str:
 
 
 def ratio(timing: Timing | str, to: Timing | str) -> float | None:
-    """The ratio of two medians; None if one was not measured."""
+    """The ratio of two medians; None if one is missing."""
     if isinstance(timing, str) or isinstance(to, str):
         return None
     return timing.median / to.median

@@ -25,7 +25,7 @@ _MET: Final = {True: "yes", False: "**no**", None: ""}
 
 
 def lines_of(report: Report, machine: str) -> Iterator[str]:
-    """Yields the lines of a report in Markdown: the targets, the table, and how it was measured.
+    """Yields the lines of a report in Markdown: targets, table, and conditions of measurement.
 
     Args:
         report: The measurements.
@@ -53,7 +53,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
 
 
 def check_writable() -> None:
-    """Checks that there is a page to write to, before anything is measured.
+    """Checks before the measurement that the page exists.
 
     Raises:
         RRLError: RRL507 if this is no checkout of the repository, or it is not writable.
@@ -101,7 +101,7 @@ def draw(report: Report) -> Figure:
     """Draws the plots of a report side by side."""
     plots = [plot for plot in report.plots if plot.curves]
     ways = list(dict.fromkeys(way for plot in plots for way in plot.curves))
-    colors = dict(zip(ways, class_colors(len(ways)), strict=True))  # the same in all plots
+    colors = dict(zip(ways, class_colors(len(ways)), strict=True))  # equal in all plots
     with house_style():
         figure = Figure(figsize=(_PANEL[0] * len(plots), _PANEL[1]), facecolor="white")
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)

@@ -1,4 +1,4 @@
-"""Parsing and compiling a recipe of ten calls, with everything imported."""
+"""Parsing and compiling a recipe of ten calls, without the time of imports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIMIT: Final = 5.0
 
 
 def measure(setup: Setup) -> Report:
-    """Measures with another number in each run, so that no result of an earlier run is used."""
+    """Measures with a new number in each run, so that no cached result is used."""
     numbers = count(1)
 
     def text() -> str:

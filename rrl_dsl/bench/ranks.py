@@ -36,7 +36,7 @@ def measure(setup: Setup) -> Report:
     for _ in range(1 if setup.quick else _ROUNDS):
         for case in cases:
             seconds[case] += _slowest(case, rows, steps, on_gpu)
-    timings = {case: Timing(tuple(each), None) for case, each in seconds.items()}
+    timings = {case: Timing(tuple(times), None) for case, times in seconds.items()}
     alone = timings[1, "all"]
     curves: dict[str, list[tuple[float, float]]] = {
         way: [(world, 1e3 * timings.get((world, way), alone).median) for world in worlds]
@@ -66,13 +66,13 @@ def measure(setup: Setup) -> Report:
 
 
 def _slowest(case: tuple[int, Gather], rows: int, steps: int, on_gpu: bool) -> list[float]:
-    """The seconds of each step, of the process that takes longest."""
+    """The seconds of each step in the slowest process."""
     world, way = case
     with tempfile.TemporaryDirectory(prefix="rrl-dsl-bench-") as folder:
         given = (world, way, rows, steps, on_gpu, folder)
         spawn(_process, given, nprocs=world)  # type: ignore[no-untyped-call]
         times = [torch.load(Path(folder, str(rank))) for rank in range(world)]
-    return [max(each) for each in zip(*times, strict=True)]
+    return [max(step) for step in zip(*times, strict=True)]
 
 
 def _process(

@@ -1,4 +1,4 @@
-"""Relation and loss at the batch sizes that people use every day."""
+"""Relation and loss at common batch sizes."""
 
 from __future__ import annotations
 

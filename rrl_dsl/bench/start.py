@@ -1,4 +1,4 @@
-"""Whole processes of `check` and `fmt` on one file, beside the import of their libraries."""
+"""Whole processes of `check` and `fmt` on one file, compared with the import of their libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same loss in several ways: by a recipe, by hand, and by other libraries."""
+"""One loss computed in several ways: with a recipe, by hand, and with other libraries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECIPES: Final = {
     "false edges": "ssl(views=2) | supervised() | corrupt(fpr=0.05)",
 }
 DENSE: Final = ("by hand", "by hand, compiled", "lightly", "pytorch-metric-learning", "dense")
-"""The ways that hold values of all pairs."""
+"""The ways that keep values of all pairs in memory."""
 _PAIR_BYTES: Final = 24
 """About what they hold per pair; pytorch-metric-learning holds twice as much."""
 _CLASSES: Final = 10
@@ -53,7 +53,7 @@ def batch(rows: int, width: int, device: torch.device) -> Batch:
 
 
 def too_large(rows: int, device: torch.device) -> str | None:
-    """Why a way that holds values of all pairs is not run, in words; None if it is.
+    """The reason why a way with values of all pairs is not run, in words; None if it is run.
 
     It is not if it would take more than a third of the free memory, or minutes on a CPU.
     """
@@ -69,14 +69,14 @@ def step(loss: Loss, z: Tensor) -> Way:
 
 
 def by_recipe(given: Batch, recipe: str, strategy: Literal["auto", "dense", "blocked"]) -> Loss:
-    """Relation and loss. The relation is part of what is measured."""
+    """Relation and loss. The measurement includes the relation."""
     program, loss = compile_recipe(recipe), create(f"simclr(temperature={TEMPERATURE})")
     width = given.z.shape[1]
     return lambda z: loss(program.relate(given.nodes, strategy=strategy, width=width), z)
 
 
 def by_hand(given: Batch, recipe: str, *, compiled: bool = False) -> Loss:
-    """The same loss with precomputed masks, which are no part of what is measured."""
+    """The same loss with precomputed masks, which the measurement does not include."""
     n = len(given.z)
     own = torch.eye(n, dtype=torch.bool, device=given.z.device)
     related = compile_recipe(recipe)(given.nodes).bool() & ~own
@@ -150,7 +150,7 @@ def _makers(given: Batch, recipe: str) -> dict[str, Callable[[], Loss]]:
 
 
 def _later(make: Callable[[], Loss], z: Tensor) -> Way:
-    """A way that is made at its first run, so that its errors are those of the run."""
+    """A way that is created in its first run, so that its errors occur in this run."""
     made: list[Way] = []
 
     def way() -> object:

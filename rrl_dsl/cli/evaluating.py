@@ -50,20 +50,20 @@ def evaluate(
 
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
-    found = evaluate_run(run, data, seed=seed, allow_code=allowed)
-    graph = found.graph
+    evaluation = evaluate_run(run, data, seed=seed, allow_code=allowed)
+    graph = evaluation.graph
     if out is not None:
         if graph is None:
-            message = f"`{out}` cannot be drawn: {found.notes[-1]}"
+            message = f"`{out}` cannot be drawn: {evaluation.notes[-1]}"
             raise error("RRL507", message, hint="leave out `--out`")
-        title = f"{run.name} on {found.dataset}"
+        title = f"{run.name} on {evaluation.dataset}"
         save(draw_estimate(title, graph.target, graph.similarity, graph.group), out)
     if json:
-        print_json(found.to_dict())
+        print_json(evaluation.to_dict())
         return
-    output().print(_table(found))
-    if found.gap is not None:
-        print_text(f"gap        {100 * found.gap:.1f} points between backbone and projector")
+    output().print(_table(evaluation))
+    if evaluation.gap is not None:
+        print_text(f"gap        {100 * evaluation.gap:.1f} points between backbone and projector")
     if graph is not None:
         print_text(f"graph      average precision {graph.average_precision:.3f}")
         for least, precision, recall in graph.at:
@@ -73,11 +73,11 @@ def evaluate(
             )
         if out is not None:
             print_text(f"picture    {out}")
-    for note in found.notes:
+    for note in evaluation.notes:
         print_text(f"note       {note}")
 
 
-def _table(found: RunEvaluation) -> Table:
+def _table(evaluation: RunEvaluation) -> Table:
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False)
@@ -87,11 +87,11 @@ def _table(found: RunEvaluation) -> Table:
         *("rank", "alignment", "uniformity"),
     ):
         shown.add_column(heading, justify="right")
-    for part, each in found.parts.items():
-        accuracies, geometry = each.accuracies, each.geometry
-        shares: tuple[float | None, ...] = (None, None, each.one, None)
+    for part, scores in evaluation.parts.items():
+        accuracies, geometry = scores.accuracies, scores.geometry
+        shares: tuple[float | None, ...] = (None, None, scores.one, None)
         if accuracies is not None:
-            shares = accuracies.linear, accuracies.few, each.one, accuracies.neighbors
+            shares = accuracies.linear, accuracies.few, scores.one, accuracies.neighbors
         shown.add_row(
             part,
             *("" if share is None else f"{100 * share:.1f}" for share in shares),

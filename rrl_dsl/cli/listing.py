@@ -137,8 +137,8 @@ def _results(one: Path, other: Path) -> dict[str, list[Any]]:
             last = run.history[-1]
             final = {
                 f"{features}/{name}": value
-                for features, found in run.table.items()
-                for name, value in vars(found).items()
+                for features, scores in run.table.items()
+                for name, value in vars(scores).items()
             }
             columns.append({**final, **last})
         except (RRLError, IndexError):

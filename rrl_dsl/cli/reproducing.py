@@ -118,8 +118,8 @@ def reproduce(
     declared = file.read_text(encoding="utf-8")
     report = place / "report.html"
     write_text(report, page(study, reading, command, declared, sweep, rows, figures, judged))
-    for claim, found in judged:
-        said = ", ".join(f"{each.group}: {each.verdict}" for each in found)
+    for claim, results in judged:
+        said = ", ".join(f"{result.group}: {result.verdict}" for result in results)
         print_text(f"claim     {claim.text} {said}")
     print_text(f"report    {report}")
     if sweep.count("failed"):

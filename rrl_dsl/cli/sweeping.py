@@ -131,7 +131,7 @@ def launcher_of(
             raise typer.BadParameter("`--slurm-option` needs `--slurm`")
         return Local(jobs)
     given: list[Any] = [from_assignment(text) for text in options or []]
-    parameters = {".".join(each.place): each.value for each in given}
+    parameters = {".".join(setting.place): setting.value for setting in given}
     return Cluster(folder / "slurm", parameters, jobs=jobs)
 
 

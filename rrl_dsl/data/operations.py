@@ -1,4 +1,4 @@
-"""Augmentations as a list of operations, by the names that kornia and torchvision give them.
+"""Augmentations as a list of operations, with their names in kornia and torchvision.
 
 An operation is a name, or a name with its arguments:
 
@@ -54,7 +54,7 @@ class RandomCrop(kornia.RandomResizedCrop):  # type: ignore[misc]  # kornia has 
 
 
 class EachImage(nn.Module):
-    """Applies a transform to one image after the other, with parameters for every image."""
+    """Applies a transform to each image of a batch, with new random parameters per image."""
 
     def __init__(self, transform: nn.Module) -> None:
         """Initializes the module with a transform of an image, float (C, H, W)."""
@@ -80,7 +80,7 @@ def build(operations: Sequence[Any], shape: Shape) -> nn.Sequential:
         RRLError: RRL502 if there is no such operation, if it refuses its arguments or the images,
             or if it changes their shape.
     """
-    built = nn.Sequential(*(_operation(*_read(each), shape) for each in operations))
+    built = nn.Sequential(*(_operation(*_read(entry), shape) for entry in operations))
     _check(built, operations, shape)
     return built
 
@@ -113,7 +113,7 @@ def _operation(name: str, arguments: Mapping[str, Any], shape: Shape) -> nn.Modu
         raise _fault(f"`{name}`: {reason}", f"its arguments are {listing(known)}") from None
     try:
         made = make(**arguments)
-    except Exception as reason:  # whatever the library raises for a value
+    except Exception as reason:  # the library can raise any error
         raise _fault(f"`{name}` refuses its arguments: {reason}") from reason
     return EachImage(made) if name.startswith(_TORCHVISION) else made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Final
+from typing import Final, Literal
 
 from lsprotocol import types
 
@@ -156,25 +156,21 @@ def _suggestions(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
 
 def _statement(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
     """Suggests the start of a statement. The graph is written once, after the definitions."""
-    others = (
-        statement for statement in analysis.statements if statement.span.start != place.span.start
-    )
-    if not any(_is_graph(statement) for statement in others):
+    if not any(_is("graph", other) for other in _others(analysis, place)):
         yield from _operands(analysis, place)
     yield from _keywords(analysis, place)
 
 
 def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
-    start = place.span.start
-    others = [statement for statement in analysis.statements if statement.span.start != start]
-    done = any(_is_graph(statement) for statement in others if statement.span.start < start)
-    has_contrast = any(_is_contrast(statement) for statement in others)
+    others = _others(analysis, place)
+    earlier = [other for other in others if other.span.start < place.span.start]
+    done = any(_is("graph", other) for other in earlier)
+    has_version = any(isinstance(other, syntax.Version) for other in others)
+    has_contrast = any(_is("contrast", other) for other in others)
     for word, doc in STATEMENTS.items():
         match word:
             case "rrl":
-                fits = not any(statement.span.start < start for statement in others) and not any(
-                    isinstance(statement, syntax.Version) for statement in others
-                )
+                fits = not earlier and not has_version
             case "contrast":
                 fits = done and not has_contrast
             case _:
@@ -185,17 +181,16 @@ def _keywords(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
             )
 
 
-def _is_graph(statement: syntax.Statement) -> bool:
-    """Whether a statement is the graph, or a graph that does not parse."""
-    if isinstance(statement, syntax.Broken):
-        return statement.kind == "graph"
-    return isinstance(statement, syntax.Result)
+def _others(analysis: Analysis, place: Place) -> list[syntax.Statement]:
+    """The statements other than the one at a place."""
+    return [other for other in analysis.statements if other.span.start != place.span.start]
 
 
-def _is_contrast(statement: syntax.Statement) -> bool:
+def _is(kind: Literal["graph", "contrast"], statement: syntax.Statement) -> bool:
+    """Whether a statement is the graph or the contrast, even if it does not parse."""
     if isinstance(statement, syntax.Broken):
-        return statement.kind == "contrast"
-    return isinstance(statement, syntax.Contrast)
+        return statement.kind == kind
+    return isinstance(statement, syntax.Result if kind == "graph" else syntax.Contrast)
 
 
 def _import(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
@@ -203,11 +198,8 @@ def _import(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
         yield from _quoted(analysis, RECIPES)
     elif len(place.before) == 2 and place.before[-1].type == "STRING":
         stem = PurePath(string_value(place.before[-1]) or "").stem
-        fits = (
-            is_name(stem)
-            and stem not in signatures()
-            and stem not in analysis.resolution.definitions
-        )
+        taken = signatures().keys() | analysis.resolution.definitions.keys()
+        fits = is_name(stem) and stem not in taken
         yield Suggestion(f"as {stem}" if fits else "as", Kind.Keyword, _KEYWORD)
 
 
@@ -219,7 +211,7 @@ def _operands(analysis: Analysis, place: Place) -> Iterator[Suggestion]:
     names = _names(analysis, place)
     fitting = Fitting(analysis, place, names)
     called = bool(place.after) and place.after[0].type == "LPAR"
-    tried: dict[str, bool] = {}  # what is of one kind fits alike
+    tried: dict[str, bool] = {}  # by kind: all names of one kind fit, or none does
     for name, definition in names.items():
         kind = "" if definition is None else kind_of(definition.meaning)
         if kind not in tried:
@@ -269,9 +261,8 @@ def _name(analysis: Analysis, name: str, definition: Definition | None) -> Sugge
     if definition is None:
         return Suggestion(name, Kind.Variable, _NAME)
     kinds = {"param": Kind.Constant, "let": Kind.Variable, "import": Kind.Module}
-    scales = _may_scale(definition) and not isinstance(definition.meaning, Poison)
     doc = fenced(statement_of(analysis, definition), "rrl")
-    rank = _SCALAR if scales else _NAME
+    rank = _SCALAR if _may_scale(definition) else _NAME
     return Suggestion(name, kinds[definition.kind], rank, kind_of(definition.meaning), doc)
 
 

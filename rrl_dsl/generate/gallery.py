@@ -11,8 +11,9 @@ import numpy as np
 from rrl_dsl.data import digits
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.generate.pages import NOTE, with_tables
-from rrl_dsl.graph.algebra import Graph, calls_of
+from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.losses import create
 from rrl_dsl.losses.outputs import Part
 from rrl_dsl.models.requirements import parts_of

@@ -81,7 +81,7 @@ def _scopes(signature: Signature) -> str:
     for parameter in signature.parameters:
         for value in _alternatives(parameter):
             scopes.add(Call(signature, {**defaults, parameter.name: value}).scope)
-    order: tuple[Scope, ...] = ("pair", "data set", "batch")
+    order: tuple[Scope, ...] = ("pair", "dataset", "batch")
     return ", ".join(scope for scope in order if scope in scopes)
 
 

@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from rrl_dsl.data.columns import Columns
-from rrl_dsl.graph.algebra import Graph, calls_of
+from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.recipe import parse
 from rrl_dsl.graph.registry import Signature
 from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.report.sample import sample_of
 from rrl_dsl.show.svg import matrix_svg
 

@@ -1,18 +1,17 @@
-"""The typed graph algebra: what a recipe is once names are resolved and types are checked.
+"""The typed graph algebra: recipes with resolved names and checked types.
 
-Nodes are immutable and the same whether they came from text or from Python operators. A node that
-is used twice is one object, and one draw; two calls that look alike are two. `==`, `hash` and
-`identity` therefore look at the finished recipe, after every stochastic call has its stream
-(`rrl_dsl.graph.streams`).
+Nodes are immutable, and text and Python operators create the same nodes. A node that is used twice
+is one object and one draw; two equal calls are two draws. Therefore `==`, `hash` and `identity`
+compare finished recipes, in which every stochastic call has its stream (`rrl_dsl.graph.streams`).
 """
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from rrl_dsl.graph.call import MAX_DEPTH, Call, Scope, Transform, from_python, no_truth
 from rrl_dsl.graph.schedule import Schedule
@@ -20,8 +19,6 @@ from rrl_dsl.graph.types import WEIGHT, Refusal, described
 from rrl_dsl.language.diagnostics import RRLError, error
 
 Operator = Literal["|", "&", "+", "-"]
-
-_SCOPES: Final[tuple[Scope, ...]] = ("pair", "data set", "batch")  # each depends on more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +34,7 @@ class Graph:
 
     operands: tuple[Graph, ...]
     noun = "a graph"
-    __array_ufunc__ = None  # `np.float32(2) * graph` is ours, not an array of graphs
+    __array_ufunc__ = None  # `np.float32(2) * graph` is a graph, not an array of graphs
 
     @property
     def binary(self) -> bool:
@@ -50,14 +47,19 @@ class Graph:
         return self.operands[0]
 
     def with_operands(self, operands: tuple[Graph, ...]) -> Graph:
-        """The same node with other operands; itself where they are the same."""
+        """The same node with other operands; itself if they are the same."""
         same = all(one is other for one, other in zip(operands, self.operands, strict=True))
         return self if same else replace(self, operands=operands)
 
     @cached_property
     def scope(self) -> Scope:
         """What an edge depends on besides the two rows."""
-        return max((operand.scope for operand in self.operands), key=_SCOPES.index)
+        return _widest(operand.scope for operand in self.operands)
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether the weights depend on the epoch or step."""
+        return any(operand.timed for operand in self.operands)
 
     @property
     def contrast(self) -> Graph | None:
@@ -65,10 +67,7 @@ class Graph:
         return None
 
     def with_contrast(self, contrast: Graph) -> Graph:
-        """Returns the graph with a contrast: the pairs that a loss may push apart.
-
-        Args:
-            contrast: A graph. A loss may push apart the pairs with a weight above 0.
+        """Returns the graph with a contrast: a loss may push apart only the edges of `contrast`.
 
         Raises:
             RRLError: RRL212 if either graph already has a contrast, RRL201 if `contrast` is not a
@@ -86,8 +85,7 @@ class Graph:
         """Whether w(i, j) = w(j, i) holds. False if a call is directed."""
         from rrl_dsl.graph.planner import Planner
 
-        planner = Planner()
-        return planner.is_symmetric(planner.weight(self))
+        return Planner().is_symmetric(self)
 
     def __or__(self, other: object) -> Graph:
         if isinstance(other, Transform):
@@ -166,7 +164,7 @@ class Graph:
         display.show(self, seed)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the graph's picture on the digits, with its statistics."""
+        """The picture of the graph on the digits with its statistics, for notebooks."""
         from rrl_dsl.report import display
 
         return display.html_of(self)
@@ -174,7 +172,7 @@ class Graph:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Called(Graph):
-    """The graph that a source makes, or that a transform makes of its operand."""
+    """The graph of a source, or of a transform of its operand."""
 
     call: Call
 
@@ -193,13 +191,17 @@ class Called(Graph):
     @cached_property
     def scope(self) -> Scope:
         """What an edge depends on besides the two rows."""
-        scopes = (self.call.facts.scope, *(operand.scope for operand in self.operands))
-        return max(scopes, key=_SCOPES.index)
+        return _widest([self.call.scope, *(operand.scope for operand in self.operands)])
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether the weights depend on the epoch or step."""
+        return self.call.facts.timed or any(operand.timed for operand in self.operands)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Combined(Graph):
-    """Graphs joined by one operator, from the left: a flat chain, never a deep tree."""
+    """Graphs joined by one operator, from left to right: a flat chain, not a tree."""
 
     operator: Operator
 
@@ -223,9 +225,14 @@ class Scaled(Graph):
         """Whether every weight is 0 or 1."""
         return self.factor == 0.0 or (self.factor == 1.0 and self.operand.binary)
 
+    @cached_property
+    def timed(self) -> bool:
+        """Whether the weights depend on the epoch or step."""
+        return isinstance(self.factor, Schedule) or self.operand.timed
+
 
 class Complement(Graph):
-    """Weight 1 where the operand has none and i != j."""
+    """Weight 1 if i != j and the operand has no edge."""
 
     binary = True
 
@@ -233,7 +240,7 @@ class Complement(Graph):
 class Composed(Graph):
     """Paths of an edge of one operand and an edge of the other, over the samples of the dataset."""
 
-    scope: Scope = "data set"
+    scope: Scope = "dataset"
 
     @cached_property
     def binary(self) -> bool:
@@ -242,24 +249,21 @@ class Composed(Graph):
 
 
 class Contrasted(Graph):
-    """A finished recipe: a graph, and the pairs that may serve as unrelated, as its operands.
-
-    It is the root of a recipe: no operator takes it.
-    """
+    """A finished recipe, whose operands are a graph and its contrast. No operator takes it."""
 
     @property
     def contrast(self) -> Graph | None:
-        """Which pairs may serve as unrelated."""
+        """The pairs that a loss may push apart."""
         return self.operands[1]
 
     @cached_property
     def depth(self) -> int:
-        """Levels of the deeper of the two."""
+        """The levels of the deeper operand."""
         return max(operand.depth for operand in self.operands)
 
 
 def contrasted(graph: Graph, contrast: object) -> Graph:
-    """The graph with a contrast; the graph itself where that is all pairs, as without one.
+    """The graph with a contrast; the graph itself if the contrast is all pairs.
 
     Raises:
         Refusal: RRL212 if either has a contrast, RRL201 if one is not a graph.
@@ -273,7 +277,7 @@ def contrasted(graph: Graph, contrast: object) -> Graph:
 
 
 def unfinished(graph: Graph) -> Graph:
-    """The graph itself, where it may become a part of another.
+    """The graph itself, if it may be part of another graph.
 
     Raises:
         Refusal: RRL212 if it has a contrast.
@@ -285,11 +289,7 @@ def unfinished(graph: Graph) -> Graph:
 
 
 def apply(graph: Graph, transform: Transform) -> Graph:
-    """The graph after each call of the transform in turn.
-
-    Raises:
-        Refusal: RRL302 if the result is too deep.
-    """
+    """The graph after each call of the transform in turn; RRL302 if the result is too deep."""
     graph = unfinished(graph)
     for call in transform.calls:
         graph = _shallow(Called((graph,), call))
@@ -322,22 +322,14 @@ def mismatched(operator: str, value: object) -> Refusal:
 
 
 def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
-    """The graph `first operator other operator ...`, read from the left.
-
-    Raises:
-        Refusal: RRL302 if the result is too deep.
-    """
+    """The graph `first operator other ...`, from the left; RRL302 if the result is too deep."""
     if isinstance(first, Combined) and first.operator == operator:
         return _shallow(Combined(first.operands + others, operator))
     return _shallow(Combined((unfinished(first), *others), operator))
 
 
 def complement(graph: Graph) -> Graph:
-    """The graph `~graph`.
-
-    Raises:
-        Refusal: RRL302 if the result is too deep.
-    """
+    """The graph `~graph`; RRL302 if the result is too deep."""
     return _shallow(Complement((unfinished(graph),)))
 
 
@@ -345,15 +337,15 @@ def compose_graphs(left: Graph, right: object) -> Graph:
     """The graph `left @ right`.
 
     Raises:
-        Refusal: RRL201 where one is not a graph, RRL213 where one depends on more than the dataset,
-            RRL302 where the result is too deep.
+        Refusal: RRL201 if one is not a graph, RRL213 if one depends on more than the dataset,
+            RRL302 if the result is too deep.
     """
     if not isinstance(right, Graph):
         raise mismatched("@", right)
     for at, graph in enumerate((left, right)):
         unfinished(graph)
         what = "depends on the batch" if graph.scope == "batch" else None
-        what = "depends on the epoch or step" if _is_timed(graph) else what
+        what = "depends on the epoch or step" if graph.timed else what
         what = what or (None if graph.symmetric else "is directed")
         if what is not None:
             message = f"`@` composes symmetric graphs over the whole dataset, and this one {what}"
@@ -362,20 +354,12 @@ def compose_graphs(left: Graph, right: object) -> Graph:
     return _shallow(Composed((left, right)))
 
 
-def _is_timed(graph: Graph) -> bool:
-    """Whether a graph depends on the epoch or step."""
-    if any(call.facts.timed for call in calls_of(graph)):
-        return True
-    factors = (node.factor for node in walk(graph) if isinstance(node, Scaled))
-    return any(isinstance(factor, Schedule) for factor in factors)
-
-
 def scale(graph: Graph, factor: Any) -> Graph:
     """The graph with its weights multiplied.
 
     Raises:
         Refusal: RRL201 if the factor is not a number, RRL301 if it is negative or too large,
-            RRL302 where the result is too deep.
+            RRL302 if the result is too deep.
     """
     if isinstance(factor, Graph):
         raise Refusal("RRL201", "`*` takes a number and a graph, not two graphs", "`&` intersects")
@@ -394,7 +378,7 @@ def scale(graph: Graph, factor: Any) -> Graph:
 
 
 def _shallow(graph: Graph) -> Graph:
-    """The graph itself, where it has no more levels than a recipe may have."""
+    """The graph itself, if it does not have too many levels."""
     if graph.depth > MAX_DEPTH:
         message = f"this graph has more than {MAX_DEPTH} levels"
         raise Refusal("RRL302", message, "write a chain of one operator, or simplify an inner part")
@@ -403,7 +387,7 @@ def _shallow(graph: Graph) -> Graph:
 
 def _refused_left(operator: str, left: object) -> RRLError:
     refusal = mismatched(operator, left)
-    zero = operator == "+" and type(left) is int and left == 0  # what `sum` begins with
+    zero = operator == "+" and type(left) is int and left == 0  # the start value of `sum`
     hint = "write `sum(graphs, rrl.none())`" if zero else refusal.hint
     return error(refusal.code, refusal.message, hint=hint)
 
@@ -412,33 +396,5 @@ def _joined(operator: Operator, left: Graph, right: object) -> Graph:
     return from_python(lambda: combine(operator, left, operand(operator, right)))
 
 
-def walk(graph: Graph) -> Iterator[Graph]:
-    """Every node once, operands before the node, left to right."""
-    seen: set[int] = set()
-    stack: list[tuple[Graph, bool]] = [(graph, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack += [(operand, False) for operand in reversed(node.operands)]
-
-
-def rebuilt(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
-    """The graph with each node put through `change`, operands first.
-
-    A node that is used twice is changed once, and stays one object; a node whose operands did not
-    change and that `change` returns as it is stays itself.
-    """
-    made: dict[int, Graph] = {}
-    for node in walk(graph):
-        operands = tuple(made[id(operand)] for operand in node.operands)
-        made[id(node)] = change(node.with_operands(operands))
-    return made[id(graph)]
-
-
-def calls_of(graph: Graph) -> Iterator[Call]:
-    """The built-in calls of a graph, in the order in which streams are given."""
-    return (node.call for node in walk(graph) if isinstance(node, Called))
+def _widest(scopes: Iterable[Scope]) -> Scope:
+    return max(scopes, key=get_args(Scope).index)

@@ -105,7 +105,7 @@ Index = Annotated[int, INDEX]
 Views = Annotated[int, VIEWS]
 """A number of views."""
 Seed = Annotated[int, SEED]
-"""A seed. A call with this parameter draws by it alone where it is given."""
+"""A seed. If it is given, the draws of the call do not depend on the recipe's seed."""
 Probability = Annotated[float, PROBABILITY]
 """A number from 0 to 1."""
 Fraction = Annotated[float, FRACTION]
@@ -119,23 +119,24 @@ Perplexity = Annotated[float, PERPLEXITY]
 Real = Annotated[float, REAL]
 """Any number."""
 Scheduled = Annotated[_Value, _SCHEDULED]
-"""`Scheduled[Probability]`: a schedule is accepted too, and passed on unchanged."""
+"""`Scheduled[Probability]`: also accepts a schedule, which the function gets unchanged."""
 Adds = Annotated[_Value, _ADDS]
-"""`Adds[Probability]`: the rate at which noise adds edges, which are false; 0 adds none."""
+"""`Adds[Probability]`: the rate at which noise adds false edges; 0 for none."""
 
 _EXAMPLES: Final = {"label": "label", "number": "time", "vector": "caption"}
 
 
 class Options(TypedDict, total=False):
-    """What a decorator is told of a built-in beside its example.
+    """Options of a built-in.
 
     Attributes:
-        name: Its name in recipes; defaults to the function's.
-        given: For arguments that must be given, what messages suggest.
-        excludes: Pairs of arguments that may not both be given.
-        check: What is wrong with arguments that each fit alone; the refusal names the argument.
-        settle: Arguments that mean the same as those given, in one form for all that do.
-        version: Part of the identity of recipes that use it. Change it with what it means.
+        name: The name in recipes; defaults to that of the function.
+        given: Required argument -> the value that messages suggest.
+        excludes: Pairs of arguments that cannot be used together.
+        check: Returns a refusal if arguments do not fit together. The refusal names the argument.
+        settle: Returns a normal form of the arguments, equal for calls with the same meaning.
+        version: Part of the identity of recipes that use the built-in. Change it if the graph
+            changes.
     """
 
     name: str
@@ -194,7 +195,7 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
 
 
 def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """What a docstring says of the built-in, one line a paragraph, and of each parameter."""
+    """The description in a docstring, one line per paragraph, and that of each parameter."""
     text, _, arguments = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
     paragraphs = re.split(r"\n\s*\n", text)
     entries = re.findall(r"^    (\w+): (.*(?:\n      .*)*)", arguments, re.MULTILINE)
@@ -233,8 +234,8 @@ def _parameters(
 
 
 def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, tuple[Any, ...]]:
-    """What a parameter accepts, by its annotation, and the annotation's marks."""
-    if get_origin(hint) in (Union, UnionType):  # `Count | None`: may be left out
+    """The type of a parameter, from its annotation, and the marks of the annotation."""
+    if get_origin(hint) in (Union, UnionType):  # `Count | None`: an optional parameter
         (hint,) = (member for member in get_args(hint) if member is not type(None))
     if hint is bool:
         return FLAG, ()
@@ -249,7 +250,7 @@ def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, 
 
 
 def _example(type_: Type) -> str:
-    """What to suggest for an argument of a type."""
+    """An example of an argument of a type."""
     if isinstance(type_, Field):
         return _EXAMPLES[type_.reads]
     if isinstance(type_, Number):
@@ -275,12 +276,12 @@ def as_function(signature: Signature) -> Callable[..., Made]:
 
     call.__name__ = call.__qualname__ = signature.name
     call.__doc__ = f"{signature.doc}\n\n`{signature}`"
-    call.__module__ = "rrl_dsl"  # by which messages know a built-in
+    call.__module__ = "rrl_dsl"  # messages recognize a built-in by it
     return call
 
 
 def make(signature: Signature, arguments: Arguments) -> Made:
-    """What a call with bound arguments denotes."""
+    """The value of a call with bound arguments."""
     match signature.kind:
         case "source":
             return Called((), Call(signature, arguments))

@@ -22,21 +22,21 @@ MAX_DEPTH: Final = 64
 Built = TypeVar("Built")
 
 
-Scope = Literal["pair", "data set", "batch"]
-"""What an edge depends on: the two rows; the dataset as well; or the whole batch."""
+Scope = Literal["pair", "dataset", "batch"]
+"""What an edge depends on: only its two rows, also the dataset, or also the batch; ascending."""
 
 
 class Facts(NamedTuple):
-    """What the instructions of a call say of it.
+    """Properties of a call, derived from its instructions.
 
     Attributes:
         binary: Whether its weights are 0 or 1.
         draws: Whether it is stochastic.
-        scope: What an edge depends on beside the two rows.
+        scope: What an edge depends on besides the two rows.
         needs: The columns that it reads.
         timed: Whether the graph depends on the epoch or step.
-        views: How many views of each sample it asks for.
-        bank: How many earlier rows it asks for as columns.
+        views: The number of views per sample that it needs.
+        bank: The number of earlier rows that it needs as columns.
     """
 
     binary: bool
@@ -56,7 +56,7 @@ def _facts(recording: Recording, result: Weight) -> Facts:
     return Facts(
         binary=result.binary,
         draws=recording.draws,
-        scope="batch" if stages else "data set" if bound else "pair",
+        scope="batch" if stages else "dataset" if bound else "pair",
         needs=tuple(dict.fromkeys(needs)),
         timed=any(scalar.timed for scalar in recording.scalars),
         views=recording.views,
@@ -66,12 +66,12 @@ def _facts(recording: Recording, result: Weight) -> Facts:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A built-in with its arguments. Its identity as an object is what a draw hangs on.
+    """A built-in with its arguments. Each object is its own draw; equal calls draw independently.
 
     Attributes:
         signature: The built-in.
         arguments: A value for every parameter.
-        stream: The 32-bit word of its stream, once the recipe it belongs to is finished.
+        stream: The 32-bit word of its stream; None until the recipe is finished.
     """
 
     signature: Signature
@@ -79,37 +79,34 @@ class Call:
     stream: int | None = None
 
     def record(self, recording: Recording, operand: Weight | None = None) -> Weight:
-        """The weight of a pair, its instructions recorded.
+        """Records the instructions of the call and returns the weight of a pair.
 
         Args:
-            recording: Where they go.
-            operand: Of a transform, the weight that the pair has.
+            recording: The recording that receives the instructions.
+            operand: For a transform, the weight of the pair before it.
 
         Raises:
-            TypeError: If the built-in returns something else.
+            TypeError: If the built-in does not return a weight.
         """
         assert self.signature.function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
         given = (handles[handle] for handle in self.signature.handles)
         result: object = self.signature.function(*given, **self.arguments)
         if not isinstance(result, Weight):
-            message = (
-                f"`{self.signature.name}` returned {result!r}; it must return a "
-                "`Weight` or a `Mask`"
-            )
-            raise TypeError(message)
+            name = self.signature.name
+            raise TypeError(f"`{name}` returned {result!r}; it must return a `Weight` or a `Mask`")
         return result
 
     @cached_property
     def facts(self) -> Facts:
-        """What holds of the call whatever graph it is applied to."""
+        """The properties of the call that hold for every operand."""
         recording = Recording()
         operand = recording.operand(False) if self.signature.kind == "transform" else None
         return _facts(recording, self.record(recording, operand))
 
     @cached_property
     def stays_binary(self) -> bool:
-        """Whether a transform makes a binary graph of a binary graph."""
+        """Whether a transform of a binary graph is binary."""
         recording = Recording()
         return self.record(recording, recording.operand(True)).binary
 
@@ -120,30 +117,30 @@ class Call:
         return self.record(recording).at == recording.constant(True).at
 
     def with_stream(self, stream: int) -> Call:
-        """The call with its stream. Both have the same facts, which are found only once."""
-        self.facts  # noqa: B018  (the copy has what is cached)
+        """The call with a stream. Its facts are the same, and are computed only once."""
+        self.facts  # noqa: B018  (the copy shares the cached value)
         call = copy(self)
         object.__setattr__(call, "stream", stream)
         return call
 
     @property
     def seed(self) -> int | None:
-        """The seed of the call's own."""
-        given = (
-            parameter.name for parameter in self.signature.parameters if parameter.type is SEED
-        )
-        return next((self.arguments[name] for name in given), None)
+        """The `seed` argument of the call."""
+        return next((self.arguments[name] for name in self._seeds), None)
 
     @property
     def may_draw(self) -> bool:
         """Whether the call is stochastic, or would be with other arguments."""
-        return self.facts.draws or any(
-            parameter.type is SEED for parameter in self.signature.parameters
-        )
+        return self.facts.draws or bool(self._seeds)
+
+    @property
+    def _seeds(self) -> list[str]:
+        parameters = self.signature.parameters
+        return [parameter.name for parameter in parameters if parameter.type is SEED]
 
     @property
     def scope(self) -> Scope:
-        """What an edge depends on beside the two rows."""
+        """What an edge depends on besides the two rows."""
         return self.facts.scope
 
     @property
@@ -190,22 +187,20 @@ def compose(first: Transform, second: Transform) -> Transform:
     """
     calls = first.calls + second.calls
     if len(calls) >= MAX_DEPTH:
-        message = (
-            f"this transform has {MAX_DEPTH} steps or more, and a graph has at most "
-            f"{MAX_DEPTH} levels"
-        )
+        limit = f"a graph has at most {MAX_DEPTH} levels"
+        message = f"this transform has {MAX_DEPTH} steps or more, and {limit}"
         raise Refusal("RRL302", message, "remove some steps")
     return Transform(calls)
 
 
 def no_truth(noun: str, hint: str) -> RRLError:
-    """What `and`, `or`, `not` and `if` get, which would take one operand for the whole."""
+    """The error of `and`, `or`, `not` and `if`, which would return one of the operands."""
     message = f"{noun} is neither true nor false, so `and`, `or` and `not` do not work"
     return error("RRL201", message, hint=hint)
 
 
 def from_python(build: Callable[[], Built]) -> Built:
-    """Builds a node from Python, where a refusal has no place in a text."""
+    """Builds a node for a Python caller: a refusal becomes an error without a place in a text."""
     try:
         return build()
     except Refusal as refusal:
@@ -217,7 +212,7 @@ def literal(value: Value | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, External) and value.written is None:
-        return str(value)  # which is no recipe
+        return str(value)  # does not parse
     if isinstance(value, External) or (isinstance(value, str) and not is_name(value)):
         escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'

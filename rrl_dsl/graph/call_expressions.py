@@ -1,4 +1,4 @@
-"""Calls of built-ins and of imported recipes -> what they denote, their arguments checked."""
+"""Calls of built-ins and of imported recipes -> their values, with checked arguments."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Edit, RRLError, nearest
 from rrl_dsl.language.span import Span
 
-_OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals of what an argument holds
+_OF_THE_VALUE = frozenset({"RRL202", "RRL301"})  # refusals of the value of an argument
 _FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 _Spans = dict[int | str | None, Span]
 ImportWith = Callable[[Definition, Mapping[str, tuple[Scalar, syntax.Argument]], Span], Meaning]
-"""The graph of an imported recipe with other parameters, each with where it is given."""
+"""The graph of an imported recipe with other parameters, each with its argument."""
 
 
 @dataclass
@@ -31,11 +31,11 @@ class CallExpressions(Reports):
     """Evaluates the calls of one file.
 
     Attributes:
-        library: Where files are found.
-        import_with: What a call of an imported recipe denotes.
-        names: What each name denotes that was defined so far, or was reported.
+        library: The files that it may read.
+        import_with: Evaluates a call of an imported recipe.
+        names: Name -> its value, for names that are defined or reported so far.
         defined: The names that the file defines anywhere.
-        lost: Whether the name of a definition could not be read; an unknown name may be it.
+        lost: Whether the name of a definition does not parse; an unknown name may be this one.
     """
 
     library: Library
@@ -46,17 +46,17 @@ class CallExpressions(Reports):
 
     @abstractmethod
     def value(self, node: syntax.Expression) -> Meaning:
-        """What an expression denotes; `POISON` where something in it was reported."""
+        """The value of an expression; `POISON` if it has a reported error."""
 
     def refer(self, node: syntax.Name) -> Meaning:
-        """What a defined name denotes; notes that it is used."""
+        """The value of a defined name; records the reference."""
         if node.text in self.resolution.definitions:
             reference = Reference(node.span, self.resolution.definitions[node.text])
             self.resolution.references.append(reference)
         return self.noted(node.span, self.names[node.text])
 
     def call(self, node: syntax.Call) -> Meaning:
-        """What a call denotes."""
+        """The value of a call."""
         definition = self.resolution.definitions.get(node.name.text)
         if definition is not None and definition.kind == "import":
             return self.imported(node, definition)
@@ -67,10 +67,9 @@ class CallExpressions(Reports):
             edits = replaced(node.span, node.name.text)
             self.report("RRL107", message, node.span, f"write `{node.name.text}`", edits)
             return POISON
-        if not node.name.valid or (known is not None and node.name.text not in signatures()):
-            return self.called_in_vain(node)
-        if self.lost and node.name.text not in signatures():
-            return self.called_in_vain(node)
+        reported = known is not None or self.lost
+        if not node.name.valid or (reported and node.name.text not in signatures()):
+            return self.unknown_call(node)
         try:
             suggest = len(self.resolution.faults) < MAX_DIAGNOSTICS  # later ones are not shown
             imports = [
@@ -81,19 +80,19 @@ class CallExpressions(Reports):
             signature = lookup(node.name.text, others=imports, suggest=suggest)
         except Refusal as refusal:
             self.refused(refusal, node.name.span)
-            return self.called_in_vain(node)
+            return self.unknown_call(node)
         arguments = self.bound(node, signature)
         return POISON if arguments is None else make(signature, arguments)
 
-    def called_in_vain(self, node: syntax.Call) -> Poison:
-        """Reports what is wrong in the arguments of a call of nothing known."""
+    def unknown_call(self, node: syntax.Call) -> Poison:
+        """Reports the errors in the arguments of a call of an unknown name."""
         for argument in node.arguments:
             if not isinstance(argument.value, syntax.Name):
                 self.value(argument.value)
         return POISON
 
     def bound(self, node: syntax.Call, signature: Signature) -> Mapping[str, object] | None:
-        """The arguments of a call, or None where something was reported."""
+        """The arguments of a call, or None if they have errors."""
         positional, keywords, spans, dropped = self.arguments(node, signature)
         slots = [parameter for parameter in signature.parameters if parameter.positional]
         values = [
@@ -126,22 +125,20 @@ class CallExpressions(Reports):
         return None if refusals or poisoned or dropped else arguments
 
     def set_to(self, definition: Definition, refusal: Refusal) -> tuple[Edit, ...]:
-        """The fix of a value that does not fit and that a definition gives."""
-        if definition.literal is None or refusal.replacement is None:
+        """The fix of an invalid value that comes from a definition."""
+        text = refusal.replacement
+        if definition.literal is None or text is None:
             return ()
         is_word = refusal.code == "RRL301" and isinstance(definition.meaning, str)
-        return replaced(
-            definition.literal, f'"{refusal.replacement}"' if is_word else refusal.replacement
-        )
+        return replaced(definition.literal, f'"{text}"' if is_word else text)
 
     def decimal_comma(self, call: syntax.Call, surplus: Span) -> Edit | None:
-        """The fix of `0,5`, where the `5` is one argument too many."""
+        """The fix of `0,5`, if the `5` is a surplus argument."""
         before = [given.span for given in call.arguments if given.span.end < surplus.start]
         span = before[-1].to(surplus) if before else surplus
         text = self.source.text[span.start : span.end]
-        return (
-            Edit(span, text.replace(",", ".")) if re.fullmatch(r"\d+,\d+", text, re.ASCII) else None
-        )
+        is_number = re.fullmatch(r"\d+,\d+", text, re.ASCII)
+        return Edit(span, text.replace(",", ".")) if is_number else None
 
     def defined_by(self, node: syntax.Expression) -> Definition | None:
         """The definition of a bare name."""
@@ -150,7 +147,7 @@ class CallExpressions(Reports):
     def arguments(
         self, node: syntax.Call, signature: Signature
     ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Spans, bool]:
-        """Positional and named arguments, their spans, and whether any was left out."""
+        """Positional and named arguments, their spans, and whether any is dropped."""
         positional: list[syntax.Argument] = []
         keywords: dict[str, syntax.Argument] = {}
         spans: _Spans = {}
@@ -196,9 +193,9 @@ class CallExpressions(Reports):
     def argument(
         self, node: syntax.Argument, parameter: Parameter | None, call: syntax.Call
     ) -> object:
-        """An argument's value; a bare name may be a word where a field or a choice is wanted.
+        """The value of an argument. A bare name is a word if the parameter is a field or a choice.
 
-        Where nothing is known to be wanted, the argument itself is the error, not the word.
+        Without a parameter, it is a word too, because the argument is the error, not its value.
         """
         wanted = None if parameter is None else parameter.type
         value = node.value
@@ -217,7 +214,7 @@ class CallExpressions(Reports):
         return self.undefined(node, value, parameter, call)
 
     def called_word(self, node: syntax.Call, wanted: Field | Choice) -> Meaning:
-        """The value of a call where a word is wanted; `cosine()` means `cosine`."""
+        """The value of a call in place of a word; `cosine()` means `cosine`."""
         word = node.name.text
         is_word = word in wanted.values if isinstance(wanted, Choice) else word not in signatures()
         if node.arguments or not is_word or word in self.names:
@@ -227,7 +224,7 @@ class CallExpressions(Reports):
         return POISON
 
     def word(self, node: syntax.Name) -> Meaning:
-        """A bare name: what the `param` or the string that the `let` of that name is, or a word."""
+        """The value of a bare name: of a `param`, or of a `let` with a string; otherwise a word."""
         definition = self.resolution.definitions.get(node.text)
         is_text = definition is not None and isinstance(definition.meaning, str)
         if definition is not None and (definition.kind == "param" or is_text):
@@ -237,15 +234,13 @@ class CallExpressions(Reports):
     def undefined(
         self, argument: syntax.Argument, name: syntax.Name, parameter: Parameter, call: syntax.Call
     ) -> Poison:
-        """Reports a name that is not defined, where a number or a flag is wanted."""
+        """Reports an undefined name in place of a number or a flag."""
         built_in = signatures().get(name.text)
         if built_in is not None and built_in.kind == "schedule" and parameter.schedulable:
             self.value(name)
         elif built_in is not None:
-            message = (
-                f"`{parameter.name}` must be {parameter.type.described}, not a {built_in.kind}"
-            )
-            self.report("RRL202", message, name.span)
+            wanted = f"`{parameter.name}` must be {parameter.type.described}"
+            self.report("RRL202", f"{wanted}, not a {built_in.kind}", name.span)
         elif not self.lost:
             hint, edits = self.instead_of(argument, name, parameter, call)
             self.report("RRL101", f"`{name.text}` is not defined", name.span, hint, edits)
@@ -254,7 +249,7 @@ class CallExpressions(Reports):
     def instead_of(
         self, argument: syntax.Argument, name: syntax.Name, parameter: Parameter, call: syntax.Call
     ) -> tuple[str, tuple[Edit, ...]]:
-        """What may have been meant by a name that is not defined, in words and as edits."""
+        """A suggestion for an undefined name, in words and as edits."""
         word = name.text
         if isinstance(parameter.type, Flag) and word in _FLAGS:
             return f"write `{_FLAGS[word]}`", replaced(name.span, _FLAGS[word])
@@ -270,7 +265,7 @@ class CallExpressions(Reports):
         return f"`{parameter.name}` must be {parameter.type.described}", ()
 
     def file(self, node: syntax.Expression) -> object:
-        """The pairs of a file, whose path is relative to the recipe's folder."""
+        """The pairs in a file. Its path is relative to the folder of the recipe."""
         if isinstance(node, syntax.Name) and node.valid and node.text not in self.names:
             if node.text in self.defined:
                 hint, edits = "move its definition above this line", replaced(node.span, None)
@@ -311,9 +306,8 @@ class CallExpressions(Reports):
             value = self.parameter(argument.value)
             if argument.name is None:
                 message = f"the parameters of `{node.name.text}` must be passed by name"
-                hint = (
-                    f"put the name of the parameter before it, as in `{node.name.text}(name=value)`"
-                )
+                example = f"`{node.name.text}(name=value)`"
+                hint = f"put the name of the parameter before it, as in {example}"
                 self.report("RRL206", message, argument.span, hint)
             elif not argument.name.valid:
                 known = False  # its spelling was reported
@@ -324,23 +318,22 @@ class CallExpressions(Reports):
                 params[argument.name.text] = value, argument
                 continue
             elif not isinstance(value, Poison):
-                message = (
-                    f"a parameter must be a number, a string or a flag, not {described(value)}"
-                )
+                kinds = "a number, a string or a flag"
+                message = f"a parameter must be {kinds}, not {described(value)}"
                 self.report("RRL202", message, argument.value.span)
             known = False
         graph = self.import_with(definition, params, node.span)
         return graph if known else POISON
 
     def parameter(self, node: syntax.Expression) -> Meaning:
-        """The value of an imported recipe's parameter; an undefined bare name is a word."""
+        """The value of a parameter of an imported recipe; an undefined bare name is a word."""
         if isinstance(node, syntax.Name) and node.text not in self.names:
             return self.word(node)
         return self.value(node)
 
 
 def _free(call: syntax.Call, argument: syntax.Argument) -> list[Parameter]:
-    """The parameters of a built-in that no name and no earlier argument takes."""
+    """The parameters of a built-in that no named and no earlier argument sets."""
     at = next(index for index, other in enumerate(call.arguments) if other is argument)
     taken = {given.name.text for given in call.arguments if given.name is not None}
     parameters = signatures()[call.name.text].parameters

@@ -1,7 +1,7 @@
 """The composition of two graphs over a dataset: sparse, and in max-min arithmetic.
 
-The weight of a pair is the largest over all paths of the smaller of the two weights of a path. It
-takes no rounding, agrees with `|` and `&`, and is 0 or 1 where all weights are.
+The weight of a pair is the maximum over all paths of the smaller weight of the path. It is not
+rounded, is consistent with `|` and `&`, and is 0 or 1 if all weights are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_PATHS: Final = 2**28
-"""The most paths of a composition; they take a minute or so."""
+"""The most paths of a composition; this many take about a minute."""
 _BAND_PATHS: Final = 2**22
 
 
@@ -30,7 +30,7 @@ class Composition(Lookup):
     Attributes:
         left: A graph whose calls have their streams.
         right: The other.
-        highest: A bound of its weights.
+        highest: A bound that no weight exceeds.
         inner: The lookups of both graphs.
     """
 
@@ -59,7 +59,7 @@ class Composition(Lookup):
 
 
 def composed(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_array:
-    """The largest weight of a path in one direction or the other, float32 (n, n).
+    """The largest weight of a path in either direction, float32 (n, n).
 
     Args:
         left: The weights of the first edges, (n, n).
@@ -85,7 +85,7 @@ def composed(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_ar
 
 
 def _max_min(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_array:
-    """One direction, in bands of rows with about as many paths each."""
+    """One direction, computed in bands of rows with about the same number of paths."""
     import numpy as np
     import scipy.sparse as sp
 

@@ -1,9 +1,9 @@
 """Draws: a counter-based hash of (seed, stream, epoch or step, sample ids, views).
 
-The seed is the recipe's, or the call's own where it is given one. Keys and thresholds are plain
-integers of the host; rows and pairs are hashed with the same `mix`, of tensors or NumPy arrays.
-Their hashes are 32-bit words in int64 lanes, since torch's unsigned types lack most arithmetic;
-`rrl_dsl.backends.tensors.pair_hash` has the same bits in int32 lanes.
+The seed is that of the call, if it has one, or that of the recipe. Keys and thresholds are Python
+integers. `mix` hashes rows and pairs, in torch or NumPy. Hashes are 32-bit words in int64, because
+unsigned types of torch lack most arithmetic; `rrl_dsl.backends.tensors.pair_hash` computes the same
+bits in int32.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ UPPER: Final = 0x7FFFFFFF
 FIRST: Final = 0x604BAA5D
 SECOND: Final = 0x43D6CE97
 OFFSET: Final = 0x1E3779B9
-"""The constants of the hash. All are below 2^31, so a 64-bit lane never overflows."""
+"""The constants of the hash. All are below 2^31, so int64 never overflows."""
 
 Words = Any
 """A Python integer, or int64 tensors or arrays of any shape."""
 
 
 def mix(x: Words) -> Words:
-    """Scrambles 32 bits, one to one."""
+    """A bijective hash of 32 bits."""
     x = _unshifted(x)
     return x ^ x >> 15
 
@@ -31,9 +31,9 @@ def key(seed: int, stream: int, time: int) -> int:
     """The 32-bit key of a stream at a time.
 
     Args:
-        seed: The recipe's seed or the call's own, 64 bits.
-        stream: The call's stream word, 32 bits.
-        time: 0, the epoch or the step, as the call redraws.
+        seed: The seed of the recipe or the call, 64 bits.
+        stream: The stream word of the call, 32 bits.
+        time: 0, the epoch or the step, depending on when the call draws again.
     """
     k = mix(OFFSET + (seed & MASK))
     for word in (seed >> 32 & MASK, stream, time & MASK):
@@ -42,7 +42,7 @@ def key(seed: int, stream: int, time: int) -> int:
 
 
 def threshold(probability: float) -> int:
-    """What the upper 31 bits of a hash may at most be, -1 for never: exact at 0 and at 1."""
+    """The largest value of the upper 31 bits that is drawn; -1 for none. Exact for 0 and 1."""
     return round(probability * 2**31) - 1
 
 
@@ -51,7 +51,7 @@ def row_hash(sample: Words, view: Words, key: Words) -> Words:
 
     Args:
         sample: int64 (n,), the ids.
-        view: int64 (n,), or None where all views of a sample share a draw.
+        view: int64 (n,), or None if all views of a sample share a draw.
         key: int64 (), below 2^32.
 
     Returns:
@@ -63,9 +63,9 @@ def row_hash(sample: Words, view: Words, key: Words) -> Words:
 
 
 def pair_hash(u_i: Words, u_j: Words) -> Words:
-    """The hash of pairs, of which the upper 31 bits decide; int64, broadcast.
+    """The hash of pairs; int64, broadcast. Draws use its upper 31 bits.
 
-    The row hashes are added, never xored: with xor every pair of equal ids would share one value.
+    The row hashes are added, not xored: with xor, all pairs of equal ids would share one value.
     """
     return _unshifted(u_i + u_j)
 
@@ -73,7 +73,7 @@ def pair_hash(u_i: Words, u_j: Words) -> Words:
 def within(hashes: Words, limit: Words) -> Any:
     """Whether the upper 31 bits of a hash are at most a threshold; bool, broadcast.
 
-    The hash may be a 32-bit word in an int64 lane, or the same bits as an int32.
+    The hash is int64 or int32, with the same lower 32 bits.
     """
     return hashes >> 1 & UPPER <= limit
 

@@ -1,4 +1,4 @@
-"""Expressions -> what they denote: names are looked up, operators type-checked."""
+"""Expressions -> their values: looks up names and checks the types of operators."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rrl_dsl.language.diagnostics import MAX_DIAGNOSTICS, Edit, nearest
 from rrl_dsl.language.edits import cut
 from rrl_dsl.language.span import Span
 
-_LIKENESS = 0.75  # of a word to the built-in that it is taken for
+_LIKENESS = 0.75  # the least likeness of a word and a suggested built-in
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Expressions(CallExpressions):
     """Evaluates the expressions of one file, top to bottom."""
 
     def value(self, node: syntax.Expression) -> Meaning:
-        """What an expression denotes; `POISON` where something in it was reported."""
+        """The value of an expression; `POISON` if it has a reported error."""
         match node:
             case syntax.Number() | syntax.String() | syntax.Boolean():
                 return literal(node)
@@ -73,14 +73,14 @@ class Expressions(CallExpressions):
         hint = f"did you mean `{meant}`?" if meant else None
         built_in = signatures().get(meant or "")
         instead = meant
-        if built_in is not None:  # what must be given to it is for the user to say
+        if built_in is not None:  # only the user knows its required arguments
             needs = any(parameter.required for parameter in built_in.parameters)
             instead = None if needs else built_in.shortest
         self.report("RRL101", message, node.span, hint, replaced(node.span, instead))
         return POISON
 
     def meant_by(self, word: str) -> str | None:
-        """The name, or the built-in that gives or changes a graph, that is most like a word."""
+        """The name, source or transform that is most similar to a word."""
         if len(self.resolution.faults) >= MAX_DIAGNOSTICS:  # later ones are not shown
             return None
         graphs = [
@@ -112,7 +112,7 @@ class Expressions(CallExpressions):
         if not self.operands_fit(node, values):
             return POISON
         left = values[0]
-        run: list[Graph] = []  # operands of one operator, joined in one go to keep chains linear
+        run: list[Graph] = []  # operands of one operator, joined at once to keep chains linear
         for index, (sign, value) in enumerate(zip(node.operators, values[1:], strict=True)):
             try:
                 if sign == "|" and isinstance(value, Transform):
@@ -138,7 +138,7 @@ class Expressions(CallExpressions):
         return left
 
     def operands_fit(self, node: syntax.Chain, values: list[Meaning]) -> bool:
-        """Whether each operand fits its operator; reports every one that does not."""
+        """Whether all operands fit their operators; reports those that do not."""
         fit = self.may_lead(node, values) and not any(isinstance(value, Poison) for value in values)
         for sign, value, place in zip(node.operators, values[1:], node.operands[1:], strict=True):
             if isinstance(value, Poison) or (sign == "|" and isinstance(value, Transform)):
@@ -155,7 +155,7 @@ class Expressions(CallExpressions):
         return fit
 
     def may_lead(self, node: syntax.Chain, values: list[Meaning]) -> bool:
-        """Whether the first value may begin a chain."""
+        """Whether the first value may start a chain."""
         left, sign, span = values[0], node.operators[0], node.operands[0].span
         if isinstance(left, Graph | Poison):
             return True
@@ -178,7 +178,7 @@ class Expressions(CallExpressions):
         return False
 
     def sum_of_numbers(self, node: syntax.Chain, values: Sequence[float]) -> Poison:
-        """Reports a chain of numbers, which only `*` joins."""
+        """Reports a chain of numbers with an operator other than `*`."""
         message = f"`{node.operators[0]}` takes two graphs, and these are numbers"
         hint, edits = None, replaced(node.span, None)
         if set(node.operators) <= {"+", "-"}:
@@ -241,11 +241,11 @@ def _times(left: object, right: object) -> Graph | Schedule | float:
         for end in (product.start, product.end) if isinstance(product, Schedule) else (product,):
             if not abs(end) <= WEIGHT.high:
                 raise Refusal("RRL301", f"this product is out of range: {end:.6g}")
-    except OverflowError:  # of a whole number that no float holds
+    except OverflowError:  # an integer beyond float
         raise Refusal("RRL301", "this product is out of range") from None
     return product  # type: ignore[no-any-return]
 
 
 def literal(node: syntax.Number | syntax.String | syntax.Boolean) -> Scalar | Poison:
-    """What a literal denotes."""
+    """The value of a literal."""
     return POISON if node.value is None else node.value

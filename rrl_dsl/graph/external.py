@@ -1,4 +1,4 @@
-"""What a recipe takes from outside its text: links between samples, and their ids."""
+"""Values from outside the text of a recipe: links between samples, and sample ids."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from rrl_dsl.language.diagnostics import Diagnostic
 
 Symmetric = Literal["max", "mean"]
-"""How a matrix that differs there and back becomes symmetric."""
+"""How a matrix that is not symmetric becomes symmetric."""
 
 
 @dataclass(frozen=True, eq=False)
 class External:
-    """A value that a recipe names, or that only Python can give. Its content identifies it.
+    """A value from a file or from Python. Its content identifies it.
 
     Attributes:
-        written: The file as the recipe names it; None if it comes from Python.
-        name: What messages call it; empty if it comes from Python.
-        digest: SHA-256 of its content.
+        written: The file as written in the recipe; None for a value from Python.
+        name: The file as written in messages; empty for a value from Python.
+        digest: SHA-256 of the content.
     """
 
     written: str | None
@@ -78,7 +78,7 @@ class Links(External):
     """Links between samples: a file of pairs, or a matrix.
 
     Attributes:
-        path: Where the file lies; None if they come from Python.
+        path: The path of the file; None for a matrix from Python.
     """
 
     path: Path | None
@@ -86,7 +86,7 @@ class Links(External):
 
     @property
     def is_matrix(self) -> bool:
-        """Whether they are a matrix."""
+        """Whether the links are a matrix."""
         return False
 
     @property
@@ -96,7 +96,7 @@ class Links(External):
 
     @property
     def unequal(self) -> str | None:
-        """Where a matrix differs in both directions, in words; None if it is symmetric."""
+        """The first pair whose two entries differ, in words; None for a symmetric matrix."""
         return None
 
     @property
@@ -132,12 +132,12 @@ class Links(External):
 
     @abstractmethod
     def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:
-        """The error where a dataset has only the samples with these ids, int64 (n,)."""
+        """The error for a dataset with these ids, int64 (n,), if it lacks a linked sample."""
 
     def saved(self) -> Sequence[bytes | memoryview]:
         """The content of a file with the same links, in parts; of a matrix, an `.npz` file."""
         raise NotImplementedError
 
     def without_row(self, sample: int) -> Diagnostic:
-        """The error of a sample that has no row in a matrix whose rows are all samples."""
+        """The error for a sample without a row, in a matrix with one row per sample."""
         raise NotImplementedError

@@ -1,10 +1,10 @@
 """The canonical form of a recipe and its SHA-256.
 
-Two recipes with the same canonical form define the same graph over every dataset. The form leaves
-out arguments that equal their defaults, includes streams, and identifies files by the hash of their
-content. It sorts the operands of a commutative chain, however the chain is bracketed, and lists
-equal nodes once. Since rounding makes the order of a sum matter, weights are computed over the
-graph `in_order`: equal recipes have equal weights, to the last bit.
+Two recipes with the same canonical form define the same graph over every dataset. The form omits
+arguments that equal their defaults, includes streams, and identifies files by the hash of their
+content. It flattens and sorts commutative chains, and lists equal nodes once. The order of a sum
+changes how it is rounded, so weights are computed for the graph `in_order`: equal recipes have
+equal weights, to the last bit.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from rrl_dsl.graph.algebra import (
     Contrasted,
     Graph,
     Scaled,
-    walk,
 )
 from rrl_dsl.graph.external import External
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
+from rrl_dsl.graph.traversal import walk
 from rrl_dsl.graph.types import SEED
 
 LANGUAGE_VERSION: Final = 1
 
 _COMMUTATIVE = frozenset("|&+")
-_MOST_TIMES: Final = 2**127  # a graph that is added to itself level by level has no end else
+_MOST_TIMES: Final = 2**127  # the factor of repeated sums like `let b = a + a` stays finite
 
 _Entry = tuple[dict[str, Any], list[str]]  # a node's content, and the digests of its operands
 
@@ -43,8 +43,8 @@ class _Digests(NamedTuple):
 
     Attributes:
         of: id(node) -> digest of its content.
-        chains: id(commutative node) -> the digests of its operands, and how often each occurs.
-        entries: Digest -> what a node is.
+        chains: id(commutative node) -> the digests of its operands, with their counts.
+        entries: Digest -> the content of a node.
     """
 
     of: dict[int, str]
@@ -53,14 +53,14 @@ class _Digests(NamedTuple):
 
 
 def canonical(graph: Graph) -> str:
-    """The canonical form as compact JSON; the last node is the recipe's graph."""
+    """The canonical form as compact JSON; the last node is the graph of the recipe."""
     digests = _digests(graph)
     table = _table(digests.of[id(graph)], digests.entries)
     return _json({"language": LANGUAGE_VERSION, "nodes": table})
 
 
 def in_order(graph: Graph) -> Graph:
-    """The graph with equal nodes made one, and each sum of three or more in the canonical order.
+    """The graph with equal nodes merged, and sums of three or more terms in canonical order.
 
     An operand that occurs n times in a sum occurs once in the result, times n.
     """
@@ -108,7 +108,7 @@ def _digests(graph: Graph) -> _Digests:
 def _chain(
     node: Combined, operands: Sequence[str], chains: Mapping[int, Counter[str]]
 ) -> Counter[str]:
-    """The operands of `a | (b | c)`, which are those of `(b | c) | a`."""
+    """The operands of a chain, without brackets: `a | (b | c)` has three."""
     counted: Counter[str] = Counter()
     for part, digest in zip(node.operands, operands, strict=True):
         nested = isinstance(part, Combined) and part.operator == node.operator
@@ -122,7 +122,7 @@ def identity(graph: Graph) -> str:
 
 
 def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
-    """Each distinct node once, operands first, in the order in which a digest is first needed."""
+    """Each distinct node once, operands before the node, depth first."""
     positions: dict[str, int] = {}
     table: list[dict[str, Any]] = []
     stack = [(root, False)]
@@ -142,11 +142,11 @@ def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
 
 
 def content(node: Graph, stream: int | None) -> dict[str, Any]:
-    """What a node is beside its operands, as plain data.
+    """The content of a node without its operands, as plain data.
 
     Args:
         node: The node.
-        stream: The stream of the call it makes.
+        stream: The stream of its call.
     """
     if isinstance(node, Called):
         signature = node.call.signature
@@ -177,7 +177,7 @@ def content(node: Graph, stream: int | None) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """An argument as JSON holds it."""
+    """An argument as a JSON value."""
     if isinstance(value, Schedule):
         return {"schedule": value.kind, "ends": [value.start, value.end], "epochs": value.epochs}
     return {"sha256": value.digest} if isinstance(value, External) else value

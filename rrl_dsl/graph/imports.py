@@ -1,4 +1,4 @@
-"""Recipe files that other recipes import: found below the importing file, each read once."""
+"""Recipe files that other recipes import: below the importing file, each read once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rrl_dsl.graph.symbols import Resolution
 
 MAX_IMPORTS: Final = 256
-"""How often recipes may be imported below one file, counting each set of parameters."""
+"""The most imports below one file, counting each set of parameters."""
 
 _Key = tuple[Path, tuple[tuple[str, str, Scalar], ...]]
 Resolve = Callable[[Recipe, Mapping[str, Scalar], "Library"], "Resolution"]
@@ -35,10 +35,10 @@ class Library:
     """The files below one recipe.
 
     Attributes:
-        overlay: Texts that replace files, such as those that an editor has not saved yet.
-        within: The folder that all of them must lie in; None for that of the text that names one.
-        read_pairs: Reads a file of pairs by its path, as the text names it, and as messages call
-            it; see `links.read`.
+        overlay: Texts that replace files, such as unsaved ones in an editor.
+        within: The folder that must contain all files; None for the folder of the importing text.
+        read_pairs: Reads a file of pairs, from its path and its names in the text and in messages;
+            see `links.read`.
     """
 
     overlay: Mapping[Path, str] = field(default_factory=dict)
@@ -46,15 +46,15 @@ class Library:
     read_pairs: Callable[[Path, str, str], Links] = links.read
     _texts: dict[Path, tuple[Recipe | None, list[Diagnostic]]] = field(default_factory=dict)
     _known: dict[_Key, Resolution] = field(default_factory=dict)
-    _names: dict[Path, str] = field(default_factory=dict)  # what messages call the files
+    _names: dict[Path, str] = field(default_factory=dict)  # file -> its name in messages
     _open: list[Path] = field(default_factory=list)  # the files that are being resolved
 
     def find(self, written: str, source: Source) -> Path:
-        """The file that a text names, to import or to read.
+        """The file that a text imports or reads.
 
         Raises:
-            Refusal: RRL022 if it is not below the folder of that text, RRL024 if that lies in
-                no folder.
+            Refusal: RRL022 if it is not below the folder of the text, RRL024 if the text is not in
+                a folder.
         """
         if source.directory is None and not (self.within and Path(written).is_absolute()):
             if Path(written).is_absolute():
@@ -74,7 +74,7 @@ class Library:
         return path
 
     def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
-        """The recipe in a file, with the streams that its calls have without the import.
+        """The recipe in a file, with the streams of its calls as without the import.
 
         Raises:
             Refusal: RRL023 if the file is importing this one, RRL025 if there are too many.
@@ -90,9 +90,8 @@ class Library:
         if key not in self._known:
             if len(self._known) >= MAX_IMPORTS:
                 message = f"this recipe and its imports import more than {MAX_IMPORTS} recipes"
-                raise Refusal(
-                    "RRL025", message, "import fewer recipes, or use fewer sets of parameters"
-                )
+                hint = "import fewer recipes, or use fewer sets of parameters"
+                raise Refusal("RRL025", message, hint)
             recipe, faults = self._parsed(path)
             if recipe is None:
                 raise RRLError(faults)
@@ -100,12 +99,9 @@ class Library:
                 resolution = resolve(recipe, params, self)
             resolution.faults[:0] = faults
             if resolution.graph is not None:
-                # of a recipe with a contrast, the graph is what is imported
-                graph = (
-                    resolution.graph
-                    if resolution.graph.contrast is None
-                    else resolution.graph.operands[0]
-                )
+                graph = resolution.graph
+                if graph.contrast is not None:  # it is not imported
+                    graph = graph.operand
                 resolution.graph = None if resolution.faults else finished(graph)
             self._known[key] = resolution
         return self._known[key]

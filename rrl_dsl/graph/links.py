@@ -1,4 +1,4 @@
-"""Reads what `pairs` takes: a file of pairs, a file with a matrix, or a matrix in Python."""
+"""Reads the links for `pairs`: from a file of pairs, a file with a matrix, or Python."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SUFFIXES: Final = (*table.SUFFIXES, *MATRICES)
 
 
 def read(path: Path, written: str | None = None, name: str | None = None) -> Links:
-    """The links in a file; an unchanged file is read once a process.
+    """The links in a file. A process reads an unchanged file once.
 
     Args:
-        path: Where it lies.
-        written: How the recipe names it; defaults to `path`.
-        name: What messages call it; defaults to `path`.
+        path: The path of the file.
+        written: The file as written in the recipe; defaults to `path`.
+        name: The file as written in messages; defaults to `path`.
 
     Raises:
         RRLError: RRL414 if it cannot be read, RRL415 for each line that is not a pair, RRL430
@@ -58,7 +58,7 @@ def _read(path: Path, written: str, name: str, stamp: tuple[int, ...]) -> Links:
         return read_matrix_links(path, written, name)
     from rrl_dsl.graph.listed_pairs import read_pairs
 
-    return read_pairs(path, written, name, stamp)
+    return read_pairs(path, written, name)
 
 
 def of_python(value: Any) -> Links | None:

@@ -1,13 +1,12 @@
-"""Files of annotated pairs, `a,b[,weight]` as CSV, TSV or Parquet: what they list.
+"""Files of annotated pairs, `a,b[,weight]` as CSV, TSV or Parquet.
 
-Text is read with the standard library, so that checking a recipe loads nothing else.
+Text is read with the standard library, so that checking a recipe does not import other packages.
 """
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +32,7 @@ class ListedPairs(Links):
     Attributes:
         a: One id of each pair, int64.
         b: The other.
-        weight: The weight of each pair; None where the file gives none.
+        weight: The weight of each pair; None if the file has no weights.
     """
 
     written: str
@@ -44,12 +43,12 @@ class ListedPairs(Links):
 
     @property
     def weighted(self) -> bool:
-        """Whether the file gives weights."""
+        """Whether the file has weights."""
         return self.weight is not None
 
     @property
     def heaviest(self) -> float:
-        """The weight of the heaviest pair."""
+        """The largest weight of a pair."""
         return max(self.weight or (), default=1.0)
 
     @property
@@ -58,7 +57,7 @@ class ListedPairs(Links):
         return f"pairs: {len(self.a):,}"
 
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
-        """The samples that the file names, and its pairs both ways round."""
+        """The samples in the file, and its pairs in both directions."""
         import numpy as np
         import scipy.sparse as sp
 
@@ -74,7 +73,7 @@ class ListedPairs(Links):
         return LinkedSamples(known, graph.indptr, graph.indices, graph.data)
 
     def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:
-        """RRL416 at the first pair with a sample that does not exist."""
+        """RRL416 at the first pair with an unknown sample."""
         import numpy as np
 
         missing = ~np.isin(self._ends(), known)
@@ -91,12 +90,12 @@ class ListedPairs(Links):
         return np.array([self.a, self.b], dtype=np.int64).reshape(2, -1)
 
     def lacking(self, pair: int, end: int, more: int = 0) -> Diagnostic:
-        """That the dataset lacks a sample.
+        """The error for a sample that the dataset lacks.
 
         Args:
-            pair: The place of the pair that names it, in the order of the file.
-            end: 0 for its `a`, 1 for its `b`.
-            more: How many pairs after it name others that are lacking.
+            pair: The position of the pair in the file.
+            end: 0 for the id `a` of the pair, 1 for `b`.
+            more: The number of later pairs with unknown samples.
         """
         written, source, span = self._as_written(pair, end)
         what = f"sample {written}" if written.isdecimal() else f"image `{written}`"
@@ -108,7 +107,7 @@ class ListedPairs(Links):
         return Diagnostic("RRL416", message, span, source, hint)
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:
-        """An id as the file writes it, and its span; its number where the file has changed."""
+        """An id as written in the file, and its span; its number if the file has changed."""
         from rrl_dsl.tables.pairs import LinkTable, sample_id
 
         sample = (self.a, self.b)[end][pair]
@@ -122,33 +121,25 @@ class ListedPairs(Links):
         return str(sample), Source("", self.name), None
 
 
-def read_pairs(path: Path, written: str, name: str, stamp: tuple[int, ...]) -> ListedPairs:
+def read_pairs(path: Path, written: str, name: str) -> ListedPairs:
     """The pairs of a file.
 
     Args:
-        path: Where it lies.
-        written: How the recipe names it.
-        name: What messages call it.
-        stamp: What changes with the file.
+        path: The path of the file.
+        written: The file as written in the recipe.
+        name: The file as written in messages.
 
     Raises:
         OSError: If it cannot be read.
         RRLError: RRL414 if it is not a file of pairs, RRL415 for each line that is not a pair.
     """
-    digest, pairs = _read(path, name, stamp)
-    return ListedPairs(written, name, digest, path, *pairs)
-
-
-@lru_cache(maxsize=64)
-def _read(path: Path, name: str, stamp: tuple[int, ...]) -> tuple[str, Pairs]:
-    """The digest of a file, and its pairs; `stamp` changes with it."""
     import hashlib
 
     from rrl_dsl.tables.pairs import LinkTable
 
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return digest, LinkTable(path, name).pairs()
+    return ListedPairs(written, name, digest, path, *LinkTable(path, name).pairs())
 
 
 def _heaviest(
@@ -164,5 +155,5 @@ def _heaviest(
     starts = np.flatnonzero(first)
     heaviest = np.maximum.reduceat(values[order], starts)
     kept = heaviest > 0
-    # what is above 0 stays above 0
+    # a weight above 0 stays above 0 in float32
     return keys[starts][kept], np.clip(heaviest[kept], LEAST, LARGEST)

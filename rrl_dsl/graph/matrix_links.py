@@ -42,7 +42,7 @@ class MatrixLinks(Links):
 
     @property
     def called(self) -> str:
-        """The matrix, as a message names it."""
+        """The matrix as in a message."""
         return f"`{self.name}`" if self.name else "the matrix"
 
     @property
@@ -88,8 +88,8 @@ class MatrixLinks(Links):
         Raises:
             RRLError: RRL430 if they do not fit the rows.
         """
-        found = with_ids(self.matrix, ids_of(ids.given, self.matrix.size, self.called))
-        return replace(self, matrix=found, digest=found.digest, written=None, path=None)
+        matrix = with_ids(self.matrix, ids_of(ids.given, self.matrix.size, self.called))
+        return replace(self, matrix=matrix, digest=matrix.digest, written=None, path=None)
 
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
         """The samples of all rows, and the entries of the matrix."""
@@ -102,7 +102,7 @@ class MatrixLinks(Links):
         return [packed(self.matrix)]
 
     def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:
-        """RRL416 or RRL430 for rows whose sample does not exist."""
+        """RRL416 or RRL430 for rows of unknown samples."""
         samples = self.matrix.ids
         wanted = np.arange(self.matrix.size) if samples is None else samples
         missing = np.flatnonzero(~np.isin(wanted, known))
@@ -121,7 +121,7 @@ class MatrixLinks(Links):
         return Diagnostic("RRL416", message, hint=hint)
 
     def without_row(self, sample: int) -> Diagnostic:
-        """RRL430 for a sample of a dataset that has no row, where rows are samples by position."""
+        """RRL430 for a sample of the dataset without a row, if row r is the sample r."""
         message = f"{self.called} has {self.matrix.size:,} rows, and no row for the sample {sample}"
         return Diagnostic("RRL430", message, hint=_BY_POSITION)
 
@@ -152,7 +152,7 @@ def matrix_links(value: Any) -> MatrixLinks:
 
 
 def sample_ids(value: Sequence[Any]) -> SampleIds:
-    """Ids from Python; what they are is checked where the matrix is known."""
+    """Ids from Python; they are checked together with their matrix."""
     import hashlib
 
     cells = value.tolist() if hasattr(value, "tolist") else list(value)
@@ -194,5 +194,4 @@ def _of_networkx(graph: Any, name: str) -> Matrix:
         matrix = nx.to_scipy_sparse_array(graph, nodes, np.dtype(float)) if nodes else None
     except (TypeError, ValueError) as reason:
         raise invalid(name, f"has an edge whose weight is not a number: {reason}") from None
-    found = of_sparse(sp.csr_array((0, 0)) if matrix is None else matrix, name)
-    return with_ids(found, ids)
+    return with_ids(of_sparse(sp.csr_array((0, 0)) if matrix is None else matrix, name), ids)

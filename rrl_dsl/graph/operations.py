@@ -1,9 +1,9 @@
-"""The table of operations: what each instruction of a plan computes, and bounds of its result.
+"""The operations of a plan: the computation, the range and the cost of each.
 
-`run` takes the module of array functions first, `rrl_dsl.backends.tensors` or
-`rrl_dsl.backends.arrays`, then the results, columns of both rows, scalars and the lookup that the
-instruction names. Everything else is operators that tensors and arrays share, so an operation is
-written once. A float result is a float32, rounded after the step, and at most the largest there is.
+`run` takes the module of array functions (`rrl_dsl.backends.tensors` or `rrl_dsl.backends.arrays`),
+then the arguments of the instruction: results, columns of both rows, scalars and a lookup. The rest
+are operators that tensors and arrays share, so an operation is written once. A float result is
+float32, rounded after each operation, and at most the largest float32.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rrl_dsl.language.weights import LARGEST, number, raised, rounded
 
 
 class Range(NamedTuple):
-    """The least and the greatest that a value can be; of a truth value, 0 and 1."""
+    """The least and the greatest possible value; a truth value is 0 or 1."""
 
     low: float
     high: float
@@ -35,11 +35,11 @@ ANYTHING: Final = Range(0.0, LARGEST)
 
 
 class Case(NamedTuple):
-    """Pairs of rows of one kind, with what an instruction over them names beside results.
+    """A kind of pairs, with the arguments of an instruction other than results.
 
     Attributes:
-        same: What is known of `sample` and `view`: whether both rows have the same; else absent.
-        columns: The columns that the instruction names.
+        same: `sample` and `view` -> whether both rows have the same one; absent if unknown.
+        columns: The columns of the instruction.
         scalars: Its scalars.
         lookup: Its lookup.
     """
@@ -55,7 +55,7 @@ CASES: Final[tuple[Mapping[str, bool], ...]] = (
     {"sample": True, "view": False},
     {"sample": False},
 )
-"""The kinds of pairs that bounds are found for: i = j, two views of a sample, two samples."""
+"""The kinds of pairs with separate ranges: i = j, two views of a sample, two samples."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Operation:
     Attributes:
         run: (array functions, arguments) -> result.
         bound: (case, ranges of the results it takes) -> range of its result.
-        cost: Elementary operations for a pair, beside what goes through a vector or a list.
-        bytes: Of its result for a pair: 1 for a truth value, 4 for a weight, 8 for a hash.
-        directed: Whether its result may differ there and back.
-        candidates: (`rrl_dsl.backends.candidates.Candidates`, arguments) -> pairs, among them every
-            pair with a result above 0; None for every pair. In the place of a result that it takes
-            are the candidates of that result.
-        classes: (`rrl_dsl.backends.known_edges.Classes`, arguments) -> the classes that its
-            result is made of; None where it is not. In the place of a result that it takes are the
-            classes of that result, and in that of a column of both rows is its position.
+        cost: Elementary operations per pair, without those over a vector or a list.
+        bytes: The size of the result per pair: 1 for a truth value, 4 for a weight, 8 for a hash.
+        directed: Whether the result for (i, j) may differ from that for (j, i).
+        candidates: (`rrl_dsl.backends.candidates.Candidates`, arguments) -> pairs that include
+            every pair with a result above 0; None for every pair. It takes the candidates of each
+            result instead of the result.
+        classes: (`rrl_dsl.backends.known_edges.Classes`, arguments) -> the classes of its result;
+            None if it does not consist of classes. It takes the classes of each result instead of
+            the result, and the position of each column instead of the column.
     """
 
     run: Callable[..., Any]
@@ -86,12 +86,12 @@ class Operation:
 
 
 def _finite(weights: Any) -> Any:
-    """Weights that outgrow float32 are set to its largest number: infinity times 0 is NaN."""
+    """Limits weights to the largest float32, because infinity times 0 is NaN."""
     return weights.clip(max=LARGEST)
 
 
 def _weight(a: Any, x: Any) -> Any:
-    """Float64 of a kernel as a weight: missing vectors make NaN, and NaN and less than 0 make 0."""
+    """A float64 kernel as a weight. Values below 0 and NaN, from missing vectors, become 0."""
     return a.float32(_finite(a.where(x > 0, x, 0.0)))
 
 
@@ -99,7 +99,7 @@ def _weight(a: Any, x: Any) -> Any:
 
 
 def _ends(scalar: Scalar) -> tuple[float, ...]:
-    """What a scalar can be: its value, or what a schedule begins and ends with."""
+    """The value of a scalar, or the first and the last value of its schedule."""
     match scalar:
         case Constant(value=value):
             ends = (value.start, value.end) if isinstance(value, Schedule) else (value,)
@@ -109,7 +109,7 @@ def _ends(scalar: Scalar) -> tuple[float, ...]:
 
 def _same(case: Case) -> Range:
     known = case.same.get(case.columns[0].kind)
-    if known is None:  # a component holds each of its rows
+    if known is None:  # a row is in its own component
         reflexive = case.columns[0].kind == "component" and case.same.get("view")
         return ALWAYS if reflexive else MAYBE
     return ALWAYS if known else NEVER
@@ -135,7 +135,7 @@ def _times(case: Case, a: Range) -> Range:
 
 def _raised(case: Case, a: Range) -> Range:
     largest = max(raised(a.high, end) for end in _ends(case.scalars[0]))
-    # whose last bit is not the same on every machine
+    # the last bit of a power differs between machines
     return Range(0.0, rounded(largest * (1 + 2.0**-20)))
 
 
@@ -157,7 +157,7 @@ def _heaviest(case: Case) -> Range:
 
 
 def _of_first(c: Any, x: Any, *arguments: Any) -> Any:
-    """Where the first result is 0, this one is."""
+    """The candidates of the first argument, if the result is 0 wherever this argument is."""
     return x
 
 
@@ -192,7 +192,7 @@ def _linked_weight(a: Any, i: Any, j: Any, table: Any) -> Any:
 
 
 def _in_list(items: Any, row: Any) -> Any:
-    """Whether a row is in a list, whose places come last."""
+    """Whether a row is in a list; the last dimension is the list."""
     listed = items[..., 0] == row
     for place in range(1, items.shape[-1]):
         listed = listed | (items[..., place] == row)
@@ -203,7 +203,7 @@ def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
     distance = a.squared(i, j)
 
     def given(of: Any) -> Any:
-        """One side of the joint probability."""
+        """The conditional probability of one side."""
         weight = a.exp(-distance * of[..., 0] - of[..., 1])
         return a.where(distance > of[..., 2], 0.0, weight)
 
@@ -211,7 +211,7 @@ def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
 
 
 _NOTHING: Final = -(2**62)
-"""What no column has."""
+"""A value that no column has."""
 
 
 def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any) -> Any:
@@ -221,11 +221,11 @@ def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any)
 
 
 def _is_same(a: Any, i: Any, j: Any) -> Any:
-    return i == a.where(j >= 0, j, _NOTHING)  # a negative value is unknown, and equals none
+    return i == a.where(j >= 0, j, _NOTHING)  # a negative value is unknown, and equals no other
 
 
 def _both(a: Any, i: Any, j: Any) -> Iterator[Any]:
-    """For each two of the labels of both samples, which come last, whether they are one."""
+    """Whether a label of i equals a label of j, for all pairs of labels; the last dimension."""
     for of_j in range(j.shape[-1]):
         for of_i in range(i.shape[-1]):
             yield _is_same(a, i[..., of_i], j[..., of_j])
@@ -254,7 +254,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _share,
         cost=3,
         candidates=lambda c, i, j: c.sharing(i, j),
-        classes=lambda c, column: c.equal(column),  # where a sample has one label at most
+        classes=lambda c, column: c.equal(column),  # only for at most one label per sample
     ),
     "draw": Operation(lambda a, i, j: a.pair_hash(i, j), cost=9, bytes=8),
     "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
@@ -330,7 +330,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         lambda a, x, limit: a.minimum(x, limit), _at_most, bytes=4, candidates=_of_first
     ),
     "raised": Operation(
-        # in float64: the last bit of a float32 power is not the same on every device
+        # in float64, because the last bit of a float32 power differs between devices
         lambda a, x, exponent: a.float32(_finite(a.float64(x) ** a.float64(exponent))),
         _raised,
         cost=2,

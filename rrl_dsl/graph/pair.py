@@ -1,7 +1,7 @@
-"""The handle of a pair of rows, with which a built-in records the weight of the pair.
+"""The handle of a pair of rows. A built-in uses it to record the weight of the pair.
 
-A built-in is called once with handles: a `Pair`, and for a transform the `Weight` of the pair. What
-it does to them is recorded as the instructions of a plan.
+A built-in is called once with handles: a `Pair`, and for a transform the `Weight` of the pair. Its
+operations on them are recorded as the instructions of a plan.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rrl_dsl.graph.stage import Lookup, Stage
 
 Unit = Literal["sample", "row"]
 Lists = Literal["either", "mutual", "directed"]
-"""Where there is an edge: one is in the list of the other, each is, or j is in the list of i."""
+"""Rows have an edge if one is in the list of the other, if both are, or if j is in that of i."""
 
 _LISTED: Final[dict[Lists, str]] = {
     "either": "listed",
@@ -49,7 +49,7 @@ class Pair:
     stream: int
     seed: int | None
 
-    # what is always known of two rows
+    # the rows themselves
 
     @property
     def always(self) -> Mask:
@@ -80,7 +80,7 @@ class Pair:
         """Whether the epoch is at least `start` and before `end`."""
         return Mask(self.recording, self.recording.emit("constant", scalars=(Active(start, end),)))
 
-    # what the dataset says of them
+    # fields of the dataset
 
     def equal(self, label: str, subset: Subset | None = None) -> Mask:
         """Whether both samples have a known label in common.
@@ -217,7 +217,7 @@ class Pair:
         columns = list(self.recording.columns)
         return any(columns[column].kind == "component" for column in instruction.columns)
 
-    # what is asked of the trainer
+    # requests to the trainer
 
     def ask_views(self, views: int) -> None:
         """Requests this number of views per sample."""

@@ -1,12 +1,12 @@
-"""What a graph lowers to: columns to prepare, scalars to set, instructions to run for each pair.
+"""The plan of a graph: columns of the rows, scalars, and instructions for a pair of rows.
 
-A plan is data. `columns` are computed once for each row of a batch, in order, `scalars` once for
-each call on the host, and `instructions` are a pure pointwise function of (row i, row j) in static
-single assignment: each backend is a way to evaluate that function over a grid.
+A plan is data. `columns` are computed once per row of a batch, in order, and `scalars` once per
+call, on the CPU. `instructions` are a pure pointwise function of (row i, row j) in static single
+assignment. A backend evaluates this function over a grid of pairs.
 
-What an edge needs beyond its two rows is prepared before: `lookups` over the whole dataset, when a
-program is bound to it; `stages` over the universe, which is every row and column of a call, each
-once. A stage sees the columns before it, so a stage may rank the edges of an inner graph.
+Some edges need more than their two rows. `lookups` are computed over the whole dataset when a
+program is bound to it. Stages are computed over the universe: all rows and columns of a call. A
+stage reads the columns before it, so it may rank the edges of an inner graph.
 """
 
 from __future__ import annotations
@@ -29,74 +29,79 @@ Redraw = Literal["never", "epoch", "step"]
 
 @dataclass(frozen=True)
 class Key:
-    """The key of a stream: an integer below 2^32.
-
-    An explicit seed takes the place of the recipe's.
-    """
+    """The key of a stream, an integer below 2^32. An explicit seed replaces that of the recipe."""
 
     stream: int
     redraw: Redraw
     seed: int | None = None
+    dtype = "int64"
 
     @property
     def timed(self) -> bool:
-        """Whether its value depends on the epoch or step."""
+        """Whether the value depends on the epoch or step."""
         return self.redraw != "never"
 
     def at(self, seed: int, epoch: int, step: int) -> int:
-        """Its value for one call."""
+        """The value for one call."""
         time = {"never": 0, "epoch": epoch, "step": step}[self.redraw]
         return draws.key(seed if self.seed is None else self.seed, self.stream, time)
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A probability, as the greatest hash that still counts."""
+    """A probability, as the greatest hash that is drawn."""
 
     probability: float | Schedule
+    dtype = "int64"
 
     @property
     def timed(self) -> bool:
-        """Whether its value depends on the epoch."""
+        """Whether the value depends on the epoch."""
         return isinstance(self.probability, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> int:
-        """Its value for one call."""
+        """The value for one call."""
         return draws.threshold(at_epoch(self.probability, epoch))
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A number that weights are computed with, or if `exact` one that fields are measured by."""
+    """A number in computations of weights (float32), or if `exact` of fields (float64)."""
 
     value: float | Schedule
     exact: bool = False
 
     @property
+    def dtype(self) -> str:
+        """The dtype of the value in torch and NumPy."""
+        return "float64" if self.exact else "float32"
+
+    @property
     def timed(self) -> bool:
-        """Whether its value depends on the epoch."""
+        """Whether the value depends on the epoch."""
         return isinstance(self.value, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> float:
-        """Its value for one call."""
+        """The value for one call."""
         value = at_epoch(self.value, epoch)
         return value if self.exact else number(value)
 
 
 @dataclass(frozen=True)
 class Active:
-    """Whether the epoch is within bounds."""
+    """Whether the epoch is at least `start` and before `end`."""
 
     start: int
     end: int | None
+    dtype = "bool"
 
     @property
     def timed(self) -> bool:
-        """Whether its value depends on the epoch."""
+        """Whether the value depends on the epoch."""
         return bool(self.start) or self.end not in (None, 0)
 
     def at(self, seed: int, epoch: int, step: int) -> bool:
-        """Its value for one call."""
+        """The value for one call."""
         return self.start <= epoch and (self.end is None or epoch < self.end)
 
 
@@ -108,7 +113,7 @@ Scalar = Key | Threshold | Constant | Active
 
 @dataclass(frozen=True)
 class Column:
-    """A value for each row.
+    """A value per row.
 
     | kind | value |
     |---|---|
@@ -144,7 +149,7 @@ class Column:
 
     @property
     def reads(self) -> tuple[Need, ...]:
-        """What it reads of the rows."""
+        """The columns of the dataset and the spaces that it reads."""
         if self.stage is not None:
             return self.stage.reads
         if self.field is None:
@@ -157,14 +162,14 @@ _READS: Final[Mapping[str, Literal["label", "number"]]] = {"label": "label", "nu
 
 @dataclass(frozen=True)
 class Instruction:
-    """One step of the edge function; its result is referred to by its position.
+    """One step of the edge function. Its position identifies its result.
 
     Attributes:
-        op: What is done, by its name in `rrl_dsl.graph.operations`.
-        values: The instructions whose results it takes, first.
-        columns: The columns it takes of both rows, next.
-        scalars: The scalars it takes, next.
-        lookup: The lookup it takes, last.
+        op: The name of the operation in `rrl_dsl.graph.operations`.
+        values: The first arguments: the results of these instructions.
+        columns: The next arguments: these columns of both rows.
+        scalars: The next arguments: these scalars.
+        lookup: The last argument: this lookup.
     """
 
     op: str
@@ -176,16 +181,16 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Plan:
-    """A lowered graph.
+    """The computation of a graph.
 
     Attributes:
-        columns: What to prepare for each row, in order.
-        scalars: What to set for each call.
-        lookups: What to find over the whole dataset.
-        instructions: What to do for each pair.
-        result: The instruction that is the weight of a pair.
+        columns: The columns of the rows, in order.
+        scalars: The scalars of a call.
+        lookups: The computations over the whole dataset.
+        instructions: The steps of the edge function.
+        result: The instruction that computes the weight of a pair.
         contrast: The instruction that says whether a pair may be unrelated; None for all pairs.
-        binary: Whether the weight is bool, else float.
+        binary: Whether the weight is bool; otherwise it is float.
     """
 
     columns: tuple[Column, ...]
@@ -198,11 +203,11 @@ class Plan:
 
     @property
     def staged(self) -> bool:
-        """Whether something is found over the whole batch before any edge is."""
+        """Whether a column has a stage."""
         return any(column.stage is not None for column in self.columns)
 
     def needed(self, result: int) -> list[int]:
-        """The instructions that one of them depends on, itself last, in order."""
+        """The instructions that `result` depends on, in order, and itself last."""
         wanted = {result}
         for position in range(result, -1, -1):
             if position in wanted:

@@ -32,24 +32,25 @@ def compile_plan(graph: Graph, *, binary: bool) -> Plan:
 
 
 class Planner:
-    """Records the weights of graphs in one plan, those of a node once."""
+    """Records the weights of graphs in one plan, each node once."""
 
     def __init__(self) -> None:
         self.recording = Recording()
         self.pair = Pair(self.recording, 0, None)
-        self.pair.same_sample  # noqa: B018  (what is the same for every pair still has a shape)
+        self.pair.same_sample  # noqa: B018  (a plan has at least one column, also for a constant)
         self._known: dict[int, tuple[Graph, Weight]] = {}  # id -> the node, kept alive, and weight
 
     def weight(self, graph: Graph) -> Weight:
-        """The weight of a graph; its instructions and those of its operands are recorded."""
+        """The weight of a graph. Records its instructions and those of its operands."""
         if id(graph) not in self._known:  # a graph has at most 64 levels, so recursion is safe
             inside = () if isinstance(graph, Composed) else graph.operands
             operands = [self.weight(operand) for operand in inside]
             self._known[id(graph)] = graph, self._recorded(graph, operands)
         return self._known[id(graph)][1]
 
-    def is_symmetric(self, weight: Weight) -> bool:
-        """Whether a weight is known to be the same there as back."""
+    def is_symmetric(self, graph: Graph) -> bool:
+        """Whether the weights of a graph are known to be symmetric."""
+        weight = self.weight(graph)
         plan = self.plan(weight)
         needed = (plan.instructions[at] for at in plan.needed(weight.at))
         return not any(
@@ -59,7 +60,7 @@ class Planner:
         )
 
     def plan(self, weight: Weight, contrast: Weight | None = None) -> Plan:
-        """The plan so far, of which a weight is the result."""
+        """The plan so far, with a weight as its result."""
         return Plan(
             columns=tuple(self.recording.columns),
             scalars=tuple(self.recording.scalars),
@@ -86,7 +87,7 @@ class Planner:
         return ~(operands[0].related | self.pair.same_row)
 
     def _composition(self, node: Composed) -> Weight:
-        """A lookup that evaluates the operands over the dataset, in plans of their own."""
+        """A lookup that evaluates the operands over the dataset, each in its own plan."""
         left, right = node.operands
         planners = Planner(), Planner()
         highest = min(planners[0].weight(left).high, planners[1].weight(right).high)

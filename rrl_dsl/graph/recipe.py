@@ -1,23 +1,28 @@
-"""Recipes as users hold them: a text or a file -> the graph it defines."""
+"""The recipes of users: a text or a file -> the graph that it defines."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from rrl_dsl.graph.algebra import Graph
+from rrl_dsl.graph import links
+from rrl_dsl.graph.algebra import Called, Graph
+from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
-from rrl_dsl.graph.saved import with_files
 from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.traversal import rebuilt
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language import parser
+from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import RRLError, error, in_order
-from rrl_dsl.language.files import resolved
+from rrl_dsl.language.files import resolved, write_bytes
 from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source
 from rrl_dsl.language.spelling import number_value, string_value, written_number
@@ -70,7 +75,7 @@ def load(
 
 
 def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> Source:
-    """Reads what a user gives as a recipe.
+    """Reads the recipe that a user passes.
 
     Args:
         recipe: The text of a recipe, the path of a recipe file, or a graph.
@@ -80,11 +85,11 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
         The text. Paths in a text or a graph are relative to the working directory.
 
     Raises:
-        RRLError: RRL210 for something else, or a graph that its printed text does not define;
-            RRL021 for a file that cannot be read.
+        RRLError: RRL210 for any other value, or for a graph that its printed text does not define;
+            RRL021 for a file that cannot be read; RRL507 if a matrix from Python cannot be written.
     """
     if isinstance(recipe, Graph):
-        written = with_files(recipe)
+        written = _with_files(recipe)
         source = Source(text_of(written), "<graph>", Path())
         source = source if written is recipe else source.unbounded()
         if graph_of(source.unbounded()).identity != recipe.identity:
@@ -98,6 +103,33 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
         _check_text(recipe)
         source = Source(recipe.removeprefix("\ufeff"), "<text>", Path())
     return source.unbounded() if allow_outside else source
+
+
+def _with_files(graph: Graph) -> Graph:
+    """The same graph, with matrices from Python in files of the cache, which a text can name."""
+    changed: dict[Call, Call] = {}
+
+    def in_files(node: Graph) -> Graph:
+        if not isinstance(node, Called):
+            return node
+        if node.call not in changed:
+            arguments = {name: _in_file(value) for name, value in node.call.arguments.items()}
+            same = arguments == node.call.arguments
+            changed[node.call] = node.call if same else replace(node.call, arguments=arguments)
+        call = changed[node.call]
+        return node if call is node.call else replace(node, call=call)
+
+    return rebuilt(graph, in_files)
+
+
+def _in_file(value: object) -> object:
+    if not isinstance(value, Links) or value.written is not None:
+        return value
+    cache = Cache("matrices-from-python")
+    cache.check_writable()
+    path = cache.folder / f"{value.digest[:32]}.npz"
+    write_bytes(path, *value.saved())
+    return links.read(path, Path(os.path.relpath(path)).as_posix())
 
 
 def _check_text(text: object) -> None:
@@ -118,7 +150,7 @@ def _check_path(path: object) -> None:
 
 
 def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Graph:
-    """The graph that a text with its place defines; see `parse`."""
+    """The graph that a text defines; see `parse`."""
     resolution = analyze(source, params)
     if resolution.faults:
         raise RRLError(in_order(resolution.faults))
@@ -131,17 +163,17 @@ def analyze(
     params: Mapping[str, Scalar] | None = None,
     library: Library | None = None,
 ) -> Resolution:
-    """All that is known of a text, whether or not it has errors.
+    """Resolves a text, with or without errors.
 
     Args:
         source: The recipe.
         params: New values for the recipe's `param`s.
-        library: Where imported files are found.
+        library: The files that it may import.
     """
     library = library or Library(within=source.within)
     try:
         recipe, faults = parser.parse(source)
-    except RRLError as problem:  # over a limit of the language
+    except RRLError as problem:  # beyond a limit of the language
         return Resolution(faults=list(problem.diagnostics))
     path = source.directory and resolved(source.directory / Path(source.name).name)
     if path is None:
@@ -154,7 +186,7 @@ def analyze(
 
 
 def parameter_value(text: str) -> Scalar | None:
-    """The value of `--param NAME=VALUE`: a literal as a recipe has it, a number, or else a word.
+    """The value of `--param NAME=VALUE`: a literal of the language, a number, or else a word.
 
     Returns:
         None for an empty text, and for a text that begins with a quote but is not a string.

@@ -1,7 +1,7 @@
-"""The recording of a plan, and the weights that it contains.
+"""The recording of a plan, and the weights in it.
 
-Equal columns, scalars, lookups and instructions are
-kept once, and an instruction that changes nothing, by the bounds of what it is given, is left out.
+Equal columns, scalars, lookups and instructions are recorded once. An instruction without an effect
+is left out, if the ranges of its operands show this.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _Item = TypeVar("_Item")
 
 @dataclass
 class Recording:
-    """The tables of a plan, and what its calls ask of the trainer.
+    """The tables of a plan, and the requests of its calls to the trainer.
 
     Attributes:
         columns: Column -> its position.
         scalars: Scalar -> its position.
         lookups: Lookup -> its position.
         instructions: Instruction -> its position.
-        ranges: Of each instruction.
-        draws: Whether anything is drawn.
-        views: How many views of each sample are asked for.
-        bank: How many earlier rows are asked for as columns.
+        ranges: The ranges of each instruction.
+        draws: Whether the plan draws random numbers.
+        views: The number of views per sample.
+        bank: The number of earlier rows that are additional columns.
     """
 
     columns: dict[Column, int] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Recording:
     bank: int = 0
 
     def operand(self, binary: bool) -> Weight:
-        """A weight of which nothing is known: what a transform may be given."""
+        """A weight with an unknown value, as the operand of a transform."""
         at = self._emitted(Instruction("operand"), (MAYBE if binary else ANYTHING,) * len(CASES))
         return Mask(self, at) if binary else Weight(self, at)
 
@@ -74,7 +74,7 @@ class Recording:
         scalars: Sequence[Scalar] = (),
         lookup: Lookup | None = None,
     ) -> int:
-        """An instruction over earlier results, columns of both rows, scalars and a lookup."""
+        """Records an instruction and returns its position."""
         instruction = Instruction(
             op,
             values,
@@ -135,12 +135,12 @@ class Weight:
 
     @property
     def ranges(self) -> Ranges:
-        """What it can be, in each of `CASES`."""
+        """The range of the weight in each of `CASES`."""
         return self.recording.ranges[self.at]
 
     @property
     def high(self) -> float:
-        """A weight that it does not exceed."""
+        """A bound that the weight does not exceed."""
         return max(bounds.high for bounds in self.ranges)
 
     @property
@@ -160,12 +160,12 @@ class Weight:
 
     @property
     def number(self) -> Weight:
-        """The weight as a float, if it is a truth value."""
+        """The weight as a float."""
         return self
 
     def where(self, mask: Mask) -> Weight:
         """The weight where the mask holds, and 0 elsewhere."""
-        if _as_it_is(self, mask):
+        if _is_within(self, mask):
             return self
         return self._with("masked", mask)
 
@@ -239,9 +239,9 @@ class Mask(Weight):
 
     def where(self, mask: Mask) -> Mask:
         """The pairs for which both masks hold."""
-        if _as_it_is(self, mask):
+        if _is_within(self, mask):
             return self
-        if _as_it_is(mask, self):
+        if _is_within(mask, self):
             return mask
         return self._joined("both", mask)
 
@@ -276,7 +276,7 @@ class Mask(Weight):
         return Mask(self.recording, self.recording.emit(op, self.at, other.at))
 
 
-def _as_it_is(weight: Weight, mask: Mask) -> bool:
+def _is_within(weight: Weight, mask: Mask) -> bool:
     """Whether the weight is 0 wherever the mask may not hold."""
     pairs = zip(weight.ranges, mask.ranges, strict=True)
     return all(limits == ALWAYS or known == NEVER for known, limits in pairs)

@@ -1,8 +1,7 @@
-"""The one table of typed signatures.
+"""The table of typed signatures, filled by the modules of `rrl_dsl.graph.builtins`.
 
-Binding, type checks, did-you-mean, the Python functions with their stub, the editor's completion
-and colors, the reference pages and `rrl-dsl builtins` all read it. The modules of
-`rrl_dsl.graph.builtins` fill it.
+Binding, type checks, suggestions, the Python functions with their stub, completion and colors in
+editors, the reference pages and `rrl-dsl builtins` read it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rrl_dsl.graph.recording import Weight
 
 Arguments = Mapping[str, Any]
-"""Parameter name -> a `Value` of the parameter's type; None where an optional one was left out."""
+"""Parameter name -> a `Value` of the parameter's type; None if an optional one is not given."""
 
 ENTRY_POINTS: Final = "rrl_dsl.builtins"
 """The entry-point group by which packages declare built-ins."""
@@ -31,7 +30,7 @@ Kind = Literal["source", "transform", "schedule"]
 
 
 class _Required:
-    """The default of a parameter that has none."""
+    """The type of `REQUIRED`."""
 
     def __repr__(self) -> str:
         return "REQUIRED"
@@ -46,13 +45,13 @@ class Parameter:
 
     Attributes:
         name: Its name in recipes and in Python.
-        type: What it accepts.
+        type: The type of its values.
         doc: One line for the reference.
-        default: Its default value; None means "not given", and `REQUIRED` that it has none.
+        default: Its default value: None if it is optional, `REQUIRED` if it must be given.
         positional: Whether it may be given by position.
         schedulable: Whether it accepts a schedule.
-        adds_edges: Whether it is the share of edges that are added to a graph; 0 adds none.
-        example: The value to suggest if it is required.
+        adds_edges: Whether it is a rate of added edges; 0 for none.
+        example: For a required parameter, the value that messages suggest.
     """
 
     name: str
@@ -80,20 +79,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """One built-in: what it is called, takes and does.
+    """The signature of a built-in.
 
     Attributes:
         name: Its name in recipes and in Python.
-        kind: `source` yields a Graph, `transform` turns a Graph into a Graph, `schedule` yields a
-            scalar that depends on the epoch.
-        doc: What it does; the first line is a summary.
-        example: A recipe that shows it.
-        parameters: In the order of the signature.
-        function: What a source or transform does to handles; see `rrl_dsl.graph.builtin`.
-        handles: The handles that it takes first, in order: `pair`, `weight`.
-        excludes: Pairs of arguments that may not both be given.
-        check: What is wrong with arguments that each fit alone; the refusal names the argument.
-        settle: Arguments that mean the same as those given, in one form for all that do.
+        kind: `source` creates a graph, `transform` changes a graph, `schedule` is a number that
+            depends on the epoch.
+        doc: The documentation; the first line is a summary.
+        example: A recipe that uses it.
+        parameters: The parameters, in order.
+        function: The function of a source or transform; see `rrl_dsl.graph.builtin`.
+        handles: The handles that the function takes first, in order: `pair`, `weight`.
+        excludes: Pairs of arguments that cannot be used together.
+        check: Returns a refusal if arguments do not fit together.
+        settle: Returns a normal form of the arguments.
         version: Part of the identity of recipes that use it.
     """
 
@@ -119,7 +118,7 @@ class Signature:
 
     @property
     def shortest(self) -> str:
-        """The shortest call, with an example for each argument that must be given."""
+        """The shortest call, with an example for each required argument."""
         needed = (
             f"{parameter.name}={parameter.example}"
             for parameter in self.parameters
@@ -133,7 +132,7 @@ class Signature:
         return self.doc.partition("\n")[0]
 
     def __reduce__(self) -> tuple[Callable[[str], Signature], tuple[str]]:
-        return lookup, (self.name,)  # the rules do not pickle, and there is one of each name
+        return lookup, (self.name,)  # `check` and `settle` cannot be pickled, and names are unique
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, if there is one."""
@@ -147,7 +146,7 @@ def register(signature: Signature) -> Signature:
     """Adds a built-in to the language.
 
     Raises:
-        ValueError: If the name is taken, or no name of the language.
+        ValueError: If the name is taken or invalid.
     """
     if not is_name(signature.name):
         raise ValueError(f"`{signature.name}` is not a valid name")
@@ -160,7 +159,7 @@ def register(signature: Signature) -> Signature:
 
 @cache
 def signatures() -> Mapping[str, Signature]:
-    """Every built-in by name: sources, transforms, schedules, each in order of registration."""
+    """All built-ins by name: sources, transforms, schedules, each in order of registration."""
     registered()
     broken_packages()
     kinds: tuple[Kind, ...] = ("source", "transform", "schedule")
@@ -173,7 +172,7 @@ def signatures() -> Mapping[str, Signature]:
 
 
 def registered() -> Mapping[str, Signature]:
-    """The built-ins of the language and those decorated since; no package is looked at."""
+    """The built-ins registered so far, without loading those of other packages."""
     import rrl_dsl.graph.builtins  # noqa: F401  (fills the table)
 
     return _SIGNATURES
@@ -181,10 +180,10 @@ def registered() -> Mapping[str, Signature]:
 
 @cache
 def broken_packages() -> Mapping[str, str]:
-    """Loads the built-ins that other packages declare; those that cannot be loaded, and why.
+    """Loads the built-ins of other packages; returns the packages that fail, with the reason.
 
-    A package declares a module in the entry-point group `rrl_dsl.builtins`, whose decorated
-    functions are added.
+    A package declares a module with decorated functions in the entry-point group
+    `rrl_dsl.builtins`.
     """
     from importlib.metadata import entry_points
 
@@ -192,24 +191,24 @@ def broken_packages() -> Mapping[str, str]:
     for point in entry_points(group=ENTRY_POINTS):
         try:
             point.load()
-        except Exception as reason:  # a package may do anything while it is imported
+        except Exception as reason:  # the import of a package can raise any error
             package = point.module if point.dist is None else point.dist.name
             broken[package] = f"{type(reason).__name__}: {reason}"
     return broken
 
 
 def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Signature:
-    """The built-in of that name.
+    """The built-in with this name.
 
     Args:
-        name: What is looked for.
-        others: What else may have been meant.
-        suggest: Whether to look for the nearest name where there is none.
+        name: The name.
+        others: Further names to suggest.
+        suggest: Whether to suggest the nearest name.
 
     Raises:
         Refusal: RRL101, with the nearest name as a hint.
     """
-    if name in registered():  # a package is looked for only where it is needed
+    if name in registered():  # other packages are loaded only if necessary
         return _SIGNATURES[name]
     known = signatures()
     if name not in known:
@@ -227,7 +226,7 @@ def bind(
     """Matches arguments to parameters.
 
     Returns:
-        A value for every parameter, and the refusals of those that do not fit.
+        A value for every parameter, and the refusals of invalid arguments.
     """
     given, refusals = _match(signature, positional, named)
     bound: dict[str, Value | None] = {}
@@ -244,9 +243,8 @@ def bind(
                 refusals.append(replace(problem, message=message, at=at))
         else:
             bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
-    if missing and not any(
-        refusal.code == "RRL102" for refusal in refusals
-    ):  # one may be misspelled
+    misspelled = any(refusal.code == "RRL102" for refusal in refusals)
+    if missing and not misspelled:
         refusals.append(_missing(signature, missing))
     for one, other in signature.excludes:
         if all(name in given and given[name][1] is not None for name in (one, other)):
@@ -261,7 +259,7 @@ def bind(
 
 
 def accept(parameter: Parameter, value: object) -> Value:
-    """The value as a parameter holds it.
+    """The value in the type of a parameter.
 
     Raises:
         Refusal: RRL202 for another type, RRL301 for a value out of range.
@@ -302,7 +300,7 @@ def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:
 def _match(
     signature: Signature, positional: Sequence[object], named: Mapping[str, object]
 ) -> tuple[dict[str, tuple[int | str | None, object]], list[Refusal]]:
-    """Parameter name -> (where it was given, value)."""
+    """Parameter name -> (the position or name of the argument, value)."""
     refusals: list[Refusal] = []
     slots = [parameter for parameter in signature.parameters if parameter.positional]
     given: dict[str, tuple[int | str | None, object]] = {
@@ -329,7 +327,7 @@ def _surplus(
     named: Mapping[str, object],
     given: dict[str, tuple[int | str | None, object]],
 ) -> Refusal:
-    """Refuses positional arguments that are too many; where they fit by name, they are given so."""
+    """Refuses surplus positional arguments; those that fit by name are given by name."""
     first = len(given)
     message = f"`{signature.name}` takes {_count(first, len(positional))}"
     rest = signature.parameters[first:]

@@ -1,4 +1,4 @@
-"""Where errors go while a file is resolved, and the edits that fix them."""
+"""Collects the errors of a file while it is resolved, with the edits that fix them."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ class Reports:
 
     Attributes:
         source: The text.
-        resolution: Where they are kept, with everything else that resolving the file yields.
+        resolution: The result of resolving the file, which receives the errors.
     """
 
     source: Source
     resolution: Resolution
 
     def noted(self, span: Span, meaning: Meaning) -> Meaning:
-        """Keeps what a place denotes, for tools."""
+        """Records the meaning of a place, for tools."""
         self.resolution.meanings[span] = meaning
         return meaning
 
     def quoted(self, span: Span, otherwise: str) -> str:
-        """What was written, for a hint; something else where it is long or fills several lines."""
+        """The text of a place, for a hint; `otherwise` if it is long or has several lines."""
         text = self.source.text[span.start : span.end]
         return text if len(text) <= 60 and text.isprintable() else otherwise
 
     def refused(self, refusal: Refusal, span: Span, instead: str | None = None) -> Poison:
-        """Keeps a refusal as an error; `instead`, or else its own replacement, fixes it."""
+        """Reports a refusal, with `instead` or its own replacement as the fix."""
         instead = refusal.replacement if instead is None else instead
         if refusal.code == "RRL025" and any(
             fault.code == "RRL025" for fault in self.resolution.faults
         ):
-            return POISON  # every further import is one too many
+            return POISON  # reported already: every further import is one too many
         self.report(refusal.code, refusal.message, span, refusal.hint, replaced(span, instead))
         return POISON
 
@@ -56,20 +56,20 @@ class Reports:
         hint: str | None = None,
         edits: tuple[Edit, ...] = (),
     ) -> None:
-        """Keeps an error with the edits that fix it."""
+        """Reports an error with the edits that fix it."""
         fault = Diagnostic(code, message, span, self.source, hint, edits=edits)
         self.resolution.faults.append(fault)
 
     def adopt(
         self, diagnostics: tuple[Diagnostic, ...], span: Span, path: Path, literal: Span | None
     ) -> None:
-        """Keeps the errors of a file; those without a span are shown at `span`.
+        """Reports the errors of another file; those without a span are shown at `span`.
 
         Args:
             diagnostics: The errors.
-            span: Where the file is named.
-            path: Where it should lie.
-            literal: The quoted text of its name, if there is one.
+            span: The place that names the file.
+            path: The path of the file.
+            literal: The string with its name, if there is one.
         """
         near = near_file(path)
         for diagnostic in diagnostics:
@@ -87,7 +87,7 @@ class Reports:
 
 
 def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
-    """The edit that replaces a span; none where no replacement is known."""
+    """The edit that replaces a span; none without a replacement."""
     return () if instead is None else (Edit(span, instead),)
 
 
@@ -97,10 +97,10 @@ def edits_of(
     """The edits that fix a call whose arguments were refused.
 
     Args:
-        refusal: Why.
+        refusal: The refusal.
         call: The call.
         given: Its arguments by position and name.
-        place: What the refusal is about.
+        place: The place of the refusal.
         source: The text.
     """
     if refusal.missing is not None:
@@ -122,7 +122,7 @@ def named(argument: Argument, name: str) -> Edit:
 
 
 def without(argument: Argument, call: Call, source: Source) -> tuple[Edit, ...]:
-    """Takes away an argument with the comma that joins it to its neighbor."""
+    """Removes an argument with the comma next to it."""
     at = bisect_left(call.arguments, argument.span.start, key=lambda other: other.span.start)
     if at > 0:
         return cut(source, Span(call.arguments[at - 1].span.end, argument.span.end))

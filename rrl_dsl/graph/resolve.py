@@ -27,12 +27,12 @@ _EXAMPLE = "ssl(views=2)"
 
 
 def resolve(recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library) -> Resolution:
-    """What a parsed file means, with every error of its names, types and values.
+    """Resolves a parsed file, with all errors of its names, types and values.
 
     Args:
         recipe: The file.
         params: New values for its parameters.
-        library: Where imported files are found.
+        library: The files that it may import.
     """
     resolver = _Resolver(recipe, params, library)
     resolver.run()
@@ -48,6 +48,7 @@ class _Resolver:
         self.library = library
         self.resolution = Resolution()
         self.expressions = Expressions(recipe.source, self.resolution, library, self.import_with)
+        self.report = self.expressions.report
         self.graphs = 0  # statements that parsed as the graph
         self.result: Meaning | None = None
         self.contrast: Meaning | None = None
@@ -86,17 +87,11 @@ class _Resolver:
         if not first:
             again = isinstance(self.recipe.statements[0], syntax.Version)
             hint = "remove it" if again else "move it to the first line"
-            self.report(
-                "RRL017",
-                "`rrl` must be the first statement, and occur only once",
-                statement.span,
-                hint,
-            )
+            message = "`rrl` must be the first statement, and occur only once"
+            self.report("RRL017", message, statement.span, hint)
         elif statement.number.value is not None and str(statement.number.value) != "1":
-            message = (
-                f"this release supports version 1 of the language, not {statement.number.value}"
-            )
-            span = statement.number.span
+            number, span = statement.number.value, statement.number.span
+            message = f"this release supports version 1 of the language, not {number}"
             self.report("RRL018", message, span, "write `rrl 1`", replaced(span, "1"))
 
     def param(self, statement: syntax.Param) -> None:
@@ -114,14 +109,17 @@ class _Resolver:
 
     def overridden(self, name: str, default: Scalar, span: Span) -> Scalar | Poison:
         given = self.params[name]
-        if _sort(given) == _sort(default):
+        if self.same_type(name, default, given, span):
             return given
-        message = (
-            f"the parameter `{name}` is declared as {described(default)} and cannot be "
-            f"{described(given)}"
-        )
-        self.report("RRL211", message, span)
         return POISON
+
+    def same_type(self, name: str, default: Scalar, given: Scalar, span: Span) -> bool:
+        """Whether a parameter and its new value have the same type; reports an error if not."""
+        if _type(default) == _type(given):
+            return True
+        declared = f"the parameter `{name}` is declared as {described(default)}"
+        self.report("RRL211", f"{declared} and cannot be {described(given)}", span)
+        return False
 
     def let(self, statement: syntax.Let) -> None:
         value = self.expressions.value(statement.value)
@@ -233,9 +231,9 @@ class _Resolver:
         return True
 
     def first(self, name: syntax.Name) -> str | None:
-        """Where a name was defined before."""
+        """The place of the first definition of a name, for a hint."""
         definition = self.resolution.definitions.get(name.text)
-        if definition is None:  # what it was to be has an error
+        if definition is None:  # the first definition has an error
             return None
         line, _ = self.recipe.source.position(definition.span.start)
         return f"the first is on line {line}"
@@ -250,7 +248,7 @@ class _Resolver:
     # imports
 
     def imported_graph(self, path: Path, span: Span) -> Meaning:
-        """The graph of a file with its own parameters; its errors are reported in that file."""
+        """The graph of a file with its default parameters. Errors are reported in that file."""
         try:
             other = self.library.resolve(path, {}, resolve)
         except RRLError as problem:
@@ -266,7 +264,7 @@ class _Resolver:
         params: Mapping[str, tuple[Scalar, syntax.Argument]],
         span: Span,
     ) -> Meaning:
-        """The graph of an imported recipe with other parameters, which are checked by name."""
+        """The graph of an imported recipe with other parameters."""
         path = definition.target
         if path is None or isinstance(definition.meaning, Poison):
             return POISON
@@ -292,26 +290,21 @@ class _Resolver:
         value: Scalar,
         argument: syntax.Argument,
     ) -> bool:
-        """Whether an imported recipe has a parameter of that name and sort; reports where not."""
+        """Whether an imported recipe has this parameter with this type; reports an error if not."""
         default = parameters.get(name)
-        if default is None:
-            meant = nearest(name, list(parameters))
-            hint = f"did you mean `{meant}`?" if meant else _declared(parameters)
-            message = f"the recipe `{definition.name}` has no parameter `{name}`"
-            place = argument.name.span if argument.name else argument.span
-            self.report("RRL106", message, place, hint, replaced(place, meant))
-        elif _sort(default) != _sort(value):
-            message = (
-                f"the parameter `{name}` is declared as {described(default)} and cannot "
-                f"be {described(value)}"
-            )
-            self.report("RRL211", message, argument.value.span)
-        return default is not None and _sort(default) == _sort(value)
+        if default is not None:
+            return self.same_type(name, default, value, argument.value.span)
+        meant = nearest(name, list(parameters))
+        hint = f"did you mean `{meant}`?" if meant else _declared(parameters)
+        message = f"the recipe `{definition.name}` has no parameter `{name}`"
+        place = argument.name.span if argument.name else argument.span
+        self.report("RRL106", message, place, hint, replaced(place, meant))
+        return False
 
     def graph_with(
         self, path: Path, params: Mapping[str, tuple[Scalar, syntax.Argument]], span: Span
     ) -> Meaning:
-        """The graph of a correct recipe; reports the errors of new parameters at their values."""
+        """The graph of a valid recipe with new parameters; reports errors at their values."""
         values = {name: value for name, (value, _) in params.items()}
         other = self.library.resolve(path, values, resolve)
         self.resolution.files |= other.files
@@ -324,7 +317,7 @@ class _Resolver:
                 blamed = True
                 message = f"{fault.message}, in `{path.name}`"
                 self.report(fault.code, message, argument.value.span, fault.hint)
-        for fault in () if blamed else other.faults:  # only together do they not fit
+        for fault in () if blamed else other.faults:  # each parameter is valid alone
             self.report(fault.code, f"{fault.message}, in `{path.name}`", span, fault.hint)
         return POISON
 
@@ -344,7 +337,7 @@ class _Resolver:
         ]
         for name in self.params:
             if name in known or (name in self.expressions.names and name not in definitions):
-                continue  # what was reported already has a name and no definition
+                continue  # reported already: it has a name and no definition
             if name in definitions:
                 kind = "an import" if definitions[name].kind == "import" else "a `let`"
                 message = f"`{name}` is {kind}, not a parameter"
@@ -356,16 +349,6 @@ class _Resolver:
             fault = Diagnostic("RRL106", message, hint=hint, settings=(f"params.{name}",))
             self.resolution.faults.append(fault)
 
-    def report(
-        self,
-        code: str,
-        message: str,
-        span: Span,
-        hint: str | None = None,
-        edits: tuple[Edit, ...] = (),
-    ) -> None:
-        self.expressions.report(code, message, span, hint, edits)
-
 
 def _declared(parameters: Mapping[str, object] | list[str]) -> str:
     if parameters:
@@ -373,8 +356,8 @@ def _declared(parameters: Mapping[str, object] | list[str]) -> str:
     return "declare one with `param NAME = VALUE`"
 
 
-def _sort(value: object) -> str:
-    for sort in (bool, str, numbers.Real):
-        if isinstance(value, sort):
-            return sort.__name__
+def _type(value: object) -> str:
+    for kind in (bool, str, numbers.Real):
+        if isinstance(value, kind):
+            return kind.__name__
     return "another"

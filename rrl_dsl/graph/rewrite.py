@@ -1,9 +1,9 @@
 """Graph -> simpler graph with the same weights and the same draws, by the laws of the algebra.
 
-Works on a finished graph, whose calls have their streams, so no rule moves a draw, and whose sums
-are in order, so no rule moves a term. Weights keep their last bit: a rule applies where it holds of
-float32. Equal nodes become one object first, so rules compare by `is`. What is known of a call is
-what its instructions say: no rule asks which built-in it is.
+The input is a finished graph: its calls have their streams, so no rule changes a draw, and its sums
+are in order, so no rule reorders terms. Weights keep all bits: a rule applies only if it holds in
+float32 arithmetic. Equal nodes become one object first, so rules compare with `is`. Rules know a
+call only by its instructions, not by the name of the built-in.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Step:
 
 
 def rewrite(graph: Graph) -> tuple[Graph, tuple[Step, ...]]:
-    """The simplest graph that the rules come to, and the steps that led there."""
+    """The simplified graph, and the steps that led to it."""
     rewriter = _Rewriter()
     return rewriter.visit(graph), tuple(rewriter.steps)
 
@@ -52,7 +52,7 @@ class _Rewriter:
         self.visited: dict[int, tuple[Graph, Graph]] = {}  # id -> the node, kept alive, and result
 
     def visit(self, node: Graph) -> Graph:
-        """The node after every rule; a graph has at most 64 levels, so recursion is safe."""
+        """The node after all rules. A graph has at most 64 levels, so recursion is safe."""
         if id(node) in self.visited:
             return self.visited[id(node)][1]
         operands = tuple(self.visit(operand) for operand in node.operands)
@@ -68,7 +68,7 @@ class _Rewriter:
         return result
 
     def shared(self, node: Graph) -> Graph:
-        """The first node met with the same content over the same operands."""
+        """The first visited node with the same content and the same operands."""
         operands = [id(operand) for operand in node.operands]
         if isinstance(node, Combined) and (node.operator in "|&" or len(operands) == 2):
             operands = sorted(operands) if node.operator != "-" else operands
@@ -194,7 +194,7 @@ def _scaling(node: Graph, known: Planner) -> Graph | None:
 
 
 def _is_exact(node: Scaled, known: Planner) -> bool:
-    """Whether no weight is rounded where it is scaled: weights 0 and 1, or doubled some times."""
+    """Whether scaling rounds no weight: the weights are 0 and 1, or the factor is a power of 2."""
     assert isinstance(node.factor, float)
     doubled = node.factor >= 1.0 and math.frexp(node.factor)[0] == 0.5
     return node.operand.binary or (
@@ -224,7 +224,7 @@ def _out_of_reach(node: Graph, known: Planner) -> Graph | None:
 
 
 def _certain_draw(node: Graph, known: Planner) -> Graph | None:
-    """A draw of probability 0 or 1 is removed, where the result is not deeper."""
+    """Removes a draw with probability 0 or 1, unless the result is deeper."""
     if not isinstance(node, Called) or not node.call.facts.draws:
         return None
     weight, diagonal = known.weight(node), known.pair.same_row
@@ -252,7 +252,7 @@ RULES: Final[Sequence[tuple[str, Callable[[Graph, Planner], Graph | None]]]] = (
     ("threshold out of reach", _out_of_reach),
     ("certain draw", _certain_draw),
 )
-"""Name and rule; a rule returns the simpler graph, or None where it does not apply."""
+"""Name and rule. A rule returns the simpler graph, or None if it does not apply."""
 
 
 def _is_transformed(node: Graph) -> bool:
@@ -273,7 +273,7 @@ def _is_all(node: Graph, known: Planner) -> bool:
 
 
 def _source(weight: Weight, known: Planner) -> Graph:
-    """The source without parameters that has a weight."""
+    """The source without parameters with this weight."""
     for signature in registered().values():
         if signature.kind == "source" and not signature.parameters:
             candidate = Called((), Call(signature, {}, stream=0))
@@ -287,7 +287,7 @@ def _distinct(parts: Sequence[Graph]) -> list[Graph]:
 
 
 def _joined(operator: Operator, parts: Sequence[Graph], node: Combined) -> Graph | None:
-    """The chain of the parts that are left, or None where all of them are."""
+    """The chain of the remaining parts, or None if no part was removed."""
     if len(parts) == len(node.operands):
         return None
     return parts[0] if len(parts) == 1 else algebra.combine(operator, *parts)

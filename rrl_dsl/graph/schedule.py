@@ -61,5 +61,5 @@ class Schedule:
 
 
 def at_epoch(value: float | Schedule, epoch: int) -> float:
-    """The value at an epoch of a number, which stays, or of a schedule."""
+    """The value of a schedule at an epoch; a number is the same at every epoch."""
     return value.at(epoch) if isinstance(value, Schedule) else value

@@ -112,7 +112,7 @@ class LookupTable(NamedTuple):
             sample.
         weights: float32 (e,), the weights of the links.
         values: float64 (u, v), numbers of each sample.
-        steps: How many halvings the longest list of entries takes.
+        steps: The steps of a binary search in the longest list of entries.
     """
 
     ids: Any
@@ -128,7 +128,7 @@ class LookupTable(NamedTuple):
 
         Args:
             ids: int64 (u,), ascending.
-            values: float64 (u, v), numbers of each; defaults to none.
+            values: float64 (u, v), numbers of each sample; defaults to none.
         """
         import numpy as np
 
@@ -142,14 +142,14 @@ class LookupTable(NamedTuple):
 
         Args:
             ids: int64 (u,), ascending.
-            graph: (u, u), the weights of links; an entry (i, j) leads from i to j.
+            graph: (u, u), the weights of the links from i to j.
         """
         graph.sort_indices()
         return LookupTable.of_entries(ids, graph.indptr, graph.indices, graph.data)
 
     @staticmethod
     def of_entries(ids: Any, starts: Any, entries: Any, weights: Any) -> LookupTable:
-        """Samples and their links, as columns that are not copied if they have the right type.
+        """Samples and their links. Columns of the right type are not copied.
 
         Args:
             ids: int64 (u,), ascending.
@@ -160,15 +160,14 @@ class LookupTable(NamedTuple):
         import numpy as np
 
         longest = int(np.diff(starts).max(initial=0))
-        # at least one sample and one entry, so that a search has something to look at
+        # at least one sample and one entry, so that a search can read both
         if not len(entries):
             entries = np.array([-1], np.int32)
             weights = None if weights is None else np.zeros(1)
         weights = np.empty(0) if weights is None else weights
+        starts = starts if len(ids) else np.append(starts, starts[-1])
         return LookupTable.of_samples(ids)._replace(
-            starts=(np.append(starts, starts[-1]) if not len(ids) else starts).astype(
-                np.int64, copy=False
-            ),
+            starts=starts.astype(np.int64, copy=False),
             entries=entries,
             weights=weights.astype(np.float32, copy=False),
             steps=longest.bit_length(),
@@ -201,7 +200,7 @@ class Lookup(_Reader):
 
     Attributes:
         bound: Whether it reads the dataset.
-        covers_data_set: Whether its table has every sample of the dataset.
+        covers_data_set: Whether its table contains every sample of the dataset.
         width: The number of values per sample.
         subset: The number of samples it reads for a picture of a few samples; None for all.
     """
@@ -213,7 +212,7 @@ class Lookup(_Reader):
 
     @property
     def directed(self) -> bool:
-        """Whether links may differ there and back."""
+        """Whether the link from i to j may differ from that from j to i."""
         return False
 
     @property
@@ -239,11 +238,11 @@ class Lookup(_Reader):
         raise NotImplementedError
 
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
-        """The error where the dataset has only the samples with these ids, int64 (n,)."""
+        """The error for a dataset with these ids, int64 (n,), if it lacks samples."""
         return None
 
     def uncovered(self, sample: int) -> Diagnostic:
-        """The error of a sample that the table lacks, where it should have every sample."""
+        """The error for a sample that the table should contain and does not."""
         message = f"the dataset to which the recipe is bound has no sample {sample}"
         return Diagnostic("RRL421", message, hint="bind it to the dataset of the rows")
 

@@ -1,9 +1,9 @@
-"""Which stream each stochastic call draws from.
+"""The streams of the stochastic calls of a recipe.
 
-Streams are given once the recipe is finished, by (name, ordinal among the calls of that name,
-visited depth first, left to right), or by the explicit seed. A call that is reached twice is
-visited once. A call that has its stream already, because it came with an imported recipe, keeps it
-and is not counted: an imported recipe draws as it does alone.
+The stream of a call depends on its name and its ordinal among the calls of this name in the
+finished recipe, depth first and left to right, or on its explicit seed. A call that is reached
+twice is counted once. A call of an imported recipe keeps its stream and is not counted, so an
+imported recipe draws the same edges as alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rrl_dsl.graph.algebra import Called, Graph, calls_of, rebuilt
+from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.traversal import calls_of, rebuilt
 
 
 def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
@@ -21,8 +22,8 @@ def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
 
     Args:
         graph: The recipe.
-        imports: Whether calls keep the streams that they came with; otherwise they get those that
-            the printed text gives, which has no imports.
+        imports: Whether calls of imported recipes keep their streams. Otherwise they get the
+            streams that they have in the printed text, which has no imports.
     """
     words: dict[Call, int] = {}
     ordinals: Counter[str] = Counter()
@@ -39,7 +40,7 @@ def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
 
 
 def finished(graph: Graph) -> Graph:
-    """The graph with every call's stream set, so that no later change moves a draw."""
+    """The graph with the streams of all calls set, so that rewriting does not change a draw."""
     words = streams_of(graph)
     calls: dict[Call, Call] = {}
 
@@ -53,12 +54,12 @@ def finished(graph: Graph) -> Graph:
 
 
 def adds_edges(graph: Graph) -> bool:
-    """Whether a recipe's noise adds false edges."""
+    """Whether the recipe adds false edges as noise."""
     return any(_rates(call) for call in calls_of(graph))
 
 
 def without_false_edges(graph: Graph) -> Graph:
-    """The same graph with every rate at which edges are added set to 0; draws stay the same."""
+    """The same graph with every rate of added edges set to 0. Other draws do not change."""
     calls: dict[Call, Call] = {}
 
     def quiet(node: Graph) -> Graph:
@@ -72,7 +73,7 @@ def without_false_edges(graph: Graph) -> Graph:
 
 
 def _rates(call: Call) -> list[str]:
-    """The arguments by which a call adds edges."""
+    """The arguments that are rates of added edges, and not 0."""
     return [
         parameter.name
         for parameter in call.signature.parameters

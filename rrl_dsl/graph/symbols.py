@@ -1,4 +1,4 @@
-"""What a recipe's text defines and refers to, for tools that look at the text."""
+"""The definitions and references in the text of a recipe, for tools that show the text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rrl_dsl.language.span import Source, Span
 
 
 class Poison:
-    """The value of what was already reported; nothing complains about it twice."""
+    """The value of an expression with a reported error. It causes no further errors."""
 
     noun = "something that has an error"
 
@@ -22,7 +22,7 @@ class Poison:
 POISON: Final = Poison()
 
 Meaning = Graph | Transform | Schedule | bool | int | float | str | Poison
-"""What an expression denotes."""
+"""The value of an expression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +34,10 @@ class Definition:
         kind: The statement that defines it.
         span: The span of the name in `source`.
         source: The text.
-        meaning: What it denotes; of an import, the graph of the imported recipe.
-        target: The file that an import names.
-        default: For a parameter, its value as written in the file, whatever it was set to.
-        literal: The span of its literal, unless it was set to another value.
+        meaning: Its value; for an import, the graph of the imported recipe.
+        target: For an import, the file.
+        default: For a parameter, its value in the file, even if it is set to another value.
+        literal: The span of its literal, unless it is set to another value.
     """
 
     name: str
@@ -60,15 +60,15 @@ class Reference:
 
 @dataclass
 class Resolution:
-    """What resolving a file yields.
+    """The result of resolving a file.
 
     Attributes:
-        graph: The recipe's graph, or None where something was reported.
-        faults: Every error of its names, types and values, and of the files it imports.
-        definitions: What it defines, by name.
-        references: Where it uses what it defines.
-        meanings: What each name, call and statement of it denotes, by its place.
-        files: The further files that it reads.
+        graph: The graph of the recipe, or None if there are errors.
+        faults: All errors of its names, types and values, and of the files that it imports.
+        definitions: Its definitions, by name.
+        references: The uses of its definitions.
+        meanings: The value of each name, call and statement, by its place.
+        files: The other files that it reads.
     """
 
     graph: Graph | None = None

@@ -1,8 +1,8 @@
-"""Graph -> the text of a recipe that defines it, for people to read.
+"""Graph -> a readable text of a recipe that defines it.
 
 A part that is used more than once gets a name, so that the length of the text is proportional to
-the size of the graph. The text parses to the same graph, unless a call of an imported recipe draws
-in a stream that it would not get in this text (`rrl_dsl.graph.streams`). `explain` lists these
+the size of the graph. The text parses to the same graph, unless a call of an imported recipe has
+another stream than it would have in this text (`rrl_dsl.graph.streams`). `explain` lists these
 calls.
 """
 
@@ -19,21 +19,21 @@ from rrl_dsl.graph.algebra import (
     Contrasted,
     Graph,
     Scaled,
-    walk,
 )
 from rrl_dsl.graph.call import Call
+from rrl_dsl.graph.traversal import walk
 
 _UNION, _INTERSECTION, _SUM, _PRODUCT, _UNARY, _ATOM = range(6)
 _LEVELS: Final = {"|": _UNION, "&": _INTERSECTION, "+": _SUM, "-": _SUM}
 
 
 def text_of(graph: Graph) -> str:
-    """The recipe, one statement a line."""
+    """The recipe, one statement per line."""
     return _Writer(graph).write()
 
 
 class _Writer:
-    """Texts of nodes, each with how tightly its outermost operator binds."""
+    """The text of each node, with the precedence of its outermost operator."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -52,7 +52,7 @@ class _Writer:
         return "\n".join([*self.lines, self.texts[id(last)][0]])
 
     def _named(self, node: Graph, text: str, level: int) -> tuple[str, int]:
-        # written twice, a call that may draw would count twice, and the next would draw otherwise
+        # a stochastic call must occur once: a second copy would shift the streams of later calls
         plain = isinstance(node, Called) and node.is_source and not node.call.may_draw
         if self.uses[id(node)] < 2 or plain:
             return text, level
@@ -90,6 +90,6 @@ class _Writer:
         return f"~{self._at(node.operand, _UNARY)}", _UNARY
 
     def _at(self, node: Graph, level: int) -> str:
-        """A node's text, in brackets where it binds less tightly than its place wants."""
+        """The text of a node, in brackets if its precedence is below that of its place."""
         text, own = self.texts[id(node)]
         return text if own >= level else f"({text})"

@@ -1,4 +1,4 @@
-"""The types of parameters: what each accepts, and what a refusal says."""
+"""The types of parameters: the values that they accept, and the refusals of others."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from rrl_dsl.language.diagnostics import listing, nearest
 from rrl_dsl.language.spelling import number_value
 
 Scalar = bool | int | float | str
-"""What a literal of the language denotes."""
+"""The value of a literal of the language."""
 Value = Scalar | Schedule | External
-"""What an argument holds, as the compiled graph carries it."""
+"""The value of an argument in a graph."""
 
 
 @dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818  (told apart from the RRLError it becomes)
-    """Why a value does not fit, before anyone knows where it was written.
+    """The reason why a value is invalid, without its place in the text.
 
     Attributes:
         code: A key of `rrl_dsl.language.codes.CODES`.
-        message: What was found and what would fit.
-        hint: The fix in words, where one is known.
-        at: The argument at fault: its position, its name, or None for the call as a whole.
-        replacement: A fix: what to write in place of what is at fault.
+        message: The value and what is allowed.
+        hint: The fix in words, if there is one.
+        at: The invalid argument: its position, its name, or None for the whole call.
+        replacement: A fix: the text that replaces the invalid one.
         missing: A fix: arguments to add at the end of the call.
         names: A fix: the names of the positional arguments from `at` on.
         remove: A fix: the arguments to remove, by position or name.
@@ -54,11 +54,11 @@ class Number:
 
     Attributes:
         name: The type's name in messages and signatures.
-        integral: Whether only whole numbers fit.
-        low: The least value that fits; excluded where `open_low`.
-        high: The greatest value that fits.
-        open_low: Whether `low` itself is excluded.
-        from_low: Whether a schedule may begin or end at an excluded `low`.
+        integral: Whether only integers are valid.
+        low: The least valid value.
+        high: The greatest valid value.
+        open_low: Whether `low` itself is invalid.
+        from_low: Whether a schedule may begin or end at an invalid `low`.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Number:
 
     @property
     def annotation(self) -> str:
-        """The type as Python writes it."""
+        """The type in Python syntax."""
         return "int" if self.integral else "float"
 
     def accept(self, value: Any) -> Scalar:
@@ -98,7 +98,7 @@ class Number:
         return float(value) + 0.0  # -0.0 is 0.0
 
     def accept_schedule(self, schedule: Schedule) -> Schedule:
-        """A schedule whose ends are both within the bounds, so that all of it is.
+        """The schedule, if both of its ends are within the bounds, and so all of its values.
 
         Raises:
             Refusal: RRL301.
@@ -117,9 +117,9 @@ class Number:
         return bool(above and number <= self.high)
 
     def fitting(self, value: Any) -> str:
-        """The type in words, with the bound that a number breaks."""
+        """The type in words, with the bound that a number violates."""
+        noun = "an integer" if self.integral else "a number"
         if self.high >= _LARGEST and value > self.high:
-            noun = "an integer" if self.integral else "a number"
             return f"{noun} of at most {_plain(int(self.high) if self.integral else self.high)}"
         if self.low <= -_FLOAT32_MAX and value < self.low:
             return f"{noun} of at least {_plain(self.low)}"
@@ -194,7 +194,7 @@ class Space(Field):
 
 @dataclass(frozen=True)
 class File:
-    """A file of pairs or a matrix, by its path, as what was read from it, or from Python."""
+    """A file of pairs or a matrix: its path, its content, or a matrix in Python."""
 
     name: str = "File"
     annotation: str = "str | os.PathLike[str] | Any"
@@ -211,15 +211,15 @@ class File:
             return value
         if isinstance(value, str | os.PathLike):
             return links.read(Path(value))
-        found = links.of_python(value)
-        if found is None:
+        matrix = links.of_python(value)
+        if matrix is None:
             raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
-        return found
+        return matrix
 
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids of the rows of a matrix, which only Python can give."""
+    """The ids of the rows of a matrix, from Python only."""
 
     name: str = "Ids"
     annotation: str = "Sequence[int | str]"
@@ -249,17 +249,17 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """The words, as a signature shows them."""
+        """The words as in a signature."""
         return "|".join(self.values)
 
     @property
     def annotation(self) -> str:
-        """The type as Python writes it."""
+        """The type in Python syntax."""
         return f"Literal[{', '.join(map(repr, self.values))}]"
 
     @property
     def described(self) -> str:
-        """The words, as a message shows them."""
+        """The words as in a message."""
         return listing(self.values)
 
     def accept(self, value: object) -> Scalar:
@@ -329,7 +329,7 @@ MODEL_SPACES: Final = ("projection", "backbone", "teacher")
 
 
 def described(value: object) -> str:
-    """A value as a message names it."""
+    """A value as in a message."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, numbers.Real):
@@ -338,7 +338,7 @@ def described(value: object) -> str:
         return f'the string "{value[:40]}"'
     if value is None:
         return "None"
-    if getattr(value, "__module__", None) == "rrl_dsl":  # a built-in as a Python function
+    if getattr(value, "__module__", None) == "rrl_dsl":  # the Python function of a built-in
         return f"the function `{value.__name__}`, which is not called"  # type: ignore[attr-defined]
     return str(getattr(value, "noun", f"a {type(value).__name__}"))
 
@@ -346,7 +346,7 @@ def described(value: object) -> str:
 def _plain(value: object) -> str:
     try:
         text = str(value)
-    except ValueError:  # Python writes no more than some thousand digits
+    except ValueError:  # Python limits the digits of an integer in a string
         assert isinstance(value, numbers.Rational)
         digits = math.log10(abs(value.numerator)) - math.log10(value.denominator)
         return f"about {'-' * (value < 0)}1e{round(digits)}"

@@ -93,7 +93,7 @@ class LeJEPA(SIGReg):
 
 
 def sketch(width: int, slices: int, *, seed: int, step: int) -> Tensor:
-    """Random directions, of length 1 and uniform on the sphere, the same on every device.
+    """Random directions of length 1, uniform on the sphere and the same on every device.
 
     Args:
         width: The width of the embeddings, d.
@@ -112,7 +112,7 @@ def sketch(width: int, slices: int, *, seed: int, step: int) -> Tensor:
 class _CharacteristicFunction(torch.autograd.Function):
     """mean_i cos(t x_i) and mean_i sin(t x_i), each (knots, slices), for x (n, slices).
 
-    Autograd would keep a sine and a cosine of x for every t. This keeps x alone.
+    Autograd would save a sine and a cosine of x for every t. This function saves only x.
     """
 
     @staticmethod

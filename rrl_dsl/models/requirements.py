@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rrl_dsl.backends.program import Program
-from rrl_dsl.graph.algebra import calls_of
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.requires import Requires
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.graph.types import Need
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.losses import Loss

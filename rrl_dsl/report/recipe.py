@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from rrl_dsl.backends.program import Program
 from rrl_dsl.backends.strategy import WIDTH
 from rrl_dsl.data.columns import Columns
-from rrl_dsl.graph.algebra import Contrasted, calls_of
+from rrl_dsl.graph.algebra import Contrasted
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.requires import Requires
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.report.cost import Cost, cost_of
 from rrl_dsl.report.evaluation import Evaluation, evaluations_of
@@ -114,7 +115,7 @@ def scope_in_words(scope: str) -> str:
     """Returns what an edge depends on, in words."""
     return {
         "pair": "an edge depends only on its two rows",
-        "data set": "an edge depends on its two rows and on the whole dataset",
+        "dataset": "an edge depends on its two rows and on the whole dataset",
         "batch": "an edge depends on the whole batch",
     }[scope]
 

@@ -12,8 +12,8 @@ from rrl_dsl.graph.algebra import (
     Contrasted,
     Graph,
     Scaled,
-    walk,
 )
+from rrl_dsl.graph.traversal import walk
 from rrl_dsl.show.tree import Branch
 
 

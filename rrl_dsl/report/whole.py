@@ -87,12 +87,12 @@ def _network(matrix: sp.csr_array, columns: Columns, *, directed: bool) -> nx.Gr
     Raises:
         RRLError: RRL515 if it does not fit into memory.
     """
-    found = sp.coo_array(matrix if directed else sp.triu(matrix))
+    edges = sp.coo_array(matrix if directed else sp.triu(matrix))
     free = available_memory()
-    if free is not None and found.nnz * _EDGE_BYTES > free:
-        what = f"the network of a graph with {found.nnz:,} edges"
+    if free is not None and edges.nnz * _EDGE_BYTES > free:
+        what = f"the network of a graph with {edges.nnz:,} edges"
         raise too_little_memory(what, "write a `.npz` file, or use fewer samples")
-    entries = zip(*(each.tolist() for each in (found.row, found.col, found.data)), strict=True)
+    entries = zip(edges.row.tolist(), edges.col.tolist(), edges.data.tolist(), strict=True)
     rows = Rows(columns.sample, np.zeros_like(columns.sample), columns.labels)
-    edges = ((one, other, {"weight": weight}) for one, other, weight in entries if one != other)
-    return export.network_of(rows, columns, edges, directed=directed)
+    links = ((one, other, {"weight": weight}) for one, other, weight in entries if one != other)
+    return export.network_of(rows, columns, links, directed=directed)

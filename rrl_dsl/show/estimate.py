@@ -1,4 +1,4 @@
-"""The target graph of a batch beside its estimate, as in figure 1 of the paper."""
+"""The target graph of a batch next to its estimate, as in figure 1 of the paper."""
 
 from __future__ import annotations
 

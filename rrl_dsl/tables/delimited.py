@@ -17,7 +17,7 @@ from rrl_dsl.tables.faults import HEADER, Location
 from rrl_dsl.tables.table import DELIMITERS, Table, TableColumn
 
 _MAX_ROW: Final = 2**22
-"""The characters of a row. A row of delimiters alone takes a hundred times its size in memory."""
+"""The most characters of a row. A row of delimiters needs a hundred times its size in memory."""
 _WORDS: Final = {",": "commas", "\t": "tabs", ";": "semicolons"}
 
 
@@ -42,7 +42,7 @@ class DelimitedText(Table):
         mark = "a tab" if delimiter == "\t" else f"`{delimiter}`"
         self._delimiter = delimiter
         self._long_row_hint = long_row_hint or f"put a cell that contains {mark} in quotes"
-        self._starts = array("q")  # of the rows that have been read, in characters
+        self._starts = array("q")  # the character positions of the rows read so far
         self._content = self._decoded(read_bytes(path, name, limit))
         self._rows = self._rows_of_text()
         self.header = next(self._rows, [])
@@ -93,7 +93,7 @@ class DelimitedText(Table):
 
     @property
     def _last(self) -> int:
-        """The index of the row that was read last."""
+        """The index of the last row read."""
         return HEADER + len(self._starts) - 1
 
     def _rows_of_text(self) -> Iterator[list[str]]:

@@ -52,11 +52,11 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        """Whether as many errors are known as are shown; the texts of further errors are unused."""
+        """Whether the limit of shown errors is reached; the texts of further errors are unused."""
         return len(self._shown) == _SHOWN
 
     def add(self, message: str, location: Location | None = None, hint: str | None = None) -> None:
-        """Adds an error. A hint that is already known is left out."""
+        """Adds an error. A hint is shown only once."""
         if self.full:
             self._more += 1
             return

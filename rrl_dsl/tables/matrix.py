@@ -1,7 +1,7 @@
-"""A square matrix of weights between samples: its checks, its normal form, its copy on disk.
+"""A square matrix of weights between samples: checks, the normal form, and its copy on disk.
 
-Every kind of matrix becomes the same compressed sparse rows: sorted, without zeros, float32. Equal
-matrices therefore have equal digests, whatever their format, dtype and order of entries.
+The normal form is compressed sparse rows: sorted, without zeros, float32. Equal matrices have equal
+digests, in any format and dtype and with any order of entries.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Symmetric = Literal["max", "mean"]
 
 _NUMBERS: Final = "biuf"
 _CELLS: Final = 2**23
-"""The cells of a dense matrix that are looked at together."""
+"""The cells of a dense matrix that are converted at once."""
 _WORTH_KEEPING: Final = 2**20
-"""Entries; fewer are found sooner than they are read from disk."""
+"""The fewest entries of a copy on disk; fewer are converted faster than they are read."""
 _FORMAT: Final = 1  # of the copies on disk
 _ALIGNED: Final = 64
 
 
 class Unequal(NamedTuple):
-    """Two weights that differ there and back, at (row, column) and (column, row)."""
+    """Two different weights of one pair, at (row, column) and (column, row)."""
 
     row: int
     column: int
@@ -52,8 +52,8 @@ class Matrix(NamedTuple):
             r, and every sample has a row.
         digest: SHA-256 of the above.
         heaviest: The largest weight.
-        unequal: The first weights that differ there and back, by the rows as they were given; None
-            if the matrix is symmetric.
+        unequal: The first pair with two different weights, by the original rows; None if the matrix
+            is symmetric.
     """
 
     starts: Array
@@ -76,7 +76,7 @@ def invalid(name: str, what: str, hint: str | None = None) -> RRLError:
 
 
 def check_shape(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> None:
-    """Checks what is known of a matrix before its entries are.
+    """Checks the shape and the dtype of a matrix before its entries are read.
 
     Raises:
         RRLError: RRL430 if it is not square or does not contain numbers, RRL428 if it has so many
@@ -96,8 +96,8 @@ def of_sparse(matrix: Any, name: str, *, copy: bool = True) -> Matrix:
 
     Args:
         matrix: (n, n), of any format and real dtype.
-        name: What messages call it.
-        copy: Whether to leave the matrix as it is; else its memory is used.
+        name: The name of the matrix in messages.
+        copy: Whether to copy the matrix; otherwise its memory is overwritten.
 
     Raises:
         RRLError: RRL430 for entries that occur twice, and weights that are negative or not finite.
@@ -142,7 +142,7 @@ def _checked(matrix: Any) -> Any:
 
 
 def of_dense(matrix: Array, name: str) -> Matrix:
-    """The normal form of an array, which is read band by band; see `of_sparse`."""
+    """The normal form of an array, which is converted in bands of rows; see `of_sparse`."""
     check_shape(matrix.shape, matrix.dtype, name)
     size = len(matrix)
     counts, entries, weights = [np.zeros(1, np.int64)], [], []
@@ -163,7 +163,7 @@ def of_dense(matrix: Array, name: str) -> Matrix:
 
 
 def with_ids(matrix: Matrix, ids: Array) -> Matrix:
-    """The matrix of the samples with some ids, int64 (n,), one for each row; its rows move."""
+    """The matrix with ids of its rows, int64 (n,), and its rows sorted by id."""
     order = np.argsort(ids)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -193,12 +193,12 @@ def symmetrized(matrix: Matrix, how: Symmetric) -> Matrix:
 
 
 def kept(key: list[str], make: Callable[[], Matrix], *, worth: bool) -> Matrix:
-    """A matrix from its copy on disk, or else as it is made; its copy is mapped, not read.
+    """A matrix from its copy on disk, mapped into memory, or from `make`.
 
     Args:
-        key: What the matrix is made of.
-        make: Makes the matrix.
-        worth: Whether to look for a copy.
+        key: Identifies the matrix.
+        make: Creates the matrix.
+        worth: Whether a copy on disk pays off.
     """
     if not worth:
         return make()
@@ -262,7 +262,7 @@ def _sparse(matrix: Matrix) -> sp.csr_array:
 
 
 def _float32(values: Any) -> Any:
-    """Weights as float32; what is above 0 stays above 0. Those of float32 are changed in place."""
+    """Weights as float32, where weights above 0 stay above 0. Changes float32 in place."""
     if values.dtype.kind == "b":
         return values.astype(np.float32)
     if values.dtype != np.float32:
@@ -299,7 +299,7 @@ def _plain(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
 
 
-# copies on disk: facts as JSON, then the arrays, of which those of int64 come first
+# copies on disk: facts as JSON, then the arrays, those of int64 first
 
 
 def _packed(matrix: Matrix) -> list[memoryview]:
@@ -328,9 +328,9 @@ def _unpacked(content: memoryview) -> Matrix:
 
     def column(dtype: str, count: int) -> Array:
         nonlocal at
-        found: Array = np.frombuffer(content, dtype, count, at) if count else np.empty(0, dtype)
-        at += found.nbytes
-        return found
+        values: Array = np.frombuffer(content, dtype, count, at) if count else np.empty(0, dtype)
+        at += values.nbytes
+        return values
 
     starts = column("<i8", facts["size"] + 1)
     ids = column("<i8", facts["size"]) if facts["ids"] else None

@@ -1,7 +1,7 @@
-"""Matrices in files: `.npz` of `scipy.sparse.save_npz`, and dense `.npy`, which is mapped.
+"""Matrices in files: `.npz` of `scipy.sparse.save_npz`, and dense `.npy`, which is memory-mapped.
 
-An archive may have a further array `ids`: the sample of each row, as integers or as paths. No file
-is unpickled, because that may run any code.
+An archive may also contain an array `ids`: the sample of each row, as integers or as paths. No file
+is unpickled, because that could run any code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SUFFIXES: Final = (".npz", ".npy")
 """The suffixes of files of matrices."""
 
 _WORTH_KEEPING: Final = 2**24
-"""Bytes of a file; a smaller one is read sooner than its copy is found."""
+"""The fewest bytes of a file with a copy on disk; a smaller file is read faster than its copy."""
 _PARTS: Final = {
     "csr": ("indices", "indptr"),
     "csc": ("indices", "indptr"),
@@ -46,12 +46,12 @@ _PARTS: Final = {
     "coo": ("row", "col"),
     "dia": ("offsets",),
 }
-"""By format, the arrays beside `data`."""
+"""Format -> the arrays besides `data`."""
 _WRITE: Final = "write it with `scipy.sparse.save_npz`"
 
 
 def read_matrix(path: Path, name: str) -> Matrix:
-    """Reads the matrix in a file; the normal form of a large file is kept on disk.
+    """Reads the matrix in a file. The normal form of a large file is kept on disk.
 
     Args:
         path: The file; its suffix is one of `SUFFIXES`, regardless of case.
@@ -74,7 +74,7 @@ def read_matrix(path: Path, name: str) -> Matrix:
 
 
 def packed(matrix: Matrix) -> memoryview:
-    """The content of an `.npz` file that has a matrix and its ids."""
+    """The content of an `.npz` file with a matrix and its ids."""
     content = BytesIO()
     size, entries = matrix.size, len(matrix.entries)
     weights = np.ones(entries, bool) if matrix.weights is None else matrix.weights
@@ -96,8 +96,7 @@ def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
     """The samples of n rows, int64 (n,), from integers or paths.
 
     Raises:
-        RRLError: RRL430 if their number is not that of the rows, or one is not an id or occurs
-            twice.
+        RRLError: RRL430 if there is not one id per row, or a value is not an id or occurs twice.
     """
     cells = given.tolist() if hasattr(given, "tolist") else list(given)
     if len(cells) != size:
@@ -108,14 +107,14 @@ def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
     if None in ids:
         row = ids.index(None)
         raise invalid(name, f"has the id `{str(cells[row])[:60]}` for row {row}", hint)
-    found = np.array(ids, dtype=np.int64)
-    order = np.argsort(found, kind="stable")
-    again = np.flatnonzero(found[order[1:]] == found[order[:-1]])
+    samples = np.array(ids, dtype=np.int64)
+    order = np.argsort(samples, kind="stable")
+    again = np.flatnonzero(samples[order[1:]] == samples[order[:-1]])
     if len(again):
         one, other = (int(order[again[0] + place]) for place in (0, 1))
         what = f"has the id `{cells[one]}` for rows {one} and {other}"
         raise invalid(name, what, "each sample must have one row")
-    return found
+    return samples
 
 
 def _dense(file: BufferedReader, name: str) -> Matrix:
@@ -149,10 +148,10 @@ def _sparse(file: BufferedReader, name: str) -> Matrix:
         matrix = matrix.tocsr() if kind == "dia" else matrix
     except (ValueError, TypeError, IndexError, OverflowError) as reason:
         raise _damaged(name, str(reason).partition("\n")[0]) from None
-    found = of_sparse(matrix, f"`{name}`", copy=False)
+    links = of_sparse(matrix, f"`{name}`", copy=False)
     if "ids" not in arrays:
-        return found
-    return with_ids(found, ids_of(arrays["ids"], found.size, f"`{name}`"))
+        return links
+    return with_ids(links, ids_of(arrays["ids"], links.size, f"`{name}`"))
 
 
 def _made(kind: str, data: Array, parts: Sequence[Array], shape: tuple[int, ...]) -> Any:
@@ -176,29 +175,29 @@ def _arrays(file: BufferedReader, name: str) -> dict[str, Array]:
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
         check_size(name, sum(member.file_size for member in members), ARCHIVE_BYTES)
-        repeated = [each for each, n in Counter(m.filename for m in members).items() if n > 1]
+        repeated = [path for path, n in Counter(m.filename for m in members).items() if n > 1]
         if repeated:
             raise _damaged(name, f"it has several arrays `{repeated[0].removesuffix('.npy')}`")
         sizes = {member.filename.removesuffix(".npy"): member for member in members}
-        found: dict[str, Array] = {}
-        for each in ("format", "shape", "data"):
-            if each not in sizes:
+        arrays: dict[str, Array] = {}
+        for part in ("format", "shape", "data"):
+            if part not in sizes:
                 raise _other_layout(name, list(sizes))
-            found[each] = _member(archive, sizes[each], name)
-        kind = _format(found["format"]) if found["format"].size == 1 else ""
+            arrays[part] = _member(archive, sizes[part], name)
+        kind = _format(arrays["format"]) if arrays["format"].size == 1 else ""
         if kind not in _PARTS:
             raise _damaged(name, f"there is no format `{kind[:20]}`")
-        for each in (*_PARTS[kind], *({"ids"} & sizes.keys())):
-            if each not in sizes:
-                raise _damaged(name, f"it has no array `{each}`")
-            found[each] = _member(archive, sizes[each], name)
+        for part in (*_PARTS[kind], *({"ids"} & sizes.keys())):
+            if part not in sizes:
+                raise _damaged(name, f"it has no array `{part}`")
+            arrays[part] = _member(archive, sizes[part], name)
     except RRLError:
         raise
     except Exception as reason:  # a damaged archive may raise anything
         if is_out_of_memory(reason):
             raise
         raise _damaged(name, str(reason).partition("\n")[0]) from None
-    return found
+    return arrays
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Array:
@@ -213,7 +212,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Arr
         view, read = memoryview(content), 0
         while read < size and (part := file.readinto(view[read:])):  # type: ignore[attr-defined]
             read += part
-        while file.read(1):  # the rest, whose checksum is checked at its end
+        while file.read(1):  # the archive checks the checksum at the end
             raise _damaged(name, "an array is longer than its header declares")
     if read < size:
         raise _damaged(name, "an array is shorter than its header declares")
@@ -237,7 +236,7 @@ def _damaged(name: str, why: str) -> RRLError:
 
 
 def _other_layout(name: str, arrays: Sequence[str]) -> RRLError:
-    listed = ", ".join(f"`{each[:40]}`" for each in arrays[:5]) or "nothing"
+    listed = ", ".join(f"`{array[:40]}`" for array in arrays[:5]) or "nothing"
     return error("RRL414", f"`{name}` is not a sparse matrix; it contains {listed}", hint=_WRITE)
 
 

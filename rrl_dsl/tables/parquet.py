@@ -129,7 +129,7 @@ def _values(column: Any) -> list[str] | NDArray[Any] | None:
 
 
 def _are_sets(lists: Any) -> bool:
-    """Whether lists have classes: texts, or whole numbers of which each row has another number."""
+    """Whether lists contain classes: texts, or integers with a different length in some rows."""
     kind = lists.type.value_type
     kind = kind.value_type if kinds.is_dictionary(kind) else kind
     if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind):
@@ -144,7 +144,7 @@ def _are_sets(lists: Any) -> bool:
 def _texts_of_sets(lists: Any) -> list[str]:
     """The classes of each row, joined as in a text file."""
     rows = ([] if row is None else row for row in lists.to_pylist())
-    return ["|".join(str(each).strip() for each in row if each is not None) for row in rows]
+    return ["|".join(str(value).strip() for value in row if value is not None) for row in rows]
 
 
 def _vectors(column: TableColumn, lists: Any) -> NDArray[Any] | None:
@@ -188,13 +188,13 @@ def _size(metadata: Any) -> int:
 
 
 def _texts(schema: Any) -> list[str]:
-    """The paths of the columns of texts, which are read as indices into a dictionary."""
+    """The paths of the text columns, which are read as indices into a dictionary."""
     columns = (schema.column(at) for at in range(len(schema)))
     return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
 
 def _size_of_texts(table: Any) -> int:
-    """The size of the texts of a table in bytes; a text counts once for each row that holds it."""
+    """The size of the texts of a table in bytes; a text counts once per row that contains it."""
     size = 0
     for column in table.columns:
         if kinds.is_dictionary(column.type):

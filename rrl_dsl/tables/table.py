@@ -1,4 +1,4 @@
-"""The one way to read a table from a file: its header, its rows, its columns.
+"""Reads a table from a file: its header, its rows, its columns.
 
 `open_table` reads a CSV, TSV or Parquet file. It opens regular files only and limits their size in
 memory. CSV and TSV files are read without NumPy, because `check` reads the files of `pairs`.
@@ -35,8 +35,8 @@ class TableColumn:
         at: Its index, from 0.
         values: n texts; or an array (n,) of truth values, numbers, datetime64 or timedelta64; or an
             array (n, d) of numbers. None if its type is not read: `faults` has the error.
-        null: bool (n,), which values the file leaves out. Texts are empty there.
-        faults: The errors of this column alone.
+        null: bool (n,), which values are missing in the file. Missing texts are empty.
+        faults: The errors of this column.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Table(ABC):
     """A table in a file.
 
     Attributes:
-        header: The names of the columns. In a text file it is the first row, whatever that holds.
-        types: The `pyarrow.DataType` of each column, as the file declares it; empty for text.
+        header: The names of the columns; in a text file always the first row.
+        types: The `pyarrow.DataType` of each column in the file; empty for a text file.
         faults: The errors of the table so far.
     """
 

@@ -14,7 +14,7 @@ from rrl_dsl.bench.measuring import Timing, in_turn, in_unit
 from rrl_dsl.bench.parse import TEN_CALLS
 from rrl_dsl.bench.ways import RECIPES, batch, by_hand, by_recipe, lightly, metric_learning, ways
 from rrl_dsl.generate import pages
-from rrl_dsl.graph.algebra import calls_of
+from rrl_dsl.graph.traversal import calls_of
 
 CPU = torch.device("cpu")
 

@@ -144,7 +144,7 @@ def test_scope_and_needs_of_every_kind(cli):
         "the whole dataset",
         "measured on one batch",
         "stages over the whole batch",
-        "scope data set",
+        "scope dataset",
     ):
         assert words in " ".join(result.out.split())
 

@@ -80,10 +80,10 @@ def test_a_built_in(signature):
         ("superv^ised(labels=coarse)", "binary graph; scope: pair; reads the label `coarse`"),
         (
             "superv^ised(per_class=3)",
-            "binary graph; scope: data set; random; reads the label `label`",
+            "binary graph; scope: dataset; random; reads the label `label`",
         ),
         ("kn^n(3)", "binary graph; scope: batch; reads the space `projection`"),
-        ("kn^n(3, space=v)", "binary graph; scope: data set; reads the vector `v`"),
+        ("kn^n(3, space=v)", "binary graph; scope: dataset; reads the vector `v`"),
         ("ne^ar(time, 5)", "binary graph; scope: pair; reads the number `time`"),
         ("simil^arity(v)", "weighted graph; scope: pair; reads the vector `v`"),
         ("ssl() | ke^ep(0.9)", "transform; scope: pair; random"),

@@ -208,7 +208,7 @@ def test_text_and_python_are_one_graph_and_facts_follow_from_what_is_recorded():
     assert visits.symmetric
     after = rrl.compile("successive(time) | threshold(0)")
     assert (after.requires.numbers, after.requires.bound) == (("time",), True)
-    assert (after.graph.scope, after.binary) == ("data set", True)
+    assert (after.graph.scope, after.binary) == ("dataset", True)
     assert rrl.compile(rrl.leader("site")).requires.labels == ("site",)
     with pytest.raises(rrl.RRLError, match="RRL403"):
         after(nodes())

@@ -20,12 +20,12 @@ from random_recipes import Recipe, graph_of, recipes
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
-from rrl_dsl.graph.algebra import calls_of, walk
 from rrl_dsl.graph.identity import in_order
 from rrl_dsl.graph.planner import Planner, compile_plan
 from rrl_dsl.graph.rewrite import RULES, rewrite
 from rrl_dsl.graph.streams import finished, streams_of
 from rrl_dsl.graph.text import text_of
+from rrl_dsl.graph.traversal import calls_of, walk
 
 MODEST = settings(max_examples=120, deadline=None, derandomize=True, database=None)
 

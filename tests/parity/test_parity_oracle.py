@@ -22,7 +22,8 @@ from random_recipes import Recipe, graph_of, is_binary, recipes, text_of
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import reference
-from rrl_dsl.graph.algebra import Combined, combine, rebuilt
+from rrl_dsl.graph.algebra import Combined, combine
+from rrl_dsl.graph.traversal import rebuilt
 
 MODEST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 

@@ -10,8 +10,8 @@ from random_recipes import LABELS, Recipe, graph_of, recipes
 import rrl_dsl as rrl
 from rrl_dsl.backends import dense, reference
 from rrl_dsl.backends.edge import edge_function
-from rrl_dsl.graph.algebra import calls_of
 from rrl_dsl.graph.streams import finished
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.report.expectation import Expected, expected, is_expected
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)

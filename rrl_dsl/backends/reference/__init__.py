@@ -1,7 +1,6 @@
-"""Evaluation in NumPy, for pictures and figures, which load no torch.
+"""Evaluation in NumPy, for pictures and figures, without torch.
 
-It evaluates the graph as it was written, not its rewritten plan, so that it can hold rewriting to
-account.
+It evaluates the graph as written, without rewriting, so that tests can check rewriting with it.
 """
 
 from rrl_dsl.backends.reference.evaluate import evaluate

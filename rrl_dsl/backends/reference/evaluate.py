@@ -1,4 +1,4 @@
-"""Graph -> weights, by the instructions of its plan."""
+"""Graph -> weights, in NumPy, from the instructions of its plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rrl_dsl.backends.reference.rows import Rows
 from rrl_dsl.backends.sample_graph import sample_columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.plan import Active, Constant, Plan, Scalar
+from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable
 from rrl_dsl.graph.streams import finished
@@ -37,23 +37,23 @@ def evaluate(
     """The weights of all pairs, float32 (n, m), rounded after every operation.
 
     Args:
-        graph: The recipe; of a recipe with a contrast, its graph.
+        graph: The recipe, without its contrast.
         rows: The rows.
         cols: The columns; defaults to the rows themselves.
         seed: The recipe's seed.
         epoch: The epoch.
         step: The optimizer step.
         dataset: All samples, for calls that need the whole dataset.
-        few: Whether lookups may look at a part of the dataset, see `Lookup.subset`.
+        few: Whether lookups may read only a part of the dataset, see `Lookup.subset`.
 
     Raises:
-        RRLError: RRL401 or RRL417 if the rows lack a column, RRL403 if the dataset is
-            wanted and not known, RRL421 if it lacks a sample.
+        RRLError: RRL401 or RRL417 if the rows lack a column, RRL403 if the recipe needs the dataset
+            and it is not given, RRL421 if the dataset lacks a sample.
     """
     cols = rows if cols is None else cols
     universe, (of_rows, of_cols) = _universe(rows, cols)
     plan = compile_plan(in_order(finished(graph)), binary=False)
-    scalars = [_scalar(scalar, seed, epoch, step) for scalar in plan.scalars]
+    scalars = [np.asarray(scalar.at(seed, epoch, step), scalar.dtype) for scalar in plan.scalars]
     samples = sample_columns(universe if dataset is None else dataset)
     wanted = universe.sample if few else None
     tables = []
@@ -88,7 +88,7 @@ class _Pairs:
         self.plan, self.scalars, self.tables = plan, scalars, tables
 
     def results(self, columns: Sequence[Any]) -> Callable[..., npt.NDArray[Any]]:
-        """By instruction and some rows, its result (t, u), from columns of the universe."""
+        """From an instruction and some rows to its result (t, u), with columns of the universe."""
 
         def result_of(instruction: int, rows: Any = slice(None)) -> npt.NDArray[Any]:
             edge = edge_function(self.plan, instruction, arrays=arrays)
@@ -102,16 +102,6 @@ class _Pairs:
         return result_of
 
 
-def _scalar(scalar: Scalar, seed: int, epoch: int, step: int) -> npt.NDArray[Any]:
-    value = scalar.at(seed, epoch, step)
-    match scalar:
-        case Constant(exact=exact):
-            return np.asarray(value, np.float64 if exact else np.float32)
-        case Active():
-            return np.asarray(value, np.bool_)
-    return np.asarray(value, np.int64)
-
-
 def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
     if lookup.covers_data_set:
         strange = universe.sample[table.position(arrays, universe.sample) < 0]
@@ -120,7 +110,7 @@ def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:
-    """Every row and column once, by (sample, view), and the positions of both."""
+    """The distinct rows and columns, ordered by (sample, view), and the positions of both."""
     positions: dict[tuple[int, int], int] = {}
     both = [list(zip(r.sample.tolist(), r.view.tolist(), strict=True)) for r in (rows, cols)]
     for at, row in enumerate(both[0] + both[1]):

@@ -74,9 +74,9 @@ def _of_faiss(vectors: NDArray[np.float64], count: int) -> Propose:
     index.add(scaled)
 
     def propose(rows: NDArray[np.int64]) -> Any:
-        _, found = index.search(scaled[rows], count)
+        _, nearest = index.search(scaled[rows], count)
         # two distances, each a sum of d products of rounded numbers
         terms = 2 * (vectors.shape[1] + 4) * _ROUNDING
-        return found.astype(np.int64), terms * (lengths[rows] + lengths.max()) ** 2
+        return nearest.astype(np.int64), terms * (lengths[rows] + lengths.max()) ** 2
 
     return propose

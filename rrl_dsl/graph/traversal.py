@@ -1,0 +1,40 @@
+"""Traversals of a graph: its nodes, its calls, and the graph with its nodes replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rrl_dsl.graph.algebra import Called, Graph
+from rrl_dsl.graph.call import Call
+
+
+def walk(graph: Graph) -> Iterator[Graph]:
+    """Every node once, operands before the node, left to right."""
+    seen: set[int] = set()
+    stack: list[tuple[Graph, bool]] = [(graph, False)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            yield node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack += [(operand, False) for operand in reversed(node.operands)]
+
+
+def rebuilt(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """The graph with `change` applied to each node, operands first.
+
+    A node that is used twice is changed once and stays one object. A node stays itself if its
+    operands do not change and `change` returns it.
+    """
+    made: dict[int, Graph] = {}
+    for node in walk(graph):
+        operands = tuple(made[id(operand)] for operand in node.operands)
+        made[id(node)] = change(node.with_operands(operands))
+    return made[id(graph)]
+
+
+def calls_of(graph: Graph) -> Iterator[Call]:
+    """The built-in calls of a graph, in the order in which they get streams."""
+    return (node.call for node in walk(graph) if isinstance(node, Called))
