@@ -59,7 +59,7 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], form: str) -> None:
     """Diagnostics as the result of a verb, on standard output.
 
     Args:
-        diagnostics: What was found.
+        diagnostics: The errors and warnings.
         form: `text`, `json` or `github`.
     """
     if form == "json":

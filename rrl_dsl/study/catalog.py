@@ -144,8 +144,9 @@ def listed(directory: Path) -> ListedRun:
     """Returns what is known of a run, without its checkpoints."""
     run = RunDirectory(directory)
     summary = _summary(directory)
-    found = summary.get("accuracies", {})
-    accuracy = found.get("backbone", {}).get("linear") if isinstance(found, dict) else None
+    accuracies = summary.get("accuracies", {})
+    is_known = isinstance(accuracies, dict)
+    accuracy = accuracies.get("backbone", {}).get("linear") if is_known else None
     settings = configuration_of(run)
     try:
         recipe = text_of(graph_of_run(directory))
@@ -178,10 +179,10 @@ def graph_of_run(directory: Path) -> Graph:
 def configuration_of(run: RunDirectory) -> dict[str, Any]:
     """Returns the configuration of a run as it is written; empty if it cannot be read."""
     try:
-        found = yaml.load(read_bytes(run.config, str(run.config), YAML_BYTES).decode(), Loader)
+        values = yaml.load(read_bytes(run.config, str(run.config), YAML_BYTES).decode(), Loader)
     except (OSError, ValueError, RRLError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
 def _directories(folder: Path, depth: int) -> Iterator[Path]:

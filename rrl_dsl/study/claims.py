@@ -52,7 +52,7 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
     against = [claim.against] if claim.against else ["seed"]
     axes = axes_of(rows, claim.value, against, None)
     losses = list(dict.fromkeys(row.get("loss") for row in rows))
-    found = []
+    judged = []
     for loss in losses:
         usable = [row for row in rows if row.get("loss") == loss]
         usable = [row for row in usable if number_of(row.get(claim.value)) is not None]
@@ -61,8 +61,8 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
             if claim.against
             else _mean([_sure(row.get(claim.value)) for row in usable])
         )
-        found.append(_verdict(str(loss), claim, interval, len(usable)))
-    return found
+        judged.append(_verdict(str(loss), claim, interval, len(usable)))
+    return judged
 
 
 def _verdict(group: str, claim: Claim, interval: tuple[float, float] | None, runs: int) -> Verdict:

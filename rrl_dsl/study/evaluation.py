@@ -282,6 +282,6 @@ def graph_estimate(target: Tensor, similarity: Tensor, group: list[str]) -> Grap
     at = []
     for level in _RECALLS:
         place = np.flatnonzero(recall[:-1] >= level)[-1]  # the largest threshold of that recall
-        at.append(Threshold(*(float(each[place]) for each in (thresholds, precision, recall))))
+        at.append(Threshold(*(float(values[place]) for values in (thresholds, precision, recall))))
     average = float(average_precision_score(edges, scores))
     return GraphEstimate(target.numpy(), similarity.numpy(), group, average, at)

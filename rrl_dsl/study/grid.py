@@ -51,7 +51,7 @@ class Combination:
     @property
     def values(self) -> dict[str, Any]:
         """The values by the names of the columns of a table, such as `param.frac`."""
-        return {column_of(each.path): each.value for each in self.settings}
+        return {column_of(setting.path): setting.value for setting in self.settings}
 
 
 def column_of(path: KeyPath) -> str:
@@ -99,8 +99,8 @@ def read_grid(
             message = "the file of a sweep is empty"
             raise RRLError(Diagnostic("RRL503", message, None, place, "write `recipe: FILE.rrl`"))
         shared, parts = _axes(root, source, allow_code)
-    overrides = [replace(each, path=_path_of(each.path)) for each in overrides]
-    given: Axes = {each.path: _of_setting(each) for each in overrides}
+    overrides = [replace(setting, path=_path_of(setting.path)) for setting in overrides]
+    given: Axes = {setting.path: _of_setting(setting) for setting in overrides}
     grids = [{**shared, **part, **given} for part in parts or [{}]]
     faults = [fault for grid in grids for fault in _faults(grid, source)]
     count = sum(math.prod(len(axis) for axis in grid.values()) for grid in grids)
@@ -109,7 +109,7 @@ def read_grid(
         faults.append(Diagnostic("RRL502", message, source=Source("", source.name)))
     if faults:
         raise RRLError(dict.fromkeys(faults))
-    return [each for grid in grids for each in _combinations(grid)]
+    return [combination for grid in grids for combination in _combinations(grid)]
 
 
 def _axes(root: yaml.Node, source: Source, allow_code: Collection[str]) -> tuple[Axes, list[Axes]]:
@@ -118,7 +118,7 @@ def _axes(root: yaml.Node, source: Source, allow_code: Collection[str]) -> tuple
     parts: list[Axes] = []
     for entry in entries(root, source):
         if entry.path == _RUNS:
-            parts = [_axes(each, source, allow_code)[0] for each in _listed(entry, source)]
+            parts = [_axes(node, source, allow_code)[0] for node in _listed(entry, source)]
             continue
         entry = entry._replace(path=_path_of(entry.path))
         nodes = entry.node.value if isinstance(entry.node, yaml.SequenceNode) else [entry.node]
@@ -136,7 +136,7 @@ def _choice(entry: Entry, source: Source, allow_code: Collection[str]) -> Choice
     """Returns the settings of one value of an axis."""
     if isinstance(entry.node, yaml.MappingNode) and entry.node.value:
         inner = entries(entry.node, source, entry.path, entry.keys)
-        return tuple(setting_of(each, source, allow_code) for each in inner)
+        return tuple(setting_of(part, source, allow_code) for part in inner)
     return (setting_of(entry, source, allow_code),)
 
 
@@ -177,5 +177,5 @@ def _faults(grid: Mapping[KeyPath, Sequence[Choice]], source: Source) -> Iterato
 def _combinations(grid: Mapping[KeyPath, Sequence[Choice]]) -> Iterator[Combination]:
     for chosen in itertools.product(*grid.values()):
         settings = [setting for choice in chosen for setting in choice]
-        recipe = next(each for each in settings if each.path == RECIPE)
-        yield Combination(recipe, tuple(each for each in settings if each is not recipe))
+        recipe = next(setting for setting in settings if setting.path == RECIPE)
+        yield Combination(recipe, tuple(setting for setting in settings if setting is not recipe))

@@ -73,11 +73,11 @@ def page(
     parts = [
         f"<h1>{escape(study.title)}</h1>",
         *_readings(study, reading),
-        *(_figure(each.picture, _caption(each.axes)) for each in figures),
+        *(_figure(figure.picture, _caption(figure.axes)) for figure in figures),
         "<h2>Claims</h2>",
         *_claims(judged),
         "<h2>Numbers</h2>",
-        *(_table(_numbers(each)) for each in figures if each.axes.against != ("epoch",)),
+        *(_table(_numbers(figure)) for figure in figures if figure.axes.against != ("epoch",)),
         "<h2>Graphs</h2>",
         "<p>The graph of a batch of 64 images, for each recipe that was trained.</p>",
         *_graphs(sweep),
@@ -157,7 +157,7 @@ def _graphs(sweep: Sweep) -> Iterator[str]:
 
 
 def _machine(sweep: Sweep) -> Iterator[str]:
-    done = [each for each in sweep.trials if sweep.states[each.directory.name] == "done"]
+    done = [trial for trial in sweep.trials if sweep.states[trial.directory.name] == "done"]
     states = ", ".join(f"{sweep.count(state)} {state}" for state in ("done", "failed", "waiting"))
     yield f"<p>{len(sweep.trials)} runs: {states}.</p>"
     if not done:

@@ -86,8 +86,8 @@ def plan(
         RRLError: The errors of all runs, as `rrl_dsl.training.train.train` raises them.
     """
     checks = _Checks(folder, allow_code, allow_outside)
-    for each in combinations:
-        checks.check(each)
+    for combination in combinations:
+        checks.check(combination)
     if checks.faults:
         raise RRLError(in_order(checks.faults))
     return list(checks.runs.values())
@@ -118,12 +118,12 @@ class _Checks:
         source = self._source(recipe)
         graph = loss = data = None
         if source is not None:
-            params = {each.path[1]: each.value for each in given if each.path[0] == "params"}
+            params = {setting.path[1]: setting.value for setting in _of(given, "params")}
             with self._collected(recipe), pointing_at(given, "params"):
                 graph = graph_of(source, params)
             with self._collected(recipe):
                 given = list(with_header(source, _of(given, "loss"), self._allow_code)[1])
-                given += [each for each in combination.settings if each not in given]
+                given += [setting for setting in combination.settings if setting not in given]
         with self._collected(recipe), pointing_at(given, "loss"):
             loss = _loss(given)
         with self._collected(recipe), pointing_at(given, "dataset"):
@@ -187,13 +187,13 @@ class _Checks:
         try:
             yield
         except RRLError as problem:
-            for each in problem.diagnostics:
-                placed = replace(each, source=recipe.source, span=recipe.span)
-                self.faults.append(each if each.source else placed)
+            for fault in problem.diagnostics:
+                placed = replace(fault, source=recipe.source, span=recipe.span)
+                self.faults.append(fault if fault.source else placed)
 
 
 def _of(settings: Sequence[Setting], *keys: str) -> list[Setting]:
-    return [each for each in settings if each.path[0] in keys]
+    return [setting for setting in settings if setting.path[0] in keys]
 
 
 def _loss(settings: Sequence[Setting]) -> Loss:

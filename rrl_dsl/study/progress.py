@@ -94,14 +94,14 @@ class SweepProgress:
 
     def _trained(self, sweep: Sweep) -> dict[str, int]:
         """The trained epochs of each run; a run that is over counts with all of its epochs."""
-        found = {}
+        done = {}
         for trial in sweep.trials:
             state = sweep.states[trial.directory.name]
             over = state in ("done", "failed")
             waits = state == "waiting" and not trial.directory.exists()
             epochs = trial.planned.config.epochs if over else 0 if waits else trial.epochs()
-            found[trial.directory.name] = epochs
-        return found
+            done[trial.directory.name] = epochs
+        return done
 
 
 def in_words(seconds: float) -> str:

@@ -104,12 +104,12 @@ def read_study(folder: Path) -> Study:
         return Study.model_validate(values)
     except (ValidationError, yaml.YAMLError) as problem:
         place = Source("", str(path))
-        found = problem.errors() if isinstance(problem, ValidationError) else []
+        errors = problem.errors() if isinstance(problem, ValidationError) else []
         raise RRLError(
             Diagnostic(
                 "RRL502", f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}", None, place
             )
-            for fault in found
+            for fault in errors
         ) from None
 
 

@@ -65,7 +65,9 @@ class Sweep:
             self._logs.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise error("RRL504", f"cannot create `{out}`: {problem.strerror}") from None
-        self.states = {_name(each): "done" if each.is_done() else "waiting" for each in trials}
+        self.states = {
+            _name(trial): "done" if trial.is_done() else "waiting" for trial in trials
+        }
 
     def count(self, state: str) -> int:
         """Returns the number of runs with a state."""
@@ -82,7 +84,7 @@ class Sweep:
             RRLError: RRL507 if a table cannot be written.
             KeyboardInterrupt: If the user interrupts the sweep; its runs are ended.
         """
-        waiting = deque(each for each in self.trials if self.states[_name(each)] == "waiting")
+        waiting = deque(trial for trial in self.trials if self.states[_name(trial)] == "waiting")
         jobs: dict[str, tuple[Trial, Job, int]] = {}
         self._write()
         try:
@@ -139,8 +141,8 @@ class Sweep:
                 self._change(trial, "done", progress)
                 return
             problem = _reason(self.log(trial), begin) or f"it ended with exit status {status}"
-        except RRLError as found:
-            problem = found.diagnostics[0].message
+        except RRLError as fault:
+            problem = fault.diagnostics[0].message
         self._failed(trial, problem, progress)
 
     def _failed(self, trial: Trial, problem: str, progress: Progress) -> None:
@@ -156,11 +158,11 @@ class Sweep:
         """Writes both tables. Rows of runs that are done are read once."""
         rows = list[Mapping[str, Value]]()
         epochs = list[Mapping[str, Value]]()
-        for each in self.trials:
-            name, state = _name(each), self.states[_name(each)]
-            row = self._rows.get(name) or each.row(state, self.problems.get(name, ""))
+        for trial in self.trials:
+            name, state = _name(trial), self.states[_name(trial)]
+            row = self._rows.get(name) or trial.row(state, self.problems.get(name, ""))
             if state == "done" and name not in self._rows:
-                self._rows[name], self._epochs[name] = row, each.rows()
+                self._rows[name], self._epochs[name] = row, trial.rows()
             rows.append(row)
             epochs += self._epochs.get(name, [])
         write_table(self.out / RESULTS, rows)
@@ -176,10 +178,10 @@ def _reason(log: Path, begin: int) -> str:
     try:
         with log.open("rb") as file:
             file.seek(begin)
-            found = _MESSAGE.findall(file.read())
+            messages = _MESSAGE.findall(file.read())
     except OSError:
         return ""
-    if not found:
+    if not messages:
         return ""
-    code, message = (part.decode(errors="replace") for part in found[-1])
+    code, message = (part.decode(errors="replace") for part in messages[-1])
     return f"{message} ({code})" if code else message

@@ -71,7 +71,7 @@ def _value(text: str | None) -> Value:
 
 def _array(values: Sequence[Value]) -> pa.Array:
     """A column; one that has both numbers and texts is text."""
-    kinds = {isinstance(each, str) for each in values if each is not None}
+    kinds = {isinstance(value, str) for value in values if value is not None}
     if len(kinds) > 1:
-        return pa.array([None if each is None else str(each) for each in values], pa.string())
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
     return pa.array(values)

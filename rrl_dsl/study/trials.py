@@ -48,8 +48,8 @@ class Trial:
         run = RunDirectory(self.directory)
         if not run.summary.exists():
             return False
-        found = Run(self.directory).summary.get("identity")
-        if found != self.planned.graph.identity:
+        identity = Run(self.directory).summary.get("identity")
+        if identity != self.planned.graph.identity:
             message = f"`{self.directory}` was trained on another recipe than the sweep checked"
             raise error("RRL505", message, hint="remove the directory and start the sweep again")
         return True
@@ -61,7 +61,7 @@ class Trial:
         """
         given = self.planned.settings
         if RunDirectory(self.directory).has_checkpoint():
-            free = [each for each in given if each.path[0] in FREE]
+            free = [setting for setting in given if setting.path[0] in FREE]
             return ["train", "--resume", str(self.directory), *_assignments(free)]
         self._clear()
         source = self.planned.source
@@ -117,8 +117,8 @@ class Trial:
         metrics = self._metrics()
         row: dict[str, Value] = {"epochs": len(metrics), "seconds": run.summary["seconds"]}
         row |= {"converged": _converged(metrics)}
-        for features, found in run.table.items():
-            row |= {f"{features}/{name}": value for name, value in vars(found).items()}
+        for features, scores in run.table.items():
+            row |= {f"{features}/{name}": value for name, value in vars(scores).items()}
         last = metrics[-1] if metrics else {}
         return row | {
             name: value
@@ -164,8 +164,8 @@ def _converged(metrics: Sequence[Mapping[str, float]]) -> float | None:
 
 
 def _assignments(settings: Sequence[Setting]) -> Iterator[str]:
-    for each in settings:
-        yield from ("--set", f"{'.'.join(each.path)}={json.dumps(each.value)}")
+    for setting in settings:
+        yield from ("--set", f"{'.'.join(setting.path)}={json.dumps(setting.value)}")
 
 
 def _plain(value: Any) -> Value:

@@ -59,10 +59,10 @@ def start_from(backbone: Backbone, place: str) -> Diagnostic | None:
     return Diagnostic("RRL512", message, severity="warning") if kept or unused else None
 
 
-def _why(found: Tensor | None, wanted: Tensor) -> str:
-    if found is None:
+def _why(given: Tensor | None, wanted: Tensor) -> str:
+    if given is None:
         return "missing"
-    return f"{_shape(found)} there, {_shape(wanted)} here"
+    return f"{_shape(given)} there, {_shape(wanted)} here"
 
 
 def _shape(tensor: Tensor) -> str:
@@ -78,8 +78,8 @@ def _shortened(texts: list[str]) -> str:
     return ", ".join(texts[:_SHOWN]) + more
 
 
-def _fits(found: Tensor | None, wanted: Tensor) -> bool:
-    return found is not None and found.shape == wanted.shape
+def _fits(given: Tensor | None, wanted: Tensor) -> bool:
+    return given is not None and given.shape == wanted.shape
 
 
 def _sources(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
@@ -100,11 +100,11 @@ def _sources(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
 
 def _prefixes(names: Mapping[str, Any]) -> list[str]:
     """Every prefix of the names that ends at a dot, and none, the shortest first."""
-    found = {"": None}
+    prefixes = {"": None}
     for name in names:
         parts = name.split(".")
-        found |= {".".join(parts[:end]) + ".": None for end in range(1, len(parts))}
-    return sorted(found, key=len)
+        prefixes |= {".".join(parts[:end]) + ".": None for end in range(1, len(parts))}
+    return sorted(prefixes, key=len)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -112,9 +112,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         with open_file(path) as file:  # which refuses a pipe or a device, that may never end
             if path.suffix == ".safetensors":
-                found: Any = _safetensors(path)
+                content: Any = _safetensors(path)
             else:
-                found = torch.load(file, map_location="cpu", weights_only=True)
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as problem:
         raise error("RRL512", f"cannot read `{path}`: {problem.strerror or problem}") from None
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as problem:
@@ -124,7 +124,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         hint = "save only the weights: `torch.save(network.state_dict(), FILE)`"
         message = f"`{path}` is not a file of weights: {reason}"
         raise error("RRL512", message, hint=hint) from None
-    tensors = dict(_flat(found))
+    tensors = dict(_flat(content))
     if not tensors:
         raise error("RRL512", f"`{path}` holds no weights", hint="pass a state dict")
     return tensors
@@ -143,8 +143,8 @@ def _safetensors(path: Path) -> Any:
 
 
 def _failure() -> type[Exception]:
-    found: type[Exception] = import_module("safetensors").SafetensorError
-    return found
+    failure: type[Exception] = import_module("safetensors").SafetensorError
+    return failure
 
 
 def _flat(tree: Any, above: str = "") -> Iterator[tuple[str, Tensor]]:

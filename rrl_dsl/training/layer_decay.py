@@ -33,7 +33,7 @@ def layer_scales(backbone: Backbone, decay: float, name: str) -> dict[nn.Paramet
         RRLError: RRL502 if the names of the weights do not number the layers.
     """
     numbers = {key: _LAYER.search(key) for key, _ in backbone.named_parameters()}
-    known = sorted({int(found[1]) for found in numbers.values() if found})
+    known = sorted({int(match[1]) for match in numbers.values() if match})
     if len(known) < 2:
         message = f"`optimizer.layer_decay` does not know the layers of the backbone `{name}`"
         hint = "use `--set optimizer.layer_decay=1`, or number its layers as `blocks.0`, `blocks.1`"
@@ -41,8 +41,8 @@ def layer_scales(backbone: Backbone, decay: float, name: str) -> dict[nn.Paramet
     place = {number: layer for layer, number in enumerate(known, start=1)}
     layer, scales = 0, {}
     for key, weight in backbone.named_parameters():
-        if found := numbers[key]:
-            layer = place[int(found[1])]
+        if match := numbers[key]:
+            layer = place[int(match[1])]
         elif layer:
             layer = len(place) + 1
         scales[weight] = decay ** (len(place) + 1 - layer)
