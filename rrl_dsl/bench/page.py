@@ -56,7 +56,7 @@ def check_writable() -> None:
     """Checks before the measurement that the page exists.
 
     Raises:
-        RRLError: RRL507 if this is no checkout of the repository, or it is not writable.
+        RRLError: RRL507 if this is not a checkout of the repository, or it is not writable.
     """
     if not os.path.isfile(ROOT / PAGE):
         message = f"`--write` updates `{PAGE}` of a checkout of the repository, and there is none"

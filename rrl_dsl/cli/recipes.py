@@ -75,7 +75,7 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
     """The values of `--param NAME=VALUE`.
 
     Raises:
-        typer.BadParameter: With everything that is no assignment, and every name given twice.
+        typer.BadParameter: With all values that are not assignments, and all repeated names.
     """
     from rrl_dsl.graph.recipe import parameter_value
 

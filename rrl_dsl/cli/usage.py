@@ -81,7 +81,7 @@ def _option(name: str, own: set[str]) -> str | None:
 
 
 def _settings() -> dict[str, str]:
-    """Every setting by its folded name, with its section and, where that is no other's, without."""
+    """All settings by folded name, with their section, and also without it if that is unique."""
     from rrl_dsl.training.described import settings
 
     names = [setting.name for setting in settings()]

@@ -1,1 +1,1 @@
-"""The graph algebra: types, the registry of built-ins, names, streams, identity, lowering."""
+"""The graph algebra: types, built-ins, name resolution, streams, identity, rewriting, plans."""

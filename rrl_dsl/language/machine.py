@@ -95,7 +95,7 @@ def refused(problem: BaseException) -> RRLError | None:
 
 
 def too_little_memory(what: str, hint: str, *settings: str) -> RRLError:
-    """RRL515: what there is too little memory for, and what to lower."""
+    """RRL515, with the purpose of the memory, and a hint what to lower."""
     message = f"there is too little memory for {what}"
     return error("RRL515", message, hint=hint, settings=settings)
 

@@ -84,8 +84,8 @@ class SimDINO(Loss):
         """See `Loss.value`.
 
         Raises:
-            RRLError: RRL406 if `form=paper` has a column that is no row, or `rate=mean` a row
-                that is no column.
+            RRLError: RRL406 if a column is not a row with `form=paper`, or a row is not a column
+                with `rate=mean`.
         """
         if self.form == "paper":
             return self._of_the_paper(relation, z, keys.detach(), **patches)

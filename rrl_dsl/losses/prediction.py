@@ -192,9 +192,9 @@ def nearest(z: Tensor, bank: Tensor) -> Tensor:
 
 
 def _across_views(relation: Relation) -> Iterator[tuple[Relation, Tensor, Tensor]]:
-    """For the rows of each view, their relation to the columns of other views, or to all columns.
+    """The relation of the rows of each view to the columns of other views, with their positions.
 
-    With it the places of its rows and columns. All columns where there is no other view.
+    If there is no other view, the relation is to all columns.
     """
     for view in torch.unique(relation.rows.view):
         rows = (relation.rows.view == view).nonzero().squeeze(1)

@@ -29,7 +29,7 @@ class Components(Stage):
         concurrent labeling algorithms for connected components. 2019).
         """
         edges = batch.by_rows(lambda tile: batch.weights(self.weight, tile) > 0)
-        edges = (edges | edges.T) & batch.first  # a path may go an edge either way
+        edges = (edges | edges.T) & batch.first  # a path may follow an edge in either direction
         size = len(edges)
         root = arrays.positions(edges)
         levels = max(size - 1, 0).bit_length()

@@ -24,16 +24,16 @@ _ROUNDING: Final = 2.0**-24
 """Of float32, relative."""
 
 Propose = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float64]]]
-"""From positions of r vectors to (r, c) candidates, and (r,) by how much the squared distance of a
-better one may exceed that of the last of them."""
+"""From positions of r vectors to candidates (r, c), and the rounding error (r,): a vector that is
+not a candidate is at most this much nearer, squared, than the last candidate."""
 
 
 def proposers(vectors: NDArray[np.float64], count: int) -> list[Propose]:
-    """Returns what finds the nearest vectors of each up to rounding, the least exact first.
+    """Returns functions that find the nearest vectors up to rounding, the least exact first.
 
     Args:
         vectors: (n, d), finite.
-        count: How many, at most n. A vector is among its own.
+        count: The number of nearest vectors, at most n. A vector is one of its own.
 
     Raises:
         RRLError: RRL502 if `RRL_DSL_NEIGHBORS` names a library that is unknown or not installed.

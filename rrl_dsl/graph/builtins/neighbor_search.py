@@ -1,7 +1,7 @@
 """The nearest samples of a dataset, exact and kept on disk.
 
-`neighbor_candidates` proposes neighbors. What decides is computed here again from the differences
-of the vectors, so that ties are ties and go to the smaller sample.
+`neighbor_candidates` proposes neighbors. This module computes their distances again from the
+differences of the vectors, so that ties are exact and go to the smaller sample.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ Vectors = NDArray[np.float64]
 Positions = NDArray[np.int64]
 """Rows of the vectors."""
 
-_SPARE: Final = 16  # candidates beyond k, among which rounding may have misplaced some
+_SPARE: Final = 16  # candidates beyond k, because rounding may misplace some
 _BAND: Final = 2048  # rows whose candidates are searched at once
-_CELLS: Final = 2**22  # of a tile: values for some rows and all columns
+_CELLS: Final = 2**22  # the values of a tile, for some rows and all columns
 _SPLIT: Final = 2.0**13 + 1  # Veltkamp's constant: keeps 40 of the 53 bits of a float64
-_FORMAT: Final = 5  # of what is kept: raise it with any change to what is found
-_WORTH_KEEPING: Final = 2000  # samples; fewer are found sooner than they are read from disk
+_FORMAT: Final = 5  # of the files on disk; increase it if the results change
+_WORTH_KEEPING: Final = 2000  # the fewest samples that are kept on disk; fewer are fast to search
 
 
 def lists_of(
     ids: Positions, vectors: Vectors, k: int, metric: Metric, wanted: Positions | None
 ) -> tuple[Positions, sp.csr_array]:
-    """Returns which samples are among the k nearest of which.
+    """Returns the lists of the k nearest samples of each sample.
 
     Args:
         ids: int64 (n,), the ids of the samples, ascending.
         vectors: Their vectors (n, d).
         k: The length of a list.
         metric: The distance.
-        wanted: The ids that are asked for; defaults to all.
+        wanted: The requested ids; defaults to all.
 
     Returns:
-        The ids that are asked for, and (t, t) of ones; no sample is in its own list.
+        The requested ids, and a matrix (t, t) with 1 for each entry of a list. No sample is in its
+        own list.
     """
     if wanted is None:
         nearest, _ = kept(k_nearest, vectors, k, metric)
@@ -80,9 +81,9 @@ def k_nearest(
     known = searched = vectors[there]
     if metric == "cosine":
         known = _directions(known)
-        # a zero vector is at a right angle to all others, and so at a distance of sqrt(2)
+        # a zero vector is orthogonal to all others, so its distance to them is sqrt(2)
         searched = np.column_stack([known, ~known.any(axis=1)])
-    centered = searched - searched.mean(axis=0)  # less for the search's sums to cancel
+    centered = searched - searched.mean(axis=0)  # the sums of the search cancel less
     wanted = min(len(known), k + 1 + _SPARE)
     search = partial(_exact, known, k=k, metric=metric, searches=proposers(centered, wanted))
     asked = np.flatnonzero(np.isin(of, there))
@@ -96,7 +97,7 @@ def k_nearest(
 def _exact(
     known: Vectors, rows: Positions, k: int, metric: Metric, searches: list[Propose]
 ) -> tuple[Positions, Vectors]:
-    """The k nearest of some rows, ranked among candidates that are sure to have them."""
+    """The k nearest of some rows, ranked among candidates that certainly include them."""
     nearest, near = np.empty((len(rows), k), np.int64), np.empty((len(rows), k))
     unsure = np.arange(len(rows))
     for propose in searches:
@@ -106,7 +107,7 @@ def _exact(
         nearest[unsure], near[unsure] = _ranked(known, rows[unsure], candidates, k, metric)
         if candidates.shape[1] == len(known):
             return nearest, near
-        # the last candidate must be farther than what was chosen by more than rounding
+        # the last candidate must be farther than the chosen ones by more than rounding errors
         _, last = _ranked(known, rows[unsure], candidates, candidates.shape[1] - 1, metric)
         chosen, other = near[unsure, -1], last[:, -1]
         close = other <= chosen * (1 + 1e-6)
@@ -136,12 +137,12 @@ def _ranked(
 
 
 def _squared(distance: Vectors, metric: Metric) -> Vectors:
-    """The squared euclidean distances of distances as `_ranked` has them."""
+    """The squared Euclidean distances for distances of `_ranked`."""
     return 2.0 * (distance - 1.0) if metric == "cosine" else np.square(distance)
 
 
 def _rounded(distance: Vectors) -> Vectors:
-    """The distance without its last bits, in which equal vectors may differ."""
+    """The distance without its last bits, which may differ for equal vectors."""
     scaled = distance * _SPLIT
     return np.asarray(scaled - (scaled - distance))
 
@@ -152,20 +153,20 @@ def _directions(vectors: Vectors) -> Vectors:
 
 
 def tiles(rows: int, columns: int) -> Iterator[Positions]:
-    """Bands of rows, each as high as its values for all columns leave room for."""
+    """Bands of rows with at most `_CELLS` values for all columns."""
     height = max(_CELLS // max(columns, 1), 1)
     return (np.arange(top, min(top + height, rows)) for top in range(0, rows, height))
 
 
 def graph_of(lists: Positions, values: Vectors, count: int) -> sp.csr_array:
-    """The graph that leads from the samples of some lists (t, k) to those in them, (t, count)."""
+    """The graph with an edge from each of t samples to those in its list (t, k), (t, count)."""
     rows, place = np.nonzero(lists >= 0)
     entries = (values[rows, place], (rows, lists[rows, place]))
     return sp.csr_array(entries, shape=(len(lists), count))
 
 
 def kept(find: Callable[..., tuple[Any, ...]], vectors: Vectors, *arguments: Any) -> list[Any]:
-    """The arrays that a function finds, read from disk where it did so for the same vectors."""
+    """The arrays that a function returns, read from disk if it ran before for the same vectors."""
     if len(vectors) < _WORTH_KEEPING:
         return list(find(vectors, *arguments))
     cache = Cache(f"lookups-{_FORMAT}")

@@ -12,7 +12,7 @@ from rrl_dsl.language.diagnostics import error
 
 _STEPS: Final = 100
 TIE: Final = 1e-9
-"""Squared distances that differ by this share are one distance."""
+"""The relative difference up to which two squared distances are equal."""
 
 
 def gaussians_of(vectors: Vectors, perplexity: float, of: Positions | None = None) -> Vectors:
@@ -61,7 +61,7 @@ def _gaussians(vectors: Vectors, perplexity: float, of: Positions) -> Vectors:
     result = np.empty((len(of), 3))
     for tile in tiles(len(of), count):
         distance = cdist(vectors[of[tile]], vectors, "sqeuclidean")
-        distance[np.arange(len(tile)), of[tile]] = np.inf  # nobody is a neighbor of themselves
+        distance[np.arange(len(tile)), of[tile]] = np.inf  # a sample is not its own neighbor
         result[tile] = _fitted(distance, perplexity)
     result[:, 1] += np.log(2 * count)
     return result
