@@ -88,9 +88,7 @@ def scalars_of(
     plan: Plan, *, seed: int, epoch: int, step: int, device: torch.device
 ) -> list[Tensor]:
     """The plan's scalars for one call, each a tensor of shape () on the device."""
-    return [
-        _scalar(scalar.at(seed, epoch, step), scalar.dtype, device) for scalar in plan.scalars
-    ]
+    return [_scalar(scalar.at(seed, epoch, step), scalar.dtype, device) for scalar in plan.scalars]
 
 
 @lru_cache(maxsize=4096)

@@ -153,7 +153,7 @@ class _Around(torch.autograd.Function):
                 block = passed_on(block)
                 gradients[1] = passed_on(gradients[1]) if needed[1] else None
             place = (rank - turn) % count
-            leaves = [
+            leaves: list[Any] = [
                 value if value is None else value.detach().requires_grad_(need)
                 for value, need in zip((q, block, *parameters), needed, strict=True)
             ]

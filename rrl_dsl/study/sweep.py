@@ -65,9 +65,7 @@ class Sweep:
             self._logs.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise error("RRL504", f"cannot create `{out}`: {problem.strerror}") from None
-        self.states = {
-            _name(trial): "done" if trial.is_done() else "waiting" for trial in trials
-        }
+        self.states = {_name(trial): "done" if trial.is_done() else "waiting" for trial in trials}
 
     def count(self, state: str) -> int:
         """Returns the number of runs with a state."""
