@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rrl_dsl.tables.pairs import Pairs
-
 
 @dataclass(frozen=True, eq=False)
 class ListedPairs(Links):
