@@ -1,5 +1,6 @@
 """Files that are slow to read: the server answers meanwhile, and ends when it is told to."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,9 @@ def test_an_answer_about_a_text_that_has_changed_is_dropped(editor: Editor, tmp_
         event = types.TextDocumentContentChangeWholeDocument("all()")
         changed = types.DidChangeTextDocumentParams(identifier, [event])
         client.notify(types.TEXT_DOCUMENT_DID_CHANGE, changed)
-        (tmp_path / "go").touch()
+        while not any(each.version == 100 for each in editor.published):
+            await asyncio.sleep(0.002)
+        (tmp_path / "go").touch()  # the file is read after the server has the new text
         return await answer
 
     with pytest.raises(JsonRpcException) as problem:
