@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from rrl_dsl.bench.measuring import Way
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.views import PRESETS
+from rrl_dsl.data.view_presets import PRESETS
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training.build import precision_of
 from rrl_dsl.training.config import Config

@@ -10,6 +10,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from rrl_dsl.bench.claims import WITHOUT_DEVICE, Plot, Report
 from rrl_dsl.generate.pages import ROOT, cell, with_tables
@@ -112,6 +113,9 @@ def draw(report: Report) -> Figure:
                 _draw_bars(axes, plot)
             else:
                 _draw_curves(axes, plot, colors)
+        lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
+        if lines:
+            figure.legend(lines.values(), lines, loc="outside right center", fontsize=6.5)
     return figure
 
 
@@ -131,11 +135,15 @@ def _draw_curves(axes: Axes, plot: Plot, colors: Mapping[str, str]) -> None:
         axes.plot(x, y, color=colors[way], linewidth=1.2, marker="o", markersize=2.5, label=way)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    measured = sorted({x for points in plot.curves.values() for x, _ in points})
+    axes.set_xticks(measured, [f"{x:,g}" for x in measured], rotation=45)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.minorticks_off()
     axes.set_xlabel(plot.x)
     axes.set_ylabel(plot.y)
     axes.grid(color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(fontsize=6.5)
 
 
 def _svg(figure: Figure) -> bytes:

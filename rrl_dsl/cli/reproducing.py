@@ -11,15 +11,8 @@ import typer
 
 from rrl_dsl.cli.output import print_text
 from rrl_dsl.cli.recipes import DATASET_HELP
-from rrl_dsl.cli.sweeping import (
-    AllowCode,
-    Assignments,
-    Jobs,
-    Slurm,
-    SlurmOptions,
-    launcher_of,
-    run_sweep,
-)
+from rrl_dsl.cli.sweeping import Assignments, Jobs, Slurm, SlurmOptions, launcher_of, run_sweep
+from rrl_dsl.cli.training import AllowCode
 
 if TYPE_CHECKING:
     from rrl_dsl.study.page import Drawn

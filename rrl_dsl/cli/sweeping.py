@@ -12,6 +12,7 @@ import typer
 
 from rrl_dsl.cli.output import output, print_text
 from rrl_dsl.cli.recipes import AllowOutside
+from rrl_dsl.cli.training import AllowCode
 
 if TYPE_CHECKING:
     from rrl_dsl.study.launch import Launcher
@@ -31,14 +32,6 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option(
         "--set", help="Replace a key of the file: KEY=VALUE or KEY=[VALUE,VALUE]; repeatable."
-    ),
-]
-AllowCode = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Allow files to name code of a module, as MODULE:CLASS; repeatable.",
-        metavar="MODULE",
-        show_default=False,
     ),
 ]
 

@@ -32,6 +32,14 @@ Configuration = Annotated[
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", help="Set any setting: KEY=VALUE; repeatable.")
 ]
+AllowCode = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Allow files to name code of a module, as MODULE:CLASS; repeatable.",
+        metavar="MODULE",
+        show_default=False,
+    ),
+]
 _RESUMABLE: Final = {
     "--epochs",
     "--dataset",
@@ -84,14 +92,7 @@ def train(
     config: Configuration = None,
     assignments: Assignments = None,
     allow_outside: AllowOutside = False,
-    allow_code: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Allow files to name code of a module, as MODULE:CLASS; repeatable.",
-            metavar="MODULE",
-            show_default=False,
-        ),
-    ] = None,
+    allow_code: AllowCode = None,
     data_dir: DataDirectory = None,
     download: Download = False,
     evaluate: Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from rrl_dsl.cli.output import print_text
 from rrl_dsl.cli.recipes import DATASET_HELP, DataDirectory, Download
-from rrl_dsl.cli.training import Assignments, Configuration, settings_of
+from rrl_dsl.cli.training import AllowCode, Assignments, Configuration, settings_of
 
 
 def views(
@@ -28,6 +28,7 @@ def views(
     seed: Annotated[
         int | None, typer.Option(min=0, help="The seed of samples and views.", show_default="0")
     ] = None,
+    allow_code: AllowCode = None,
     data_dir: DataDirectory = None,
     download: Download = False,
 ) -> None:
@@ -48,6 +49,6 @@ def views(
         "--data-dir": str(data_dir) if data_dir else None,
         "--download": download or None,
     }
-    settings = settings_of(config, assignments, flags)
+    settings = settings_of(config, assignments, flags, allow_code=allow_code or ())
     save(sheet_of(settings, samples=samples, views=views), out)
     print_text(str(out))

@@ -147,7 +147,7 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
     columns = [column for column in columns if column.name != _FILE]
     rows = _rows_of(named, files, folder, table.faults)
     table.faults.stop()
-    of_rows = further(_with_vectors(columns), taken, table.faults)
+    of_rows = further(with_vectors(columns), taken, table.faults)
     return replace(
         of_rows,
         labels={name: _label_at(rows, label) for name, label in of_rows.labels.items()},
@@ -259,8 +259,8 @@ def _image_meant(cell: str, files: Sequence[str], folder: Path) -> str:
     return f"write the path below {folder}, such as `{files[0]}`"
 
 
-def _with_vectors(columns: Sequence[Cells]) -> list[Cells]:
-    """The columns, with the components of a vector joined."""
+def with_vectors(columns: Sequence[Cells]) -> list[Cells]:
+    """Returns the columns, with the components of a vector joined."""
     numbered: dict[str, dict[int, Cells]] = {}
     for cells in columns:
         if match := _COMPONENT.fullmatch(cells.name):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from PIL import Image
+from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
 from rrl_dsl.language.digest import stable_id
+
+T = TypeVar("T", Image.Image, Tensor)
 
 Scale = tuple[float, float]
 """The range of the area of a crop, as a fraction of the area of the image."""
@@ -36,11 +40,11 @@ class Crop:
     scale: Scale
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
-    def of(self, image: Image.Image, draw: int) -> Image.Image:
+    def of(self, image: T, draw: int) -> T:
         """Returns the crop of an image; it depends on the image and the seed `draw` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(draw)
-            cropped: Image.Image = RandomResizedCrop(self.side, self.scale, self.ratio)(image)
+            cropped: T = RandomResizedCrop(self.side, self.scale, self.ratio)(image)
         return cropped
 
 

@@ -1,10 +1,10 @@
-"""A dataset: splits of images with stable ids, labels and fields."""
+"""A dataset: splits of images, or of other arrays, with stable ids, labels and fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from numpy.typing import NDArray
@@ -12,21 +12,25 @@ from torch import Tensor
 
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.data.holding_out import held_out
+from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 
-Shape = tuple[int, int, int]
-"""(C, H, W) of an image."""
+if TYPE_CHECKING:
+    from rrl_dsl.data.channel_statistics import Statistics
+
+Shape = tuple[int, ...]
+"""(C, H, W) of an image, (d,) of a vector, or (T, d) of a sequence."""
 
 
 class Images(Protocol):
-    """A store of images: a uint8 tensor (n, C, H, W), or an object with the same indexing."""
+    """A store of images or arrays: a tensor (n, *shape), or an object with the same indexing."""
 
     def __len__(self) -> int:
         """The number of images."""
         ...
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """Returns the images at int64 indices (b,), as uint8 (b, C, H, W)."""
+        """Returns those at int64 indices (b,): uint8, uint16 or float32 (b, *shape)."""
         ...
 
 
@@ -41,10 +45,11 @@ class Selectable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with their ids, labels and fields.
+    """Images, or vectors or sequences, with their ids, labels and fields.
 
     Attributes:
-        images: n images, uint8 (C, H, W).
+        images: n images, uint8, uint16 or float32 (C, H, W), or n vectors or sequences, float32.
+            White is 255 or 65535; float32 is not scaled. In arrays NaN is missing.
         sample: int64 (n,), the stable ids, non-negative and unique.
         labels: Label name -> int64 (n,), the class of every image, or (n, k), its classes; -1 is
             none.
@@ -110,12 +115,14 @@ class DataSet:
         test: The split for the final evaluation.
         class_names: Label name -> the names of its classes. The finest label, if there is one, is
             called `label`.
-        shape: (C, H, W) of every image; C is 1 or 3.
-        augmentation: The default preset of `rrl_dsl.data.views`.
+        shape: (C, H, W) of every image, (d,) of every vector or (T, d) of every sequence.
+        augmentation: The default preset of `rrl_dsl.data.view_presets`.
         val: The split that is evaluated after every epoch, if there is one.
         notes: Warnings about how the dataset was read.
         unreadable: Name of a column that cannot be read -> its errors. A recipe that reads the
             column raises them.
+        statistics: The statistics by which inputs are normalized; None for those of the
+            augmentation.
         test_is_drawn: Whether the data have no test split, and a hash of the ids draws it.
 
     Raises:
@@ -131,11 +138,10 @@ class DataSet:
     val: Split | None = None
     notes: tuple[Diagnostic, ...] = ()
     unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    statistics: Statistics | None = None
     test_is_drawn: bool = False
 
     def __post_init__(self) -> None:
-        if self.shape[0] not in (1, 3):
-            raise self._malformed(f"has images with {self.shape[0]} channels; there must be 1 or 3")
         for part, split in self._splits():
             self._check_images(part, split)
             self._check_labels(part, split)
@@ -146,6 +152,11 @@ class DataSet:
         repeated = first_repeat(torch.cat([split.sample for _, split in self._splits()]))
         if repeated is not None:
             raise self._malformed(f"gives the sample id {repeated} to more than one image")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the inputs."""
+        return self.train.images[torch.zeros(1, dtype=torch.int64)].dtype
 
     @property
     def watched(self) -> Split:
@@ -188,9 +199,16 @@ class DataSet:
 
     def _check_images(self, part: str, split: Split) -> None:
         first = split.images[torch.zeros(1, dtype=torch.int64)]
-        if first.dtype != torch.uint8 or tuple(first.shape) != (1, *self.shape):
-            actual = f"{first.dtype} {tuple(first.shape[1:])}"
-            raise self._malformed(f"has {part} images of {actual}, not torch.uint8 {self.shape}")
+        types: tuple[torch.dtype, ...] = (torch.float32,)
+        if is_image(self.shape):
+            types = (*WHITE, torch.float32) if part == "train" else (self.dtype,)
+        if first.dtype not in types or tuple(first.shape) != (1, *self.shape):
+            actual, what = (
+                f"{first.dtype} {tuple(first.shape[1:])}",
+                "images" * is_image(self.shape),
+            )
+            wanted = f"{' or '.join(map(str, types))} {self.shape}"
+            raise self._malformed(f"has {part} {what or 'vectors'} of {actual}, not {wanted}")
 
     def _check_labels(self, part: str, split: Split) -> None:
         if split.labels.keys() != self.class_names.keys():
@@ -208,6 +226,11 @@ class DataSet:
 
     def _malformed(self, what: str) -> RRLError:
         return error("RRL412", f"dataset `{self.name}` {what}")
+
+
+def is_image(shape: Sequence[int]) -> bool:
+    """Whether a shape is that of an image, as opposed to a vector or a sequence."""
+    return len(shape) == 3
 
 
 def tensors(columns: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:

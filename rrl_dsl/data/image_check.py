@@ -19,12 +19,12 @@ import PIL
 from rich.console import Console
 from rich.progress import track
 
-from rrl_dsl.data.image_files import decode, frames, quiet
+from rrl_dsl.data.image_files import decode, decode_deep, frames, is_deep, quiet
 from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import open_file
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _SHOWN: Final = 10
 _WORTH_A_BAR: Final = 2000
 
@@ -43,11 +43,13 @@ class Checked:
             cannot be read.
         unreadable: Index of an image that cannot be read -> its error.
         several: The indices of the images with several frames, of which the first is used.
+        deep: Whether an image has more than 8 bits per channel.
     """
 
     digests: Sequence[str]
     unreadable: Mapping[int, str]
     several: Sequence[int]
+    deep: bool = False
 
     def stop(self) -> None:
         """Raises the errors of the images that cannot be read.
@@ -79,7 +81,7 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
     before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
     states = {str(file.relative_to(folder)): _state(file) for file in files}
     known = {
-        path: before[path][-2:] for path, state in states.items() if _same(before, path, state)
+        path: before[path][-3:] for path, state in states.items() if _same(before, path, state)
     }
     fresh = [path for path in states if path not in known]
     if fresh:
@@ -94,14 +96,15 @@ def check(folder: Path, files: Sequence[Path]) -> Checked:
         [results[path][0] for path in states],
         {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, str)},
         [index for index, frames in enumerate(verdicts) if isinstance(frames, int) and frames > 1],
+        any(results[path][1] for path in states),
     )
 
 
-def _check_all(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
-    """The digest and the verdict of every file."""
+def _check_all(files: Sequence[Path]) -> list[tuple[str, bool, Verdict]]:
+    """The digest of every file, whether it is deep, and the verdict."""
     # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        results: Iterator[tuple[str, Verdict]] = pool.map(_check_one, files)
+        results: Iterator[tuple[str, bool, Verdict]] = pool.map(_check_one, files)
         if len(files) < _WORTH_A_BAR:
             return list(results)
         console = Console(stderr=True)
@@ -109,27 +112,23 @@ def _check_all(files: Sequence[Path]) -> list[tuple[str, Verdict]]:
         return list(track(results, text, total=len(files), console=console, transient=True))
 
 
-def _check_one(file: Path) -> tuple[str, Verdict]:
-    verdict = _verdict(file)
-    return ("", verdict) if isinstance(verdict, str) else (_digest(file), verdict)
+def _check_one(file: Path) -> tuple[str, bool, Verdict]:
+    try:
+        deep = is_deep(file)
+        (decode_deep if deep else decode)(file)
+        return _digest(file), deep, frames(file)
+    except RRLError as problem:
+        fault = problem.diagnostics[0]
+        if fault.code != "RRL412":
+            raise
+        return "", False, fault.message
+    except Exception as reason:  # Pillow may raise anything for a damaged frame
+        return "", False, f"{file} cannot be decoded: {reason}"
 
 
 def _digest(file: Path) -> str:
     with open_file(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()[:_DIGITS]
-
-
-def _verdict(file: Path) -> Verdict:
-    try:
-        decode(file)
-        return frames(file)
-    except RRLError as problem:
-        fault = problem.diagnostics[0]
-        if fault.code != "RRL412":
-            raise
-        return fault.message
-    except Exception as reason:  # Pillow may raise anything for a damaged frame
-        return f"{file} cannot be decoded: {reason}"
 
 
 def _state(file: Path) -> list[int]:
@@ -140,4 +139,4 @@ def _state(file: Path) -> list[int]:
 def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
     """Whether a file is unchanged since it was read; an unreadable file is checked again."""
     entry = before.get(path, [0])
-    return entry[:-2] == state and isinstance(entry[-1], int)
+    return entry[:-3] == state and isinstance(entry[-1], int)

@@ -1,4 +1,4 @@
-"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel."""
+"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel or float32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
+import torchvision
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from torch import Tensor
@@ -38,6 +40,8 @@ _TURNS: Final = {
 }
 """EXIF orientation -> the operation that makes the image upright."""
 
+_WHITE_16: Final = 65535
+
 _DEEP: Final = re.compile(r";16[BLN]")
 """Matches Pillow's name of a pixel layout with 16 bits per channel, of which it reads 8."""
 
@@ -50,17 +54,20 @@ class ImageFiles:
         paths: The files.
         size: The side of the square in pixels; an image is resized and center-cropped.
         digests: The digests of the files.
+        deep: Whether to read float32 in [0, 1], because some files have more than 8 bits per
+            channel. Floating-point pixels are not scaled.
     """
 
     paths: Sequence[Path]
     size: int
     digests: Sequence[str] = ()
+    deep: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """Returns the images at int64 indices (b,), as uint8 (b, 3, size, size).
+        """Returns those at int64 indices (b,): uint8, or float32 if deep, (b, 3, size, size).
 
         Raises:
             RRLError: RRL412 if a file is not an image with 8 bits per channel.
@@ -85,7 +92,7 @@ class ImageFiles:
             draws: For every image, the seeds of its crops.
 
         Returns:
-            For every crop, uint8 (b, 3, side, side).
+            For every crop, uint8 or float32 (b, 3, side, side).
 
         Raises:
             RRLError: RRL412 if a file is not an image with 8 bits per channel.
@@ -93,16 +100,27 @@ class ImageFiles:
         by_crop: list[list[Tensor]] = [[] for _ in crops]
         with quiet():
             for place, draw in zip(index.tolist(), draws, strict=True):
-                image = decode(self.paths[place])
-                for images, crop, seed in zip(by_crop, crops, draw, strict=True):
-                    images.append(pil_to_tensor(crop.of(image, seed)))
+                path = self.paths[place]
+                for images, cropped in zip(by_crop, self._crops_of(path, crops, draw), strict=True):
+                    images.append(cropped)
         return [torch.stack(images) for images in by_crop]
 
-    def _square(self, path: Path) -> Tensor:
+    def _crops_of(
+        self, path: Path, crops: Sequence[Crop], draws: Sequence[int]
+    ) -> Iterator[Tensor]:
+        if self.deep:
+            deep = _stacked(decode_deep(path))
+            yield from (crop.of(deep, draw) for crop, draw in zip(crops, draws, strict=True))
+            return
         image = decode(path)
-        box = _middle(image, self.size)
-        square = image.resize((self.size, self.size), Image.Resampling.BILINEAR, box)
-        pixels: Tensor = pil_to_tensor(square)
+        for crop, draw in zip(crops, draws, strict=True):
+            yield pil_to_tensor(crop.of(image, draw))
+
+    def _square(self, path: Path) -> Tensor:
+        parts = decode_deep(path) if self.deep else [decode(path)]
+        box, side = _middle(parts[0], self.size), (self.size, self.size)
+        squares = [part.resize(side, Image.Resampling.BILINEAR, box) for part in parts]
+        pixels: Tensor = _stacked(squares) if self.deep else pil_to_tensor(squares[0])
         return pixels
 
 
@@ -118,21 +136,79 @@ def decode(path: Path) -> Image.Image:
         RRLError: RRL412 if the file is not an image with 8 bits per channel, or has too many
             pixels; RRL515 if memory runs out.
     """
+    with _decoding(path) as image:
+        if _is_deep(image):
+            hint = "convert the image to 8 bits with a suitable scale"
+            raise error("RRL412", f"{path} has more than 8 bits per channel", hint=hint)
+        return _over_white(_upright(image))
+
+
+def decode_deep(path: Path) -> list[Image.Image]:
+    """Decodes the first frame of a file as three channels of Pillow's mode `F`, in [0, 1].
+
+    Whole numbers are divided by the value of white, 255 or 65535; floating-point pixels are as they
+    are in the file.
+
+    Raises:
+        RRLError: RRL412 if the file cannot be decoded, or its values cannot be scaled.
+    """
+    with _decoding(path) as image:
+        if not _is_deep(image):
+            pixels = np.asarray(_over_white(_upright(image)), dtype=np.float32) / 255
+            return [Image.fromarray(pixels[:, :, channel]) for channel in range(3)]
+        channels = _deep_channels(path, image)
+        if not all(np.isfinite(np.asarray(channel)).all() for channel in channels):
+            raise error("RRL412", f"{path} has a pixel that is not finite")
+        return channels * (3 // len(channels))
+
+
+def is_deep(path: Path) -> bool:
+    """Whether an image file has more than 8 bits per channel."""
+    with _decoding(path) as image:
+        return _is_deep(image)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[Image.Image]:
+    """Opens an image that is not too large; whatever Pillow raises becomes RRL412."""
     try:
         with _opened(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 message = f"{path} has {image.width:,} x {image.height:,} pixels"
                 hint = f"the limit is {_MOST_PIXELS:,}: make the image smaller, or split it"
                 raise error("RRL412", message, hint=hint)
-            if _is_deep(image):
-                hint = "convert the images to 8 bits with a suitable scale"
-                raise error("RRL412", f"{path} has more than 8 bits per channel", hint=hint)
-            return _over_white(_upright(image))
+            yield image
     except RRLError:
         raise
     except Exception as reason:  # Pillow may raise anything for a damaged file
         cause = str(reason) or type(reason).__name__
         raise error("RRL412", f"{path} cannot be decoded: {cause}") from reason
+
+
+def _deep_channels(path: Path, image: Image.Image) -> list[Image.Image]:
+    """One or three upright channels of a deep image, in [0, 1] if the file has whole numbers."""
+    if image.mode == "F":
+        return [_upright(image)]
+    if image.format == "PNG":  # Pillow drops half of the bits of color
+        image.load()  # the orientation may follow the pixels
+        turn = _TURNS.get(_orientation(image))
+        content = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        pixels = torchvision.io.decode_png(content, torchvision.io.ImageReadMode.UNCHANGED)
+        scaled = pixels.to(torch.float32).numpy() / _WHITE_16
+        if len(scaled) in (2, 4):  # transparent pixels become white
+            scaled = scaled[:-1] * scaled[-1] + 1 - scaled[-1]
+        channels = [Image.fromarray(np.ascontiguousarray(plane)) for plane in scaled]
+        return channels if turn is None else [channel.transpose(turn) for channel in channels]
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return [Image.fromarray(np.asarray(_upright(image)).astype(np.float32) / _WHITE_16)]
+    hint = "store such images in an .npz archive, or as 16-bit PNG"
+    message = f"{path} has more than 8 bits per channel, in a format that is not read"
+    raise error("RRL412", message, hint=hint)
+
+
+def _stacked(channels: Sequence[Image.Image]) -> Tensor:
+    """Three channels as float32 (3, H, W)."""
+    return torch.stack([torch.from_numpy(np.array(channel)) for channel in channels])
 
 
 def frames(path: Path) -> int:

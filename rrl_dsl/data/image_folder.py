@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.data import column_files
+from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
 from rrl_dsl.data.folder_rule import FolderRule
 from rrl_dsl.data.holding_out import splits_of
@@ -84,7 +85,8 @@ def load(
             images; None for a fifth.
 
     Returns:
-        The dataset, with uint8 (3, size, size) images, `label` if images have classes, `coarse` if
+        The dataset, with uint8 (3, size, size) images, or float32 if some files
+        have more than 8 bits per channel, `label` if images have classes, `coarse` if
         there is a hierarchy, and the labels and fields of the table if there is one.
 
     Raises:
@@ -113,22 +115,26 @@ def load(
                 tuple(images[place].path for place in places),
                 size,
                 tuple(checked.digests[place] for place in places),
+                checked.deep,
             ),
             sample[rows],
             {name: label[rows] for name, label in labels.items()},
             {name: field[rows] for name, field in fields.items()},
         )
 
+    train = split("train")
+    small = "cifar" if size <= _SMALL_SIDE else "photo"
     return DataSet(
         name=f"imagefolder:{path}",
-        train=split("train"),
+        train=train,
         val=split("val") if "val" in part_of else None,
         test=split("test"),
         class_names=class_names | table.class_names,
         shape=(3, size, size),
-        augmentation="cifar" if size <= _SMALL_SIDE else "photo",
+        augmentation="crop" if checked.deep else small,
         notes=(*_notes(path, rule, images, checked, part_of, labels), *table.notes),
         unreadable=table.unreadable,
+        statistics=statistics_of(train.images, train.sample),
         test_is_drawn=set(declared) == {"train"},
     )
 

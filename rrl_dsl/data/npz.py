@@ -2,7 +2,9 @@
 
 | array | content |
 |---|---|
-| `images` | uint8 (N, H, W), (N, H, W, C) or (N, C, H, W); C is 1 or 3 |
+| `images` | uint8, uint16 or floating point (N, H, W), (N, H, W, C) or (N, C, H, W) |
+| `channels` | optional text, `first` or `last`: where C is, if the shape does not tell |
+| `inputs` | in place of images: numbers (N, d), vectors; or (N, T, d), sequences; NaN is missing |
 | `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id draws `test` |
 | `sample` | optional integers (N,), the ids; by default, the index in the archive |
 | NAME | class numbers: integers (N,) up to 99,999, negative if unknown: a label and a number |
@@ -32,10 +34,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rrl_dsl.data import cells
+from rrl_dsl.data.arrays import arrays_of, augmentation_of, images_of, inputs_of
 from rrl_dsl.data.cells import NUMBERS, Cells
+from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.column_files import Further, further
 from rrl_dsl.data.columns import Array
-from rrl_dsl.data.dataset import DataSet, Shape, Split, first_repeat, tensors
+from rrl_dsl.data.dataset import DataSet, Split, first_repeat, tensors
 from rrl_dsl.data.holding_out import splits_of
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
@@ -45,21 +49,23 @@ from rrl_dsl.tables.faults import Faults
 
 Arrays = dict[str, Array]
 
-_RESERVED = ("images", "split", "sample", KEY)
+_RESERVED = ("images", "inputs", "channels", "split", "sample", KEY)
 _NAMES = "_names"
 _AS_VALUES = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
 _MAX_CLASSES = 100_000
 """Larger integers are times or ids, not class numbers."""
-_SMALL_SIDE = 64
 
 
-def load(path: Path, test_share: float | None = None) -> DataSet:
+def load(
+    path: Path, test_share: float | None = None, *, inputs: Sequence[str] | None = None
+) -> DataSet:
     """Loads the dataset in an archive with the layout that this module describes.
 
     Args:
         path: The `.npz` file.
         test_share: The share of the images to hold out for testing if there are only training
             images; None for a fifth.
+        inputs: The columns that the encoder reads, in place of images.
 
     Returns:
         The dataset, with the images, labels and fields of the archive.
@@ -69,8 +75,8 @@ def load(path: Path, test_share: float | None = None) -> DataSet:
             it is too large.
     """
     archive = _Archive(path, *_read(path))
-    images = archive.images()
     columns = archive.columns()
+    images, notes = archive.inputs(columns, inputs)
     labels, fields = tensors(columns.labels), tensors(columns.fields)
     sample = archive.sample()
     declared = archive.splits()
@@ -85,26 +91,20 @@ def load(path: Path, test_share: float | None = None) -> DataSet:
             {name: field[chosen] for name, field in fields.items()},
         )
 
-    channels, height, width = images.shape[1:]
+    train = split("train")
     return DataSet(
         name=f"npz:{path}",
-        train=split("train"),
+        train=train,
         val=split("val") if "val" in part_of else None,
         test=split("test"),
         class_names=columns.class_names,
-        shape=(channels, height, width),
-        augmentation=_augmentation((channels, height, width)),
-        notes=columns.notes,
+        shape=tuple(images.shape[1:]),
+        augmentation=augmentation_of(images),
+        notes=(*columns.notes, *notes),
         unreadable=columns.unreadable,
+        statistics=statistics_of(train.images, train.sample),
         test_is_drawn=set(declared) == {"train"},
     )
-
-
-def _augmentation(shape: Shape) -> str:
-    if shape[0] == 1:
-        # the images may show writing, which must not be mirrored
-        return "digits"
-    return "cifar" if max(shape) <= _SMALL_SIDE else "photo"
 
 
 def _read(path: Path) -> tuple[Arrays, list[str]]:
@@ -185,33 +185,61 @@ class _Archive:
         for name in objects:
             if name in _RESERVED or self._names_classes(name):
                 raise self._malformed(f"has an array `{name}` of Python objects", _AS_VALUES)
-        if "images" not in arrays:
-            names = ", ".join(arrays) or "nothing"
-            raise self._malformed(f"has no array `images`; it contains {names}")
-        self._rows = len(arrays["images"]) if arrays["images"].ndim else 0
+        self._input = self._chosen()
+        self._rows = len(arrays[self._input]) if arrays[self._input].ndim else 0
         if self._rows == 0:
-            raise self._malformed("has no images")
+            raise self._malformed(f"has no samples in `{self._input}`")
 
-    def images(self) -> Tensor:
-        """Returns uint8 (N, C, H, W)."""
-        images = self._arrays["images"]
-        if images.dtype != np.uint8:
-            raise self._malformed(f"has images of {images.dtype}; they must be uint8, 0 to 255")
-        if images.size == 0:
-            raise self._malformed(f"has images of shape {images.shape}, without pixels")
-        if images.ndim == 3:
-            return torch.from_numpy(images)[:, None]
-        places = [axis for axis in (1, 3) if images.ndim == 4 and images.shape[axis] in (1, 3)]
-        if len(places) != 1:
-            raise self._malformed(
-                f"has images of shape {images.shape}; "
-                "they must be (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3"
-            )
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, places[0], 1)))
+    def _chosen(self) -> str:
+        """The array of the samples: `images`, `inputs`, or the only array of vectors."""
+        given = [name for name in ("images", "inputs") if name in self._arrays]
+        if len(given) == 2:
+            raise self._malformed("has both `images` and `inputs`", "rename one of them")
+        vectors = [
+            name
+            for name, array in self._arrays.items()
+            if name not in _RESERVED and array.dtype.kind in NUMBERS and array.ndim in (2, 3)
+        ]
+        if not given and len(vectors) != 1:
+            names = ", ".join(self._arrays) or "nothing"
+            what = f"has no array `images` or `inputs`; it contains {names}"
+            hint = "name the array of images `images`, or that of vectors `inputs`"
+            raise self._malformed(what, hint)
+        return (given or vectors)[0]
+
+    def inputs(
+        self, columns: Further, chosen: Sequence[str] | None
+    ) -> tuple[Tensor, list[Diagnostic]]:
+        """Returns the samples, as in `Split`, and notes.
+
+        Args:
+            columns: The columns.
+            chosen: The columns to read in place of the samples.
+        """
+        if chosen is not None:
+            return inputs_of(columns, chosen, self._rows, self._malformed)[0], []
+        values, name = self._arrays[self._input], self._input
+        if name == "images":
+            return images_of(values, self._order(), self._malformed), []
+        vectors, notes = arrays_of(values, name, self._malformed), []
+        if name != "inputs":
+            message = f"{self._path}: there is no array `inputs`, so the encoder reads `{name}`"
+            notes.append(Diagnostic("RRL426", message, severity="warning"))
+        return vectors, notes
+
+    def _order(self) -> str | None:
+        """Where the channels of images are, if the archive has an array that says so."""
+        if "channels" not in self._arrays:
+            return None
+        order = self._arrays["channels"]
+        if order.dtype.kind != "U" or order.size != 1:
+            raise self._malformed("has `channels`, which is not one text: `first` or `last`")
+        return str(order.item())
 
     def columns(self) -> Further:
         """Returns the labels and fields."""
-        names = [name for name in [*self._arrays, *self._objects] if name not in _RESERVED]
+        read = {*_RESERVED, self._input} if self._arrays[self._input].ndim == 3 else {*_RESERVED}
+        names = [name for name in [*self._arrays, *self._objects] if name not in read]
         names = [name for name in names if not self._names_classes(name)]
         unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
         cells = [self._cells(name, unknown) for name in names]
@@ -257,7 +285,7 @@ class _Archive:
         if array.shape[:1] != (self._rows,):
             faults.add(
                 f"the array `{name}` of {array.dtype} {array.shape} does not have one "
-                f"entry for each of the {self._rows} images"
+                f"entry for each of the {self._rows} samples"
             )
             return cells.unreadable(name, 0, self._rows, faults)
         if array.dtype.kind == "U" and array.ndim == 1:
@@ -336,7 +364,7 @@ class _Archive:
         if array.dtype.kind not in "iu" or array.shape != (self._rows,):
             raise self._malformed(
                 f"has an array `{name}` of {array.dtype} {array.shape}, "
-                f"which is not an integer for each of the {self._rows} images"
+                f"which is not an integer for each of the {self._rows} samples"
             )
         low, high = int(array.min()), int(array.max())
         if low < 0 or high > np.iinfo(np.int64).max:

@@ -10,7 +10,8 @@ An operation is a name, or a name with its arguments:
 A name is that of an image augmentation of `kornia.augmentation`. With `torchvision:` it is that of
 a transform of `torchvision.transforms.v2`, which is applied to one image after the other, since a
 transform draws its parameters once per call. `RandomResizedCrop` keeps the size of the images, and
-takes `scale` and `ratio`. `ColorJitter` draws the order of its changes for every image.
+takes `scale` and `ratio`. `ColorJitter` draws the order of its changes for every image. For vectors
+and sequences, a name is that of a class of `rrl_dsl.data.vector_operations`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from rrl_dsl.data.crops import Crop, Scale
-from rrl_dsl.data.dataset import Shape
+from rrl_dsl.data.dataset import Shape, is_image
 from rrl_dsl.data.jitter import ColorJitter
+from rrl_dsl.data.vector_operations import FeatureDropout, MarginalSwap, Noise
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
 
 _KINDS: Final = (kornia.IntensityAugmentationBase2D, kornia.GeometricAugmentationBase2D)
@@ -71,13 +73,14 @@ def build(operations: Sequence[Any], shape: Shape) -> nn.Sequential:
 
     Args:
         operations: A name, or a mapping of one name to its arguments, for each operation.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of vectors or sequences.
 
     Returns:
-        A module that augments a batch, float (n, C, H, W) within [0, 1].
+        A module that augments a batch, float (n, *shape): images within [0, 1], vectors
+        standardized.
 
     Raises:
-        RRLError: RRL502 if there is no such operation, if it refuses its arguments or the images,
+        RRLError: RRL502 if there is no such operation, if it refuses its arguments or the samples,
             or if it changes their shape.
     """
     built = nn.Sequential(*(_operation(*_read(entry), shape) for entry in operations))
@@ -123,22 +126,20 @@ _HIDDEN: Final = ("args", "kwargs", "return_transform", "keepdim", "same_on_batc
 
 def _maker(name: str, shape: Shape) -> Callable[..., nn.Module]:
     """The function that makes an operation."""
-    if name.startswith(_TORCHVISION):
-        known = _transforms()
-        short = name.removeprefix(_TORCHVISION)
-    else:
-        known = _augmentations(shape)
-        short = name
-    if short not in known:
-        prefix = name.removesuffix(short)
-        hint = did_you_mean(name, [prefix + each for each in known])
-        other = f"{_TORCHVISION}{short}"
-        hint = hint or (f"write `{other}`" if short in _transforms() else None)
-        raise _fault(f"there is no operation `{name}`", hint or "see docs/datasets.md")
-    return known[short]
+    known = _known(shape)
+    if name not in known:
+        other = f"{_TORCHVISION}{name}"
+        hint = did_you_mean(name, [*known]) or (f"write `{other}`" if other in known else None)
+        if not is_image(shape):
+            hint = hint or f"the operations on vectors are {listing(known)}"
+        raise _fault(f"there is no operation `{name}`", hint or "see docs/training.md")
+    return known[name]
 
 
-def _augmentations(shape: Shape) -> dict[str, Callable[..., nn.Module]]:
+def _known(shape: Shape) -> Mapping[str, Callable[..., nn.Module]]:
+    """Name -> the function that makes an operation on samples of a shape."""
+    if not is_image(shape):
+        return {kind.__name__: kind for kind in (Noise, FeatureDropout, MarginalSwap)}
     known: dict[str, Callable[..., nn.Module]] = {
         name: kind for name, kind in vars(kornia).items() if _is_subclass(kind, _KINDS)
     }
@@ -149,12 +150,8 @@ def _augmentations(shape: Shape) -> dict[str, Callable[..., nn.Module]]:
         return crop
 
     known["RandomResizedCrop"] = resized_crop
-    return known
-
-
-def _transforms() -> dict[str, Callable[..., nn.Module]]:
-    return {
-        name: kind
+    return known | {
+        f"{_TORCHVISION}{name}": kind
         for name, kind in vars(v2).items()
         if _is_subclass(kind, (v2.Transform,)) and kind is not v2.Lambda
     }
@@ -165,7 +162,8 @@ def _is_subclass(kind: Any, kinds: tuple[type, ...]) -> bool:
 
 
 def _check(built: nn.Module, operations: Sequence[Any], shape: Shape) -> None:
-    """Refuses operations that cannot augment images of this shape."""
+    """Refuses operations that cannot augment samples of this shape."""
+    what = f"images {shape}" if is_image(shape) else f"vectors {shape}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
@@ -173,12 +171,12 @@ def _check(built: nn.Module, operations: Sequence[Any], shape: Shape) -> None:
         except RRLError:
             raise
         except Exception as reason:
-            raise _fault(f"these operations cannot augment images {shape}: {reason}") from reason
+            raise _fault(f"these operations cannot augment {what}: {reason}") from reason
     if not isinstance(result, Tensor) or result.shape != (2, *shape):
         got = tuple(result.shape[1:]) if isinstance(result, Tensor) else type(result).__name__
-        raise _fault(f"these operations turn images {shape} into {got}", "keep the shape")
+        raise _fault(f"these operations turn {what} into {got}", "keep the shape")
     if not result.is_floating_point():
-        raise _fault(f"these operations return images of the type {result.dtype}, not float")
+        raise _fault(f"these operations return values of the type {result.dtype}, not float")
 
 
 def _fault(message: str, hint: str | None = None) -> RRLError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,8 @@ _BUILT_IN: Final = {
 }
 _FROM_PATH: Final = {
     "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, or in PATH; columns in a table",
-    "npz": "images, labels and other columns in one NumPy archive",
+    "npz": "images or vectors, labels and other columns in one NumPy archive",
+    "table": "vectors, labels and other columns in a CSV, TSV or Parquet file",
 }
 
 
@@ -52,6 +54,7 @@ def load(
     size: int | None = None,
     skip_unreadable: bool = False,
     split: float | None = None,
+    inputs: Sequence[str] | None = None,
 ) -> DataSet:
     """Loads a dataset by name.
 
@@ -64,6 +67,7 @@ def load(
         split: The share of the training samples to draw as the validation split; if there is no
             test split either, as the test split. By default, there is no validation split, and the
             share of the test split is a fifth.
+        inputs: The columns of an archive or a table that the encoder reads.
 
     Returns:
         The dataset.
@@ -74,7 +78,7 @@ def load(
             folders is given for another dataset; RRL515 if memory runs out.
     """
     with needing_memory(f"the dataset `{spec}`", _less(spec)):
-        dataset = _load(spec, root, download, size, skip_unreadable, split)
+        dataset = _load(spec, root, download, size, skip_unreadable, split, inputs)
         if split is None or dataset.test_is_drawn:
             return dataset
         return dataset.with_validation(split)
@@ -94,6 +98,7 @@ def _load(
     size: int | None,
     skip_unreadable: bool,
     test_share: float | None,
+    inputs: Sequence[str] | None,
 ) -> DataSet:
     kind, colon, path = spec.partition(":")
     if colon or kind in _FROM_PATH:
@@ -102,21 +107,26 @@ def _load(
         if not path:
             raise error("RRL411", f"`{spec}` needs a path", hint=f"write `{kind}:PATH`")
         if kind == "imagefolder":
+            _refuse("inputs", inputs is not None, spec, "`npz` and `table`")
             return _load_folder(_path(path), size, skip_unreadable, test_share)
-    if size is not None:
-        raise error(
-            "RRL502",
-            f"`size` is only for `imagefolder`; images of `{spec}` have a fixed size",
-            settings=("image_size",),
-        )
-    if skip_unreadable:
-        message = f"`skip_unreadable` is only for `imagefolder`, not for `{spec}`"
-        raise error("RRL502", message, settings=("skip_unreadable",))
+    _refuse("image_size", size is not None, spec, "`imagefolder`")
+    _refuse("skip_unreadable", skip_unreadable, spec, "`imagefolder`")
     if kind == "npz":
         from rrl_dsl.data import npz
 
-        return npz.load(_path(path), test_share)
+        return npz.load(_path(path), test_share, inputs=inputs)
+    if kind == "table":
+        from rrl_dsl.data import table_file
+
+        return table_file.load(_path(path), test_share, inputs=inputs)
+    _refuse("inputs", inputs is not None, spec, "`npz` and `table`")
     return _load_named(spec, root, download)
+
+
+def _refuse(setting: str, given: bool, spec: str, kinds: str) -> None:
+    if given:
+        message = f"`{setting}` is only for {kinds}, not for `{spec}`"
+        raise error("RRL502", message, settings=(setting,))
 
 
 def columns(spec: str, *, root: Path, download: bool = False) -> Columns:

@@ -1,80 +1,35 @@
-"""Views: random augmentations of a batch of images, computed on its device.
+"""Views: random augmentations of a batch of samples, computed on its device.
 
-A preset is a function from the shape of an image to a module that augments a batch, float
-(n, C, H, W) within [0, 1], and draws parameters for every image. It may also return a list of
-modules, which the views use in turn. To add a preset, register it here or in any module that is
-imported before training:
-
-    @preset("mirrored", mean=(0.5,), std=(0.25,))
-    def mirrored(shape: Shape) -> nn.Module:
-        return augmentation.RandomHorizontalFlip()
-
-If the images are files and the first module of a view is a `RandomCrop`, the data loader crops the
-file itself: see `rrl_dsl.data.crops`.
+What draws a view is a preset (`rrl_dsl.data.view_presets`), a list of operations
+(`rrl_dsl.data.operations`) or a function of the user (`rrl_dsl.data.view_functions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any, Final
+from typing import Any
 
 import torch
-from kornia import augmentation
 from torch import Tensor, nn
 
+from rrl_dsl.data.channel_statistics import Statistics
 from rrl_dsl.data.crops import Crops, Scale
-from rrl_dsl.data.dataset import Shape
-from rrl_dsl.data.jitter import ColorJitter
+from rrl_dsl.data.dataset import Shape, is_image
 from rrl_dsl.data.operations import RandomCrop, build
-from rrl_dsl.language.diagnostics import did_you_mean, error, listing
-
-Build = Callable[[Shape], nn.Module | list[nn.Module]]
-BuildLocal = Callable[[Shape, Scale], nn.Module]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The augmentation and normalization of a kind of image.
-
-    Attributes:
-        build: Maps the shape of an image to the module that augments a batch, or to a list of
-            modules that the views use in turn.
-        mean: The mean of every channel, scaled to [0, 1]; a single value is for all channels.
-        std: The standard deviation of every channel.
-        local: Maps the shape and the scale of a small crop to the module that draws it.
-    """
-
-    build: Build
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    local: BuildLocal | None = None
-
-
-PRESETS: Final[dict[str, Preset]] = {}
-"""Name -> preset."""
-
-
-def preset(
-    name: str,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    local: BuildLocal | None = None,
-) -> Callable[[Build], Build]:
-    """Returns a decorator that registers a function as the preset `name`."""
-
-    def register(build: Build) -> Build:
-        PRESETS[name] = Preset(build, mean, std, local)
-        return build
-
-    return register
+from rrl_dsl.data.pixels import unit
+from rrl_dsl.data.view_functions import FunctionView, is_function, view_function
+from rrl_dsl.data.view_presets import Preset, find
+from rrl_dsl.language.diagnostics import error
 
 
 class Views(nn.Module):
-    """Draws and normalizes the views of a batch."""
+    """Draws and normalizes the views of a batch.
+
+    Images are augmented within [0, 1] and then normalized. Vectors and sequences are standardized
+    first, so that 0 is the mean of a feature and 1 its standard deviation; NaN becomes the mean.
+    """
 
     mean: Tensor
     std: Tensor
@@ -83,47 +38,52 @@ class Views(nn.Module):
         self,
         name: str,
         shape: Shape,
-        local: tuple[int, Scale] | None = None,
+        local: tuple[int | None, Scale] | None = None,
         drawn: Sequence[str | Sequence[Any]] | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         """Builds the modules of the views.
 
         Args:
-            name: A key of `PRESETS`, which normalizes the images, and draws the views unless
-                `drawn` does.
-            shape: (C, H, W) of the images.
-            local: The side and the scale of local views; None for no local views.
-            drawn: For each view, a key of `PRESETS` or a list of operations, see
-                `rrl_dsl.data.operations`. More views than that use them in turn.
+            name: A key of `PRESETS`. It draws the views unless `drawn` does, and the local views.
+            shape: (C, H, W) of the images, or the shape of vectors or sequences.
+            local: The side and the scale of local views; None for no local views. Without a side,
+                it is half of that of the images.
+            drawn: For each view, a key of `PRESETS`, a list of operations or a function as
+                `package.module:function`. More views than that use them in turn.
+            statistics: The statistics to normalize by; None for those of the preset.
 
         Raises:
-            RRLError: RRL502 if there is no such preset or operation, if a preset is for another
-                number of channels, or if it has no local views.
+            RRLError: RRL502 if there is no such preset, operation or function, if one does not fit
+                the samples, or if the preset has no local views.
         """
         super().__init__()
-        chosen = _preset(name, shape)
-        built = _built(chosen, shape) if drawn is None else _drawn_by(drawn, shape)
-        self.augment = nn.ModuleList(built)
+        chosen = find(name, shape)
+        self.augment = nn.ModuleList(
+            chosen.modules(shape)
+            if drawn is None
+            else [_module(view, number, shape) for number, view in enumerate(drawn)]
+        )
         self.augment_local: nn.ModuleList | None = None
         if local is not None:
-            if chosen.local is None:
-                raise error("RRL502", f"the augmentation `{name}` has no local views")
-            side, scale = local
-            self.augment_local = nn.ModuleList([chosen.local((shape[0], side, side), scale)])
-        self.register_buffer("mean", torch.tensor(chosen.mean)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(chosen.std)[:, None, None], persistent=False)
+            self.augment_local = nn.ModuleList([_local(name, chosen, shape, *local)])
+        used = chosen if statistics is None else statistics
+        self._of_images = is_image(shape)
+        behind = (1, 1) if self._of_images else ()
+        self.register_buffer("mean", torch.tensor(used.mean).view(-1, *behind), persistent=False)
+        self.register_buffer("std", torch.tensor(used.std).view(-1, *behind), persistent=False)
 
     @torch.no_grad()
     def forward(self, images: Tensor, count: int, seed: int) -> Tensor:
         """Draws the views of a batch; on one kind of device they depend on the arguments alone.
 
         Args:
-            images: uint8 (b, C, H, W); (count, b, C, H, W) if the views are already cropped.
-            count: The number of views of an image.
+            images: As in `Split`, (b, *shape); (count, b, C, H, W) if the views are cropped.
+            count: The number of views of a sample.
             seed: The seed.
 
         Returns:
-            float32 (count * b, C, H, W), normalized: the first view of all images, then the second.
+            float32 (count * b, *shape), normalized: the first view of all samples, then the second.
         """
         return self._drawn(self.augment, images, count, seed)
 
@@ -148,64 +108,60 @@ class Views(nn.Module):
 
     @torch.no_grad()
     def plain(self, images: Tensor) -> Tensor:
-        """Normalizes images without augmentation.
+        """Normalizes samples without augmentation.
 
         Args:
-            images: uint8 (b, C, H, W).
+            images: As in `Split`, (b, *shape).
 
         Returns:
-            float32 (b, C, H, W).
+            float32 (b, *shape).
         """
         with _without_autocast(images.device):
-            return self._normalize(_unit(images))
+            return self._normalize(unit(images))
 
     def unit(self, images: Tensor) -> Tensor:
-        """Undoes the normalization of images, float (b, C, H, W)."""
+        """Undoes the normalization of samples, float (b, *shape)."""
         return images * self.std.to(images.device) + self.mean.to(images.device)
 
     def _drawn(self, augment: nn.ModuleList, images: Tensor, count: int, seed: int) -> Tensor:
         with _seeded(seed, images.device), _without_autocast(images.device):
-            unit, cropped = _unit(images), images.ndim == 5
+            values, cropped = unit(images), images.ndim == 5
+            if not self._of_images:
+                values = self._normalize(values)
             views: dict[int, Tensor] = {}
             for first, module in enumerate(augment[:count]):
                 numbers = range(first, count, len(augment))
                 if cropped:
-                    drawn = _behind_crop(module)(unit[first :: len(augment)].flatten(0, 1))
+                    drawn = _behind_crop(module)(values[first :: len(augment)].flatten(0, 1))
+                elif isinstance(module, FunctionView):  # it may draw once per call
+                    drawn = torch.cat([module(values) for _ in numbers])
                 else:
-                    drawn = module(unit.repeat(len(numbers), 1, 1, 1))  # one pass for all of them
+                    drawn = module(torch.cat([values] * len(numbers)))  # one pass for all of them
                 views |= zip(numbers, drawn.chunk(len(numbers)), strict=True)
-            return self._normalize(torch.cat([views[number] for number in range(count)]))
+            result = torch.cat([views[number] for number in range(count)])
+            return self._normalize(result) if self._of_images else result
 
-    def _normalize(self, images: Tensor) -> Tensor:
-        return (images - self.mean.to(images.device)) / self.std.to(images.device)
-
-
-def _preset(name: str, shape: Shape) -> Preset:
-    """The preset of a name, which must be for the number of channels of the images."""
-    if name not in PRESETS:
-        message = f"there is no augmentation `{name}`; the augmentations are {listing(PRESETS)}"
-        raise error("RRL502", message, hint=did_you_mean(name, tuple(PRESETS)))
-    chosen = PRESETS[name]
-    if len(chosen.mean) not in (1, shape[0]):
-        raise error(
-            "RRL502",
-            f"the augmentation `{name}` is for images with {len(chosen.mean)} "
-            f"channels, and these images have {shape[0]}",
-        )
-    return chosen
+    def _normalize(self, values: Tensor) -> Tensor:
+        scaled = (values - self.mean.to(values.device)) / self.std.to(values.device)
+        return scaled if self._of_images else scaled.nan_to_num(nan=0.0)
 
 
-def _built(chosen: Preset, shape: Shape) -> list[nn.Module]:
-    built = chosen.build(shape)
-    return built if isinstance(built, list) else [built]
+def _module(view: str | Sequence[Any], number: int, shape: Shape) -> nn.Module:
+    """The module of one of several views; of a preset, that of the view with the same number."""
+    if not isinstance(view, str):
+        return build(view, shape)
+    if is_function(view):
+        return view_function(view)
+    modules = find(view, shape).modules(shape)
+    return modules[number % len(modules)]
 
 
-def _drawn_by(drawn: Sequence[str | Sequence[Any]], shape: Shape) -> list[nn.Module]:
-    """The module of each view."""
-    return [
-        _built(_preset(view, shape), shape)[0] if isinstance(view, str) else build(view, shape)
-        for view in drawn
-    ]
+def _local(name: str, chosen: Preset, shape: Shape, side: int | None, scale: Scale) -> nn.Module:
+    if chosen.local is None:
+        message = f"the augmentation `{name}` has no local views"
+        raise error("RRL502", message, hint="use `--set local_views.count=0`")
+    side = side or max(2, min(shape[1:]) // 2)
+    return chosen.local((shape[0], side, side), scale)
 
 
 def _in_turn(modules: Iterable[nn.Module], count: int) -> list[nn.Module]:
@@ -216,136 +172,6 @@ def _in_turn(modules: Iterable[nn.Module], count: int) -> list[nn.Module]:
 def _behind_crop(module: nn.Module) -> nn.Module:
     """The module of a view without its crop."""
     return module[1:] if isinstance(module, nn.Sequential) else nn.Identity()
-
-
-def _digits_local(shape: Shape, scale: Scale) -> nn.Module:
-    return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomGaussianNoise(std=0.2, p=1.0))
-
-
-def _small_gray_local(shape: Shape, scale: Scale) -> nn.Module:
-    return nn.Sequential(RandomCrop(shape, scale), augmentation.RandomHorizontalFlip())
-
-
-@preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
-def digits(shape: Shape) -> nn.Module:
-    """For handwriting: small translations, rotations and shears, and noise; no mirroring."""
-    return nn.Sequential(
-        augmentation.RandomAffine(
-            degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.1), shear=10.0, p=1.0
-        ),
-        augmentation.RandomGaussianNoise(std=0.2, p=1.0),
-    )
-
-
-@preset("small-gray", mean=(0.286,), std=(0.353,), local=_small_gray_local)
-def small_gray(shape: Shape) -> nn.Module:
-    """For small gray images that may be mirrored, such as clothes."""
-    return nn.Sequential(
-        RandomCrop(shape, (0.4, 1.0)),
-        augmentation.RandomHorizontalFlip(),
-        augmentation.RandomAffine(degrees=10.0, shear=5.0, p=1.0),
-    )
-
-
-# from solo-learn: scripts/pretrain/cifar/augmentations, and the method's own file for W-MSE and
-# VICReg; local views as in imagenet-100-multicrop: the same jitter, no blur, no solarization
-
-_Jitter = tuple[float, float, float, float]
-_STRONG: Final[_Jitter] = (0.8, 0.8, 0.8, 0.2)
-_WEAK: Final[_Jitter] = (0.4, 0.4, 0.4, 0.1)
-_MILD: Final[_Jitter] = (0.4, 0.4, 0.2, 0.1)
-
-
-def _local(jitter: _Jitter) -> BuildLocal:
-    return lambda shape, scale: _color(shape, scale, jitter=jitter)
-
-
-_CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-
-
-@preset("cifar", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
-def cifar(shape: Shape) -> nn.Module:
-    """`symmetric`: the same strong augmentation for all views."""
-    return _color(shape, blur=9)
-
-
-@preset("cifar-weak", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_WEAK))
-def cifar_weak(shape: Shape) -> nn.Module:
-    """`symmetric_weak`: half of the color jitter."""
-    return _color(shape, jitter=_WEAK, blur=9)
-
-
-@preset("cifar-asymmetric", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
-def cifar_asymmetric(shape: Shape) -> list[nn.Module]:
-    """`asymmetric`: no blur; every second view may be solarized."""
-    return [_color(shape, jitter=_MILD), _color(shape, jitter=_MILD, solarize=0.2)]
-
-
-@preset("cifar-wmse", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_STRONG))
-def cifar_wmse(shape: Shape) -> nn.Module:
-    """For W-MSE: weaker crops and no blur."""
-    return _color(shape, (0.2, 1.0))
-
-
-@preset("cifar-vicreg", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_MILD))
-def cifar_vicreg(shape: Shape) -> nn.Module:
-    """For VICReg: weaker crops and no blur; some views are solarized."""
-    return _color(shape, (0.2, 1.0), jitter=_MILD, solarize=0.1)
-
-
-@preset("cifar-fast", mean=_CIFAR_MEAN, std=_CIFAR_STD, local=_local(_WEAK))
-def cifar_fast(shape: Shape) -> nn.Module:
-    """Of dkobak/simclr-cifar10: weak crops and colors, few gray images, no blur."""
-    return _color(shape, (0.2, 1.0), jitter=_WEAK, gray=0.1)
-
-
-@preset("photo", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), local=_local(_STRONG))
-def photo(shape: Shape) -> nn.Module:
-    """For photos: as `cifar`, with SimCLR's blur, whose kernel is a tenth of the image."""
-    return _color(shape, blur=max(9, min(shape[1:]) // 20 * 2 + 1))
-
-
-def _color(
-    shape: Shape,
-    scale: Scale = (0.08, 1.0),
-    *,
-    jitter: _Jitter = _STRONG,
-    gray: float = 0.2,
-    blur: int | None = None,
-    solarize: float = 0.0,
-) -> nn.Module:
-    """Returns crop, color jitter, grayscale, blur, solarization and flip, as in SimCLR and BYOL.
-
-    Args:
-        shape: (C, H, W) of the views.
-        scale: The range of the area of the crop.
-        jitter: The strength of the changes of brightness, contrast, saturation and hue.
-        gray: The probability of grayscale.
-        blur: The side of the kernel in pixels; None for no blur.
-        solarize: The probability of solarization.
-    """
-    modules = [
-        RandomCrop(shape, scale),
-        ColorJitter(*jitter, p=0.8),
-        augmentation.RandomGrayscale(p=gray),
-    ]
-    if blur is not None:
-        modules.append(_blur(shape, blur))
-    if solarize:  # inverts values of at least 0.5
-        half, none = (0.5, 0.5), (0.0, 0.0)
-        modules.append(augmentation.RandomSolarize(half, none, p=solarize))
-    return nn.Sequential(*modules, augmentation.RandomHorizontalFlip())
-
-
-def _blur(shape: Shape, kernel: int) -> nn.Module:
-    # the kernel must not be wider than the image, whose border it reflects
-    side = min(kernel, (min(shape[1:]) - 1) // 2 * 2 + 1)
-    blur: nn.Module = augmentation.RandomGaussianBlur((side, side), sigma=(0.1, 2.0), p=0.5)
-    return blur
-
-
-def _unit(images: Tensor) -> Tensor:
-    return images.to(torch.float32) / 255
 
 
 @contextmanager

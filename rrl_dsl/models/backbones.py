@@ -7,6 +7,7 @@ pixels on a CPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +21,10 @@ from rrl_dsl.models.imported import PUBLISHING, declared, imported_network, widt
 from rrl_dsl.models.tokens import PatchEncoder, Tokens
 from rrl_dsl.models.transformer import TRANSFORMERS, build_transformer
 
+MLP: Final = "mlp"
+"""The backbone of vectors and sequences: a perceptron with about 0.2 M weights."""
+
+_PERCEPTRON_WIDTH: Final = 256
 _SMALL_SIDE = 64
 """Up to this many pixels a side, a stride in the stem costs more than it saves."""
 
@@ -110,7 +115,7 @@ class _Block(nn.Module):
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
-def _small(shape: tuple[int, int, int]) -> Backbone:
+def _small(shape: tuple[int, ...]) -> Backbone:
     channels, height, width = shape
     # 8 x 8 digits need every pixel; at 28 x 28 a stride here makes the network 4 times cheaper
     stride = 1 if min(height, width) <= 16 else 2
@@ -129,8 +134,20 @@ def _small(shape: tuple[int, int, int]) -> Backbone:
     )
 
 
-def _residual(name: str) -> Callable[[tuple[int, int, int]], Backbone]:
-    def build(shape: tuple[int, int, int]) -> Backbone:
+def _perceptron(shape: tuple[int, ...]) -> Backbone:
+    """Four hidden layers, as SCARF's encoder (Bahri et al. 2022), with batch norms."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inside in (math.prod(shape), *[_PERCEPTRON_WIDTH] * 3):
+        layers += [
+            nn.Linear(inside, _PERCEPTRON_WIDTH, bias=False),
+            nn.BatchNorm1d(_PERCEPTRON_WIDTH),
+            nn.ReLU(inplace=True),
+        ]
+    return Backbone(nn.Sequential(*layers), _PERCEPTRON_WIDTH)
+
+
+def _residual(name: str) -> Callable[[tuple[int, ...]], Backbone]:
+    def build(shape: tuple[int, ...]) -> Backbone:
         channels, *sides = shape
         net = torchvision.models.get_model(name, weights=None)
         width: int = net.fc.in_features
@@ -156,11 +173,11 @@ _CONVOLUTIONAL: Final = MappingProxyType(
 )
 """Name -> a function from an image's shape (C, H, W) to a new backbone."""
 
-BACKBONES: Final = (*_CONVOLUTIONAL, *TRANSFORMERS)
+BACKBONES: Final = (*_CONVOLUTIONAL, *TRANSFORMERS, MLP)
 """The names of our own backbones."""
 
 
-def wrapped(network: nn.Module, shape: tuple[int, int, int]) -> Backbone:
+def wrapped(network: nn.Module, shape: tuple[int, ...]) -> Backbone:
     """Wraps a user's network as a backbone; returns a backbone unchanged.
 
     Args:
@@ -177,7 +194,7 @@ def wrapped(network: nn.Module, shape: tuple[int, int, int]) -> Backbone:
 
 def build_backbone(
     name: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     *,
     patch_size: int | None = None,
     options: Mapping[str, Any] | None = None,
@@ -189,7 +206,7 @@ def build_backbone(
         name: A name in `BACKBONES`; `timm:NAME` or `torchvision:NAME`; or
             `package.module:attribute`, or a name that a package declares, for a class or function
             that returns a network from images (n, C, H, W) to (n, width).
-        shape: (C, H, W) of the images, C 1 or 3.
+        shape: (C, H, W) of the images, or the shape of other samples.
         patch_size: The side of a patch in pixels, for the vision transformers in `BACKBONES`; None
             chooses one by the size of the images.
         options: Further arguments for a network of timm or of another package.
@@ -200,12 +217,10 @@ def build_backbone(
         The backbone, in float32 on the CPU.
 
     Raises:
-        RRLError: RRL502, if the name is unknown, the images have neither 1 nor 3 channels, an
+        RRLError: RRL502, if the name is unknown or needs images and the samples are others, an
             argument does not go with the name, or a network from elsewhere cannot be made or does
             not give flat features. RRL512, if its published weights cannot be loaded.
     """
-    if shape[0] not in (1, 3):
-        raise error("RRL502", f"a backbone takes images of 1 or 3 channels, not {shape[0]}")
     if patch_size is not None and name not in TRANSFORMERS:
         hint = "pass it in `options`" if ":" in name else "leave it out"
         message = f"`patch_size` is for {listing(TRANSFORMERS)}, not for `{name}`"
@@ -233,6 +248,11 @@ def build_backbone(
     if options:
         message = f"the backbone `{name}` takes no options, but was given {listing(options)}"
         raise error("RRL502", message, hint="leave them out")
+    if name == MLP:
+        return _perceptron(shape)
+    if len(shape) != 3:
+        message = f"the backbone `{name}` takes images, and these samples have the shape {shape}"
+        raise error("RRL502", message, hint=f"use `--set backbone={MLP}`, or a network of your own")
     if name in TRANSFORMERS:
         return Backbone(build_transformer(name, shape, patch_size), TRANSFORMERS[name].width)
     # the fastest layout for convolutions: it saves a third of the time of `small` on a CPU

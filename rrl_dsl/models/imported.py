@@ -50,7 +50,7 @@ def is_place(name: str) -> bool:
 
 def imported_network(
     name: str,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     options: Mapping[str, Any],
     *,
     pretrained: bool = False,
@@ -120,7 +120,7 @@ def _makes_a_network(make: Callable[..., Any]) -> bool:
     return inspect.isclass(kind) and issubclass(kind, nn.Module)
 
 
-def width_of(net: nn.Module, name: str, shape: tuple[int, int, int]) -> int:
+def width_of(net: nn.Module, name: str, shape: tuple[int, ...]) -> int:
     """Returns the number of features of a network, from a trial on a black image.
 
     Args:
@@ -183,7 +183,7 @@ def _from_torchvision(name: str, options: Mapping[str, Any], pretrained: bool) -
 
 
 def _from_timm(
-    name: str, shape: tuple[int, int, int], options: Mapping[str, Any], pretrained: bool
+    name: str, shape: tuple[int, ...], options: Mapping[str, Any], pretrained: bool
 ) -> nn.Module:
     try:
         timm = import_module("timm")
@@ -233,7 +233,7 @@ class _TimmTransformer(PatchEncoder):
         return Tokens(features, sequence[:, self.net.num_prefix_tokens :])
 
 
-def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
+def _patch_side(net: Any, shape: tuple[int, ...]) -> int | None:
     """Returns the side of the patches of a timm network, or None if it has no patch tokens."""
     sides = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     prefix = getattr(net, "num_prefix_tokens", None)
@@ -247,7 +247,7 @@ def _patch_side(net: Any, shape: tuple[int, int, int]) -> int | None:
     return side if features.shape == (1, prefix + patches, net.embed_dim) else None
 
 
-def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, int, int]) -> Any:
+def _trial(net: nn.Module, call: Callable[[Tensor], Any], shape: tuple[int, ...]) -> Any:
     """Calls a network on one black image in evaluation mode."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()

@@ -94,7 +94,7 @@ class Network(nn.Module):
         loss: Loss,
         program: Program,
         backbone: str | nn.Module,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         **options: Any,
     ) -> Self:
         """Builds the network that a loss and a recipe need.

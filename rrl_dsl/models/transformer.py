@@ -52,7 +52,7 @@ a linear probe from 74 to 78 % there, and to 97 % here.
 class Transformer(PatchEncoder):
     """A vision transformer; the feature of an image is the class token after the last norm."""
 
-    def __init__(self, shape: tuple[int, int, int], patch_size: int, size: Size) -> None:
+    def __init__(self, shape: tuple[int, ...], patch_size: int, size: Size) -> None:
         """Creates a transformer with torchvision's random initialization.
 
         Args:
@@ -120,7 +120,7 @@ class Transformer(PatchEncoder):
 
 
 def build_transformer(
-    name: str, shape: tuple[int, int, int], patch_size: int | None = None
+    name: str, shape: tuple[int, ...], patch_size: int | None = None
 ) -> Transformer:
     """Builds a vision transformer by name.
 

@@ -167,7 +167,7 @@ def evaluate_run(
     encoders = {part: encoder_of(resumed, part) for part in parts_of(resumed)}
     known = resumed.provenance
     config = Config.model_validate(known.configuration)
-    views = views_of(config, known.shape, known.augmentation)
+    views = views_of(config, known.shape, known.augmentation, known.statistics)
     batch = _batch(data, seed)
     reason = unmeasured(data)
     parts = {

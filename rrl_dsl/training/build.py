@@ -42,6 +42,7 @@ def load_data(config: Config) -> DataSet:
             size=config.image_size,
             skip_unreadable=config.skip_unreadable,
             split=config.split,
+            inputs=config.inputs,
         )
 
 
@@ -94,7 +95,7 @@ def build(
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
     with pointing_at(settings, "augmentation", "local_views"):
-        views = views_of(config, dataset.shape, dataset.augmentation)
+        views = views_of(config, dataset.shape, dataset.augmentation, dataset.statistics)
     heads, widest = ("projector", "predictor", "prototypes", "bank"), _widest(config)
     with (
         pointing_at(settings, "loss", "backbone", "local_views", *heads),

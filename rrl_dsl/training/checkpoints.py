@@ -15,6 +15,7 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from rrl_dsl.data.channel_statistics import Statistics
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import open_file, write_bytes
 from rrl_dsl.language.machine import needing_memory
@@ -93,6 +94,8 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
     fields = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
     earlier = current_settings(fields["configuration"])
     fields["configuration"] = _completed(earlier, Config().model_dump(mode="json"))
+    if (measured := fields.get("statistics")) is not None:
+        fields["statistics"] = Statistics(**measured)
     return Provenance(**fields)
 
 

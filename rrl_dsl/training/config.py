@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.data.registry import DEFAULT_ROOT
+from rrl_dsl.data.view_functions import is_function
 from rrl_dsl.models.options import MAX_SIDE, NetworkOptions, Section
 
 _LARGEST_RATE: Final = 1e30
@@ -83,21 +84,22 @@ class ProbeOptions(Section):
 
 
 class AugmentationOptions(Section):
-    """How views are drawn: by a preset, by a list of operations, or by one of both per view."""
+    """How views are drawn: by a preset, a function or a list of operations, or by one per view."""
 
     name: str | None = Field(
         default=None,
-        description="The preset, which also normalizes the images. Defaults to the choice of the "
-        "dataset.",
+        description="A preset, or a function as `package.module:function`. Defaults to the choice "
+        "of the dataset.",
     )
     operations: list[Any] | None = Field(
         default=None,
-        description="Operations of kornia or torchvision, with their arguments, in place of the "
-        "preset's.",
+        description="Operations with their arguments, in place of the preset's.",
     )
     views: list[str | list[Any]] | None = Field(
         default=None,
-        description="A preset or a list of operations for each view, which the views use in turn.",
+        min_length=1,
+        description="A preset, a function or a list of operations for each view, which the views "
+        "use in turn.",
     )
 
     @model_validator(mode="before")
@@ -110,12 +112,29 @@ class AugmentationOptions(Section):
     def _one_way(self) -> Self:
         if self.operations is not None and self.views is not None:
             raise ValueError("`operations` and `views` exclude each other")
+        if self.preset != self.name and (self.operations is not None or self.views is not None):
+            raise ValueError("`name` must be a preset beside `operations` or `views`")
         return self
+
+    @property
+    def preset(self) -> str | None:
+        """The preset that normalizes and draws local views; None for that of the dataset."""
+        return None if self.name is not None and is_function(self.name) else self.name
 
     @property
     def drawn(self) -> list[str | list[Any]] | None:
         """What draws each view; None if the preset draws them."""
-        return self.views if self.operations is None else [self.operations]
+        if self.operations is not None:
+            return [self.operations]
+        if self.views is None and self.name is not None and is_function(self.name):
+            return [self.name]
+        return self.views
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that draw views."""
+        named = [view for view in self.drawn or () if isinstance(view, str)]
+        return [name for name in named if is_function(name)]
 
 
 class SamplerOptions(Section):
@@ -138,7 +157,9 @@ def _as_text(value: Any) -> Any:
 class DataOptions(Section):
     """The dataset."""
 
-    dataset: str = Field(default="digits", description="A name, `imagefolder:PATH` or `npz:PATH`.")
+    dataset: str = Field(
+        default="digits", description="A name, `imagefolder:PATH`, `npz:PATH` or `table:PATH`."
+    )
     data_dir: Path = Field(
         default=DEFAULT_ROOT,
         description="The directory of the datasets.",
@@ -160,6 +181,12 @@ class DataOptions(Section):
         lt=1,
         description="The share of the training samples that a hash of the id draws for validation, "
         "or for testing if there is no test split.",
+    )
+    inputs: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="The columns that the encoder reads, for tables and archives. Defaults to all "
+        "numbers and vectors of a table.",
     )
     workers: int = Field(
         default=0, ge=0, le=1024, description="The number of processes that load images."

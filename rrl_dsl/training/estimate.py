@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.dataset import DataSet, Shape, is_image
 from rrl_dsl.training.compiling import device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.module import RelationalModule
@@ -41,10 +41,10 @@ def long_run(module: RelationalModule, dataset: DataSet) -> str | None:
     seconds = _seconds_per_image(module, dataset) * images * config.epochs
     if seconds < _WORTH_SAYING:
         return None
-    side, threads = dataset.shape[1], torch.get_num_threads()
+    what, threads = _kind(dataset.shape), torch.get_num_threads()
     return (
         f"about {_in_words(seconds)}: {config.epochs:,} epochs of {images:,} "
-        f"images of {side} pixels through `{config.backbone}` on the CPU with {threads} "
+        f"{what} through `{config.backbone}` on the CPU with {threads} "
         f"thread{'s' if threads > 1 else ''}"
     )
 
@@ -54,9 +54,16 @@ def _images_of_an_epoch(module: RelationalModule, dataset: DataSet) -> int:
     config: Config = module.config
     samples = len(dataset.train) // config.batch_size * config.batch_size
     local = config.local_views
-    side = local.size or dataset.shape[1] // 2
-    views = module.program.requires.views + local.count * (side / dataset.shape[1]) ** 2
+    views: float = module.program.requires.views
+    if local.count:
+        views += local.count * ((local.size or dataset.shape[1] // 2) / dataset.shape[1]) ** 2
     return round(samples * views)
+
+
+def _kind(shape: Shape) -> str:
+    if is_image(shape):
+        return f"images of {shape[1]} pixels"
+    return f"samples of {' x '.join(map(str, shape))} numbers"
 
 
 def _seconds_per_image(module: RelationalModule, dataset: DataSet) -> float:

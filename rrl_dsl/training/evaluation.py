@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from rrl_dsl.data.batches import Batch, loader
 from rrl_dsl.data.dataset import DataSet, Split
+from rrl_dsl.data.pixels import unit
 from rrl_dsl.language.cache import Cache
 
 PER_CLASS: Final = 10
@@ -156,8 +157,11 @@ def _measured(features: LabeledFeatures) -> Accuracies:
 
 
 def pixels(batch: Batch) -> Tensor:
-    """Returns the raw pixels of a batch as features, float32 (b, C * H * W) in [0, 1]."""
-    return batch.images.flatten(1).float() / 255
+    """Returns the raw pixels of a batch as features, float32 (b, C * H * W).
+
+    Whole numbers are scaled to [0, 1].
+    """
+    return unit(batch.images).flatten(1)
 
 
 def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.dataset import DataSet, is_image
 from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.markdown import code
 from rrl_dsl.training.build import precision_of
@@ -24,8 +24,8 @@ class Facts:
         identity: The identity of the recipe.
         loss: The loss with its options.
         configuration: Every setting.
-        samples: The number of images of each split.
-        image: (C, H, W) of the images.
+        samples: The number of samples of each split.
+        image: (C, H, W) of the images, or the shape of other samples.
         parameters: The number of weights of the backbone.
         warmup: The epochs of warm-up, at most half of the run.
         precision: The precision, as a value of the setting.
@@ -38,7 +38,7 @@ class Facts:
     loss: str
     configuration: Mapping[str, Any]
     samples: Mapping[str, int]
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     parameters: int
     warmup: float
     precision: str
@@ -58,7 +58,7 @@ class Facts:
         return [
             ("loss", code(self.loss)),
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
-            ("images", " x ".join(map(str, self.image))),
+            ("images" if is_image(self.image) else "vectors", " x ".join(map(str, self.image))),
             ("backbone", f"{code(config['backbone'])}, {self.parameters:,} weights"),
             ("epochs", f"{config['epochs']}, including {self.warmup:g} of warm-up"),
             ("batch", f"{config['batch_size']} samples"),

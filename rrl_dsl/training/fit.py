@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from rrl_dsl.backends.strategy import free_memory
 from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.crops import Crops
-from rrl_dsl.data.dataset import DataSet, Split
+from rrl_dsl.data.dataset import DataSet, Split, is_image
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.backbones import build_backbone
@@ -53,7 +53,8 @@ class Outcome:
     """The result of fitting and evaluating.
 
     Attributes:
-        accuracies: The accuracies by kind of features: `pixels`, `untrained`, `backbone`,
+        accuracies: The accuracies by kind of features: `pixels` (`features` of samples
+            that are not images), `untrained`, `backbone`,
             `projector`, and `teacher` (its backbone) if there is one.
         figures: The metrics of the last epoch.
         seconds: The duration of fitting.
@@ -245,7 +246,7 @@ def _accuracies(
     )
     encoder = module.network.encoder
     encoders: dict[str, Encode] = {
-        "pixels": lambda batch: pixels(batch).to(module.device),  # where its probe is fitted
+        **_raw(module, dataset),
         "untrained": _encoder(module, untrained.eval().to(module.device)),
         "backbone": _encoder(module, encoder.backbone),
         "projector": _encoder(module, nn.Sequential(encoder.backbone, encoder.projector)),
@@ -259,6 +260,13 @@ def _accuracies(
         ):
             accuracies[name] = evaluate(dataset, encode)
     return accuracies
+
+
+def _raw(module: RelationalModule, dataset: DataSet) -> dict[str, Encode]:
+    """The inputs themselves as features, on the device where their probe is fitted."""
+    if is_image(dataset.shape):
+        return {"pixels": lambda batch: pixels(batch).to(module.device)}
+    return {"features": lambda batch: module.views.plain(batch.images.to(module.device)).flatten(1)}
 
 
 def _encoder(module: RelationalModule, network: nn.Module) -> Encode:

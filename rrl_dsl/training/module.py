@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
 from rrl_dsl.data.batches import Batch, row_columns
+from rrl_dsl.data.channel_statistics import Statistics
+from rrl_dsl.data.dataset import is_image
 from rrl_dsl.data.views import Views
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
@@ -50,7 +52,7 @@ class RelationalModule(L.LightningModule):
         program: Program,
         loss: Loss,
         *,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         classes: int | None = None,
         backbone: nn.Module | None = None,
         views: Views | None = None,
@@ -75,7 +77,7 @@ class RelationalModule(L.LightningModule):
         self.config = config
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
-        self.views = views or views_of(config, shape, "cifar")
+        self.views = views or views_of(config, shape, "cifar" if is_image(shape) else "scarf")
         self.network = Network(loss, program, self._backbone(shape, backbone), config)
         encoder = self.network.encoder
         sizes = encoder.backbone.width, encoder.projector.width
@@ -213,7 +215,7 @@ class RelationalModule(L.LightningModule):
             summed=lambda totals: totals if alone else self._gathered(totals[None]).sum(dim=0),
         )
 
-    def _backbone(self, shape: tuple[int, int, int], given: nn.Module | None) -> Backbone:
+    def _backbone(self, shape: tuple[int, ...], given: nn.Module | None) -> Backbone:
         config = self.config
         if given is not None:
             return wrapped(given, shape)
@@ -275,19 +277,20 @@ class RelationalModule(L.LightningModule):
         return every.flatten(0, 1)
 
 
-def views_of(config: Config, shape: tuple[int, int, int], preset: str) -> Views:
+def views_of(
+    config: Config, shape: tuple[int, ...], preset: str, statistics: Statistics | None = None
+) -> Views:
     """Returns what draws the views and the local views of a run.
 
     Args:
         config: The configuration.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of other samples.
         preset: The preset of the dataset, for a configuration without one.
+        statistics: The statistics of the dataset; None for those of the preset.
 
     Raises:
-        RRLError: RRL502 if the configured augmentation does not fit the images.
+        RRLError: RRL502 if the configured augmentation does not fit the samples.
     """
-    chosen = config.local_views
-    side = chosen.size or max(2, min(shape[1:]) // 2)
-    local = (side, chosen.scale) if chosen.count else None
-    augmentation = config.augmentation
-    return Views(augmentation.name or preset, shape, local, augmentation.drawn)
+    augmentation, chosen = config.augmentation, config.local_views
+    local = (chosen.size, chosen.scale) if chosen.count else None
+    return Views(augmentation.preset or preset, shape, local, augmentation.drawn, statistics)

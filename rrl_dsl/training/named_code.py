@@ -22,6 +22,7 @@ def code_of(config: Config) -> dict[str, list[str]]:
     return {
         "loss": [name for name in losses if ":" in name],
         "backbone": [config.backbone] if is_place(config.backbone) else [],
+        "augmentation": config.augmentation.functions,
     }
 
 

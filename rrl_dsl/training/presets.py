@@ -16,7 +16,8 @@ trained on ImageNet; here they have the crops and colors of the nearest file, 40
 of 256 and 4,096 prototypes. The transformers have no drop path and no layer scale, and patch
 embeddings have no learning rate of their own.
 
-For small gray images they train the `small` backbone in a minute on two CPU cores.
+For small gray images they train the `small` backbone in a minute on two CPU cores. For vectors and
+sequences, they train the perceptron `mlp` with the same optimizer.
 
 A named preset (the setting `preset`) replaces those of losses and images.
 """
@@ -30,6 +31,7 @@ from typing import Any, Final
 from rrl_dsl.losses import Loss
 from rrl_dsl.losses.creation import read
 from rrl_dsl.losses.registry import find
+from rrl_dsl.models.backbones import MLP
 from rrl_dsl.training.config import Config, LossOptions
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import Setting
@@ -216,8 +218,14 @@ NAMED: Final[Mapping[str, Mapping[str, Settings]]] = {
 """The value of `preset` -> settings as in `CIFAR`."""
 
 
+_VECTORS: Final[Settings] = {**_SMALL_GRAY, "backbone": MLP, "batch_size": 128}
+
+VECTORS: Final[Mapping[str, Settings]] = {"mean_shift": {"teacher": _MEAN_SHIFT_TEACHER}}
+"""Loss -> what is different for vectors and sequences."""
+
+
 def configuration(
-    settings: Sequence[Setting], loss: Loss, shape: tuple[int, int, int], augmentation: str
+    settings: Sequence[Setting], loss: Loss, shape: tuple[int, ...], augmentation: str
 ) -> Config:
     """Returns the configuration of a run: the presets, overridden by the user's settings.
 
@@ -239,7 +247,7 @@ def configuration(
 
 
 def defaults(
-    loss: Loss, shape: tuple[int, int, int], augmentation: str, preset: str | None = None
+    loss: Loss, shape: tuple[int, ...], augmentation: str, preset: str | None = None
 ) -> Settings:
     """Returns the default settings except the loss; for a sum, those of its first loss.
 
@@ -253,15 +261,16 @@ def defaults(
     known = [term.name() for term in (loss, loss.terms()[0][1]) if term.name() in presets]
     chosen = dict(presets[known[0]] if known else presets.get("simclr", {}))
     chosen.pop("loss", None)
-    if presets is SMALL_GRAY:
-        return {**_SMALL_GRAY, **chosen, "augmentation": augmentation}
+    if preset is None and presets is not CIFAR:
+        usual = _SMALL_GRAY if presets is SMALL_GRAY else _VECTORS
+        return {**usual, **chosen, "augmentation": augmentation}
     if augmentation != "cifar":
         chosen["augmentation"] = augmentation
     return {**_COLOR, **chosen}
 
 
 def with_preset(
-    loss: LossOptions, shape: tuple[int, int, int], preset: str | None = None
+    loss: LossOptions, shape: tuple[int, ...], preset: str | None = None
 ) -> LossOptions:
     """Adds the options of a loss's preset that the user did not set.
 
@@ -280,7 +289,9 @@ def with_preset(
     return LossOptions(name=" + ".join(map(str, terms)))
 
 
-def _presets(shape: tuple[int, int, int], preset: str | None) -> Mapping[str, Settings]:
+def _presets(shape: tuple[int, ...], preset: str | None) -> Mapping[str, Settings]:
     if preset is not None:
         return NAMED[preset]
+    if len(shape) != 3:
+        return VECTORS
     return SMALL_GRAY if shape[0] == 1 and max(shape[1:]) <= _SMALL_SIDE else CIFAR

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
+from rrl_dsl.data.channel_statistics import Statistics
 from rrl_dsl.data.dataset import DataSet, Shape
 from rrl_dsl.data.fingerprint import fingerprint
+from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.training.config import Config
 
 FREE: Final = frozenset(
@@ -55,9 +57,12 @@ class Provenance:
             the recipe reads no files.
         configuration: Every setting as a JSON value; `auto` is resolved to the chosen precision.
         data: The fingerprint of the data.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of other samples.
         augmentation: The preset of views for these images.
         libraries: The versions of the libraries.
+        scaled: Whether the inputs are whole numbers, which are scaled to [0, 1].
+        statistics: The statistics that inputs are normalized by; None for those of the
+            augmentation.
     """
 
     identity: str
@@ -67,6 +72,8 @@ class Provenance:
     shape: Shape
     augmentation: str
     libraries: Mapping[str, str]
+    scaled: bool = True
+    statistics: Statistics | None = None
 
     def differences(self, now: Provenance) -> list[Difference]:
         """Returns what differs now: recipe, settings, data and libraries, in this order."""
@@ -106,6 +113,8 @@ def provenance_of(
         data.shape,
         data.augmentation,
         _libraries(),
+        data.dtype in WHITE,
+        data.statistics,
     )
 
 

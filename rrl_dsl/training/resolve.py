@@ -56,7 +56,7 @@ def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str,
     for key, names in code_of(config).items():
         for name in names:
             if (module := module_of(name)) not in allowed:
-                setting = _setting_at((key, "name"), of_files)
+                setting = _setting_at((key, "name"), of_files) or _setting_at((key,), of_files)
                 assert setting is not None
                 message = f"a file names the {key} `{name}`, which would run the module `{module}`"
                 hint = f"if you trust it, add `--allow-code {module}`"

@@ -18,6 +18,7 @@ from rrl_dsl.training.run import RunDirectory
 
 _ROWS: Final = {
     "pixels": "raw pixels",
+    "features": "raw features",
     "untrained": "untrained encoder",
     "backbone": "backbone",
     "projector": "projector",

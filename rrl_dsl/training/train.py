@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.view_functions import view_function
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.recipe import graph_of, read_recipe
 from rrl_dsl.language.diagnostics import Diagnostic, error
@@ -230,7 +231,7 @@ def _finish(
         display.text(f"run       {run.path}")
         display.text(f"identity  {module.program.identity}")
         split = "test" if data.val is None else "validation"
-        display.text(f"curves    on the {split} split, {len(data.watched):,} images")
+        display.text(f"curves    on the {split} split, {len(data.watched):,} samples")
         if reason := unmeasured(data):
             display.warning(Diagnostic("RRL509", reason, severity="warning"))
     steps = [EndAtSteps(processes.watch)]
@@ -277,7 +278,11 @@ def import_code(config: Config, settings: Sequence[Setting]) -> None:
         RRLError: RRL422 for a loss and RRL502 for a backbone that does not exist.
     """
     named = code_of(config)
-    for key, load in (("loss", find), ("backbone", imported.resolve)):
+    for key, load in (
+        ("loss", find),
+        ("backbone", imported.resolve),
+        ("augmentation", view_function),
+    ):
         for name in named[key]:
             with pointing_at(settings, key), from_working_directory():
                 load(name)

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
 
-import torch
 from torch import Tensor, nn
 
+from rrl_dsl.data.dataset import Shape, is_image
+from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.data.views import Views
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.models.backbones import build_backbone
@@ -31,37 +32,54 @@ class TrainedEncoder(nn.Module):
     """Maps images to features: normalizes them as the run did, and applies its network.
 
     Attributes:
-        network: From normalized float images (n, C, H, W) to features (n, d).
-        views: Its `plain` normalizes the images.
+        network: From normalized float images (n, C, H, W), vectors or sequences to features (n, d).
+        views: Its `plain` normalizes them.
+        shape: The shape of the samples of the run.
+        scaled: Whether the samples are whole numbers, which are scaled to [0, 1].
     """
 
-    def __init__(self, network: nn.Module, views: Views) -> None:
+    def __init__(self, network: nn.Module, views: Views, shape: Shape, *, scaled: bool) -> None:
         """Creates the encoder.
 
         Args:
             network: The network.
             views: The views of the run.
+            shape: The shape of the samples.
+            scaled: Whether they are whole numbers.
         """
         super().__init__()
         self.network = network
         self.views = views
+        self.shape = shape
+        self.scaled = scaled
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the features of images.
+        """Returns the features of images, or of what the run was trained on.
 
         Args:
-            images: uint8 (n, C, H, W), of the size that the run was trained on.
+            images: uint8 or uint16 (n, C, H, W), of the size that the run was trained on. If the
+                run was trained on floating-point images, vectors or sequences, float (n, *shape).
 
         Returns:
             float (n, d).
 
         Raises:
-            RRLError: RRL402 if the images are not uint8 with four axes.
+            RRLError: RRL402 if the type or the number of axes is another, or the length of
+                the vectors.
         """
-        if images.dtype != torch.uint8 or images.ndim != 4:
-            message = f"images must be torch.uint8 (n, C, H, W), not {images.dtype} "
-            message += f"{tuple(images.shape)}"
-            hint = "pass pixels from 0 to 255, or pass normalized images to `encoder.network`"
+        sound = images.dtype in WHITE if self.scaled else images.is_floating_point()
+        if is_image(self.shape):
+            wanted, sound = "(n, C, H, W)", sound and images.ndim == 4
+        else:
+            wanted = f"(n, {', '.join(map(str, self.shape))})"
+            sound = sound and images.shape[1:] == self.shape
+        if not sound:
+            kind = "torch.uint8" if self.scaled else "torch.float32"
+            what = "images" if is_image(self.shape) else "samples"
+            message = f"{what} must be {kind} {wanted}, not {images.dtype} {tuple(images.shape)}"
+            hint = "pass the values as the run read them"
+            if self.scaled:
+                hint = "pass pixels from 0 to 255, or pass normalized images to `encoder.network`"
             raise error("RRL402", message, hint=hint)
         features: Tensor = self.network(self.views.plain(images))
         return features
@@ -111,8 +129,9 @@ def encoder_of(checkpoint: Resumed, part: EncoderPart) -> TrainedEncoder:
         projector = Projector(backbone.width, **config.projector.model_dump())
         _take_up(projector, checkpoint, prefix)
         network = nn.Sequential(backbone, projector)
-    views = Views(config.augmentation.name or data.augmentation, data.shape)
-    return TrainedEncoder(network, views).eval()
+    preset = config.augmentation.preset or data.augmentation
+    views = Views(preset, data.shape, statistics=data.statistics)
+    return TrainedEncoder(network, views, data.shape, scaled=data.scaled).eval()
 
 
 def parts_of(checkpoint: Resumed) -> list[EncoderPart]:

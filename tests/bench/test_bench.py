@@ -245,3 +245,17 @@ def test_every_benchmark_has_its_section():
 )
 def test_times_have_a_unit_that_suits(seconds: float, words: str):
     assert in_unit(seconds) == words
+
+
+def test_curves_have_plain_numbers_on_their_axes_and_one_legend():
+    points = [(512, 3.6), (2048, 14.0), (65536, 5000.0)]
+    plots = [Plot(title, "rows", "ms", {"eager": points}) for title in ("Time", "Memory")]
+    figure = page.draw(Report((), (), plots=plots))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["512", "2,048", "65,536"]
+        shown = [text.get_text() for text in axes.get_yticklabels()]
+        assert {"5", "100", "1,000"} <= set(shown)
+        assert axes.get_legend() is None
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["eager"]

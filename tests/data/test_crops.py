@@ -16,7 +16,9 @@ from rrl_dsl.data.batches import Batch, loader
 from rrl_dsl.data.crops import Crop, Crops
 from rrl_dsl.data.dataset import Split
 from rrl_dsl.data.image_files import ImageFiles
-from rrl_dsl.data.views import PRESETS, RandomCrop, Views, preset
+from rrl_dsl.data.operations import RandomCrop
+from rrl_dsl.data.view_presets import PRESETS, preset
+from rrl_dsl.data.views import Views
 
 COUNT = 12
 CROPS = Crops([Crop(8, (0.2, 1.0)), Crop(8, (0.2, 1.0))], [Crop(4, (0.05, 0.4))], seed=3)

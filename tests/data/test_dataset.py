@@ -63,10 +63,21 @@ def test_images_of_another_shape_are_refused() -> None:
         data_set(split([1]), split([2], side=5))
 
 
-def test_images_that_are_not_uint8_are_refused() -> None:
-    floats = Split(torch.zeros(1, 1, 4, 4), torch.tensor([3]), {"label": torch.tensor([0])})
-    with pytest.raises(RRLError, match=r"\[RRL412\].*float32"):
-        data_set(floats, split([2]))
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.float32])
+def test_images_of_all_splits_have_one_type(dtype: torch.dtype) -> None:
+    images = torch.zeros(1, 1, 4, 4).to(dtype)
+    other = Split(images, torch.tensor([3]), {"label": torch.tensor([0])})
+    again = Split(images, torch.tensor([4]), {"label": torch.tensor([0])})
+    assert data_set(other, again).dtype == dtype
+    with pytest.raises(RRLError, match=rf"\[RRL412\].*test images of torch.uint8.*not {dtype}"):
+        data_set(other, split([2]))
+
+
+def test_images_of_another_type_are_refused() -> None:
+    double = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
+    wrong = Split(double, torch.tensor([3]), {"label": torch.tensor([0])})
+    with pytest.raises(RRLError, match=r"\[RRL412\].*train images of torch.float64"):
+        data_set(wrong, split([2]))
 
 
 def test_labels_are_optional() -> None:

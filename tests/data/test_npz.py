@@ -162,13 +162,22 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"images": None}, "no array `images`; it contains label, split"),
-        ({"images": GRAY / 255}, "images of float64; they must be uint8"),
+        ({"images": None}, "no array `images` or `inputs`; it contains label, split"),
+        ({"images": GRAY.astype(np.int32)}, "images of int32; they must be uint8, uint16 or"),
+        ({"images": np.where(GRAY == 3, np.nan, GRAY)}, "has nan in `images`, in row 0"),
         ({"images": GRAY[:, 0]}, "images of shape (6, 5)"),
-        ({"images": np.zeros((6, 4, 4, 2), np.uint8)}, "images of shape (6, 4, 4, 2)"),
+        ({"images": np.zeros((6, 4, 4, 4), np.uint8)}, "whose channels are not apparent"),
         ({"images": np.zeros((6, 3, 4, 3), np.uint8)}, "images of shape (6, 3, 4, 3)"),
-        ({"images": np.zeros((0, 4, 4), np.uint8)}, "no images"),
-        ({"images": np.uint8(3)}, "no images"),
+        ({"images": np.zeros((0, 4, 4), np.uint8)}, "no samples"),
+        ({"images": np.uint8(3)}, "no samples"),
+        ({"inputs": np.zeros((6, 2))}, "has both `images` and `inputs`"),
+        (
+            {"channels": np.array("middle"), "images": GRAY[..., None]},
+            "it must be `first` or `last`",
+        ),
+        ({"channels": np.zeros(3), "images": GRAY[..., None]}, "which is not one text"),
+        ({"images": None, "inputs": np.zeros(6)}, "neither vectors (N, d) nor sequences"),
+        ({"images": None, "inputs": np.full((6, 2), np.inf)}, "has inf in `inputs`, in row 0"),
         ({"label": KIND[:4]}, "`label` of int64 (4,) does not have one entry for each of the"),
         ({"images": np.zeros((6, 0, 4), np.uint8)}, "images of shape (6, 0, 4), without pixels"),
         (
@@ -297,7 +306,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
 
 def test_an_archive_without_arrays_is_refused(tmp_path: Path) -> None:
     zipfile.ZipFile(tmp_path / "set.npz", "w").close()
-    assert "no array `images`; it contains nothing" in complaint(tmp_path / "set.npz")
+    assert "no array `images` or `inputs`; it contains nothing" in complaint(tmp_path / "set.npz")
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,9 @@ def images(folder: Path) -> torch.Tensor:
 def test_an_encoder_gives_the_features_of_the_model_that_was_trained(trained):
     weights = RunDirectory(trained / "run").newest().weights
     pixels = images(trained)
-    mean, std = 0.306, 0.376  # of the preset `digits`
+    train = registry.load(f"npz:{trained / 'data.npz'}", root=trained).train
+    known = train.images[torch.arange(len(train))].double() / 255
+    mean, std = float(known.mean()), float(known.std(correction=0))
     found = {}
     for part, prefix in (("backbone", "network.encoder."), ("teacher", "network.teacher.encoder.")):
         encoder = rrl.load_encoder(trained / "run", part=part)

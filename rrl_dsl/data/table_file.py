@@ -1,0 +1,204 @@
+"""`table:PATH`: vectors from the columns of a CSV, TSV or Parquet file.
+
+| column | content |
+|---|---|
+| `sample` | optional ids: numbers from 0, or texts, whose hash is the id; by default, the row |
+| `split` | optional texts: `train`, `val`, `test`; else a hash of the id draws `test` |
+| `label` | optional classes; without it, `target`, `class` or `y`, or the only column of texts |
+| any other | `rrl_dsl.data.kinds` decides by the values |
+
+The encoder reads all numbers and vectors except `label`, or the columns that the setting `inputs`
+lists. A listed column of texts becomes one number per class. Names that recipes cannot use are
+changed: `Sepal length (cm)` is `sepal_length_cm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rrl_dsl.data.arrays import Fault, augmentation_of, inputs_of
+from rrl_dsl.data.cells import Cells, of_table_column
+from rrl_dsl.data.channel_statistics import statistics_of
+from rrl_dsl.data.column_files import Further, further, plain, with_vectors
+from rrl_dsl.data.dataset import DataSet, Split, first_repeat, tensors
+from rrl_dsl.data.holding_out import splits_of
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing
+from rrl_dsl.language.digest import stable_id
+from rrl_dsl.language.files import TABLE_BYTES
+from rrl_dsl.tables.table import SUFFIXES, Table, open_table
+
+_LABELS: Final = ("label", "target", "class", "y")
+_SPLITS: Final = ("train", "val", "test")
+_LISTED: Final = 8
+
+
+def load(
+    path: Path, test_share: float | None = None, *, inputs: Sequence[str] | None = None
+) -> DataSet:
+    """Loads a table with the layout that this module describes.
+
+    Args:
+        path: The file.
+        test_share: The share of the rows to hold out for testing if there are only training rows;
+            None for a fifth.
+        inputs: The columns that the encoder reads; None for all numbers and vectors.
+
+    Returns:
+        The dataset, with float32 (d,) vectors and the labels and fields of the table.
+
+    Raises:
+        RRLError: RRL410 if the file cannot be opened; RRL412 if its content is malformed; RRL428 if
+            it is too large.
+    """
+
+    def fault(what: str, hint: str | None) -> RRLError:
+        return error("RRL412", f"{path} {what}", hint=hint)
+
+    table = _opened(path)
+    cells = [of_table_column(column) for column in table.columns()]
+    table.faults.stop()
+    cells, renamed = _with_plain_names(cells)
+    own = {each.name: each for each in cells if each.name in ("sample", "split")}
+    others = [each for each in cells if each.name not in own]
+    rows = len(cells[0].values) if cells else 0
+    if not rows:
+        raise fault("has no rows below its header", None)
+    columns = further(with_vectors(others), (), table.faults)
+    columns, note_of_label = _labeled(columns)
+    names = inputs if inputs is not None else [name for name in columns.fields if name != "label"]
+    if not names:
+        unread = [each.message for found in columns.unreadable.values() for each in found]
+        hint = f"it has {listing(columns.labels)}" if columns.labels else None
+        raise fault("has no column of numbers for the encoder", unread[0] if unread else hint)
+    vectors, widths = inputs_of(columns, names, rows, fault)
+    sample = _ids(own.get("sample"), rows, fault)
+    declared = _declared(own.get("split"), rows, fault)
+    part_of = splits_of(declared, sample, test_share, str(path))
+    labels, fields = tensors(columns.labels), tensors(columns.fields)
+    whole = Split(vectors, sample, labels, fields)
+
+    def split(part: str) -> Split:
+        return whole.at(torch.tensor([place for place in range(rows) if part_of[place] == part]))
+
+    def notes() -> Iterator[str]:
+        if renamed:
+            yield f"columns are renamed: {_pairs(renamed)}"
+        if note_of_label:
+            yield note_of_label
+        shown = ", ".join(f"`{name}`" for name in [*widths][:_LISTED])
+        more = f" and {len(widths) - _LISTED} more" if len(widths) > _LISTED else ""
+        yield f"the encoder reads {vectors.shape[1]} numbers: {shown}{more}"
+        if missing := int(vectors.isnan().sum()):
+            yield f"{missing:,} of {vectors.numel():,} numbers are missing and count as the mean"
+
+    train = split("train")
+    return DataSet(
+        name=f"table:{path}",
+        train=train,
+        val=split("val") if "val" in part_of else None,
+        test=split("test"),
+        class_names=columns.class_names,
+        shape=(vectors.shape[1],),
+        augmentation=augmentation_of(vectors),
+        notes=(
+            *columns.notes,
+            *(Diagnostic("RRL426", f"{path}: {note}", severity="warning") for note in notes()),
+        ),
+        unreadable=columns.unreadable,
+        statistics=statistics_of(train.images, train.sample),
+        test_is_drawn=set(declared) == {"train"},
+    )
+
+
+def _opened(path: Path) -> Table:
+    if path.suffix.lower() not in SUFFIXES:
+        hint = f"a table is a file with the suffix {listing(SUFFIXES)}"
+        raise error("RRL412", f"{path} is not a table", hint=hint)
+    try:
+        return open_table(path, str(path), code="RRL412", unreadable="RRL412", limit=TABLE_BYTES)
+    except OSError as reason:
+        raise error("RRL410", f"{path} cannot be read: {reason.strerror or reason}") from reason
+
+
+def _with_plain_names(cells: Sequence[Cells]) -> tuple[list[Cells], dict[str, str]]:
+    """The columns with names that recipes can use, and the names that changed."""
+    taken = {each.name for each in cells}
+    renamed: dict[str, str] = {}
+    result = []
+    for each in cells:
+        name = plain(each.name)
+        if name != each.name and name not in taken:
+            taken.add(name)
+            renamed[each.name] = name
+            each = replace(each, name=name)
+        result.append(each)
+    return result, renamed
+
+
+def _labeled(columns: Further) -> tuple[Further, str | None]:
+    """The columns with a column `label`, and a note if another column becomes it."""
+    if "label" in columns.labels:
+        columns.fields.pop("label", None)
+        return columns, None
+    if "label" in columns.fields or "label" in columns.unreadable:
+        return columns, None
+    texts = [
+        name
+        for name, label in columns.labels.items()
+        if name not in columns.fields and label.ndim == 1
+    ]
+    named = [name for name in _LABELS if name in columns.labels]
+    if not named and len(texts) != 1:
+        also = f"; if one of {listing(texts)} is, rename it" if texts else ""
+        return columns, f"there is no column `label`{also}"
+    name = named[0] if named else texts[0]
+    columns.labels["label"] = columns.labels[name]
+    columns.class_names["label"] = columns.class_names[name]
+    columns.fields.pop(name, None)
+    return columns, f"there is no column `label`, so `{name}` is the label"
+
+
+def _ids(cells: Cells | None, rows: int, fault: Fault) -> Tensor:
+    if cells is None:
+        return torch.arange(rows)
+    cells.faults.stop()
+    values = cells.values
+    if bool(cells.missing.any()):
+        raise fault("has a row without a value in `sample`", None)
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1 or values.dtype.kind not in "iu" or int(values.min()) < 0:
+            what = "has values in `sample` that are neither whole numbers from 0 nor texts"
+            raise fault(what, None)
+        ids = torch.from_numpy(values.astype(np.int64))
+    elif all(text.isascii() and text.isdecimal() and len(text) < 19 for text in values):
+        ids = torch.tensor([int(text) for text in values])
+    else:
+        ids = torch.tensor([stable_id(text) for text in values])
+    if (repeated := first_repeat(ids)) is not None:
+        what = f"has the same value of `sample` in several rows, with the id {repeated}"
+        raise fault(what, None)
+    return ids
+
+
+def _declared(cells: Cells | None, rows: int, fault: Fault) -> list[str]:
+    if cells is None:
+        return ["train"] * rows
+    cells.faults.stop()
+    strange = [str(value) for value in cells.values if str(value) not in _SPLITS]
+    if strange:
+        hint = f"the splits are {listing(_SPLITS)}"
+        raise fault(f"has `{strange[0]}` in `split`", hint)
+    return [str(value) for value in cells.values]
+
+
+def _pairs(renamed: dict[str, str]) -> str:
+    shown = [f"`{old}` is `{new}`" for old, new in [*renamed.items()][:_LISTED]]
+    more = [f"{len(renamed) - _LISTED} more"] if len(renamed) > _LISTED else []
+    return ", ".join([*shown, *more])
