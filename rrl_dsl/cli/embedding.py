@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -27,7 +27,8 @@ def embed(
     run: Annotated[Path, typer.Argument(help="The run directory.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, .npz or .parquet.")],
     part: Annotated[
-        str, typer.Option(help="The part to apply: backbone, projector or teacher.")
+        str,
+        typer.Option(help="The part to apply: backbone, projector, teacher, or a tower's column."),
     ] = "backbone",
     dataset: OtherDataset = None,
     split: Annotated[
@@ -45,16 +46,15 @@ def embed(
     Examples:
     - `rrl-dsl embed runs/mine-wmse -o features.npz`
     - `rrl-dsl embed runs/mine-wmse --split test --part projector -o test.parquet`
+    - `rrl-dsl embed runs/clip-clip-digits-captions-1 --part tokens -o captions.npz`
     """
     from rrl_dsl.study.embedding import data_of_run, format_of
     from rrl_dsl.study.embedding import embed as embedding_of
-    from rrl_dsl.training.trained_encoder import EncoderPart
 
     format_of(out)  # before the features are computed
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
-    chosen = cast(EncoderPart, part)
-    embedding = embedding_of(run, part=chosen, data=data, split=split, allow_code=allowed)
+    embedding = embedding_of(run, part=part, data=data, split=split, allow_code=allowed)
     embedding.write(out)
     count, width = embedding.features.shape
     print_text(f"{out}  {part}, {count:,} samples x {width:,} features")

@@ -35,7 +35,8 @@ def evaluate(
     """Measure the encoder of a run on frozen features, also on another dataset.
 
     Prints accuracies of linear probes and nearest neighbors, the effective rank, alignment and
-    uniformity of the features, and how well similarities estimate the target graph.
+    uniformity of the features, and how well similarities estimate the target graph. With towers, it
+    prints recall across them (R@1 and R@5) and the accuracy of classification by prompts.
 
     Examples:
     - `rrl-dsl eval runs/mine-wmse`
@@ -73,6 +74,8 @@ def evaluate(
             )
         if out is not None:
             print_text(f"picture    {out}")
+    for line in evaluation.towers.lines() if evaluation.towers else ():
+        print_text(line)
     for note in evaluation.notes:
         print_text(f"note       {note}")
 

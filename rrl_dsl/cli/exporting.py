@@ -14,7 +14,8 @@ def export(
     run: Annotated[Path, typer.Argument(help="The run directory.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("encoder.pt"),
     part: Annotated[
-        str, typer.Option(help="The part to write: backbone, projector or teacher.")
+        str,
+        typer.Option(help="The part to write: backbone, projector, teacher, or a tower's column."),
     ] = "backbone",
 ) -> None:
     """Write the weights of a trained encoder as a plain PyTorch state dict.

@@ -34,7 +34,8 @@ Parameters = Annotated[
     typer.Option("--param", help="Set a `param` of the recipe: NAME=VALUE; repeatable."),
 ]
 DATASET_HELP: Final = (
-    "The dataset: digits, fashion-mnist, cifar10, cifar100, imagefolder:PATH, npz:PATH."
+    "The dataset: digits, digits-captions, fashion-mnist, cifar10, cifar100, imagefolder:PATH, "
+    "npz:PATH."
 )
 DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
 BATCH_SIZE_HELP: Final = "Samples per batch."

@@ -124,6 +124,8 @@ class DataSet:
         statistics: The statistics by which inputs are normalized; None for those of the
             augmentation.
         test_is_drawn: Whether the data have no test split, and a hash of the ids draws it.
+        prompts: Field name -> what the field says of each class of `label`, (classes, ...). Towers
+            classify by it, without training (zero-shot).
 
     Raises:
         RRLError: RRL412 if the splits, the shape or the class names do not match.
@@ -140,6 +142,7 @@ class DataSet:
     unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     statistics: Statistics | None = None
     test_is_drawn: bool = False
+    prompts: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part, split in self._splits():
@@ -152,6 +155,8 @@ class DataSet:
         repeated = first_repeat(torch.cat([split.sample for _, split in self._splits()]))
         if repeated is not None:
             raise self._malformed(f"gives the sample id {repeated} to more than one image")
+        for name, values in self.prompts.items():
+            self._check_prompts(name, values)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -223,6 +228,13 @@ class DataSet:
                     f"has the value {wrong} in {part} label `{name}`, which has {classes} classes; "
                     "values are 0, 1, ... or -1 for unknown"
                 )
+
+    def _check_prompts(self, name: str, values: Tensor) -> None:
+        classes = len(self.class_names.get("label", ()))
+        wanted = (classes, *_shapes(self.train).get(name, ()))
+        if name not in self.train.fields or tuple(values.shape) != wanted:
+            what = f"has prompts `{name}` of shape {tuple(values.shape)}, not {wanted}: one value "
+            raise self._malformed(f"{what}of a field for each class of `label`")
 
     def _malformed(self, what: str) -> RRLError:
         return error("RRL412", f"dataset `{self.name}` {what}")

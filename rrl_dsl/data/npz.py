@@ -11,6 +11,7 @@
 | NAME`_names` | optional strings: the names of the classes of NAME, which then is only a label |
 | NAME | truth values, or integers 0 and 1, (N, C): a label with several of C classes per image |
 | NAME | any other (N,), or numbers (N, d): `rrl_dsl.data.kinds` decides by the values |
+| `prompts_`NAME | optional: NAME for each class of `label`, (classes, d), as of a `DataSet` |
 | `unknown` | optional (K,), the words for a missing value; see `rrl_dsl.data.unknown` |
 
 Labels are optional. Without an array `label`, the class numbers with the most classes are also
@@ -51,6 +52,7 @@ Arrays = dict[str, Array]
 
 _RESERVED = ("images", "inputs", "channels", "split", "sample", KEY)
 _NAMES = "_names"
+_PROMPTS = "prompts_"
 _AS_VALUES = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
 _MAX_CLASSES = 100_000
 """Larger integers are times or ids, not class numbers."""
@@ -104,6 +106,7 @@ def load(
         unreadable=columns.unreadable,
         statistics=statistics_of(train.images, train.sample),
         test_is_drawn=set(declared) == {"train"},
+        prompts=archive.prompts(),
     )
 
 
@@ -198,7 +201,10 @@ class _Archive:
         vectors = [
             name
             for name, array in self._arrays.items()
-            if name not in _RESERVED and array.dtype.kind in NUMBERS and array.ndim in (2, 3)
+            if name not in _RESERVED
+            and array.dtype.kind in NUMBERS
+            and array.ndim in (2, 3)
+            and not self._prompts(name)
         ]
         if not given and len(vectors) != 1:
             names = ", ".join(self._arrays) or "nothing"
@@ -240,7 +246,9 @@ class _Archive:
         """Returns the labels and fields."""
         read = {*_RESERVED, self._input} if self._arrays[self._input].ndim == 3 else {*_RESERVED}
         names = [name for name in [*self._arrays, *self._objects] if name not in read]
-        names = [name for name in names if not self._names_classes(name)]
+        names = [
+            name for name in names if not self._names_classes(name) and not self._prompts(name)
+        ]
         unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
         cells = [self._cells(name, unknown) for name in names]
         columns = further(cells, (), Faults("RRL412", str(self._path)))
@@ -313,6 +321,18 @@ class _Archive:
             known = "the splits are `train`, `val` and `test`"
             raise self._malformed(f"has the split `{strange[0]}`; {known}")
         return split
+
+    def prompts(self) -> dict[str, Tensor]:
+        """Returns the prompts, as in `DataSet`."""
+        found = {}
+        for name in filter(self._prompts, self._arrays):
+            if self._arrays[name].dtype.kind not in NUMBERS:
+                raise self._malformed(f"has `{name}` of {self._arrays[name].dtype}, not of numbers")
+            found[name.removeprefix(_PROMPTS)] = torch.from_numpy(self._arrays[name])
+        return found
+
+    def _prompts(self, name: str) -> bool:
+        return name.startswith(_PROMPTS) and name.removeprefix(_PROMPTS) in self._arrays
 
     def _names_classes(self, name: str) -> bool:
         return name.endswith(_NAMES) and name.removesuffix(_NAMES) in self._arrays

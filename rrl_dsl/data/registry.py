@@ -24,6 +24,8 @@ DEFAULT_ROOT: Final = Path.home() / ".cache" / "rrl-dsl"
 
 _BUILT_IN: Final = {
     "digits": ("digits:load", "1,797 gray images of digits, 8 x 8, from scikit-learn"),
+    "digits-captions": ("captions:load", "the digits with captions as token arrays and vectors"),
+    "digits-captions-noisy": ("captions:load_noisy", "the same; half of the captions are wrong"),
     "fashion-mnist": ("torchvision_sets:fashion_mnist", "70,000 gray images of clothes, 28 x 28"),
     "cifar10": ("torchvision_sets:cifar10", "60,000 color images of 10 classes, 32 x 32"),
     "cifar100": (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+import math
+from functools import cached_property
+from typing import Annotated, ClassVar, Final, Literal
 
+import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor
+from torch import Tensor, nn
 
 from rrl_dsl.backends.relation import Relation
 from rrl_dsl.losses.base import (
@@ -25,6 +28,8 @@ WithSelf = Annotated[
     Field(description="Whether self counts as an edge, with its weight in the graph."),
 ]
 Temperature = Annotated[Learnable, Field(description="The temperature of the softmax.")]
+_LARGEST_SCALE: Final = 100.0
+"""The largest factor of similarities in `clip`."""
 
 
 @register("simclr")
@@ -60,11 +65,15 @@ class SimCLR(Loss):
         total, degree = relation.cross_entropy(
             q,
             q if keys is z else unit(keys),
-            1 / self.temperature,
+            self._scale(),
             with_self=self.with_self,
             self_in_denominator=self.self_in_denominator,
         )
         return mean_over_edges(total, degree, self.normalize)
+
+    def _scale(self) -> float | Tensor:
+        """The factor of the similarities, 1 / T."""
+        return 1 / self.temperature
 
 
 @register("xclr")
@@ -74,6 +83,45 @@ class XCLR(SimCLR):
 
     - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
     """
+
+
+@register("clip")
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class CLIP(SimCLR):
+    """Cross-entropy as `simclr`, with a learned temperature.
+
+    - mean_i (1/deg_i) sum_j w_ij log softmax_j(s_ij / T), s the cosine similarity
+
+    Figure 3 of CLIP (Radford et al. 2021). With images and texts as the two views, it is the loss
+    of the paper on `ssl(views=2) & cross_view()` with `contrast cross_view()`: the mean of the
+    cross-entropies of images over texts and of texts over images. A graph with weights makes the
+    target soft.
+
+    T is learned, as in the paper: the network gets a parameter for the logarithm of T, relative to
+    the option. Before each step, 1 / T is limited to 100. `learn=false` fixes T.
+    """
+
+    temperature: Annotated[Learnable, Field(description="The initial temperature.")] = 0.07
+    learn: Annotated[bool, Field(description="Whether to learn the temperature.")] = True
+
+    @cached_property
+    def _log_factor(self) -> Tensor:
+        """The change of log(1 / T) since the start, ()."""
+        none = torch.zeros(())
+        learn = self.learn and not isinstance(self.temperature, Tensor)
+        return nn.Parameter(none) if learn else none
+
+    def learned(self) -> list[nn.Parameter]:
+        """See `Loss.learned`."""
+        own = self._log_factor
+        return [*super().learned(), *([own] if isinstance(own, nn.Parameter) else [])]
+
+    def _scale(self) -> float | Tensor:
+        if isinstance(self.temperature, Tensor) or not self.learn:
+            return 1 / self.temperature
+        with torch.no_grad():  # as in the code of the paper, so that it can fall again
+            self._log_factor.clamp_(max=math.log(_LARGEST_SCALE * self.temperature))
+        return self._log_factor.exp() / self.temperature
 
 
 @register("suncet")

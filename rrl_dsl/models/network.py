@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from rrl_dsl.models.relations import SPACES, Relations, compared
 from rrl_dsl.models.requirements import check_loss, parts_of
 from rrl_dsl.models.schedule import value_at
 from rrl_dsl.models.teacher import Center, Teacher, follow
+from rrl_dsl.models.towers import check_towers
 
 GatherRows = Gather | Callable[[Tensor], Tensor]
 """`all`, `ring`, or a function from the rows of one rank (n, ...) to those of all (ranks * n, ...),
@@ -48,12 +49,18 @@ class Network(nn.Module):
     `state_dict` contains all state, including the bank, the centers and the step.
 
     Attributes:
-        encoder: The student: backbone, projector and heads.
+        encoder: The student: backbone, projector and heads. With towers, the first of them.
+        towers: The encoders of the later views, if they are of other modalities.
         teacher: The moving average of the encoder, or None.
     """
 
     def __init__(
-        self, loss: Loss, program: Program, backbone: Backbone, options: NetworkOptions
+        self,
+        loss: Loss,
+        program: Program,
+        backbone: Backbone,
+        options: NetworkOptions,
+        towers: Sequence[Encoder] = (),
     ) -> None:
         """Creates a network with new heads; see `for_`.
 
@@ -62,9 +69,11 @@ class Network(nn.Module):
             program: The compiled recipe.
             backbone: The backbone.
             options: The options of its parts.
+            towers: The encoders of the views after the first, if they are of other modalities.
 
         Raises:
-            RRLError: RRL404 and RRL424 if recipe or backbone do not meet the loss's requirements.
+            RRLError: RRL404 and RRL424 if recipe, backbone or towers do not provide what the loss
+                needs, RRL502 if the embeddings of towers differ in width.
         """
         super().__init__()
         patches, local = backbone.patch_size is not None, options.local_views.count
@@ -80,6 +89,9 @@ class Network(nn.Module):
             prototypes=options.prototypes.count,
             parts=self.parts,
         )
+        self.towers = nn.ModuleList(towers)
+        if towers:
+            check_towers(program, loss, towers, self.encoder.projector.width, local)
         self.predictor = self._new_predictor() if "predictor" in self.parts else None
         self.teacher = Teacher(self.encoder) if "teacher" in self.parts else None
         self.bank = Bank(self._bank_size()) if "bank" in self.parts else None
@@ -119,24 +131,33 @@ class Network(nn.Module):
         return cls(loss, program, wrapped(backbone, shape), chosen)
 
     def forward(
-        self, views: Tensor, local: Tensor | None = None, *, seed: int | None = None
+        self,
+        views: Tensor,
+        local: Tensor | None = None,
+        *,
+        columns: Sequence[Tensor] = (),
+        seed: int | None = None,
     ) -> Outputs:
         """Computes the outputs of the student and the teacher for the views of a batch.
 
         Args:
             views: The views of the recipe, float (views * b, C, H, W), ordered by view, normalized.
             local: The local views, float (local * b, C, side, side), ordered by view.
+            columns: What each of `towers` reads, (b, ...); then `views` has one view.
             seed: The seed of the patch masks; defaults to torch's generator.
 
         Returns:
-            Output -> tensor, for the rows of `views` and then of `local`. Outputs of patches and of
-            the teacher only have the rows of `views`.
+            Output -> tensor, for the rows of `views` and then of `local` or `columns`. Outputs of
+            patches and of the teacher only have the rows of `views`, and so has `backbone` with
+            towers.
         """
         size = self.options.micro_batch
         mask = self._mask(views, seed) if "patches" in self.parts else None
         outputs: Outputs = in_parts(self.encoder, views, mask, size=size)
         if local is not None:
             outputs |= joined([outputs, in_parts(self._whole_image, local, size=size)])
+        if self.towers:
+            outputs["projection"] = self._of_towers(outputs["projection"], columns)
         if self.predictor is not None:
             outputs["prediction"] = self.predictor(outputs["projection"])
         if mask is not None:
@@ -281,6 +302,15 @@ class Network(nn.Module):
 
     def _whole_image(self, images: Tensor) -> Outputs:
         return self.encoder.heads(self.encoder.backbone(images))
+
+    def _of_towers(self, first: Tensor, columns: Sequence[Tensor]) -> Tensor:
+        """Returns the embeddings of all towers: those of the first, then of the others."""
+        size = self.options.micro_batch
+        others = [
+            in_parts(tower, column, size=size)["projection"]
+            for tower, column in zip(self.towers, columns, strict=True)
+        ]
+        return torch.cat([first, *others])
 
     def _mask(self, images: Tensor, seed: int | None) -> Tensor:
         chosen = self.options.mask

@@ -21,7 +21,7 @@ from rrl_dsl.language.files import write_bytes
 from rrl_dsl.training.build import load_data
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.resume import newest
-from rrl_dsl.training.trained_encoder import EncoderPart, TrainedEncoder, load_encoder
+from rrl_dsl.training.trained_encoder import LoadedEncoder, load_encoder
 
 FORMATS: Final = (".npz", ".parquet")
 _BATCH: Final = 512
@@ -165,7 +165,7 @@ def splits_of(data: DataSet, wanted: str | None) -> dict[str, Split]:
 def embed(
     run: str | Path,
     *,
-    part: EncoderPart = "backbone",
+    part: str = "backbone",
     data: DataSet | None = None,
     split: str | None = None,
     allow_code: Collection[str] = (),
@@ -199,10 +199,10 @@ def embed(
 
 @torch.inference_mode()
 def _encoded(
-    encoder: TrainedEncoder, split: Split
+    encoder: LoadedEncoder, split: Split
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """The features, ids and labels of a split, in its order."""
     batches = loader(split, min(_BATCH, len(split)), shuffle=False)
-    features = [encoder(batch.images).float().numpy() for batch in batches]
+    features = [encoder.of(batch).float().numpy() for batch in batches]
     labels = {name: label.numpy() for name, label in split.labels.items()}
     return np.concatenate(features), split.sample.numpy(), labels

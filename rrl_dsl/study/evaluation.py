@@ -31,13 +31,10 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import Accuracies, labeled_features, unmeasured
 from rrl_dsl.training.module import views_of
 from rrl_dsl.training.resume import newest, recipe_of
+from rrl_dsl.training.retrieval import TowerEvaluation, evaluate_towers
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.trained_encoder import (
-    EncoderPart,
-    TrainedEncoder,
-    encoder_of,
-    parts_of,
-)
+from rrl_dsl.training.towers import towers_of
+from rrl_dsl.training.trained_encoder import LoadedEncoder, encoder_of, parts_of
 
 _SAMPLES: Final = 256
 """The samples of the batch on which geometry and graph are measured."""
@@ -117,12 +114,14 @@ class RunEvaluation:
         parts: The evaluation of each part that the run has.
         graph: How well embeddings estimate the graph; None if it cannot be measured.
         notes: What could not be measured, and why.
+        towers: Retrieval across towers; None without towers.
     """
 
     dataset: str
-    parts: dict[EncoderPart, PartEvaluation]
+    parts: dict[str, PartEvaluation]
     graph: GraphEstimate | None
     notes: list[str]
+    towers: TowerEvaluation | None = None
 
     @property
     def gap(self) -> float | None:
@@ -144,6 +143,7 @@ class RunEvaluation:
             "parts": parts,
             "gap": self.gap,
             "graph": graph,
+            "towers": None if self.towers is None else asdict(self.towers),
             "notes": self.notes,
         }
 
@@ -168,6 +168,7 @@ def evaluate_run(
     known = resumed.provenance
     config = Config.model_validate(known.configuration)
     views = views_of(config, known.shape, known.augmentation, known.statistics)
+    towers = [encoder_of(resumed, column) for column in towers_of(config)[1:]]
     batch = _batch(data, seed)
     reason = unmeasured(data)
     parts = {
@@ -180,10 +181,18 @@ def evaluate_run(
         program = _program(RunDirectory(path), known.directory, config, data)
         classes = data.class_names.get("label", ("",))
         epoch = config.epochs - 1
-        estimate = _estimate(program, encoders, batch, views, classes, epoch, seed)
+        estimate = _estimate(program, encoders, towers, batch, views, classes, epoch, seed)
     except RRLError as problem:  # such as a column that only the dataset of the run has
         notes.append(f"the graph is not compared: {problem.diagnostics[0].message}")
-    return RunEvaluation(data.name, parts, estimate, notes)
+    found = None
+    if towers:
+        first, *further = towers_of(config)
+        named = dict(zip(further, towers, strict=True))
+        try:
+            found = evaluate_towers(data, first, encoders["projector"].of, named)
+        except RRLError as problem:  # such as a field that only the dataset of the run has
+            notes.append(f"retrieval is not measured: {problem.diagnostics[0].message}")
+    return RunEvaluation(data.name, parts, estimate, notes, found)
 
 
 def geometry(features: Tensor) -> Geometry:
@@ -213,11 +222,10 @@ def _batch(data: DataSet, seed: int) -> Batch:
 
 @torch.no_grad()
 def _part(
-    encoder: TrainedEncoder, data: DataSet, views: Tensor, *, measured: bool
+    encoder: LoadedEncoder, data: DataSet, views: Tensor, *, measured: bool
 ) -> PartEvaluation:
     def encode(batch: Batch) -> Tensor:
-        features: Tensor = encoder(batch.images)
-        return features
+        return encoder.of(batch)
 
     features = labeled_features(data, encode) if measured else None
     return PartEvaluation(
@@ -239,7 +247,8 @@ def _program(run: RunDirectory, inside: str | None, config: Config, data: DataSe
 @torch.no_grad()
 def _estimate(
     program: Program,
-    encoders: Mapping[EncoderPart, TrainedEncoder],
+    encoders: Mapping[str, LoadedEncoder],
+    towers: Sequence[LoadedEncoder],
     batch: Batch,
     views: Views,
     classes: Sequence[str],
@@ -247,18 +256,20 @@ def _estimate(
     seed: int,
 ) -> GraphEstimate:
     count = program.requires.views
-    images = views(batch.images, count, seed)
     sample, view, labels, fields = row_columns(batch, count)
     label = batch.labels.get("label", torch.zeros(len(batch), dtype=torch.int64))
     order = label.repeat(count).argsort(stable=True)
     read = {need.name for need in program.requires.columns}
     fields = {name: column for name, column in fields.items() if name in read}
     nodes = Nodes(sample, view, labels, fields)[order]
-    outputs = {part: encoder.network(images)[order] for part, encoder in encoders.items()}
-    spaces = {"projection": outputs["projector"], "backbone": outputs["backbone"]}
+    images = views(batch.images, 1 if towers else count, seed)
+    rows = [encoders["projector"].network(images), *(tower.of(batch) for tower in towers)]
+    spaces = {"projection": torch.cat(rows)[order]}
+    if not towers:
+        spaces["backbone"] = encoders["backbone"].network(images)[order]
     wanted = {name: spaces[name] for name in program.requires.spaces if name in spaces}
     target = program(nodes, spaces=wanted, epoch=epoch).float().fill_diagonal_(0)
-    unit = F.normalize(outputs["projector"].float())
+    unit = F.normalize(spaces["projection"].float())
     names = [classes[number] if number >= 0 else "?" for number in label.repeat(count)[order]]
     return graph_estimate(target, unit @ unit.T, names)
 

@@ -24,6 +24,7 @@ from rrl_dsl.training.initial_weights import start_from
 from rrl_dsl.training.module import RelationalModule, views_of
 from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.settings import Setting, pointing_at
+from rrl_dsl.training.towers import build_towers
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -94,6 +95,8 @@ def build(
     with pointing_at(settings, "dataset"):
         checks.check_columns(program, dataset)
         checks.bind(program, dataset)
+    with pointing_at(settings, "towers"):
+        towers = build_towers(config, dataset)
     with pointing_at(settings, "augmentation", "local_views"):
         views = views_of(config, dataset.shape, dataset.augmentation, dataset.statistics)
     heads, widest = ("projector", "predictor", "prototypes", "bank"), _widest(config)
@@ -109,6 +112,7 @@ def build(
             classes=probed_classes(dataset),
             backbone=backbone,
             views=views,
+            towers=towers,
         )
     with pointing_at(settings, "optimizer"):
         build_optimizer(config, module.network.encoder)  # knows the layers that it scales

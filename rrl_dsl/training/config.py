@@ -11,6 +11,7 @@ from rrl_dsl.backends.strategy import Gather
 from rrl_dsl.data.registry import DEFAULT_ROOT
 from rrl_dsl.data.view_functions import is_function
 from rrl_dsl.models.options import MAX_SIDE, NetworkOptions, Section
+from rrl_dsl.models.towers import TowerOptions
 
 _LARGEST_RATE: Final = 1e30
 """Optimizers multiply and divide rates in float32."""
@@ -193,6 +194,10 @@ class DataOptions(Section):
     )
 
 
+_OF_FIRST: Final = ("backbone", "backbone_options", "projector")
+"""What a tower has in common with a run without towers."""
+
+
 class Config(NetworkOptions, DataOptions):
     """All settings of a run except its recipe."""
 
@@ -222,6 +227,11 @@ class Config(NetworkOptions, DataOptions):
     )
     patch_size: int | None = Field(
         default=None, ge=1, description="The side of a patch of a vision transformer in pixels."
+    )
+    towers: list[TowerOptions] = Field(
+        default_factory=list,
+        description="The column, the network and the projector of each view, if the views are of "
+        "several modalities.",
     )
     optimizer: OptimizerOptions = OptimizerOptions()
     probe: ProbeOptions = ProbeOptions()
@@ -273,7 +283,28 @@ class Config(NetworkOptions, DataOptions):
         "on one GPU.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_tower(cls, values: Any) -> Any:
+        """Makes the network of the first tower the encoder of the run."""
+        towers = values.get("towers") if isinstance(values, dict) else None
+        if not isinstance(towers, list) or not towers:
+            return values
+        usual = values.get("projector", {})
+        towers = [_with_projector(tower, usual) for tower in towers]
+        given = towers[0] if isinstance(towers[0], dict) else {}
+        own = {key: given[key] for key in _OF_FIRST if given.get(key)}
+        return {**values, **own, "towers": towers}
+
     @property
     def processes(self) -> int:
         """The number of processes of a run, on all machines."""
         return self.devices * self.num_nodes
+
+
+def _with_projector(tower: Any, usual: Any) -> Any:
+    """A tower whose projector has the settings of the run that it does not give."""
+    own = tower.get("projector") if isinstance(tower, dict) else None
+    if not isinstance(own, dict) or not isinstance(usual, dict):
+        return tower
+    return {**tower, "projector": {**usual, **own}}

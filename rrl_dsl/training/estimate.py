@@ -54,7 +54,7 @@ def _images_of_an_epoch(module: RelationalModule, dataset: DataSet) -> int:
     config: Config = module.config
     samples = len(dataset.train) // config.batch_size * config.batch_size
     local = config.local_views
-    views: float = module.program.requires.views
+    views: float = module.drawn_views
     if local.count:
         views += local.count * ((local.size or dataset.shape[1] // 2) / dataset.shape[1]) ** 2
     return round(samples * views)

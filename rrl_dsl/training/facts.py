@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ class Facts:
             ("dataset", f"{code(config['dataset'])}, {_counts(self.samples)}"),
             ("images" if is_image(self.image) else "vectors", " x ".join(map(str, self.image))),
             ("backbone", f"{code(config['backbone'])}, {self.parameters:,} weights"),
+            *_towers(config["towers"]),
             ("epochs", f"{config['epochs']}, including {self.warmup:g} of warm-up"),
             ("batch", f"{config['batch_size']} samples"),
             (
@@ -95,6 +96,11 @@ def facts_of(module: RelationalModule, data: DataSet) -> Facts:
         versions=versions(),
         machine=machine(module.device, compiled=module.is_compiled),
     )
+
+
+def _towers(towers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    columns = ", ".join(code(tower["column"]) for tower in towers)
+    return [("towers", columns)] if towers else []
 
 
 def _listed(values: Mapping[str, str]) -> str:

@@ -36,10 +36,12 @@ from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.provenance import provenance_of
 from rrl_dsl.training.record import Record
+from rrl_dsl.training.retrieval import Embed, TowerEvaluation, evaluate_towers
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.sampler import RelationSampler
 from rrl_dsl.training.stopping import interruptible
 from rrl_dsl.training.tensorboard import Curves, silent_thread
+from rrl_dsl.training.towers import towers_of
 from rrl_dsl.training.watching import RANK_ROWS
 
 _SHARE: Final = 0.25
@@ -62,6 +64,7 @@ class Outcome:
         largest_rank: The largest possible effective rank of the embeddings.
         unmeasured: Why there are no accuracies; None if there are some.
         notes: What changed when the run was resumed.
+        towers: Retrieval across towers; None without towers, or without final probes.
     """
 
     accuracies: Mapping[str, Accuracies]
@@ -71,12 +74,14 @@ class Outcome:
     largest_rank: int = 0
     unmeasured: str | None = None
     notes: Sequence[str] = ()
+    towers: TowerEvaluation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         records = {name: asdict(accuracies) for name, accuracies in self.accuracies.items()}
         figures = {"metrics": dict(self.figures), "seconds": self.seconds}
-        return {"accuracies": records, **figures, "notes": list(self.notes)}
+        towers = None if self.towers is None else asdict(self.towers)
+        return {"accuracies": records, "towers": towers, **figures, "notes": list(self.notes)}
 
 
 def fit(
@@ -145,6 +150,7 @@ def fit(
         ),
         unmeasured=reason,
         notes=record.notes,
+        towers=_towers(module, dataset) if config.eval and config.towers else None,
     )
 
 
@@ -194,7 +200,7 @@ def _loaders(
     crops: Crops | None = None
     if isinstance(dataset.train.images, ImageFiles):
         local = config.local_views.count
-        crops = module.views.crops(module.program.requires.views, local, config.seed)
+        crops = module.views.crops(module.drawn_views, local, config.seed)
     placed_here = partial(placed, device=trainer.strategy.root_device, workers=config.workers)
     rank: dict[str, Any] = {"world_size": config.processes, "rank": trainer.global_rank}
     if config.sampler.name == "relation":
@@ -267,6 +273,26 @@ def _raw(module: RelationalModule, dataset: DataSet) -> dict[str, Encode]:
     if is_image(dataset.shape):
         return {"pixels": lambda batch: pixels(batch).to(module.device)}
     return {"features": lambda batch: module.views.plain(batch.images.to(module.device)).flatten(1)}
+
+
+def _towers(module: RelationalModule, dataset: DataSet) -> TowerEvaluation:
+    module.eval()
+    first, *columns = towers_of(module.config)
+    encoder = module.network.encoder
+    encode = _encoder(module, nn.Sequential(encoder.backbone, encoder.projector))
+    towers = {
+        column: _embed(module, tower)
+        for column, tower in zip(columns, module.network.towers, strict=True)
+    }
+    return evaluate_towers(dataset, first, encode, towers)
+
+
+def _embed(module: RelationalModule, tower: nn.Module) -> Embed:
+    def embed(values: Tensor) -> Tensor:
+        embeddings: Tensor = tower(values.to(module.device))["projection"]
+        return embeddings
+
+    return embed
 
 
 def _encoder(module: RelationalModule, network: nn.Module) -> Encode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import lightning as L
@@ -21,7 +22,7 @@ from rrl_dsl.graph.streams import stream_word
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.losses import Loss
 from rrl_dsl.models.backbones import Backbone, build_backbone, wrapped
-from rrl_dsl.models.encoder import Outputs
+from rrl_dsl.models.encoder import Encoder, Outputs
 from rrl_dsl.models.network import Network
 from rrl_dsl.models.relations import Relations
 from rrl_dsl.training.config import Config
@@ -33,6 +34,7 @@ from rrl_dsl.training.optimizer import (
 )
 from rrl_dsl.training.probes import LinearProbes
 from rrl_dsl.training.statistics import edge_statistics
+from rrl_dsl.training.towers import columns_for
 from rrl_dsl.training.watching import Watching
 
 
@@ -56,6 +58,7 @@ class RelationalModule(L.LightningModule):
         classes: int | None = None,
         backbone: nn.Module | None = None,
         views: Views | None = None,
+        towers: Sequence[Encoder] = (),
     ) -> None:
         """Creates a module with new weights.
 
@@ -68,6 +71,7 @@ class RelationalModule(L.LightningModule):
             backbone: A network from float (n, C, H, W) to features (n, width), in place of
                 `config.backbone`.
             views: The function that draws the views, in place of `config.augmentation`.
+            towers: The encoders of the views after the first, as `build_towers` returns them.
 
         Raises:
             RRLError: RRL502 if the settings do not fit the images, RRL404 or RRL424 if the recipe
@@ -78,7 +82,7 @@ class RelationalModule(L.LightningModule):
         self.program = program
         self.clean = program.without_noise() if program.adds_edges else None
         self.views = views or views_of(config, shape, "cifar" if is_image(shape) else "scarf")
-        self.network = Network(loss, program, self._backbone(shape, backbone), config)
+        self.network = Network(loss, program, self._backbone(shape, backbone), config, towers)
         encoder = self.network.encoder
         sizes = encoder.backbone.width, encoder.projector.width
         self.probes = None if classes is None else LinearProbes(*sizes, classes)
@@ -99,6 +103,11 @@ class RelationalModule(L.LightningModule):
             "RUN` to continue it"
         )
         raise error("RRL505", message, hint=hint)
+
+    @property
+    def drawn_views(self) -> int:
+        """The number of views of an image that are drawn: one if the others are of towers."""
+        return 1 if self.network.towers else self.program.requires.views
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes backbone features (n, width) of float images (n, C, H, W), normalized."""
@@ -123,8 +132,7 @@ class RelationalModule(L.LightningModule):
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
         skipped = relations.skipped(self.network.criterion) if batch_idx == 0 else {}
         if self.probes is not None:
-            whole = self.program.requires.views
-            label = batch.labels["label"].repeat(whole)
+            label = batch.labels["label"].repeat(self.drawn_views)
             seen: Outputs = {name: tensor[: len(label)] for name, tensor in outputs.items()}
             known = self._gathered((label >= 0).sum()[None]).float().mean()
             loss = loss + self.probes.loss(seen, label, known)
@@ -178,8 +186,9 @@ class RelationalModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Returns one optimizer with a cosine schedule by step."""
-        encoder = nn.ModuleList([self.network.encoder, self.network.learned])
-        optimizer = build_optimizer(self.config, encoder, self.probes, self.network.predictor)
+        network = self.network
+        encoder = nn.ModuleList([network.encoder, network.towers, network.learned])
+        optimizer = build_optimizer(self.config, encoder, self.probes, network.predictor)
         total = int(self.trainer.estimated_stepping_batches)
         steps_per_epoch = max(1, total // max(1, self.trainer.max_epochs or 1))
         warmup = min(self.config.optimizer.warmup * steps_per_epoch, total // 2)
@@ -226,11 +235,12 @@ class RelationalModule(L.LightningModule):
     def _outputs(self, batch: Batch) -> Outputs:
         """Computes the outputs of student and teacher for the views of a batch."""
         seed, count = self._draw_seed(), self.config.local_views.count
-        views, local = self.views(batch.images, self.program.requires.views, seed), None
+        views, local = self.views(batch.images, self.drawn_views, seed), None
         if count:
             images = batch.images if batch.local is None else batch.local
             local = self.views.local(images, count, seed + 1)
-        outputs: Outputs = self.network(views, local, seed=seed)
+        columns = columns_for(self.config, batch)
+        outputs: Outputs = self.network(views, local, columns=columns, seed=seed)
         return outputs
 
     def _nodes(self, batch: Batch) -> Nodes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rrl_dsl.language.diagnostics import RRLError
@@ -19,10 +19,16 @@ def code_of(config: Config) -> dict[str, list[str]]:
         losses = [term.name for term in read(config.loss.name, config.loss.options)]
     except RRLError:  # creating the loss raises it again, with its place
         losses = []
+
+    def places(names: Iterable[str]) -> list[str]:
+        return [name for name in names if is_place(name)]
+
+    of_towers = places(tower.backbone or "" for tower in config.towers)
     return {
         "loss": [name for name in losses if ":" in name],
-        "backbone": [config.backbone] if is_place(config.backbone) else [],
         "augmentation": config.augmentation.functions,
+        "backbone": [name for name in places([config.backbone]) if name not in of_towers],
+        "towers": of_towers,
     }
 
 

@@ -56,11 +56,10 @@ def _scaled_groups(
 ) -> Iterator[dict[str, Any]]:
     """Returns the groups of the encoder; those of a scaled layer have a learning rate."""
     decay, lr = config.optimizer.layer_decay, config.optimizer.lr * _scale(config)
-    scales: dict[nn.Parameter, float] = {}
+    scales: Mapping[nn.Parameter, float] = {}
     if decay != 1:
-        for part in encoder.modules():
-            if isinstance(part, Backbone):
-                scales |= layer_scales(part, decay, config.backbone)
+        backbones = (part for part in encoder.modules() if isinstance(part, Backbone))
+        scales = layer_scales(next(backbones), decay, config.backbone)  # of the first tower
     for scale in sorted({scales.get(parameter, 1.0) for parameter in encoder.parameters()}):
         for group in _groups(encoder, plain, scales, scale):
             yield group if scale == 1 else {**group, "lr": lr * scale}

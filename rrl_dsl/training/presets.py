@@ -121,6 +121,11 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "augmentation": "cifar-vicreg",
         "loss": {"variance_over_views": "sum"},
     },
+    "clip": {  # appendix F of the paper, for ViT-B/32 with batches of 32,768 pairs
+        "optimizer": {"name": "adamw", "lr": 5e-4, "weight_decay": 0.2},
+        "projector": {"hidden": 512, "out": 512, "layers": 1},
+        "probe": {"lr": 1e-3},
+    },
     "byol": _BYOL,
     "mean_shift": {  # train_msf.py and run_msf.sh of UMBCvision/MSF, with the widths of ResNet-18
         "optimizer": _published("sgd", 0.05, 1e-4),

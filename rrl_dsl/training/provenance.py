@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from rrl_dsl.data.dataset import DataSet, Shape
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.towers import tower_inputs
 
 FREE: Final = frozenset(
     {"dataset", "data_dir", "download", "workers", "eval", "accelerator", "compile"}
@@ -63,6 +64,7 @@ class Provenance:
         scaled: Whether the inputs are whole numbers, which are scaled to [0, 1].
         statistics: The statistics that inputs are normalized by; None for those of the
             augmentation.
+        towers: What the towers after the first read: the attributes of a `TowerInput` each.
     """
 
     identity: str
@@ -74,6 +76,7 @@ class Provenance:
     libraries: Mapping[str, str]
     scaled: bool = True
     statistics: Statistics | None = None
+    towers: Sequence[Mapping[str, Any]] = ()
 
     def differences(self, now: Provenance) -> list[Difference]:
         """Returns what differs now: recipe, settings, data and libraries, in this order."""
@@ -115,6 +118,7 @@ def provenance_of(
         _libraries(),
         data.dtype in WHITE,
         data.statistics,
+        [given._asdict() for given in tower_inputs(config, data)],
     )
 
 

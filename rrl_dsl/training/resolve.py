@@ -14,12 +14,15 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, fol
 from rrl_dsl.language.other_names import SETTINGS, VALUES
 from rrl_dsl.losses.creation import read
 from rrl_dsl.models.renamed import KeyPath
+from rrl_dsl.models.towers import TowerOptions
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.described import settings as described
 from rrl_dsl.training.named_code import code_of, module_of
 from rrl_dsl.training.settings import Setting
 
-_PATHS: Final = [tuple(setting.name.split(".")) for setting in described()]
+_PATHS: Final = [
+    tuple(setting.name.split(".")) for setting in (*described(), *described(TowerOptions, "towers"))
+]
 """Every section and setting that there is."""
 
 
@@ -133,7 +136,7 @@ def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iter
 def _unknown(path: KeyPath, setting: Setting | None) -> Diagnostic:
     """The error for an unknown key."""
     message = f"there is no setting `{'.'.join(path)}`"
-    section, key = path[:-1], path[-1]
+    section, key = tuple(part for part in path[:-1] if not part.isdigit()), path[-1]
     known = [other[len(section)] for other in _PATHS if other[:-1] == section]
     meant = SETTINGS.get(folded(key), "").partition("=")[0].removesuffix(".name")
     if not known:
@@ -144,12 +147,20 @@ def _unknown(path: KeyPath, setting: Setting | None) -> Diagnostic:
         hint = did_you_mean(key, known) or f"known keys are {listing(known)}"
     if setting is None:
         return Diagnostic("RRL501", message, hint=hint)
-    return Diagnostic("RRL501", message, setting.keys[len(section)], setting.source, hint)
+    return Diagnostic(
+        "RRL501",
+        message,
+        setting.keys[min(len(section), len(setting.keys) - 1)],
+        setting.source,
+        hint,
+    )
 
 
 def _unfit(path: KeyPath, setting: Setting | None, problem: ErrorDetails) -> Diagnostic:
     """The error for an invalid value."""
     depth = 2 if path[0] == "params" or path[:2] in _PATHS else 1
+    if path[0] == "towers":
+        depth = len(path)
     name = ".".join(path[:depth])
     complaint = problem["msg"].removeprefix("Value error, ")
     complaint = complaint[0].lower() + complaint[1:]

@@ -13,8 +13,9 @@ from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.training.evaluation import Accuracies
 from rrl_dsl.training.history import Row, figures_of
+from rrl_dsl.training.retrieval import Retrieval, TowerEvaluation, ZeroShot
 from rrl_dsl.training.run import RunDirectory
-from rrl_dsl.training.trained_encoder import TrainedEncoder, load_encoder
+from rrl_dsl.training.trained_encoder import LoadedEncoder, load_encoder
 
 
 class Run:
@@ -77,6 +78,19 @@ class Run:
             raise error("RRL505", message, hint=hint) from None
 
     @property
+    def towers(self) -> TowerEvaluation | None:
+        """Retrieval across towers on the test split; None without towers, or with `eval=False`.
+
+        Raises:
+            RRLError: As `summary`.
+        """
+        found = self.summary.get("towers")
+        if found is None:
+            return None
+        retrieval = [Retrieval(**each) for each in found["retrieval"]]
+        return TowerEvaluation(retrieval, [ZeroShot(**each) for each in found["zero_shot"]])
+
+    @property
     def warnings(self) -> list[str]:
         """What a reader of the table should know, such as embeddings that are close to collapse.
 
@@ -100,7 +114,7 @@ class Run:
             raise error("RRL505", message) from None
 
     @cached_property
-    def encoder(self) -> TrainedEncoder:
+    def encoder(self) -> LoadedEncoder:
         """The trained backbone, as `rrl_dsl.load_encoder` returns it.
 
         Raises:

@@ -106,6 +106,7 @@ def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagn
         f"Identity `{facts.identity}`.",
         "",
         *_accuracy_lines(outcome),
+        *(f"\n{line[0].upper()}{line[1:]}." for line in _tower_lines(outcome)),
         *(f"\n**Warning.** {printable(warning.message)}." for warning in warnings),
         *(f"\n**Note.** The run continued {printable(note)}." for note in outcome.notes),
         "",
@@ -133,6 +134,10 @@ def _accuracy_lines(outcome: Outcome) -> list[str]:
         "",
         f"The accuracy with {PER_CLASS} labels per class is the mean of {DRAWS} draws.",
     ]
+
+
+def _tower_lines(outcome: Outcome) -> list[str]:
+    return outcome.towers.lines() if outcome.towers else []
 
 
 def _headings() -> list[str]:

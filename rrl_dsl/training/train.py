@@ -245,6 +245,8 @@ def _finish(
         run.summarize({**summary, **facts.to_dict()}, page(run, facts, outcome, warnings))
         shown_table = None if unmeasured(data) else table(outcome)  # the reason is shown above
         display.result(shown_table, warnings)
+        for line in outcome.towers.lines() if outcome.towers else ():
+            display.text(line)
         display.text(f"summary   {run.path / 'summary.md'}")
     return Run(run.path, modules_of(module.config))
 
@@ -281,6 +283,7 @@ def import_code(config: Config, settings: Sequence[Setting]) -> None:
     for key, load in (
         ("loss", find),
         ("backbone", imported.resolve),
+        ("towers", imported.resolve),
         ("augmentation", view_function),
     ):
         for name in named[key]:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from torch import Tensor, nn
 
+from rrl_dsl.data.batches import Batch
 from rrl_dsl.data.dataset import Shape, is_image
 from rrl_dsl.data.pixels import WHITE
 from rrl_dsl.data.views import Views
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.models.heads import Projector
+from rrl_dsl.models.towers import TowerInput, build_tower
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.resume import newest
 from rrl_dsl.training.run import Resumed
-
-EncoderPart = Literal["backbone", "projector", "teacher"]
+from rrl_dsl.training.towers import towers_of
+from rrl_dsl.training.trained_tower import TrainedTower
 
 _PREFIXES: Final[dict[str, str]] = {
     "backbone": "network.encoder.backbone.",
@@ -84,10 +86,22 @@ class TrainedEncoder(nn.Module):
         features: Tensor = self.network(self.views.plain(images))
         return features
 
+    def of(self, batch: Batch) -> Tensor:
+        """Returns the features of the samples of a batch, float (b, d).
+
+        Raises:
+            RRLError: As `forward`.
+        """
+        features: Tensor = self(batch.images)
+        return features
+
+
+LoadedEncoder = TrainedEncoder | TrainedTower
+
 
 def load_encoder(
-    run: str | Path, part: EncoderPart = "backbone", *, allow_code: Collection[str] = ()
-) -> TrainedEncoder:
+    run: str | Path, part: str = "backbone", *, allow_code: Collection[str] = ()
+) -> LoadedEncoder:
     """Loads the encoder of a run, in evaluation mode on the CPU, with its input normalization.
 
     It is built only from the newest checkpoint, whose checksum is verified.
@@ -95,7 +109,8 @@ def load_encoder(
     Args:
         run: The run directory.
         part: `backbone` returns features, `projector` the embeddings that the loss uses, and
-            `teacher` the features of the teacher's backbone.
+            `teacher` the features of the teacher's backbone. The column of a tower, such as
+            `image`, returns its embeddings; `backbone` and `projector` are of the first tower.
         allow_code: The modules whose code the configuration of the run may name as
             `package.module:attribute`.
 
@@ -104,18 +119,22 @@ def load_encoder(
             configuration, or it does not have the part. RRL510 if the configuration names code of
             another module. RRL502 as `rrl_dsl.models.backbones.build_backbone`.
     """
-    _prefix(part)  # before the checkpoint is read
     return encoder_of(newest(Path(run), allow_code), part)
 
 
-def encoder_of(checkpoint: Resumed, part: EncoderPart) -> TrainedEncoder:
+def encoder_of(checkpoint: Resumed, part: str) -> LoadedEncoder:
     """Returns the encoder in a checkpoint, as `load_encoder` does.
 
     Raises:
         RRLError: As `load_encoder`.
     """
-    prefix = _prefix(part)
     config, data = Config.model_validate(checkpoint.provenance.configuration), checkpoint.provenance
+    prefix = _prefix(part, config)
+    towers = towers_of(config)
+    if part in towers[1:]:
+        return _tower(checkpoint, config, towers.index(part))
+    if part in towers:
+        part, prefix = "projector", _PREFIXES["projector"]
     features = _PREFIXES["backbone"] if part == "projector" else prefix
     backbone = build_backbone(
         config.backbone,
@@ -134,7 +153,16 @@ def encoder_of(checkpoint: Resumed, part: EncoderPart) -> TrainedEncoder:
     return TrainedEncoder(network, views, data.shape, scaled=data.scaled).eval()
 
 
-def parts_of(checkpoint: Resumed) -> list[EncoderPart]:
+def _tower(checkpoint: Resumed, config: Config, place: int) -> TrainedTower:
+    options, given = config.towers[place], checkpoint.provenance.towers[place - 1]
+    read = TowerInput(tuple(given["shape"]), given["vocabulary"])
+    tower = build_tower(options, read, config.projector)
+    _take_up(tower, checkpoint, _prefix(options.column, config))
+    network = nn.Sequential(tower.backbone, tower.projector)
+    return TrainedTower(network, options.column, read).eval()
+
+
+def parts_of(checkpoint: Resumed) -> list[str]:
     """Returns the parts of the model in a checkpoint: all have a backbone and a projector."""
     teacher = _PREFIXES["teacher"]
     has_teacher = any(name.startswith(teacher) for name in checkpoint.weights)
@@ -146,19 +174,26 @@ def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
 
     Args:
         run: The run directory.
-        part: `backbone`, `projector` (without the backbone) or `teacher` (its backbone).
+        part: `backbone`, `projector` (without the backbone), `teacher` (its backbone), or the
+            column of a tower (its backbone and its projector).
 
     Raises:
         RRLError: RRL505, as `load_encoder`.
     """
-    prefix = _prefix(part)
-    weights = _own(newest(Path(run), None), prefix)
+    checkpoint = newest(Path(run), None)
+    prefix = _prefix(part, Config.model_validate(checkpoint.provenance.configuration))
+    weights = _own(checkpoint, prefix)
     return {name.removeprefix("body."): value.contiguous() for name, value in weights.items()}
 
 
-def _prefix(part: str) -> str:
+def _prefix(part: str, config: Config) -> str:
+    towers = towers_of(config)
+    if part in towers:
+        place = towers.index(part)
+        return f"network.towers.{place - 1}." if place else "network.encoder."
     if part not in _PREFIXES:
-        hint = did_you_mean(part, list(_PREFIXES)) or f"its parts are {listing(_PREFIXES)}"
+        known = [*_PREFIXES, *towers]
+        hint = did_you_mean(part, known) or f"its parts are {listing(known)}"
         raise error("RRL505", f"a run has no part `{part}`", hint=hint)
     return _PREFIXES[part]
 

@@ -94,6 +94,20 @@ def test_the_page_of_loops_runs_from_top_to_bottom():
     assert scope["value"].isfinite()
 
 
+def test_the_page_of_towers_runs_from_top_to_bottom(run, tmp_path):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    (text,) = blocks("docs/towers.md", "yaml")
+    (tmp_path / "clip.yaml").write_text(text)
+    for line in "".join(blocks("docs/towers.md", "sh")).splitlines():
+        short = "--epochs 2 --batch-size 480" if line.startswith("rrl-dsl train") else ""
+        code, printed = run(f"{line} {short}")
+        assert code == 0, printed
+    scope = {}
+    for text in blocks("docs/towers.md", "python"):
+        exec(compile(text, "docs/towers.md", "exec"), scope)
+    assert scope["similarity"].shape == (5,)
+
+
 def test_the_page_of_training_runs_from_top_to_bottom(run, tmp_path):
     np.savez("color.npz", images=np.zeros((8, 16, 16, 3), np.uint8), label=np.arange(8) % 2)
     for text in blocks("docs/training.md", "yaml"):

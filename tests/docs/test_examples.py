@@ -37,8 +37,14 @@ def test_a_loop_with_the_network_of_a_method(name):
     assert main_of(name)(4) > main_of(name)(0)
 
 
+def test_two_encoders_of_one_s_own(capsys):
+    assert main_of("two_towers")(0) < 0.3  # 0.1 is chance
+    assert main_of("two_towers")(6) > 0.8
+    assert "zero-shot, 6 epochs" in capsys.readouterr().out
+
+
 def test_every_example_is_tested():
-    names = {"dino_loop", "lightning_project", "mean_shift_loop", "own_loop"}
+    names = {"dino_loop", "lightning_project", "mean_shift_loop", "own_loop", "two_towers"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == names
 
 

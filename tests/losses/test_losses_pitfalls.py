@@ -6,7 +6,7 @@ import torch
 import rrl_dsl as rrl
 from rrl_dsl.losses import Loss, create, find, names, register, registry
 
-CONTRASTIVE = ["simclr", "supcon", "suncet", "xclr"]
+CONTRASTIVE = ["simclr", "supcon", "suncet", "xclr", "clip"]
 
 
 def code_of(problem):

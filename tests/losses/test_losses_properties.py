@@ -152,7 +152,7 @@ SELF_COUNTS = {
     "simdino(form=paper)": "the rate is that of G Z, as the paper's graphs have a diagonal",
     **{
         f"{name}(with_self=True)": "asked for"
-        for name in ("simclr", "xclr", "suncet", "supcon", "simdino")
+        for name in ("simclr", "xclr", "clip", "suncet", "supcon", "simdino")
     },
 }
 
@@ -291,6 +291,7 @@ def test_teachers_banks_and_centers_have_no_gradient(name, options):
         "simclr",
         "supcon",
         "xclr",
+        "clip",
         "suncet",
         "byol",
         "simsiam",

@@ -87,6 +87,17 @@ def test_siglip_compares_pairs_of_different_views():
     np.testing.assert_array_equal(contrast.numpy(), other_view)
 
 
+def test_clip_and_its_soft_form_relate_images_and_captions():
+    other_view = VIEW[:, None] != VIEW
+    np.testing.assert_array_equal(graph("clip"), same_sample & other_view)
+    unit = X[PLACES] / np.linalg.norm(X[PLACES], axis=1, keepdims=True)
+    soft = np.exp((unit @ unit.T - 1) / 0.03) * other_view
+    np.testing.assert_allclose(graph("soft_clip"), soft, rtol=1e-5)
+    for name in ("clip", "soft_clip"):
+        contrast = rrl.compile(rrl.load(RECIPES / f"{name}.rrl")).relate(ROWS).contrast
+        np.testing.assert_array_equal(contrast.numpy(), other_view)
+
+
 @pytest.mark.parametrize("name", ["supcon", "supervised_least_squares"])
 def test_all_of_one_class_are_related(name: str):
     np.testing.assert_array_equal(graph(name), LABEL[:, None] == LABEL)

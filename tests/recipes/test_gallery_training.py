@@ -23,6 +23,8 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 METHODS = {
     "SimCLR",
     "SigLIP",
+    "CLIP",
+    "SoftCLIP",
     "SupCon",
     "SuNCEt",
     "W-MSE",

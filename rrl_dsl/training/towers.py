@@ -1,0 +1,94 @@
+"""The towers of a run: what they read of the dataset, and their networks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from torch import Tensor
+
+from rrl_dsl.data.batches import Batch
+from rrl_dsl.data.dataset import DataSet, Shape, columns_of
+from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.models.encoder import Encoder
+from rrl_dsl.models.towers import Standardized, TowerInput, TowerOptions, build_tower
+from rrl_dsl.training.config import Config
+
+_MOST_TOKENS: Final = 1_000_000
+"""The largest vocabulary; the tables of large language models have a quarter of it."""
+
+
+def own_column(shape: Shape) -> str:
+    """Returns the name of the samples themselves as a column: `image`, or `inputs`."""
+    return "image" if len(shape) == 3 else "inputs"
+
+
+def towers_of(config: Config) -> list[str]:
+    """Returns the columns of the towers of a run."""
+    return [tower.column for tower in config.towers]
+
+
+def tower_inputs(config: Config, data: DataSet) -> list[TowerInput]:
+    """Returns what the towers after the first read.
+
+    Raises:
+        RRLError: RRL502 if the towers are not one for the samples themselves and then one for each
+            of several fields; RRL401 or RRL417 if there is no such field, or it has numbers.
+    """
+    if not config.towers:
+        return []
+    own, columns = own_column(data.shape), towers_of(config)
+    if columns[0] != own:
+        message = f"the first tower reads `{columns[0]}`, and must read `{own}`, the samples"
+        hint = f"write `towers: [{own}, {columns[0]}]`"
+        raise error("RRL502", message, hint=hint, settings=("towers",))
+    if len(columns) < 2 or len(set(columns)) < len(columns):
+        message = f"`towers` has {len(set(columns))} different columns for {len(columns)} towers"
+        hint = "give each tower a column of its own; without towers, all views are of the samples"
+        raise error("RRL502", message, hint=hint, settings=("towers",))
+    faults = columns_of(data).faults([("vector", name) for name in columns[1:]])
+    if faults:
+        raise RRLError(faults)
+    return [_input(tower, data) for tower in config.towers[1:]]
+
+
+def _input(tower: TowerOptions, data: DataSet) -> TowerInput:
+    name, splits = tower.column, [data.train, data.test, *([data.val] if data.val else [])]
+    if data.train.fields[name].ndim != 2:
+        message = f"`{name}` of the dataset `{data.name}` has numbers, not vectors or tokens"
+        raise error("RRL417", message, settings=("towers",))
+    values = [split.fields[name] for split in splits]
+    whole = all(bool(((each >= 0) & (each == each.floor())).all()) for each in values)
+    shape = tuple(values[0].shape[1:])
+    if not (whole if tower.tokens is None else tower.tokens):
+        return TowerInput(shape, None)
+    if not whole:
+        message = f"`{name}` of the dataset `{data.name}` has values that are not whole numbers "
+        message += "from 0, so they are not tokens"
+        raise error("RRL502", message, hint="pad with 0", settings=("towers",))
+    largest = int(max(each.max() for each in values))
+    if largest >= _MOST_TOKENS:
+        message = f"`{name}` of the dataset `{data.name}` has the token {largest}; the largest "
+        message += f"vocabulary is {_MOST_TOKENS:,}"
+        raise error("RRL502", message, hint="number the tokens from 1", settings=("towers",))
+    return TowerInput(shape, largest + 1)
+
+
+def build_towers(config: Config, data: DataSet) -> list[Encoder]:
+    """Builds the towers after the first with random weights; vectors are measured.
+
+    Raises:
+        RRLError: As `tower_inputs` and `rrl_dsl.models.towers.build_tower`.
+    """
+    towers = []
+    for options, given in zip(config.towers[1:], tower_inputs(config, data), strict=True):
+        tower = build_tower(options, given, config.projector)
+        for part in tower.modules():
+            if isinstance(part, Standardized):
+                part.measure(data.train.fields[options.column])
+        towers.append(tower)
+    return towers
+
+
+def columns_for(config: Config, batch: Batch) -> list[Tensor]:
+    """Returns what the towers after the first read of a batch, (b, ...) each."""
+    return [batch.fields[column] for column in towers_of(config)[1:]]
