@@ -283,9 +283,9 @@ def with_vectors(columns: Sequence[Cells]) -> list[Cells]:
 
 def _label_at(rows: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int64]:
     """The label of every image from the label of every row; -1 for an image without a row."""
-    found: NDArray[np.int64] = label[rows]
-    found[rows < 0] = -1
-    return found
+    by_image: NDArray[np.int64] = label[rows]
+    by_image[rows < 0] = -1
+    return by_image
 
 
 def _field_at(rows: NDArray[np.int64], field: Array) -> Array:

@@ -71,5 +71,5 @@ class Record(Callback):
 def machine(device: torch.device, *, compiled: bool) -> dict[str, str]:
     """Returns what the rounding of sums depends on: threads, device, and a compiled encoder."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    found = {"threads": str(torch.get_num_threads()), "device": name}
-    return found | ({"encoder": "compiled"} if compiled else {})
+    facts = {"threads": str(torch.get_num_threads()), "device": name}
+    return facts | ({"encoder": "compiled"} if compiled else {})
