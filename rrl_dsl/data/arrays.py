@@ -19,6 +19,7 @@ Fault = Callable[[str, str | None], RRLError]
 
 _SMALL_SIDE: Final = 64
 _USUAL: Final = (1, 3)
+_MOST_CLASSES: Final = 10_000
 _WHOLE: Final = (np.uint8, np.uint16)
 _ORDER_HINT: Final = "add an array `channels` with the text `first` or `last`"
 
@@ -77,6 +78,8 @@ def arrays_of(values: Array, name: str, fault: Fault) -> Tensor:
     if values.dtype.kind not in "iuf" or values.ndim not in (2, 3) or values.size == 0:
         what = f"has `{name}` of {values.dtype} {values.shape}"
         raise fault(f"{what}, which are neither vectors (N, d) nor sequences (N, T, d)", None)
+    if values.dtype.kind == "f" and np.isnan(values).all():
+        raise fault(f"has no value in `{name}`: all are NaN", None)
     return torch.from_numpy(_finite(values, name, fault, missing=True))
 
 
@@ -87,7 +90,9 @@ def _finite(values: Array, name: str, fault: Fault, *, missing: bool = False) ->
     strange = np.isinf(single) if missing else ~np.isfinite(single)
     if strange.any():
         row = int(np.argwhere(strange)[0][0])
-        what = f"has {single[strange][0]} in `{name}`, in row {row}"
+        what = f"has {values[strange][0]} in `{name}`, in row {row}"
+        if np.isfinite(values[strange][0]):
+            raise fault(f"{what}, which is beyond float32", "scale the values")
         raise fault(what, "NaN means a missing value" if missing else "fill in missing pixels")
     return single
 
@@ -118,7 +123,13 @@ def inputs_of(
             values = columns.fields[name].reshape(rows, -1)
             parts[name] = _finite(values, name, fault, missing=True)
         elif name in columns.labels:
-            parts[name] = _hot(columns.labels[name], len(columns.class_names[name]))
+            classes = len(columns.class_names[name])
+            if classes > _MOST_CLASSES:
+                what = (
+                    f"has {classes:,} classes in `{name}`, and the encoder reads a number per class"
+                )
+                raise fault(what, f"leave it out of `inputs`; the limit is {_MOST_CLASSES:,}")
+            parts[name] = _hot(columns.labels[name], classes)
         else:
             known = [*columns.fields, *columns.labels]
             hint = did_you_mean(name, known) or f"its columns are {listing(known)}"

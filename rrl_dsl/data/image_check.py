@@ -63,7 +63,8 @@ class Checked:
         if len(messages) > _SHOWN:
             messages[_SHOWN:] = [f"{len(messages) - _SHOWN:,} more images cannot be read"]
         faults = [Diagnostic("RRL412", message) for message in messages]
-        hint = "restore damaged images, or leave them out with `--set skip_unreadable=true`"
+        hint = "restore damaged images, or leave them out with `--set skip_unreadable=true`; "
+        hint += "images with more than four channels belong in an `.npz` archive"
         faults[-1] = replace(faults[-1], hint=hint)
         raise RRLError(faults)
 

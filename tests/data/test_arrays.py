@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import rrl_dsl as rrl
+from rrl_dsl.data.arrays import inputs_of
 from rrl_dsl.data.channel_statistics import statistics_of
+from rrl_dsl.data.column_files import Further
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.pixels import unit
 from rrl_dsl.data.registry import load
 from rrl_dsl.data.views import Views
-from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.diagnostics import RRLError, error
 
 DRAW = np.random.default_rng(0)
 
@@ -148,3 +150,26 @@ def test_what_is_for_images_alone(tmp_path: Path, settings: dict[str, Any], mess
     given = {"loss": "simclr", "epochs": 1, "batch_size": 16, **settings}
     with pytest.raises(RRLError, match=message):
         rrl.train("ssl(views=2)", dataset=f"npz:{tmp_path / 'set.npz'}", **given)
+
+
+def fault(what: str, hint: str | None) -> RRLError:
+    return error("RRL412", f"the file {what}", hint=hint)
+
+
+def test_labels_become_one_number_per_class() -> None:
+    sets = np.array([[2, 0], [1, -1], [-1, -1]])
+    columns = Further(
+        labels={"kind": np.array([1, -1, 0]), "tags": sets},
+        class_names={"kind": ("a", "b"), "tags": ("x", "y", "z")},
+        fields={"age": np.array([5, 6, 7])},
+    )
+    inputs, widths = inputs_of(columns, ["tags", "age", "kind"], 3, fault)
+    assert inputs.tolist() == [[1, 0, 1, 5, 0, 1], [0, 1, 0, 6, 0, 0], [0, 0, 0, 7, 1, 0]]
+    assert widths == {"tags": 3, "age": 1, "kind": 2}
+
+
+def test_a_column_of_ids_is_not_read_as_classes() -> None:
+    names = tuple(map(str, range(10_001)))
+    columns = Further({"id": np.arange(10_001)}, {"id": names}, {})
+    with pytest.raises(RRLError, match=r"RRL412.*has 10,001 classes in `id`"):
+        inputs_of(columns, ["id"], 10_001, fault)

@@ -178,6 +178,7 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
         ({"channels": np.zeros(3), "images": GRAY[..., None]}, "which is not one text"),
         ({"images": None, "inputs": np.zeros(6)}, "neither vectors (N, d) nor sequences"),
         ({"images": None, "inputs": np.full((6, 2), np.inf)}, "has inf in `inputs`, in row 0"),
+        ({"images": None, "inputs": np.full((6, 2), np.nan)}, "has no value in `inputs`"),
         ({"label": KIND[:4]}, "`label` of int64 (4,) does not have one entry for each of the"),
         ({"images": np.zeros((6, 0, 4), np.uint8)}, "images of shape (6, 0, 4), without pixels"),
         (
