@@ -61,9 +61,14 @@ def squares(x: Vectors) -> Vectors:
     return np.asarray(np.square(np.linalg.norm(x, axis=1)))
 
 
-def pair_hash(u_i: Ids, u_j: Ids) -> Ids:
-    """The hash of pairs, broadcast."""
-    return np.asarray(draws.pair_hash(u_i, u_j))
+def row_hash(sample: Ids, view: Ids | None, key: Ids) -> Ids:
+    """The hash of each row."""
+    return np.asarray(draws.row_hash(sample, view, key))
+
+
+def pair_draw(u_i: Ids, u_j: Ids) -> Ids:
+    """The draw of pairs, broadcast."""
+    return np.asarray(draws.pair_draw(u_i, u_j))
 
 
 def squared(i: Vectors, j: Vectors) -> Vectors:

@@ -208,7 +208,7 @@ class BlockedRelation(Relation):
         if plan.contrast is not None:
             contrast = self._prepared.weights(plan.contrast, rows, cols)
         if evaluate:
-            weights = self._weights(*self._in_first_view(rows, cols))
+            weights = self._weights(rows, cols)
         else:
             shape = rows.stop - rows.start, cols.stop - cols.start
             weights = torch.zeros((), dtype=torch.bool, device=self.rows.device).expand(shape)
@@ -245,17 +245,23 @@ class BlockedRelation(Relation):
         """How the rows repeat, if all views have the weights of the first."""
         return self._prepared.repeats(self._prepared.plan.result) if self._shortcuts else None
 
-    def _in_first_view(self, rows: slice, cols: slice) -> tuple[slice, slice]:
-        """The rows and columns of the first view with the same weights, if there are any."""
+    def _weights(self, rows: slice, cols: slice) -> Tensor:
+        """The weights of a tile, which may be those of a tile of the first view."""
         views = self._views
         if views is None:
-            return rows, cols
+            return self._kept_weights(rows, cols)
         i, j = (_moved(part, part.start // views.samples * views.samples) for part in (rows, cols))
         within = max(i.stop, j.stop) <= views.samples
         apart = i.stop <= j.start or j.stop <= i.start
-        return (i, j) if within and (apart or not views.by_view) else (rows, cols)
+        if within and (apart or not views.by_view):
+            return self._kept_weights(i, j)
+        if not within or i != j or (i, j) == (rows, cols):
+            return self._kept_weights(rows, cols)
+        weights = self._kept_weights(i, j).clone()  # other views change the pairs of a sample alone
+        weights.diagonal().copy_(self._prepared.weights_of_pairs(rows, cols))
+        return weights
 
-    def _weights(self, rows: slice, cols: slice) -> Tensor:
+    def _kept_weights(self, rows: slice, cols: slice) -> Tensor:
         """The weights of a tile. Recent weights are kept for other views and the backward pass."""
         place = rows.start, rows.stop, cols.start, cols.stop
         if place not in self._kept:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rrl_dsl.backends import tensors
 from rrl_dsl.backends.nodes import SAME_VALUES, Nodes, joined_labels, named, tensor
+from rrl_dsl.backends.repeats import Views
 from rrl_dsl.graph.stage import Lookup, LookupTable
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -83,7 +84,7 @@ def vectors_of(
     return pairs
 
 
-def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
+def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> None:
     """Refuses rows and columns that lack views of their samples.
 
     Rows of distinct samples, and columns of other samples than the rows, may have any view.
@@ -92,19 +93,22 @@ def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
         rows: The rows.
         cols: The columns; the same object if they are the rows.
         asked: The number of views per sample that the recipe needs.
+        views: The views and samples of the rows, if they are known.
 
     Raises:
         RRLError: RRL425 if there are fewer; RRL402 if a row and a column of one sample differ
             in a label.
     """
+    if cols is rows and (asked == 1 or (views is not None and not 1 < views.views < asked)):
+        return
     if cols is rows:
         repeated = len(torch.unique(rows.sample)) < len(rows)
     else:
         repeated = len(rows) > 1 and rows.sample.equal(cols.sample)
         _check_labels(rows, cols)
-    views = torch.unique(torch.cat([rows.view, cols.view]))
-    if repeated and len(views) < asked:
-        raise _too_few(asked, f"the rows have {_listed(views.tolist())}")
+    given = torch.unique(torch.cat([rows.view, cols.view]))
+    if repeated and len(given) < asked:
+        raise _too_few(asked, f"the rows have {_listed(given.tolist())}")
     if cols is rows and repeated:
         _check_repeated(rows, asked)
 

@@ -48,12 +48,12 @@ def column_of(
         case "square":
             return arrays.squares(before[column.inputs[0]])
         case "sample_hash":
-            return draws.row_hash(rows.sample, None, *own)
+            return arrays.row_hash(rows.sample, None, *own)
         case "row_hash":
-            return draws.row_hash(rows.sample, rows.view, *own)
+            return arrays.row_hash(rows.sample, rows.view, *own)
         case "drawn_label":
             label, drawn = (before[index] for index in column.inputs)
-            return arrays.where(draws.within(drawn, *own)[:, None], label, -1)
+            return arrays.where((draws.upper(drawn) <= own[0])[:, None], label, -1)
         case "row":
             return arrays.positions(rows.sample)
     assert column.lookup is not None, column

@@ -41,12 +41,17 @@ class DenseCrossEntropy(torch.autograd.Function):
         outside the softmax, in place. `alike` says whether `k` is `q`.
         """
         logits = drop((q * scale) @ k.T, -torch.inf)
-        logs = logits.log_softmax(dim=1)
-        shares = drop(torch.exp(logs, out=logits), 0.0)  # NaN for a softmax over no columns
-        total = -(weights * drop(logs, 0.0)).sum(dim=1)
+        shares = logits.softmax(dim=1)
+        # the largest share is exp(largest logit - log-sum-exp); NaN for a softmax over no columns
+        log_sum = logits.amax(dim=1) - shares.amax(dim=1).log()
         degree = weights.sum(dim=1)
+        related = drop(logits, 0.0).mul_(weights).sum(dim=1)
+        total = degree * log_sum.masked_fill_(degree == 0, 0.0) - related
+        if any(ctx.needs_input_grad):
+            drop(shares, 0.0)
+            pulls = torch.addcmul(weights, shares, degree.unsqueeze(1), value=-1, out=shares)
+            ctx.save_for_backward(q, k, scale, pulls)
         ctx.alike = alike
-        ctx.save_for_backward(q, k, scale, shares, weights, degree)
         ctx.mark_non_differentiable(degree)
         return total, degree
 
@@ -54,14 +59,14 @@ class DenseCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of `q`, `k` and `scale`."""
-        q, k, scale, shares, weights, degree = ctx.saved_tensors
-        slopes = shares * (degree * gradient).unsqueeze(1)
-        slopes.addcmul_(weights, gradient.unsqueeze(1), value=-1)
+        q, k, scale, pulls = ctx.saved_tensors
+        slope = -gradient.unsqueeze(1)
+        of_q = (pulls @ k).mul_(slope)
+        of_scale = (of_q * q).sum()
+        of_k = pulls.T @ (q * slope)
         if ctx.alike:
-            both = (slopes + slopes.T) @ q
-            return both * scale, None, (both * q).sum() / 2, None, None, None
-        of_q = slopes @ k
-        return of_q * scale, slopes.T @ q * scale, (of_q * q).sum(), None, None, None
+            return of_q.add_(of_k).mul_(scale), None, of_scale, None, None, None
+        return of_q.mul_(scale), of_k.mul_(scale), of_scale, None, None, None
 
 
 class Options(NamedTuple):

@@ -14,7 +14,7 @@ from rrl_dsl.backends import tensors
 from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.repeats import Repeats, repeats_of
+from rrl_dsl.backends.repeats import Repeats, Views, repeats_of
 from rrl_dsl.backends.universe import Universe, universe
 from rrl_dsl.graph.plan import Column, Plan
 from rrl_dsl.graph.stage import LookupTable
@@ -40,12 +40,14 @@ class Prepared:
         rows: The columns of the plan for the rows, each (n, ...).
         cols: Those for the columns, each (m, ...); the same object if the columns are the rows.
         inputs: Scalars and lookups.
+        views: The views and samples of the rows, if they are known and the columns are the rows.
     """
 
     plan: Plan
     rows: Sequence[Tensor]
     cols: Sequence[Tensor]
     inputs: Inputs
+    views: Views | None = None
 
     @torch.no_grad()
     def weights(self, result: int, rows: slice = slice(None), cols: slice = slice(None)) -> Tensor:
@@ -65,13 +67,20 @@ class Prepared:
             self.inputs,
         )
 
+    @torch.no_grad()
+    def weights_of_pairs(self, rows: slice, cols: slice) -> Tensor:
+        """The weights of n rows, each with the column in its place, (n,)."""
+        sides = (self.rows, rows), (self.cols, cols)
+        i, j = ([column[part][:, None, None] for column in side] for side, part in sides)
+        edge = edge_function(self.plan, self.plan.result)
+        return cast(Tensor, edge(i, j, self.inputs.scalars, self.inputs.lookups)).flatten()
+
     def repeats(self, result: int) -> Repeats | None:
         """How the rows repeat for an instruction; None if that is unknown or does not pay off."""
-        sample = self.rows[0]
-        few = len(sample) ** 2 <= _CACHED_PAIRS
-        if few or self.cols is not self.rows or sample.device.type != "cpu":  # no GPU synchronizes
+        few = len(self.rows[0]) ** 2 <= _CACHED_PAIRS
+        if few or self.views is None:
             return None
-        return repeats_of(self.plan, result, self.rows)
+        return repeats_of(self.plan, result, self.rows, self.views)
 
     def of_rows(self, rows: Tensor) -> Prepared:
         """The columns for some rows, int64 (r,), and all columns."""
@@ -106,11 +115,13 @@ def prepare(
     spaces: Mapping[str, tuple[Tensor, Tensor]],
     inputs: Inputs,
     *,
+    views: Views | None = None,
     shared: bool = False,
 ) -> Prepared:
     """Computes the columns of a plan for the rows and columns of a call.
 
-    If `shared`, all processes prepare the same rows and share the work of stages.
+    `views` are the views and samples of the rows, if they are known. If `shared`, all processes
+    prepare the same rows and share the work of stages.
 
     Raises:
         RRLError: RRL401 or RRL417 if the rows lack a column that the recipe reads.
@@ -123,7 +134,7 @@ def prepare(
     else:
         of_rows = _columns(plan, rows, inputs, None)
         of_cols = of_rows if cols is rows else _columns(plan, cols, inputs, None)
-    return Prepared(plan, of_rows, of_cols, inputs)
+    return Prepared(plan, of_rows, of_cols, inputs, views if cols is rows else None)
 
 
 def _columns(

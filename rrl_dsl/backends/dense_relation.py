@@ -202,9 +202,12 @@ class DenseRelation(Relation):
 
     def edge_weights(self, dtype: torch.dtype, with_self: bool = False) -> Tensor:
         """The weights (n, m) in a dtype; self has weight 0 unless `with_self` is set."""
+        weights = self.weights
+        if weights.dtype == torch.bool:
+            weights = weights.view(torch.uint8)  # bool is converted 6 times slower
         if with_self:
-            return self.weights.to(dtype)
-        return self.fill_self(self.weights.to(dtype, copy=True), 0.0)
+            return weights.to(dtype)
+        return self.fill_self(weights.to(dtype, copy=True), 0.0)
 
 
 def _check_pointwise(values: object, similarity: Tensor) -> None:

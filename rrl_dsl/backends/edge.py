@@ -31,6 +31,7 @@ _COMPILERS: Final = {"cuda": ("CC", ("gcc", "clang")), "cpu": ("CXX", ("g++", "c
 _Options = dict[str, str | int | bool | Callable[..., object]]
 
 
+@lru_cache(maxsize=256)
 def edge_function(
     plan: Plan, result: int, fused: bool = False, arrays: ModuleType | None = None
 ) -> EdgeFunction:

@@ -38,7 +38,10 @@ class Relation(ABC):
         seed: The seed of the recipe, for losses that draw.
         epoch: The epoch, for losses with a schedule.
         step: The optimizer step, for losses that draw in every step.
+        distinct: Whether the columns are the rows, and it is known that no row occurs twice.
     """
+
+    distinct: bool = False
 
     def __init__(
         self, rows: Nodes, cols: Nodes, *, seed: int = 0, epoch: int = 0, step: int = 0
@@ -78,6 +81,9 @@ class Relation(ABC):
         """
         rows, cols = self.rows, self.cols
         m = len(cols)
+        if self.distinct:
+            ids = torch.arange(m, device=cols.device)
+            return ids, ids
         sample = cols.sample if cols is rows else torch.cat([cols.sample, rows.sample])
         view = cols.view if cols is rows else torch.cat([cols.view, rows.view])
         ids = first_equal(sample, view)
@@ -86,6 +92,8 @@ class Relation(ABC):
     @cached_property
     def self_pairs(self) -> Literal["diagonal", "none", "anywhere"]:
         """The place of the self pairs; `anywhere` if a check would synchronize with the device."""
+        if self.distinct:
+            return "diagonal"
         if self.cols is not self.rows or self.rows.device.type != "cpu":
             return "anywhere"
         ids, _ = self.row_ids

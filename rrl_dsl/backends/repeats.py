@@ -9,18 +9,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-import torch
+import numpy as np
 from torch import Tensor
 
+from rrl_dsl.backends.arrays import Ids
+from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.graph.plan import Plan
 
 Evaluate = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
+class Views(NamedTuple):
+    """Rows that are V views of S different samples, one view after the other.
+
+    Attributes:
+        views: V, at least 1.
+        samples: S; row v S + s has the view of row v S and the sample of row s.
+    """
+
+    views: int
+    samples: int
+
+
+def views_of(rows: Nodes) -> Views | None:
+    """The views and samples of rows; None if they are in another order, or not on the CPU."""
+    if rows.device.type != "cpu" or not len(rows):
+        return None
+    sample, view = rows.sample.numpy(), rows.view.numpy()  # has less overhead than torch
+    views = int((sample == sample[0]).sum())
+    samples, rest = divmod(len(sample), views)
+    if rest or not np.array_equal(sample[samples:], sample[:-samples]):
+        return None
+    numbers = view.reshape(views, samples)
+    if (numbers != numbers[:, :1]).any() or _repeated(numbers[:, 0]):
+        return None
+    return None if _repeated(sample[:samples]) else Views(views, samples)
+
+
+def _repeated(values: Ids) -> bool:
+    """Whether a value occurs twice."""
+    ordered = np.sort(values)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
 @dataclass(frozen=True)
 class Repeats:
-    """How rows repeat.
+    """How the weights of all pairs of views follow from those of pairs of samples.
 
     Attributes:
         views: V.
@@ -50,26 +87,30 @@ class Repeats:
         return whole
 
 
-def repeats_of(plan: Plan, result: int, columns: Sequence[Tensor]) -> Repeats | None:
+def repeats_of(plan: Plan, result: int, columns: Sequence[Tensor], rows: Views) -> Repeats | None:
     """How the rows repeat for an instruction, from the plan's columns on the CPU; None if not."""
-    sample = columns[0]  # the planner records it first
-    views = int((sample == sample[0]).sum())
-    samples, rest = divmod(len(sample), views)
-    if views < 2 or rest or not _repeats(sample, samples):
+    if rows.views == 1:
         return None
-    read = {column for at in plan.needed(result) for column in plan.instructions[at].columns}
-    varying = {column for column in read if not _repeats(columns[column], samples)}
-    distinct = len(torch.unique(sample)) == samples
-    if varying and not (distinct and _within_samples(plan, result, varying)):
+    read = _columns_read(plan, result)
+    varying = frozenset(at for at in read if not _repeats(columns[at], rows.samples))
+    if varying and not _within_samples(plan, result, varying):
         return None
-    return Repeats(views, samples, by_view=bool(varying))
+    return Repeats(rows.views, rows.samples, by_view=bool(varying))
+
+
+@lru_cache(maxsize=256)
+def _columns_read(plan: Plan, result: int) -> frozenset[int]:
+    """The columns that an instruction depends on."""
+    needed = (plan.instructions[at] for at in plan.needed(result))
+    return frozenset(column for instruction in needed for column in instruction.columns)
 
 
 def _repeats(column: Tensor, size: int) -> bool:
     return column[size:].equal(column[:-size])
 
 
-def _within_samples(plan: Plan, result: int, columns: set[int]) -> bool:
+@lru_cache(maxsize=256)
+def _within_samples(plan: Plan, result: int, columns: frozenset[int]) -> bool:
     """Whether an instruction depends on these columns only for pairs of one sample."""
     reading: set[int] = set()  # instructions that depend on them for other pairs
     for at in plan.needed(result):

@@ -45,16 +45,27 @@ def positions(like: Tensor) -> Tensor:
     return torch.arange(len(like), device=like.device)
 
 
-def pair_hash(u_i: Tensor, u_j: Tensor) -> Tensor:
-    """`draws.pair_hash` with the same bits as int32, broadcast: half the memory, and vectorized.
+def row_hash(sample: Tensor, view: Tensor | None, key: Tensor) -> Tensor:
+    """`draws.row_hash`; on the CPU by NumPy, which has less overhead for few rows."""
+    if sample.device.type != "cpu":
+        return torch.as_tensor(draws.row_hash(sample, view, key))
+    number = None if view is None else view.numpy()
+    return torch.from_numpy(draws.row_hash(sample.numpy(), number, int(key)))
 
-    Compiled code calls `draws.pair_hash` in int64, because overflow of int32 is undefined there.
+
+def pair_draw(u_i: Tensor, u_j: Tensor) -> Tensor:
+    """`draws.pair_draw` with the same bits as int32, broadcast: half the memory, and vectorized.
+
+    Compiled code calls `draws.pair_draw` in int64, because overflow of int32 is undefined there.
     """
     if torch.compiler.is_compiling():
-        return torch.as_tensor(draws.pair_hash(u_i, u_j))
+        return torch.as_tensor(draws.pair_draw(u_i, u_j))
     x = u_i.int() + u_j.int()
-    x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF)).mul_(draws.FIRST)
-    return x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF)).mul_(draws.SECOND)
+    shifted = x >> 16
+    x.bitwise_xor_(shifted.bitwise_and_(0xFFFF)).mul_(draws.FIRST)
+    torch.bitwise_right_shift(x, 15, out=shifted)
+    x.bitwise_xor_(shifted.bitwise_and_(0x1FFFF)).mul_(draws.SECOND)
+    return x.bitwise_right_shift_(1).bitwise_and_(draws.UPPER)
 
 
 def squared(i: Tensor, j: Tensor) -> Tensor:

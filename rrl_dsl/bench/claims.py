@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ class Target(NamedTuple):
         case: What is measured, and the limit.
         measured: The result in words.
         met: Whether the result is within the limit; None if it was not measured.
+        excess: By which part of the limit the result is above it, if it is a number.
     """
 
     case: str
     measured: str
     met: bool | None
+    excess: float | None = None
 
 
 NOT_MEASURED: Final = "not measured in this run"
@@ -73,7 +75,7 @@ def at_most(case: str, limit: float, measured: float | None, unit: str = "") -> 
     case = f"{case}: at most {limit:g}{unit}"
     if measured is None:
         return Target(case, NOT_MEASURED, None)
-    return Target(case, f"{measured:.3g}{unit}", measured <= limit)
+    return Target(case, f"{measured:.3g}{unit}", measured <= limit, measured / limit - 1)
 
 
 def at_least(case: str, limit: float, measured: float | None, unit: str = "") -> Target:
@@ -117,6 +119,7 @@ class Report:
         targets: The targets.
         plots: The plots.
         notes: Sentences about the measurement.
+        profiles: By what was run where a target is missed, the operations that take its time.
     """
 
     columns: Sequence[str]
@@ -124,6 +127,7 @@ class Report:
     targets: Sequence[Target] = ()
     plots: Sequence[Plot] = ()
     notes: Sequence[str] = ()
+    profiles: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
 
 def measure(name: str, setup: Setup) -> Report:
@@ -135,4 +139,4 @@ def measure(name: str, setup: Setup) -> Report:
     """
     module = importlib.import_module(f"rrl_dsl.bench.{name}")
     report = cast(Report, module.measure(setup))
-    return replace(report, targets=()) if setup.quick else report
+    return replace(report, targets=(), profiles={}) if setup.quick else report

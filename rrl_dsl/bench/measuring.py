@@ -13,6 +13,7 @@ from statistics import median, quantiles
 from typing import Final, NamedTuple
 
 import torch
+from torch.profiler import ProfilerActivity
 
 from rrl_dsl.bench.claims import Plot
 from rrl_dsl.language.machine import is_out_of_memory
@@ -21,6 +22,10 @@ Way = Callable[[], object]
 
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
+_PROFILED: Final = 5
+"""Runs of which a profile is made."""
+_LISTED: Final = 10
+"""Operations of a profile that are listed."""
 
 
 class Timing(NamedTuple):
@@ -198,3 +203,25 @@ def ratio(timing: Timing | str, to: Timing | str) -> float | None:
     if isinstance(timing, str) or isinstance(to, str):
         return None
     return timing.median / to.median
+
+
+def profile(way: Way, device: torch.device) -> list[tuple[str, str, str]]:
+    """Measures where the time of a way goes, in the operations of torch.
+
+    Returns:
+        The operations that take most, with the calls per run and the share of the time, without
+        that of the operations that they call.
+    """
+    kinds = [ProfilerActivity.CPU]
+    if device.type == "cuda":
+        kinds.append(ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=kinds) as profiler:
+        for _ in range(_PROFILED):
+            way()
+    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    operations = sorted(profiler.key_averages(), key=lambda each: -getattr(each, own))
+    total = sum(getattr(each, own) for each in operations)
+    return [
+        (f"`{each.key}`", f"{each.count / _PROFILED:g}", f"{getattr(each, own) / total:.1%}")
+        for each in operations[:_LISTED]
+    ]

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from rrl_dsl.bench.claims import WITHOUT_DEVICE, Plot, Report
+from rrl_dsl.bench.claims import WITHOUT_DEVICE, Plot, Report, Target
 from rrl_dsl.generate.pages import ROOT, cell, with_tables
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import write_bytes, write_text
@@ -22,11 +22,11 @@ from rrl_dsl.show.style import class_colors, house_style
 PAGE: Final = "docs/performance.md"
 _IMAGES: Final = "docs/images/performance"
 _PANEL: Final = (3.6, 2.6)
-_MET: Final = {True: "yes", False: "**no**", None: ""}
+_PROFILE: Final = ("operation", "calls", "share of the time")
 
 
 def lines_of(report: Report, machine: str) -> Iterator[str]:
-    """Yields the lines of a report in Markdown: targets, table, and conditions of measurement.
+    """Yields the lines of a report in Markdown: targets, table, notes and profiles.
 
     Args:
         report: The measurements.
@@ -35,13 +35,25 @@ def lines_of(report: Report, machine: str) -> Iterator[str]:
     yield f"Measured on {machine}."
     yield ""
     if report.targets:
-        targets = [(case, measured, _MET[met]) for case, measured, met in report.targets]
+        targets = [(each.case, each.measured, _met(each)) for each in report.targets]
         yield from _table(("target", "measured", "met"), targets)
         yield ""
     yield from _table(report.columns, report.rows)
     for note in report.notes:
         yield ""
         yield note
+    for way, operations in report.profiles.items():
+        yield ""
+        yield f"Where the time goes, {way}:"
+        yield ""
+        yield from _table(_PROFILE, operations)
+
+
+def _met(target: Target) -> str:
+    """Whether a target is met, and if not by how much."""
+    if target.met is not False:
+        return "yes" if target.met else ""
+    return "**no**" if target.excess is None else f"**no**, {target.excess:.1%} above"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

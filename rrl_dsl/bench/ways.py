@@ -28,6 +28,7 @@ DENSE: Final = ("by hand", "by hand, compiled", "lightly", "pytorch-metric-learn
 _PAIR_BYTES: Final = 24
 """About what they hold per pair; pytorch-metric-learning holds twice as much."""
 _CLASSES: Final = 10
+FLOOR: Final = "products and exponentials alone"
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -66,6 +67,11 @@ def too_large(rows: int, device: torch.device) -> str | None:
 def step(loss: Loss, z: Tensor) -> Way:
     """Forward and backward."""
     return lambda: torch.autograd.grad(loss(z), z)
+
+
+def floor(z: Tensor) -> Tensor:
+    """What no way can do without: similarities, an exponential per pair, a product backward."""
+    return (z @ z.T).exp_() @ z
 
 
 def by_recipe(given: Batch, recipe: str, strategy: Literal["auto", "dense", "blocked"]) -> Loss:

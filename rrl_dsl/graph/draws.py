@@ -2,7 +2,7 @@
 
 The seed is that of the call, if it has one, or that of the recipe. Keys and thresholds are Python
 integers. `mix` hashes rows and pairs, in torch or NumPy. Hashes are 32-bit words in int64, because
-unsigned types of torch lack most arithmetic; `rrl_dsl.backends.tensors.pair_hash` computes the same
+unsigned types of torch lack most arithmetic; `rrl_dsl.backends.tensors.pair_draw` computes the same
 bits in int32.
 """
 
@@ -63,19 +63,21 @@ def row_hash(sample: Words, view: Words, key: Words) -> Words:
 
 
 def pair_hash(u_i: Words, u_j: Words) -> Words:
-    """The hash of pairs; int64, broadcast. Draws use its upper 31 bits.
+    """The hash of pairs; int64, broadcast.
 
     The row hashes are added, not xored: with xor, all pairs of equal ids would share one value.
     """
     return _unshifted(u_i + u_j)
 
 
-def within(hashes: Words, limit: Words) -> Any:
-    """Whether the upper 31 bits of a hash are at most a threshold; bool, broadcast.
+def pair_draw(u_i: Words, u_j: Words) -> Words:
+    """The draw of pairs, the upper 31 bits of the hash; int64, broadcast."""
+    return upper(pair_hash(u_i, u_j))
 
-    The hash is int64 or int32, with the same lower 32 bits.
-    """
-    return hashes >> 1 & UPPER <= limit
+
+def upper(hashes: Words) -> Words:
+    """The upper 31 bits of hashes: draws, which count up to a threshold."""
+    return hashes >> 1 & UPPER
 
 
 def _unshifted(x: Words) -> Words:

@@ -14,7 +14,6 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final, NamedTuple
 
-from rrl_dsl.graph import draws
 from rrl_dsl.graph.plan import Active, Column, Constant, Scalar
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup
@@ -66,7 +65,7 @@ class Operation:
         run: (array functions, arguments) -> result.
         bound: (case, ranges of the results it takes) -> range of its result.
         cost: Elementary operations per pair, without those over a vector or a list.
-        bytes: The size of the result per pair: 1 for a truth value, 4 for a weight, 8 for a hash.
+        bytes: The size of the result per pair: 1 for a truth value, 4 for a weight or a draw.
         directed: Whether the result for (i, j) may differ from that for (j, i).
         candidates: (`rrl_dsl.backends.candidates.Candidates`, arguments) -> pairs that include
             every pair with a result above 0; None for every pair. It takes the candidates of each
@@ -256,9 +255,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         candidates=lambda c, i, j: c.sharing(i, j),
         classes=lambda c, column: c.equal(column),  # only for at most one label per sample
     ),
-    "draw": Operation(lambda a, i, j: a.pair_hash(i, j), cost=9, bytes=8),
-    "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=8),
-    "within": Operation(lambda a, hashes, limit: draws.within(hashes, limit), cost=2),
+    "draw": Operation(lambda a, i, j: a.pair_draw(i, j), cost=10, bytes=4),
+    "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=4),
+    "within": Operation(lambda a, draw, limit: draw <= limit),
     "constant": Operation(
         lambda a, scalar: scalar,
         _constant,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 from rrl_dsl.graph import draws
@@ -52,7 +53,7 @@ class Threshold:
     """A probability, as the greatest hash that is drawn."""
 
     probability: float | Schedule
-    dtype = "int64"
+    dtype = "int32"  # as draws: an int64 would make all pairs int64
 
     @property
     def timed(self) -> bool:
@@ -200,6 +201,14 @@ class Plan:
     result: int
     contrast: int | None
     binary: bool
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: what is derived from a plan is cached by it, and looked up every step."""
+        return hash((self.columns, self.scalars, self.instructions, self.result, self.contrast))
 
     @property
     def staged(self) -> bool:

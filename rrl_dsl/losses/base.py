@@ -300,8 +300,8 @@ def mean_over_edges(total: Tensor, degree: Tensor, normalize: Normalize) -> Tens
     """
     degree = degree.to(total.dtype)
     related = degree > 0
-    total = total.masked_fill(~related, 0.0)
     if normalize == "edges":
+        total = total.masked_fill(~related, 0.0)
         return total.sum() / degree.sum().masked_fill(~related.any(), 1.0)
     return mean_over_rows(total / degree.masked_fill(~related, 1.0), related)
 

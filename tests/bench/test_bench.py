@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import rrl_dsl as rrl
 from rrl_dsl.bench import page
 from rrl_dsl.bench.claims import CLAIMS, WITHOUT_DEVICE, Plot, Report, Target, at_least, at_most
-from rrl_dsl.bench.measuring import Timing, in_turn, in_unit
+from rrl_dsl.bench.measuring import Timing, in_turn, in_unit, profile
 from rrl_dsl.bench.parse import TEN_CALLS
 from rrl_dsl.bench.ways import RECIPES, batch, by_hand, by_recipe, lightly, metric_learning, ways
 from rrl_dsl.generate import pages
@@ -64,6 +64,16 @@ def test_times_and_memory_are_those_of_each_way():
     if sys.platform == "linux":
         assert 60e6 < found["large"].extra < 90e6
         assert found["slow"].extra < 10e6
+
+
+def test_a_profile_lists_the_operations_that_take_most():
+    x = torch.randn(256, 256)
+    first, *others = profile(lambda: (x @ x).neg(), CPU)
+    assert first[:2] == ("`aten::mm`", "1")
+    assert ("`aten::neg`", "1") in [each[:2] for each in others]
+    shares = [float(share.rstrip("%")) for *_, share in (first, *others)]
+    assert shares == sorted(shares, reverse=True)
+    assert 99 < sum(shares) < 101
 
 
 def test_one_run_is_measured_however_long_it_takes():
@@ -182,6 +192,7 @@ REPORT = Report(
         Plot("Nothing", "rows", "ms", {}),
     ],
     notes=["A note."],
+    profiles={"`dense`": [("`mm`", "3", "75.0%")]},
 )
 
 
@@ -205,8 +216,9 @@ def test_a_section_of_the_page_is_replaced_and_others_stay(checkout):
     assert "old small\n" not in text
     assert "old small_cuda\n" in text
     assert "| a\\|b | 1 ms             |\n| c    | not installed: x |\n" in text
-    assert "| n: at most 2 MB | 3 MB                     | **no** |" in text
-    assert "| n: at most 2    | not measured in this run |        |" in text
+    assert "| n: at most 2 MB | 3 MB                     | **no**, 50.0% above |" in text
+    assert "| n: at most 2    | not measured in this run |                     |" in text
+    assert "Where the time goes, `dense`:\n\n| operation | calls | share of the time |\n" in text
     assert "![small](images/performance/small.svg)" in text
     assert "<svg" in (checkout / "docs" / "images" / "performance" / "small.svg").read_text()
     page.write("small", "cuda", REPORT, "another machine")

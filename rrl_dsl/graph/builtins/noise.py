@@ -33,6 +33,9 @@ def corrupt(
     if fpr == 0.0:
         return _thinned(weight, pair, tpr, unit, redraw)
     related, diagonal = weight.related, pair.same_row
+    if tpr == 1.0:
+        added = pair.drawn(fpr, unit=unit, redraw=redraw) & ~diagonal
+        return weight | (added if isinstance(weight, Mask) else added & ~related)
     # one draw with a selected threshold, so that the graphs of growing rates are nested
     drawn = pair.drawn(tpr, where=related, otherwise=fpr, unit=unit, redraw=redraw)
     if isinstance(weight, Mask):
