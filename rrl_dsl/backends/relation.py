@@ -142,21 +142,17 @@ class Relation(ABC):
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         """sum_j w_ij (scale q_i . k_j), (n,)."""
-
-        def reduction(part: Relation, q: Tensor, k: Tensor, scale: float | Tensor) -> Tensor:
-            return part.dot(q, k, scale, with_self=with_self)
-
-        return self._reduced(reduction, total, q, k, scale)
+        return self._reduced(
+            lambda part, *args: part.dot(*args, with_self=with_self), total, q, k, scale
+        )
 
     def masked_lse(
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         """log sum_{j: w_ij > 0} w_ij exp(scale q_i . k_j), (n,); -inf for no edge."""
-
-        def reduction(part: Relation, q: Tensor, k: Tensor, scale: float | Tensor) -> Tensor:
-            return part.masked_lse(q, k, scale, with_self=with_self)
-
-        return self._reduced(reduction, joined_lse, q, k, scale)
+        return self._reduced(
+            lambda part, *args: part.masked_lse(*args, with_self=with_self), joined_lse, q, k, scale
+        )
 
     @abstractmethod
     def cross_entropy(
@@ -182,19 +178,13 @@ class Relation(ABC):
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
         """sum_j w_ij |q_i - k_j|^2, (n,), from differences, so that nothing cancels."""
-
-        def reduction(part: Relation, q: Tensor, k: Tensor) -> Tensor:
-            return part.sqdist(q, k, with_self=with_self)
-
-        return self._reduced(reduction, total, q, k)
+        return self._reduced(
+            lambda part, *args: part.sqdist(*args, with_self=with_self), total, q, k
+        )
 
     def matmul(self, v: Tensor, *, with_self: bool = False) -> Tensor:
         """sum_j w_ij v_j for v (m, d): (n, d)."""
-
-        def reduction(part: Relation, _: None, v: Tensor) -> Tensor:
-            return part.matmul(v, with_self=with_self)
-
-        return self._reduced(reduction, total, None, v)
+        return self._reduced(lambda part, _, v: part.matmul(v, with_self=with_self), total, None, v)
 
     def sum(
         self,
@@ -224,11 +214,9 @@ class Relation(ABC):
         Raises:
             RRLError: RRL406 if `f` returns anything but a tensor of that shape.
         """
-
-        def reduction(part: Relation, q: Tensor, k: Tensor, *parameters: Tensor) -> Tensor:
-            return part.sum(f, q, k, *parameters, with_self=with_self)
-
-        return self._reduced(reduction, total, q, k, *parameters)
+        return self._reduced(
+            lambda part, *args: part.sum(f, *args, with_self=with_self), total, q, k, *parameters
+        )
 
     def compared_count(self) -> Tensor:
         """The number of related or contrasted j, int64 (n,)."""
