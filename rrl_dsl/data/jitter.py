@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from kornia import augmentation, color, enhance
+from kornia import augmentation, color
 from torch import Tensor
 
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
@@ -52,8 +51,7 @@ class ColorJitter(augmentation.ColorJitter):  # type: ignore[misc]  # kornia has
         for place, group in enumerate(groups):
             images = _blended(images, order[:, place], factors)
             if len(group):
-                hue = factors[group, _HUE] * 2 * math.pi
-                images[group] = enhance.adjust_hue(images[group], hue)
+                images[group] = _with_hue(images[group], factors[group, _HUE])
         return images
 
 
@@ -63,9 +61,35 @@ def _blended(images: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
     The three operations mix an image with black, with its mean gray, and with its grayscale image.
     """
     gray = color.rgb_to_grayscale(images)
-    factor = factors.gather(1, operation[:, None])[:, :, None, None]
-    operation = operation[:, None, None, None]
-    other = torch.where(operation == _CONTRAST, gray.mean(dim=(1, 2, 3), keepdim=True), gray)
-    other = other.masked_fill(operation == _BRIGHTNESS, 0.0)
-    mixed = (factor * images + (1 - factor) * other).clamp(0.0, 1.0)
-    return torch.where(operation == _HUE, images, mixed)
+    contrast, saturation = (
+        (operation == each)[:, None, None, None] for each in (_CONTRAST, _SATURATION)
+    )
+    other = gray * saturation + gray.mean(dim=(1, 2, 3), keepdim=True) * contrast
+    factor = factors.gather(1, operation[:, None]).squeeze(1).where(operation != _HUE, 1.0)
+    return torch.lerp(other, images, factor[:, None, None, None]).clamp_(0.0, 1.0)
+
+
+def _with_hue(images: Tensor, turn: Tensor) -> Tensor:
+    """Returns images whose hue is turned on the circle of colors, as HSV defines it.
+
+    The channels follow from hue, value and chroma without a case per sector of the circle: they are
+    V - C max(0, min(k, 4 - k, 1)) with k = n + 6 H mod 6, for n = 5 (red), 3 (green) and 1 (blue).
+
+    Args:
+        images: float (n, 3, H, W) within [0, 1].
+        turn: The turn of every image, (n,); 1 is a full turn.
+    """
+    red, green, blue = images.unbind(1)
+    value, least = images.amax(dim=1), images.amin(dim=1)
+    chroma = value - least
+    divisor = chroma.masked_fill(chroma == 0, 1.0)
+    sector = torch.where(
+        value == red,
+        (green - blue) / divisor,
+        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    sector = sector + 6 * turn[:, None, None]
+    first = torch.arange(5, 0, -2, device=images.device)[:, None, None]
+    k = (sector[:, None] + first).remainder_(6)
+    part = torch.minimum(k, 4 - k).clamp_(0.0, 1.0)
+    return value[:, None] - chroma[:, None] * part
