@@ -48,8 +48,8 @@ def statistics_of(images: Images, sample: Tensor) -> Statistics:
     cache, key = Cache("statistics"), repr((1, chosen.size, chosen.deep, *chosen.digests))
     known = cache.read(key)
     if known is not None:
-        found = json.loads(known)
-        return Statistics(tuple(found["mean"]), tuple(found["std"]))
+        values = json.loads(known)
+        return Statistics(tuple(values["mean"]), tuple(values["std"]))
     measured = _measured(chosen, torch.arange(len(chosen)))
     cache.write(key, json.dumps(asdict(measured)).encode())
     return measured

@@ -324,12 +324,12 @@ class _Archive:
 
     def prompts(self) -> dict[str, Tensor]:
         """Returns the prompts, as in `DataSet`."""
-        found = {}
+        prompts = {}
         for name in filter(self._prompts, self._arrays):
             if self._arrays[name].dtype.kind not in NUMBERS:
                 raise self._malformed(f"has `{name}` of {self._arrays[name].dtype}, not of numbers")
-            found[name.removeprefix(_PROMPTS)] = torch.from_numpy(self._arrays[name])
-        return found
+            prompts[name.removeprefix(_PROMPTS)] = torch.from_numpy(self._arrays[name])
+        return prompts
 
     def _prompts(self, name: str) -> bool:
         return name.startswith(_PROMPTS) and name.removeprefix(_PROMPTS) in self._arrays

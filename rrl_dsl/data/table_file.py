@@ -74,7 +74,9 @@ def load(
     columns, note_of_label = _labeled(columns)
     names = inputs if inputs is not None else [name for name in columns.fields if name != "label"]
     if not names:
-        unread = [each.message for found in columns.unreadable.values() for each in found]
+        unread = [
+            problem.message for problems in columns.unreadable.values() for problem in problems
+        ]
         hint = f"it has {listing(columns.labels)}" if columns.labels else None
         raise fault("has no column of numbers for the encoder", unread[0] if unread else hint)
     vectors, widths = inputs_of(columns, names, rows, fault)

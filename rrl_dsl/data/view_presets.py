@@ -89,7 +89,7 @@ def find(name: str, shape: Shape) -> Preset:
             number of channels.
     """
     kind = "images" if is_image(shape) else "vectors"
-    fitting = [each for each, found in PRESETS.items() if found.images == is_image(shape)]
+    fitting = [name for name, preset in PRESETS.items() if preset.images == is_image(shape)]
     chosen = PRESETS.get(name)
     if chosen is None:
         message = f"there is no augmentation `{name}`; the augmentations of {kind} are "

@@ -184,15 +184,15 @@ def evaluate_run(
         estimate = _estimate(program, encoders, towers, batch, views, classes, epoch, seed)
     except RRLError as problem:  # such as a column that only the dataset of the run has
         notes.append(f"the graph is not compared: {problem.diagnostics[0].message}")
-    found = None
+    retrieval = None
     if towers:
         first, *further = towers_of(config)
         named = dict(zip(further, towers, strict=True))
         try:
-            found = evaluate_towers(data, first, encoders["projector"].of, named)
+            retrieval = evaluate_towers(data, first, encoders["projector"].of, named)
         except RRLError as problem:  # such as a field that only the dataset of the run has
             notes.append(f"retrieval is not measured: {problem.diagnostics[0].message}")
-    return RunEvaluation(data.name, parts, estimate, notes, found)
+    return RunEvaluation(data.name, parts, estimate, notes, retrieval)
 
 
 def geometry(features: Tensor) -> Geometry:

@@ -84,11 +84,11 @@ class Run:
         Raises:
             RRLError: As `summary`.
         """
-        found = self.summary.get("towers")
-        if found is None:
+        towers = self.summary.get("towers")
+        if towers is None:
             return None
-        retrieval = [Retrieval(**each) for each in found["retrieval"]]
-        return TowerEvaluation(retrieval, [ZeroShot(**each) for each in found["zero_shot"]])
+        retrieval = [Retrieval(**scores) for scores in towers["retrieval"]]
+        return TowerEvaluation(retrieval, [ZeroShot(**scores) for scores in towers["zero_shot"]])
 
     @property
     def warnings(self) -> list[str]:

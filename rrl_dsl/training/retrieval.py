@@ -74,15 +74,15 @@ class TowerEvaluation:
 
     def lines(self) -> list[str]:
         """Returns the figures in words, in percent."""
-        found = [
-            f"retrieval {each.query} -> {each.answer}: R@1 {100 * each.r1:.1f}%, "
-            f"R@5 {100 * each.r5:.1f}%; R@1 by chance {100 * each.chance:.1f}%"
-            for each in self.retrieval
+        lines = [
+            f"retrieval {recall.query} -> {recall.answer}: R@1 {100 * recall.r1:.1f}%, "
+            f"R@5 {100 * recall.r5:.1f}%; R@1 by chance {100 * recall.chance:.1f}%"
+            for recall in self.retrieval
         ]
-        return found + [
-            f"zero-shot by prompts of {each.column}: {100 * each.accuracy:.1f}%; "
-            f"by chance {100 * each.chance:.1f}%"
-            for each in self.zero_shot
+        return lines + [
+            f"zero-shot by prompts of {scores.column}: {100 * scores.accuracy:.1f}%; "
+            f"by chance {100 * scores.chance:.1f}%"
+            for scores in self.zero_shot
         ]
 
 
@@ -142,10 +142,10 @@ def _recalls(
         groups[(tile @ answers.T).topk(min(5, len(answers)), dim=1).indices] == own[:, None]
         for tile, own in zip(torch.split(queries, _TILE), torch.split(wanted, _TILE), strict=True)
     ]
-    found = torch.cat(right)
+    hits = torch.cat(right)
     sizes = groups.bincount(minlength=int(wanted.max()) + 1)
     chance = sizes[wanted].double().mean() / len(answers)
-    at_one, at_five = found[:, 0].double().mean(), found.any(dim=1).double().mean()
+    at_one, at_five = hits[:, 0].double().mean(), hits.any(dim=1).double().mean()
     return float(at_one), float(at_five), float(chance)
 
 
