@@ -13,6 +13,7 @@ from typing import Final
 
 from rrl_dsl.editor.textmate import textmate
 from rrl_dsl.generate import gallery, pages, toy
+from rrl_dsl.generate.experiments_page import experiments_page
 from rrl_dsl.generate.grammar import arguments, digest, tables
 from rrl_dsl.generate.language_page import language_page
 from rrl_dsl.generate.losses_page import losses
@@ -31,6 +32,7 @@ FILES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/language.md": language_page,
     "README.md": gallery.readme,
     "docs/training.md": training_page,
+    "docs/experiments.md": experiments_page,
     "docs/gallery.md": gallery.gallery,
     "docs/reference/README.md": pages.index,
     "docs/reference/errors.md": pages.errors,

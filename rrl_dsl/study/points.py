@@ -79,7 +79,7 @@ def axes_of(
         if value is None:
             message = "the table has no accuracies"
             raise error("RRL502", message, hint="choose a column with `--value`")
-    varied = [name for name in _settings(columns) if len({row.get(name) for row in rows}) > 1]
+    varied = [name for name in settings_of(rows) if len({row.get(name) for row in rows}) > 1]
     if not against:
         against = ["epoch"] if "epoch" in columns else _numeric(rows, varied)
         if len(against) != 1:
@@ -165,8 +165,9 @@ def _interval(numbers: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def _settings(columns: Sequence[str]) -> list[str]:
-    """The columns of the settings that a sweep varies: those before the first result."""
+def settings_of(rows: Sequence[Row]) -> list[str]:
+    """Returns the columns of the settings that a sweep varies: those before the first result."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     ends = [columns.index(name) for name in _FIRST_RESULTS if name in columns]
     return [name for name in columns[: min(ends, default=0)] if name not in _NOT_SETTINGS]
 

@@ -65,7 +65,6 @@ _BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
     "teacher": {"momentum": 0.99, "final": 1.0},
     "augmentation": "cifar-asymmetric",
 }
-_MEAN_SHIFT_TEACHER: Final = {"momentum": 0.99, "final": 0.99}
 _DINOV2: Final[Settings] = {  # ssl_default_config.yaml of facebookresearch/dinov2
     "backbone": "vit-tiny",
     "optimizer": {
@@ -131,7 +130,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "optimizer": _published("sgd", 0.05, 1e-4),
         "projector": {"hidden": 1024, "out": 128, "norm": True},
         "predictor": {"hidden": 1024},
-        "teacher": _MEAN_SHIFT_TEACHER,
+        "teacher": {"momentum": 0.99, "final": 0.99},
         "augmentation": "cifar-weak",
     },
     "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
@@ -176,12 +175,14 @@ CIFAR: Final[Mapping[str, Settings]] = {
 
 _COLOR: Final[Settings] = {"epochs": 400, "batch_size": 256, "backbone": "resnet18"}
 
+_SMALL_WIDTH: Final = 32
+_SMALL_PROJECTOR: Final[Settings] = {"hidden": 256, "out": _SMALL_WIDTH, "norm": True}
 _SMALL_GRAY: Final[Settings] = {
     "epochs": 60,
     "batch_size": 256,
     "backbone": "small",
     "optimizer": {"name": "adam", "lr": 2e-3, "weight_decay": 1e-6, "warmup": 5},
-    "projector": {"hidden": 256, "out": 32, "norm": True},
+    "projector": _SMALL_PROJECTOR,
     "predictor": {"hidden": 128},
     "teacher": {"momentum": 0.98, "final": 1.0},
     "prototypes": {"count": 256},
@@ -197,11 +198,19 @@ _SMALL_PATCHES: Final[Settings] = {
 }
 
 SMALL_GRAY: Final[Mapping[str, Settings]] = {
-    "mean_shift": {"teacher": _MEAN_SHIFT_TEACHER},
+    # 1 / width (Tsai et al. 2021): .0051 is for thousands of dimensions, and leaves 32 redundant
+    "barlow": {"loss": {"redundancy": 1 / _SMALL_WIDTH}},
+    # these runs have hundreds of steps, in which the teachers of published runs hardly move
+    "byol": {"teacher": {"momentum": 0.9, "final": 1.0}},
+    "mean_shift": {"teacher": {"momentum": 0.9, "final": 0.9}},
+    "simsiam": {  # the head and the predictor of the paper (Chen and He 2021, sections 3 and 4.2)
+        "projector": {**_SMALL_PROJECTOR, "output_norm": "plain"},
+        "predictor": {"hidden": 128, "constant_lr": True},
+    },
     # patches of 2 x 2 pixels carry little information about each other
     "dinov2": {**_SMALL_PATCHES, "loss": {"ibot": 0.3}},
     "ibot": _SMALL_PATCHES,
-    "simdino": _SMALL_PATCHES,
+    "simdino": {**_SMALL_PATCHES, "teacher": {"momentum": 0.9, "final": 1.0}},  # as published
 }
 """Loss -> what is different for small gray images."""
 

@@ -188,9 +188,21 @@ def test_one_loss_by_two_names_trains_alike():
     assert simclr.model_copy(update={"loss": supcon.loss}) == supcon
 
 
-@pytest.mark.parametrize("images", [CIFAR, SMALL_GRAY], ids=["color", "gray"])
-def test_the_teacher_of_mean_shift_keeps_the_momentum_of_its_authors(images):
-    assert images["mean_shift"]["teacher"] == {"momentum": 0.99, "final": 0.99}
+def test_the_teacher_of_mean_shift_has_the_constant_momentum_of_its_authors():
+    assert CIFAR["mean_shift"]["teacher"] == {"momentum": 0.99, "final": 0.99}
+    small = SMALL_GRAY["mean_shift"]["teacher"]
+    assert small["momentum"] == small["final"]
+
+
+def test_barlow_twins_weighs_redundancy_by_the_width_of_small_embeddings():
+    config = configuration((), rrl.losses.create("barlow"), (1, 8, 8), "digits")
+    assert SMALL_GRAY["barlow"]["loss"]["redundancy"] == 1 / config.projector.out
+
+
+def test_simsiam_has_its_head_on_small_images_too():
+    config = configuration((), rrl.losses.create("simsiam"), (1, 8, 8), "digits")
+    assert (config.projector.output_norm, config.projector.norm) == ("plain", True)
+    assert config.predictor.constant_lr
 
 
 def test_lejepa_is_the_authors_minimal_example():
