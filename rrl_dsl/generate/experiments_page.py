@@ -10,8 +10,8 @@ from statistics import fmean, stdev
 from typing import Final
 
 from rrl_dsl.generate.pages import ROOT, with_tables
-from rrl_dsl.graph.algebra import calls_of
 from rrl_dsl.graph.requires import requires_of
+from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.report.gallery import header_of, recipe, recipes
 from rrl_dsl.study.claims import verdicts
 from rrl_dsl.study.points import number_of, settings_of
@@ -61,7 +61,8 @@ def methods(rows: Sequence[Row], cross_entropy: Sequence[Row]) -> Iterator[str]:
     for name, text in recipes().items():
         own = [row for row in rows if row["recipe"] == name]
         header = header_of(text)
-        found.append(_Method(header.method, f"`{header.loss}`", _read_by(name), own))
+        if own:
+            found.append(_Method(header.method, f"`{header.loss}`", _read_by(name), own))
     yield from (method.line() for method in sorted(found, key=_Method.accuracy, reverse=True))
 
 

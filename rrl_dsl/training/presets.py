@@ -65,6 +65,7 @@ _BYOL: Final[Settings] = {  # byol.yaml, asymmetric.yaml
     "teacher": {"momentum": 0.99, "final": 1.0},
     "augmentation": "cifar-asymmetric",
 }
+_MEAN_SHIFT_TEACHER: Final = {"momentum": 0.99, "final": 0.99}
 _DINOV2: Final[Settings] = {  # ssl_default_config.yaml of facebookresearch/dinov2
     "backbone": "vit-tiny",
     "optimizer": {
@@ -130,7 +131,7 @@ CIFAR: Final[Mapping[str, Settings]] = {
         "optimizer": _published("sgd", 0.05, 1e-4),
         "projector": {"hidden": 1024, "out": 128, "norm": True},
         "predictor": {"hidden": 1024},
-        "teacher": {"momentum": 0.99, "final": 0.99},
+        "teacher": _MEAN_SHIFT_TEACHER,
         "augmentation": "cifar-weak",
     },
     "simsiam": {  # simsiam.yaml, symmetric_weak.yaml
