@@ -34,6 +34,7 @@ from rrl_dsl.training.resume import newest, recipe_of
 from rrl_dsl.training.retrieval import TowerEvaluation, evaluate_towers
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.towers import towers_of
+from rrl_dsl.training.train import import_code
 from rrl_dsl.training.trained_encoder import LoadedEncoder, encoder_of, parts_of
 
 _SAMPLES: Final = 256
@@ -164,9 +165,10 @@ def evaluate_run(
     """
     path = Path(run)
     resumed = newest(path, allow_code)
-    encoders = {part: encoder_of(resumed, part) for part in parts_of(resumed)}
     known = resumed.provenance
     config = Config.model_validate(known.configuration)
+    import_code(config, ())
+    encoders = {part: encoder_of(resumed, part) for part in parts_of(resumed)}
     views = views_of(config, known.shape, known.augmentation, known.statistics)
     towers = [encoder_of(resumed, column) for column in towers_of(config)[1:]]
     batch = _batch(data, seed)
