@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from rrl_dsl.bench.claims import WITHOUT_DEVICE, Plot, Report, Target
-from rrl_dsl.generate.pages import ROOT, cell, with_tables
+from rrl_dsl.generate.pages import ROOT, with_tables
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.files import write_bytes, write_text
+from rrl_dsl.language.markdown import cell
 from rrl_dsl.show.colors import INK, QUIET
 from rrl_dsl.show.style import class_colors, house_style
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrl_dsl.generate.pages import NOTE, cell
+from rrl_dsl.generate.pages import NOTE
+from rrl_dsl.language.markdown import cell
 from rrl_dsl.losses.base import Loss
 from rrl_dsl.losses.description import doc_of, inputs_of, needs_in_words, options_of
 from rrl_dsl.losses.outputs import OUTPUTS

@@ -11,6 +11,7 @@ from rrl_dsl.generate.toy import EPOCH, LINKS, call_of
 from rrl_dsl.graph.registry import Kind, Parameter, Signature, signatures
 from rrl_dsl.language.codes import CODES
 from rrl_dsl.language.explanations import EXPLANATIONS
+from rrl_dsl.language.markdown import cell
 from rrl_dsl.report.recipe import scope_in_words
 
 ROOT: Final = Path(__file__).parents[2]
@@ -124,11 +125,6 @@ def _example(signature: Signature) -> Iterator[str]:
 
 def _indented(text: str) -> list[str]:
     return [f"    {line}" for line in text.split("\n")]
-
-
-def cell(text: str) -> str:
-    """Escapes a text for a cell of a table."""
-    return text.replace("|", "\\|")
 
 
 def with_tables(page: str, table: Callable[[str], Iterable[str] | None]) -> str:

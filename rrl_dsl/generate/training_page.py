@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrl_dsl.generate.pages import cell, with_tables
+from rrl_dsl.generate.pages import with_tables
+from rrl_dsl.language.markdown import cell
 from rrl_dsl.training.described import settings
 
 

@@ -21,6 +21,11 @@ def code(text: str) -> str:
     return f"{quotes}{room}{printable(text)}{room}{quotes}"
 
 
+def cell(text: str) -> str:
+    """Returns Markdown as it is written in a cell of a table."""
+    return text.replace("|", "\\|")
+
+
 def _longest(text: str) -> int:
     """The length of the longest run of backquotes."""
     return max(map(len, re.findall("`+", text)), default=0)

@@ -63,6 +63,8 @@ _SETTINGS: Final = {
     "devices": "gpus num_gpus n_gpus num_devices world_size nproc_per_node",
     "num_nodes": "nnodes n_nodes num_machines",
     "precision": "dtype",
+    "logger": "loggers tracker log_to report_to experiment_tracker",
+    "logger=wandb": "use_wandb",
     "precision=16-mixed": "amp fp16 half mixed_precision",
     "precision=bf16-mixed": "bf16",
     "compile": "torch_compile compile_model",

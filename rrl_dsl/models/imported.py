@@ -185,26 +185,43 @@ def _from_torchvision(name: str, options: Mapping[str, Any], pretrained: bool) -
 def _from_timm(
     name: str, shape: tuple[int, ...], options: Mapping[str, Any], pretrained: bool
 ) -> nn.Module:
-    try:
-        timm = import_module("timm")
-    except ModuleNotFoundError as problem:
-        if problem.name != "timm":
-            raise _failure("timm cannot be imported", problem) from problem
-        message = f"the backbone `timm:{name}` needs timm, which is not installed"
-        raise error("RRL502", message, hint="`pip install timm`") from None
+    timm = _timm(name)
     if not timm.is_model(name):
         alike = [known for known in timm.list_models() if known[:3] == name[:3]]
         hint = did_you_mean(name, alike) or "`timm.list_models()` lists them"
         raise error("RRL502", f"timm has no network `{name}`", hint=hint)
     _check_weights("timm", name, options, "pretrained", "checkpoint_path")
-    given: dict[str, Any] = {"in_chans": shape[0], **options}
-    if timm.get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
-        given.setdefault("img_size", shape[1:])
+    given = timm_arguments(name, shape, options)
     with _created("timm", name, pretrained):
         net: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **given)
     with _explained(f"`timm:{name}` cannot be applied"):
         side = _patch_side(net, shape)
     return net if side is None else _TimmTransformer(net, side)
+
+
+def timm_arguments(
+    name: str, shape: tuple[int, int, int], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the arguments of `timm.create_model` for images of a shape, beside `num_classes`.
+
+    Raises:
+        RRLError: RRL502 if timm is not installed.
+    """
+    given: dict[str, Any] = {"in_chans": shape[0], **options}
+    if _timm(name).get_pretrained_cfg(name).fixed_input_size:  # those that take `img_size`
+        given.setdefault("img_size", shape[1:])
+    return given
+
+
+def _timm(name: str) -> Any:
+    """Imports timm, for one of its networks."""
+    try:
+        return import_module("timm")
+    except ModuleNotFoundError as problem:
+        if problem.name != "timm":
+            raise _failure("timm cannot be imported", problem) from problem
+        message = f"the backbone `timm:{name}` needs timm, which is not installed"
+        raise error("RRL502", message, hint="`pip install timm`") from None
 
 
 class _TimmTransformer(PatchEncoder):

@@ -104,7 +104,7 @@ class Transformer(PatchEncoder):
             token = self.mask_token.to(patches.dtype)
             patches = torch.where(mask.unsqueeze(-1), token, patches)
         # the mask token has a gradient in every step, which processes that train together wait for
-        first = (self.class_token + 0 * self.mask_token).expand(len(images), -1, -1)
+        first = (self.class_token + 0 * self.mask_token).expand(images.shape[0], -1, -1)
         x = torch.cat([first, patches], dim=1) + self._positions(rows, cols)
         x = self.encoder.ln(self.encoder.layers(x))  # type: ignore[operator]
         return Tokens(x[:, 0], x[:, 1:])

@@ -21,6 +21,7 @@ from rrl_dsl.training.compiling import check_compile, device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import probed_classes
 from rrl_dsl.training.initial_weights import start_from
+from rrl_dsl.training.loggers import check_installed
 from rrl_dsl.training.module import RelationalModule, views_of
 from rrl_dsl.training.optimizer import build_optimizer
 from rrl_dsl.training.settings import Setting, pointing_at
@@ -69,8 +70,9 @@ def build(
     Raises:
         RRLError: If dataset, recipe, loss, model and machine do not fit together.
     """
-    with pointing_at(settings, "accelerator", "devices", "precision"):
+    with pointing_at(settings, "accelerator", "devices", "precision", "logger"):
         precision_of(config)
+        check_installed(config.logger)
     with pointing_at(settings, "compile"):
         check_compile(config)
     draws = config.seed if config.draws is None else config.draws

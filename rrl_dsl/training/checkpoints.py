@@ -7,6 +7,9 @@ import io
 import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import MISSING
+from dataclasses import fields as dataclass_fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +19,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from rrl_dsl.data.channel_statistics import Statistics
-from rrl_dsl.language.diagnostics import error
+from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import open_file, write_bytes
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.renamed import current_settings, current_weights
@@ -31,13 +34,26 @@ _SEAL: Final = b"rrl-dsl checkpoint, SHA-256 "
 _SEAL_SIZE: Final = len(_SEAL) + 64
 _PIECE: Final = 1 << 20
 
+FORMAT: Final = 1
+"""The format of checkpoints. Raise it if this release cannot read what earlier releases wrote, or
+earlier releases cannot read what it writes. A checkpoint without a number has format 1."""
+
+_CALLBACKS: Final = {
+    History.__qualname__: ("rows", "seconds"),
+    Record.__qualname__: ("provenance", "machine", "notes"),
+}
+"""The state of callbacks in a checkpoint."""
+
+_WRITTEN: Final = "rrl_dsl"
+"""The key of the format in a checkpoint, and of the release that wrote it."""
+
 
 def read(path: Path) -> dict[str, Any]:
     """Verifies the checksum of a checkpoint, and loads its tensors onto the CPU.
 
     Raises:
-        RRLError: RRL505 if it does not exist, is damaged, or was not written by this release;
-            RRL515 if there is too little memory.
+        RRLError: RRL505 if it does not exist, is damaged, or has another format; RRL515 if there
+            is too little memory.
     """
     try:
         _check_seal(path)
@@ -45,6 +61,8 @@ def read(path: Path) -> dict[str, Any]:
             checkpoint: dict[str, Any] = torch.load(
                 path, map_location="cpu", weights_only=True, mmap=True
             )
+        _check_format(path, checkpoint)
+        _check_parts(checkpoint)
         checkpoint["state_dict"] = current_weights(checkpoint["state_dict"])
         provenance_of(checkpoint)
         if len(rows_of(checkpoint)) != epochs_of(checkpoint):
@@ -54,15 +72,48 @@ def read(path: Path) -> dict[str, Any]:
         EOFError,
         RuntimeError,
         ValueError,
-        KeyError,
-        TypeError,
         pickle.UnpicklingError,
     ) as problem:
         reason = str(problem).partition("\n")[0]
-        message = f"`{path}` is not a readable checkpoint: {reason}"
-        hint = "put an intact checkpoint there, or start a new run"
-        raise error("RRL505", message, hint=hint) from None
+        raise _unreadable(path, reason) from None
+    except (KeyError, TypeError, AttributeError) as problem:
+        reason = "another release or another program wrote it"
+        lacks = f", and it has no `{problem.args[0]}`" if isinstance(problem, KeyError) else ""
+        raise _unreadable(path, reason + lacks) from None
     return checkpoint
+
+
+def _unreadable(path: Path, reason: str) -> RRLError:
+    message = f"`{path}` is not a readable checkpoint: {reason}"
+    return error("RRL505", message, hint="put an intact checkpoint there, or start a new run")
+
+
+def _check_format(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Refuses the formats of other releases.
+
+    Raises:
+        RRLError: RRL505.
+    """
+    written = checkpoint.get(_WRITTEN)
+    if written and written["format"] != FORMAT:
+        release = f"rrl-dsl {written['release']}"
+        message = f"`{path}` has format {written['format']}, of {release}, and rrl-dsl "
+        message += f"{version('rrl-dsl')} reads format {FORMAT}"
+        hint = f"install {release}, or start a new run"
+        raise error("RRL505", message, hint=hint)
+
+
+def _check_parts(checkpoint: dict[str, Any]) -> None:
+    """Checks that a checkpoint has all that a run is resumed with.
+
+    Raises:
+        KeyError: If a part is missing.
+    """
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"):
+        checkpoint[part]
+    for callback, parts in _CALLBACKS.items():
+        for part in parts:
+            checkpoint["callbacks"][callback][part]
 
 
 def epochs_of(checkpoint: dict[str, Any]) -> int:
@@ -88,15 +139,19 @@ def provenance_of(checkpoint: dict[str, Any]) -> Provenance:
     """Returns what the numbers of a checkpoint depend on.
 
     Raises:
-        KeyError: If it was not written by rrl-dsl.
-        TypeError: If it was written by another release.
+        KeyError: If it was not written by rrl-dsl, or a value is missing.
     """
     fields = dict(checkpoint["callbacks"][Record.__qualname__]["provenance"])
     earlier = current_settings(fields["configuration"])
     fields["configuration"] = _completed(earlier, Config().model_dump(mode="json"))
     if (measured := fields.get("statistics")) is not None:
         fields["statistics"] = Statistics(**measured)
-    return Provenance(**fields)
+    known = [
+        field.name
+        for field in dataclass_fields(Provenance)
+        if field.name in fields or field.default is MISSING
+    ]
+    return Provenance(**{name: fields[name] for name in known})
 
 
 def _completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +215,8 @@ class CheckpointFiles(CheckpointIO):
             RRLError: RRL507 if it cannot be written; both existing checkpoints stay.
         """
         content = io.BytesIO()
-        torch.save(checkpoint, content)
+        written = {"format": FORMAT, "release": version("rrl-dsl")}
+        torch.save({**checkpoint, _WRITTEN: written}, content)
         content.write(_seal(hashlib.sha256(content.getbuffer())))
         # a damaged checkpoint must not replace the previous one
         write_bytes(

@@ -31,6 +31,12 @@ class LossOptions(Section):
         """The options, as keyword arguments of the loss."""
         return dict(self.model_extra or {})
 
+    @property
+    def text(self) -> str:
+        """The name with the options, as `--loss` takes it."""
+        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.name}({options})" if options else self.name
+
 
 class OptimizerOptions(Section):
     """The optimizer of the encoder, with a linear warm-up and a cosine schedule."""
@@ -281,6 +287,11 @@ class Config(NetworkOptions, DataOptions):
         default=None,
         description="Whether `torch.compile` compiles the encoder. By default, that of a long run "
         "on one GPU.",
+    )
+    logger: Literal["wandb", "mlflow", "trackio"] | None = Field(
+        default=None,
+        description="A service that gets the metrics too, beside TensorBoard and `metrics.csv`: "
+        "`wandb`, `mlflow` or `trackio`.",
     )
 
     @model_validator(mode="before")

@@ -78,13 +78,11 @@ class Facts:
 def facts_of(module: RelationalModule, data: DataSet) -> Facts:
     """Returns the facts of a run of a trained module."""
     config = module.config
-    loss = config.loss
-    options = ", ".join(f"{name}={value}" for name, value in loss.options.items())
     splits = {"train": data.train, "validation": data.val, "test": data.test}
     return Facts(
         recipe=text_of(module.program.graph),
         identity=module.program.identity,
-        loss=f"{loss.name}({options})" if options else loss.name,
+        loss=config.loss.text,
         configuration=config.model_dump(mode="json"),
         samples={name: len(split) for name, split in splits.items() if split is not None},
         image=data.shape,

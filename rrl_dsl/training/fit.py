@@ -13,6 +13,7 @@ from typing import Any, Final
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from rrl_dsl.backends.strategy import free_memory
@@ -20,6 +21,7 @@ from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.crops import Crops
 from rrl_dsl.data.dataset import DataSet, Split, is_image
 from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import ranks
@@ -32,6 +34,7 @@ from rrl_dsl.training.display import Display
 from rrl_dsl.training.environment import Environment
 from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels, unmeasured
 from rrl_dsl.training.history import History
+from rrl_dsl.training.loggers import Service
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.provenance import provenance_of
@@ -47,7 +50,7 @@ from rrl_dsl.training.watching import RANK_ROWS
 _SHARE: Final = 0.25
 """The largest share of the free memory of a GPU that a split may take."""
 _LOGGED_STEPS: Final = 10
-"""TensorBoard has every tenth step: reading a figure waits for the device."""
+"""Loggers get every tenth step: reading a figure waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +124,17 @@ def fit(
     done = resumed.epochs if resumed else 0
     record = Record(provenance, done, changes, display.text)
     watching = [EdgeStatistics(), history, record, LiveProgress(display.console)]
-    trainer = _trainer(config, run, [*callbacks, *watching])
+    trainer = _trainer(config, run, [*callbacks, *watching], display)
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     if compiles(config, len(train_loader) * config.epochs):
         module.compile_encoder()
-    assert trainer.logger is not None
     last = resumed.checkpoint if resumed else None
     memory = needing_memory(
         "a step of training", _less_at_a_time(config), "micro_batch", "batch_size"
     )
     with interruptible(run), silent_thread(), memory:
-        trainer.logger.log_hyperparams(config.model_dump(mode="json"))
+        for logger in trainer.loggers:
+            logger.log_hyperparams(_described(module))
         trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
     if not trainer.is_global_zero:
         return None
@@ -154,6 +157,13 @@ def fit(
     )
 
 
+def _described(module: RelationalModule) -> dict[str, Any]:
+    """What loggers get before training: the recipe, its identity, and every setting."""
+    program = module.program
+    recipe = {"recipe": text_of(program.graph), "identity": program.identity}
+    return {**recipe, **module.config.model_dump(mode="json")}
+
+
 def _less_at_a_time(config: Config) -> str:
     """The fix of a step that takes too much memory."""
     if config.micro_batch is not None:
@@ -161,9 +171,14 @@ def _less_at_a_time(config: Config) -> str:
     return f"use `--set micro_batch={max(2, config.batch_size // 8)}`, or lower `batch_size`"
 
 
-def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> L.Trainer:
+def _trainer(
+    config: Config, run: RunDirectory, callbacks: list[L.Callback], display: Display
+) -> L.Trainer:
     on_gpu = device_of(config).type == "cuda"
     ranks.adopt(config.devices, config.num_nodes)
+    loggers: list[Logger] = [Curves(run.tensorboard)]
+    if config.logger is not None and ranks.leads():
+        loggers.append(Service(config.logger, run, display.warning))
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
@@ -180,7 +195,7 @@ def _trainer(config: Config, run: RunDirectory, callbacks: list[L.Callback]) -> 
             LearningRateMonitor(logging_interval="step"),
             Checkpoints(run.last),
         ],
-        logger=Curves(run.tensorboard),
+        logger=loggers,
         log_every_n_steps=_LOGGED_STEPS,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rrl_dsl.language.diagnostics import Diagnostic, error
 from rrl_dsl.language.files import open_file
 from rrl_dsl.models.backbones import Backbone
+from rrl_dsl.training.resume import newest
 from rrl_dsl.training.trained_encoder import weights_of
 
 _SHOWN: Final = 10
@@ -35,11 +36,11 @@ def start_from(backbone: Backbone, place: str) -> Diagnostic | None:
         A warning that lists what does not match, on both sides; None if everything does.
 
     Raises:
-        RRLError: RRL512 if the weights cannot be read, or none matches; RRL505 as
-            `rrl_dsl.training.trained_encoder.weights_of`.
+        RRLError: RRL512 if the weights cannot be read, or none matches; as
+            `rrl_dsl.training.resume.newest`.
     """
     path = Path(place)
-    given = weights_of(path, "backbone") if path.is_dir() else _read(path)
+    given = weights_of(newest(path, None), "backbone") if path.is_dir() else _read(path)
     wanted = {name.removeprefix("body."): each for name, each in backbone.state_dict().items()}
     source = _sources(given, wanted)
     matched = [name for name in wanted if _fits(given.get(source[name]), wanted[name])]
@@ -85,13 +86,16 @@ def _fits(given: Tensor | None, wanted: Tensor) -> bool:
 def _sources(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
     """The name in a file for every weight, with the prefixes under which most weights match.
 
-    Of equally good prefixes it is the shortest, and of these the first. A network of timm may be
-    inside another one, which adds the token of masked patches.
+    Of equally good prefixes it is the shortest, and of these the first. Networks with patch tokens
+    have other names than those of their libraries: see `rrl_dsl.models.plain`.
     """
     found, most = dict(zip(wanted, wanted, strict=True)), 0
-    for inside in ("", "net."):
+    for before, now in (("", ""), ("net.", ""), ("embed.", "conv_proj.")):
+        plain = [
+            now + name.removeprefix(before) if name.startswith(before) else name for name in wanted
+        ]
         for prefix in _prefixes(given):
-            names = {name: prefix + name.removeprefix(inside) for name in wanted}
+            names = {name: prefix + other for name, other in zip(wanted, plain, strict=True)}
             fitting = sum(_fits(given.get(names[name]), each) for name, each in wanted.items())
             if fitting > most:
                 found, most = names, fitting
@@ -135,7 +139,8 @@ def _safetensors(path: Path) -> Any:
         load, failure = import_module("safetensors.torch").load_file, _failure()
     except ModuleNotFoundError:
         message = f"`{path}` needs safetensors, which is not installed"
-        raise error("RRL512", message, hint="`pip install safetensors`") from None
+        hint = "install it with `pip install 'rrl-dsl[safetensors]'`"
+        raise error("RRL512", message, hint=hint) from None
     try:
         return load(path)
     except failure as problem:

@@ -17,7 +17,7 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.towers import tower_inputs
 
 FREE: Final = frozenset(
-    {"dataset", "data_dir", "download", "workers", "eval", "accelerator", "compile"}
+    {"dataset", "data_dir", "download", "workers", "eval", "accelerator", "compile", "logger"}
 )
 """The settings that do not affect the numbers of a training, and may change on resuming.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Final
 
@@ -9,9 +10,9 @@ from rich.table import Table
 
 from rrl_dsl.backends.program import Program
 from rrl_dsl.language.diagnostics import Diagnostic, printable
-from rrl_dsl.language.markdown import code, fenced
+from rrl_dsl.language.markdown import cell, code, fenced
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.evaluation import DRAWS, PER_CLASS
+from rrl_dsl.training.evaluation import DRAWS, PER_CLASS, Accuracies
 from rrl_dsl.training.facts import Facts
 from rrl_dsl.training.fit import Outcome
 from rrl_dsl.training.run import RunDirectory
@@ -28,7 +29,6 @@ _FALSE_SHARE: Final = 0.2
 _BEYOND_VIEWS: Final = 0.05
 _RANK_SHARE: Final = 0.05
 _SPREAD: Final = 0.25  # a mean cosine of 0.94
-_BAR: Final = "\\|"  # inside a table cell
 _EARLY: Final = 2
 """The multiple of the warm-up, and the least number of epochs, before collapse is reported: the
 embeddings of a new network are similar and have a low rank."""
@@ -47,7 +47,7 @@ def table(outcome: Outcome) -> Table:
     shown.add_column("features")
     for heading in _headings():
         shown.add_column(heading, justify="right")
-    for name, cells in _cells(outcome):
+    for name, cells in _cells(outcome.accuracies):
         style = "bold" if name == _ROWS["backbone"] else ""
         shown.add_row(name, *cells, style=style)
     return shown
@@ -105,14 +105,14 @@ def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagn
         "",
         f"Identity `{facts.identity}`.",
         "",
-        *_accuracy_lines(outcome),
+        *_accuracies(outcome),
         *(f"\n{line[0].upper()}{line[1:]}." for line in _tower_lines(outcome)),
         *(f"\n**Warning.** {printable(warning.message)}." for warning in warnings),
         *(f"\n**Note.** The run continued {printable(note)}." for note in outcome.notes),
         "",
         "| setting | value |",
         "|---|---|",
-        *(f"| {name} | {value.replace('|', _BAR)} |" for name, value in facts.lines()),
+        *(f"| {name} | {cell(value)} |" for name, value in facts.lines()),
         "",
         "![the graph of a batch](graph.png)",
         "",
@@ -122,15 +122,24 @@ def page(run: RunDirectory, facts: Facts, outcome: Outcome, warnings: list[Diagn
     return "\n".join(lines)
 
 
-def _accuracy_lines(outcome: Outcome) -> list[str]:
+def _accuracies(outcome: Outcome) -> list[str]:
     if outcome.unmeasured:
         return [f"{outcome.unmeasured[0].upper()}{outcome.unmeasured[1:]}."]
+    return accuracy_lines(outcome.accuracies)
+
+
+def accuracy_lines(accuracies: Mapping[str, Accuracies]) -> list[str]:
+    """Returns a table of test accuracies in Markdown.
+
+    Args:
+        accuracies: The accuracies by kind of features.
+    """
     return [
         "Test accuracy (%) of probes on frozen features:",
         "",
         f"| features | {' | '.join(_headings())} |",
         f"|---|{'--:|' * len(_headings())}",
-        *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(outcome)),
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in _cells(accuracies)),
         "",
         f"The accuracy with {PER_CLASS} labels per class is the mean of {DRAWS} draws.",
     ]
@@ -144,15 +153,12 @@ def _headings() -> list[str]:
     return ["linear probe", f"{PER_CLASS} labels per class", "nearest neighbors"]
 
 
-def _cells(outcome: Outcome) -> list[tuple[str, list[str]]]:
+def _cells(accuracies: Mapping[str, Accuracies]) -> list[tuple[str, list[str]]]:
     return [
         (
             label,
-            [
-                f"{100 * value:.1f}"
-                for value in (accuracies.linear, accuracies.few, accuracies.neighbors)
-            ],
+            [f"{100 * value:.1f}" for value in (measured.linear, measured.few, measured.neighbors)],
         )
         for name, label in _ROWS.items()
-        if (accuracies := outcome.accuracies.get(name))
+        if (measured := accuracies.get(name))
     ]

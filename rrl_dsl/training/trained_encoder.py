@@ -169,20 +169,24 @@ def parts_of(checkpoint: Resumed) -> list[str]:
     return ["backbone", "projector", "teacher"] if has_teacher else ["backbone", "projector"]
 
 
-def weights_of(run: str | Path, part: str) -> dict[str, Tensor]:
-    """Returns the weights of a part of the model of a run, with the names of the network.
+def weights_of(checkpoint: Resumed, part: str) -> dict[str, Tensor]:
+    """Returns the weights of a part of the model in a checkpoint, with the names of the network.
 
     Args:
-        run: The run directory.
+        checkpoint: The checkpoint.
         part: `backbone`, `projector` (without the backbone), `teacher` (its backbone), or the
             column of a tower (its backbone and its projector).
 
     Raises:
-        RRLError: RRL505, as `load_encoder`.
+        RRLError: RRL505 if the model does not have the part.
     """
-    checkpoint = newest(Path(run), None)
-    prefix = _prefix(part, Config.model_validate(checkpoint.provenance.configuration))
-    weights = _own(checkpoint, prefix)
+    config = Config.model_validate(checkpoint.provenance.configuration)
+    weights = _own(checkpoint, _prefix(part, config))
+    if not weights and part == "projector":
+        message = (
+            f"the model of `{checkpoint.checkpoint}` has no projector: `projector.layers` is 0"
+        )
+        raise error("RRL505", message, hint="the loss compares the features of the backbone")
     return {name.removeprefix("body."): value.contiguous() for name, value in weights.items()}
 
 

@@ -1,6 +1,8 @@
 """A run goes on with what it was started with, and with nothing else in silence."""
 
 import csv
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -237,6 +239,68 @@ def test_a_checkpoint_that_was_made_to_deceive_is_refused(run, refused, change, 
     checkpoints.CheckpointFiles(last, previous).save_checkpoint(content, last)
     previous.unlink()
     assert said in refused()
+
+
+def written_by_hand(path, content):
+    """Writes a checkpoint as a release without a format number did."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    seal = b"rrl-dsl checkpoint, SHA-256 " + hashlib.sha256(file.getvalue()).hexdigest().encode()
+    path.write_bytes(file.getvalue() + seal)
+
+
+def test_a_run_of_a_release_without_formats_and_with_fewer_settings_goes_on(command, folder, run):
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    assert content.pop("rrl_dsl") == {"format": 1, "release": rrl.__version__}
+    known = content["callbacks"]["Record"]["provenance"]["configuration"]
+    del known["logger"], known["sampler"], known["optimizer"]["layer_decay"]
+    written_by_hand(last, content)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["logger"], config["sampler"], config["optimizer"]["layer_decay"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    rrl.load_encoder(run)
+    code, printed = command("train", "--resume", "run")
+    assert code == 0, printed
+    assert rows_of(run) == rows_of(folder / "straight")
+
+
+def test_another_format_is_refused_with_its_release(run, refused, command, monkeypatch):
+    last, previous = (run / "checkpoints" / f"{each}.ckpt" for each in ("last", "previous"))
+    content = checkpoints.read(last)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "FORMAT", 2)
+        patch.setattr(checkpoints, "version", lambda _: "9.1")
+        checkpoints.CheckpointFiles(last, previous).save_checkpoint(content, last)
+    previous.unlink()
+    message = "last.ckpt` has format 2, of rrl-dsl 9.1, and rrl-dsl "
+    assert message + f"{rrl.__version__} reads format 1" in refused()
+    with pytest.raises(rrl.RRLError, match=r"has format 2, of rrl-dsl 9\.1"):
+        rrl.load_encoder(run)
+    code, printed = command("export", "run")
+    assert code == 1
+    assert "install rrl-dsl 9.1" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        (lambda kept: kept["callbacks"]["Record"]["provenance"].pop("shape"), "shape"),
+        (lambda kept: kept["callbacks"]["Record"].pop("machine"), "machine"),
+        (lambda kept: kept["callbacks"]["History"].pop("seconds"), "seconds"),
+        (lambda kept: kept.pop("optimizer_states"), "optimizer_states"),
+        (lambda kept: kept.pop("callbacks"), "callbacks"),
+    ],
+)
+def test_a_checkpoint_of_a_release_that_wrote_less_is_refused(run, refused, change, lacks):
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    change(content)
+    written_by_hand(last, content)
+    (run / "checkpoints" / "previous.ckpt").unlink()
+    assert f"another release or another program wrote it, and it has no `{lacks}`" in refused()
+    with pytest.raises(rrl.RRLError, match=f"RRL505.*it has no `{lacks}`"):
+        rrl.load_encoder(run)
 
 
 def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):

@@ -1,0 +1,122 @@
+"""Writes a trained network for other programs, with a model card beside it."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+from collections.abc import Collection
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, cast
+
+import torch
+from torch import Tensor, nn
+
+from rrl_dsl.language.diagnostics import error, listing
+from rrl_dsl.language.files import write_bytes, write_text
+from rrl_dsl.models.plain import plain_weights
+from rrl_dsl.training.card import card_of
+from rrl_dsl.training.resume import newest
+from rrl_dsl.training.run import Resumed
+from rrl_dsl.training.trained_encoder import EncoderPart, encoder_of, weights_of
+
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    ".pt": (),
+    ".safetensors": ("safetensors",),
+    ".onnx": ("onnx", "onnxscript"),
+}
+"""The suffixes of the formats, and the packages that each of them needs."""
+
+
+def export(
+    run: Path, out: Path, part: str = "backbone", *, allow_code: Collection[str] = ()
+) -> tuple[Path, dict[str, Tensor]]:
+    """Writes a part of the model of a run, and a model card.
+
+    A `.pt` and a `.safetensors` file hold a state dict with the names that torchvision or timm give
+    the weights. An `.onnx` file holds the network with its weights: from `images`, normalized
+    float32 (n, C, H, W), to `features`, float32 (n, d), or for the projector from `features` to
+    `embeddings`, for any n. Everything is checked before the file is written.
+
+    Args:
+        run: The run directory; its newest checkpoint is used.
+        out: The file. The name of the card is that of the file and `.md`.
+        part: `backbone`, `projector` (without the backbone) or `teacher` (its backbone).
+        allow_code: The modules that the configuration may name code of. Only `.onnx` runs it.
+
+    Returns:
+        The card, and the weights by name.
+
+    Raises:
+        RRLError: RRL507 if the format is unknown, its package is not installed, the file or the
+            card exists, or cannot be written; as `rrl_dsl.training.trained_encoder.load_encoder`.
+    """
+    suffix = _format_of(out)
+    checkpoint = newest(run, allow_code if suffix == ".onnx" else None)
+    weights = weights_of(checkpoint, part)
+    if part != "projector":
+        provenance = checkpoint.provenance
+        backbone = provenance.configuration["backbone"]
+        weights = plain_weights(backbone, provenance.shape, weights)
+    card = out.with_name(f"{out.name}.md")
+    for path in (out, card):
+        if os.path.lexists(path):
+            hint = "choose another file, or remove this one"
+            raise error("RRL507", f"`{path}` exists", hint=hint)
+    text = card_of(run, checkpoint, part, weights, out)
+    content = _onnx(checkpoint, part) if suffix == ".onnx" else _state(weights, suffix)
+    write_bytes(out, content)
+    write_text(card, text)
+    return card, weights
+
+
+def _format_of(path: Path) -> str:
+    """Returns the suffix of a file; what the format needs is installed."""
+    suffix = path.suffix.lower()
+    if suffix not in _NEEDED:
+        hint = f"use one of the suffixes {listing(_NEEDED)}"
+        raise error("RRL507", f"`{path}` does not have the suffix of a network", hint=hint)
+    if missing := [package for package in _NEEDED[suffix] if find_spec(package) is None]:
+        message = f"`{path}` needs the package {missing[0]}, which is not installed"
+        hint = f"install it with `pip install 'rrl-dsl[{suffix[1:]}]'`"
+        raise error("RRL507", message, hint=hint)
+    return suffix
+
+
+def _state(weights: dict[str, Tensor], suffix: str) -> bytes:
+    if suffix == ".safetensors":
+        save = importlib.import_module("safetensors.torch").save
+        # tensors must not share memory; other libraries look for the format
+        return cast(
+            bytes,
+            save({name: each.clone() for name, each in weights.items()}, {"format": "pt"}),
+        )
+    content = io.BytesIO()
+    torch.save(weights, content)
+    return content.getvalue()
+
+
+def _onnx(checkpoint: Resumed, part: str) -> bytes:
+    network: nn.Module = encoder_of(checkpoint, cast(EncoderPart, part)).network
+    names, example = ("images", "features"), torch.zeros(2, *checkpoint.provenance.shape)
+    if part == "projector":
+        assert isinstance(network, nn.Sequential)
+        names, example = ("features", "embeddings"), network[0](example).detach()
+        network = network[1]
+    try:
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    except torch.onnx.errors.OnnxExporterError as problem:
+        message = f"the {part} cannot be written as ONNX: {str(problem).splitlines()[0]}"
+        hint = "write a state dict, as `.pt` or `.safetensors`"
+        raise error("RRL507", message, hint=hint) from problem
+    assert program is not None
+    return cast(bytes, program.model_proto.SerializeToString())
