@@ -36,7 +36,8 @@ def reproduce(
         ),
     ],
     scale: Annotated[
-        Scale, typer.Option(help="Minutes on the digits, an hour, or the published setting.")
+        Scale,
+        typer.Option(help="A short trial on the digits, more seeds and epochs, or the paper's."),
     ] = Scale.SMOKE,
     reading: Annotated[
         str | None,

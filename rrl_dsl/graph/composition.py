@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_PATHS: Final = 2**28
-"""The most paths of a composition; this many take about a minute."""
+"""The most paths of a composition, which bounds its time."""
 _BAND_PATHS: Final = 2**22
 
 

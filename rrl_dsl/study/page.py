@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rrl_dsl.study.claims import Verdict
 from rrl_dsl.study.points import Axes, Point
@@ -18,8 +18,22 @@ from rrl_dsl.study.trials import Trial
 from rrl_dsl.training.results import Run
 
 _GRAPHS: Final = 6
+_HTML: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
 _STYLE: Final = """
-body { font: 15px/1.5 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em }
+body { font: 15px/1.5 sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em;
+  overflow-wrap: anywhere }
 table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto }
 th, td { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
@@ -73,7 +87,10 @@ def page(
     parts = [
         f"<h1>{escape(study.title)}</h1>",
         *_readings(study, reading),
-        *(_figure(figure.picture, _caption(figure.axes)) for figure in figures),
+        *(
+            _figure(figure.picture, _caption(figure.axes), _description(figure))
+            for figure in figures
+        ),
         "<h2>Claims</h2>",
         *_claims(judged),
         "<h2>Numbers</h2>",
@@ -88,8 +105,7 @@ def page(
         _table(_runs(rows)),
         f"<p>All columns are in {RESULTS} and {EPOCHS} beside this page.</p>",
     ]
-    head = f'<!doctype html><meta charset="utf-8"><title>{escape(study.title)}</title>'
-    return f"{head}<style>{_STYLE}</style>\n" + "\n".join(parts) + "\n"
+    return _HTML.format(title=escape(study.title), style=_STYLE, body="\n".join(parts))
 
 
 def _readings(study: Study, reading: str) -> Iterator[str]:
@@ -151,7 +167,8 @@ def _graphs(sweep: Sweep) -> Iterator[str]:
             pictures.setdefault(trial.planned.graph.identity, (trial, picture))
     for trial, picture in list(pictures.values())[:_GRAPHS]:
         params = ", ".join(f"{name}={value}" for name, value in trial.planned.config.params.items())
-        yield _figure(picture, f"{trial.planned.recipe} {params}".strip())
+        caption = f"{trial.planned.recipe} {params}".strip()
+        yield _figure(picture, caption, f"The graph of {caption}")
     if len(pictures) > _GRAPHS:
         yield f"<p>{len(pictures) - _GRAPHS} more are in the run directories.</p>"
 
@@ -164,7 +181,7 @@ def _machine(sweep: Sweep) -> Iterator[str]:
         return
     summary = Run(done[0].directory).summary
     for name in ("samples", "image", "versions", "machine"):
-        yield f"<p>{name}: {escape(str(summary[name]))}</p>"
+        yield f"<p>{name}: {escape(_listed(summary[name]))}</p>"
 
 
 def _runs(rows: Sequence[Row]) -> list[dict[str, object]]:
@@ -177,9 +194,21 @@ def _caption(axes: Axes) -> str:
     return f"{' and '.join(axes.values)} against {' and '.join(axes.against)}"
 
 
-def _figure(picture: Path, caption: str) -> str:
+def _description(drawn: Drawn) -> str:
+    """What a figure shows, for those who do not see it; its numbers are a table of the page."""
+    kind = "Contours" if len(drawn.axes.against) == 2 else "Curves"
+    return f"{kind} of {_caption(drawn.axes)}"
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return " x ".join(map(str, value))
+
+
+def _figure(picture: Path, caption: str, description: str) -> str:
     data = base64.b64encode(picture.read_bytes()).decode()
-    image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
+    image = f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

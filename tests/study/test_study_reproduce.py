@@ -25,11 +25,18 @@ def quick(images, in_process, monkeypatch):
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.sources, self.text = [], ""
+        self.sources, self.text, self.open, self.images = [], "", [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.sources += [value for name, value in attrs if name in ("src", "href")]
+        if tag == "img":
+            self.images.append(dict(attrs))
+        elif tag not in ("meta", "!doctype"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
         self.text += data
@@ -63,6 +70,8 @@ def test_a_study_on_another_dataset_gives_a_report_that_needs_no_other_file(cli,
     assert result.code == 0, result.err
     page = Page((tmp_path / "out" / "report.html").read_text())
     assert len(page.sources) == 1 + 2  # the figure, and the graph of each share
+    assert not page.open  # every element is closed, in order
+    assert all(image["alt"].startswith(("Curves of", "The graph of")) for image in page.images)
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for part in (
         "Reading edges", "--reading labels", "Appendix B says 400",
