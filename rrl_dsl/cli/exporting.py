@@ -27,7 +27,7 @@ def export(
     A .pt and a .safetensors file hold a state dict with the names that torchvision or timm give
     the weights; read a .pt file with `torch.load(FILE, weights_only=True)`. An .onnx file holds the
     network itself, for batches of any size. The card, FILE.md, says how to load the file, how to
-    normalize images, and how the network was trained. In Python, `rrl_dsl.load_encoder(RUN)`
+    normalize samples, and how the network was trained. In Python, `rrl_dsl.load_encoder(RUN)`
     returns the network with its input normalization.
 
     Examples:

@@ -199,9 +199,7 @@ def _from_timm(
     return net if side is None else _TimmTransformer(net, side)
 
 
-def timm_arguments(
-    name: str, shape: tuple[int, int, int], options: Mapping[str, Any]
-) -> dict[str, Any]:
+def timm_arguments(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of `timm.create_model` for images of a shape, beside `num_classes`.
 
     Raises:

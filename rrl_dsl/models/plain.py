@@ -19,7 +19,7 @@ from rrl_dsl.models.transformer import TRANSFORMERS
 
 Value = TypeVar("Value")
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 _MASK: Final = "mask_token"
 
@@ -29,7 +29,7 @@ def plain_weights(backbone: str, shape: Shape, weights: Mapping[str, Value]) -> 
 
     Args:
         backbone: The name of the backbone.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of other samples.
         weights: The weights by their names in the `body` of the backbone.
     """
     if _is_transformer(backbone, shape):
@@ -52,7 +52,7 @@ def changed_parts(backbone: str, shape: Shape) -> dict[str, str]:
 
     Args:
         backbone: The name of the backbone.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of other samples.
     """
     if not backbone.startswith("resnet") or backbone not in BACKBONES:
         return {}
@@ -73,7 +73,7 @@ def building_code(
 
     Args:
         backbone: The name of the backbone.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, or the shape of other samples.
         patch_size: As for `rrl_dsl.models.backbones.build_backbone`.
         options: The same.
 
@@ -83,11 +83,11 @@ def building_code(
     library, _, name = backbone.partition(":")
     if library == "timm":
         given = {"num_classes": 0, **timm_arguments(name, shape, options)}
-        return ["import timm", f'network = timm.create_model("{name}"{_keywords(given)})']
+        return ["import timm", f'network = timm.create_model("{name}"{keywords(given)})']
     if library == "torchvision":
         return [
             "import torchvision",
-            f'network = torchvision.models.get_model("{name}"{_keywords(options)})',
+            f'network = torchvision.models.get_model("{name}"{keywords(options)})',
             "linear = [",
             "    name",
             "    for name, part in network.named_modules()",
@@ -105,7 +105,7 @@ def building_code(
     given |= {"options": dict(options)} if options else {}
     return [
         "from rrl_dsl.models.backbones import build_backbone",
-        f'network = build_backbone("{backbone}", {shape}{_keywords(given)}).body',
+        f'network = build_backbone("{backbone}", {shape}{keywords(given)}).body',
     ]
 
 
@@ -130,11 +130,12 @@ def _transformer_code(backbone: str, shape: Shape, patch_size: int | None) -> li
     }
     lines = [
         "import torchvision",
-        f"network = torchvision.models.VisionTransformer({_keywords(given).removeprefix(', ')})",
+        f"network = torchvision.models.VisionTransformer({keywords(given).removeprefix(', ')})",
         "network.heads = torch.nn.Identity()",
     ]
     return lines if shape[0] == 3 else [*lines, f"network.conv_proj = torch.nn.{embedding}"]
 
 
-def _keywords(arguments: Mapping[str, Any]) -> str:
+def keywords(arguments: Mapping[str, Any]) -> str:
+    """Returns arguments as Python writes them in a call, with a comma before each."""
     return "".join(f", {name}={value!r}" for name, value in arguments.items())

@@ -54,8 +54,8 @@ class TextTransformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Returns the features (n, width) of texts, int64 (n, length), padded with 0."""
-        first = self.class_token.expand(len(tokens), -1, -1)
+        first = self.class_token.expand(tokens.shape[0], -1, -1)
         x = torch.cat([first, self.embed(tokens) + self.positions], dim=1)
-        padding = torch.cat([tokens.new_zeros(len(tokens), 1).bool(), tokens == 0], dim=1)
+        padding = torch.cat([tokens.new_zeros(tokens.shape[0], 1).bool(), tokens == 0], dim=1)
         features: Tensor = self.layers(x, src_key_padding_mask=padding)[:, 0]
         return features

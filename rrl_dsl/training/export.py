@@ -19,7 +19,8 @@ from rrl_dsl.models.plain import plain_weights
 from rrl_dsl.training.card import card_of
 from rrl_dsl.training.resume import newest
 from rrl_dsl.training.run import Resumed
-from rrl_dsl.training.trained_encoder import EncoderPart, encoder_of, weights_of
+from rrl_dsl.training.signature import signature_of
+from rrl_dsl.training.trained_encoder import encoder_of, weights_of
 
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
     ".pt": (),
@@ -35,14 +36,16 @@ def export(
     """Writes a part of the model of a run, and a model card.
 
     A `.pt` and a `.safetensors` file hold a state dict with the names that torchvision or timm give
-    the weights. An `.onnx` file holds the network with its weights: from `images`, normalized
-    float32 (n, C, H, W), to `features`, float32 (n, d), or for the projector from `features` to
-    `embeddings`, for any n. Everything is checked before the file is written.
+    the weights. An `.onnx` file holds the network with its weights, for any number of samples, with
+    the names of `rrl_dsl.training.signature.signature_of`: for images from `images`, normalized
+    float32 (n, C, H, W), to `features`, float32 (n, d). Everything is checked before the file is
+    written.
 
     Args:
         run: The run directory; its newest checkpoint is used.
         out: The file. The name of the card is that of the file and `.md`.
-        part: `backbone`, `projector` (without the backbone) or `teacher` (its backbone).
+        part: `backbone`, `projector` (without the backbone), `teacher` (its backbone), or the
+            column of a tower (its backbone and its projector).
         allow_code: The modules that the configuration may name code of. Only `.onnx` runs it.
 
     Returns:
@@ -55,7 +58,7 @@ def export(
     suffix = _format_of(out)
     checkpoint = newest(run, allow_code if suffix == ".onnx" else None)
     weights = weights_of(checkpoint, part)
-    if part != "projector":
+    if signature_of(checkpoint, part).returned == "features":  # of a backbone alone
         provenance = checkpoint.provenance
         backbone = provenance.configuration["backbone"]
         weights = plain_weights(backbone, provenance.shape, weights)
@@ -98,25 +101,29 @@ def _state(weights: dict[str, Tensor], suffix: str) -> bytes:
 
 
 def _onnx(checkpoint: Resumed, part: str) -> bytes:
-    network: nn.Module = encoder_of(checkpoint, cast(EncoderPart, part)).network
-    names, example = ("images", "features"), torch.zeros(2, *checkpoint.provenance.shape)
-    if part == "projector":
+    network: nn.Module = encoder_of(checkpoint, part).network
+    given, shape, dtype, returned = signature_of(checkpoint, part)
+    if given == "features":
         assert isinstance(network, nn.Sequential)
-        names, example = ("features", "embeddings"), network[0](example).detach()
         network = network[1]
+    example = torch.zeros(2, *shape, dtype=dtype)
     try:
         program = torch.onnx.export(
             network,
             (example,),
-            input_names=names[:1],
-            output_names=names[1:],
+            input_names=[given],
+            output_names=[returned],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             verbose=False,
         )
     except torch.onnx.errors.OnnxExporterError as problem:
-        message = f"the {part} cannot be written as ONNX: {str(problem).splitlines()[0]}"
+        message = f"`{part}` cannot be written as ONNX: {str(problem).splitlines()[0]}"
         hint = "write a state dict, as `.pt` or `.safetensors`"
         raise error("RRL507", message, hint=hint) from problem
     assert program is not None
-    return cast(bytes, program.model_proto.SerializeToString())
+    model = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        message = f"`{part}` as ONNX takes only batches of {len(example)} samples"
+        raise error("RRL507", message, hint="write a state dict, as `.pt` or `.safetensors`")
+    return cast(bytes, model.SerializeToString())

@@ -1,5 +1,6 @@
 """`rrl-dsl export`: the program of a card loads its file; errors leave no file."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 import rrl_dsl as rrl
-from rrl_dsl.data import registry
+from rrl_dsl.data import captions, registry
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import export
 from rrl_dsl.training.build import build
@@ -42,14 +43,17 @@ def run_of(tmp_path, monkeypatch):
 
     monkeypatch.setattr(LiveProgress, "on_train_batch_start", stop)
 
-    def make(backbone, sides=(16, 16), options=None, channels=3, **settings):
+    def make(backbone, sides=(16, 16), options=None, channels=3, arrays=None, **settings):
         draw = np.random.default_rng(0)
         images = draw.integers(0, 256, (12, channels, *sides), dtype=np.uint8)
-        np.savez("data.npz", images=images, label=np.arange(12) % 2)
+        np.savez("data.npz", **(arrays or {"images": images}), label=np.arange(12) % 2)
         data = registry.load("npz:data.npz", root=tmp_path)
+        if settings.pop("of_preset", False):
+            data = dataclasses.replace(data, statistics=None)
         given = {"backbone": backbone, "backbone_options": options or {}, "batch_size": 4}
         given |= {"projector": {"hidden": 8, "out": 4, "norm": True}, "epochs": 1, "eval": False}
-        given |= {"augmentation": "cifar" if channels == 3 else "small-gray"}
+        if arrays is None:
+            given |= {"augmentation": "cifar" if channels == 3 else "small-gray"}
         config = resolve([], {**given, **settings, "dataset": "npz:/data/mine.npz"})
         graph = rrl.parse("ssl(views=2)")
         module = build(graph, config, data)
@@ -162,7 +166,7 @@ def test_a_projector_is_written_alone(run_of, command, tmp_path, suffix):
 
 
 def test_the_card_says_what_was_trained_and_no_path(run_of, command, tmp_path):
-    run_of("small")
+    run_of("small", of_preset=True)
     assert command("export", "run", "-o", "small.pt")[0] == 0
     card = card_of(tmp_path / "small.pt")
     assert card.startswith("# small.pt\n\nThe backbone of the run `run`, trained with rrl-dsl")
@@ -179,6 +183,83 @@ def test_the_card_says_what_was_trained_and_no_path(run_of, command, tmp_path):
         assert part in card
     assert str(tmp_path) not in card
     assert "data_dir" not in card
+
+
+DRAW = np.random.default_rng(1)
+# the array of the archive, the backbone, and what the card says of the input
+SAMPLES = [
+    pytest.param(
+        {"images": DRAW.integers(0, 65536, (12, 8, 8), dtype=np.uint16)},
+        "small",
+        "(n, 1, 8, 8): gray images of 8 x 8 pixels, scaled to [0, 1] (uint8 by 255, uint16 by",
+        id="uint16",
+    ),
+    pytest.param(
+        {"images": DRAW.normal(40, 9, (12, 8, 8, 4)).astype(np.float32), "channels": "last"},
+        "small",
+        "(n, 4, 8, 8): 4-channel images of 8 x 8 pixels with the values of the dataset",
+        id="float",
+    ),
+    pytest.param(
+        {"inputs": DRAW.normal(40, 9, (12, 5)).astype(np.float32)},
+        "mlp",
+        "(n, 5): vectors",
+        id="vectors",
+    ),
+    pytest.param(
+        {"inputs": DRAW.normal(40, 9, (12, 7, 5)).astype(np.float32)},
+        "mlp",
+        "(n, 7, 5): sequences of vectors",
+        id="sequences",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arrays", "backbone", "said"), SAMPLES)
+def test_the_card_normalizes_every_kind_of_sample(
+    run_of, command, tmp_path, arrays, backbone, said
+):
+    run = run_of(backbone, arrays=arrays)
+    code, printed = command("export", "run")
+    assert code == 0, printed
+    names, program = applied(tmp_path / "encoder.pt")
+    assert f"The input is float32 {said}" in card_of(tmp_path / "encoder.pt")
+    encoder = rrl.load_encoder(run)
+    given = "pixels" if "images" in arrays else "values"
+    with torch.no_grad():
+        torch.testing.assert_close(names["features"], encoder(names[given]))
+    train = registry.load("npz:data.npz", root=tmp_path).train.images
+    known = train.double() / (65535 if train.dtype == torch.uint16 else 1)
+    axes = {4: (0, 2, 3), 3: (0, 1), 2: (0,)}[known.ndim]
+    for name, wanted in (("mean", known.mean(axes)), ("std", known.std(axes, correction=0))):
+        torch.testing.assert_close(names[name].flatten(), wanted.float())
+    if "inputs" in arrays:  # a missing value is at the mean
+        missing = program.replace("values = torch.rand(", "values = torch.nan * torch.rand(")
+        exec(compile(missing, "card", "exec"), names)
+        assert not names["inputs"].any()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".onnx"])
+def test_towers_are_written_by_their_columns(command, tmp_path, monkeypatch, suffix):
+    if suffix == ".onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    data = captions.load(tmp_path)
+    data = dataclasses.replace(data, train=data.train.at(torch.arange(96)))
+    recipe = "ssl(views=3) & cross_view()\ncontrast cross_view()"
+    caption = {"column": "caption", "projector": {"hidden": 24}}
+    settings = {"epochs": 1, "batch_size": 48, "eval": False, "projector": {"out": 8}}
+    towers = ["image", caption, "tokens"]
+    rrl.train(recipe, "clip", data, out="run", backbone="small", towers=towers, **settings)
+    for part, given in (("image", "pixels"), ("caption", "vectors"), ("tokens", "tokens")):
+        code, printed = command("export", "run", "-o", f"{part}{suffix}", "--part", part)
+        assert code == 0, printed
+        names, _ = applied(tmp_path / f"{part}{suffix}")
+        assert f"The tower `{part}` of the run" in card_of(tmp_path / f"{part}{suffix}")
+        with torch.no_grad():
+            wanted = rrl.load_encoder("run", part=part)(names[given])
+        np.testing.assert_allclose(names["embeddings"], wanted, rtol=0, atol=1e-5)
 
 
 def test_the_card_has_the_results_of_the_weights_that_it_is_for(command, tmp_path, monkeypatch):
