@@ -23,7 +23,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from signal import Signals
 from socket import socketpair
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -101,6 +101,7 @@ class Watch:
         self._failures: dict[int, str] = {}
         """A digest of the error of each process that failed."""
         self._requeued = False
+        self._exits = Lock()
 
     def __enter__(self) -> Self:
         global _current
@@ -191,6 +192,7 @@ class Watch:
 
     def exit(self, ending: Stopped | RRLError) -> NoReturn:
         """Ends the process, whatever its main thread waits for."""
+        self._exits.acquire()  # the thread and the main thread may both come here; one says why
         for child in self.children.values():
             child.kill()
         with suppress(OSError, ValueError):

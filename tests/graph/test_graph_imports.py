@@ -53,6 +53,8 @@ BELOW = {
         "backends",
         "losses",
         "models",
+        "data",
+        "training",
         "show",
         "generate",
     },
@@ -68,6 +70,7 @@ BELOW = {
         "show",
         "report",
         "training",
+        "study",
         "editor",
     },
 }

@@ -29,7 +29,7 @@ def test_features_have_the_declared_width(name: str, shape: tuple[int, int, int]
 
 
 def test_the_widths_here_cover_every_backbone() -> None:
-    assert set(BACKBONES) == WIDTHS.keys()
+    assert set(BACKBONES) == WIDTHS.keys() | {"mlp"}
 
 
 def test_small_is_small_and_takes_digits() -> None:
@@ -65,9 +65,16 @@ def test_an_unknown_backbone_has_a_suggestion() -> None:
     assert found.hint == "did you mean `resnet18`?"
 
 
-def test_other_channels_are_refused() -> None:
-    with pytest.raises(RRLError, match=r"\[RRL502\].*1 or 3 channels, not 4"):
-        build_backbone("small", (4, 32, 32))
+@pytest.mark.parametrize("shape", [(9,), (3, 5)])
+def test_a_perceptron_takes_vectors_and_sequences(shape: tuple[int, ...]) -> None:
+    backbone = build_backbone("mlp", shape)
+    assert backbone(torch.randn(2, *shape)).shape == (2, backbone.width)
+
+
+@pytest.mark.parametrize("name", ["small", "resnet18", "vit-micro"])
+def test_images_have_any_number_of_channels(name: str) -> None:
+    backbone = build_backbone(name, (5, 32, 32))
+    assert backbone(torch.randn(2, 5, 32, 32)).shape == (2, WIDTHS[name])
 
 
 @pytest.mark.parametrize("name", ["small", "resnet18"])

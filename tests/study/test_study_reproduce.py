@@ -64,6 +64,7 @@ def test_the_published_setting_is_that_of_appendix_b(name):
         assert values["epochs"] == (1000 if name in ("noise", "gap") else 400)
 
 
+@pytest.mark.slow
 def test_a_study_on_another_dataset_gives_a_report_that_needs_no_other_file(cli, tmp_path, quick):
     words = ["--set", "seed=[0,1]", "--set", "param.frac=[0.5,1]", "--reading", "edges"]
     result = cli("reproduce", "gap-frac", *quick, *words, "--out", "out")

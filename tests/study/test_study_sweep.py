@@ -123,6 +123,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(declare, sweep_of, in_pro
     assert len(launcher.commands) == 1
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_failed_and_exits_with_1(declare, cli, sweep_of, monkeypatch):
     path = declare("recipe: 'ssl(views=2)'\nloss: simclr", eval="false")
     directory = sweep_of(path).trials[0].directory

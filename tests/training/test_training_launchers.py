@@ -165,6 +165,7 @@ def test_a_process_that_fails_ends_the_one_that_leads(tmp_path):
     assert "error[RRL511]: process 1 of the run failed" in results[0][1]
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_process_stops_both_with_a_checkpoint(tmp_path):
     process = started(tmp_path, "--devices=2", "--epochs=500", "--out=run")
     latest = time.monotonic() + 90

@@ -1,5 +1,7 @@
 """Runs with the relation sampler: what is refused, and what they see."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import yaml
@@ -75,6 +77,8 @@ def test_the_shares_of_ranks_are_one_epoch(make_module, digits):
     module = make_module(sampler=RELATION, devices=2, batch_size=200)
 
     class Rank:
+        strategy = SimpleNamespace(root_device=torch.device("cpu"))
+
         def __init__(self, rank):
             self.global_rank = rank
 

@@ -141,6 +141,7 @@ def test_a_connection_from_elsewhere_is_not_taken_for_a_process(group):
     assert group.ended()[0] == [143, 143]
 
 
+@pytest.mark.slow
 def test_an_error_that_both_meet_is_shown_once(group):
     for rank in (0, 1):
         group.start(rank, "missing.rrl")
