@@ -35,7 +35,7 @@ Parameters = Annotated[
 ]
 DATASET_HELP: Final = (
     "The dataset: digits, digits-captions, fashion-mnist, cifar10, cifar100, imagefolder:PATH, "
-    "npz:PATH."
+    "npz:PATH, table:PATH, hf:PATH, wds:PATTERN."
 )
 DataSetName = Annotated[str, typer.Option(help=DATASET_HELP)]
 BATCH_SIZE_HELP: Final = "Samples per batch."

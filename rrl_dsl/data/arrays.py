@@ -21,7 +21,9 @@ _SMALL_SIDE: Final = 64
 _USUAL: Final = (1, 3)
 _MOST_CLASSES: Final = 10_000
 _WHOLE: Final = (np.uint8, np.uint16)
-_ORDER_HINT: Final = "add an array `channels` with the text `first` or `last`"
+_ORDER_HINT: Final = (
+    "add an array `channels` with the text `first` or `last`; in Python, pass a tensor (C, H, W)"
+)
 
 
 def images_of(values: Array, channels: str | None, fault: Fault) -> Tensor:

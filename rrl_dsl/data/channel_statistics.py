@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.data.dataset import Images, is_image
+from rrl_dsl.data.dataset import Images, Selectable, is_image
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.data.pixels import unit
 from rrl_dsl.language.cache import Cache
@@ -38,13 +38,16 @@ def statistics_of(images: Images, sample: Tensor) -> Statistics:
 
     Args:
         images: The images, or the arrays, of which the last axis has the features. NaN is ignored.
-            Of files, the `_MOST` with the smallest hash of the id are measured.
+            Of those that are not in memory, the `_MOST` with the smallest hash of the id are
+            measured.
         sample: int64 (n,), the ids.
     """
-    if not isinstance(images, ImageFiles):
+    if not isinstance(images, Selectable):
         return _measured(images, torch.arange(len(images)))
     order = sorted(range(len(sample)), key=lambda place: stable_id(str(int(sample[place]))))
     chosen = images.at(torch.tensor(order[:_MOST]))
+    if not isinstance(chosen, ImageFiles):
+        return _measured(chosen, torch.arange(len(chosen)))
     cache, key = Cache("statistics"), repr((1, chosen.size, chosen.deep, *chosen.digests))
     known = cache.read(key)
     if known is not None:

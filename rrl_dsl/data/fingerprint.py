@@ -12,9 +12,10 @@ from torch import Tensor
 
 from rrl_dsl.data.dataset import DataSet, Images, Split
 from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.data.python_dataset import ItemStore
 
 _LOOKED_AT: Final = 64
-"""The number of images to read from a store that is neither a tensor nor files."""
+"""The number of images to read from a store that is not known here."""
 
 
 @lru_cache(maxsize=1)  # a run needs it several times
@@ -23,8 +24,9 @@ def fingerprint(dataset: DataSet) -> dict[str, str]:
 
     The parts are the names of the classes and, for every split, the ids, the images, the labels and
     the fields: `train images` -> `1437 x 1 x 8 x 8, 5b0f…`. The name and the path of the dataset
-    are ignored. The digest covers every pixel of images in memory and every byte of image files; of
-    another store it covers `_LOOKED_AT` images, evenly spaced.
+    are ignored. The digest covers every pixel of images in memory, every byte of image files, and
+    every item of a dataset of Python; of another store it covers `_LOOKED_AT` images, evenly
+    spaced.
     """
     return dict(_digests(dataset))
 
@@ -53,6 +55,8 @@ def _of_images(images: Images) -> str:
     if isinstance(images, ImageFiles):
         content = repr((images.size, *images.digests)).encode()
         return _described((len(images),), content)
+    if isinstance(images, ItemStore):
+        return _described((len(images),), "".join(images.digests).encode())
     places = torch.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).long()
     return f"{len(images)}, of which {_of_tensor(images[places])}"
 

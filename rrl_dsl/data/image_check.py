@@ -1,6 +1,6 @@
-"""Checks that every image of a folder can be decoded, before a run starts.
+"""Checks that every image of a dataset can be decoded, before a run starts.
 
-The images are decoded in parallel. A cache on disk keeps the results by the path, size and times of
+The images are decoded in parallel. A cache on disk keeps the results by the name, size and times of
 change of a file, so that the next run checks only new files.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +19,21 @@ import PIL
 from rich.console import Console
 from rich.progress import track
 
-from rrl_dsl.data.image_files import decode, decode_deep, frames, is_deep, quiet
+from rrl_dsl.data.image_files import (
+    ImageFile,
+    decode,
+    decode_deep,
+    frames,
+    is_deep,
+    open_image,
+    quiet,
+)
 from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
-from rrl_dsl.language.files import open_file
 
 _FORMAT: Final = 4
 _SHOWN: Final = 10
+_NAMED: Final = 3
 _WORTH_A_BAR: Final = 2000
 
 _DIGITS: Final = 16
@@ -68,40 +76,63 @@ class Checked:
         faults[-1] = replace(faults[-1], hint=hint)
         raise RRLError(faults)
 
+    def notes(self, place: Path, names: Sequence[str]) -> Iterator[str]:
+        """Yields warnings about images that are left out, or read in part.
 
-def check(folder: Path, files: Sequence[Path]) -> Checked:
+        Args:
+            place: Where the images are.
+            names: Their names.
+        """
+        for rows, what in (
+            (self.unreadable, "cannot be read and are left out"),
+            (self.several, "have several frames; only the first is read"),
+        ):
+            if rows:
+                many = f"{len(rows):,} of {len(names):,} images"
+                yield f"{place}: {many} {what}: {listed(names[row] for row in rows)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Returns the first names of a list, and the number of the others."""
+    first = [*names]
+    more = f" and {len(first) - _NAMED:,} more" if len(first) > _NAMED else ""
+    return ", ".join(f"`{name}`" for name in first[:_NAMED]) + more
+
+
+def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     """Decodes the files that have changed since the last check.
 
     Args:
-        folder: The folder of the files; it is the key of the cache.
+        place: Where the images are; it is the key of the cache. Names of files are relative to it.
         files: The images.
     """
     cache = Cache("images")
-    key = f"{_FORMAT} {PIL.__version__} {os.path.realpath(folder)}"
+    key = f"{_FORMAT} {PIL.__version__} {os.path.realpath(place)}"
     known_before = cache.read(key)
     before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
-    states = {str(file.relative_to(folder)): _state(file) for file in files}
+    named = {_name(place, file): file for file in files}
+    states = {name: _state(file) for name, file in named.items()}
     known = {
-        path: before[path][-3:] for path, state in states.items() if _same(before, path, state)
+        name: before[name][-3:] for name, state in states.items() if _same(before, name, state)
     }
-    fresh = [path for path in states if path not in known]
+    fresh = [name for name in states if name not in known]
     if fresh:
         cache.check_writable()
-    checked = dict(zip(fresh, _check_all([folder / path for path in fresh]), strict=True))
+    checked = dict(zip(fresh, _check_all([named[name] for name in fresh]), strict=True))
     results = known | checked
     if checked:
-        now = {path: [*state, *results[path]] for path, state in states.items()}
+        now = {name: [*state, *results[name]] for name, state in states.items()}
         cache.write(key, json.dumps(now).encode())
-    verdicts = [results[path][-1] for path in states]
+    verdicts = [results[name][-1] for name in states]
     return Checked(
-        [results[path][0] for path in states],
+        [results[name][0] for name in states],
         {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, str)},
         [index for index, frames in enumerate(verdicts) if isinstance(frames, int) and frames > 1],
-        any(results[path][1] for path in states),
+        any(results[name][1] for name in states),
     )
 
 
-def _check_all(files: Sequence[Path]) -> list[tuple[str, bool, Verdict]]:
+def _check_all(files: Sequence[ImageFile]) -> list[tuple[str, bool, Verdict]]:
     """The digest of every file, whether it is deep, and the verdict."""
     # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -113,7 +144,7 @@ def _check_all(files: Sequence[Path]) -> list[tuple[str, bool, Verdict]]:
         return list(track(results, text, total=len(files), console=console, transient=True))
 
 
-def _check_one(file: Path) -> tuple[str, bool, Verdict]:
+def _check_one(file: ImageFile) -> tuple[str, bool, Verdict]:
     try:
         deep = is_deep(file)
         (decode_deep if deep else decode)(file)
@@ -127,17 +158,23 @@ def _check_one(file: Path) -> tuple[str, bool, Verdict]:
         return "", False, f"{file} cannot be decoded: {reason}"
 
 
-def _digest(file: Path) -> str:
-    with open_file(file) as content:
+def _digest(file: ImageFile) -> str:
+    with open_image(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()[:_DIGITS]
 
 
-def _state(file: Path) -> list[int]:
+def _name(place: Path, file: ImageFile) -> str:
+    return str(file.relative_to(place)) if isinstance(file, Path) else file.name
+
+
+def _state(file: ImageFile) -> list[int]:
+    if not isinstance(file, Path):
+        return file.state
     state = file.stat()
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
-def _same(before: Mapping[str, Any], path: str, state: list[int]) -> bool:
+def _same(before: Mapping[str, Any], name: str, state: list[int]) -> bool:
     """Whether a file is unchanged since it was read; an unreadable file is checked again."""
-    entry = before.get(path, [0])
+    entry = before.get(name, [0])
     return entry[:-3] == state and isinstance(entry[-1], int)

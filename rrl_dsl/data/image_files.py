@@ -1,4 +1,7 @@
-"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel or float32."""
+"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel or float32.
+
+A file is a file on disk, or a part of a larger file such as an archive.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -46,25 +50,46 @@ _DEEP: Final = re.compile(r";16[BLN]")
 """Matches Pillow's name of a pixel layout with 16 bits per channel, of which it reads 8."""
 
 
+class Part(Protocol):
+    """An image file that is a part of a larger file. Messages name it by its text, `str(part)`."""
+
+    @property
+    def name(self) -> str:
+        """A name that no other image of the dataset has."""
+        ...
+
+    @property
+    def state(self) -> list[int]:
+        """Numbers that change with the content."""
+        ...
+
+    def open(self) -> BytesIO:
+        """Reads the content."""
+        ...
+
+
+ImageFile = Path | Part
+
+
 @dataclass(frozen=True)
 class ImageFiles:
     """Image files as a store of square images.
 
     Attributes:
-        paths: The files.
+        files: The files.
         size: The side of the square in pixels; an image is resized and center-cropped.
         digests: The digests of the files.
         deep: Whether to read float32 in [0, 1], because some files have more than 8 bits per
             channel. Floating-point pixels are not scaled.
     """
 
-    paths: Sequence[Path]
+    files: Sequence[ImageFile]
     size: int
     digests: Sequence[str] = ()
     deep: bool = False
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
         """Returns those at int64 indices (b,): uint8, or float32 if deep, (b, 3, size, size).
@@ -73,13 +98,13 @@ class ImageFiles:
             RRLError: RRL412 if a file is not an image with 8 bits per channel.
         """
         with quiet():
-            return torch.stack([self._square(self.paths[place]) for place in index.tolist()])
+            return torch.stack([self._square(self.files[place]) for place in index.tolist()])
 
     def at(self, index: Tensor) -> ImageFiles:
         """Returns the files at int64 indices (b,)."""
         places = index.tolist()
         digests = tuple(self.digests[place] for place in places) if self.digests else ()
-        return replace(self, paths=tuple(self.paths[place] for place in places), digests=digests)
+        return replace(self, files=tuple(self.files[place] for place in places), digests=digests)
 
     def cropped(
         self, index: Tensor, crops: Sequence[Crop], draws: Sequence[Sequence[int]]
@@ -100,24 +125,24 @@ class ImageFiles:
         by_crop: list[list[Tensor]] = [[] for _ in crops]
         with quiet():
             for place, draw in zip(index.tolist(), draws, strict=True):
-                path = self.paths[place]
-                for images, cropped in zip(by_crop, self._crops_of(path, crops, draw), strict=True):
+                file = self.files[place]
+                for images, cropped in zip(by_crop, self._crops_of(file, crops, draw), strict=True):
                     images.append(cropped)
         return [torch.stack(images) for images in by_crop]
 
     def _crops_of(
-        self, path: Path, crops: Sequence[Crop], draws: Sequence[int]
+        self, file: ImageFile, crops: Sequence[Crop], draws: Sequence[int]
     ) -> Iterator[Tensor]:
         if self.deep:
-            deep = _stacked(decode_deep(path))
+            deep = _stacked(decode_deep(file))
             yield from (crop.of(deep, draw) for crop, draw in zip(crops, draws, strict=True))
             return
-        image = decode(path)
+        image = decode(file)
         for crop, draw in zip(crops, draws, strict=True):
             yield pil_to_tensor(crop.of(image, draw))
 
-    def _square(self, path: Path) -> Tensor:
-        parts = decode_deep(path) if self.deep else [decode(path)]
+    def _square(self, file: ImageFile) -> Tensor:
+        parts = decode_deep(file) if self.deep else [decode(file)]
         box, side = _middle(parts[0], self.size), (self.size, self.size)
         squares = [part.resize(side, Image.Resampling.BILINEAR, box) for part in parts]
         pixels: Tensor = _stacked(squares) if self.deep else pil_to_tensor(squares[0])
@@ -129,21 +154,34 @@ def quiet() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(action="ignore")
 
 
-def decode(path: Path) -> Image.Image:
+def decode(file: ImageFile) -> Image.Image:
     """Decodes the first frame of a file as an upright RGB image over a white background.
 
     Raises:
         RRLError: RRL412 if the file is not an image with 8 bits per channel, or has too many
             pixels; RRL515 if memory runs out.
     """
-    with _decoding(path) as image:
-        if _is_deep(image):
-            hint = "convert the image to 8 bits with a suitable scale"
-            raise error("RRL412", f"{path} has more than 8 bits per channel", hint=hint)
-        return _over_white(_upright(image))
+    with _decoding(file) as image:
+        return upright_rgb(image, str(file))
 
 
-def decode_deep(path: Path) -> list[Image.Image]:
+def upright_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Returns an image upright in RGB, over a white background.
+
+    Args:
+        image: The image.
+        name: What messages call it.
+
+    Raises:
+        RRLError: RRL412 if it has more than 8 bits per channel.
+    """
+    if _is_deep(image):
+        hint = "convert the image to 8 bits with a suitable scale"
+        raise error("RRL412", f"{name} has more than 8 bits per channel", hint=hint)
+    return _over_white(_upright(image))
+
+
+def decode_deep(file: ImageFile) -> list[Image.Image]:
     """Decodes the first frame of a file as three channels of Pillow's mode `F`, in [0, 1].
 
     Whole numbers are divided by the value of white, 255 or 65535; floating-point pixels are as they
@@ -152,29 +190,29 @@ def decode_deep(path: Path) -> list[Image.Image]:
     Raises:
         RRLError: RRL412 if the file cannot be decoded, or its values cannot be scaled.
     """
-    with _decoding(path) as image:
+    with _decoding(file) as image:
         if not _is_deep(image):
             pixels = np.asarray(_over_white(_upright(image)), dtype=np.float32) / 255
             return [Image.fromarray(pixels[:, :, channel]) for channel in range(3)]
-        channels = _deep_channels(path, image)
+        channels = _deep_channels(file, image)
         if not all(np.isfinite(np.asarray(channel)).all() for channel in channels):
-            raise error("RRL412", f"{path} has a pixel that is not finite")
+            raise error("RRL412", f"{file} has a pixel that is not finite")
         return channels * (3 // len(channels))
 
 
-def is_deep(path: Path) -> bool:
+def is_deep(file: ImageFile) -> bool:
     """Whether an image file has more than 8 bits per channel."""
-    with _decoding(path) as image:
+    with _decoding(file) as image:
         return _is_deep(image)
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[Image.Image]:
+def _decoding(file: ImageFile) -> Iterator[Image.Image]:
     """Opens an image that is not too large; whatever Pillow raises becomes RRL412."""
     try:
-        with _opened(path) as image:
+        with _opened(file) as image:
             if image.width * image.height > _MOST_PIXELS:
-                message = f"{path} has {image.width:,} x {image.height:,} pixels"
+                message = f"{file} has {image.width:,} x {image.height:,} pixels"
                 hint = f"the limit is {_MOST_PIXELS:,}: make the image smaller, or split it"
                 raise error("RRL412", message, hint=hint)
             yield image
@@ -182,17 +220,18 @@ def _decoding(path: Path) -> Iterator[Image.Image]:
         raise
     except Exception as reason:  # Pillow may raise anything for a damaged file
         cause = str(reason) or type(reason).__name__
-        raise error("RRL412", f"{path} cannot be decoded: {cause}") from reason
+        raise error("RRL412", f"{file} cannot be decoded: {cause}") from reason
 
 
-def _deep_channels(path: Path, image: Image.Image) -> list[Image.Image]:
+def _deep_channels(file: ImageFile, image: Image.Image) -> list[Image.Image]:
     """One or three upright channels of a deep image, in [0, 1] if the file has whole numbers."""
     if image.mode == "F":
         return [_upright(image)]
     if image.format == "PNG":  # Pillow drops half of the bits of color
         image.load()  # the orientation may follow the pixels
         turn = _TURNS.get(_orientation(image))
-        content = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        with open_image(file) as stored:
+            content = torch.frombuffer(bytearray(stored.read()), dtype=torch.uint8)
         pixels = torchvision.io.decode_png(content, torchvision.io.ImageReadMode.UNCHANGED)
         scaled = pixels.to(torch.float32).numpy() / _WHITE_16
         if len(scaled) in (2, 4):  # transparent pixels become white
@@ -202,7 +241,7 @@ def _deep_channels(path: Path, image: Image.Image) -> list[Image.Image]:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return [Image.fromarray(np.asarray(_upright(image)).astype(np.float32) / _WHITE_16)]
     hint = "store such images in an .npz archive, or as 16-bit PNG"
-    message = f"{path} has more than 8 bits per channel, in a format that is not read"
+    message = f"{file} has more than 8 bits per channel, in a format that is not read"
     raise error("RRL412", message, hint=hint)
 
 
@@ -211,20 +250,29 @@ def _stacked(channels: Sequence[Image.Image]) -> Tensor:
     return torch.stack([torch.from_numpy(np.array(channel)) for channel in channels])
 
 
-def frames(path: Path) -> int:
+def frames(file: ImageFile) -> int:
     """Returns the number of frames or pages of an image file; 1 for a photo with previews."""
-    with _opened(path) as image:
+    with _opened(file) as image:
         return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
+def open_image(file: ImageFile) -> BufferedReader | BytesIO:
+    """Opens an image file for reading.
+
+    Raises:
+        OSError: If it cannot be opened or is not a regular file.
+    """
+    return open_file(file) if isinstance(file, Path) else file.open()
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(file: ImageFile) -> Iterator[Image.Image]:
     with (
         needing_memory(
-            f"the image {path}", "make the image smaller, or lower `workers`", "workers"
+            f"the image {file}", "make the image smaller, or lower `workers`", "workers"
         ),
-        open_file(path) as file,
-        Image.open(file, formats=FORMATS) as image,
+        open_image(file) as content,
+        Image.open(content, formats=FORMATS) as image,
     ):
         yield image
 

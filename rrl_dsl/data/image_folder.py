@@ -19,7 +19,7 @@ those in a folder whose name is in `UNLABELED`, have no class. A PATH without `t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
 from rrl_dsl.data.folder_rule import FolderRule
 from rrl_dsl.data.holding_out import splits_of
-from rrl_dsl.data.image_check import Checked, check
+from rrl_dsl.data.image_check import Checked, check, listed
 from rrl_dsl.data.image_files import ImageFiles
 from rrl_dsl.data.unknown import words_of
 from rrl_dsl.data.written import is_negative
@@ -51,7 +51,6 @@ _PARTS: Final = (*_NAMED_AS,)
 _HIERARCHY_STEM: Final = "hierarchy"
 _HIERARCHY: Final = f"{_HIERARCHY_STEM}.yaml"
 _SMALL_SIDE: Final = 64
-_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -247,16 +246,10 @@ def _notes(
     """Warnings about how the folder was read."""
     left_out = [entry for entry in rule.left_out if entry.parent != path]
     if left_out:
-        names = _listed(_name(path, entry) for entry in left_out)
+        names = listed(_name(path, entry) for entry in left_out)
         yield _note(f"{path}: {len(left_out):,} hidden and system files are ignored: {names}")
-    if checked.unreadable:
-        names = _listed(images[place].name for place in checked.unreadable)
-        many = f"{len(checked.unreadable):,} of {len(images):,} images"
-        yield _note(f"{path}: {many} cannot be read and are left out: {names}")
-    if checked.several:
-        names = _listed(images[place].name for place in checked.several)
-        many = f"{len(checked.several):,} of {len(images):,} images"
-        yield _note(f"{path}: {many} have several frames; only the first is read: {names}")
+    for message in checked.notes(path, [image.name for image in images]):
+        yield _note(message)
     labeled = sum(image.label is not None for image in images)
     if labeled < len(images):
         many = f"{len(images) - labeled:,} of {len(images):,} images"
@@ -279,13 +272,7 @@ def _notes(
     unread = [entry.name for entry in [*top, *beside] if entry.name not in read]
     unread = [name for name in unread if name.casefold() not in UNLABELED]
     if unread:
-        yield _note(f"{path}: these entries next to the splits are ignored: {_listed(unread)}")
-
-
-def _listed(names: Iterable[str]) -> str:
-    first = [*names]
-    more = f" and {len(first) - _NAMED:,} more" if len(first) > _NAMED else ""
-    return ", ".join(f"`{name}`" for name in first[:_NAMED]) + more
+        yield _note(f"{path}: these entries next to the splits are ignored: {listed(unread)}")
 
 
 def _note(message: str) -> Diagnostic:

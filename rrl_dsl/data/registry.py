@@ -37,15 +37,25 @@ _FROM_PATH: Final = {
     "imagefolder": "images in PATH/train/CLASS and PATH/test/CLASS, or in PATH; columns in a table",
     "npz": "images or vectors, labels and other columns in one NumPy archive",
     "table": "vectors, labels and other columns in a CSV, TSV or Parquet file",
+    "hf": "images, labels and other columns that the library datasets of Hugging Face saved",
+    "wds": "images, labels and other columns in tar archives with the layout of webdataset",
 }
+IMAGE_FILES: Final = ("imagefolder", "hf", "wds")
+"""The kinds of datasets whose images are decoded and resized on access."""
+_SAVED: Final = ("dataset_dict.json", "dataset_info.json")
+"""The files by which a dataset of Hugging Face is recognized."""
 
 
 def names() -> dict[str, str]:
     """Returns the names of all datasets with a line of description; imports none of them."""
     built_in = {name: text for name, (_, text) in _BUILT_IN.items()}
-    from_path = {f"{kind}:PATH": text for kind, text in _FROM_PATH.items()}
+    from_path = {f"{kind}:{_argument(kind)}": text for kind, text in _FROM_PATH.items()}
     declared = {name: f"declared by {point.value}" for name, point in _declared().items()}
     return {**declared, **built_in, **from_path}
+
+
+def _argument(kind: str) -> str:
+    return "PATTERN" if kind == "wds" else "PATH"
 
 
 def load(
@@ -61,11 +71,11 @@ def load(
     """Loads a dataset by name.
 
     Args:
-        spec: A key of `names()`, with a path in place of `PATH`.
+        spec: A key of `names()`, with a path in place of `PATH` or `PATTERN`.
         root: The folder that contains the files of named datasets.
         download: Whether a named dataset may be downloaded if its files are missing.
-        size: The side of the images of an image folder in pixels.
-        skip_unreadable: Whether to leave out images of an image folder that cannot be read.
+        size: The side of the images in pixels, where they are decoded from files of any size.
+        skip_unreadable: Whether to leave out image files that cannot be read.
         split: The share of the training samples to draw as the validation split; if there is no
             test split either, as the test split. By default, there is no validation split, and the
             share of the test split is a fifth.
@@ -88,8 +98,8 @@ def load(
 
 def _less(spec: str) -> str:
     """What to lower if there is too little memory."""
-    if spec.startswith("imagefolder:"):
-        return "remove columns from the table, or images from the folder"
+    if spec.partition(":")[0] in IMAGE_FILES:
+        return "remove columns, or images"
     return "`imagefolder:PATH` reads images when they are needed"
 
 
@@ -103,16 +113,21 @@ def _load(
     inputs: Sequence[str] | None,
 ) -> DataSet:
     kind, colon, path = spec.partition(":")
+    if kind == "python":
+        hint = "pass it as `dataset=` to `rrl_dsl.train`"
+        raise error("RRL411", f"`{spec}` is an object of Python", hint=hint)
     if colon or kind in _FROM_PATH:
         if kind not in _FROM_PATH:
             raise _unknown(spec)
         if not path:
-            raise error("RRL411", f"`{spec}` needs a path", hint=f"write `{kind}:PATH`")
-        if kind == "imagefolder":
+            raise error(
+                "RRL411", f"`{spec}` needs a path", hint=f"write `{kind}:{_argument(kind)}`"
+            )
+        if kind in IMAGE_FILES:
             _refuse("inputs", inputs is not None, spec, "`npz` and `table`")
-            return _load_folder(_path(path), size, skip_unreadable, test_share)
-    _refuse("image_size", size is not None, spec, "`imagefolder`")
-    _refuse("skip_unreadable", skip_unreadable, spec, "`imagefolder`")
+            return _load_files(kind, _path(path), size, skip_unreadable, test_share)
+    _refuse("image_size", size is not None, spec, listing(IMAGE_FILES))
+    _refuse("skip_unreadable", skip_unreadable, spec, listing(IMAGE_FILES))
     if kind == "npz":
         from rrl_dsl.data import npz
 
@@ -177,17 +192,18 @@ def _path(text: str) -> Path:
     return path
 
 
-def _load_folder(
-    path: Path, size: int | None, skip_unreadable: bool, test_share: float | None
+def _load_files(
+    kind: str, path: Path, size: int | None, skip_unreadable: bool, test_share: float | None
 ) -> DataSet:
-    from rrl_dsl.data import image_folder
+    from rrl_dsl.data import hugging_face, image_folder, shards
 
     if size is None:
         size = image_folder.DEFAULT_SIZE
     if size < 1:
         message = f"`size` must be at least 1 pixel, not {size}"
         raise error("RRL502", message, settings=("image_size",))
-    return image_folder.load(path, size, skip_unreadable=skip_unreadable, test_share=test_share)
+    loaders = {"imagefolder": image_folder.load, "hf": hugging_face.load, "wds": shards.load}
+    return loaders[kind](path, size, skip_unreadable=skip_unreadable, test_share=test_share)
 
 
 def _load_named(name: str, root: Path, download: bool) -> DataSet:
@@ -227,8 +243,11 @@ def _unknown(spec: str) -> Exception:
     path = spec.partition(":")[2] or spec
     if path.lower().endswith(".npz"):
         hint = f"write `npz:{path}`"
-    elif os.path.isdir(os.path.expanduser(path)):
-        hint = f"write `imagefolder:{path}`"
+    elif path.lower().endswith(".tar"):
+        hint = f"write `wds:{path}`"
+    elif os.path.isdir(folder := os.path.expanduser(path)):
+        saved = any(os.path.exists(os.path.join(folder, name)) for name in _SAVED)
+        hint = f"write `{'hf' if saved else 'imagefolder'}:{path}`"
     return error(
         "RRL411", f"there is no dataset `{spec}`; the datasets are {listing(known)}", hint=hint
     )

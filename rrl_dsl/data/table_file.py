@@ -19,23 +19,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from rrl_dsl.data.arrays import Fault, augmentation_of, inputs_of
+from rrl_dsl.data.arrays import augmentation_of, inputs_of
 from rrl_dsl.data.cells import Cells, of_table_column
 from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.column_files import Further, further, plain, with_vectors
-from rrl_dsl.data.dataset import DataSet, Split, first_repeat, tensors
+from rrl_dsl.data.dataset import DataSet, Split, tensors
 from rrl_dsl.data.holding_out import splits_of
+from rrl_dsl.data.ids_and_splits import ids_of, splits_in
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing
-from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.tables.table import SUFFIXES, Table, open_table
 
 _LABELS: Final = ("label", "target", "class", "y")
-_SPLITS: Final = ("train", "val", "test")
 _LISTED: Final = 8
 
 
@@ -80,8 +77,8 @@ def load(
         hint = f"it has {listing(columns.labels)}" if columns.labels else None
         raise fault("has no column of numbers for the encoder", unread[0] if unread else hint)
     vectors, widths = inputs_of(columns, names, rows, fault)
-    sample = _ids(own.get("sample"), rows, fault)
-    declared = _declared(own.get("split"), rows, fault)
+    sample = ids_of(own["sample"], fault) if "sample" in own else torch.arange(rows)
+    declared = splits_in(own["split"], fault) if "split" in own else ["train"] * rows
     part_of = splits_of(declared, sample, test_share, str(path))
     labels, fields = tensors(columns.labels), tensors(columns.fields)
     whole = Split(vectors, sample, labels, fields)
@@ -165,39 +162,6 @@ def _labeled(columns: Further) -> tuple[Further, str | None]:
     columns.class_names["label"] = columns.class_names[name]
     columns.fields.pop(name, None)
     return columns, f"there is no column `label`, so `{name}` is the label"
-
-
-def _ids(cells: Cells | None, rows: int, fault: Fault) -> Tensor:
-    if cells is None:
-        return torch.arange(rows)
-    cells.faults.stop()
-    values = cells.values
-    if bool(cells.missing.any()):
-        raise fault("has a row without a value in `sample`", None)
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1 or values.dtype.kind not in "iu" or int(values.min()) < 0:
-            what = "has values in `sample` that are neither whole numbers from 0 nor texts"
-            raise fault(what, None)
-        ids = torch.from_numpy(values.astype(np.int64))
-    elif all(text.isascii() and text.isdecimal() and len(text) < 19 for text in values):
-        ids = torch.tensor([int(text) for text in values])
-    else:
-        ids = torch.tensor([stable_id(text) for text in values])
-    if (repeated := first_repeat(ids)) is not None:
-        what = f"has the same value of `sample` in several rows, with the id {repeated}"
-        raise fault(what, None)
-    return ids
-
-
-def _declared(cells: Cells | None, rows: int, fault: Fault) -> list[str]:
-    if cells is None:
-        return ["train"] * rows
-    cells.faults.stop()
-    strange = [str(value) for value in cells.values if str(value) not in _SPLITS]
-    if strange:
-        hint = f"the splits are {listing(_SPLITS)}"
-        raise fault(f"has `{strange[0]}` in `split`", hint)
-    return [str(value) for value in cells.values]
 
 
 def _pairs(renamed: dict[str, str]) -> str:

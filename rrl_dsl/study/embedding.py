@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rrl_dsl.data.batches import loader
 from rrl_dsl.data.dataset import DataSet, Split
+from rrl_dsl.data.registry import IMAGE_FILES
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.language.files import write_bytes
 from rrl_dsl.training.build import load_data
@@ -133,7 +134,7 @@ def data_of_run(
         changes["data_dir"] = data_dir
     if dataset is not None:
         changes |= {"dataset": dataset, "split": None}
-        if dataset.startswith("imagefolder:"):
+        if dataset.partition(":")[0] in IMAGE_FILES:
             changes["image_size"] = known.shape[1]
     data = load_data(config.model_copy(update=changes))
     if data.shape != known.shape:

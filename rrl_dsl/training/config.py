@@ -165,7 +165,9 @@ class DataOptions(Section):
     """The dataset."""
 
     dataset: str = Field(
-        default="digits", description="A name, `imagefolder:PATH`, `npz:PATH` or `table:PATH`."
+        default="digits",
+        description="A name, `imagefolder:PATH`, `npz:PATH`, `table:PATH`, `hf:PATH` or "
+        "`wds:PATTERN`.",
     )
     data_dir: Path = Field(
         default=DEFAULT_ROOT,
@@ -176,11 +178,11 @@ class DataOptions(Section):
         default=None,
         ge=8,
         le=MAX_SIDE,
-        description="The side of an image in pixels, for image folders.",
+        description="The side of an image in pixels, for image folders, `hf` and `wds`.",
     )
     skip_unreadable: bool = Field(
         default=False,
-        description="Whether to leave out unreadable images of an image folder.",
+        description="Whether to leave out image files that cannot be read.",
     )
     split: float | None = Field(
         default=None,

@@ -13,7 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
+from rrl_dsl.data import python_dataset
 from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.python_dataset import Given
 from rrl_dsl.data.view_functions import view_function
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.recipe import graph_of, read_recipe
@@ -57,7 +59,7 @@ from rrl_dsl.training.summary import page, table, warnings_of
 def train(
     recipe: str | Path | Graph | None = None,
     loss: str | Mapping[str, Any] | None = None,
-    dataset: str | DataSet | None = None,
+    dataset: str | DataSet | Given | None = None,
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
@@ -78,8 +80,10 @@ def train(
         recipe: The text of a recipe, the path of a recipe file, or a graph.
         loss: A loss as `--loss` takes it, such as `"dino + 0.1*koleo"`, or its name and options
             as a mapping; defaults to the one that the recipe's header names, or `simclr`.
-        dataset: A dataset as `--dataset` takes it, such as `"npz:frames.npz"`, or a dataset
-            object; defaults to `digits`.
+        dataset: A dataset as `--dataset` takes it, such as `"npz:frames.npz"`; a sequence or a
+            map-style dataset of PyTorch whose items are dicts, one for each split by name, or a
+            pair for training and testing, see `rrl_dsl.data.python_dataset`; or a `DataSet`.
+            Defaults to `digits`.
         out: The directory of the run; defaults to the next free `runs/NAME-NUMBER`.
         resume: The directory of a run to resume, in place of a recipe.
         force_resume: Whether to resume with another recipe, other settings or other data.
@@ -101,8 +105,8 @@ def train(
             and model do not fit together.
         KeyboardInterrupt: If the user interrupts training; `resume=` continues it.
     """
-    data = dataset if isinstance(dataset, DataSet) else None
-    named = {"loss": loss, "dataset": data.name if data else dataset}
+    data = None if isinstance(dataset, str) else dataset
+    named = {"loss": loss, "dataset": dataset if data is None else python_dataset.name_of(data)}
     given = from_yaml(Path(config), allow_code) if config else []
     given += from_arguments({name: value for name, value in named.items() if value is not None})
     given += from_arguments(settings)
@@ -129,7 +133,7 @@ def start(
     display: Display,
     allow_code: Collection[str] = (),
     *,
-    data: DataSet | None = None,
+    data: DataSet | Given | None = None,
 ) -> Run:
     """Starts a run; resumes it if SLURM starts its job again.
 
@@ -183,7 +187,11 @@ def start(
 
 @without_advice()
 def go_on(
-    again: Reopened, display: Display, *, data: DataSet | None = None, force: bool = False
+    again: Reopened,
+    display: Display,
+    *,
+    data: DataSet | Given | None = None,
+    force: bool = False,
 ) -> Run:
     """Resumes a run.
 
@@ -291,9 +299,12 @@ def import_code(config: Config, settings: Sequence[Setting]) -> None:
                 load(name)
 
 
-def _loaded(config: Config, data: DataSet | None, display: Display) -> DataSet:
+def _loaded(config: Config, data: DataSet | Given | None, display: Display) -> DataSet:
     """The dataset of a run; its notes are shown."""
-    data = data or load_data(config)
+    if data is None:
+        data = load_data(config)
+    elif not isinstance(data, DataSet):
+        data = python_dataset.load(data, split=config.split, workers=config.workers)
     if ranks.leads():
         for note in data.notes:
             display.warning(note)

@@ -104,7 +104,7 @@ def test_a_crop_is_that_of_torchvision(split: Split, scale: tuple[float, float])
     for draw in range(20):
         (found,) = images.cropped(torch.tensor([1]), [Crop(8, scale)], [[draw]])
         torch.manual_seed(draw)
-        expected = v2.functional.pil_to_tensor(transform(Image.open(images.paths[1])))
+        expected = v2.functional.pil_to_tensor(transform(Image.open(images.files[1])))
         assert found[0].equal(expected)
 
 

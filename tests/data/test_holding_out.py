@@ -83,7 +83,7 @@ def test_added_images_move_no_other_image(tmp_path: Path) -> None:
         data = load(f"imagefolder:{tmp_path}", root=Path("nowhere"), size=8, split=0.3)
         for part in (data.train, data.test):
             red = part.images[torch.arange(len(part))][:, 0, 0, 0]
-            names = [stem(path) for path in part.images.paths]  # type: ignore[attr-defined]
+            names = [stem(path) for path in part.images.files]  # type: ignore[attr-defined]
             assert red.tolist() == names
         return set(data.train.sample.tolist()), set(data.test.sample.tolist())
 

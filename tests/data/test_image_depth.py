@@ -109,7 +109,7 @@ def test_a_folder_with_a_deep_image_is_read_as_floating_point(tmp_path: Path) ->
     for part in (data.train, data.test):
         assert isinstance(part.images, ImageFiles)
         pixels = part.images[torch.arange(len(part))]
-        seen |= zip([path.stem for path in part.images.paths], pixels, strict=True)
+        seen |= zip([path.stem for path in part.images.files], pixels, strict=True)
     for name in range(12):
         np.testing.assert_allclose(seen[str(name)], 5000 * name / 65535, atol=1e-6)
     np.testing.assert_allclose(seen["12"][:, 3, 3], [0.2, 0.0, 1.0], atol=1e-6)

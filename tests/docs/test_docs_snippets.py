@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,10 @@ def test_the_page_of_studies_runs_from_top_to_bottom(run, tmp_path):
 def test_the_page_of_datasets_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     scope = {}
+    missing = find_spec("datasets") is None
     for _, language, text in after("## One NumPy archive", "docs/datasets.md"):
+        if missing and ("from datasets import" in text or "hf:" in text):
+            continue
         if name := re.match(r"# (\w+\.py)\n", text):  # a module of its own
             (tmp_path / name[1]).write_text(text)
         elif language == "python":

@@ -1,0 +1,67 @@
+"""The columns of a dataset that hold its ids and its splits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rrl_dsl.data.arrays import Fault
+from rrl_dsl.data.cells import Cells
+from rrl_dsl.data.dataset import first_repeat
+from rrl_dsl.language.diagnostics import listing
+from rrl_dsl.language.digest import stable_id
+
+PARTS: Final = ("train", "val", "test")
+"""The names of the splits."""
+
+_VALIDATION: Final = ("val", "valid", "validation")
+_DIGITS: Final = 18
+"""The decimal digits of which any number fits into 63 bits."""
+
+
+def ids_of(cells: Cells, fault: Fault) -> Tensor:
+    """Returns the ids in a column, int64 (n,): its whole numbers, or hashes of its texts.
+
+    Raises:
+        RRLError: If a value is missing, negative, repeated or of another kind.
+    """
+    cells.faults.stop()
+    values, name = cells.values, cells.name
+    if bool(cells.missing.any()):
+        raise fault(f"has a row without a value in `{name}`", None)
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1 or values.dtype.kind not in "iu" or int(values.min()) < 0:
+            what = f"has values in `{name}` that are neither whole numbers from 0 nor texts"
+            raise fault(what, None)
+        ids = torch.from_numpy(values.astype(np.int64))
+    elif all(text.isascii() and text.isdecimal() and len(text) <= _DIGITS for text in values):
+        ids = torch.tensor([int(text) for text in values])
+    else:
+        ids = torch.tensor([stable_id(text) for text in values])
+    if (repeated := first_repeat(ids)) is not None:
+        what = f"has the same value of `{name}` in several rows, with the id {repeated}"
+        raise fault(what, f"leave out `{name}`, or rename it")
+    return ids
+
+
+def splits_in(cells: Cells, fault: Fault) -> list[str]:
+    """Returns the split of each row, as a column names it: one of `PARTS`.
+
+    Raises:
+        RRLError: If a value is another.
+    """
+    cells.faults.stop()
+    parts = [part_of(str(value)) for value in cells.values]
+    if None in parts:
+        strange = cells.values[parts.index(None)]
+        raise fault(f"has `{strange}` in `{cells.name}`", f"the splits are {listing(PARTS)}")
+    return [part for part in parts if part is not None]
+
+
+def part_of(name: str) -> str | None:
+    """Returns the split that a name means, one of `PARTS`; None if it means none."""
+    name = name.casefold()
+    return "val" if name in _VALIDATION else name if name in PARTS else None

@@ -1,0 +1,209 @@
+"""`wds:PATTERN`: tar archives with the layout of webdataset."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rrl_dsl.data import tar_index
+from rrl_dsl.data.braces import paths_of
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.fingerprint import fingerprint
+from rrl_dsl.data.registry import load
+from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.digest import stable_id
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "cache"))
+
+
+def png(shade: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, 0, 255 - shade)).save(content, "PNG")
+    return content.getvalue()
+
+
+def archive(path: Path, files: Mapping[str, bytes | str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def samples(first: int, count: int, **columns: Any) -> dict[str, bytes | str]:
+    """Files of samples, whose shade and columns tell them apart."""
+    files: dict[str, bytes | str] = {}
+    for number in range(first, first + count):
+        values = {name: value(number) for name, value in columns.items()}
+        files |= {f"{number:03}.png": png(number), f"{number:03}.cls": str(number % 3)}
+        files[f"{number:03}.json"] = json.dumps({"time": number / 2, **values})
+    return files
+
+
+def opened(pattern: str | Path, **options: Any) -> DataSet:
+    return load(f"wds:{pattern}", root=Path("nowhere"), size=8, **options)
+
+
+def complaint(pattern: str | Path, **options: Any) -> str:
+    with pytest.raises(RRLError) as caught:
+        opened(pattern, **options)
+    return str(caught.value)
+
+
+def test_samples_of_all_archives_are_read_by_place(tmp_path: Path) -> None:
+    archive(tmp_path / "train-00.tar", samples(0, 5))
+    archive(tmp_path / "train-01.tar", samples(5, 4))
+    archive(tmp_path / "val-00.tar", samples(100, 3))
+    data = opened(tmp_path / "{train-{00..01},val-00}.tar")
+    assert (len(data.train), data.val, len(data.test)) == (9, None, 3)
+    names = [f"train-0{number // 5}.tar/{number:03}" for number in range(9)]
+    assert data.train.sample.tolist() == [stable_id(name) for name in names]
+    assert data.train.labels["label"].tolist() == [number % 3 for number in range(9)]
+    assert data.train.fields["time"].tolist() == [number / 2 for number in range(9)]
+    images = data.train.images[torch.tensor([7, 0])]
+    assert images[:, 0, 0, 0].tolist() == [7, 0]
+    assert images.shape == (2, 3, 8, 8)
+
+
+def test_a_column_has_ids_and_splits(tmp_path: Path) -> None:
+    columns = {"id": lambda number: number, "split": lambda n: "test" if n % 2 else "train"}
+    path = archive(tmp_path / "all.tar", samples(10, 6, **columns))
+    data = opened(path)
+    assert (data.train.sample.tolist(), data.test.sample.tolist()) == ([10, 12, 14], [11, 13, 15])
+
+
+def test_samples_may_lack_texts_and_have_others(tmp_path: Path) -> None:
+    files = samples(0, 20) | {"more/x.jpg": png(50), "000.seg.png": png(1), "readme": "hello"}
+    del files["004.cls"], files["005.json"]
+    data = opened(archive(tmp_path / "all.tar", files))
+    of = {
+        int(id_): (split, place)
+        for split in (data.train, data.test)
+        for place, id_ in enumerate(split.sample)
+    }
+    assert len(of) == 21
+    split, place = of[stable_id("all.tar/004")]
+    assert (split.labels["label"][place], split.fields["time"][place]) == (-1, 2)
+    split, place = of[stable_id("all.tar/more/x")]
+    assert split.fields["time"][place].isnan()
+    assert any(
+        "2 files with other endings are ignored: `.seg.png`, `readme`" in note.message
+        for note in data.notes
+    )
+
+
+def test_an_archive_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "all.tar", samples(0, 30))
+    before = fingerprint(opened(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(tar_index, "_read", lambda *_: pytest.fail("it is known"))
+        assert fingerprint(opened(path)) == before
+    files = samples(0, 30) | {"003.png": png(99)}
+    assert fingerprint(opened(archive(path, files))) != before
+
+
+def test_images_are_checked(tmp_path: Path) -> None:
+    files = samples(0, 30) | {"003.png": b"no image"}
+    path = archive(tmp_path / "all.tar", files)
+    assert f"003.png in {path} cannot be decoded" in complaint(path)
+    data = opened(path, skip_unreadable=True)
+    assert len(data.train) + len(data.test) == 29
+    assert stable_id("all.tar/003") not in data.train.sample.tolist() + data.test.sample.tolist()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"1.png": png(0), "1.jpg": png(0)}, "several files of a kind: 1.jpg and 1.png"),
+        ({"1.cls": "0"}, "`1` in {path} has no image"),
+        ({"1.png": png(0), "1.json": "{"}, "`1` in {path} has a `.json` that is not JSON"),
+        ({"1.png": png(0), "1.json": "[" * 10**5}, "has a `.json` that is not JSON"),
+        ({"1.png": png(0), "1.json": "3"}, "`1` in {path} has a `.json` that is not an object"),
+        ({"1.png": png(0), "1.cls": b"\xff"}, "1.cls in {path} is not UTF-8 text"),
+        ({"1.png": png(0), "1.cls": "1", "1.json": '{"label": 2}'}, "has both `.cls` and `label`"),
+        ({"readme.txt": ""}, "{path} contains no images"),
+    ],
+)
+def test_files_of_samples_are_checked(
+    files: dict[str, bytes | str], message: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "all.tar", files)
+    assert message.format(path=path) in complaint(path)
+
+
+def test_damaged_archives_are_errors(tmp_path: Path) -> None:
+    path = archive(tmp_path / "all.tar", samples(0, 30))
+    whole = path.read_bytes()
+    places = [at for at in range(0, len(whole), 512) if whole[at + 257 : at + 262] == b"ustar"]
+    damaged = {
+        "cut in a file": whole[: places[20] + 600],
+        "cut between files": whole[: places[20]],
+        "a damaged header": whole[: places[20]] + b"x" * 512 + whole[places[20] + 512 :],
+        "no archive": b"text" * 1000,
+        "nothing": b"",
+    }
+    for content in damaged.values():
+        path.write_bytes(content)
+        assert f"{path} is not a complete tar archive" in complaint(path)
+    path.write_bytes(gzip.compress(whole))
+    assert f"{path} is compressed with gzip" in complaint(path)
+
+
+def test_patterns_are_checked(tmp_path: Path) -> None:
+    archive(tmp_path / "0.tar", samples(0, 3))
+    assert f"write `wds:{tmp_path}/*.tar`" in complaint(tmp_path)
+    assert "RRL410" in complaint(tmp_path / "{0..1}.tar")
+    assert "no file matches" in complaint(tmp_path / "*.gz")
+    assert "a brace that is not closed" in complaint(tmp_path / "{0..1.tar")
+    assert "means an archive twice" in complaint(tmp_path / "{0,0}.tar")
+    assert "is not a local path" in complaint("https://host/{0..1}.tar")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("a.tar", "a.tar"),
+        ("{a,b}{0..1}", "a0 a1 b0 b1"),
+        ("{008..011}", "008 009 010 011"),
+        ("{8..11}", "8 9 10 11"),
+        ("{2..0}", "2 1 0"),
+        ("{a-{0..1},b}.tar", "a-0.tar a-1.tar b.tar"),
+        ("{a}", "{a}"),
+        ("a}", "a}"),
+    ],
+)
+def test_braces_mean_what_they_mean_in_a_shell(pattern: str, paths: str) -> None:
+    assert paths_of(pattern) == paths.split(" ")
+
+
+def test_pixels_of_a_crop_do_not_depend_on_the_place(tmp_path: Path) -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(colors).save(content, "PNG")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/0.png").write_bytes(content.getvalue())
+    (tmp_path / "folder/1.png").write_bytes(png(1))
+    archive(
+        tmp_path / "a.tar",
+        {"x.json": '{"split": "train"}', "x.png": content.getvalue()}
+        | {"y.png": png(1), "y.json": '{"split": "test"}'},
+    )
+    files = opened(tmp_path / "a.tar").train.images[torch.tensor([0])]
+    square = Image.fromarray(colors).resize((8, 8), Image.Resampling.BILINEAR)
+    assert torch.equal(files[0], torch.tensor(np.array(square)).permute(2, 0, 1))
