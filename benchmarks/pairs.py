@@ -91,6 +91,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         os.environ["RRL_DSL_CACHE"] = str(folder / "cache")
+        os.environ["RRL_DSL_MAX_BYTES"] = str(2**32)  # paths count with their length in each row
         if chosen.what == "matrix":
             path = folder / f"matrix-{chosen.entries}.npz"
             if not path.exists():

@@ -114,8 +114,10 @@ def test_an_archive_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(tar_index, "_read", lambda *_: pytest.fail("it is known"))
         assert fingerprint(opened(path)) == before
-    files = samples(0, 30) | {"003.png": png(99)}
-    assert fingerprint(opened(archive(path, files))) != before
+    files = samples(0, 31) | {"003.png": png(99)}
+    data = opened(archive(path, files))
+    assert fingerprint(data) != before
+    assert len(data.train) + len(data.test) == 31
 
 
 def test_images_are_checked(tmp_path: Path) -> None:
