@@ -100,6 +100,7 @@ def test_ways_that_cannot_run_are_named_and_others_measured():
         in_turn({"wrong": wrong}, CPU, runs=1, seconds=1)
 
 
+@pytest.mark.slow
 def test_a_library_that_is_not_installed_is_named_in_the_table(cli, monkeypatch):
     for name in ("lightly", "lightly.loss", "pytorch_metric_learning"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -22,7 +22,7 @@ from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.report.expectation import expected
 
-MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 ROWS = [
     Row(sample, view, {"fine": sample % 3, "coarse": sample % 2})

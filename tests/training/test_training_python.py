@@ -79,6 +79,7 @@ def test_it_prints_nothing_unless_progress_is_asked_for(tmp_path, monkeypatch, c
     assert [line.partition("  ")[0] for line in printed.splitlines()] == ["epoch 1/2", "epoch 2/2"]
 
 
+@pytest.mark.slow
 def test_a_recipe_is_a_text_a_path_or_a_graph(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "links.csv").write_text("a,b\n0,4\n")
