@@ -52,9 +52,9 @@ def lightly_epoch(config: Config, data: DataSet, device: torch.device, workers: 
     Raises:
         ImportError: If lightly is not installed.
     """
-    from lightly.data import LightlyDataset  # type: ignore[import-not-found, import-untyped, unused-ignore]  # fmt: skip
-    from lightly.loss import NTXentLoss  # type: ignore[import-not-found, import-untyped, unused-ignore]  # fmt: skip
-    from lightly.models.modules import SimCLRProjectionHead  # type: ignore[import-not-found, import-untyped, unused-ignore]  # fmt: skip
+    from lightly.data import LightlyDataset
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import SimCLRProjectionHead
 
     assert isinstance(data.train.images, Tensor)
     pictures = _Pictures(data.train.images, data.train.labels["label"])
@@ -90,8 +90,8 @@ def lightly_epoch(config: Config, data: DataSet, device: torch.device, workers: 
 
 def _transform(config: Config, data: DataSet) -> Callable[[Image.Image], list[Tensor]]:
     """lightly's transform for color images, and one of torchvision's transforms for the digits."""
-    from lightly.transforms.multi_view_transform import MultiViewTransform  # type: ignore[import-not-found, import-untyped, unused-ignore]  # fmt: skip
-    from lightly.transforms.simclr_transform import SimCLRTransform  # type: ignore[import-not-found, import-untyped, unused-ignore]  # fmt: skip
+    from lightly.transforms.multi_view_transform import MultiViewTransform
+    from lightly.transforms.simclr_transform import SimCLRTransform
 
     name = config.augmentation.name or data.augmentation
     known = PRESETS[name]

@@ -119,7 +119,7 @@ def _compiled() -> Callable[..., Tensor]:
 
 def lightly(given: Batch) -> Loss:
     """lightly's NTXentLoss, the loss of `ssl(views=2)`."""
-    from lightly.loss import NTXentLoss  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    from lightly.loss import NTXentLoss
 
     loss = NTXentLoss(temperature=TEMPERATURE)
     return lambda z: loss(*z.chunk(2))
@@ -127,9 +127,7 @@ def lightly(given: Batch) -> Loss:
 
 def metric_learning(given: Batch, recipe: str) -> Loss:
     """pytorch-metric-learning's SupConLoss; rows with an equal label are related."""
-    from pytorch_metric_learning.losses import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        SupConLoss,
-    )
+    from pytorch_metric_learning.losses import SupConLoss
 
     loss = SupConLoss(temperature=TEMPERATURE)
     labels = given.nodes.sample if recipe == RECIPES["ssl"] else given.nodes.labels["label"]

@@ -16,9 +16,10 @@ from rrl_dsl.data.column_files import Further, further, with_vectors
 from rrl_dsl.data.dataset import DataSet, Images, Split, tensors
 from rrl_dsl.data.holding_out import splits_of
 from rrl_dsl.data.ids_and_splits import ids_of, splits_in
-from rrl_dsl.data.image_check import check
+from rrl_dsl.data.image_check import check, name_of
 from rrl_dsl.data.image_files import ImageFile, ImageFiles
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.digest import normal
 from rrl_dsl.tables.faults import Faults
 
 _ID: Final = "id"
@@ -115,7 +116,7 @@ def dataset_of(
         class_names=rows.columns.class_names,
         shape=tuple(train.images[torch.zeros(1, dtype=torch.int64)].shape[1:]),
         augmentation=augmentation,
-        notes=(*map(_note, rows.notes), *rows.columns.notes),
+        notes=(*rows.columns.notes, *map(note, rows.notes)),
         unreadable=rows.columns.unreadable,
         statistics=statistics_of(train.images, train.sample),
         test_is_drawn=set(rows.declared) == {"train"},
@@ -149,7 +150,7 @@ def dataset_of_files(
     if not skip_unreadable:
         checked.stop()
     small = "cifar" if size <= _SMALL_SIDE else "photo"
-    names = [str(file) for file in files]
+    names = [normal(name_of(place, file)) for file in files]
     rows = replace(rows, notes=(*rows.notes, *checked.notes(place, names)))
     return dataset_of(
         name,
@@ -161,5 +162,6 @@ def dataset_of_files(
     )
 
 
-def _note(message: str) -> Diagnostic:
+def note(message: str) -> Diagnostic:
+    """Returns a warning about how a dataset was read."""
     return Diagnostic("RRL426", message, severity="warning")

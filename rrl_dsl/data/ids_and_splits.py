@@ -14,10 +14,11 @@ from rrl_dsl.data.dataset import first_repeat
 from rrl_dsl.language.diagnostics import listing
 from rrl_dsl.language.digest import stable_id
 
-PARTS: Final = ("train", "val", "test")
-"""The names of the splits."""
+NAMES: Final = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+"""Split -> the names that mean it, the usual one first."""
+PARTS: Final = (*NAMES,)
+"""The splits."""
 
-_VALIDATION: Final = ("val", "valid", "validation")
 _DIGITS: Final = 18
 """The decimal digits of which any number fits into 63 bits."""
 
@@ -63,5 +64,4 @@ def splits_in(cells: Cells, fault: Fault) -> list[str]:
 
 def part_of(name: str) -> str | None:
     """Returns the split that a name means, one of `PARTS`; None if it means none."""
-    name = name.casefold()
-    return "val" if name in _VALIDATION else name if name in PARTS else None
+    return next((part for part, names in NAMES.items() if name.casefold() in names), None)

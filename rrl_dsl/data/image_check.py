@@ -110,7 +110,7 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     key = f"{_FORMAT} {PIL.__version__} {os.path.realpath(place)}"
     known_before = cache.read(key)
     before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
-    named = {_name(place, file): file for file in files}
+    named = {name_of(place, file): file for file in files}
     states = {name: _state(file) for name, file in named.items()}
     known = {
         name: before[name][-3:] for name, state in states.items() if _same(before, name, state)
@@ -163,7 +163,8 @@ def _digest(file: ImageFile) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()[:_DIGITS]
 
 
-def _name(place: Path, file: ImageFile) -> str:
+def name_of(place: Path, file: ImageFile) -> str:
+    """Returns the name of a file, relative to the place where the images are."""
     return str(file.relative_to(place)) if isinstance(file, Path) else file.name
 
 

@@ -20,37 +20,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from rrl_dsl.data import column_files
-from rrl_dsl.data.channel_statistics import statistics_of
-from rrl_dsl.data.dataset import DataSet, Split, coarsen, tensors
+from rrl_dsl.data.assembling import Rows, dataset_of_files, note
+from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.folder_rule import FolderRule
-from rrl_dsl.data.holding_out import splits_of
-from rrl_dsl.data.image_check import Checked, check, listed
-from rrl_dsl.data.image_files import ImageFiles
+from rrl_dsl.data.ids_and_splits import NAMES, PARTS
+from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.unknown import words_of
 from rrl_dsl.data.written import is_negative
 from rrl_dsl.data.yaml_files import read_yaml
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal, stable_id
 
 UNLABELED: Final = ("unlabeled", "unlabelled", "_unlabeled", "_unlabelled")
 """The names of folders whose images have no class; case is ignored."""
 
 DEFAULT_SIZE: Final = 224
-_VALIDATION: Final = ("val", "valid", "validation")
-_NAMED_AS: Final = {"train": ("train",), "val": _VALIDATION, "test": ("test",)}
-_NAMES: Final = [name for names in _NAMED_AS.values() for name in names]
-_PARTS: Final = (*_NAMED_AS,)
 _HIERARCHY_STEM: Final = "hierarchy"
 _HIERARCHY: Final = f"{_HIERARCHY_STEM}.yaml"
-_SMALL_SIDE: Final = 64
 
 
 @dataclass(frozen=True)
@@ -96,46 +91,21 @@ def load(
     _check_names(path, images)
     labels, class_names = _labels_of(path, images)
     table = column_files.read(path, [image.name for image in images], taken=class_names)
-    labels |= tensors(table.labels)
-    fields = tensors(table.fields)
-    checked = check(path, [image.path for image in images])
-    if not skip_unreadable:
-        checked.stop()
+    columns = replace(
+        table, labels=labels | table.labels, class_names=class_names | table.class_names
+    )
     sample = torch.tensor([stable_id(image.name) for image in images])
     declared = [image.part for image in images]
-    part_of = splits_of(declared, sample, test_share, str(path))
-
-    def split(part: str) -> Split:
-        readable = (place for place in range(len(images)) if place not in checked.unreadable)
-        places = [place for place in readable if part_of[place] == part]
-        rows = torch.tensor(places)
-        return Split(
-            ImageFiles(
-                tuple(images[place].path for place in places),
-                size,
-                tuple(checked.digests[place] for place in places),
-                checked.deep,
-            ),
-            sample[rows],
-            {name: label[rows] for name, label in labels.items()},
-            {name: field[rows] for name, field in fields.items()},
-        )
-
-    train = split("train")
-    small = "cifar" if size <= _SMALL_SIDE else "photo"
-    return DataSet(
-        name=f"imagefolder:{path}",
-        train=train,
-        val=split("val") if "val" in part_of else None,
-        test=split("test"),
-        class_names=class_names | table.class_names,
-        shape=(3, size, size),
-        augmentation="crop" if checked.deep else small,
-        notes=(*_notes(path, rule, images, checked, part_of, labels), *table.notes),
-        unreadable=table.unreadable,
-        statistics=statistics_of(train.images, train.sample),
-        test_is_drawn=set(declared) == {"train"},
+    dataset = dataset_of_files(
+        f"imagefolder:{path}",
+        [image.path for image in images],
+        Rows(str(path), columns, sample, declared),
+        size,
+        test_share,
+        skip_unreadable=skip_unreadable,
     )
+    notes = map(note, _notes(path, rule, images, dataset, labels))
+    return replace(dataset, notes=(*dataset.notes, *notes))
 
 
 def _images_of(path: Path, rule: FolderRule) -> Iterator[_ImageFile]:
@@ -176,13 +146,13 @@ def _folders_of(path: Path) -> dict[str, Path]:
         raise error("RRL410", f"there is no folder {path}", hint=hint)
     try:
         # case is ignored, but a name in lower case takes precedence
-        inside = sorted(os.listdir(path), key=lambda name: name in _NAMES)
+        inside = sorted(os.listdir(path), key=lambda name: name == name.casefold())
     except OSError as reason:
         raise error("RRL410", f"{path} cannot be read: {reason.strerror}") from None
     there = {name.casefold(): path / name for name in inside if os.path.isdir(path / name)}
     folders = {
         part: next(there[name] for name in names if name in there)
-        for part, names in _NAMED_AS.items()
+        for part, names in NAMES.items()
         if there.keys() & set(names)
     }
     if not folders:
@@ -207,9 +177,9 @@ def _check_names(path: Path, images: Sequence[_ImageFile]) -> None:
 
 def _labels_of(
     path: Path, images: Sequence[_ImageFile]
-) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, tuple[str, ...]]]:
     """The labels from the folders and the names of their classes; empty without classes."""
-    of_part = {part: {image.label for image in images if image.part == part} for part in _PARTS}
+    of_part = {part: {image.label for image in images if image.part == part} for part in PARTS}
     of_part = {part: names - {None} for part, names in of_part.items()}
     classes = sorted(name for name in of_part["train"] or of_part["val"] | of_part["test"] if name)
     for image in images:
@@ -225,13 +195,13 @@ def _labels_of(
         return {}, {}
     number: dict[str | None, int] = {name: place for place, name in enumerate(classes)}
     number[None] = -1
-    labels = {"label": torch.tensor([number[image.label] for image in images])}
+    labels = {"label": np.array([number[image.label] for image in images], dtype=np.int64)}
     class_names = {"label": tuple(classes)}
     if coarse is not None:
         class_names["coarse"] = tuple(sorted({name for name in coarse if name is not None}))
         number = {name: place for place, name in enumerate(class_names["coarse"])} | {None: -1}
-        coarse_of = [number[name] for name in coarse]
-        labels["coarse"] = coarsen(labels["label"], coarse_of)
+        coarse_of = [*(number[name] for name in coarse), -1]  # the last is that of unknown classes
+        labels["coarse"] = np.array(coarse_of, dtype=np.int64)[labels["label"]]
     return labels, class_names
 
 
@@ -239,32 +209,29 @@ def _notes(
     path: Path,
     rule: FolderRule,
     images: Sequence[_ImageFile],
-    checked: Checked,
-    splits: Sequence[str],
-    labels: Mapping[str, Tensor],
-) -> Iterator[Diagnostic]:
+    dataset: DataSet,
+    labels: Mapping[str, NDArray[np.int64]],
+) -> Iterator[str]:
     """Warnings about how the folder was read."""
     left_out = [entry for entry in rule.left_out if entry.parent != path]
     if left_out:
         names = listed(_name(path, entry) for entry in left_out)
-        yield _note(f"{path}: {len(left_out):,} hidden and system files are ignored: {names}")
-    for message in checked.notes(path, [image.name for image in images]):
-        yield _note(message)
+        yield f"{path}: {len(left_out):,} hidden and system files are ignored: {names}"
     labeled = sum(image.label is not None for image in images)
     if labeled < len(images):
         many = f"{len(images) - labeled:,} of {len(images):,} images"
-        yield _note(f"{path}: {many} are in no class folder and are unlabeled")
+        yield f"{path}: {many} are in no class folder and are unlabeled"
     if "coarse" in labels:
         unknown = int(((labels["label"] >= 0) & (labels["coarse"] < 0)).sum())
         if unknown:
             many = f"{unknown:,} of {len(images):,} images"
-            yield _note(f"{path}: {many} belong to a class whose coarse class is unknown")
+            yield f"{path}: {many} belong to a class whose coarse class is unknown"
     folders = _folders_of(path)
     if len(folders) == 1:
-        many = f"{splits.count('test'):,} of {len(images):,} images"
-        yield _note(f"{path}: there is no test split; a hash of the path holds out {many}")
+        many = f"{len(dataset.test):,} of {len(images):,} images"
+        yield f"{path}: there is no test split; a hash of the path holds out {many}"
     elif "test" not in folders:
-        yield _note(f"{path}: there is no `test`, so `{folders['val'].name}` is the test split")
+        yield f"{path}: there is no `test`, so `{folders['val'].name}` is the test split"
     if folders["train"] == path:
         return
     read = {folder.name for folder in folders.values()} | {*column_files.FILES, _HIERARCHY}
@@ -272,11 +239,7 @@ def _notes(
     unread = [entry.name for entry in [*top, *beside] if entry.name not in read]
     unread = [name for name in unread if name.casefold() not in UNLABELED]
     if unread:
-        yield _note(f"{path}: these entries next to the splits are ignored: {listed(unread)}")
-
-
-def _note(message: str) -> Diagnostic:
-    return Diagnostic("RRL426", message, severity="warning")
+        yield f"{path}: these entries next to the splits are ignored: {listed(unread)}"
 
 
 def _hierarchy_in(folder: Path) -> Path | None:

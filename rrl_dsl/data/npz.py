@@ -36,12 +36,11 @@ from torch import Tensor
 
 from rrl_dsl.data import cells
 from rrl_dsl.data.arrays import arrays_of, augmentation_of, images_of, inputs_of
+from rrl_dsl.data.assembling import Rows, dataset_of
 from rrl_dsl.data.cells import NUMBERS, Cells
-from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.column_files import Further, further
 from rrl_dsl.data.columns import Array
-from rrl_dsl.data.dataset import DataSet, Split, first_repeat, tensors
-from rrl_dsl.data.holding_out import splits_of
+from rrl_dsl.data.dataset import DataSet, first_repeat
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
@@ -79,35 +78,9 @@ def load(
     archive = _Archive(path, *_read(path))
     columns = archive.columns()
     images, notes = archive.inputs(columns, inputs)
-    labels, fields = tensors(columns.labels), tensors(columns.fields)
-    sample = archive.sample()
-    declared = archive.splits()
-    part_of = splits_of(declared, sample, test_share, str(path))
-
-    def split(part: str) -> Split:
-        chosen = torch.tensor([name == part for name in part_of])
-        return Split(
-            images[chosen],
-            sample[chosen],
-            {name: label[chosen] for name, label in labels.items()},
-            {name: field[chosen] for name, field in fields.items()},
-        )
-
-    train = split("train")
-    return DataSet(
-        name=f"npz:{path}",
-        train=train,
-        val=split("val") if "val" in part_of else None,
-        test=split("test"),
-        class_names=columns.class_names,
-        shape=tuple(images.shape[1:]),
-        augmentation=augmentation_of(images),
-        notes=(*columns.notes, *notes),
-        unreadable=columns.unreadable,
-        statistics=statistics_of(train.images, train.sample),
-        test_is_drawn=set(declared) == {"train"},
-        prompts=archive.prompts(),
-    )
+    rows = Rows(str(path), columns, archive.sample(), archive.splits(), notes)
+    dataset = dataset_of(f"npz:{path}", images, rows, augmentation_of(images), test_share)
+    return replace(dataset, prompts=archive.prompts())
 
 
 def _read(path: Path) -> tuple[Arrays, list[str]]:
@@ -213,9 +186,7 @@ class _Archive:
             raise self._malformed(what, hint)
         return (given or vectors)[0]
 
-    def inputs(
-        self, columns: Further, chosen: Sequence[str] | None
-    ) -> tuple[Tensor, list[Diagnostic]]:
+    def inputs(self, columns: Further, chosen: Sequence[str] | None) -> tuple[Tensor, list[str]]:
         """Returns the samples, as in `Split`, and notes.
 
         Args:
@@ -227,11 +198,11 @@ class _Archive:
         values, name = self._arrays[self._input], self._input
         if name == "images":
             return images_of(values, self._order(), self._malformed), []
-        vectors, notes = arrays_of(values, name, self._malformed), []
-        if name != "inputs":
-            message = f"{self._path}: there is no array `inputs`, so the encoder reads `{name}`"
-            notes.append(Diagnostic("RRL426", message, severity="warning"))
-        return vectors, notes
+        vectors = arrays_of(values, name, self._malformed)
+        if name == "inputs":
+            return vectors, []
+        note = f"{self._path}: there is no array `inputs`, so the encoder reads `{name}`"
+        return vectors, [note]
 
     def _order(self) -> str | None:
         """Where the channels of images are, if the archive has an array that says so."""

@@ -115,7 +115,7 @@ def load(
         rows = replace(rows, declared=_declared(samples))
     if unread:
         many = f"{unread.total():,} files with other endings are ignored"
-        rows = replace(rows, notes=(f"{pattern}: {many}: {listed(unread)}",))
+        rows = replace(rows, notes=(*rows.notes, f"{pattern}: {many}: {listed(unread)}"))
     images = [sample.image for sample in samples if sample.image is not None]
     return dataset_of_files(
         f"wds:{pattern}", images, rows, size, test_share, skip_unreadable=skip_unreadable

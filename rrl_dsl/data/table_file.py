@@ -22,13 +22,12 @@ from typing import Final
 import torch
 
 from rrl_dsl.data.arrays import augmentation_of, inputs_of
+from rrl_dsl.data.assembling import Rows, dataset_of
 from rrl_dsl.data.cells import Cells, of_table_column
-from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.column_files import Further, further, plain, with_vectors
-from rrl_dsl.data.dataset import DataSet, Split, tensors
-from rrl_dsl.data.holding_out import splits_of
+from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.ids_and_splits import ids_of, splits_in
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing
+from rrl_dsl.language.diagnostics import RRLError, error, listing
 from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.tables.table import SUFFIXES, Table, open_table
 
@@ -79,12 +78,6 @@ def load(
     vectors, widths = inputs_of(columns, names, rows, fault)
     sample = ids_of(own["sample"], fault) if "sample" in own else torch.arange(rows)
     declared = splits_in(own["split"], fault) if "split" in own else ["train"] * rows
-    part_of = splits_of(declared, sample, test_share, str(path))
-    labels, fields = tensors(columns.labels), tensors(columns.fields)
-    whole = Split(vectors, sample, labels, fields)
-
-    def split(part: str) -> Split:
-        return whole.at(torch.tensor([place for place in range(rows) if part_of[place] == part]))
 
     def notes() -> Iterator[str]:
         if renamed:
@@ -97,22 +90,12 @@ def load(
         if missing := int(vectors.isnan().sum()):
             yield f"{missing:,} of {vectors.numel():,} numbers are missing and count as the mean"
 
-    train = split("train")
-    return DataSet(
-        name=f"table:{path}",
-        train=train,
-        val=split("val") if "val" in part_of else None,
-        test=split("test"),
-        class_names=columns.class_names,
-        shape=(vectors.shape[1],),
-        augmentation=augmentation_of(vectors),
-        notes=(
-            *columns.notes,
-            *(Diagnostic("RRL426", f"{path}: {note}", severity="warning") for note in notes()),
-        ),
-        unreadable=columns.unreadable,
-        statistics=statistics_of(train.images, train.sample),
-        test_is_drawn=set(declared) == {"train"},
+    return dataset_of(
+        f"table:{path}",
+        vectors,
+        Rows(str(path), columns, sample, declared, [f"{path}: {note}" for note in notes()]),
+        augmentation_of(vectors),
+        test_share,
     )
 
 

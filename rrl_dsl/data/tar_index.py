@@ -115,15 +115,15 @@ def members_of(archive: Archive, texts: Sequence[str]) -> list[Member]:
             return [Member(*entry) for entry in entries]
     try:
         with open_file(archive.path) as file:
-            found = [*_read(file, archive.path, texts)]
+            members = [*_read(file, archive.path, texts)]
     except RRLError:
         raise
     except Exception as reason:  # tarfile may raise anything for a damaged archive
         if is_out_of_memory(reason):
             raise
         raise _damaged(archive.path, str(reason) or type(reason).__name__) from reason
-    cache.write(key, json.dumps([archive.state, found]).encode())
-    return found
+    cache.write(key, json.dumps([archive.state, members]).encode())
+    return members
 
 
 def _read(file: BufferedReader, path: Path, texts: Sequence[str]) -> Iterator[Member]:

@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import packages_distributions
 
 import numpy as np
+import pytest
 
 from rrl_dsl.cli.main import app
 
@@ -67,6 +68,7 @@ eval: false
 """
 
 
+@pytest.mark.slow
 def test_modules_of_the_working_directory_are_not_imported(tmp_path):
     folder, program, trace = (
         tmp_path / "folder",

@@ -123,6 +123,7 @@ def test_the_page_of_training_runs_from_top_to_bottom(run, tmp_path):
     assert scope["value"].isfinite()
 
 
+@pytest.mark.slow
 def test_the_page_of_studies_runs_from_top_to_bottom(run, tmp_path):
     (sweep,) = blocks("docs/studies.md", "yaml")
     one = yaml.safe_load(sweep) | {"recipe": "simclr", "loss": "simclr", "seed": 0, "epochs": 2}

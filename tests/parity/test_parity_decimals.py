@@ -22,7 +22,7 @@ from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.report.expectation import expected
 
-MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+MODEST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 ROWS = [
     Row(sample, view, {"fine": sample % 3, "coarse": sample % 2})
@@ -66,6 +66,7 @@ def weights_of(text: str) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @MODEST
 @given(st.lists(terms(), min_size=1, max_size=7), st.randoms(use_true_random=False))
 def test_sum_is_the_same_in_any_order_and_with_any_brackets(
@@ -82,6 +83,7 @@ def test_sum_is_the_same_in_any_order_and_with_any_brackets(
             np.testing.assert_array_equal(above, found > np.float32(at))
 
 
+@pytest.mark.slow
 @MODEST
 @given(st.lists(terms(), min_size=2, max_size=4), st.sampled_from(["0.5", "2", "0.3"]))
 def test_transforms_after_a_sum_are_rounded_alike(parts: list[str], number: str):
