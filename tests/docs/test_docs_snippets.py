@@ -95,6 +95,7 @@ def test_the_page_of_loops_runs_from_top_to_bottom():
     assert scope["value"].isfinite()
 
 
+@pytest.mark.slow
 def test_the_page_of_towers_runs_from_top_to_bottom(run, tmp_path):
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     (text,) = blocks("docs/towers.md", "yaml")
@@ -109,6 +110,7 @@ def test_the_page_of_towers_runs_from_top_to_bottom(run, tmp_path):
     assert scope["similarity"].shape == (5,)
 
 
+@pytest.mark.slow
 def test_the_page_of_training_runs_from_top_to_bottom(run, tmp_path):
     np.savez("color.npz", images=np.zeros((8, 16, 16, 3), np.uint8), label=np.arange(8) % 2)
     for text in blocks("docs/training.md", "yaml"):
@@ -134,6 +136,7 @@ def test_the_page_of_studies_runs_from_top_to_bottom(run, tmp_path):
             assert code == 0, printed
 
 
+@pytest.mark.slow
 def test_the_page_of_datasets_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     scope = {}

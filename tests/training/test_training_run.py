@@ -38,6 +38,7 @@ def test_every_loss_trains_on_the_noisy_recipe(make_module, fit, tmp_path, loss)
     assert "effective rank" in warnings[0]
 
 
+@pytest.mark.slow
 def test_training_learns_more_than_pixels_and_the_untrained_encoder_know(
     make_module, fit, tmp_path
 ):
@@ -68,7 +69,13 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "slices",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in RESUMED if name != "slices"),
+    ],
+)
 def test_an_interrupted_run_goes_on_to_the_same_numbers(
     make_module, fit, tmp_path, monkeypatch, name
 ):

@@ -45,6 +45,7 @@ def relations():
     return Relations(program, nodes, outputs, outputs, whole, bank=None, epoch=0, step=0)
 
 
+@pytest.mark.slow
 def test_every_two_losses_add_up(relations):
     alone = {name: relations.value(create(name)) for name in names()}
     for one, other in product(alone, repeat=2):
