@@ -16,6 +16,8 @@ from rrl_dsl.study.launch import Cluster
 from rrl_dsl.study.table import read_table
 from rrl_dsl.training.run import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 TWO = "recipe: ['ssl(views=2) | supervised(frac=0.5)']\nloss: simclr\nseed: [0, 1]"
 
 
@@ -123,7 +125,6 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(declare, sweep_of, in_pro
     assert len(launcher.commands) == 1
 
 
-@pytest.mark.slow
 def test_the_command_prints_what_failed_and_exits_with_1(declare, cli, sweep_of, monkeypatch):
     path = declare("recipe: 'ssl(views=2)'\nloss: simclr", eval="false")
     directory = sweep_of(path).trials[0].directory
@@ -149,7 +150,6 @@ def test_a_machine_without_slurm_is_an_error(declare, cli, monkeypatch):
     assert "RRL506" in result.err
 
 
-@pytest.mark.slow
 def test_submitit_runs_a_sweep(declare, sweep_of, quiet, tmp_path):
     pytest.importorskip("submitit")
     sweep = sweep_of(declare("recipe: ssl(views=2)\nloss: simclr", eval="false"))
@@ -159,7 +159,6 @@ def test_submitit_runs_a_sweep(declare, sweep_of, quiet, tmp_path):
         Cluster(tmp_path / "slurm", {"slurm_partitionn": "gpu"}, jobs=1, cluster="local")
 
 
-@pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on(declare, sweep_of, in_process, quiet, tmp_path):
     path = declare(TWO, epochs=3, eval="false")
     words = [sys.executable, "-m", "rrl_dsl", "sweep", str(path), "--out", str(tmp_path / "out")]
@@ -178,7 +177,6 @@ def test_a_sweep_that_is_killed_goes_on(declare, sweep_of, in_process, quiet, tm
     assert [row["epoch"] for row in rows(sweep.out / "epochs.csv")] == ["1.0", "2.0", "3.0"] * 2
 
 
-@pytest.mark.slow
 def test_a_run_of_another_sweep_is_waited_for(declare, sweep_of, in_process, quiet):
     path = declare(TWO, epochs=3, eval="false")
     sweep = sweep_of(path)

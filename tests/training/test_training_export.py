@@ -19,6 +19,8 @@ from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.run import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 TIMM = {"patch_size": 4, "depth": 2, "embed_dim": 48}
 # the backbone, (H, W), its options, and the library that its card loads it with
 BACKBONES = [

@@ -17,6 +17,8 @@ from rrl_dsl.training.named_code import code_of
 from rrl_dsl.training.retrieval import evaluate_towers
 from rrl_dsl.training.run import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 CLIP = "ssl(views=2) & cross_view()\ncontrast cross_view()"
 FAST = {"epochs": 2, "batch_size": 48, "projector": {"out": 16}, "optimizer": {"warmup": 0}}
 
