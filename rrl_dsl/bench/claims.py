@@ -51,13 +51,13 @@ class Target(NamedTuple):
         case: What is measured, and the limit.
         measured: The result in words.
         met: Whether the result is within the limit; None if it was not measured.
-        excess: By which part of the limit the result is above it, if it is a number.
+        off: How far a number is above the limit, as a share of it; negative if it is below.
     """
 
     case: str
     measured: str
     met: bool | None
-    excess: float | None = None
+    off: float | None = None
 
 
 NOT_MEASURED: Final = "not measured in this run"
@@ -90,7 +90,7 @@ def at_least(case: str, limit: float, measured: float | None, unit: str = "") ->
     case = f"{case}: at least {limit:g}{unit}"
     if measured is None:
         return Target(case, NOT_MEASURED, None)
-    return Target(case, f"{measured:.3g}{unit}", measured >= limit)
+    return Target(case, f"{measured:.3g}{unit}", measured >= limit, measured / limit - 1)
 
 
 class Plot(NamedTuple):

@@ -54,7 +54,9 @@ def _met(target: Target) -> str:
     """Whether a target is met, and if not by how much."""
     if target.met is not False:
         return "yes" if target.met else ""
-    return "**no**" if target.excess is None else f"**no**, {target.excess:.1%} above"
+    if target.off is None:
+        return "**no**"
+    return f"**no**, {abs(target.off):.1%} {'above' if target.off > 0 else 'below'}"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

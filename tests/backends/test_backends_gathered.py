@@ -17,7 +17,7 @@ def results(tmp_path_factory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("gathered")
     script = Path(__file__).with_name("gathered_steps.py")
     command = [sys.executable, str(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = {path.stem: torch.load(path) for path in folder.glob("*.pt")}
     assert sorted(found) == ["1-0", "3-0", "3-1", "3-2"]

@@ -144,7 +144,8 @@ def test_training_is_compared_with_its_network_and_with_lightly(cli):
 
 
 def test_a_target_can_be_a_least_number():
-    assert at_least("n", 0.85, 0.9, " of b") == Target("n: at least 0.85 of b", "0.9 of b", True)
+    target = at_least("n", 0.85, 0.9, " of b")
+    assert target[:3] == ("n: at least 0.85 of b", "0.9 of b", True)
     assert at_least("n", 0.85, 0.8).met is False
     assert at_least("n", 0.85, None).met is None
 
@@ -186,7 +187,12 @@ def test_a_gpu_that_is_not_there_is_an_error(cli):
 REPORT = Report(
     columns=("way", "time"),
     rows=[("a|b", "1 ms"), ("c", "not installed: x")],
-    targets=[at_most("n", 2, 3.0, " MB"), at_most("n", 2, None), Target("m", "fine", True)],
+    targets=[
+        at_most("n", 2, 3.0, " MB"),
+        at_least("k", 2, 1.5),
+        at_most("n", 2, None),
+        Target("m", "fine", True),
+    ],
     plots=[
         Plot("Bars", "", "ms", {"a|b": [(0, 1.0)], "d": [(0, 2.0)]}),
         Plot("Curves", "rows", "ms", {"a|b": [(256, 1.0), (512, 2.0)]}),
@@ -218,6 +224,7 @@ def test_a_section_of_the_page_is_replaced_and_others_stay(checkout):
     assert "old small_cuda\n" in text
     assert "| a\\|b | 1 ms             |\n| c    | not installed: x |\n" in text
     assert "| n: at most 2 MB | 3 MB                     | **no**, 50.0% above |" in text
+    assert "| k: at least 2   | 1.5                      | **no**, 25.0% below |" in text
     assert "| n: at most 2    | not measured in this run |                     |" in text
     assert "Where the time goes, `dense`:\n\n| operation | calls | share of the time |\n" in text
     assert "![small](images/performance/small.svg)" in text

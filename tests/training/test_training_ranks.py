@@ -103,7 +103,7 @@ def trained(devices: int, folder: Path) -> Path:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
