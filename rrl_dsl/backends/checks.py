@@ -35,12 +35,8 @@ def check_bound(
         RRLError: RRL421, or the error of the lookup.
     """
     for lookup, table in zip(lookups, tables, strict=True):
-        if not lookup.covers_data_set:
-            continue
         for nodes in (rows,) if cols is rows else (rows, cols):
-            strange = table.position(tensors, nodes.sample) < 0
-            if bool(strange.any()):
-                raise RRLError(lookup.uncovered(int(nodes.sample[strange][0])))
+            lookup.check_covered(table, tensors, nodes.sample)
 
 
 def vectors_of(

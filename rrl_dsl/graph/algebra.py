@@ -333,15 +333,15 @@ def complement(graph: Graph) -> Graph:
     return _shallow(Complement((unfinished(graph),)))
 
 
-def compose_graphs(left: Graph, right: object) -> Graph:
+def compose_graphs(left: object, right: object) -> Graph:
     """The graph `left @ right`.
 
     Raises:
         Refusal: RRL201 if one is not a graph, RRL213 if one depends on more than the dataset,
             RRL302 if the result is too deep.
     """
-    if not isinstance(right, Graph):
-        raise mismatched("@", right)
+    if not isinstance(left, Graph) or not isinstance(right, Graph):
+        raise mismatched("@", right if isinstance(left, Graph) else left)
     for at, graph in enumerate((left, right)):
         unfinished(graph)
         what = "depends on the batch" if graph.scope == "batch" else None

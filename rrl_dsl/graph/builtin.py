@@ -39,6 +39,7 @@ from typing import (
     get_type_hints,
 )
 
+from rrl_dsl.graph import types
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform
 from rrl_dsl.graph.external import Links, SampleIds
@@ -55,30 +56,7 @@ from rrl_dsl.graph.registry import (
     signatures,
 )
 from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.graph.types import (
-    COUNT,
-    FILE,
-    FLAG,
-    FRACTION,
-    IDS,
-    INDEX,
-    LABEL,
-    NUMBER,
-    PERPLEXITY,
-    POSITIVE,
-    PROBABILITY,
-    REAL,
-    SEED,
-    SPACE,
-    VECTOR,
-    VIEWS,
-    WEIGHT,
-    Choice,
-    Field,
-    Number,
-    Refusal,
-    Type,
-)
+from rrl_dsl.graph.types import Choice, Field, Number, Refusal, Type
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 
 Made = Graph | Transform | Schedule
@@ -86,37 +64,37 @@ _Value = TypeVar("_Value")
 _SCHEDULED: Final = "scheduled"
 _ADDS: Final = "adds edges"
 
-LabelField = Annotated[str, LABEL]
+LabelField = Annotated[str, types.LABEL]
 """The name of a label field."""
-NumberField = Annotated[str, NUMBER]
+NumberField = Annotated[str, types.NUMBER]
 """The name of a field of numbers."""
-VectorField = Annotated[str, VECTOR]
+VectorField = Annotated[str, types.VECTOR]
 """The name of a field of vectors."""
-SpaceOrField = Annotated[str, SPACE]
+SpaceOrField = Annotated[str, types.SPACE]
 """A space of the model, or the name of a field of vectors."""
-PairsFile = Annotated[Links, FILE]
+PairsFile = Annotated[Links, types.FILE]
 """A file of pairs, or a matrix."""
-RowIds = Annotated[SampleIds, IDS]
+RowIds = Annotated[SampleIds, types.IDS]
 """The samples of the rows of a matrix, from Python."""
-Count = Annotated[int, COUNT]
+Count = Annotated[int, types.COUNT]
 """A whole number of at least 1."""
-Index = Annotated[int, INDEX]
+Index = Annotated[int, types.INDEX]
 """A whole number of at least 0."""
-Views = Annotated[int, VIEWS]
+Views = Annotated[int, types.VIEWS]
 """A number of views."""
-Seed = Annotated[int, SEED]
+Seed = Annotated[int, types.SEED]
 """A seed. If it is given, the draws of the call do not depend on the recipe's seed."""
-Probability = Annotated[float, PROBABILITY]
+Probability = Annotated[float, types.PROBABILITY]
 """A number from 0 to 1."""
-Fraction = Annotated[float, FRACTION]
+Fraction = Annotated[float, types.FRACTION]
 """A number above 0 and at most 1."""
-NonNegative = Annotated[float, WEIGHT]
+NonNegative = Annotated[float, types.WEIGHT]
 """A number of at least 0."""
-Positive = Annotated[float, POSITIVE]
+Positive = Annotated[float, types.POSITIVE]
 """A number above 0."""
-Perplexity = Annotated[float, PERPLEXITY]
+Perplexity = Annotated[float, types.PERPLEXITY]
 """A number of at least 1."""
-Real = Annotated[float, REAL]
+Real = Annotated[float, types.REAL]
 """Any number."""
 Scheduled = Annotated[_Value, _SCHEDULED]
 """`Scheduled[Probability]`: also accepts a schedule, which the function gets unchanged."""
@@ -238,7 +216,7 @@ def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, 
     if get_origin(hint) in (Union, UnionType):  # `Count | None`: an optional parameter
         (hint,) = (member for member in get_args(hint) if member is not type(None))
     if hint is bool:
-        return FLAG, ()
+        return types.FLAG, ()
     if get_origin(hint) is Literal:
         return Choice(get_args(hint)), ()
     marks = getattr(hint, "__metadata__", ())
@@ -255,7 +233,9 @@ def _example(type_: Type) -> str:
         return _EXAMPLES[type_.reads]
     if isinstance(type_, Number):
         return "1" if type_.integral or type_.high > 1 else "0.5"
-    return {FILE: '"links.csv"', FLAG: "true"}.get(type_, getattr(type_, "values", ("",))[0])
+    return {types.FILE: '"links.csv"', types.FLAG: "true"}.get(
+        type_, getattr(type_, "values", ("",))[0]
+    )
 
 
 def functions() -> dict[str, Callable[..., Made]]:

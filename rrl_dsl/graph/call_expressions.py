@@ -65,8 +65,7 @@ class CallExpressions(Reports):
             self.refer(node.name)
             message = f"`{node.name.text}` is defined in this recipe and cannot be called"
             edits = replaced(node.span, node.name.text)
-            self.report("RRL107", message, node.span, f"write `{node.name.text}`", edits)
-            return POISON
+            return self.report("RRL107", message, node.span, f"write `{node.name.text}`", edits)
         reported = known is not None or self.lost
         if not node.name.valid or (reported and node.name.text not in signatures()):
             return self.unknown_call(node)
@@ -220,8 +219,9 @@ class CallExpressions(Reports):
         if node.arguments or not is_word or word in self.names:
             return self.value(node)
         message = f"`{word}` is a word here and cannot be called"
-        self.report("RRL202", message, node.span, f"write `{word}`", replaced(node.span, word))
-        return POISON
+        return self.report(
+            "RRL202", message, node.span, f"write `{word}`", replaced(node.span, word)
+        )
 
     def word(self, node: syntax.Name) -> Meaning:
         """The value of a bare name: of a `param`, or of a `let` with a string; otherwise a word."""
@@ -273,8 +273,7 @@ class CallExpressions(Reports):
                 quoted = f'"{node.text}.csv"'
                 hint, edits = f"write `{quoted}`", replaced(node.span, quoted)
             message = f"`{node.text}` is not defined; a file name must be in quotes"
-            self.report("RRL101", message, node.span, hint, edits)
-            return POISON
+            return self.report("RRL101", message, node.span, hint, edits)
         written, span = self.value(node), node.span
         if not isinstance(written, str):
             return written

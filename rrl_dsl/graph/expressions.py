@@ -61,14 +61,14 @@ class Expressions(CallExpressions):
         if built_in is not None:
             message = f"`{node.text}` is a built-in and needs its parentheses"
             call = built_in.shortest
-            self.report("RRL108", message, node.span, f"write `{call}`", replaced(node.span, call))
-            return POISON
+            return self.report(
+                "RRL108", message, node.span, f"write `{call}`", replaced(node.span, call)
+            )
         if self.lost:
             return POISON
         message = f"`{node.text}` is not defined"
         if node.text in self.defined:
-            self.report("RRL101", message, node.span, "move its definition above this line")
-            return POISON
+            return self.report("RRL101", message, node.span, "move its definition above this line")
         meant = self.meant_by(node.text)
         hint = f"did you mean `{meant}`?" if meant else None
         built_in = signatures().get(meant or "")
@@ -76,8 +76,7 @@ class Expressions(CallExpressions):
         if built_in is not None:  # only the user knows its required arguments
             needs = any(parameter.required for parameter in built_in.parameters)
             instead = None if needs else built_in.shortest
-        self.report("RRL101", message, node.span, hint, replaced(node.span, instead))
-        return POISON
+        return self.report("RRL101", message, node.span, hint, replaced(node.span, instead))
 
     def meant_by(self, word: str) -> str | None:
         """The name, source or transform that is most similar to a word."""
@@ -96,8 +95,7 @@ class Expressions(CallExpressions):
             return POISON
         if not isinstance(value, Graph):
             message = f"`~` takes a graph, not {described(value)}"
-            self.report("RRL201", message, node.operand.span)
-            return POISON
+            return self.report("RRL201", message, node.operand.span)
         try:
             return complement(value)
         except Refusal as refusal:
@@ -186,8 +184,7 @@ class Expressions(CallExpressions):
             for sign, value in zip(node.operators, values[1:], strict=True):
                 total += value if sign == "+" else -value
             hint, edits = f"write `{total:.12g}`", replaced(node.span, f"{total:.12g}")
-        self.report("RRL201", message, node.span, hint, edits)
-        return POISON
+        return self.report("RRL201", message, node.span, hint, edits)
 
     def product(self, node: syntax.Chain, values: list[Meaning]) -> Meaning:
         if any(isinstance(value, Poison) for value in values):
@@ -196,7 +193,7 @@ class Expressions(CallExpressions):
         for at, value in enumerate(values[1:], 1):
             try:
                 if node.operators[at - 1] == "@":
-                    result = _composed(result, value)
+                    result = compose_graphs(result, value)
                     continue
                 result = _times(result, value)
             except Refusal as refusal:
@@ -208,17 +205,6 @@ class Expressions(CallExpressions):
                     span = node.operands[at].span
                 return self.refused(refusal, span)
         return result
-
-
-def _composed(left: object, right: object) -> Graph:
-    """The composition of two graphs.
-
-    Raises:
-        Refusal: As `compose_graphs`.
-    """
-    if not isinstance(left, Graph):
-        raise mismatched("@", left)
-    return compose_graphs(left, right)
 
 
 def _times(left: object, right: object) -> Graph | Schedule | float:

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from rrl_dsl.graph.algebra import (
-    Called,
-    Combined,
-    Complement,
-    Composed,
-    Contrasted,
-    Graph,
-    Scaled,
-)
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Contrasted, Graph, Scaled
 from rrl_dsl.graph.composition import Composition
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.pair import Pair

@@ -10,23 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar, overload
 
-from rrl_dsl.graph.operations import (
-    ALWAYS,
-    ANYTHING,
-    CASES,
-    MAYBE,
-    NEVER,
-    OPERATIONS,
-    Case,
-    Range,
-)
-from rrl_dsl.graph.plan import (
-    Active,
-    Column,
-    Constant,
-    Instruction,
-    Scalar,
-)
+from rrl_dsl.graph.operations import ALWAYS, ANYTHING, CASES, MAYBE, NEVER, OPERATIONS, Case, Range
+from rrl_dsl.graph.plan import Active, Column, Constant, Instruction, Scalar
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup
 

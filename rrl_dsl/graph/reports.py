@@ -45,8 +45,8 @@ class Reports:
             fault.code == "RRL025" for fault in self.resolution.faults
         ):
             return POISON  # reported already: every further import is one too many
-        self.report(refusal.code, refusal.message, span, refusal.hint, replaced(span, instead))
-        return POISON
+        edits = replaced(span, instead)
+        return self.report(refusal.code, refusal.message, span, refusal.hint, edits)
 
     def report(
         self,
@@ -55,10 +55,11 @@ class Reports:
         span: Span,
         hint: str | None = None,
         edits: tuple[Edit, ...] = (),
-    ) -> None:
-        """Reports an error with the edits that fix it."""
+    ) -> Poison:
+        """Reports an error with the edits that fix it; the value of what has the error."""
         fault = Diagnostic(code, message, span, self.source, hint, edits=edits)
         self.resolution.faults.append(fault)
+        return POISON
 
     def adopt(
         self, diagnostics: tuple[Diagnostic, ...], span: Span, path: Path, literal: Span | None

@@ -95,23 +95,16 @@ class _Resolver:
             self.report("RRL018", message, span, "write `rrl 1`", replaced(span, "1"))
 
     def param(self, statement: syntax.Param) -> None:
-        default = literal(statement.value)
-        value: Meaning = default
-        name = statement.name.text
         if not self.may_define(statement.name):
             return
-        if name in self.params and not isinstance(default, Poison):
-            value = self.overridden(name, default, statement.span)
-        written = None if isinstance(default, Poison) else default
-        place = self.at(statement.name)
+        name, value = statement.name.text, literal(statement.value)
+        default = None if isinstance(value, Poison) else value
         span = None if name in self.params else statement.value.span
-        self.define(Definition(name, "param", *place, value, default=written, literal=span))
-
-    def overridden(self, name: str, default: Scalar, span: Span) -> Scalar | Poison:
-        given = self.params[name]
-        if self.same_type(name, default, given, span):
-            return given
-        return POISON
+        if name in self.params and default is not None:
+            given = self.params[name]
+            value = given if self.same_type(name, default, given, statement.span) else POISON
+        place = self.at(statement.name)
+        self.define(Definition(name, "param", *place, value, default=default, literal=span))
 
     def same_type(self, name: str, default: Scalar, given: Scalar, span: Span) -> bool:
         """Whether a parameter and its new value have the same type; reports an error if not."""
@@ -156,8 +149,7 @@ class _Resolver:
             follows = isinstance(statements[at - 1], syntax.Result)
             joined = follows and isinstance(value, Graph) and isinstance(self.result, Graph)
             edits = (Edit(Span(span.start, span.start), "| "),) if joined else ()
-            self.report("RRL016", message, span, hint, edits)
-            value = POISON
+            value = self.report("RRL016", message, span, hint, edits)
         elif self.early is not None:
             message = "the contrast must come after the graph"
             self.report("RRL017", message, self.early.span, "move this below the graph")
@@ -165,12 +157,10 @@ class _Resolver:
             message = "a recipe must be a graph, not a transform"
             hint = f"write `{_EXAMPLE} | {self.expressions.quoted(span, '…')}`"
             edits = (Edit(Span(span.start, span.start), f"{_EXAMPLE} | "),)
-            self.report("RRL204", message, span, hint, edits)
-            value = POISON
+            value = self.report("RRL204", message, span, hint, edits)
         elif not isinstance(value, Graph | Poison):
             message = f"a recipe must be a graph, not {described(value)}"
-            self.report("RRL210", message, span, f"a minimal recipe is `{_EXAMPLE}`")
-            value = POISON
+            value = self.report("RRL210", message, span, f"a minimal recipe is `{_EXAMPLE}`")
         self.result = value
 
     def contrast_with(self, statement: syntax.Contrast) -> None:
@@ -179,12 +169,10 @@ class _Resolver:
             self.early = self.early or statement
         if self.contrast is not None:
             message = "a recipe must have only one contrast, and this is a second one"
-            self.report("RRL016", message, statement.span, "join the two with `|` or `&`")
-            value = POISON
+            value = self.report("RRL016", message, statement.span, "join the two with `|` or `&`")
         elif not isinstance(value, Graph | Poison):
             message = f"a contrast must be a graph, not {described(value)}"
-            self.report("RRL201", message, statement.value.span)
-            value = POISON
+            value = self.report("RRL201", message, statement.value.span)
         self.contrast = value
 
     def broken(self, statement: syntax.Broken) -> None:

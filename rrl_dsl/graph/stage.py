@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from rrl_dsl.graph.types import Field, Need
-from rrl_dsl.language.diagnostics import Diagnostic, did_you_mean, error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,13 +200,13 @@ class Lookup(_Reader):
 
     Attributes:
         bound: Whether it reads the dataset.
-        covers_data_set: Whether its table contains every sample of the dataset.
+        covers_dataset: Whether its table contains every sample of the dataset.
         width: The number of values per sample.
         subset: The number of samples it reads for a picture of a few samples; None for all.
     """
 
     bound: bool = True
-    covers_data_set: bool = True
+    covers_dataset: bool = True
     width: int = 0
     subset: int | None = None
 
@@ -240,6 +240,17 @@ class Lookup(_Reader):
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
         """The error for a dataset with these ids, int64 (n,), if it lacks samples."""
         return None
+
+    def check_covered(self, table: LookupTable, arrays: Any, samples: Any) -> None:
+        """Checks that the table contains samples, int64 (n,), if it covers the dataset.
+
+        Raises:
+            RRLError: `uncovered`.
+        """
+        if self.covers_dataset:
+            strange = samples[table.position(arrays, samples) < 0]
+            if len(strange):
+                raise RRLError(self.uncovered(int(strange[0])))
 
     def uncovered(self, sample: int) -> Diagnostic:
         """The error for a sample that the table should contain and does not."""

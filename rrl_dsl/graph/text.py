@@ -11,15 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from rrl_dsl.graph.algebra import (
-    Called,
-    Combined,
-    Complement,
-    Composed,
-    Contrasted,
-    Graph,
-    Scaled,
-)
+from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Contrasted, Graph, Scaled
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.traversal import walk
 

@@ -80,17 +80,11 @@ class Number:
             Refusal: RRL202 for another type, RRL301 for a value out of range.
         """
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            quoted = number_value(value) if isinstance(value, str) else None
-            instead = None if quoted is None else str(value)
-            hint = instead and f"write `{instead}`"
-            message = f"must be {self.described}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, replacement=instead)
+            is_quoted = isinstance(value, str) and number_value(value) is not None
+            raise _mistyped(self.described, value, str(value) if is_quoted else None)
         if self.integral and not isinstance(value, numbers.Integral):
             whole = self.contains(value) and float(value).is_integer()
-            instead = str(int(float(value))) if whole else None
-            hint = f"write `{instead}`" if whole else None
-            message = f"must be {self.fitting(value)}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, replacement=instead)
+            raise _mistyped(self.fitting(value), value, str(int(float(value))) if whole else None)
         if not self.contains(value):
             raise Refusal("RRL301", f"must be {self.fitting(value)}, not {_plain(value)}")
         if isinstance(value, numbers.Integral) and self.integral:
@@ -153,7 +147,7 @@ class Text:
             Refusal: RRL202 for another type, RRL301 for an empty string.
         """
         if not isinstance(value, str):
-            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
+            raise _mistyped(self.described, value)
         if not value:
             raise Refusal("RRL301", f"must be {self.described} that is not empty")
         return value
@@ -213,7 +207,7 @@ class File:
             return links.read(Path(value))
         matrix = links.of_python(value)
         if matrix is None:
-            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
+            raise _mistyped(self.described, value)
         return matrix
 
 
@@ -269,7 +263,7 @@ class Choice:
             Refusal: RRL202 for another type, RRL301 for another word.
         """
         if not isinstance(value, str):
-            raise Refusal("RRL202", f"must be {self.described}, not {described(value)}")
+            raise _mistyped(self.described, value)
         if value not in self.values:
             meant = nearest(value, self.values, likeness=0.7)
             hint = f"did you mean `{meant}`?" if meant else None
@@ -295,9 +289,7 @@ class Flag:
         """
         if not isinstance(value, bool):
             instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
-            hint = instead and f"write `{instead}`"
-            message = f"must be {self.described}, not {described(value)}"
-            raise Refusal("RRL202", message, hint, replacement=instead)
+            raise _mistyped(self.described, value, instead)
         return value
 
 
@@ -326,6 +318,13 @@ FLAG: Final = Flag()
 
 MODEL_SPACES: Final = ("projection", "backbone", "teacher")
 """The spaces of the model; any other name is a field of the dataset."""
+
+
+def _mistyped(wanted: str, value: object, instead: str | None = None) -> Refusal:
+    """The refusal of a value of another type; `instead` is the value that was meant."""
+    hint = instead and f"write `{instead}`"
+    message = f"must be {wanted}, not {described(value)}"
+    return Refusal("RRL202", message, hint, replacement=instead)
 
 
 def described(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,10 @@ from rrl_dsl.backends.reference.rows import Rows
 from rrl_dsl.backends.sample_graph import sample_columns
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import in_order
-from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.planner import compile_plan
-from rrl_dsl.graph.stage import BatchRows, Lookup, LookupTable
+from rrl_dsl.graph.stage import BatchRows
 from rrl_dsl.graph.streams import finished
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.diagnostics import error
 
 
 def evaluate(
@@ -63,50 +62,28 @@ def evaluate(
                 "RRL403", "this recipe depends on the whole dataset and is not bound to one"
             )
         tables.append(lookup.find(samples, seed, wanted))
-        _check_covered(lookup, tables[-1], universe)
-    of_pairs = _Pairs(plan, scalars, tables)
+        lookup.check_covered(tables[-1], arrays, universe.sample)
     everything = np.arange(len(universe))
     by_rows = lambda values: values(everything)  # noqa: E731
     first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)
     columns: list[Any] = []
+
+    def weights(instruction: int, of: Any = slice(None)) -> npt.NDArray[Any]:
+        """The result of an instruction for some rows of the universe and all of its columns."""
+        edge = edge_function(plan, instruction, arrays=arrays)
+        i, j = [column[of, None] for column in columns], [column[None] for column in columns]
+        shape = (len(columns[0][of]), len(columns[0]))
+        return np.broadcast_to(edge(i, j, scalars, tables), shape)
+
     with np.errstate(all="ignore"):
         for column in plan.columns:
             if column.stage is None:
                 columns.append(column_of(arrays, column, universe, columns, scalars, tables))
             else:
-                weights = of_pairs.results(columns)
                 spaces, inputs = universe.spaces, [columns[index] for index in column.inputs]
                 batch = BatchRows(universe, spaces, first, is_column, by_rows, weights, inputs)
                 columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
-        return of_pairs.results(columns)(plan.result)[np.ix_(of_rows, of_cols)]
-
-
-class _Pairs:
-    """The results of instructions for all pairs of the universe."""
-
-    def __init__(self, plan: Plan, scalars: Sequence[Any], tables: Sequence[LookupTable]) -> None:
-        self.plan, self.scalars, self.tables = plan, scalars, tables
-
-    def results(self, columns: Sequence[Any]) -> Callable[..., npt.NDArray[Any]]:
-        """From an instruction and some rows to its result (t, u), with columns of the universe."""
-
-        def result_of(instruction: int, rows: Any = slice(None)) -> npt.NDArray[Any]:
-            edge = edge_function(self.plan, instruction, arrays=arrays)
-            i, j = (
-                [column[rows, None] for column in columns],
-                [column[None, :] for column in columns],
-            )
-            shape = (len(columns[0][rows]), len(columns[0]))
-            return np.broadcast_to(edge(i, j, self.scalars, self.tables), shape)
-
-        return result_of
-
-
-def _check_covered(lookup: Lookup, table: LookupTable, universe: Rows) -> None:
-    if lookup.covers_data_set:
-        strange = universe.sample[table.position(arrays, universe.sample) < 0]
-        if len(strange):
-            raise RRLError(lookup.uncovered(int(strange[0])))
+        return weights(plan.result)[np.ix_(of_rows, of_cols)]
 
 
 def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:

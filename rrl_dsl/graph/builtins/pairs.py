@@ -22,7 +22,7 @@ class Linked(Lookup):
     bound = False
 
     @property
-    def covers_data_set(self) -> bool:  # type: ignore[override]
+    def covers_dataset(self) -> bool:  # type: ignore[override]
         """Whether the table has every sample: each row of a matrix is one, by position."""
         return self.links.by_position
 
@@ -38,7 +38,7 @@ class Linked(Lookup):
             RRLError: RRL430 for a sample without a row in the matrix, where each should have one.
         """
         table = LookupTable.of_entries(*self.links.linked(self.symmetric))
-        if self.covers_data_set and len(samples.ids) and samples.ids[-1] >= len(table.ids):
+        if self.covers_dataset and len(samples.ids) and samples.ids[-1] >= len(table.ids):
             raise RRLError(self.uncovered(int(samples.ids[-1])))
         return table
 

@@ -18,7 +18,7 @@ class Chosen(Lookup):
     labels: LabelField
     per_class: int
     key: Key
-    covers_data_set = False
+    covers_dataset = False
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
         """The chosen samples, without links."""
