@@ -99,18 +99,13 @@ def _read(cells: Cells) -> Column | None:
     wide = isinstance(values, np.ndarray) and values.ndim == 2
     hot = isinstance(values, np.ndarray) and wide and values.dtype.kind == "b"
     if cells.missing.all() or (hot and not np.any(values)):
-        hint = "fill it in, or remove the column"
-        vectors = wide and not hot
-        what = (
-            f"no vector of `{cells.name}` is complete"
-            if vectors
-            else f"`{cells.name}` has no value"
-        )
-        cells.faults.add(what, Location(HEADER, cells.at), hint)
+        name = f"`{cells.name}`"
+        what = f"no vector of {name} is complete" if wide and not hot else f"{name} has no value"
+        cells.faults.add(what, Location(HEADER, cells.at), "fill it in, or remove the column")
         return None
-    if isinstance(cells.values, np.ndarray):
-        return _from_array(cells, cells.values)
-    return _from_text(cells, cells.values)
+    if isinstance(values, np.ndarray):
+        return _from_array(cells, values)
+    return _from_text(cells, values)
 
 
 def vector_of(name: str, components: Sequence[Cells]) -> Cells:
@@ -394,8 +389,7 @@ def _dates(cells: Cells, values: Array) -> Column | None:
     year = values.astype("datetime64[Y]").astype(np.int64) + 1970
     strange = np.flatnonzero(~cells.missing & ((year < 1) | (year > 9999))).tolist()
     what = f"in `{cells.name}` is not from 1 to 9999"
-    hint = _LEAVE_EMPTY
-    cells.note(strange, lambda row: f"the year {year[row]} {what}", hint)
+    cells.note(strange, lambda row: f"the year {year[row]} {what}", _LEAVE_EMPTY)
     if strange:
         return None
     seconds = values.astype("datetime64[us]").astype(np.int64) / _MICROSECOND
