@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -172,15 +172,20 @@ class Nodes:
         )
 
     def followed_by(self, others: Nodes) -> Nodes:
-        """These rows followed by other rows with the same columns."""
+        """These rows followed by other rows, with the labels and fields that both have."""
         return self._derived(
             torch.cat([self.sample, others.sample]),
             torch.cat([self.view, others.view]),
             {
                 name: joined_labels(value, others.labels[name])
                 for name, value in self.labels.items()
+                if name in others.labels
             },
-            {name: torch.cat([value, others.fields[name]]) for name, value in self.fields.items()},
+            {
+                name: torch.cat([value, others.fields[name]])
+                for name, value in self.fields.items()
+                if name in others.fields
+            },
         )
 
     def _derived(self, *columns: Any) -> Nodes:
@@ -231,7 +236,8 @@ class Nodes:
         return column
 
     def _check_values(self) -> None:
-        for name, column, least in self._integer_columns():
+        labels = ((name, column, -1) for name, column in self.labels.items())
+        for name, column, least in (("sample", self.sample, 0), ("view", self.view, 0), *labels):
             if len(column) and int(column.min()) < least:
                 row = int(column.reshape(len(column), -1).amin(dim=1).argmin())
                 message = f"`{name}` is {int(column[row].min())} in row {row}"
@@ -264,12 +270,6 @@ class Nodes:
                 i, j = int(one[at]), int(other[at])
                 message = f"`{name}` differs in rows {i} and {j}, both of sample {self.sample[i]}"
                 raise error("RRL402", message, hint=SAME_VALUES)
-
-    def _integer_columns(self) -> Iterator[tuple[str, Tensor, int]]:
-        yield "sample", self.sample, 0
-        yield "view", self.view, 0
-        for name, column in self.labels.items():
-            yield name, column, -1
 
 
 def joined_labels(one: Tensor, other: Tensor) -> Tensor:

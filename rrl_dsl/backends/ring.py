@@ -43,6 +43,7 @@ class RingRelation(Relation):
         rows = torch.arange(len(own.rows), device=device)
         self._blocks = [own.restricted(rows, block) for block in places]
         self._shared = [own.restricted(rows, shared)] if len(shared) else []
+        self._parts = [*self._blocks, *self._shared]
         self._passed = len(mine)
         self._all = parts.all
 
@@ -62,7 +63,7 @@ class RingRelation(Relation):
         self_in_denominator: bool = False,
     ) -> tuple[Tensor, Tensor]:
         self_compared = with_self or self_in_denominator
-        degree = self._own_degree(with_self)
+        degree = total([part.degree(with_self=with_self) for part in self._parts])
 
         def reduction(part: Relation, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
             lse = part.lse(q, k, scale, with_self=self_compared)
@@ -86,10 +87,6 @@ class RingRelation(Relation):
         _check_closure(f, q, parameters)
         return super().sum(f, q, k, *parameters, with_self=with_self)
 
-    def _own_degree(self, with_self: bool) -> Tensor:
-        parts = [*self._blocks, *self._shared]
-        return total([part.degree(with_self=with_self) for part in parts])
-
     def _reduced(
         self,
         reduction: Reduction,
@@ -105,7 +102,7 @@ class RingRelation(Relation):
         that every process has.
         """
         if k is None:
-            return self._all(join([reduction(part) for part in [*self._blocks, *self._shared]]))
+            return self._all(join([reduction(part) for part in self._parts]))
         size = self._passed
         inputs = [_tensor(parameter, k if q is None else q) for parameter in parameters]
         passed: Tensor = _Around.apply(reduction, self._blocks, q, k[:size], *inputs)
@@ -188,12 +185,8 @@ def _check_closure(f: Pointwise, q: Tensor, parameters: Sequence[Tensor]) -> Non
         value = f(pair, pair, *(parameter.detach() for parameter in parameters))
     if isinstance(value, Tensor) and value.requires_grad:
         message = "`f` uses a tensor with a gradient that `gather=ring` cannot pass on"
-        raise error(
-            "RRL429",
-            message,
-            hint="pass it as a parameter: `relation.sum(f, q, k, x)`",
-            settings=("gather",),
-        )
+        hint = "pass it as a parameter: `relation.sum(f, q, k, x)`"
+        raise error("RRL429", message, hint=hint, settings=("gather",))
 
 
 def _tensor(value: float | Tensor, like: Tensor) -> Tensor:

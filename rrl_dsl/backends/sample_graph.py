@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +13,6 @@ from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.composition import MOST_PATHS
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.stage import SampleColumns
-
-_HOST: Final = "cpu"
 
 
 def sample_columns(rows: Any) -> SampleColumns:
@@ -40,7 +38,7 @@ def _graph_over(
     from rrl_dsl.backends import dense, sparse
     from rrl_dsl.backends.nodes import Nodes
 
-    nodes, device = Nodes(ids, None, labels, fields, check=False), torch.device(_HOST)
+    nodes, device = Nodes(ids, None, labels, fields, check=False), torch.device("cpu")
     plan = compile_plan(graph, binary=graph.binary)
     samples = sample_columns(nodes)
     tables = [lookup.find(samples, seed) for lookup in plan.lookups]

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends.nodes import Nodes, joined_labels
+from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.processes import banded, banded_by_all
 from rrl_dsl.graph.stage import BatchRows
 
@@ -47,40 +47,18 @@ class Universe:
         return BatchRows(self.nodes, self.spaces, first, is_column, by_rows, weights, inputs)
 
 
-def _joined(one: Tensor, other: Tensor) -> Tensor:
-    return torch.cat([one, other])
-
-
 def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor]]) -> Universe:
     """The universe of rows and columns. `spaces` has the vectors (n, d) and (m, d) of both."""
     alone = cols is rows
-
-    def joined(
-        of_rows: Tensor, of_cols: Tensor, join: Callable[[Tensor, Tensor], Tensor] = _joined
-    ) -> Tensor:
-        return of_rows if alone else join(of_rows, of_cols)
-
-    sample, view = joined(rows.sample, cols.sample), joined(rows.view, cols.view)
-    order = torch.argsort(view, stable=True)
-    order = order[torch.argsort(sample[order], stable=True)]
-    nodes = Nodes(
-        sample[order],
-        view[order],
-        {
-            name: joined(rows.labels[name], cols.labels[name], joined_labels)[order]
-            for name in rows.labels.keys() & cols.labels.keys()
-        },
-        {
-            name: joined(rows.fields[name], cols.fields[name])[order]
-            for name in rows.fields.keys() & cols.fields.keys()
-        },
-        check=False,
-    )
+    nodes = rows if alone else rows.followed_by(cols)
+    order = torch.argsort(nodes.view, stable=True)
+    order = order[torch.argsort(nodes.sample[order], stable=True)]
+    nodes = nodes[order]
     first = torch.ones_like(order, dtype=torch.bool)
     first[1:] = (nodes.sample[1:] != nodes.sample[:-1]) | (nodes.view[1:] != nodes.view[:-1])
     here = torch.arange(len(order), device=order.device)
     leader = torch.where(first, here, 0).cummax(0).values
     place = torch.empty_like(order).scatter_(0, order, leader)
-    vectors = {name: joined(of_rows, of_cols)[order] for name, (of_rows, of_cols) in spaces.items()}
+    vectors = {name: (q if alone else torch.cat([q, k]))[order] for name, (q, k) in spaces.items()}
     count = len(rows)
     return Universe(nodes, vectors, first, place[:count], place if alone else place[count:])

@@ -212,7 +212,7 @@ def _facts(meaning: Meaning) -> Iterator[str]:
 
 
 def _facts_of_call(call: Call) -> Iterator[str]:
-    yield f"scope: {call.scope}"
+    yield f"scope: {call.facts.scope}"
     if call.facts.draws:
         yield "random"
     for need in call.facts.needs:

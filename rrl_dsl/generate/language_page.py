@@ -77,10 +77,10 @@ def _scopes(signature: Signature) -> str:
         parameter.name: given[parameter.name] if parameter.required else parameter.default
         for parameter in signature.parameters
     }
-    scopes = {Call(signature, defaults).scope}
+    scopes = {Call(signature, defaults).facts.scope}
     for parameter in signature.parameters:
         for value in _alternatives(parameter):
-            scopes.add(Call(signature, {**defaults, parameter.name: value}).scope)
+            scopes.add(Call(signature, {**defaults, parameter.name: value}).facts.scope)
     order: tuple[Scope, ...] = ("pair", "dataset", "batch")
     return ", ".join(scope for scope in order if scope in scopes)
 

@@ -86,7 +86,7 @@ def _facts(signature: Signature) -> Iterator[str]:
         yield ""
         return
     call = call_of(signature)
-    yield f"- scope in the example: {scope_in_words(call.scope)}"
+    yield f"- scope in the example: {scope_in_words(call.facts.scope)}"
     if call.facts.draws:
         yield "- random: the call has its own stream of draws"
     if signature.kind == "source":

@@ -139,11 +139,6 @@ class Call:
         return [parameter.name for parameter in parameters if parameter.type is SEED]
 
     @property
-    def scope(self) -> Scope:
-        """What an edge depends on besides the two rows."""
-        return self.facts.scope
-
-    @property
     def schedules(self) -> tuple[Schedule, ...]:
         """The arguments that depend on the epoch."""
         return tuple(value for value in self.arguments.values() if isinstance(value, Schedule))

@@ -51,20 +51,17 @@ class Composition(Lookup):
             RRLError: RRL431 if there are too many paths.
         """
         left, right = samples.graph(self.left, seed), samples.graph(self.right, seed)
-        return LookupTable.of_links(samples.ids, composed(left, right, len(samples.ids)))
+        return LookupTable.of_links(samples.ids, composed(left, right))
 
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
         """The error of the first of the inner lookups that has one."""
         return next(filter(None, (lookup.lacking(ids) for lookup in self.inner)), None)
 
 
-def composed(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_array:
+def composed(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
     """The largest weight of a path in either direction, float32 (n, n).
 
-    Args:
-        left: The weights of the first edges, (n, n).
-        right: The weights of the second edges, (n, n).
-        samples: n.
+    `left` and `right` are the weights of the first and the second edges of paths, (n, n).
 
     Raises:
         RRLError: RRL431 if there are too many paths.
@@ -75,20 +72,21 @@ def composed(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_ar
     paths = int(counts[left.indices].sum())
     if paths > MOST_PATHS:
         message = (
-            f"the composition of {left.nnz:,} and {right.nnz:,} edges over {samples:,} samples has "
-            f"{paths:,} paths, and the limit is {MOST_PATHS:,}"
+            f"the composition of {left.nnz:,} and {right.nnz:,} edges over {len(counts):,} samples "
+            f"has {paths:,} paths, and the limit is {MOST_PATHS:,}"
         )
         hint = "compose graphs with fewer edges, such as labels with more classes"
         raise error("RRL431", message, hint=hint)
-    there = _max_min(left, right, samples)
+    there = _max_min(left, right)
     return there.maximum(there.T.tocsr())
 
 
-def _max_min(left: sp.csr_array, right: sp.csr_array, samples: int) -> sp.csr_array:
+def _max_min(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
     """One direction, computed in bands of rows with about the same number of paths."""
     import numpy as np
     import scipy.sparse as sp
 
+    samples = left.shape[0]
     sizes = np.diff(right.indptr).astype(np.int64)[left.indices]
     until = np.append(0, np.cumsum(sizes))[left.indptr]
     rows = np.repeat(np.arange(samples, dtype=np.int64), np.diff(left.indptr))

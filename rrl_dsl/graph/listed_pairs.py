@@ -120,12 +120,7 @@ class ListedPairs(Links):
 
 
 def read_pairs(path: Path, written: str, name: str) -> ListedPairs:
-    """The pairs of a file.
-
-    Args:
-        path: The path of the file.
-        written: The file as written in the recipe.
-        name: The file as written in messages.
+    """The pairs of a file; see `rrl_dsl.graph.links.read`.
 
     Raises:
         OSError: If it cannot be read.

@@ -163,13 +163,7 @@ def analyze(
     params: Mapping[str, Scalar] | None = None,
     library: Library | None = None,
 ) -> Resolution:
-    """Resolves a text, with or without errors.
-
-    Args:
-        source: The recipe.
-        params: New values for the recipe's `param`s.
-        library: The files that it may import.
-    """
+    """Resolves a text, with or without errors, and the files of the library that it imports."""
     library = library or Library(within=source.within)
     try:
         recipe, faults = parser.parse(source)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
@@ -200,13 +200,8 @@ def broken_packages() -> Mapping[str, str]:
 def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Signature:
     """The built-in with this name.
 
-    Args:
-        name: The name.
-        others: Further names to suggest.
-        suggest: Whether to suggest the nearest name.
-
     Raises:
-        Refusal: RRL101, with the nearest name as a hint.
+        Refusal: RRL101; if `suggest`, with the nearest built-in or one of `others` as a hint.
     """
     if name in registered():  # other packages are loaded only if necessary
         return _SIGNATURES[name]
@@ -242,7 +237,7 @@ def bind(
                 message = f"`{parameter.name}` {problem.message}"
                 refusals.append(replace(problem, message=message, at=at))
         else:
-            bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
+            bound[parameter.name] = None if isinstance(value, _Required) else cast(Scalar, value)
     misspelled = any(refusal.code == "RRL102" for refusal in refusals)
     if missing and not misspelled:
         refusals.append(_missing(signature, missing))
@@ -279,11 +274,6 @@ def fits(parameter: Parameter, value: object) -> bool:
     except (Refusal, RRLError):
         return False
     return True
-
-
-def _default(value: object) -> Scalar | None:
-    assert value is None or isinstance(value, (bool, int, float, str))
-    return value
 
 
 def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:

@@ -72,19 +72,19 @@ class Reports:
             path: The path of the file.
             literal: The string with its name, if there is one.
         """
-        near = near_file(path)
+        near, hint = near_file(path), None
+        edits: tuple[Edit, ...] = ()
+        if near is not None and literal is not None:
+            text = self.source.text[literal.start : literal.end]
+            meant = PurePath(text[1:-1]).with_name(near.name).as_posix()
+            hint = f"did you mean `{meant}`?"
+            edits = replaced(literal, f"{text[0]}{meant}{text[-1]}")
         for diagnostic in diagnostics:
             if diagnostic.source is not None:
                 self.resolution.faults.append(diagnostic)
-            elif near is None or literal is None:
-                self.report(diagnostic.code, diagnostic.message, span, diagnostic.hint)
             else:
-                text = self.source.text[literal.start : literal.end]
-                meant = PurePath(text[1:-1]).with_name(near.name).as_posix()
-                edits = (Edit(literal, f"{text[0]}{meant}{text[-1]}"),)
-                self.report(
-                    diagnostic.code, diagnostic.message, span, f"did you mean `{meant}`?", edits
-                )
+                known = hint or diagnostic.hint
+                self.report(diagnostic.code, diagnostic.message, span, known, edits)
 
 
 def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
@@ -95,15 +95,7 @@ def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
 def edits_of(
     refusal: Refusal, call: Call, given: Mapping[int | str, Argument], place: Span, source: Source
 ) -> tuple[Edit, ...]:
-    """The edits that fix a call whose arguments were refused.
-
-    Args:
-        refusal: The refusal.
-        call: The call.
-        given: Its arguments by position and name.
-        place: The place of the refusal.
-        source: The text.
-    """
+    """The edits that fix a call whose arguments, `given` by position and name, were refused."""
     if refusal.missing is not None:
         end = call.arguments[-1].span.end if call.arguments else call.span.end - 1
         comma = ", " if call.arguments else ""

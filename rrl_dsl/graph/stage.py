@@ -184,14 +184,14 @@ class LookupTable(NamedTuple):
         """The table as tensors on a device."""
         import torch
 
-        ids, starts, entries, weights, values = (
-            torch.from_numpy(column).to(device) for column in self[:5]
-        )
-        return LookupTable(ids, starts, entries, weights, values, self.steps)
+        return self._with_columns(lambda column: torch.from_numpy(column).to(device))
 
     def numpy(self) -> LookupTable:
         """The table, of tensors, as NumPy arrays."""
-        ids, starts, entries, weights, values = (column.cpu().numpy() for column in self[:5])
+        return self._with_columns(lambda column: column.cpu().numpy())
+
+    def _with_columns(self, change: Callable[[Any], Any]) -> LookupTable:
+        ids, starts, entries, weights, values = map(change, self[:5])
         return LookupTable(ids, starts, entries, weights, values, self.steps)
 
 

@@ -145,7 +145,7 @@ def _calls(program: Program) -> Iterator[tuple[str, str]]:
 
 def _facts(call: Call, stream: int, printed: int) -> Iterator[str]:
     yield call.signature.kind
-    yield f"scope {call.scope}"
+    yield f"scope {call.facts.scope}"
     if call.facts.draws:
         seed = call.seed
         yield f"draws from stream {stream:08x}" if seed is None else f"draws only from seed {seed}"
