@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from rrl_dsl.backends.cross_entropy import BlockedCrossEntropy, Options, is_bounded
 from rrl_dsl.backends.dense import Prepared
@@ -18,6 +17,7 @@ from rrl_dsl.backends.edge_sums import ClassSums, EdgeSums, has_classes
 from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.precision import at_least_float32, without_autocast
+from rrl_dsl.backends.recomputed import recomputed
 from rrl_dsl.backends.relation import Join, Reduction, Relation
 from rrl_dsl.backends.repeats import Repeats
 from rrl_dsl.backends.strategy import KEPT_BYTES, Limit, tile_pairs
@@ -331,9 +331,7 @@ class BlockedRelation(Relation):
         for rows, q in zip(row_slices, row_parts, strict=True):
             yield join(
                 [
-                    checkpoint(
-                        reduced, rows, cols, q, k, use_reentrant=False, preserve_rng_state=False
-                    )
+                    recomputed(reduced, rows, cols, q, k)
                     for cols, k in zip(col_slices, col_parts, strict=True)
                 ]
             )

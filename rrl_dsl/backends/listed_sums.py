@@ -6,11 +6,11 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.edge_sums import EdgeSums
 from rrl_dsl.backends.known_edges import MOST_LISTED
+from rrl_dsl.backends.recomputed import recomputed
 from rrl_dsl.backends.sparse import candidates, weights_at
 
 _CHUNK: Final = 2**16
@@ -53,7 +53,7 @@ class ListedSums(EdgeSums):
             return (q[rows] * k[cols]).sum(dim=1)
 
         parts = [
-            checkpoint(products, q, k, rows, cols, use_reentrant=False)
+            recomputed(products, q, k, rows, cols)
             for rows, cols in zip(
                 torch.split(self.rows, _CHUNK), torch.split(self.cols, _CHUNK), strict=True
             )

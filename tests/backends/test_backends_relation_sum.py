@@ -62,3 +62,19 @@ def test_a_function_that_is_not_pointwise_is_an_error(f: Callable, what: str, st
     (only,) = caught.value.diagnostics
     assert only.code == "RRL406"
     assert only.message.startswith(f"`f` returned {what}")
+
+
+@STRATEGIES
+def test_a_function_that_raises_leaves_later_gradients_as_they_are(strategy):
+    def raises(weights, similarities):
+        raise KeyError("mine")
+
+    program = rrl.compile("ssl(views=2)")
+    rows = rrl.Nodes(torch.arange(8).repeat(2), torch.arange(2).repeat_interleave(8))
+    relation = program.relate(rows, strategy=strategy)
+    z = torch.randn(16, 4, requires_grad=True)
+    with pytest.raises(KeyError, match="mine") as kept:  # its traceback lives on
+        relation.sum(raises, z, z)
+    (z * z).sum().backward()
+    assert torch.equal(z.grad, 2 * z.detach())
+    assert kept.value
