@@ -109,23 +109,16 @@ class BlockedRelation(Relation):
                 return edges.log_sum_exp(at_least_float32(q), at_least_float32(k), scale)
         return super().masked_lse(q, k, scale, with_self=with_self)
 
-    def cross_entropy(
-        self,
-        q: Tensor,
-        k: Tensor,
-        scale: float | Tensor = 1.0,
-        *,
-        with_self: bool = False,
-        self_in_denominator: bool = False,
+    def _cross_entropy(
+        self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
         with without_autocast(q.device):
             rows = at_least_float32(q)
             cols = rows if k is q else at_least_float32(k)
             factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)
-            self_compared = with_self or self_in_denominator
             mirrored = self._symmetric and self.cols is self.rows and q is k
             bounded = is_bounded(rows, cols, factor)
-            options = Options(with_self, self_compared, mirrored, bounded)
+            options = Options(with_self, compare_self, mirrored, bounded)
             sums = None if self._is_contrasted else self._sums(with_self)
             known = None if sums is None else self.degree(with_self=with_self).to(rows.dtype)
             total, degree = BlockedCrossEntropy.apply(self, rows, cols, factor, options, known)

@@ -116,12 +116,7 @@ class DenseRelation(Relation):
             return self.edge_weights(v.dtype, with_self) @ v
 
     def sum(
-        self,
-        f: Pointwise,
-        q: Tensor,
-        k: Tensor,
-        *parameters: Tensor,
-        with_self: bool = False,
+        self, f: Pointwise, q: Tensor, k: Tensor, *parameters: Tensor, with_self: bool = False
     ) -> Tensor:
         dropped = ~self.compared(with_self)
         similarity = _similarity(q, k).masked_fill(dropped, 0.0)
@@ -146,20 +141,13 @@ class DenseRelation(Relation):
         nearest, index = distance.masked_fill(~self._unrelated, torch.inf).min(dim=1)
         return index.masked_fill(~self._unrelated.any(dim=1), -1), nearest
 
-    def cross_entropy(
-        self,
-        q: Tensor,
-        k: Tensor,
-        scale: float | Tensor = 1.0,
-        *,
-        with_self: bool = False,
-        self_in_denominator: bool = False,
+    def _cross_entropy(
+        self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
         with without_autocast(q.device):
             rows = at_least_float32(q)
             cols = rows if k is q else at_least_float32(k)
             weights = self.edge_weights(rows.dtype, with_self)
-            compare_self = with_self or self_in_denominator
             if weights.requires_grad:
                 return self._cross_entropy_of_learned(weights, rows @ cols.T * scale, compare_self)
             factor = torch.as_tensor(scale, dtype=rows.dtype, device=rows.device)

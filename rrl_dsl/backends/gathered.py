@@ -122,22 +122,11 @@ class GatheredRelation(Relation):
         own = None if q is None else self._own_rows(q)
         return self._gather(reduction(self._own, own, self._all_columns(k), *parameters))
 
-    def cross_entropy(
-        self,
-        q: Tensor,
-        k: Tensor,
-        scale: float | Tensor = 1.0,
-        *,
-        with_self: bool = False,
-        self_in_denominator: bool = False,
+    def _cross_entropy(
+        self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
-        total, degree = self._own.cross_entropy(
-            self._own_rows(q),
-            self._all_columns(k),
-            scale,
-            with_self=with_self,
-            self_in_denominator=self_in_denominator,
-        )
+        own = self._own_rows(q), self._all_columns(k)
+        total, degree = self._own._cross_entropy(*own, scale, with_self, compare_self)
         return self._gather(total), self._gather(degree)
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:

@@ -154,7 +154,6 @@ class Relation(ABC):
             lambda part, *args: part.masked_lse(*args, with_self=with_self), joined_lse, q, k, scale
         )
 
-    @abstractmethod
     def cross_entropy(
         self,
         q: Tensor,
@@ -175,6 +174,13 @@ class Relation(ABC):
             with_self: Whether self is an edge like any other.
             self_in_denominator: Whether the softmax includes self although it is not an edge.
         """
+        return self._cross_entropy(q, k, scale, with_self, with_self or self_in_denominator)
+
+    @abstractmethod
+    def _cross_entropy(
+        self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
+    ) -> tuple[Tensor, Tensor]:
+        """See `cross_entropy`. `compare_self` says whether the softmax includes self."""
 
     def sqdist(self, q: Tensor, k: Tensor, *, with_self: bool = False) -> Tensor:
         """sum_j w_ij |q_i - k_j|^2, (n,), from differences, so that nothing cancels."""
@@ -187,12 +193,7 @@ class Relation(ABC):
         return self._reduced(lambda part, _, v: part.matmul(v, with_self=with_self), total, None, v)
 
     def sum(
-        self,
-        f: Pointwise,
-        q: Tensor,
-        k: Tensor,
-        *parameters: Tensor,
-        with_self: bool = False,
+        self, f: Pointwise, q: Tensor, k: Tensor, *parameters: Tensor, with_self: bool = False
     ) -> Tensor:
         """sum_j f(w_ij, q_i . k_j) over related or contrasted j, (n,).
 

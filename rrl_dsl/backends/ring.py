@@ -53,20 +53,13 @@ class RingRelation(Relation):
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         raise refused("the nearest unrelated column")
 
-    def cross_entropy(
-        self,
-        q: Tensor,
-        k: Tensor,
-        scale: float | Tensor = 1.0,
-        *,
-        with_self: bool = False,
-        self_in_denominator: bool = False,
+    def _cross_entropy(
+        self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
-        self_compared = with_self or self_in_denominator
         degree = total([part.degree(with_self=with_self) for part in self._parts])
 
         def reduction(part: Relation, q: Tensor, k: Tensor, scale: Tensor) -> Tensor:
-            lse = part.lse(q, k, scale, with_self=self_compared)
+            lse = part.lse(q, k, scale, with_self=compare_self)
             return torch.stack([lse, part.dot(q, k, scale, with_self=with_self)])
 
         def join(parts: Sequence[Tensor]) -> Tensor:
@@ -77,12 +70,7 @@ class RingRelation(Relation):
         return self._reduced(reduction, join, q, k, scale), self._all(degree)
 
     def sum(
-        self,
-        f: Pointwise,
-        q: Tensor,
-        k: Tensor,
-        *parameters: Tensor,
-        with_self: bool = False,
+        self, f: Pointwise, q: Tensor, k: Tensor, *parameters: Tensor, with_self: bool = False
     ) -> Tensor:
         _check_closure(f, q, parameters)
         return super().sum(f, q, k, *parameters, with_self=with_self)

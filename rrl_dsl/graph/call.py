@@ -48,22 +48,6 @@ class Facts(NamedTuple):
     bank: int
 
 
-def _facts(recording: Recording, result: Weight) -> Facts:
-    stages = [column.stage for column in recording.columns if column.stage is not None]
-    bound = any(lookup.bound for lookup in recording.lookups)
-    needs = [need for column in recording.columns for need in column.reads]
-    needs += [need for lookup in recording.lookups for need in lookup.reads]
-    return Facts(
-        binary=result.binary,
-        draws=recording.draws,
-        scope="batch" if stages else "dataset" if bound else "pair",
-        needs=tuple(dict.fromkeys(needs)),
-        timed=any(scalar.timed for scalar in recording.scalars),
-        views=recording.views,
-        bank=recording.bank,
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Call:
     """A built-in with its arguments. Each object is its own draw; equal calls draw independently.
@@ -102,7 +86,20 @@ class Call:
         """The properties of the call that hold for every operand."""
         recording = Recording()
         operand = recording.operand(False) if self.signature.kind == "transform" else None
-        return _facts(recording, self.record(recording, operand))
+        result = self.record(recording, operand)
+        stages = [column.stage for column in recording.columns if column.stage is not None]
+        bound = any(lookup.bound for lookup in recording.lookups)
+        needs = [need for column in recording.columns for need in column.reads]
+        needs += [need for lookup in recording.lookups for need in lookup.reads]
+        return Facts(
+            binary=result.binary,
+            draws=recording.draws,
+            scope="batch" if stages else "dataset" if bound else "pair",
+            needs=tuple(dict.fromkeys(needs)),
+            timed=any(scalar.timed for scalar in recording.scalars),
+            views=recording.views,
+            bank=recording.bank,
+        )
 
     @cached_property
     def stays_binary(self) -> bool:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add, and_, or_, sub
+from typing import Final
+
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Contrasted, Graph, Scaled
 from rrl_dsl.graph.composition import Composition
 from rrl_dsl.graph.operations import OPERATIONS
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.recording import Recording, Weight
+
+_OPERATORS: Final = {"|": or_, "&": and_, "+": add, "-": sub}
 
 
 def compile_plan(graph: Graph, *, binary: bool) -> Plan:
@@ -68,7 +74,7 @@ class Planner:
             case Called():
                 return node.call.record(self.recording, *operands)
             case Combined():
-                return _combined(node, operands)
+                return reduce(_OPERATORS[node.operator], operands)
             case Scaled():
                 return operands[0] * node.factor
             case Contrasted():
@@ -86,18 +92,3 @@ class Planner:
         inner = (lookup for planner in planners for lookup in planner.recording.lookups)
         lookup = Composition(left, right, highest, tuple(inner))
         return self.pair.linked(lookup) if node.binary else self.pair.linked_weight(lookup)
-
-
-def _combined(node: Combined, operands: list[Weight]) -> Weight:
-    result, *others = operands
-    for other in others:
-        match node.operator:
-            case "|":
-                result = result | other
-            case "&":
-                result = result & other
-            case "+":
-                result = result + other
-            case "-":
-                result = result.where(~other)
-    return result

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from rrl_dsl.graph import links
-from rrl_dsl.graph.algebra import Called, Graph
+from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call
 from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.graph.traversal import rebuilt
+from rrl_dsl.graph.traversal import with_calls
 from rrl_dsl.graph.types import Scalar, described
 from rrl_dsl.language import parser
 from rrl_dsl.language.cache import Cache
@@ -58,10 +58,7 @@ def parse(
 
 
 def load(
-    path: str | Path,
-    *,
-    params: Mapping[str, Scalar] | None = None,
-    allow_outside: bool = False,
+    path: str | Path, *, params: Mapping[str, Scalar] | None = None, allow_outside: bool = False
 ) -> Graph:
     """Returns the graph that a recipe file defines; see `parse`.
 
@@ -107,19 +104,12 @@ def read_recipe(recipe: str | Path | Graph, *, allow_outside: bool = False) -> S
 
 def _with_files(graph: Graph) -> Graph:
     """The same graph, with matrices from Python in files of the cache, which a text can name."""
-    changed: dict[Call, Call] = {}
 
-    def in_files(node: Graph) -> Graph:
-        if not isinstance(node, Called):
-            return node
-        if node.call not in changed:
-            arguments = {name: _in_file(value) for name, value in node.call.arguments.items()}
-            same = arguments == node.call.arguments
-            changed[node.call] = node.call if same else replace(node.call, arguments=arguments)
-        call = changed[node.call]
-        return node if call is node.call else replace(node, call=call)
+    def in_files(call: Call) -> Call:
+        arguments = {name: _in_file(value) for name, value in call.arguments.items()}
+        return call if arguments == call.arguments else replace(call, arguments=arguments)
 
-    return rebuilt(graph, in_files)
+    return with_calls(graph, in_files)
 
 
 def _in_file(value: object) -> object:
@@ -159,9 +149,7 @@ def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Grap
 
 
 def analyze(
-    source: Source,
-    params: Mapping[str, Scalar] | None = None,
-    library: Library | None = None,
+    source: Source, params: Mapping[str, Scalar] | None = None, library: Library | None = None
 ) -> Resolution:
     """Resolves a text, with or without errors, and the files of the library that it imports."""
     library = library or Library(within=source.within)

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rrl_dsl.graph.algebra import Called, Graph
+from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.traversal import calls_of, rebuilt
+from rrl_dsl.graph.traversal import calls_of, with_calls
 
 
 def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
@@ -42,15 +42,11 @@ def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
 def finished(graph: Graph) -> Graph:
     """The graph with the streams of all calls set, so that rewriting does not change a draw."""
     words = streams_of(graph)
-    calls: dict[Call, Call] = {}
 
-    def with_stream(node: Graph) -> Graph:
-        if not isinstance(node, Called) or node.call.stream is not None:
-            return node
-        call = calls.setdefault(node.call, node.call.with_stream(words[node.call]))
-        return replace(node, call=call)
+    def with_stream(call: Call) -> Call:
+        return call if call.stream is not None else call.with_stream(words[call])
 
-    return rebuilt(graph, with_stream)
+    return with_calls(graph, with_stream)
 
 
 def adds_edges(graph: Graph) -> bool:
@@ -60,16 +56,12 @@ def adds_edges(graph: Graph) -> bool:
 
 def without_false_edges(graph: Graph) -> Graph:
     """The same graph with every rate of added edges set to 0. Other draws do not change."""
-    calls: dict[Call, Call] = {}
 
-    def quiet(node: Graph) -> Graph:
-        if not isinstance(node, Called) or not _rates(node.call):
-            return node
-        none = dict.fromkeys(_rates(node.call), 0.0)
-        silenced = replace(node.call, arguments={**node.call.arguments, **none})
-        return replace(node, call=calls.setdefault(node.call, silenced))
+    def quiet(call: Call) -> Call:
+        none = dict.fromkeys(_rates(call), 0.0)
+        return replace(call, arguments={**call.arguments, **none}) if none else call
 
-    return rebuilt(finished(graph), quiet)
+    return with_calls(finished(graph), quiet)
 
 
 def _rates(call: Call) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call
@@ -33,6 +34,21 @@ def rebuilt(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
         operands = tuple(made[id(operand)] for operand in node.operands)
         made[id(node)] = change(node.with_operands(operands))
     return made[id(graph)]
+
+
+def with_calls(graph: Graph, change: Callable[[Call], Call]) -> Graph:
+    """The graph with `change` applied to each call, once for a call that is used twice."""
+    changed: dict[Call, Call] = {}
+
+    def with_call(node: Graph) -> Graph:
+        if not isinstance(node, Called):
+            return node
+        if node.call not in changed:
+            changed[node.call] = change(node.call)
+        call = changed[node.call]
+        return node if call is node.call else replace(node, call=call)
+
+    return rebuilt(graph, with_call)
 
 
 def calls_of(graph: Graph) -> Iterator[Call]:
