@@ -109,14 +109,8 @@ def choose(
 def operations(choice: Choice, n: int, m: int, width: int, edge: int, *, mirrored: bool) -> int:
     """Returns the operations of a relation and a cross-entropy over it, forward and backward.
 
-    Args:
-        choice: The strategy and the tile.
-        n: The number of rows.
-        m: The number of columns.
-        width: The width of the embeddings.
-        edge: The operations of the edge weight of a pair.
-        mirrored: Whether the columns are the rows and the weights are symmetric. Tiles below the
-            diagonal are then not computed.
+    There are n rows, m columns, embeddings of a width, and `edge` operations per edge weight. If
+    the weights are `mirrored`, tiles below the diagonal are not computed.
     """
     gradients = 4 * width  # of rows and columns; a similarity takes 2 operations per entry
     if choice.strategy == "dense":

@@ -92,29 +92,25 @@ class CallExpressions(Reports):
 
     def bound(self, node: syntax.Call, signature: Signature) -> Mapping[str, object] | None:
         """The arguments of a call, or None if they have errors."""
-        positional, keywords, spans, dropped = self.arguments(node, signature)
-        slots = [parameter for parameter in signature.parameters if parameter.positional]
-        values = [
-            self.argument(argument, slots[at] if at < len(slots) else None, node)
-            for at, argument in enumerate(positional)
-        ]
-        by_name = {
-            name: self.argument(argument, signature.parameter(name), node)
-            for name, argument in keywords.items()
+        given, spans, dropped = self.arguments(node, signature)
+        slots = (parameter for parameter in signature.parameters if parameter.positional)
+        parameters: dict[int | str, Parameter] = dict(enumerate(slots))
+        parameters.update((parameter.name, parameter) for parameter in signature.parameters)
+        values: dict[int | str | None, object] = {
+            key: self.argument(argument, parameters.get(key), node)
+            for key, argument in given.items()
         }
-        poisoned = any(isinstance(value, Poison) for value in (*values, *by_name.values()))
-        arguments, refusals = bind(signature, values, by_name)
+        poisoned = any(isinstance(value, Poison) for value in values.values())
+        positional = [value for key, value in values.items() if isinstance(key, int)]
+        keywords = {key: value for key, value in values.items() if isinstance(key, str)}
+        arguments, refusals = bind(signature, positional, keywords)
         for refusal in refusals:
-            at = refusal.at
-            value = values[at] if isinstance(at, int) else by_name.get(at) if at else None
-            known_fault = refusal.code in _OF_THE_VALUE and isinstance(value, Poison)
-            if known_fault or (dropped and refusal.code == "RRL208"):
+            poison = isinstance(values.get(refusal.at), Poison)
+            if (poison and refusal.code in _OF_THE_VALUE) or (dropped and refusal.code == "RRL208"):
                 continue
-            place = spans.get(at, node.span)
-            written = positional[at] if isinstance(at, int) else keywords.get(at) if at else None
+            place = spans.get(refusal.at, node.span)
+            written = None if refusal.at is None else given.get(refusal.at)
             definition = None if written is None else self.defined_by(written.value)
-            given: dict[int | str, syntax.Argument] = dict(enumerate(positional))
-            given.update(keywords)
             hint, edits = refusal.hint, edits_of(refusal, node, given, place, self.source)
             if refusal.code in _OF_THE_VALUE and definition is not None:
                 edits = self.set_to(definition, refusal)
@@ -145,29 +141,29 @@ class CallExpressions(Reports):
 
     def arguments(
         self, node: syntax.Call, signature: Signature
-    ) -> tuple[list[syntax.Argument], dict[str, syntax.Argument], _Spans, bool]:
-        """Positional and named arguments, their spans, and whether any is dropped."""
-        positional: list[syntax.Argument] = []
-        keywords: dict[str, syntax.Argument] = {}
+    ) -> tuple[dict[int | str, syntax.Argument], _Spans, bool]:
+        """The arguments by position or name, their spans, and whether any is dropped."""
+        given: dict[int | str, syntax.Argument] = {}
         spans: _Spans = {}
-        dropped = False
+        dropped = after_a_name = False
         for argument in node.arguments:
-            if argument.name is None and keywords:
+            if argument.name is None and after_a_name:
                 dropped = True
                 self.after_named(node, argument)
             elif argument.name is None:
-                spans[len(positional)] = argument.span
-                positional.append(argument)
+                spans[len(given)] = argument.span
+                given[len(given)] = argument
             elif not argument.name.valid:
                 dropped = True  # its spelling was reported
-            elif argument.name.text in keywords:
+            elif argument.name.text in given:
                 self.given_twice(node, argument, argument.name)
             else:
                 unknown = signature.parameter(argument.name.text) is None
                 span = argument.name.span if unknown else argument.value.span
                 spans[argument.name.text] = span
-                keywords[argument.name.text] = argument
-        return positional, keywords, spans, dropped
+                given[argument.name.text] = argument
+                after_a_name = True
+        return given, spans, dropped
 
     def after_named(self, node: syntax.Call, argument: syntax.Argument) -> None:
         """Reports a positional argument after a named one."""

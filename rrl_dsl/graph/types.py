@@ -74,11 +74,6 @@ class Number:
         return "int" if self.integral else "float"
 
     def accept(self, value: Any) -> Scalar:
-        """The value, normalized to int or float.
-
-        Raises:
-            Refusal: RRL202 for another type, RRL301 for a value out of range.
-        """
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             is_quoted = isinstance(value, str) and number_value(value) is not None
             raise _mistyped(self.described, value, str(value) if is_quoted else None)
@@ -141,11 +136,6 @@ class Text:
     described: str = "a quoted string"
 
     def accept(self, value: object) -> Scalar:
-        """The string itself.
-
-        Raises:
-            Refusal: RRL202 for another type, RRL301 for an empty string.
-        """
         if not isinstance(value, str):
             raise _mistyped(self.described, value)
         if not value:
@@ -220,11 +210,6 @@ class Ids:
     described: str = "the sample of each row, from Python"
 
     def accept(self, value: object) -> SampleIds:
-        """The ids.
-
-        Raises:
-            Refusal: RRL202 for another type.
-        """
         if isinstance(value, SampleIds):
             return value
         if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
@@ -257,11 +242,6 @@ class Choice:
         return listing(self.values)
 
     def accept(self, value: object) -> Scalar:
-        """The word itself.
-
-        Raises:
-            Refusal: RRL202 for another type, RRL301 for another word.
-        """
         if not isinstance(value, str):
             raise _mistyped(self.described, value)
         if value not in self.values:
@@ -282,11 +262,6 @@ class Flag:
     described: str = "`true` or `false`"
 
     def accept(self, value: object) -> Scalar:
-        """The flag itself.
-
-        Raises:
-            Refusal: RRL202 for another type.
-        """
         if not isinstance(value, bool):
             instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
             raise _mistyped(self.described, value, instead)
@@ -294,6 +269,10 @@ class Flag:
 
 
 Type = Number | Text | Choice | File | Ids | Flag
+"""A type of parameters. `accept` returns a value in its normal form, such as an int for 2.0.
+
+It raises a `Refusal`: RRL202 for a value of another type, RRL301 for a value out of range.
+"""
 
 _LARGEST: Final = float(2**31 - 1)
 _FLOAT32_MAX: Final = 3.4e38
