@@ -150,6 +150,17 @@ def digits(shape: Shape) -> nn.Module:
     )
 
 
+@preset("digits-weak", mean=(0.306,), std=(0.376,), local=_digits_local)
+def digits_weak(shape: Shape) -> nn.Module:
+    """As `digits`, with half of every change."""
+    return nn.Sequential(
+        augmentation.RandomAffine(
+            degrees=8.0, translate=(0.05, 0.05), scale=(0.9, 1.05), shear=5.0, p=1.0
+        ),
+        augmentation.RandomGaussianNoise(std=0.1, p=1.0),
+    )
+
+
 @preset("small-gray", mean=(0.286,), std=(0.353,), local=_crop_local)
 def small_gray(shape: Shape) -> nn.Module:
     """For small gray images that may be mirrored, such as clothes."""

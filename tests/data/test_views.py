@@ -20,6 +20,7 @@ from rrl_dsl.language.diagnostics import RRLError
 
 SHAPES: dict[str, Shape] = {
     "digits": (1, 8, 8),
+    "digits-weak": (1, 8, 8),
     "small-gray": (1, 28, 28),
     "cifar": (3, 32, 32),
     "cifar-wmse": (3, 32, 32),
@@ -136,7 +137,8 @@ def test_digits_are_normalized_to_about_zero_and_one() -> None:
 
 
 def test_digits_are_never_mirrored_and_the_others_half_the_time() -> None:
-    assert share_mirrored("digits") == 0
+    for name in ("digits", "digits-weak"):
+        assert share_mirrored(name) == 0
     for name in ("small-gray", "cifar", "cifar-wmse"):
         assert 0.3 < share_mirrored(name) < 0.7
 

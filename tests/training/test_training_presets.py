@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+import torch
 from torch import nn
 
 import rrl_dsl as rrl
@@ -203,6 +204,27 @@ def test_simsiam_has_its_head_on_small_images_too():
     config = configuration((), rrl.losses.create("simsiam"), (1, 8, 8), "digits")
     assert (config.projector.output_norm, config.projector.norm) == ("plain", True)
     assert config.predictor.constant_lr
+
+
+@pytest.mark.parametrize("name", ["dinov2", "simdino"])
+def test_transformers_with_a_teacher_see_weak_views_of_digits_and_of_nothing_else(name):
+    loss = rrl.losses.create(name)
+    for usual, found in {"digits": "digits-weak", "small-gray": "small-gray"}.items():
+        assert configuration((), loss, (1, 8, 8), usual).augmentation.name == found
+    simclr = configuration((), rrl.losses.create("simclr"), (1, 8, 8), "digits")
+    assert simclr.augmentation.name == "digits"
+    chosen = configuration([from_assignment("augmentation=digits")], loss, (1, 8, 8), "digits")
+    assert chosen.augmentation.name == "digits"
+
+
+def test_weak_views_of_digits_are_nearer_to_each_other(digits):
+    def correlation(preset):
+        drawn = Views(preset, digits.shape)(digits.train.images[:256], 2, seed=0).flatten(1)
+        first, second = drawn.chunk(2)
+        centered = [each - each.mean(dim=0) for each in (first, second)]
+        return float(torch.corrcoef(torch.stack([each.flatten() for each in centered]))[0, 1])
+
+    assert correlation("digits-weak") > 1.5 * correlation("digits")
 
 
 def test_lejepa_is_the_authors_minimal_example():
