@@ -143,12 +143,14 @@ def dataset_of_files(
         skip_unreadable: Whether to leave out images that cannot be read.
 
     Raises:
-        RRLError: RRL412 if an image cannot be read, or the splits are wrong.
+        RRLError: RRL412 if an image cannot be read, images differ in channels, or the splits are
+            wrong; RRL410 if the images need tifffile, which is not installed.
     """
     place = Path(rows.place)
     checked = check(place, files)
     if not skip_unreadable:
         checked.stop()
+    checked.check_channels(files)
     small = "cifar" if size <= _SMALL_SIDE else "photo"
     names = [normal(name_of(place, file)) for file in files]
     rows = replace(rows, notes=(*rows.notes, *checked.notes(place, names)))

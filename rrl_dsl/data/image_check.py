@@ -23,23 +23,22 @@ from rrl_dsl.data.image_files import (
     ImageFile,
     decode,
     decode_deep,
-    frames,
-    is_deep,
+    form_of,
     open_image,
     quiet,
 )
 from rrl_dsl.language.cache import Cache
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _SHOWN: Final = 10
 _NAMED: Final = 3
 _WORTH_A_BAR: Final = 2000
 
 _DIGITS: Final = 16
 
-Verdict = int | str
-"""The number of frames of an image, or the error if it cannot be read."""
+Result = tuple[str, int, bool, bool | str]
+"""The digest of an image, its `Form`, and in place of `several` the error if it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,15 @@ class Checked:
             cannot be read.
         unreadable: Index of an image that cannot be read -> its error.
         several: The indices of the images with several frames, of which the first is used.
-        deep: Whether an image has more than 8 bits per channel.
+        deep: Whether to read float32, because RGB with 8 bits does not hold an image.
+        channels: The number of channels of every image; 0 for one that cannot be read.
     """
 
     digests: Sequence[str]
     unreadable: Mapping[int, str]
     several: Sequence[int]
-    deep: bool = False
+    deep: bool
+    channels: Sequence[int]
 
     def stop(self) -> None:
         """Raises the errors of the images that cannot be read.
@@ -71,10 +72,24 @@ class Checked:
         if len(messages) > _SHOWN:
             messages[_SHOWN:] = [f"{len(messages) - _SHOWN:,} more images cannot be read"]
         faults = [Diagnostic("RRL412", message) for message in messages]
-        hint = "restore damaged images, or leave them out with `--set skip_unreadable=true`; "
-        hint += "images with more than four channels belong in an `.npz` archive"
+        hint = "restore damaged images, or leave them out with `--set skip_unreadable=true`"
         faults[-1] = replace(faults[-1], hint=hint)
         raise RRLError(faults)
+
+    def check_channels(self, files: Sequence[ImageFile]) -> None:
+        """Checks that the images that can be read have one number of channels.
+
+        Raises:
+            RRLError: RRL412 if two images differ.
+        """
+        readable = [row for row in range(len(files)) if row not in self.unreadable]
+        for row in readable:
+            first = readable[0]
+            if self.channels[row] != self.channels[first]:
+                message = f"{files[row]} has {self.channels[row]} channels, but {files[first]} has "
+                hint = "all images of a dataset have the same channels: gray and color images have "
+                hint += "3, and gray pages of a TIFF file are channels"
+                raise error("RRL412", f"{message}{self.channels[first]}", hint=hint)
 
     def notes(self, place: Path, names: Sequence[str]) -> Iterator[str]:
         """Yields warnings about images that are left out, or read in part.
@@ -113,7 +128,9 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     named = {name_of(place, file): file for file in files}
     states = {name: _state(file) for name, file in named.items()}
     known = {
-        name: before[name][-3:] for name, state in states.items() if _same(before, name, state)
+        name: tuple(before[name][-4:])
+        for name, state in states.items()
+        if _same(before, name, state)
     }
     fresh = [name for name in states if name not in known]
     if fresh:
@@ -123,20 +140,21 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     if checked:
         now = {name: [*state, *results[name]] for name, state in states.items()}
         cache.write(key, json.dumps(now).encode())
-    verdicts = [results[name][-1] for name in states]
+    all_results = [results[name] for name in states]
+    verdicts = [verdict for *_, verdict in all_results]
     return Checked(
-        [results[name][0] for name in states],
-        {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, str)},
-        [index for index, frames in enumerate(verdicts) if isinstance(frames, int) and frames > 1],
-        any(results[name][1] for name in states),
+        digests=[digest for digest, *_ in all_results],
+        unreadable={row: each for row, each in enumerate(verdicts) if isinstance(each, str)},
+        several=[row for row, each in enumerate(verdicts) if each is True],
+        deep=any(deep for _, _, deep, _ in all_results),
+        channels=[channels for _, channels, _, _ in all_results],
     )
 
 
-def _check_all(files: Sequence[ImageFile]) -> list[tuple[str, bool, Verdict]]:
-    """The digest of every file, whether it is deep, and the verdict."""
+def _check_all(files: Sequence[ImageFile]) -> list[Result]:
     # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        results: Iterator[tuple[str, bool, Verdict]] = pool.map(_check_one, files)
+        results: Iterator[Result] = pool.map(_check_one, files)
         if len(files) < _WORTH_A_BAR:
             return list(results)
         console = Console(stderr=True)
@@ -144,18 +162,18 @@ def _check_all(files: Sequence[ImageFile]) -> list[tuple[str, bool, Verdict]]:
         return list(track(results, text, total=len(files), console=console, transient=True))
 
 
-def _check_one(file: ImageFile) -> tuple[str, bool, Verdict]:
+def _check_one(file: ImageFile) -> Result:
     try:
-        deep = is_deep(file)
-        (decode_deep if deep else decode)(file)
-        return _digest(file), deep, frames(file)
+        form = form_of(file)
+        (decode_deep if form.deep else decode)(file)
+        return (_digest(file), *form)
     except RRLError as problem:
         fault = problem.diagnostics[0]
         if fault.code != "RRL412":
             raise
-        return "", False, fault.message
+        return "", 0, False, fault.message
     except Exception as reason:  # Pillow may raise anything for a damaged frame
-        return "", False, f"{file} cannot be decoded: {reason}"
+        return "", 0, False, f"{file} cannot be decoded: {reason}"
 
 
 def _digest(file: ImageFile) -> str:
@@ -177,5 +195,5 @@ def _state(file: ImageFile) -> list[int]:
 
 def _same(before: Mapping[str, Any], name: str, state: list[int]) -> bool:
     """Whether a file is unchanged since it was read; an unreadable file is checked again."""
-    entry = before.get(name, [0])
-    return entry[:-3] == state and isinstance(entry[-1], int)
+    entry = before.get(name, [""])
+    return entry[:-4] == state and not isinstance(entry[-1], str)

@@ -1,4 +1,4 @@
-"""Image files, which are decoded on access: upright, in RGB, with 8 bits per channel or float32.
+"""Image files, which are decoded on access: upright, in RGB with 8 bits per channel, or float32.
 
 A file is a file on disk, or a part of a larger file such as an archive.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from rrl_dsl.data import tiff
 from rrl_dsl.data.crops import Crop
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import open_file
@@ -71,6 +72,21 @@ class Part(Protocol):
 ImageFile = Path | Part
 
 
+class Form(NamedTuple):
+    """What the pixels of an image file are.
+
+    Attributes:
+        channels: The number of channels; 3 if Pillow reads the file.
+        deep: Whether they are read as float32, because RGB with 8 bits does not hold them.
+        several: Whether the file has several frames or pages, of which the first is read. A photo
+            with previews has one.
+    """
+
+    channels: int
+    deep: bool
+    several: bool
+
+
 @dataclass(frozen=True)
 class ImageFiles:
     """Image files as a store of square images.
@@ -79,8 +95,8 @@ class ImageFiles:
         files: The files.
         size: The side of the square in pixels; an image is resized and center-cropped.
         digests: The digests of the files.
-        deep: Whether to read float32 in [0, 1], because some files have more than 8 bits per
-            channel. Floating-point pixels are not scaled.
+        deep: Whether to read float32 in [0, 1], because RGB with 8 bits does not hold the pixels of
+            some files. Floating-point pixels are not scaled.
     """
 
     files: Sequence[ImageFile]
@@ -92,7 +108,7 @@ class ImageFiles:
         return len(self.files)
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """Returns those at int64 indices (b,): uint8, or float32 if deep, (b, 3, size, size).
+        """Returns those at int64 indices (b,): uint8, or float32 if deep, (b, C, size, size).
 
         Raises:
             RRLError: RRL412 if a file is not an image with 8 bits per channel.
@@ -117,7 +133,7 @@ class ImageFiles:
             draws: For every image, the seeds of its crops.
 
         Returns:
-            For every crop, uint8 or float32 (b, 3, side, side).
+            For every crop, uint8 or float32 (b, C, side, side).
 
         Raises:
             RRLError: RRL412 if a file is not an image with 8 bits per channel.
@@ -182,45 +198,89 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
 
 def decode_deep(file: ImageFile) -> list[Image.Image]:
-    """Decodes the first frame of a file as three channels of Pillow's mode `F`, in [0, 1].
+    """Decodes the first frame of a file, or its bands, as channels of Pillow's mode `F`, in [0, 1].
 
     Whole numbers are divided by the value of white, 255 or 65535; floating-point pixels are as they
     are in the file.
 
     Raises:
-        RRLError: RRL412 if the file cannot be decoded, or its values cannot be scaled.
+        RRLError: RRL412 if the file cannot be decoded, or its values cannot be scaled; RRL410 if
+            it needs tifffile, which is not installed.
     """
-    with _decoding(file) as image:
-        if not _is_deep(image):
-            pixels = np.asarray(_over_white(_upright(image)), dtype=np.float32) / 255
-            return [Image.fromarray(pixels[:, :, channel]) for channel in range(3)]
-        channels = _deep_channels(file, image)
-        if not all(np.isfinite(np.asarray(channel)).all() for channel in channels):
-            raise error("RRL412", f"{file} has a pixel that is not finite")
-        return channels * (3 // len(channels))
+    channels = _bands(file) or _colors(file)
+    if not all(np.isfinite(np.asarray(channel)).all() for channel in channels):
+        raise error("RRL412", f"{file} has a pixel that is not finite")
+    return channels
 
 
-def is_deep(file: ImageFile) -> bool:
-    """Whether an image file has more than 8 bits per channel."""
+def _bands(file: ImageFile) -> list[Image.Image] | None:
+    """The channels of a TIFF file with bands; None for another file."""
+    with _reading(file) as content:
+        layout = tiff.layout_of(content)
+        if layout is None:
+            return None
+        _check_size(file, layout.width, layout.height, layout.channels)
+        turn = _TURNS.get(layout.orientation)
+        bands = [Image.fromarray(band) for band in tiff.read(content, layout, str(file))]
+    return bands if turn is None else [band.transpose(turn) for band in bands]
+
+
+def _colors(file: ImageFile) -> list[Image.Image]:
+    """The three channels of a file that Pillow reads."""
     with _decoding(file) as image:
-        return _is_deep(image)
+        if _is_deep(image):
+            channels = _deep_channels(file, image)
+            return channels * (3 // len(channels))
+        pixels = np.asarray(_over_white(_upright(image)), dtype=np.float32) / 255
+    return [Image.fromarray(pixels[:, :, channel]) for channel in range(3)]
+
+
+def form_of(file: ImageFile) -> Form:
+    """Returns what the pixels of a file are, without decoding them.
+
+    Raises:
+        RRLError: RRL412 if the file is not an image.
+    """
+    with _reading(file) as content:
+        layout = tiff.layout_of(content)
+    if layout is not None:
+        return Form(layout.channels, deep=True, several=layout.more)
+    with _decoding(file) as image:
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        return Form(3, _is_deep(image), frames > 1)
+
+
+def _check_size(file: ImageFile, width: int, height: int, channels: int = 3) -> None:
+    most = _MOST_PIXELS if channels <= 3 else 3 * _MOST_PIXELS // channels
+    if width * height > most:
+        message = f"{file} has {width:,} x {height:,} pixels"
+        hint = f"the limit is {most:,}: make the image smaller, or split it"
+        raise error("RRL412", message, hint=hint)
+
+
+@contextmanager
+def _reading(file: ImageFile) -> Iterator[BufferedReader | BytesIO]:
+    """Opens a file; whatever is raised while it is decoded becomes RRL412."""
+    what = f"the image {file}"
+    try:
+        with (
+            needing_memory(what, "make the image smaller, or lower `workers`", "workers"),
+            open_image(file) as content,
+        ):
+            yield content
+    except RRLError:
+        raise
+    except Exception as reason:  # a library may raise anything for a damaged file
+        cause = str(reason) or type(reason).__name__
+        raise error("RRL412", f"{file} cannot be decoded: {cause}") from reason
 
 
 @contextmanager
 def _decoding(file: ImageFile) -> Iterator[Image.Image]:
-    """Opens an image that is not too large; whatever Pillow raises becomes RRL412."""
-    try:
-        with _opened(file) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                message = f"{file} has {image.width:,} x {image.height:,} pixels"
-                hint = f"the limit is {_MOST_PIXELS:,}: make the image smaller, or split it"
-                raise error("RRL412", message, hint=hint)
-            yield image
-    except RRLError:
-        raise
-    except Exception as reason:  # Pillow may raise anything for a damaged file
-        cause = str(reason) or type(reason).__name__
-        raise error("RRL412", f"{file} cannot be decoded: {cause}") from reason
+    """Opens an image with Pillow that is not too large."""
+    with _reading(file) as content, Image.open(content, formats=FORMATS) as image:
+        _check_size(file, image.width, image.height)
+        yield image
 
 
 def _deep_channels(file: ImageFile, image: Image.Image) -> list[Image.Image]:
@@ -246,14 +306,8 @@ def _deep_channels(file: ImageFile, image: Image.Image) -> list[Image.Image]:
 
 
 def _stacked(channels: Sequence[Image.Image]) -> Tensor:
-    """Three channels as float32 (3, H, W)."""
+    """The channels as float32 (C, H, W)."""
     return torch.stack([torch.from_numpy(np.array(channel)) for channel in channels])
-
-
-def frames(file: ImageFile) -> int:
-    """Returns the number of frames or pages of an image file; 1 for a photo with previews."""
-    with _opened(file) as image:
-        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def open_image(file: ImageFile) -> BufferedReader | BytesIO:
@@ -263,18 +317,6 @@ def open_image(file: ImageFile) -> BufferedReader | BytesIO:
         OSError: If it cannot be opened or is not a regular file.
     """
     return open_file(file) if isinstance(file, Path) else file.open()
-
-
-@contextmanager
-def _opened(file: ImageFile) -> Iterator[Image.Image]:
-    with (
-        needing_memory(
-            f"the image {file}", "make the image smaller, or lower `workers`", "workers"
-        ),
-        open_image(file) as content,
-        Image.open(content, formats=FORMATS) as image,
-    ):
-        yield image
 
 
 def _is_deep(image: Image.Image) -> bool:

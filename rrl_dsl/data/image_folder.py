@@ -79,8 +79,8 @@ def load(
             images; None for a fifth.
 
     Returns:
-        The dataset, with uint8 (3, size, size) images, or float32 if some files
-        have more than 8 bits per channel, `label` if images have classes, `coarse` if
+        The dataset, with uint8 (3, size, size) images, or float32 (C, size, size) if some files
+        have bands or more than 8 bits per channel, `label` if images have classes, `coarse` if
         there is a hierarchy, and the labels and fields of the table if there is one.
 
     Raises:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from rrl_dsl.data.image_files import ImageFiles, decode, frames
+from rrl_dsl.data.image_files import ImageFiles, decode, form_of
 from rrl_dsl.language.diagnostics import RRLError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -206,16 +206,16 @@ def test_frames_are_counted_and_the_first_is_read(tmp_path: Path, form: str) -> 
     red, blue = (Image.new("RGB", (4, 4), name) for name in ("red", "blue"))
     path = tmp_path / f"1.{SAVED[form]}"
     red.save(path, form, save_all=True, append_images=[blue, red])
-    assert frames(path) == 3
+    assert form_of(path).several
     assert np.asarray(decode(path))[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
     red.save(path, form)
-    assert frames(path) == 1
+    assert not form_of(path).several
 
 
 def test_a_photograph_with_a_preview_is_one_image(tmp_path: Path) -> None:
     picture = Image.new("RGB", (8, 8))
     picture.save(tmp_path / "1.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (4, 4))])
-    assert frames(tmp_path / "1.jpg") == 1
+    assert not form_of(tmp_path / "1.jpg").several
     assert decode(tmp_path / "1.jpg").size == (8, 8)
 
 
