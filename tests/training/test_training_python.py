@@ -76,7 +76,8 @@ def test_it_prints_nothing_unless_progress_is_asked_for(tmp_path, monkeypatch, c
     assert capfd.readouterr() == ("", "")
     rrl.train(RECIPE, **SETTINGS, progress=True)
     printed = capfd.readouterr().out
-    assert [line.partition("  ")[0] for line in printed.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    lines = [line.partition("  ")[0] for line in printed.splitlines() if line]  # rich < 15 adds one
+    assert lines == ["epoch 1/2", "epoch 2/2"]
 
 
 @pytest.mark.slow

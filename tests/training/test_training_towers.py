@@ -41,7 +41,8 @@ def test_two_epochs_reach_retrieval_far_above_chance(run):
     assert (there.query, there.answer) == ("image", "tokens")
     assert (back.query, back.answer) == ("tokens", "image")
     for found in (there, back):
-        assert found.r5 >= found.r1 > 4 * found.chance
+        assert found.r1 > 3 * found.chance
+        assert found.r5 > found.r1
     (prompts,) = run.towers.zero_shot
     assert prompts.chance == 0.1
     assert prompts.accuracy > 0.3
