@@ -16,9 +16,8 @@ from rrl_dsl.backends.dense_relation import DenseRelation
 from rrl_dsl.backends.edge_sums import ClassSums, EdgeSums, has_classes
 from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.precision import at_least_float32, without_autocast
 from rrl_dsl.backends.recomputed import recomputed
-from rrl_dsl.backends.relation import Join, Reduction, Relation
+from rrl_dsl.backends.relation import Join, Reduction, Relation, at_least_float32, without_autocast
 from rrl_dsl.backends.repeats import Repeats
 from rrl_dsl.backends.strategy import KEPT_BYTES, Limit, tile_pairs
 from rrl_dsl.language.machine import is_out_of_memory

@@ -16,7 +16,7 @@ from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.repeats import Repeats, Views, repeats_of
 from rrl_dsl.backends.universe import Universe, universe
-from rrl_dsl.graph.plan import Column, Plan
+from rrl_dsl.graph.plan import Plan
 from rrl_dsl.graph.stage import LookupTable
 
 _CACHED_PAIRS: Final = 2**16
@@ -141,30 +141,20 @@ def _columns(
     plan: Plan, nodes: Nodes, inputs: Inputs, whole: Universe | None, shared: bool = False
 ) -> list[Tensor]:
     columns: list[Tensor] = []
+
+    def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
+        return _evaluate(plan, instruction, [value[rows] for value in columns], columns, inputs)
+
     for column in plan.columns:
         if column.stage is None:
             values = column_of(tensors, column, nodes, columns, inputs.scalars, inputs.lookups)
-            columns.append(values)
         else:
             assert whole is not None
-            columns.append(_staged(plan, column, columns, inputs, whole, shared))
+            of_stage = [columns[index] for index in column.inputs]
+            batch = whole.batch(weights, of_stage, shared=shared)
+            values = column.stage.find(tensors, batch)
+        columns.append(values)
     return columns
-
-
-def _staged(
-    plan: Plan,
-    column: Column,
-    before: Sequence[Tensor],
-    inputs: Inputs,
-    whole: Universe,
-    shared: bool,
-) -> Tensor:
-    def weights(instruction: int, rows: Tensor | slice = slice(None)) -> Tensor:
-        return _evaluate(plan, instruction, [value[rows] for value in before], before, inputs)
-
-    assert column.stage is not None
-    batch = whole.batch(weights, [before[index] for index in column.inputs], shared=shared)
-    return cast(Tensor, column.stage.find(tensors, batch))
 
 
 def _evaluate(

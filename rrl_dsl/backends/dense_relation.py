@@ -9,8 +9,13 @@ from torch import Tensor
 
 from rrl_dsl.backends.cross_entropy import DenseCrossEntropy
 from rrl_dsl.backends.nodes import Nodes
-from rrl_dsl.backends.precision import at_least_float32, without_autocast
-from rrl_dsl.backends.relation import Pointwise, Relation, logsumexp
+from rrl_dsl.backends.relation import (
+    Pointwise,
+    Relation,
+    at_least_float32,
+    logsumexp,
+    without_autocast,
+)
 from rrl_dsl.language.diagnostics import error
 
 

@@ -236,6 +236,16 @@ class Relation(ABC):
         """The nearest unrelated j and the distance, both (n,); -1 and +inf if there is none."""
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 unchanged."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def without_autocast(device: torch.device) -> torch.autocast:
+    """A context in which operations keep the dtype of their arguments."""
+    return torch.autocast(device.type, enabled=False)
+
+
 def logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
     """log sum exp over the masked entries of each row; -inf, without a gradient, for none."""
     some = mask.any(dim=1)

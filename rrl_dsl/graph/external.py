@@ -79,15 +79,12 @@ class Links(External):
 
     Attributes:
         path: The path of the file; None for a matrix from Python.
+        is_matrix: Whether the links are a matrix.
     """
 
     path: Path | None
     noun = "links"
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether the links are a matrix."""
-        return False
+    is_matrix = False
 
     @property
     def by_position(self) -> bool:

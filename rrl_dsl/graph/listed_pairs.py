@@ -41,17 +41,14 @@ class ListedPairs(Links):
 
     @property
     def weighted(self) -> bool:
-        """Whether the file has weights."""
         return self.weight is not None
 
     @property
     def heaviest(self) -> float:
-        """The largest weight of a pair."""
         return max(self.weight or (), default=1.0)
 
     @property
     def summary(self) -> str:
-        """The number of pairs."""
         return f"pairs: {len(self.a):,}"
 
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:

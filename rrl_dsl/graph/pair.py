@@ -93,8 +93,7 @@ class Pair:
 
     def jaccard(self, label: str) -> Weight:
         """|A & B| / |A | B| of the sets of known labels of both samples; 0 if both are empty."""
-        columns = (Column("label", field=label),)
-        return Weight(self.recording, self.recording.emit("jaccard", columns=columns))
+        return self._kernel("jaccard", (Column("label", field=label),))
 
     def near(self, number: str, within: float) -> Mask:
         """Whether both numbers are known and differ by at most `within`."""
@@ -180,7 +179,7 @@ class Pair:
         """Symmetric SNE's joint probability, by the Gaussians that a lookup finds."""
         at = self.recording.lookup(lookup)
         columns = (Column("vector", field=vector), Column("values", lookup=at))
-        return Weight(self.recording, self.recording.emit("affinity", columns=columns))
+        return self._kernel("affinity", columns)
 
     def listed(self, stage: Stage, lists: Lists = "either", hashed: Key | None = None) -> Mask:
         """Whether the rows are in the lists that a stage computes for the rows of the batch.
@@ -243,9 +242,9 @@ class Pair:
         slices = Column("slices", field=vector)
         return (slices, Column("square", inputs=(self.recording.column(slices),)))
 
-    def _kernel(self, op: str, columns: tuple[Column, ...], scale: float) -> Weight:
-        limit = (Constant(float(scale), exact=True),)
-        return Weight(self.recording, self.recording.emit(op, columns=columns, scalars=limit))
+    def _kernel(self, op: str, columns: tuple[Column, ...], scale: float | None = None) -> Weight:
+        scalars = () if scale is None else (Constant(float(scale), exact=True),)
+        return Weight(self.recording, self.recording.emit(op, columns=columns, scalars=scalars))
 
     def _linked(self, op: str, lookup: Lookup) -> int:
         at = self.recording.lookup(lookup)

@@ -39,11 +39,9 @@ class Key:
 
     @property
     def timed(self) -> bool:
-        """Whether the value depends on the epoch or step."""
         return self.redraw != "never"
 
     def at(self, seed: int, epoch: int, step: int) -> int:
-        """The value for one call."""
         time = {"never": 0, "epoch": epoch, "step": step}[self.redraw]
         return draws.key(seed if self.seed is None else self.seed, self.stream, time)
 
@@ -57,11 +55,9 @@ class Threshold:
 
     @property
     def timed(self) -> bool:
-        """Whether the value depends on the epoch."""
         return isinstance(self.probability, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> int:
-        """The value for one call."""
         return draws.threshold(at_epoch(self.probability, epoch))
 
 
@@ -74,16 +70,13 @@ class Constant:
 
     @property
     def dtype(self) -> str:
-        """The dtype of the value in torch and NumPy."""
         return "float64" if self.exact else "float32"
 
     @property
     def timed(self) -> bool:
-        """Whether the value depends on the epoch."""
         return isinstance(self.value, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> float:
-        """The value for one call."""
         value = at_epoch(self.value, epoch)
         return value if self.exact else number(value)
 
@@ -98,15 +91,17 @@ class Active:
 
     @property
     def timed(self) -> bool:
-        """Whether the value depends on the epoch."""
         return bool(self.start) or self.end not in (None, 0)
 
     def at(self, seed: int, epoch: int, step: int) -> bool:
-        """The value for one call."""
         return self.start <= epoch and (self.end is None or epoch < self.end)
 
 
 Scalar = Key | Threshold | Constant | Active
+"""A number of a call: `at` a seed, an epoch and a step, with its `dtype` in torch and NumPy.
+
+It is `timed` if it depends on the epoch or step.
+"""
 
 
 # the plan

@@ -72,8 +72,10 @@ class _Resolver:
         self.unknown_params()
         if self.result is None:
             self.missing_graph()
-        if isinstance(self.result, Graph):
-            self.resolution.graph = self.whole(self.result)
+        if isinstance(self.result, Graph) and not isinstance(self.contrast, Poison):
+            is_whole = self.contrast is None
+            graph = self.result if is_whole else contrasted(self.result, self.contrast)
+            self.resolution.graph = graph
 
     # statements
 
@@ -180,14 +182,6 @@ class _Resolver:
             statement.open and statement is self.recipe.statements[-1]
         ):
             self.result = POISON
-
-    def whole(self, graph: Graph) -> Graph | None:
-        """The graph with its contrast."""
-        if self.contrast is None:
-            return graph
-        if isinstance(self.contrast, Poison):
-            return None
-        return contrasted(graph, self.contrast)
 
     # definitions
 

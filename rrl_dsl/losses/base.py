@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rrl_dsl.backends.matrix import of_matrix
-from rrl_dsl.backends.precision import at_least_float32, without_autocast
-from rrl_dsl.backends.relation import Relation
+from rrl_dsl.backends.relation import Relation, at_least_float32, without_autocast
 from rrl_dsl.backends.ring import RingRelation, refused
 from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.losses.outputs import OUTPUTS, Output, Part

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rrl_dsl.backends import arrays
-from rrl_dsl.backends.arrays import Weights
+from rrl_dsl.backends.arrays import Ids, Weights
 from rrl_dsl.backends.columns import column_of
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.reference.rows import Rows
@@ -50,7 +50,7 @@ def evaluate(
             and it is not given, RRL421 if the dataset lacks a sample.
     """
     cols = rows if cols is None else cols
-    universe, (of_rows, of_cols) = _universe(rows, cols)
+    universe, of_rows, of_cols = _universe(rows, cols)
     plan = compile_plan(in_order(finished(graph)), binary=False)
     scalars = [np.asarray(scalar.at(seed, epoch, step), scalar.dtype) for scalar in plan.scalars]
     samples = sample_columns(universe if dataset is None else dataset)
@@ -86,15 +86,8 @@ def evaluate(
         return weights(plan.result)[np.ix_(of_rows, of_cols)]
 
 
-def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]]:
+def _universe(rows: Rows, cols: Rows) -> tuple[Rows, Ids, Ids]:
     """The distinct rows and columns, ordered by (sample, view), and the positions of both."""
-    positions: dict[tuple[int, int], int] = {}
-    both = [list(zip(r.sample.tolist(), r.view.tolist(), strict=True)) for r in (rows, cols)]
-    for at, row in enumerate(both[0] + both[1]):
-        positions.setdefault(row, at)
-    order = sorted(positions)
-    place = {row: at for at, row in enumerate(order)}
-    chosen = np.array([positions[row] for row in order], dtype=np.int64)
     joined = Rows(
         np.concatenate([rows.sample, cols.sample]),
         np.concatenate([rows.view, cols.view]),
@@ -102,7 +95,10 @@ def _universe(rows: Rows, cols: Rows) -> tuple[Rows, list[npt.NDArray[np.int64]]
         _joined(rows.fields, cols.fields),
         _joined(rows.spaces, cols.spaces),
     )
-    return joined[chosen], [np.array([place[row] for row in of], dtype=np.int64) for of in both]
+    pairs = np.stack([joined.sample, joined.view], axis=1)
+    _, first, place = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    place = place.reshape(-1)  # NumPy 2.0 returns (n, 1)
+    return joined[first], place[: len(rows)], place[len(rows) :]
 
 
 def _joined(

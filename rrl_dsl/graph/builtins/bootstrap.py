@@ -21,7 +21,6 @@ class Bootstrapped(Stage):
 
     @property
     def longest(self) -> int:
-        """One row."""
         return 1
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:

@@ -18,7 +18,6 @@ class Components(Stage):
 
     @property
     def weighs(self) -> tuple[int, ...]:
-        """The weight."""
         return (self.weight,)
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:

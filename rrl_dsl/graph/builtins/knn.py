@@ -29,7 +29,6 @@ class Nearest(Stage):
 
     @property
     def longest(self) -> int:
-        """k rows."""
         return self.k
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
@@ -77,7 +76,6 @@ class Neighbors(Lookup):
 
     @property
     def directed(self) -> bool:
-        """Whether lists lead one way."""
         return self.lists == "directed"
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
