@@ -109,25 +109,22 @@ class GatheredRelation(Relation):
         if k is None:
             return self._gather(reduction(self._own))
         own = None if q is None else self._own_rows(q)
-        return self._gather(reduction(self._own, own, self._all_columns(k), *parameters))
+        return self._gather(reduction(self._own, own, _of_all(k, len(self.cols)), *parameters))
 
     def _cross_entropy(
         self, q: Tensor, k: Tensor, scale: float | Tensor, with_self: bool, compare_self: bool
     ) -> tuple[Tensor, Tensor]:
-        own = self._own_rows(q), self._all_columns(k)
+        own = self._own_rows(q), _of_all(k, len(self.cols))
         total, degree = self._own._cross_entropy(*own, scale, with_self, compare_self)
         return self._gather(total), self._gather(degree)
 
     def nearest_unrelated(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        own = self._own_rows(q), self._all_columns(k)
+        own = self._own_rows(q), _of_all(k, len(self.cols))
         index, distance = self._own.nearest_unrelated(*own)
         return self._gather(index), self._gather(distance)
 
     def _own_rows(self, q: Tensor) -> Tensor:
         return q if len(q) == len(self._places) else q[self._places]
-
-    def _all_columns(self, k: Tensor) -> Tensor:
-        return _of_all(k, len(self.cols))
 
 
 def _of_all(embeddings: Tensor, count: int) -> Tensor:

@@ -71,16 +71,10 @@ def choose(
     strategy: Strategy = "auto",
     most: int | None = None,
 ) -> Choice:
-    """Chooses the strategy and the tile of a relation.
+    """Chooses the strategy and the tile of a relation of n rows and m columns.
 
-    Args:
-        n: The number of rows.
-        m: The number of columns.
-        width: The width of the embeddings.
-        device: The type of the device.
-        free: Its free memory. At most half of it is used.
-        strategy: The requested strategy.
-        most: The most pairs at once, if memory ran out for more.
+    At most half of the free memory of the device is used. `most` are the most pairs at once, if
+    memory ran out for more.
     """
     pairs, linear = n * m, ENTRY_BYTES * (n + m) * width
     matrix = PAIR_BYTES * pairs + linear

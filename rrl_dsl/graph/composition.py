@@ -30,19 +30,14 @@ class Composition(Lookup):
     Attributes:
         left: A graph whose calls have their streams.
         right: The other.
-        highest: A bound that no weight exceeds.
         inner: The lookups of both graphs.
+        limit: A bound that no weight exceeds.
     """
 
     left: Graph
     right: Graph
-    highest: float
     inner: tuple[Lookup, ...]
-
-    @property
-    def limit(self) -> float:
-        """A bound that no weight exceeds."""
-        return self.highest
+    limit: float
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
         """The weights between all samples.

@@ -90,5 +90,5 @@ class Planner:
         planners = Planner(), Planner()
         highest = min(planners[0].weight(left).high, planners[1].weight(right).high)
         inner = (lookup for planner in planners for lookup in planner.recording.lookups)
-        lookup = Composition(left, right, highest, tuple(inner))
+        lookup = Composition(left, right, tuple(inner), highest)
         return self.pair.linked(lookup) if node.binary else self.pair.linked_weight(lookup)

@@ -73,9 +73,9 @@ class _Resolver:
         if self.result is None:
             self.missing_graph()
         if isinstance(self.result, Graph) and not isinstance(self.contrast, Poison):
-            is_whole = self.contrast is None
-            graph = self.result if is_whole else contrasted(self.result, self.contrast)
-            self.resolution.graph = graph
+            self.resolution.graph = self.result
+            if self.contrast is not None:
+                self.resolution.graph = contrasted(self.result, self.contrast)
 
     # statements
 

@@ -200,6 +200,8 @@ class Lookup(_Reader):
 
     Attributes:
         bound: Whether it reads the dataset.
+        directed: Whether the link from i to j may differ from that from j to i.
+        limit: A bound that no weight of a link exceeds.
         covers_dataset: Whether its table contains every sample of the dataset.
         width: The number of values per sample.
         subset: The number of samples it reads for a picture of a few samples; None for all.
@@ -209,16 +211,8 @@ class Lookup(_Reader):
     covers_dataset: bool = True
     width: int = 0
     subset: int | None = None
-
-    @property
-    def directed(self) -> bool:
-        """Whether the link from i to j may differ from that from j to i."""
-        return False
-
-    @property
-    def limit(self) -> float:
-        """A bound that no weight of a link exceeds."""
-        return 1.0
+    directed: bool = False
+    limit: float = 1.0
 
     def find(
         self, samples: SampleColumns, seed: int, wanted: NDArray[np.int64] | None = None

@@ -75,7 +75,7 @@ class Neighbors(Lookup):
     lists: Lists
 
     @property
-    def directed(self) -> bool:
+    def directed(self) -> bool:  # type: ignore[override]
         return self.lists == "directed"
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:

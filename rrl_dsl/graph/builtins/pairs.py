@@ -27,7 +27,7 @@ class Linked(Lookup):
         return self.links.by_position
 
     @property
-    def limit(self) -> float:
+    def limit(self) -> float:  # type: ignore[override]
         """The weight of the heaviest pair."""
         return self.links.heaviest
 
