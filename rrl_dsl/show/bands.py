@@ -113,13 +113,13 @@ def draw_contours(surfaces: Sequence[Surface], note: str, *, share: bool = False
             axes.contour(*places, surface.values, levels=levels, colors="white", linewidths=0.4)
             for row, column in np.argwhere(np.isfinite(surface.values)):
                 value = surface.values[row, column]
-                dark = value < (low + high) / 2
                 axes.annotate(
                     f"{100 * value:.1f}" if share else f"{value:.3g}",
                     (column, row),
-                    ha="center", va="center", fontsize=6.5, color="white" if dark else "black",
-                    bbox={"boxstyle": "round,pad=0.15", "alpha": 0.25 if dark else 0.35,
-                          "facecolor": "black" if dark else "white", "linewidth": 0},
+                    ha="center", va="center", fontsize=6.5,
+                    # half of a label at the border lies on the page, so it is dark on white
+                    bbox={"boxstyle": "round,pad=0.15", "alpha": 0.7, "facecolor": "white",
+                          "linewidth": 0},
                 )  # fmt: skip
             axes.set_xticks(places[0], [f"{value:g}" for value in surface.columns])
             axes.set_yticks(places[1], [f"{value:g}" for value in surface.rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -111,11 +112,16 @@ def page(
 def _readings(study: Study, reading: str) -> Iterator[str]:
     if study.figure:
         yield f"<p>Figure {study.figure} of Maes et al., Relational representation learning.</p>"
-    yield f"<p>Reading <b>{escape(reading)}</b>: {escape(study.readings[reading])}</p>"
+    yield f"<p>Reading <b>{escape(reading)}</b>: {_prose(study.readings[reading])}</p>"
     for name, text in study.readings.items():
         if name != reading:
-            yield f"<p>Other reading, <code>--reading {escape(name)}</code>: {escape(text)}</p>"
-    yield from (f"<p>{escape(note)}</p>" for note in study.notes)
+            yield f"<p>Other reading, <code>--reading {escape(name)}</code>: {_prose(text)}</p>"
+    yield from (f"<p>{_prose(note)}</p>" for note in study.notes)
+
+
+def _prose(text: str) -> str:
+    """Text in which words between backquotes are code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _claims(judged: Sequence[tuple[Claim, Sequence[Verdict]]]) -> Iterator[str]:

@@ -72,6 +72,7 @@ def test_a_study_on_another_dataset_gives_a_report_that_needs_no_other_file(cli,
     page = Page((tmp_path / "out" / "report.html").read_text())
     assert len(page.sources) == 1 + 2  # the figure, and the graph of each share
     assert not page.open  # every element is closed, in order
+    assert "`" not in page.text  # code of the notes has an element
     assert all(image["alt"].startswith(("Curves of", "The graph of")) for image in page.images)
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for part in (
