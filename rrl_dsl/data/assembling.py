@@ -22,7 +22,7 @@ from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.digest import normal
 from rrl_dsl.tables.faults import Faults
 
-_ID: Final = "id"
+_SAMPLE: Final = "sample"
 _SPLIT: Final = "split"
 _SMALL_SIDE: Final = 64
 
@@ -49,12 +49,12 @@ class Rows:
 def rows_of(
     place: str, cells: Sequence[Cells], sample: Tensor, declared: Sequence[str] | None = None
 ) -> Rows:
-    """Decides the kinds of columns, of which `id` has the ids and `split` the splits.
+    """Decides the kinds of columns, of which `sample` has the ids and `split` the splits.
 
     Args:
         place: Where the samples are, for messages.
         cells: The columns of n samples.
-        sample: int64 (n,), the ids if there is no column `id`.
+        sample: int64 (n,), the ids if there is no column `sample`.
         declared: The splits, so that a column `split` is an error; None if there is such a column,
             or all samples are for training.
 
@@ -65,12 +65,12 @@ def rows_of(
     def fault(what: str, hint: str | None) -> RRLError:
         return error("RRL412", f"{place} {what}", hint=hint)
 
-    names = (_ID,) if declared else (_ID, _SPLIT)
+    names = (_SAMPLE,) if declared else (_SAMPLE, _SPLIT)
     own = {column.name: column for column in cells if column.name in names}
     others = [column for column in cells if column.name not in own]
     columns = further(with_vectors(others), (), Faults("RRL412", place))
-    if _ID in own:
-        sample = ids_of(own[_ID], fault)
+    if _SAMPLE in own:
+        sample = ids_of(own[_SAMPLE], fault)
     if declared is None:
         declared = splits_in(own[_SPLIT], fault) if _SPLIT in own else ["train"] * len(sample)
     return Rows(place, columns, sample, declared)

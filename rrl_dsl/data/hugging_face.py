@@ -5,7 +5,7 @@
 | `Image` | the images: the column `image`, or the only one |
 | `ClassLabel` | a label. Without `label`, the one with the most classes is also `label` |
 | any other scalar or list | a column; `rrl_dsl.data.kinds` decides by the values |
-| `id` | optional ids, as for a table; by default, the position in train, val and test |
+| `sample` | optional ids, as for a table; by default, the position in train, val and test |
 
 A `DatasetDict` has its splits: `train`, `validation` (or `val`) and `test`. In a `Dataset`, the
 column `split` may have them. The files stay on disk: they are mapped, and an image is decoded when

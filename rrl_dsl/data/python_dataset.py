@@ -4,7 +4,7 @@
 |---|---|
 | `image` | a PIL image; a NumPy array (H, W), (H, W, C) or (C, H, W); or a tensor (C, H, W) |
 | `input` | in place of an image: a vector (d,) or a sequence (T, d); NaN is missing |
-| `id` | optional: the id, a whole number or a text; by default, the position |
+| `sample` | optional: the id, a whole number or a text; by default, the position |
 | `split` | optional: `train`, `val` or `test` |
 | any other | a value of a column; `rrl_dsl.data.kinds` decides by the values |
 

@@ -9,8 +9,8 @@
 A key ends at the first dot of a file name. PATTERN is a path with braces or wildcards, see
 `rrl_dsl.data.braces`. The archives must be local files without compression. The id of a sample is
 a hash of `ARCHIVE/KEY`, where ARCHIVE is the path below the fixed part of the pattern. In
-`KEY.json`, `id` replaces it, and `split` is the split. Without `split`, the names of the archives
-have the splits: `train-0.tar`, `val/0.tar`.
+`KEY.json`, `sample` replaces it, and `split` is the split. Without `split`, the names of the
+archives have the splits: `train-0.tar`, `val/0.tar`.
 
 Unlike webdataset, this reads samples in any order, so that every epoch is shuffled over the whole
 dataset and a resumed run sees the same batches.

@@ -41,10 +41,11 @@ def tower_inputs(config: Config, data: DataSet) -> list[TowerInput]:
         message = f"the first tower reads `{columns[0]}`, and must read `{own}`, the samples"
         hint = f"write `towers: [{own}, {columns[0]}]`"
         raise error("RRL502", message, hint=hint, settings=("towers",))
-    if len(columns) < 2 or len(set(columns)) < len(columns):
-        message = f"`towers` has {len(set(columns))} different columns for {len(columns)} towers"
+    repeated = [column for column in columns if columns.count(column) > 1]
+    if repeated or len(columns) == 1:
+        several = f"has several towers for `{repeated[0]}`" if repeated else "has only one tower"
         hint = "give each tower a column of its own; without towers, all views are of the samples"
-        raise error("RRL502", message, hint=hint, settings=("towers",))
+        raise error("RRL502", f"`towers` {several}", hint=hint, settings=("towers",))
     faults = columns_of(data).faults([("vector", name) for name in columns[1:]])
     if faults:
         raise RRLError(faults)

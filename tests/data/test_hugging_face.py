@@ -77,7 +77,7 @@ def test_splits_labels_and_columns_are_read(library: Any, tmp_path: Path) -> Non
 
 def test_columns_have_ids_and_splits(library: Any, tmp_path: Path) -> None:
     names, parts = [f"a/{row}" for row in range(4)], ["train", "test", "train", "validation"]
-    made(library, 0, 4, id=names, split=parts).save_to_disk(tmp_path / "d")
+    made(library, 0, 4, sample=names, split=parts).save_to_disk(tmp_path / "d")
     data = opened(tmp_path / "d")
     assert data.train.sample.tolist() == [stable_id("a/0"), stable_id("a/2")]
     assert data.test.sample.tolist() == [stable_id("a/1")]

@@ -92,10 +92,12 @@ def test_splits_have_names() -> None:
 
 
 def test_ids_are_numbers_or_hashes_of_texts() -> None:
-    pair = (listed(2, id=lambda row: row + 7), listed(2, id=lambda row: row + 70))
+    pair = (listed(2, sample=lambda row: row + 7), listed(2, sample=lambda row: row + 70))
     data = load(pair)
     assert (data.train.sample.tolist(), data.test.sample.tolist()) == ([7, 8], [70, 71])
-    named = load((listed(2, id=lambda row: f"a/{row}"), listed(2, id=lambda row: f"b/{row}")))
+    named = load(
+        (listed(2, sample=lambda row: f"a/{row}"), listed(2, sample=lambda row: f"b/{row}"))
+    )
     assert named.test.sample.tolist() == [stable_id("b/0"), stable_id("b/1")]
 
 
@@ -159,7 +161,10 @@ ERRORS: Mapping[str, tuple[Any, str]] = {
     "a stream": (Endless(), "the dataset is a Endless, not map-style"),
     "no length": (Unsized(), "the dataset has no length"),
     "no items": ([], "has no items"),
-    "one id twice": (listed(id=lambda row: row // 2), "the same value of `id` in several rows"),
+    "one sample twice": (
+        listed(sample=lambda row: row // 2),
+        "the same value of `sample` in several rows",
+    ),
     "another split": (listed(split=lambda row: "dev"), "has `dev` in `split`"),
     "other names of splits": ({"train": listed(), "dev": listed()}, "the names `train` or `dev`"),
     "three datasets": ((listed(), listed(), listed()), "a tuple of 3 datasets has no meaning"),

@@ -82,7 +82,7 @@ def test_samples_of_all_archives_are_read_by_place(tmp_path: Path) -> None:
 
 
 def test_a_column_has_ids_and_splits(tmp_path: Path) -> None:
-    columns = {"id": lambda number: number, "split": lambda n: "test" if n % 2 else "train"}
+    columns = {"sample": lambda number: number, "split": lambda n: "test" if n % 2 else "train"}
     path = archive(tmp_path / "all.tar", samples(10, 6, **columns))
     data = opened(path)
     assert (data.train.sample.tolist(), data.test.sample.tolist()) == ([10, 12, 14], [11, 13, 15])

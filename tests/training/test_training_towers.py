@@ -171,8 +171,8 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
     ("towers", "message"),
     [
         (["tokens", "image"], "RRL502 the first tower reads `tokens`, and must read `image`"),
-        (["image"], "RRL502 `towers` has 1 different columns for 1 towers"),
-        (["image", "image"], "RRL502 `towers` has 1 different columns for 2 towers"),
+        (["image"], "RRL502 `towers` has only one tower"),
+        (["image", "image"], "RRL502 `towers` has several towers for `image`"),
         (
             ["image", "token"],
             "RRL401 the dataset `digits-captions` has no field `token` | did you mean `tokens`?",
