@@ -24,7 +24,6 @@ Array = npt.NDArray[Any]
 amin, exp, isfinite, where = np.amin, np.exp, np.isfinite, np.where
 full_like, zeros_like, searchsorted = np.full_like, np.zeros_like, np.searchsorted
 maximum, minimum = np.maximum, np.minimum
-equal, less_equal = np.equal, np.less_equal
 
 
 def float32(x: Array) -> Weights:

@@ -7,8 +7,7 @@ the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -44,24 +43,6 @@ def float32_of(x: float) -> float:
 def positions(like: Tensor) -> Tensor:
     """0, 1, ... for each row of a column."""
     return torch.arange(len(like), device=like.device)
-
-
-def equal(x: Tensor, y: Tensor) -> Tensor:
-    """Whether x = y, broadcast."""
-    return _compared(torch.eq, x, y)
-
-
-def less_equal(x: Tensor, y: Tensor) -> Tensor:
-    """Whether x <= y, broadcast."""
-    return _compared(torch.le, x, y)
-
-
-def _compared(compare: Callable[..., Any], x: Tensor, y: Tensor) -> Tensor:
-    """Compares with uint8 as the result, because eager torch does not vectorize one of bool."""
-    if torch.compiler.is_compiling():
-        return torch.as_tensor(compare(x, y))
-    result: Tensor = compare(x, y, out=x.new_empty(0, dtype=torch.uint8))
-    return result.view(torch.bool)
 
 
 def row_hash(sample: Tensor, view: Tensor | None, key: Tensor) -> Tensor:

@@ -190,9 +190,12 @@ def _linked_weight(a: Any, i: Any, j: Any, table: Any) -> Any:
     return a.where(there, table.weights[at], a.float32_of(0.0))
 
 
-def _in_list(a: Any, items: Any, row: Any) -> Any:
+def _in_list(items: Any, row: Any) -> Any:
     """Whether a row is in a list; the last dimension is the list."""
-    return reduce(or_, (a.equal(items[..., at], row) for at in range(items.shape[-1])))
+    listed = items[..., 0] == row
+    for place in range(1, items.shape[-1]):
+        listed = listed | (items[..., place] == row)
+    return listed
 
 
 def _affinity(a: Any, i: Any, j: Any, of_i: Any, of_j: Any) -> Any:
@@ -217,7 +220,7 @@ def _exponential(a: Any, i: Any, j: Any, of_i: Any, of_j: Any, temperature: Any)
 
 
 def _is_same(a: Any, i: Any, j: Any) -> Any:
-    return a.equal(i, a.where(j >= 0, j, _NOTHING))  # a negative value is unknown, equals no other
+    return i == a.where(j >= 0, j, _NOTHING)  # a negative value is unknown, and equals no other
 
 
 def _both(a: Any, i: Any, j: Any) -> Iterator[Any]:
@@ -253,7 +256,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         classes=lambda c, column: c.equal(column),  # only for at most one label per sample
     ),
     "draw": Operation(lambda a, i, j: a.pair_draw(i, j), cost=10, bytes=4),
-    "within": Operation(lambda a, draw, limit: a.less_equal(draw, limit)),
+    "choose": Operation(lambda a, mask, one, other: a.where(mask, one, other), cost=1, bytes=4),
+    "within": Operation(lambda a, draw, limit: draw <= limit),
     "constant": Operation(
         lambda a, scalar: scalar,
         _constant,
@@ -280,7 +284,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "above": Operation(lambda a, x, limit: x > limit, _above, candidates=_of_first),
     "near": Operation(
-        lambda a, i, j, within: a.less_equal(abs(i - j), within),
+        lambda a, i, j, within: abs(i - j) <= within,
         cost=3,
         candidates=lambda c, i, j, within: c.near(i, j, within),
     ),
@@ -367,17 +371,17 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         candidates=lambda c, i, j, table: c.linked(i, j, table),
     ),
     "listed": Operation(
-        lambda a, i, j, of_i, of_j: _in_list(a, of_i, j) | _in_list(a, of_j, i),
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j) | _in_list(of_j, i),
         cost=0,
         candidates=lambda c, *columns: c.listed(*columns, by_column=True),
     ),
     "listed_mutually": Operation(
-        lambda a, i, j, of_i, of_j: _in_list(a, of_i, j) & _in_list(a, of_j, i),
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j) & _in_list(of_j, i),
         cost=0,
         candidates=lambda c, *columns: c.listed(*columns, by_column=False),
     ),
     "listed_by_row": Operation(
-        lambda a, i, j, of_i, of_j: _in_list(a, of_i, j),
+        lambda a, i, j, of_i, of_j: _in_list(of_i, j),
         cost=0,
         directed=True,
         candidates=lambda c, *columns: c.listed(*columns, by_column=False),

@@ -123,6 +123,8 @@ class Pair:
         self,
         p: Real,
         *,
+        where: Mask | None = None,
+        otherwise: Real = 0.0,
         unit: Unit = "sample",
         redraw: Redraw = "never",
     ) -> Mask:
@@ -133,16 +135,23 @@ class Pair:
 
         Args:
             p: The probability.
+            where: The pairs with the probability `p`; defaults to all pairs.
+            otherwise: The probability of the other pairs.
             unit: Whether to draw per pair of samples, for all views, or per pair of rows.
             redraw: When to draw again.
         """
         recording = self.recording
         key = recording.scalar(self.key(redraw))
-        if not isinstance(p, Schedule) and p in (0.0, 1.0):
+        if where is None and not isinstance(p, Schedule) and p in (0.0, 1.0):
             return recording.constant(p == 1.0)
         kind: Literal["row_hash", "sample_hash"] = "row_hash" if unit == "row" else "sample_hash"
+        if where is None:
+            draw = recording.emit("draw", columns=(Column(kind, scalars=(key,)),))
+            return Mask(recording, recording.emit("within", draw, scalars=(Threshold(p),)))
+        limits = (Threshold(p), Threshold(otherwise))
+        limit = recording.emit("choose", where.at, scalars=limits)
         draw = recording.emit("draw", columns=(Column(kind, scalars=(key,)),))
-        return Mask(recording, recording.emit("within", draw, scalars=(Threshold(p),)))
+        return Mask(recording, recording.emit("within", draw, limit))
 
     def row_drawn(self, p: Real, *, redraw: Redraw = "never") -> Mask:
         """Whether the random number of the pair of rows is below `p`; see `drawn`."""

@@ -30,14 +30,17 @@ def corrupt(
         redraw: When to draw again.
         seed: A seed for this call, in place of the recipe's: the same draws in every run.
     """
-    kept = _thinned(weight, pair, tpr, unit, redraw)
     if fpr == 0.0:
-        return kept
-    # both rates compare the same draw, so that the graphs of growing rates are nested
-    added = pair.drawn(fpr, unit=unit, redraw=redraw) & ~pair.same_row
-    if tpr == 1.0 and isinstance(weight, Mask):
-        return weight | added
-    return kept | (added & ~weight.related)
+        return _thinned(weight, pair, tpr, unit, redraw)
+    related, diagonal = weight.related, pair.same_row
+    if tpr == 1.0:
+        added = pair.drawn(fpr, unit=unit, redraw=redraw) & ~diagonal
+        return weight | (added if isinstance(weight, Mask) else added & ~related)
+    # one draw with a selected threshold, so that the graphs of growing rates are nested
+    drawn = pair.drawn(tpr, where=related, otherwise=fpr, unit=unit, redraw=redraw)
+    if isinstance(weight, Mask):
+        return (drawn & ~diagonal) | (weight & diagonal)
+    return weight.where(drawn | diagonal) | (drawn & ~diagonal & ~related)
 
 
 @transform(example="supervised() | keep(0.5)", given={"p": "0.9"})
