@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 HOLD = """
-import os, sys, time
+import os, signal, sys, time
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+
+# a shell that runs the tests in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Hold(MetaPathFinder):
     def find_spec(self, name, path, target=None):
