@@ -107,8 +107,12 @@ class Candidates:
     def listed(i: Ids, j: Ids, of_i: Ids, of_j: Ids, *, by_column: bool) -> Candidates:
         """Pairs of a row and a column in its list, by their positions in the universe.
 
-        Rows have positions i, int64 (n,), and lists, int64 (n, k); columns j and their lists alike.
-        If `by_column`, a row in the list of a column is a pair too.
+        Args:
+            i: The positions of the rows, int64 (n,).
+            j: The positions of the columns, int64 (m,).
+            of_i: The lists of the rows, int64 (n, k).
+            of_j: The lists of the columns, int64 (m, k).
+            by_column: Whether a row in the list of a column is a pair too.
         """
         size = 1 + max(int(index.max(initial=0)) for index in (i, j, of_i, of_j))
         proposed = _lists(of_i, size) @ _at(j, size).T

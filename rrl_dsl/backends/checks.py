@@ -44,7 +44,11 @@ def vectors_of(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """The vectors of rows and columns in the spaces that a recipe reads.
 
-    `spaces` is the argument of the user, `rrl_dsl.backends.program.Spaces` or None.
+    Args:
+        names: The spaces.
+        spaces: The argument of the user, `rrl_dsl.backends.program.Spaces` or None.
+        rows: The rows.
+        cols: The columns; the same object if they are the rows.
 
     Raises:
         RRLError: RRL418 if a space is missing or does not fit the rows.
@@ -79,8 +83,13 @@ def vectors_of(
 def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> None:
     """Refuses rows and columns that lack views of their samples.
 
-    The recipe needs `asked` views per sample. Rows of distinct samples, and columns of other
-    samples than the rows, may have any view. `views` are those of the rows, if they are known.
+    Rows of distinct samples, and columns of other samples than the rows, may have any view.
+
+    Args:
+        rows: The rows.
+        cols: The columns; the same object if they are the rows.
+        asked: The number of views per sample that the recipe needs.
+        views: The views and samples of the rows, if they are known.
 
     Raises:
         RRLError: RRL425 if there are fewer; RRL402 if a row and a column of one sample differ

@@ -37,8 +37,11 @@ def edge_function(
 ) -> EdgeFunction:
     """The pointwise function that computes the result of an instruction for pairs.
 
-    Plans that differ only in scalars share one function. `torch.compile` fuses it into one kernel
-    if it is `fused`. `arrays` is `rrl_dsl.backends.arrays` for NumPy; the default is torch.
+    Args:
+        plan: The plan. Plans that differ only in scalars share one function.
+        result: The instruction.
+        fused: Whether `torch.compile` fuses it into one kernel.
+        arrays: `rrl_dsl.backends.arrays` for NumPy; defaults to torch.
     """
     if arrays is None:
         from rrl_dsl.backends import tensors as arrays

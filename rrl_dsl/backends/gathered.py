@@ -21,7 +21,11 @@ def gathered(
 ) -> tuple[Nodes, Nodes, Vectors, Parts]:
     """Gathers the rows, columns and spaces of all processes.
 
-    If `ring`, a loss gets the embeddings of one process at a time.
+    Args:
+        rows: The rows of this process.
+        cols: The columns of this process, which may be the rows.
+        spaces: The vectors of both.
+        ring: Whether a loss gets the embeddings of one process at a time.
 
     Raises:
         RRLError: RRL402 if rows are checked and the processes have different numbers of rows or
@@ -39,7 +43,14 @@ def gathered(
 
 
 def divided(relation: Relation, rows: Nodes, cols: Nodes, parts: Parts) -> Relation:
-    """The relation of the rows of all processes, from that of this process and all columns."""
+    """The relation of the rows of all processes.
+
+    Args:
+        relation: The relation between the rows of this process and all columns.
+        rows: The rows of all processes.
+        cols: The columns.
+        parts: The rows of each process.
+    """
     if parts.ring:
         return RingRelation(relation, parts)
     return GatheredRelation(relation, rows, cols, parts.own, parts.all)

@@ -337,7 +337,10 @@ def _int64(column: Tensor) -> Tensor:
 def first_equal(*columns: Tensor) -> Tensor:
     """For each row, the first row with equal values in all columns, int64 (n,).
 
-    The columns are integers, (n,). It never synchronizes with the device.
+    It never synchronizes with the device.
+
+    Args:
+        columns: Integers, each (n,).
     """
     *others, last = columns
     order = last.argsort(stable=True)

@@ -146,8 +146,10 @@ def check_alike(
 ) -> None:
     """Refuses processes whose rows cannot be gathered. Synchronizes with the device.
 
-    `sides` are the rows of this process, and its columns if they are not the rows. `gather` takes
-    the rows of this process to those of all.
+    Args:
+        sides: The rows of this process, and its columns if they are not the rows.
+        gather: From the rows of this process to those of all.
+        spaces: The vectors of rows and columns by space.
 
     Raises:
         RRLError: RRL402, in every process.

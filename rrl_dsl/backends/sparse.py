@@ -40,7 +40,13 @@ _HINT: Final = "take fewer rows, or a recipe with fewer edges"
 def graph_of(
     prepared: Prepared, rows: int, progress: Progress, *, most: int | None = None
 ) -> sp.csr_array:
-    """The edges of a prepared recipe whose columns are its n rows, float32 (n, n).
+    """The edges of a recipe over rows, float32 (n, n).
+
+    Args:
+        prepared: The prepared recipe; its columns are its rows.
+        rows: The number of rows.
+        progress: Iterates over the bands of rows.
+        most: The most pairs to evaluate.
 
     Raises:
         RRLError: RRL431 for more pairs than `most`; RRL515 if the graph does not fit into memory,

@@ -71,10 +71,16 @@ def choose(
     strategy: Strategy = "auto",
     most: int | None = None,
 ) -> Choice:
-    """Chooses the strategy and the tile of a relation of n rows and m columns.
+    """Chooses the strategy and the tile of a relation.
 
-    At most half of the free memory of the device is used. `most` are the most pairs at once, if
-    memory ran out for more.
+    Args:
+        n: The number of rows.
+        m: The number of columns.
+        width: The width of the embeddings.
+        device: The type of the device.
+        free: Its free memory. At most half of it is used.
+        strategy: The requested strategy.
+        most: The most pairs at once, if memory ran out for more.
     """
     pairs, linear = n * m, ENTRY_BYTES * (n + m) * width
     matrix = PAIR_BYTES * pairs + linear
@@ -103,8 +109,14 @@ def choose(
 def operations(choice: Choice, n: int, m: int, width: int, edge: int, *, mirrored: bool) -> int:
     """Returns the operations of a relation and a cross-entropy over it, forward and backward.
 
-    There are n rows, m columns, embeddings of a width, and `edge` operations per edge weight. If
-    the weights are `mirrored`, tiles below the diagonal are not computed.
+    Args:
+        choice: The strategy and the tile.
+        n: The number of rows.
+        m: The number of columns.
+        width: The width of the embeddings.
+        edge: The operations of the edge weight of a pair.
+        mirrored: Whether the columns are the rows and the weights are symmetric. Tiles below the
+            diagonal are then not computed.
     """
     gradients = 4 * width  # of rows and columns; a similarity takes 2 operations per entry
     if choice.strategy == "dense":

@@ -142,22 +142,21 @@ def _digits_local(shape: Shape, scale: Scale) -> nn.Module:
 @preset("digits", mean=(0.306,), std=(0.376,), local=_digits_local)
 def digits(shape: Shape) -> nn.Module:
     """For handwriting: small translations, rotations and shears, and noise; no mirroring."""
-    return nn.Sequential(
-        augmentation.RandomAffine(
-            degrees=15.0, translate=(0.1, 0.1), scale=(0.8, 1.1), shear=10.0, p=1.0
-        ),
-        augmentation.RandomGaussianNoise(std=0.2, p=1.0),
-    )
+    return _handwriting(degrees=15.0, shift=0.1, scale=(0.8, 1.1), shear=10.0, noise=0.2)
 
 
 @preset("digits-weak", mean=(0.306,), std=(0.376,), local=_digits_local)
 def digits_weak(shape: Shape) -> nn.Module:
-    """As `digits`, with half of every change."""
+    """As `digits`, with about half of every change."""
+    return _handwriting(degrees=8.0, shift=0.05, scale=(0.9, 1.05), shear=5.0, noise=0.1)
+
+
+def _handwriting(
+    degrees: float, shift: float, scale: tuple[float, float], shear: float, noise: float
+) -> nn.Module:
     return nn.Sequential(
-        augmentation.RandomAffine(
-            degrees=8.0, translate=(0.05, 0.05), scale=(0.9, 1.05), shear=5.0, p=1.0
-        ),
-        augmentation.RandomGaussianNoise(std=0.1, p=1.0),
+        augmentation.RandomAffine(degrees, (shift, shift), scale, shear, p=1.0),
+        augmentation.RandomGaussianNoise(std=noise, p=1.0),
     )
 
 

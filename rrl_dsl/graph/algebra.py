@@ -183,16 +183,19 @@ class Called(Graph):
 
     @cached_property
     def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
         if self.call.facts.binary or self.is_source:
             return self.call.facts.binary
         return self.operand.binary and self.call.stays_binary
 
     @cached_property
     def scope(self) -> Scope:
+        """What an edge depends on besides the two rows."""
         return _widest([self.call.facts.scope, *(operand.scope for operand in self.operands)])
 
     @cached_property
     def timed(self) -> bool:
+        """Whether the weights depend on the epoch or step."""
         return self.call.facts.timed or any(operand.timed for operand in self.operands)
 
 
@@ -204,6 +207,7 @@ class Combined(Graph):
 
     @cached_property
     def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
         if self.operator == "+":
             return False
         operands = self.operands[:1] if self.operator == "-" else self.operands
@@ -218,10 +222,12 @@ class Scaled(Graph):
 
     @cached_property
     def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
         return self.factor == 0.0 or (self.factor == 1.0 and self.operand.binary)
 
     @cached_property
     def timed(self) -> bool:
+        """Whether the weights depend on the epoch or step."""
         return isinstance(self.factor, Schedule) or self.operand.timed
 
 
@@ -238,6 +244,7 @@ class Composed(Graph):
 
     @cached_property
     def binary(self) -> bool:
+        """Whether every weight is 0 or 1."""
         return all(operand.binary for operand in self.operands)
 
 
@@ -246,10 +253,12 @@ class Contrasted(Graph):
 
     @property
     def contrast(self) -> Graph | None:
+        """The pairs that a loss may push apart."""
         return self.operands[1]
 
     @cached_property
     def depth(self) -> int:
+        """The levels of the deeper operand."""
         return max(operand.depth for operand in self.operands)
 
 

@@ -134,7 +134,12 @@ def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
 
 
 def content(node: Graph, stream: int | None) -> dict[str, Any]:
-    """The content of a node without its operands, as plain data. `stream` is that of its call."""
+    """The content of a node without its operands, as plain data.
+
+    Args:
+        node: The node.
+        stream: The stream of its call.
+    """
     if isinstance(node, Called):
         signature = node.call.signature
         entry: dict[str, Any] = {"call": signature.name}

@@ -41,14 +41,17 @@ class ListedPairs(Links):
 
     @property
     def weighted(self) -> bool:
+        """Whether the file has weights."""
         return self.weight is not None
 
     @property
     def heaviest(self) -> float:
+        """The largest weight of a pair."""
         return max(self.weight or (), default=1.0)
 
     @property
     def summary(self) -> str:
+        """The number of pairs."""
         return f"pairs: {len(self.a):,}"
 
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
@@ -117,7 +120,12 @@ class ListedPairs(Links):
 
 
 def read_pairs(path: Path, written: str, name: str) -> ListedPairs:
-    """The pairs of a file; see `rrl_dsl.graph.links.read`.
+    """The pairs of a file.
+
+    Args:
+        path: The path of the file.
+        written: The file as written in the recipe.
+        name: The file as written in messages.
 
     Raises:
         OSError: If it cannot be read.

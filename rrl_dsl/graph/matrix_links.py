@@ -48,18 +48,22 @@ class MatrixLinks(Links):
 
     @property
     def weighted(self) -> bool:
+        """Whether an entry is neither 0 nor 1."""
         return self.matrix.weights is not None
 
     @property
     def heaviest(self) -> float:
+        """The largest entry."""
         return self.matrix.heaviest
 
     @property
     def by_position(self) -> bool:
+        """Whether row r is the sample with the id r."""
         return self.matrix.ids is None
 
     @property
     def unequal(self) -> str | None:
+        """The first entries that differ in both directions."""
         if self.matrix.unequal is None:
             return None
         row, column, there, back = self.matrix.unequal
@@ -70,10 +74,16 @@ class MatrixLinks(Links):
 
     @property
     def summary(self) -> str:
+        """The size and the number of entries."""
         size, entries = self.matrix.size, len(self.matrix.entries)
         return f"a matrix of {size:,} x {size:,} with {entries:,} entries"
 
     def with_ids(self, ids: SampleIds) -> MatrixLinks:
+        """The matrix whose rows are the samples with these ids.
+
+        Raises:
+            RRLError: RRL430 if they do not fit the rows.
+        """
         matrix = with_ids(self.matrix, ids_of(ids.given, self.matrix.size, self.called))
         return replace(self, matrix=matrix, digest=matrix.digest, written=None, path=None)
 
@@ -84,6 +94,7 @@ class MatrixLinks(Links):
         return LinkedSamples(ids, given.starts, given.entries, given.weights)
 
     def saved(self) -> list[memoryview]:
+        """The matrix as an `.npz` file."""
         return [packed(self.matrix)]
 
     def unknown(self, known: NDArray[np.int64]) -> Diagnostic | None:

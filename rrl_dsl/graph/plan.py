@@ -39,9 +39,11 @@ class Key:
 
     @property
     def timed(self) -> bool:
+        """Whether the value depends on the epoch or step."""
         return self.redraw != "never"
 
     def at(self, seed: int, epoch: int, step: int) -> int:
+        """The value for one call."""
         time = {"never": 0, "epoch": epoch, "step": step}[self.redraw]
         return draws.key(seed if self.seed is None else self.seed, self.stream, time)
 
@@ -55,9 +57,11 @@ class Threshold:
 
     @property
     def timed(self) -> bool:
+        """Whether the value depends on the epoch."""
         return isinstance(self.probability, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> int:
+        """The value for one call."""
         return draws.threshold(at_epoch(self.probability, epoch))
 
 
@@ -70,13 +74,16 @@ class Constant:
 
     @property
     def dtype(self) -> str:
+        """The dtype of the value in torch and NumPy."""
         return "float64" if self.exact else "float32"
 
     @property
     def timed(self) -> bool:
+        """Whether the value depends on the epoch."""
         return isinstance(self.value, Schedule)
 
     def at(self, seed: int, epoch: int, step: int) -> float:
+        """The value for one call."""
         value = at_epoch(self.value, epoch)
         return value if self.exact else number(value)
 
@@ -91,9 +98,11 @@ class Active:
 
     @property
     def timed(self) -> bool:
+        """Whether the value depends on the epoch."""
         return bool(self.start) or self.end not in (None, 0)
 
     def at(self, seed: int, epoch: int, step: int) -> bool:
+        """The value for one call."""
         return self.start <= epoch and (self.end is None or epoch < self.end)
 
 

@@ -151,7 +151,13 @@ def graph_of(source: Source, params: Mapping[str, Scalar] | None = None) -> Grap
 def analyze(
     source: Source, params: Mapping[str, Scalar] | None = None, library: Library | None = None
 ) -> Resolution:
-    """Resolves a text, with or without errors, and the files of the library that it imports."""
+    """Resolves a text, with or without errors.
+
+    Args:
+        source: The recipe.
+        params: New values for the recipe's `param`s.
+        library: The files that it may import.
+    """
     library = library or Library(within=source.within)
     try:
         recipe, faults = parser.parse(source)

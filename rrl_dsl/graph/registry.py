@@ -200,8 +200,13 @@ def broken_packages() -> Mapping[str, str]:
 def lookup(name: str, *, others: Sequence[str] = (), suggest: bool = True) -> Signature:
     """The built-in with this name.
 
+    Args:
+        name: The name.
+        others: Further names to suggest.
+        suggest: Whether to suggest the nearest name.
+
     Raises:
-        Refusal: RRL101; if `suggest`, with the nearest built-in or one of `others` as a hint.
+        Refusal: RRL101, with the nearest name as a hint.
     """
     if name in registered():  # other packages are loaded only if necessary
         return _SIGNATURES[name]

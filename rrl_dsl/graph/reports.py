@@ -95,7 +95,15 @@ def replaced(span: Span, instead: str | None) -> tuple[Edit, ...]:
 def edits_of(
     refusal: Refusal, call: Call, given: Mapping[int | str, Argument], place: Span, source: Source
 ) -> tuple[Edit, ...]:
-    """The edits that fix a call whose arguments, `given` by position and name, were refused."""
+    """The edits that fix a call whose arguments were refused.
+
+    Args:
+        refusal: The refusal.
+        call: The call.
+        given: Its arguments by position and name.
+        place: The place of the refusal.
+        source: The text.
+    """
     if refusal.missing is not None:
         end = call.arguments[-1].span.end if call.arguments else call.span.end - 1
         comma = ", " if call.arguments else ""

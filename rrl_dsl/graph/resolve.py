@@ -27,7 +27,13 @@ _EXAMPLE = "ssl(views=2)"
 
 
 def resolve(recipe: syntax.Recipe, params: Mapping[str, Scalar], library: Library) -> Resolution:
-    """Resolves a parsed file, with new values for its parameters and all errors of its names."""
+    """Resolves a parsed file, with all errors of its names, types and values.
+
+    Args:
+        recipe: The file.
+        params: New values for its parameters.
+        library: The files that it may import.
+    """
     resolver = _Resolver(recipe, params, library)
     resolver.run()
     return resolver.resolution

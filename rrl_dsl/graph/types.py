@@ -74,6 +74,11 @@ class Number:
         return "int" if self.integral else "float"
 
     def accept(self, value: Any) -> Scalar:
+        """The value, normalized to int or float.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for a value out of range.
+        """
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             is_quoted = isinstance(value, str) and number_value(value) is not None
             raise _mistyped(self.described, value, str(value) if is_quoted else None)
@@ -136,6 +141,11 @@ class Text:
     described: str = "a quoted string"
 
     def accept(self, value: object) -> Scalar:
+        """The string itself.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for an empty string.
+        """
         if not isinstance(value, str):
             raise _mistyped(self.described, value)
         if not value:
@@ -210,6 +220,11 @@ class Ids:
     described: str = "the sample of each row, from Python"
 
     def accept(self, value: object) -> SampleIds:
+        """The ids.
+
+        Raises:
+            Refusal: RRL202 for another type.
+        """
         if isinstance(value, SampleIds):
             return value
         if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
@@ -242,6 +257,11 @@ class Choice:
         return listing(self.values)
 
     def accept(self, value: object) -> Scalar:
+        """The word itself.
+
+        Raises:
+            Refusal: RRL202 for another type, RRL301 for another word.
+        """
         if not isinstance(value, str):
             raise _mistyped(self.described, value)
         if value not in self.values:
@@ -262,6 +282,11 @@ class Flag:
     described: str = "`true` or `false`"
 
     def accept(self, value: object) -> Scalar:
+        """The flag itself.
+
+        Raises:
+            Refusal: RRL202 for another type.
+        """
         if not isinstance(value, bool):
             instead = {0: "false", 1: "true"}.get(value) if isinstance(value, int) else None
             raise _mistyped(self.described, value, instead)

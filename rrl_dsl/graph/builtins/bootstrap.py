@@ -21,6 +21,7 @@ class Bootstrapped(Stage):
 
     @property
     def longest(self) -> int:
+        """One row."""
         return 1
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:

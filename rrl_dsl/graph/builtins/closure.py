@@ -18,6 +18,7 @@ class Components(Stage):
 
     @property
     def weighs(self) -> tuple[int, ...]:
+        """The weight."""
         return (self.weight,)
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:

@@ -29,6 +29,7 @@ class Nearest(Stage):
 
     @property
     def longest(self) -> int:
+        """k rows."""
         return self.k
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
@@ -76,6 +77,7 @@ class Neighbors(Lookup):
 
     @property
     def directed(self) -> bool:  # type: ignore[override]
+        """Whether lists lead one way."""
         return self.lists == "directed"
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:

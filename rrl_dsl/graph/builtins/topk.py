@@ -19,10 +19,12 @@ class Heaviest(Stage):
 
     @property
     def weighs(self) -> tuple[int, ...]:
+        """The weight."""
         return (self.weight,)
 
     @property
     def longest(self) -> int:
+        """k rows."""
         return self.k
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
