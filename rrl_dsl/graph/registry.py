@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
@@ -242,7 +242,7 @@ def bind(
                 message = f"`{parameter.name}` {problem.message}"
                 refusals.append(replace(problem, message=message, at=at))
         else:
-            bound[parameter.name] = None if isinstance(value, _Required) else cast(Scalar, value)
+            bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
     misspelled = any(refusal.code == "RRL102" for refusal in refusals)
     if missing and not misspelled:
         refusals.append(_missing(signature, missing))
@@ -279,6 +279,11 @@ def fits(parameter: Parameter, value: object) -> bool:
     except (Refusal, RRLError):
         return False
     return True
+
+
+def _default(value: object) -> Scalar | None:
+    assert value is None or isinstance(value, (bool, int, float, str))
+    return value
 
 
 def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:

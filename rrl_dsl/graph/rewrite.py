@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from rrl_dsl.graph import algebra
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Graph, Operator, Scaled
@@ -57,8 +57,8 @@ class _Rewriter:
             return self.visited[id(node)][1]
         operands = tuple(self.visit(operand) for operand in node.operands)
         result = self.shared(node.with_operands(operands))
-        for name, kinds, rule in RULES:
-            simpler = rule(result, self.planner) if _kind(result) in kinds else None
+        for name, rule in RULES:
+            simpler = rule(result, self.planner)
             if simpler is not None and (simpler.binary or not result.binary):  # bool stays bool
                 self.steps.append(Step(name, result, simpler))
                 result = self.visit(simpler)
@@ -80,7 +80,9 @@ class _Rewriter:
 # chains
 
 
-def _associativity(node: Combined, known: Planner) -> Graph | None:
+def _associativity(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Combined) or node.operator not in "|&":
+        return None
     parts: list[Graph] = []
     for part in node.operands:
         nested = isinstance(part, Combined) and part.operator == node.operator
@@ -88,14 +90,18 @@ def _associativity(node: Combined, known: Planner) -> Graph | None:
     return Combined(tuple(parts), node.operator) if len(parts) > len(node.operands) else None
 
 
-def _idempotence(node: Combined, known: Planner) -> Graph | None:
+def _idempotence(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Combined) or node.operator == "+":
+        return None
     first, *others = node.operands
     if node.operator == "-":
         return _joined("-", [first, *_distinct(others)], node)
     return _joined(node.operator, _distinct(node.operands), node)
 
 
-def _unit(node: Combined, known: Planner) -> Graph | None:
+def _unit(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Combined):
+        return None
     if node.operator == "&":
         if all(known.weight(part).high > 1 or _is_all(part, known) for part in node.operands):
             return None
@@ -108,9 +114,14 @@ def _unit(node: Combined, known: Planner) -> Graph | None:
 
 
 def _zero(node: Graph, known: Planner) -> Graph | None:
+    if isinstance(node, Composed):
+        empty = any(_is_none(part, known) for part in node.operands)
+        return _source(known.pair.never, known) if empty else None
+    if not isinstance(node, Combined):
+        return None
     first, *others = node.operands
-    match _kind(node):
-        case "&" | "@" if any(_is_none(part, known) for part in node.operands):
+    match node.operator:
+        case "&" if any(_is_none(part, known) for part in node.operands):
             return _source(known.pair.never, known)
         case "|" if (
             any(_is_all(part, known) for part in node.operands) and known.weight(node).high <= 1
@@ -123,7 +134,9 @@ def _zero(node: Graph, known: Planner) -> Graph | None:
     return None
 
 
-def _absorption(node: Combined, known: Planner) -> Graph | None:
+def _absorption(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Combined) or node.operator not in "|&":
+        return None
     dual = "&" if node.operator == "|" else "|"
 
     def absorbed(part: Graph) -> bool:
@@ -136,7 +149,9 @@ def _absorption(node: Combined, known: Planner) -> Graph | None:
     return _joined(node.operator, [part for part in node.operands if not absorbed(part)], node)
 
 
-def _contradiction(node: Combined, known: Planner) -> Graph | None:
+def _contradiction(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Combined) or node.operator != "&":
+        return None
     opposed = [part.operand for part in node.operands if isinstance(part, Complement)]
     clash = any(part is other for part in node.operands for other in opposed)
     return _source(known.pair.never, known) if clash else None
@@ -145,7 +160,9 @@ def _contradiction(node: Combined, known: Planner) -> Graph | None:
 # complement and scaling
 
 
-def _double_complement(node: Complement, known: Planner) -> Graph | None:
+def _double_complement(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Complement):
+        return None
     inner = node.operand
     if _is_all(inner, known):
         return _source(known.pair.never, known)
@@ -158,7 +175,9 @@ def _double_complement(node: Complement, known: Planner) -> Graph | None:
     return None
 
 
-def _scaling(node: Scaled, known: Planner) -> Graph | None:
+def _scaling(node: Graph, known: Planner) -> Graph | None:
+    if not isinstance(node, Scaled):
+        return None
     if node.factor == 0.0 or _is_none(node.operand, known):
         return _source(known.pair.never, known)
     if not isinstance(node.factor, float):
@@ -187,21 +206,26 @@ def _is_exact(node: Scaled, known: Planner) -> bool:
 
 
 def _empty_operand(node: Graph, known: Planner) -> Graph | None:
-    empty = _is_none(node.operand, known) and known.weight(node).high == 0
-    return node.operand if empty else None
+    if not _is_transformed(node) or not _is_none(node.operand, known):
+        return None
+    return node.operand if known.weight(node).high == 0 else None
 
 
 def _identity_transform(node: Graph, known: Planner) -> Graph | None:
+    if not _is_transformed(node):
+        return None
     return node.operand if known.weight(node).at == known.weight(node.operand).at else None
 
 
 def _out_of_reach(node: Graph, known: Planner) -> Graph | None:
-    return None if known.weight(node).high > 0 else _source(known.pair.never, known)
+    if not _is_transformed(node) or known.weight(node).high > 0:
+        return None
+    return _source(known.pair.never, known)
 
 
-def _certain_draw(node: Called, known: Planner) -> Graph | None:
+def _certain_draw(node: Graph, known: Planner) -> Graph | None:
     """Removes a draw with probability 0 or 1, unless the result is deeper."""
-    if not node.call.facts.draws:
+    if not isinstance(node, Called) or not node.call.facts.draws:
         return None
     weight, diagonal = known.weight(node), known.pair.same_row
     if node.is_source:
@@ -214,37 +238,25 @@ def _certain_draw(node: Called, known: Planner) -> Graph | None:
     return None
 
 
-RULES: Final[Sequence[tuple[str, str, Callable[[Any, Planner], Graph | None]]]] = (
-    ("associativity", "|&", _associativity),
-    ("idempotence", "|&-", _idempotence),
-    ("unit", "|&+-", _unit),
-    ("zero", "|&-@", _zero),
-    ("absorption", "|&", _absorption),
-    ("contradiction", "&", _contradiction),
-    ("double complement", "~", _double_complement),
-    ("scaling", "*", _scaling),
-    ("nothing to transform", "t", _empty_operand),
-    ("identity", "t", _identity_transform),
-    ("threshold out of reach", "t", _out_of_reach),
-    ("certain draw", "st", _certain_draw),
+RULES: Final[Sequence[tuple[str, Callable[[Graph, Planner], Graph | None]]]] = (
+    ("associativity", _associativity),
+    ("idempotence", _idempotence),
+    ("unit", _unit),
+    ("zero", _zero),
+    ("absorption", _absorption),
+    ("contradiction", _contradiction),
+    ("double complement", _double_complement),
+    ("scaling", _scaling),
+    ("nothing to transform", _empty_operand),
+    ("identity", _identity_transform),
+    ("threshold out of reach", _out_of_reach),
+    ("certain draw", _certain_draw),
 )
-"""Name, kinds of nodes (see `_kind`) and rule: the simpler graph, or None if it does not apply."""
+"""Name and rule. A rule returns the simpler graph, or None if it does not apply."""
 
 
-def _kind(node: Graph) -> str:
-    """The operator of a node; `s` for a source and `t` for a transform."""
-    match node:
-        case Called():
-            return "s" if node.is_source else "t"
-        case Combined():
-            return node.operator
-        case Scaled():
-            return "*"
-        case Composed():
-            return "@"
-        case Complement():
-            return "~"
-    return "contrast"
+def _is_transformed(node: Graph) -> bool:
+    return isinstance(node, Called) and not node.is_source
 
 
 def _is_source(node: Graph, weight: Weight, known: Planner) -> bool:
