@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rrl_dsl.data.batches import Batch, loader
-from rrl_dsl.data.dataset import DataSet, Split
+from rrl_dsl.data.dataset import DataSet, Split, is_image
 from rrl_dsl.data.pixels import unit
 from rrl_dsl.language.cache import Cache
 
@@ -27,6 +28,8 @@ DRAWS: Final = 5
 NEIGHBORS: Final = 20
 MOST_CLASSES: Final = 2_000
 """ImageNet has 1,000. Time and memory of a linear probe grow with samples times classes."""
+MOST_INPUTS: Final = 2**30
+"""The bytes of the raw inputs that probes are fitted on; a fit takes about twice as many."""
 
 _FORMAT: Final = 2  # of the cache: increase it when the measurement changes
 _ITERATIONS: Final = 100  # the accuracy no longer changes
@@ -67,6 +70,19 @@ def unmeasured(dataset: DataSet) -> str | None:
         return f"`label` has {classes:,} classes, {bound}, so there are no accuracies"
     where = " in the training split" if test else " in the test split" if train else ""
     return f"no `label` is known{where}, so there are no accuracies"
+
+
+def unmeasured_inputs(dataset: DataSet) -> str | None:
+    """Returns why the raw inputs of a dataset have no accuracies, or None if they have some."""
+    samples = len(dataset.train) + len(dataset.test)
+    size = samples * math.prod(dataset.shape) * torch.float32.itemsize
+    if size <= MOST_INPUTS:
+        return None
+    what = "raw pixels" if is_image(dataset.shape) else "raw features"
+    return (
+        f"{what} have no accuracies, because those of {samples:,} samples take "
+        f"{size / 2**30:.1f} GiB, and the limit is {MOST_INPUTS / 2**30:.0f}"
+    )
 
 
 def probed_classes(dataset: DataSet) -> int | None:
@@ -172,7 +188,8 @@ def _linear_probe(train: Tensor, train_labels: Tensor, test: Tensor, test_labels
     """
     center, spread = train.mean(dim=0), train.std(dim=0, correction=0)
     spread = spread.masked_fill(spread == 0, 1.0)
-    train, test = (train - center) / spread, (test - center) / spread
+    # in place, because the features may take much of the memory
+    train, test = ((values - center).div_(spread) for values in (train, test))
     classes = int(torch.maximum(train_labels.max(), test_labels.max())) + 1
     weight = torch.zeros(train.shape[1], classes, device=train.device, requires_grad=True)
     bias = torch.zeros(classes, device=train.device, requires_grad=True)
@@ -225,10 +242,15 @@ def _few_of_each(labels: Tensor, count: int) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def _encoded(split: Split, encode: Encode, batch_size: int) -> tuple[Tensor, Tensor]:
-    features: list[Tensor] = []
-    labels: list[Tensor] = []
+    """The features and labels of the samples whose label is known."""
+    labels = split.labels["label"]
+    labels = labels[labels >= 0]
+    features, filled = torch.empty(0), 0
     for batch in loader(split, min(batch_size, len(split)), shuffle=False):
-        features.append(encode(batch).float())
-        labels.append(batch.labels["label"].to(features[-1].device))
-    whole, targets = torch.cat(features), torch.cat(labels)
-    return whole[targets >= 0], targets[targets >= 0]
+        encoded = encode(batch).float()
+        encoded = encoded[batch.labels["label"].to(encoded.device) >= 0]
+        if not filled:  # the width and the device are known from here on
+            features = encoded.new_empty(len(labels), encoded.shape[1])
+        features[filled : filled + len(encoded)] = encoded
+        filled += len(encoded)
+    return features, labels.to(features.device)

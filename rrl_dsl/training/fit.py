@@ -32,7 +32,14 @@ from rrl_dsl.training.compiling import compiles, device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.display import Display
 from rrl_dsl.training.environment import Environment
-from rrl_dsl.training.evaluation import Accuracies, Encode, evaluate, pixels, unmeasured
+from rrl_dsl.training.evaluation import (
+    Accuracies,
+    Encode,
+    evaluate,
+    pixels,
+    unmeasured,
+    unmeasured_inputs,
+)
 from rrl_dsl.training.history import History
 from rrl_dsl.training.loggers import Service
 from rrl_dsl.training.module import RelationalModule
@@ -66,6 +73,7 @@ class Outcome:
         history: The metrics of every epoch.
         largest_rank: The largest possible effective rank of the embeddings.
         unmeasured: Why there are no accuracies; None if there are some.
+        unmeasured_inputs: Why the raw inputs have none, if other features have.
         notes: What changed when the run was resumed.
         towers: Retrieval across towers; None without towers, or without final probes.
     """
@@ -76,6 +84,7 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     largest_rank: int = 0
     unmeasured: str | None = None
+    unmeasured_inputs: str | None = None
     notes: Sequence[str] = ()
     towers: TowerEvaluation | None = None
 
@@ -152,6 +161,7 @@ def fit(
             module.network.encoder.projector.width, len(dataset.watched) - 1, RANK_ROWS - 1
         ),
         unmeasured=reason,
+        unmeasured_inputs=None if reason else unmeasured_inputs(dataset),
         notes=record.notes,
         towers=_towers(module, dataset) if config.eval and config.towers else None,
     )
@@ -285,6 +295,8 @@ def _accuracies(
 
 def _raw(module: RelationalModule, dataset: DataSet) -> dict[str, Encode]:
     """The inputs themselves as features, on the device where their probe is fitted."""
+    if unmeasured_inputs(dataset):
+        return {}
     if is_image(dataset.shape):
         return {"pixels": lambda batch: pixels(batch).to(module.device)}
     return {"features": lambda batch: module.views.plain(batch.images.to(module.device)).flatten(1)}

@@ -54,9 +54,9 @@ def table(outcome: Outcome) -> Table:
 
 
 def warnings_of(outcome: Outcome, program: Program, config: Config) -> list[Diagnostic]:
-    """Returns warnings about the results: false edges, few edges, collapse."""
+    """Returns warnings about the results: no raw inputs, false edges, few edges, collapse."""
     figures = outcome.figures
-    messages: list[str] = []
+    messages = [outcome.unmeasured_inputs] if outcome.unmeasured_inputs else []
     rank, apart = figures["rank/projector"], figures["spread/projector"]
     largest = outcome.largest_rank
     ranks = f"the effective rank of the embeddings is {rank:.1f} of {largest}"

@@ -11,6 +11,7 @@ from rrl_dsl.cli.terminal import Terminal
 from rrl_dsl.data.dataset import Split
 from rrl_dsl.graph.recipe import read_recipe
 from rrl_dsl.models.encoder import Outputs
+from rrl_dsl.training import evaluation
 from rrl_dsl.training.build import build
 from rrl_dsl.training.display import Display
 from rrl_dsl.training.fit import Outcome, fit
@@ -170,6 +171,19 @@ def test_more_classes_than_probes_can_be_fitted_for_are_left_out(digits, tmp_pat
     assert module.probes is None
     assert outcome.accuracies == {}
     assert outcome.unmeasured.startswith("`label` has 99,999 classes")
+
+
+def test_raw_inputs_that_take_too_much_memory_are_left_out(digits, tmp_path, monkeypatch):
+    size = (len(digits.train) + len(digits.test)) * 64 * 4
+    measured = {"untrained", "backbone", "projector"}
+    for name, limit, known in (("less", size - 1, measured), ("all", size, {*measured, "pixels"})):
+        monkeypatch.setattr(evaluation, "MOST_INPUTS", limit)
+        module, outcome = trained(digits, tmp_path / name)
+        assert {*outcome.accuracies} == known
+        said = [each.message for each in warnings_of(outcome, module.program, module.config)]
+        assert any(each.startswith("raw pixels have no accuracies") for each in said) == (
+            "pixels" not in known
+        )
 
 
 @pytest.mark.parametrize(
