@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,7 +21,6 @@ from rrl_dsl.data.batches import Batch, BatchLoader, listed_batches, loader
 from rrl_dsl.data.crops import Crops
 from rrl_dsl.data.dataset import DataSet, Split, is_image
 from rrl_dsl.data.image_files import ImageFiles
-from rrl_dsl.graph.text import text_of
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training import ranks
@@ -41,7 +40,7 @@ from rrl_dsl.training.evaluation import (
     unmeasured_inputs,
 )
 from rrl_dsl.training.history import History
-from rrl_dsl.training.loggers import Service
+from rrl_dsl.training.loggers import Service, described
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.progress import LiveProgress
 from rrl_dsl.training.provenance import provenance_of
@@ -105,6 +104,7 @@ def fit(
     *,
     directory: str | None = None,
     changes: Sequence[str] = (),
+    service: Service | None = None,
 ) -> Outcome | None:
     """Fits a module and evaluates it; starts from the last checkpoint of the run if it has one.
 
@@ -116,6 +116,7 @@ def fit(
         callbacks: Further callbacks of Lightning.
         directory: What the recipe's paths are relative to, as `RunDirectory.describe` returns it.
         changes: What the user changed before the run was resumed.
+        service: Gets the metrics that TensorBoard gets.
 
     Returns:
         The result, or None in the processes of a distributed run that do not lead.
@@ -133,7 +134,9 @@ def fit(
     done = resumed.epochs if resumed else 0
     record = Record(provenance, done, changes, display.text)
     watching = [EdgeStatistics(), history, record, LiveProgress(display.console)]
-    trainer = _trainer(config, run, [*callbacks, *watching], display)
+    curves = Curves(run.tensorboard)
+    loggers = [curves, service] if service else [curves]
+    trainer = _trainer(config, run, [*callbacks, *watching], loggers)
     train_loader, watched_loader = _loaders(module, dataset, trainer)
     if compiles(config, len(train_loader) * config.epochs):
         module.compile_encoder()
@@ -142,8 +145,7 @@ def fit(
         "a step of training", _less_at_a_time(config), "micro_batch", "batch_size"
     )
     with interruptible(run), silent_thread(), memory:
-        for logger in trainer.loggers:
-            logger.log_hyperparams(_described(module))
+        curves.log_hyperparams(described(module))
         trainer.fit(module, train_loader, watched_loader, ckpt_path=last, weights_only=True)
     if not trainer.is_global_zero:
         return None
@@ -167,13 +169,6 @@ def fit(
     )
 
 
-def _described(module: RelationalModule) -> dict[str, Any]:
-    """What loggers get before training: the recipe, its identity, and every setting."""
-    program = module.program
-    recipe = {"recipe": text_of(program.graph), "identity": program.identity}
-    return {**recipe, **module.config.model_dump(mode="json")}
-
-
 def _less_at_a_time(config: Config) -> str:
     """The fix of a step that takes too much memory."""
     if config.micro_batch is not None:
@@ -182,13 +177,10 @@ def _less_at_a_time(config: Config) -> str:
 
 
 def _trainer(
-    config: Config, run: RunDirectory, callbacks: list[L.Callback], display: Display
+    config: Config, run: RunDirectory, callbacks: list[L.Callback], loggers: Iterable[Logger]
 ) -> L.Trainer:
     on_gpu = device_of(config).type == "cuda"
     ranks.adopt(config.devices, config.num_nodes)
-    loggers: list[Logger] = [Curves(run.tensorboard)]
-    if config.logger is not None and ranks.leads():
-        loggers.append(Service(config.logger, run, display.warning))
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=config.devices,
@@ -205,7 +197,7 @@ def _trainer(
             LearningRateMonitor(logging_interval="step"),
             Checkpoints(run.last),
         ],
-        logger=loggers,
+        logger=list(loggers),
         log_every_n_steps=_LOGGED_STEPS,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, is_utf8, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
-from rrl_dsl.training import checkpoints, lock
+from rrl_dsl.training import checkpoints, lock, ranks
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import Row
 from rrl_dsl.training.provenance import Difference, Provenance, versions
@@ -106,6 +107,11 @@ class RunDirectory:
     def tensorboard(self) -> Path:
         """The folder of TensorBoard's files."""
         return self.path / "tensorboard"
+
+    @property
+    def services(self) -> Path:
+        """The id that each service of experiment tracking has for the run, as JSON."""
+        return self.path / "logger.json"
 
     @property
     def last(self) -> Path:
@@ -278,6 +284,31 @@ def create(wanted: Path | None, name: str) -> RunDirectory:
     except OSError as problem:
         raise error("RRL504", f"cannot create `{path}`: {problem.strerror}") from None
     return run
+
+
+@contextmanager
+def emptied_unless_started(run: RunDirectory, *, remove: bool) -> Iterator[None]:
+    """Empties the new directory of a run that ends before its first checkpoint.
+
+    The same command can then be repeated.
+
+    Args:
+        run: The run directory. Only the process that leads empties it.
+        remove: Whether to remove the directory too.
+    """
+    try:
+        yield
+    except BaseException:
+        if ranks.leads() and not run.has_checkpoint():
+            for path in run.path.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            if remove:
+                with suppress(OSError):
+                    run.path.rmdir()
+        raise
 
 
 def _numbered(path: Path) -> Path:

@@ -35,6 +35,7 @@ from rrl_dsl.training.estimate import long_run
 from rrl_dsl.training.evaluation import unmeasured
 from rrl_dsl.training.facts import facts_of
 from rrl_dsl.training.fit import fit, without_advice
+from rrl_dsl.training.loggers import Service, service_of
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.named_code import code_of, from_working_directory, modules_of
 from rrl_dsl.training.pictures import draw_curves, draw_graph
@@ -172,17 +173,21 @@ def start(
         recipe = os.path.splitext(source.file_name or "recipe")[0]
         name = f"{recipe}-{name_of(loss, config)}"
         run = processes.share(lambda: runs.create(out, name).path)
-        directory = None
-        if ranks.leads():
-            directory = run.describe(source, graph, config, data)
-            named = header and header.value != wanted.loss.name
-            other = f"; the recipe's header names {header.value}" if header and named else ""
-            display.text(f"loss      {wanted.loss.name}{other}")
-            if time := long_run(module, data):
-                display.text(f"time      {time}")
-            draw_graph(source, module.program, data, run)
-        with pointing_at(settings):
-            return _finish(module, data, run, processes, display, directory)
+        with (
+            runs.emptied_unless_started(run, remove=out is None),
+            pointing_at(settings),
+            service_of(module, run, display.warning) as service,
+        ):
+            directory = None
+            if ranks.leads():
+                directory = run.describe(source, graph, config, data)
+                named = header and header.value != wanted.loss.name
+                other = f"; the recipe's header names {header.value}" if header and named else ""
+                display.text(f"loss      {wanted.loss.name}{other}")
+                if time := long_run(module, data):
+                    display.text(f"time      {time}")
+                draw_graph(source, module.program, data, run)
+            return _finish(module, data, run, processes, display, directory, service)
 
 
 @without_advice()
@@ -217,12 +222,13 @@ def go_on(
         module = build(graph, config, data, settings, resumed=True)
         again.check_model(module)
         directory = again.resumed.provenance.directory
-        if ranks.leads():
-            _show_what_is_left(again, changes, display)
-            run.remove_drafts()
-            run.describe_again(directory, graph, config, data)
-        run = processes.share(lambda: again.run.path)
-        return _finish(module, data, run, processes, display, directory, changes)
+        with pointing_at(settings), service_of(module, run, display.warning) as service:
+            if ranks.leads():
+                _show_what_is_left(again, changes, display)
+                run.remove_drafts()
+                run.describe_again(directory, graph, config, data)
+            run = processes.share(lambda: again.run.path)
+            return _finish(module, data, run, processes, display, directory, service, changes)
 
 
 def _finish(
@@ -232,6 +238,7 @@ def _finish(
     processes: Processes,
     display: Display,
     directory: str | None,
+    service: Service | None,
     changes: Sequence[str] = (),
 ) -> Run:
     """Fits, evaluates and sums up; the processes that do not lead only help."""
@@ -244,7 +251,9 @@ def _finish(
             display.warning(Diagnostic("RRL509", reason, severity="warning"))
     steps = [EndAtSteps(processes.watch)]
     shown = display if ranks.leads() else Display()
-    outcome = fit(module, data, run, shown, steps, directory=directory, changes=changes)
+    outcome = fit(
+        module, data, run, shown, steps, directory=directory, changes=changes, service=service
+    )
     if outcome is not None:
         warnings = warnings_of(outcome, module.program, module.config)
         draw_curves(outcome, run)

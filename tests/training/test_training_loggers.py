@@ -1,5 +1,6 @@
 """The setting `logger`: a service gets the configuration and the metrics, if it is asked for."""
 
+import os
 import sys
 
 import numpy as np
@@ -19,8 +20,8 @@ class Config(dict):
         super().update(given)
 
 class Run:
-    id = "1"
     def __init__(self, **given):
+        self.id = given["id"] or f"run-{len(runs)}"
         self.given, self.config, self.rows, self.status = given, Config(), [], None
     def define_metric(self, *given, **named):
         pass
@@ -39,9 +40,14 @@ def init(**given):
 TRACKIO = """
 runs, open_ = [], False
 
-def init(project, name, config, **given):
+def init(project, name, config, resume, **given):
     global open_
     open_ = True
+    assert resume == "allow"
+    for run in runs:
+        if run["name"] == name:
+            runs.remove(run)
+            return runs.append(run)
     runs.append({"project": project, "name": name, "config": config, "rows": []})
 
 def log(row, step=None):
@@ -114,15 +120,36 @@ def test_wandb_gets_the_configuration_and_the_metrics_of_each_run(
     assert (tmp_path / "one" / "metrics.csv").exists()
     assert list((tmp_path / "one" / "tensorboard").glob("events*"))
 
+    code, printed = command("train", "--resume", "one", "--epochs", "3")
+    assert code == 0, printed
+    resumed = sys.modules["wandb"].runs[-1]
+    assert (resumed.id, resumed.given["resume"]) == (one.id, "allow")
+    assert one.id != two.id
+
+
+def test_a_file_of_ids_that_is_damaged_is_an_error(command, tmp_path, wandb):
+    assert command(*RUN, "--set", "logger=wandb", "--out", "run")[0] == 0
+    (tmp_path / "run" / "logger.json").write_text("[")
+    code, printed = command("train", "--resume", "run", "--epochs", "3")
+    assert code == 1
+    assert "error[RRL505]: `run/logger.json` is damaged" in printed
+    assert "remove it, and the logger starts another run" in printed
+
 
 def test_trackio_gets_the_configuration_and_the_metrics(command, tmp_path, monkeypatch, package):
     package("trackio", TRACKIO)
     code, printed = command(*RUN, "--set", "logger=trackio", "--out", "run")
     assert code == 0, printed
     (run,) = sys.modules["trackio"].runs
-    assert (run["project"], run["name"], run["config"]["epochs"]) == ("rrl-dsl", "run", 2)
+    assert (run["project"], run["config"]["epochs"]) == ("rrl-dsl", 2)
+    assert run["name"].startswith("run-")  # unique, unlike the names of directories
     assert len([row for _, row in run["rows"] if "loss" in row]) == 2
     assert not sys.modules["trackio"].open_
+
+    code, printed = command("train", "--resume", "run", "--epochs", "3")
+    assert code == 0, printed
+    (resumed,) = sys.modules["trackio"].runs
+    assert len([row for _, row in resumed["rows"] if "loss" in row]) == 3
 
 
 def test_mlflow_gets_the_configuration_and_the_metrics(command, tmp_path, monkeypatch):
@@ -135,7 +162,14 @@ def test_mlflow_gets_the_configuration_and_the_metrics(command, tmp_path, monkey
     assert run.info.run_name == "run"
     assert run.info.status == "FINISHED"
     assert run.data.params["loss/name"] == "simclr"
-    assert len(client.get_metric_history(run.info.run_id, "loss")) == 2
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert [metric.value for metric in history] == [row["loss"] for row in rrl.Run("run").history]
+
+    code, printed = command("train", "--resume", "run", "--epochs", "3")
+    assert code == 0, printed
+    (run,) = client.search_runs([run.info.experiment_id])
+    assert (run.info.status, run.data.params["epochs"]) == ("FINISHED", "2")
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == 3
 
 
 def test_a_service_that_is_not_asked_for_is_not_imported(command, tmp_path, monkeypatch, package):
@@ -156,17 +190,50 @@ def test_a_missing_package_is_an_error_before_the_run_starts(command, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_service_that_cannot_start_is_an_error(command, tmp_path, monkeypatch, wandb):
+def test_a_service_that_cannot_start_is_an_error_and_leaves_nothing(
+    command, tmp_path, monkeypatch, wandb
+):
     import wandb as service
 
     def refuse(**_):
         raise RuntimeError("no API key configured\nmore")
 
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "init", refuse)
+        code, printed = command(*RUN, "--set", "logger=wandb", "--out", "run")
+        assert code == 1
+        expected = "error[RRL502]: the logger `wandb` cannot start: no API key configured\n"
+        assert expected in printed
+        assert "WANDB_MODE=offline" in printed
+        assert not list((tmp_path / "run").iterdir())
+        assert command(*RUN, "--set", "logger=wandb")[0] == 1
+        assert not list((tmp_path / "runs").iterdir())
+    code, printed = command(*RUN, "--out", "run")  # the directory is free for another try
+    assert code == 0, printed
+
     monkeypatch.setattr(service, "init", refuse)
-    code, printed = command(*RUN, "--set", "logger=wandb", "--out", "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+    code, printed = command("train", "--resume", "run", "--set", "logger=wandb")
     assert code == 1
-    assert "error[RRL502]: the logger `wandb` cannot start: no API key configured\n" in printed
-    assert "WANDB_MODE=offline" in printed
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+
+
+def test_a_service_fails_to_start_sooner_than_its_default(command, tmp_path, monkeypatch, wandb):
+    import wandb as service
+
+    seen = []
+
+    def refuse(**_):
+        seen.append([os.environ.get(name) for name in loggers._PATIENCE])
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(service, "init", refuse)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")  # what the user sets stays
+    monkeypatch.delenv("WANDB_INIT_TIMEOUT", raising=False)
+    assert command(*RUN, "--set", "logger=wandb", "--out", "run")[0] == 1
+    assert seen == [["30", "77", "3"]]
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "WANDB_INIT_TIMEOUT" not in os.environ
 
 
 def test_a_service_that_fails_later_is_one_warning(command, tmp_path, monkeypatch, wandb):
