@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +84,7 @@ def reproduce(
     from rrl_dsl.study.sweep import RESULTS, Sweep
     from rrl_dsl.study.table import read_table
     from rrl_dsl.study.trials import trials_of
-    from rrl_dsl.training.settings import from_assignment, from_flag
+    from rrl_dsl.training.settings import from_assignment, from_flag, pointing_at
 
     folder = folder_of(name)
     study = read_study(folder)
@@ -100,7 +103,10 @@ def reproduce(
     if dataset is not None:
         settings.append(from_flag("--dataset", ("dataset",), dataset))
     file = folder / f"{scale}.yaml"
-    runs = plan(read_grid(file, settings, allow_code or ()), folder, allow_code or ())
+    with _another_dataset():
+        runs = plan(read_grid(file, settings, allow_code or ()), folder, allow_code or ())
+    with pointing_at(settings, "dataset"):
+        study.check_measured(runs)
     place = out or Path("runs") / f"{folder.name}-{scale}-{reading}"
     print_text(f"study     {study.title}; reading {reading}")
     sweep = Sweep(trials_of(runs, place), place)
@@ -118,6 +124,21 @@ def reproduce(
     print_text(f"report    {report}")
     if sweep.count("failed"):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _another_dataset() -> Iterator[None]:
+    """Says how to reproduce a study on a dataset without the columns that its recipes read."""
+    from rrl_dsl.language.diagnostics import RRLError
+
+    try:
+        yield
+    except RRLError as problem:
+        copy = "copy the study with `--copy FOLDER`, and change its recipe"
+        raise RRLError(
+            replace(fault, hint=f"{fault.hint}; {copy}") if fault.code == "RRL401" else fault
+            for fault in problem.diagnostics
+        ) from None
 
 
 def _drawn(plot: Plot, sweep: Sweep, number: int) -> Drawn:

@@ -176,6 +176,6 @@ def _faults(grid: Mapping[KeyPath, Sequence[Choice]], source: Source) -> Iterato
 
 def _combinations(grid: Mapping[KeyPath, Sequence[Choice]]) -> Iterator[Combination]:
     for chosen in itertools.product(*grid.values()):
-        settings = [setting for choice in chosen for setting in choice]
+        settings = [replace(setting, flags=False) for choice in chosen for setting in choice]
         recipe = next(setting for setting in settings if setting.path == RECIPE)
         yield Combination(recipe, tuple(setting for setting in settings if setting is not recipe))

@@ -25,6 +25,7 @@ from rrl_dsl.report.gallery import path_of, recipes
 from rrl_dsl.study.grid import Combination
 from rrl_dsl.training.build import build, load_data
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.evaluation import unmeasured
 from rrl_dsl.training.presets import configuration
 from rrl_dsl.training.provenance import settings as settings_of
 from rrl_dsl.training.resolve import resolve
@@ -48,6 +49,7 @@ class Planned:
         values: The same as values, by the names of columns.
         configuration: A hash of the configuration and the data, without the seed.
         name: The name of its directory, which follows from identity, configuration and seed.
+        unmeasured: Why the run has no accuracies; None if it has some.
     """
 
     source: Source
@@ -57,6 +59,7 @@ class Planned:
     values: Mapping[str, Any]
     configuration: str
     name: str
+    unmeasured: str | None
 
     @property
     def recipe(self) -> str:
@@ -162,7 +165,8 @@ class _Checks:
                 build(graph, config, data, given)
         name = f"{name_of(loss, config)}-{key}-{config.seed}".replace("/", "_")
         settings, values = tuple(combination.settings), combination.values
-        return Planned(source, graph, config, settings, values, hashed, name)
+        reason = unmeasured(data)
+        return Planned(source, graph, config, settings, values, hashed, name, reason)
 
     def _source(self, recipe: Setting) -> Source | None:
         """Reads a recipe once: a file, a text with a call, or a published method by name."""

@@ -6,18 +6,22 @@ the paper leaves open. A copy of a folder is a study of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
 from rrl_dsl.language.span import Source
+from rrl_dsl.study.plan import Planned
 from rrl_dsl.training.settings import parsed
 from rrl_dsl.training.yaml_values import Loader
+
+_ACCURACIES: Final = ("probe/", "backbone/", "projector/", "converged")
+"""How the columns of accuracies begin."""
 
 
 class _Part(BaseModel):
@@ -68,6 +72,19 @@ class Study(_Part):
     notes: tuple[str, ...] = ()
     plots: tuple[Plot, ...]
     claims: tuple[Claim, ...] = ()
+
+    def check_measured(self, runs: Sequence[Planned]) -> None:
+        """Checks that the runs have the accuracies that the figures and claims show.
+
+        Raises:
+            RRLError: RRL502 if a dataset has no labels to measure them.
+        """
+        shown = [*(plot.value for plot in self.plots), *(claim.value for claim in self.claims)]
+        reason = next((run.unmeasured for run in runs if run.unmeasured), None)
+        if reason and any(value.startswith(_ACCURACIES) for value in shown):
+            message = f"this study shows accuracies: {reason}"
+            hint = "add a column `label` to all splits of the dataset, or use another dataset"
+            raise error("RRL502", message, hint=hint, settings=("dataset",))
 
 
 def names() -> list[str]:

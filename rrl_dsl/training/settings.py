@@ -40,6 +40,7 @@ FLAGS: Final = (
 """The settings that have a flag of the same name."""
 
 _ASSIGNMENT: Final = "--set"
+_PACKAGE: Final = str(Path(__file__).parents[1])
 _COMMAND_LINE: Final = "command line"
 _PYTHON: Final = "Python"
 
@@ -56,6 +57,7 @@ class Setting:
         span: The span of the value.
         allowed: The modules whose code the file may name; None if the setting is not from a file
             and may name any code.
+        flags: Whether the command that it is given to has the flags of `train`.
     """
 
     path: KeyPath
@@ -64,6 +66,7 @@ class Setting:
     keys: tuple[Span, ...]
     span: Span
     allowed: frozenset[str] | None = None
+    flags: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", current_path(self.path))
@@ -201,7 +204,8 @@ def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
     except RRLError as problem:
         raise RRLError(
             replace(
-                _placed(diagnostic, settings, keys), hint=_as_written(diagnostic.hint, settings)
+                _placed(diagnostic, settings, keys),
+                hint=_as_written(diagnostic.hint, settings),
             )
             for diagnostic in problem.diagnostics
         ) from None
@@ -219,7 +223,10 @@ def _placed(diagnostic: Diagnostic, settings: Sequence[Setting], keys: Sequence[
 
 
 def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
-    """Writes `--set KEY=VALUE` in a hint as the user wrote the key, or else as its flag."""
+    """Writes `--set KEY=VALUE` in a hint as the user wrote the key, or else as its flag.
+
+    A file of this package, such as that of a study, is not the user's to change.
+    """
 
     def form(match: re.Match[str]) -> str:
         key, value = match.groups()
@@ -227,8 +234,9 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
         if any(setting.source.name == _PYTHON for setting in settings):
             return f"`{key}={value}`"
         if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
-            return f"`{key}: {value}`"
-        if key in FLAGS and names[-1:] != [_ASSIGNMENT]:
+            return match[0] if names[-1].startswith(_PACKAGE) else f"`{key}: {value}`"
+        has_flag = key in FLAGS and all(setting.flags for setting in settings)
+        if has_flag and names[-1:] != [_ASSIGNMENT]:
             return f"`--{key.replace('_', '-')} {value}`"
         return match[0]
 

@@ -3,6 +3,7 @@
 import csv
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from rrl_dsl.study import launch
@@ -62,6 +63,42 @@ def test_the_published_setting_is_that_of_appendix_b(name):
         assert (values["backbone"], values["dataset"]) == ("resnet18", "cifar100")
         assert values["projector.layers"] == 2
         assert values["epochs"] == (1000 if name in ("noise", "gap") else 400)
+
+
+@pytest.fixture
+def refused(cli, tmp_path):
+    """The error of a study on 60 samples with some columns; nothing is written."""
+
+    def call(name, *words, shape=(8, 8), **columns):
+        images = np.random.default_rng(0).integers(0, 256, (60, *shape)).astype(np.uint8)
+        inputs = {"vector": images.astype(np.float32)} if len(shape) == 1 else {"images": images}
+        np.savez(tmp_path / "mine.npz", **inputs, **columns)
+        result = cli("reproduce", name, "--dataset", "npz:mine.npz", *words)
+        assert result.code == 1
+        assert not (tmp_path / "runs").exists()
+        return result.err
+
+    return call
+
+
+def test_what_a_dataset_cannot_do_is_refused_before_a_run_starts(refused):
+    label = np.arange(60) % 3
+    small = ("--set", "batch_size=16")
+    missing = refused("gap-coarse", *small, label=label)
+    assert "error[RRL401]: the dataset `npz:mine.npz` has no label field `coarse`" in missing
+    assert "its label fields are `label`; copy the study with `--copy FOLDER`" in missing
+    unknown = refused("gap", *small, "--reading", "views")
+    assert "error[RRL502]: this study shows accuracies: no `label` is known" in unknown
+    assert "1 | --dataset npz:mine.npz" in unknown
+    assert "add a column `label` to all splits" in unknown
+
+
+def test_a_fix_is_a_flag_that_the_command_has(refused):
+    label = np.arange(60) % 3
+    assert "help: use `--set batch_size=51`, or less" in refused("gap", label=label)
+    assert "help: use `--set batch_size=51`, or less" in refused("gap-batch", label=label)
+    vectors = refused("gap", "--set", "batch_size=16", shape=(5,), label=label)
+    assert "help: use `--set backbone=mlp`" in vectors
 
 
 @pytest.mark.slow
