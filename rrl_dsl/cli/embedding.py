@@ -40,8 +40,8 @@ def embed(
 ) -> None:
     """Write the features of a dataset under the encoder of a run.
 
-    The file holds `features`, `sample` (ids), `split` and a column for each label. In Python,
-    `rrl_dsl.load_encoder(RUN)` returns the network.
+    The file holds `features`, `sample` (ids), `name` (the texts of ids, such as paths), `split` and
+    a column for each label. In Python, `rrl_dsl.load_encoder(RUN)` returns the network.
 
     Examples:
     - `rrl-dsl embed runs/mine-wmse -o features.npz`

@@ -45,7 +45,8 @@ def images_of(values: Array, channels: str | None, fault: Fault) -> Tensor:
         what = f"has images of {values.dtype}; they must be uint8, uint16 or floating point"
         raise fault(what, "convert them, for example with `astype(np.float32)`")
     if values.size == 0:
-        raise fault(f"has images of shape {values.shape}, without pixels", None)
+        what = f"has images of shape {values.shape}, without pixels"
+        raise fault(what, "leave out samples without an image")
     if values.ndim not in (3, 4):
         what = f"has images of shape {values.shape}; they must be (N, H, W), (N, H, W, C) or "
         raise fault(f"{what}(N, C, H, W)", "samples that are not images are an array `inputs`")
@@ -61,7 +62,9 @@ def _axis(shape: Shape, channels: str | None, fault: Fault) -> int:
     """The axis of the channels, 1 or 3."""
     if channels is not None:
         if channels not in ("first", "last"):
-            raise fault(f"has `{channels}` in `channels`; it must be `first` or `last`", None)
+            raise fault(
+                f"has `{channels}` in `channels`; it must be `first` or `last`", _ORDER_HINT
+            )
         return 1 if channels == "first" else 3
     usual = [axis for axis in (1, 3) if shape[axis] in _USUAL]
     if len(usual) == 1:
@@ -79,9 +82,12 @@ def arrays_of(values: Array, name: str, fault: Fault) -> Tensor:
     """
     if values.dtype.kind not in "iuf" or values.ndim not in (2, 3) or values.size == 0:
         what = f"has `{name}` of {values.dtype} {values.shape}"
-        raise fault(f"{what}, which are neither vectors (N, d) nor sequences (N, T, d)", None)
+        hint = (
+            "pass numbers: `array.astype(np.float32)`; a number is a vector: `array.reshape(-1, 1)`"
+        )
+        raise fault(f"{what}, which are neither vectors (N, d) nor sequences (N, T, d)", hint)
     if values.dtype.kind == "f" and np.isnan(values).all():
-        raise fault(f"has no value in `{name}`: all are NaN", None)
+        raise fault(f"has no value in `{name}`: all are NaN", "NaN means a missing value")
     return torch.from_numpy(_finite(values, name, fault, missing=True))
 
 

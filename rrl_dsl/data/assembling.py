@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from torch import Tensor
 
 from rrl_dsl.data.cells import Cells
 from rrl_dsl.data.channel_statistics import statistics_of
 from rrl_dsl.data.column_files import Further, further, with_vectors
 from rrl_dsl.data.dataset import DataSet, Images, Split, tensors
 from rrl_dsl.data.holding_out import splits_of
-from rrl_dsl.data.ids_and_splits import ids_of, splits_in
+from rrl_dsl.data.ids_and_splits import Ids, ids_of, splits_in
 from rrl_dsl.data.image_check import check, name_of
 from rrl_dsl.data.image_files import ImageFile, ImageFiles
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
@@ -34,27 +33,27 @@ class Rows:
     Attributes:
         place: Where they are, for messages.
         columns: The labels and fields.
-        sample: int64 (n,), the ids.
+        ids: Their ids.
         declared: The split of each sample: `train`, `val` or `test`.
         notes: Warnings about how they were read.
     """
 
     place: str
     columns: Further
-    sample: Tensor
+    ids: Ids
     declared: Sequence[str]
     notes: Sequence[str] = ()
 
 
 def rows_of(
-    place: str, cells: Sequence[Cells], sample: Tensor, declared: Sequence[str] | None = None
+    place: str, cells: Sequence[Cells], ids: Ids, declared: Sequence[str] | None = None
 ) -> Rows:
     """Decides the kinds of columns, of which `sample` has the ids and `split` the splits.
 
     Args:
         place: Where the samples are, for messages.
         cells: The columns of n samples.
-        sample: int64 (n,), the ids if there is no column `sample`.
+        ids: The ids if there is no column `sample`.
         declared: The splits, so that a column `split` is an error; None if there is such a column,
             or all samples are for training.
 
@@ -70,10 +69,10 @@ def rows_of(
     others = [column for column in cells if column.name not in own]
     columns = further(with_vectors(others), (), Faults("RRL412", place))
     if _SAMPLE in own:
-        sample = ids_of(own[_SAMPLE], fault)
+        ids = ids_of(own[_SAMPLE], fault)
     if declared is None:
-        declared = splits_in(own[_SPLIT], fault) if _SPLIT in own else ["train"] * len(sample)
-    return Rows(place, columns, sample, declared)
+        declared = splits_in(own[_SPLIT], fault) if _SPLIT in own else ["train"] * len(ids.sample)
+    return Rows(place, columns, ids, declared)
 
 
 def dataset_of(
@@ -100,8 +99,8 @@ def dataset_of(
         RRLError: RRL412 if the splits are wrong.
     """
     labels, fields = tensors(rows.columns.labels), tensors(rows.columns.fields)
-    whole = Split(images, rows.sample, labels, fields)
-    part_of = splits_of(rows.declared, rows.sample, test_share, rows.place)
+    whole = Split(images, rows.ids.sample, labels, fields, rows.ids.names)
+    part_of = splits_of(rows.declared, rows.ids.sample, test_share, rows.place)
     kept = range(len(whole)) if kept is None else kept
 
     def split(part: str) -> Split:

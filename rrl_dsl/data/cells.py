@@ -14,9 +14,11 @@ from rrl_dsl.data import written
 from rrl_dsl.data.columns import Array
 from rrl_dsl.data.unknown import UNKNOWN
 from rrl_dsl.language.digest import normal
+from rrl_dsl.language.files import is_utf8
 from rrl_dsl.tables.faults import Faults, Location
 from rrl_dsl.tables.table import TableColumn
 
+NOT_UNICODE: Final = "a lone surrogate is no character: decode the bytes with their encoding"
 NUMBERS: Final = "iuf"
 """The NumPy dtype kinds of numbers."""
 
@@ -86,6 +88,11 @@ def of_text(
         faults: The errors of the column.
         unknown: The words for a missing value.
     """
+    strange = [row for row, text in enumerate(values) if not is_utf8(text)]
+    if strange:
+        for row in strange:
+            faults.add(f"a text in `{name}` is not Unicode", Location(row, at), NOT_UNICODE)
+        return unreadable(name, at, len(values), faults)
     values, marks = [normal(text) for text in values], _numbers(unknown)
     missing = np.array([_marks(text, unknown, marks) for text in values], dtype=bool)
     words = Counter(values[row] for row in np.flatnonzero(missing).tolist() if values[row])

@@ -88,16 +88,21 @@ def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) ->
         class_names={name: col.class_names for name, col in kept.items() if col.label is not None},
         fields={name: col.field for name, col in kept.items() if col.field is not None},
         unreadable=unreadable,
-        notes=tuple(_notes(columns, kept)),
+        notes=tuple(_notes(columns, kept, unreadable)),
     )
 
 
-def _notes(columns: Sequence[Cells], kept: Mapping[str, Column]) -> Iterator[Diagnostic]:
+def _notes(
+    columns: Sequence[Cells],
+    kept: Mapping[str, Column],
+    unreadable: Mapping[str, Sequence[Diagnostic]],
+) -> Iterator[Diagnostic]:
     """Warnings about how columns were read."""
     left = [f"`{cells.name}`" for cells in columns if cells.name not in kept]
     if left:
         names = ", ".join(left[:_LISTED]) + ", …" * (len(left) > _LISTED)
-        yield _note(f"these columns cannot be read, so no recipe can use them: {names}")
+        first = next(problems[0].message for problems in unreadable.values())
+        yield _note(f"these columns cannot be read, so nothing can use them: {names}", first)
     for cells in columns:
         if cells.name not in kept:
             continue

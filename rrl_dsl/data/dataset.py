@@ -55,6 +55,7 @@ class Split:
             none.
         fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
             missing.
+        names: The texts of which the ids are hashes, such as paths; empty if the ids are not.
 
     Raises:
         RRLError: RRL412 if lengths, types or values are wrong.
@@ -64,6 +65,7 @@ class Split:
     sample: Tensor
     labels: Mapping[str, Tensor]
     fields: Mapping[str, Tensor] = field(default_factory=dict)
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if len(self) == 0:
@@ -92,6 +94,7 @@ class Split:
             self.sample.to(device),
             {name: label.to(device) for name, label in self.labels.items()},
             {name: column.to(device) for name, column in self.fields.items()},
+            self.names,
         )
 
     def at(self, index: Tensor) -> Split:
@@ -102,6 +105,7 @@ class Split:
             self.sample[index],
             {name: label[index] for name, label in self.labels.items()},
             {name: column[index] for name, column in self.fields.items()},
+            [self.names[place] for place in index.tolist()] if self.names else (),
         )
 
 
@@ -234,10 +238,11 @@ class DataSet:
         wanted = (classes, *_shapes(self.train).get(name, ()))
         if name not in self.train.fields or tuple(values.shape) != wanted:
             what = f"has prompts `{name}` of shape {tuple(values.shape)}, not {wanted}: one value "
-            raise self._malformed(f"{what}of a field for each class of `label`")
+            hint = "list the prompts in the order of the classes, or leave them out"
+            raise self._malformed(f"{what}of a field for each class of `label`", hint)
 
-    def _malformed(self, what: str) -> RRLError:
-        return error("RRL412", f"dataset `{self.name}` {what}")
+    def _malformed(self, what: str, hint: str | None = None) -> RRLError:
+        return error("RRL412", f"dataset `{self.name}` {what}", hint=hint)
 
 
 def is_image(shape: Sequence[int]) -> bool:

@@ -29,7 +29,7 @@ import torch
 from rrl_dsl.data.assembling import Rows, dataset_of_files, rows_of
 from rrl_dsl.data.cells import Cells, of_table_column, unreadable
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.ids_and_splits import PARTS, part_of
+from rrl_dsl.data.ids_and_splits import PARTS, Ids, part_of
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.digest import stable_id
@@ -132,7 +132,7 @@ def load(
     rows = rows_of(
         str(path),
         _cells(path, parts, image),
-        torch.arange(len(images)),
+        Ids(torch.arange(len(images))),
         declared if any(parts) else None,
     )
     rows = _labeled(rows, parts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from rrl_dsl.data.cells import Cells
 from rrl_dsl.data.dataset import first_repeat
 from rrl_dsl.language.diagnostics import listing
 from rrl_dsl.language.digest import stable_id
+from rrl_dsl.tables.pairs import LARGEST_ID
 
 NAMES: Final = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 """Split -> the names that mean it, the usual one first."""
@@ -23,8 +25,25 @@ _DIGITS: Final = 18
 """The decimal digits of which any number fits into 63 bits."""
 
 
-def ids_of(cells: Cells, fault: Fault) -> Tensor:
-    """Returns the ids in a column, int64 (n,): its whole numbers, or hashes of its texts.
+class Ids(NamedTuple):
+    """The ids of n samples.
+
+    Attributes:
+        sample: int64 (n,).
+        names: The texts of which the ids are hashes; empty if the ids are numbers of the user.
+    """
+
+    sample: Tensor
+    names: Sequence[str] = ()
+
+
+def hashed(names: Sequence[str]) -> Ids:
+    """Returns ids that are hashes of texts."""
+    return Ids(torch.tensor([stable_id(name) for name in names]), names)
+
+
+def ids_of(cells: Cells, fault: Fault) -> Ids:
+    """Returns the ids in a column: its whole numbers, or hashes of its texts.
 
     Raises:
         RRLError: If a value is missing, negative, repeated or of another kind.
@@ -32,17 +51,20 @@ def ids_of(cells: Cells, fault: Fault) -> Tensor:
     cells.faults.stop()
     values, name = cells.values, cells.name
     if bool(cells.missing.any()):
-        raise fault(f"has a row without a value in `{name}`", None)
+        row = int(cells.missing.argmax())
+        hint = f"give every row an id, or leave out `{name}`"
+        raise fault(f"has no value in `{name}` in row {row}, counted from 0", hint)
     if isinstance(values, np.ndarray):
-        if values.ndim != 1 or values.dtype.kind not in "iu" or int(values.min()) < 0:
+        whole = values.ndim == 1 and values.dtype.kind in "iu"
+        if not whole or int(values.min()) < 0 or int(values.max()) > LARGEST_ID:
             what = f"has values in `{name}` that are neither whole numbers from 0 nor texts"
-            raise fault(what, None)
-        ids = torch.from_numpy(values.astype(np.int64))
+            raise fault(what, f"the largest whole number is {LARGEST_ID}")
+        ids = Ids(torch.from_numpy(values.astype(np.int64)))
     elif all(text.isascii() and text.isdecimal() and len(text) <= _DIGITS for text in values):
-        ids = torch.tensor([int(text) for text in values])
+        ids = Ids(torch.tensor([int(text) for text in values]))
     else:
-        ids = torch.tensor([stable_id(text) for text in values])
-    if (repeated := first_repeat(ids)) is not None:
+        ids = hashed(values)
+    if (repeated := first_repeat(ids.sample)) is not None:
         what = f"has the same value of `{name}` in several rows, with the id {repeated}"
         raise fault(what, f"leave out `{name}`, or rename it")
     return ids

@@ -25,20 +25,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rrl_dsl.data import column_files
 from rrl_dsl.data.assembling import Rows, dataset_of_files, note
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.folder_rule import FolderRule
-from rrl_dsl.data.ids_and_splits import NAMES, PARTS
+from rrl_dsl.data.ids_and_splits import NAMES, PARTS, hashed
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.unknown import words_of
 from rrl_dsl.data.written import is_negative
 from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
-from rrl_dsl.language.digest import normal, stable_id
+from rrl_dsl.language.digest import normal
 
 UNLABELED: Final = ("unlabeled", "unlabelled", "_unlabeled", "_unlabelled")
 """The names of folders whose images have no class; case is ignored."""
@@ -94,12 +93,12 @@ def load(
     columns = replace(
         table, labels=labels | table.labels, class_names=class_names | table.class_names
     )
-    sample = torch.tensor([stable_id(image.name) for image in images])
+    ids = hashed([image.name for image in images])
     declared = [image.part for image in images]
     dataset = dataset_of_files(
         f"imagefolder:{path}",
         [image.path for image in images],
-        Rows(str(path), columns, sample, declared),
+        Rows(str(path), columns, ids, declared),
         size,
         test_share,
         skip_unreadable=skip_unreadable,

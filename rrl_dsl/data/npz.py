@@ -6,7 +6,7 @@
 | `channels` | optional text, `first` or `last`: where C is, if the shape does not tell |
 | `inputs` | in place of images: numbers (N, d), vectors; or (N, T, d), sequences; NaN is missing |
 | `split` | optional strings (N,): `train`, `val`, `test`; else a hash of the id draws `test` |
-| `sample` | optional integers (N,), the ids; by default, the index in the archive |
+| `sample` | optional integers or texts (N,), the ids; by default, the index in the archive |
 | NAME | class numbers: integers (N,) up to 99,999, negative if unknown: a label and a number |
 | NAME`_names` | optional strings: the names of the classes of NAME, which then is only a label |
 | NAME | truth values, or integers 0 and 1, (N, C): a label with several of C classes per image |
@@ -37,13 +37,14 @@ from torch import Tensor
 from rrl_dsl.data import cells
 from rrl_dsl.data.arrays import arrays_of, augmentation_of, images_of, inputs_of
 from rrl_dsl.data.assembling import Rows, dataset_of
-from rrl_dsl.data.cells import NUMBERS, Cells
+from rrl_dsl.data.cells import NOT_UNICODE, NUMBERS, Cells
 from rrl_dsl.data.column_files import Further, further
 from rrl_dsl.data.columns import Array
-from rrl_dsl.data.dataset import DataSet, first_repeat
+from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.ids_and_splits import Ids, ids_of, splits_in
 from rrl_dsl.data.unknown import KEY, UNKNOWN, words
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
-from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, open_file
+from rrl_dsl.language.files import ARCHIVE_BYTES, check_size, is_utf8, open_file
 from rrl_dsl.language.machine import is_out_of_memory
 from rrl_dsl.tables.faults import Faults
 
@@ -126,7 +127,8 @@ def _read_array(path: Path, archive: Any, name: str) -> Array | None:
             return None
         raise _unreadable(f"array `{name}` of {path}", reason) from reason
     if not isinstance(array, np.ndarray):
-        raise error("RRL412", f"{path} contains `{name}`, which is not an array")
+        message = f"{path} contains `{name}`, which is not an array"
+        raise error("RRL412", message, hint="write the archive again with `numpy.savez`")
     if not array.itemsize:  # any number of empty strings takes no bytes in the file
         check_size(str(path), array.size, ARCHIVE_BYTES)
     return array
@@ -272,26 +274,17 @@ class _Archive:
             return cells.of_text(name, 0, texts, faults, unknown)
         return cells.of_array(name, 0, array, faults, unknown)
 
-    def sample(self) -> Tensor:
-        """Returns the ids, int64 (N,)."""
+    def sample(self) -> Ids:
+        """Returns the ids of the N samples."""
         if "sample" not in self._arrays:
-            return torch.arange(self._rows)
-        sample = torch.from_numpy(self._integers("sample"))
-        repeated = first_repeat(sample)
-        if repeated is not None:
-            raise self._malformed(f"gives the id {repeated} to more than one sample")
-        return sample
+            return Ids(torch.arange(self._rows))
+        return ids_of(self._cells("sample", UNKNOWN), self._malformed)
 
     def splits(self) -> list[str]:
         """Returns the split of every sample as the archive has it: `train`, `val` or `test`."""
         if "split" not in self._arrays:
             return ["train"] * self._rows
-        split = self._strings("split", self._rows)
-        strange = sorted(set(split) - {"train", "val", "test"})
-        if strange:
-            known = "the splits are `train`, `val` and `test`"
-            raise self._malformed(f"has the split `{strange[0]}`; {known}")
-        return split
+        return splits_in(self._cells("split", UNKNOWN), self._malformed)
 
     def prompts(self) -> dict[str, Tensor]:
         """Returns the prompts, as in `DataSet`."""
@@ -327,11 +320,11 @@ class _Archive:
         return name in columns.labels and self._arrays[name].ndim == 2
 
     def _hot_names(self, name: str) -> tuple[str, ...]:
-        names = self._strings(name + _NAMES, None)
+        names = self._strings(name + _NAMES)
         classes = self._arrays[name].shape[1]
         if len(names) != classes:
             what = f"names {len(names)} classes in `{name}{_NAMES}`, but `{name}` has {classes}"
-            raise self._malformed(f"{what} columns")
+            raise self._malformed(f"{what} columns", "name each of them")
         return tuple(names)
 
     def _class_names(self, name: str, label: NDArray[np.int64]) -> tuple[str, ...]:
@@ -343,41 +336,32 @@ class _Archive:
             )
         if name + _NAMES not in self._arrays:
             return tuple(str(number) for number in range(classes))
-        names = self._strings(name + _NAMES, None)
+        names = self._strings(name + _NAMES)
         if len(names) < classes:
             raise self._malformed(
-                f"names {len(names)} classes in `{name}{_NAMES}`, but `{name}` has {classes}"
+                f"names {len(names)} classes in `{name}{_NAMES}`, but `{name}` has {classes}",
+                "name the classes 0, 1, ... in this order",
             )
         return tuple(names)
-
-    def _integers(self, name: str) -> NDArray[np.int64]:
-        array = self._arrays[name]
-        if array.dtype.kind not in "iu" or array.shape != (self._rows,):
-            raise self._malformed(
-                f"has an array `{name}` of {array.dtype} {array.shape}, "
-                f"which is not an integer for each of the {self._rows} samples"
-            )
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high > np.iinfo(np.int64).max:
-            wrong = low if low < 0 else high
-            raise self._malformed(f"has the value {wrong} in `{name}`")
-        return array.astype(np.int64)
 
     def _words(self) -> list[str]:
         """The words for a missing value; an array of numbers is allowed."""
         array = self._arrays[KEY]
         if array.dtype.kind in NUMBERS:
             return [str(value) for value in array.ravel().tolist()]
-        return self._strings(KEY, None)
+        return self._strings(KEY)
 
-    def _strings(self, name: str, rows: int | None) -> list[str]:
+    def _strings(self, name: str) -> list[str]:
         array = self._arrays[name]
-        if array.dtype.kind != "U" or array.shape != (rows or array.size,):
-            wanted = "" if rows is None else f" for each of the {rows} images"
+        if array.dtype.kind != "U" or array.ndim != 1:
             what = f"has an array `{name}` of {array.dtype} {array.shape}"
-            hint = "store bytes as `astype(str)`" if array.dtype.kind == "S" else None
-            raise self._malformed(f"{what}, which is not a string{wanted}", hint)
-        return [str(text) for text in array.astype(np.str_)]
+            raise self._malformed(
+                f"{what}, which is not a list of texts", "store it as `array.astype(str).ravel()`"
+            )
+        texts = [str(text) for text in array.astype(np.str_)]
+        if not all(map(is_utf8, texts)):
+            raise self._malformed(f"has a text in `{name}` that is not Unicode", NOT_UNICODE)
+        return texts
 
     def _malformed(self, what: str, hint: str | None = None) -> RRLError:
         return error("RRL412", f"{self._path} {what}", hint=hint)

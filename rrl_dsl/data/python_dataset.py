@@ -30,7 +30,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from rrl_dsl.data.arrays import arrays_of, augmentation_of, images_of
 from rrl_dsl.data.assembling import dataset_of, rows_of
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.ids_and_splits import PARTS, part_of
+from rrl_dsl.data.ids_and_splits import PARTS, Ids, part_of
 from rrl_dsl.data.image_files import upright_rgb
 from rrl_dsl.data.records import cells_of, plain
 from rrl_dsl.language.diagnostics import RRLError, error, listing
@@ -168,7 +168,7 @@ def load(given: Given, *, split: float | None = None, workers: int = 0) -> DataS
     rows = rows_of(
         called,
         cells_of([fact.columns for fact in facts], called),
-        torch.arange(total),
+        Ids(torch.arange(total)),
         declared if any(parts) else None,
     )
     store = ItemStore(items, torch.arange(total), form, [fact.digest for fact in facts])

@@ -27,18 +27,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from rrl_dsl.data.assembling import dataset_of_files, rows_of
 from rrl_dsl.data.braces import fixed, paths_of
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.folder_rule import IMAGES
-from rrl_dsl.data.ids_and_splits import part_of
+from rrl_dsl.data.ids_and_splits import hashed, part_of
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.records import cells_of
 from rrl_dsl.data.tar_index import Archive, Stored, archive_at, members_of
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.language.digest import stable_id
 
 _KEY: Final = re.compile(r"((?:.*/)?[^./][^./]*)(\.[^/]*)")
 _CLASS: Final = ".cls"
@@ -109,7 +106,7 @@ def load(
     if not samples:
         raise error("RRL412", f"{pattern} contains no images")
     cells = cells_of([sample.record() for sample in samples], str(pattern))
-    ids = torch.tensor([stable_id(f"{each.archive.name}/{each.key}") for each in samples])
+    ids = hashed([f"{each.archive.name}/{each.key}" for each in samples])
     rows = rows_of(str(pattern), cells, ids)
     if not any(column.name == "split" for column in cells):
         rows = replace(rows, declared=_declared(samples))

@@ -9,7 +9,8 @@
 
 The encoder reads all numbers and vectors except `label`, or the columns that the setting `inputs`
 lists. A listed column of texts becomes one number per class. Names that recipes cannot use are
-changed: `Sepal length (cm)` is `sepal_length_cm`.
+changed: `Sepal length (cm)` is `sepal_length_cm`. `columns.yaml` beside the table may list the
+words for a missing value, see `rrl_dsl.data.unknown`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from rrl_dsl.data.assembling import Rows, dataset_of
 from rrl_dsl.data.cells import Cells, of_table_column
 from rrl_dsl.data.column_files import Further, further, plain, with_vectors
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.ids_and_splits import ids_of, splits_in
+from rrl_dsl.data.ids_and_splits import Ids, ids_of, splits_in
+from rrl_dsl.data.unknown import words_of
 from rrl_dsl.language.diagnostics import RRLError, error, listing
 from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.tables.table import SUFFIXES, Table, open_table
@@ -57,15 +59,15 @@ def load(
     def fault(what: str, hint: str | None) -> RRLError:
         return error("RRL412", f"{path} {what}", hint=hint)
 
-    table = _opened(path)
-    cells = [of_table_column(column) for column in table.columns()]
+    table, unknown = _opened(path), words_of(path.parent)
+    cells = [of_table_column(column, unknown) for column in table.columns()]
     table.faults.stop()
     cells, renamed = _with_plain_names(cells)
     own = {each.name: each for each in cells if each.name in ("sample", "split")}
     others = [each for each in cells if each.name not in own]
     rows = len(cells[0].values) if cells else 0
     if not rows:
-        raise fault("has no rows below its header", None)
+        raise fault("has no rows below its header", "each row is a sample")
     columns = further(with_vectors(others), (), table.faults)
     columns, note_of_label = _labeled(columns)
     names = inputs if inputs is not None else [name for name in columns.fields if name != "label"]
@@ -73,10 +75,14 @@ def load(
         unread = [
             problem.message for problems in columns.unreadable.values() for problem in problems
         ]
-        hint = f"it has {listing(columns.labels)}" if columns.labels else None
+        hint = table.delimiter_hint(table.header) or (
+            f"it has {listing(columns.labels)}; `--set inputs=[NAME]` reads a column of texts"
+            if columns.labels
+            else None
+        )
         raise fault("has no column of numbers for the encoder", unread[0] if unread else hint)
     vectors, widths = inputs_of(columns, names, rows, fault)
-    sample = ids_of(own["sample"], fault) if "sample" in own else torch.arange(rows)
+    ids = ids_of(own["sample"], fault) if "sample" in own else Ids(torch.arange(rows))
     declared = splits_in(own["split"], fault) if "split" in own else ["train"] * rows
 
     def notes() -> Iterator[str]:
@@ -86,14 +92,15 @@ def load(
             yield note_of_label
         shown = ", ".join(f"`{name}`" for name in [*widths][:_LISTED])
         more = f" and {len(widths) - _LISTED} more" if len(widths) > _LISTED else ""
-        yield f"the encoder reads {vectors.shape[1]} numbers: {shown}{more}"
+        count = vectors.shape[1]
+        yield f"the encoder reads {count} number{'s' * (count > 1)}: {shown}{more}"
         if missing := int(vectors.isnan().sum()):
             yield f"{missing:,} of {vectors.numel():,} numbers are missing and count as the mean"
 
     return dataset_of(
         f"table:{path}",
         vectors,
-        Rows(str(path), columns, sample, declared, [f"{path}: {note}" for note in notes()]),
+        Rows(str(path), columns, ids, declared, [f"{path}: {note}" for note in notes()]),
         augmentation_of(vectors),
         test_share,
     )
@@ -106,7 +113,9 @@ def _opened(path: Path) -> Table:
     try:
         return open_table(path, str(path), code="RRL412", unreadable="RRL412", limit=TABLE_BYTES)
     except OSError as reason:
-        raise error("RRL410", f"{path} cannot be read: {reason.strerror or reason}") from reason
+        hint = f"give the path of a file with the suffix {listing(SUFFIXES)}"
+        what = f"{path} cannot be read: {reason.strerror or reason}"
+        raise error("RRL410", what, hint=hint) from reason
 
 
 def _with_plain_names(cells: Sequence[Cells]) -> tuple[list[Cells], dict[str, str]]:

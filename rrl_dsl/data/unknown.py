@@ -2,8 +2,8 @@
 
 A word of `UNKNOWN` is a missing value in text and in columns of numbers; case is ignored. If one of
 these words is a class, or another value such as -999 is missing, the dataset lists its own words:
-an image folder in `columns.yaml`, an archive in an array `unknown`. They replace `UNKNOWN`. An
-empty cell, a null and NaN are always missing.
+an image folder or a table in `columns.yaml` in its folder, an archive in an array `unknown`. They
+replace `UNKNOWN`. An empty cell, a null and NaN are always missing.
 
     unknown: [n/a, "?", -999]
 """
@@ -19,7 +19,7 @@ from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import error
 
 FILE: Final = "columns.yaml"
-"""The file of an image folder that lists the words."""
+"""The file in the folder of images or of a table that lists the words."""
 KEY: Final = "unknown"
 """The key in that file, and the name of the array in an archive."""
 
@@ -38,7 +38,7 @@ def words(given: Iterable[str]) -> frozenset[str]:
 
 
 def words_of(folder: Path) -> frozenset[str]:
-    """Returns the words for a missing value in the table of an image folder.
+    """Returns the words for a missing value in the tables of a folder.
 
     Raises:
         RRLError: RRL412 if its `columns.yaml` is malformed.

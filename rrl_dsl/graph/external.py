@@ -50,7 +50,7 @@ class SampleIds(External):
     """The samples of the rows of a matrix, from Python.
 
     Attributes:
-        given: The ids as given, integers or paths.
+        given: The ids as given, integers or texts.
     """
 
     given: Any

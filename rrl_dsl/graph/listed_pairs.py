@@ -96,12 +96,12 @@ class ListedPairs(Links):
             more: The number of later pairs with unknown samples.
         """
         written, source, span = self._as_written(pair, end)
-        what = f"sample {written}" if written.isdecimal() else f"image `{written}`"
+        what = f"sample {written}" if written.isdecimal() else f"sample `{written}`"
         message = f"the dataset has no {what}"
         if more:
             pairs = "1 more pair names" if more == 1 else f"{more:,} more pairs name"
             message = f"{message}; {pairs} unknown samples"
-        hint = "an id is the index of a sample in its dataset, or the path of an image"
+        hint = "an id is a value of the column `sample`, or else the index or path of a sample"
         return Diagnostic("RRL416", message, span, source, hint)
 
     def _as_written(self, pair: int, end: int) -> tuple[str, Source, Span | None]:

@@ -113,7 +113,7 @@ class MatrixLinks(Links):
         message = (
             f"the dataset has no sample {wanted[first]}, which has a row in {self.called}{more}"
         )
-        hint = "an id is the index of a sample in its dataset, or the path of an image"
+        hint = "an id is a value of the column `sample`, or else the index or path of a sample"
         return Diagnostic("RRL416", message, hint=hint)
 
     def without_row(self, sample: int) -> Diagnostic:
@@ -143,8 +143,18 @@ def matrix_links(value: Any) -> MatrixLinks:
     elif sp.issparse(value):
         matrix = of_sparse(value, name)
     else:
-        matrix = of_dense(np.asarray(value), name)
+        matrix = of_dense(_array(value, name), name)
     return MatrixLinks(None, "", matrix.digest, None, matrix)
+
+
+def _array(value: Any, name: str) -> NDArray[Any]:
+    """The array of a value without masked entries, and without names of its rows."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise invalid(name, "has masked entries", "set their weights: `matrix.filled(0)`")
+    if hasattr(value, "columns"):
+        hint = "pass `matrix.to_numpy()`, and the samples of its rows as `ids=`"
+        raise invalid(name, f"is a {type(value).__name__}, whose names of rows are not ids", hint)
+    return np.asarray(value)
 
 
 def sample_ids(value: Sequence[Any]) -> SampleIds:
@@ -160,6 +170,8 @@ def _of_torch(tensor: Any, name: str) -> Matrix:
     import torch
 
     tensor = tensor.detach()
+    if tensor.is_meta:
+        raise invalid(name, "is on the device meta, without values", "pass a tensor with values")
     if tensor.is_complex():
         raise invalid(name, f"contains {tensor.dtype}".replace("torch.", ""))
     if tensor.dtype == torch.bfloat16 or tensor.dtype == torch.float16:
@@ -189,5 +201,6 @@ def _of_networkx(graph: Any, name: str) -> Matrix:
     try:
         matrix = nx.to_scipy_sparse_array(graph, nodes, np.dtype(float)) if nodes else None
     except (TypeError, ValueError) as reason:
-        raise invalid(name, f"has an edge whose weight is not a number: {reason}") from None
+        what = f"has an edge whose weight is not a number: {reason}"
+        raise invalid(name, what, "set the attribute `weight` of every edge") from None
     return with_ids(of_sparse(sp.csr_array((0, 0)) if matrix is None else matrix, name), ids)

@@ -227,7 +227,8 @@ class Ids:
         """
         if isinstance(value, SampleIds):
             return value
-        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+        is_list = hasattr(value, "__len__") and hasattr(value, "__getitem__")  # unlike a set
+        if isinstance(value, str | bytes) or not is_list:
             hint = "in a recipe, add an array `ids` to the .npz file of the matrix"
             raise Refusal("RRL202", f"must be {self.described}, not {described(value)}", hint)
         from rrl_dsl.graph.matrix_links import sample_ids

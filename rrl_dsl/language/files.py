@@ -40,10 +40,10 @@ _FIXES: Final = {
 _BOUND: Final = "RRL_DSL_MAX_BYTES"
 
 
-def is_utf8(path: str | Path) -> bool:
-    """Whether a file name can be stored as text: on Linux, a name may consist of any bytes."""
+def is_utf8(text: str | Path) -> bool:
+    """Whether a path or text is Unicode: on Linux, a name of a file may consist of any bytes."""
     try:
-        str(path).encode()
+        str(text).encode()
     except UnicodeEncodeError:
         return False
     return True

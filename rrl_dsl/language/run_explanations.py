@@ -54,8 +54,8 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     ),
     "RRL416": (
         "A file of pairs names a sample that the dataset does not have. An id is "
-        "the index of a sample in the dataset, or the path of an image below its "
-        "image folder."
+        "a value of the column `sample` of the dataset; without one, it is the "
+        "index of a sample, or the path of an image below its image folder."
     ),
     "RRL417": (
         "The recipe reads a field as another kind than it has: a label, a number "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,7 @@ class Embedding:
         split: (n,), the name of the split of each sample: `train`, `val` or `test`.
         labels: Label name -> int64 (n,), or (n, k) for several classes per sample; -1 is unknown.
         class_names: Label name -> the names of its classes.
+        names: The texts of which the ids are hashes, such as the paths of images, or nothing.
     """
 
     features: NDArray[np.float32]
@@ -45,11 +46,13 @@ class Embedding:
     split: NDArray[np.str_]
     labels: Mapping[str, NDArray[np.int64]]
     class_names: Mapping[str, tuple[str, ...]]
+    names: Sequence[str] = ()
 
     def write(self, path: Path) -> None:
         """Writes the features as `.npz` or `.parquet`.
 
-        The columns are `features`, `sample`, `split` and `label_NAME` for each label. An archive
+        The columns are `features`, `sample`, `split`, `name` if there are names, and `label_NAME`
+        for each label. An archive
         also has `classes_NAME`, the names of the classes; in Parquet, a label is its class name.
 
         Raises:
@@ -64,6 +67,8 @@ class Embedding:
             "sample": self.sample,
             "split": self.split,
         }
+        if self.names:
+            arrays["name"] = np.array(self.names, dtype=np.str_)
         for name, label in self.labels.items():
             arrays[f"label_{name}"] = label
             arrays[f"classes_{name}"] = np.array(self.class_names[name], dtype=np.str_)
@@ -77,6 +82,8 @@ class Embedding:
             "sample": pa.array(self.sample),
             "split": pa.array(self.split.tolist()),
         }
+        if self.names:
+            columns["name"] = pa.array(self.names)
         for name, label in self.labels.items():
             columns[f"label_{name}"] = pa.array(_named(label.tolist(), self.class_names[name]))
         content = pa.BufferOutputStream()
@@ -185,7 +192,8 @@ def embed(
     """
     encoder = load_encoder(run, part, allow_code=allow_code)
     data = data or data_of_run(Path(run), allow_code=allow_code)
-    parts = [(name, *_encoded(encoder, chosen)) for name, chosen in splits_of(data, split).items()]
+    chosen = splits_of(data, split)
+    parts = [(name, *_encoded(encoder, samples)) for name, samples in chosen.items()]
     return Embedding(
         features=np.concatenate([features for _, features, _, _ in parts]),
         sample=np.concatenate([sample for _, _, sample, _ in parts]),
@@ -195,6 +203,7 @@ def embed(
             for name in parts[0][3]
         },
         class_names=data.class_names,
+        names=[name for samples in chosen.values() for name in samples.names],
     )
 
 

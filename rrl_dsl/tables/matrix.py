@@ -273,6 +273,8 @@ def _float32(values: Any) -> Any:
 def _not_weights(values: Any) -> Any:
     if values.dtype.kind in "bu":
         return np.zeros(len(values), dtype=bool)
+    if values.dtype == np.float16:  # it does not represent the largest weight
+        return ~((values >= 0) & np.isfinite(values))
     return ~((values >= 0) & (values <= LARGEST))
 
 
@@ -286,7 +288,10 @@ def _place(starts: Any, entries: Any, at: int) -> tuple[int, int]:
 
 
 def _repeated(name: str, row: int, column: int) -> RRLError:
-    hint = "each pair must occur once: for the sum of its weights, call `matrix.sum_duplicates()`"
+    hint = (
+        "each pair must occur once: for the sum of its weights, call `matrix.sum_duplicates()`, or "
+        "`matrix.coalesce()` in torch"
+    )
     return invalid(name, f"has row {row}, column {column} more than once", hint)
 
 

@@ -1,6 +1,6 @@
 """Matrices in files: `.npz` of `scipy.sparse.save_npz`, and dense `.npy`, which is memory-mapped.
 
-An archive may also contain an array `ids`: the sample of each row, as integers or as paths. No file
+An archive may also contain an array `ids`: the sample of each row, as integers or as texts. No file
 is unpickled, because that could run any code.
 """
 
@@ -93,7 +93,7 @@ def packed(matrix: Matrix) -> memoryview:
 
 
 def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
-    """The samples of n rows, int64 (n,), from integers or paths.
+    """The samples of n rows, int64 (n,), from integers or texts.
 
     Raises:
         RRLError: RRL430 if there is not one id per row, or a value is not an id or occurs twice.
@@ -103,7 +103,7 @@ def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
         hint = "pass one id for each row, in order"
         raise invalid(name, f"has {size:,} rows, but there are {len(cells):,} ids", hint)
     ids = [sample_id(cell) for cell in cells]
-    hint = "an id is an integer from 0, or a path such as `train/cat/1.png`"
+    hint = "an id is an integer from 0, or a text such as `train/cat/1.png`"
     if None in ids:
         row = ids.index(None)
         raise invalid(name, f"has the id `{str(cells[row])[:60]}` for row {row}", hint)

@@ -1,8 +1,9 @@
 """Reads a file of pairs, `a,b[,weight]`, with the errors of its cells.
 
-An id is the integer id of a sample, or the path of an image relative to its image folder, with `/`.
-If the first row has the names of the columns, they may have any order. Any other column is an
-error, because it might be meant as the weight.
+An id is the integer id of a sample, or the text of which it is the hash, such as the path of an
+image relative to its image folder, with `/`. If the first row has the names of the columns, they
+may have any order; with texts that are not paths, it must. Any other column is an error, because it
+might be meant as the weight.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LARGEST_WEIGHT: Final = 3.4e38
 """The largest weight; float32 represents it."""
 _SHAPES: Final = "columns must be `a`, `b` and optionally `weight`"
 _ALIKE: Final = "a file must give a weight to every pair, or to none"
-_IDS: Final = f"use an integer from 0 to {LARGEST_ID}, or a path such as `train/cat/1.png`"
+_IDS: Final = f"use an integer from 0 to {LARGEST_ID}, or a text such as `train/cat/1.png`"
 
 
 class Pairs(NamedTuple):
@@ -161,7 +162,7 @@ class LinkTable:
         else:
             text = kinds.is_string(kind) or kinds.is_large_string(kind)
             fits = kinds.is_integer(kind) or text or kinds.is_string_view(kind)
-            wanted, hint = "ids must be integers or paths", 'with pandas: `.astype("int64")`'
+            wanted, hint = "ids must be integers or texts", 'with pandas: `.astype("int64")`'
         if not fits:
             self.table.faults.add(f"`{which}` contains {kind}; {wanted}", Location(HEADER), hint)
 
@@ -197,13 +198,14 @@ def _columns_of(names: Sequence[str], faults: Faults, hint: str | None = None) -
 
 def sample_id(cell: object) -> int | None:
     """Returns the id that a cell contains, or None."""
+    if isinstance(cell, bool) or not isinstance(cell, int | str):
+        return None
     if isinstance(cell, int):
         return cell if 0 <= cell <= LARGEST_ID else None
-    if not isinstance(cell, str):
-        return None
     if cell.isascii() and cell.isdigit() and len(cell) <= 19:
         return number if (number := int(cell)) <= LARGEST_ID else None
-    return stable_id(cell) if "/" in cell else None
+    is_text = cell and not _ANY_NUMBER.fullmatch(cell) and ("\\" not in cell or "/" in cell)
+    return stable_id(cell) if is_text else None
 
 
 def _weight(cell: object) -> float | None:
@@ -223,11 +225,9 @@ def _no_id(cell: object) -> tuple[str, str]:
         return f"the id `{text}` is {'negative' if text[0] == '-' else 'too large'}", _IDS
     if "\\" in text:
         return f"`{text}` is not a path", f"write `{text.replace(chr(92), '/')}`"
-    if _ANY_NUMBER.fullmatch(text):
-        whole = text.partition(".")[0]
-        fix = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
-        return f"the id `{text}` is not an integer", fix
-    return f"`{text}` is neither an integer nor a path", _IDS
+    whole = text.partition(".")[0]
+    fix = f"write `{whole}`" if re.fullmatch(r"\d+\.0*", text, re.ASCII) else _IDS
+    return f"the id `{text}` is not an integer", fix
 
 
 def _no_weight(cell: object) -> tuple[str, str]:

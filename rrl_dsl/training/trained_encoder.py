@@ -66,25 +66,32 @@ class TrainedEncoder(nn.Module):
             float (n, d).
 
         Raises:
-            RRLError: RRL402 if the type or the number of axes is another, or the length of
-                the vectors.
+            RRLError: RRL402 if they are no tensor, or if the type, the number of axes, the number
+                of channels or the length of the vectors is another.
         """
-        sound = images.dtype in WHITE if self.scaled else images.is_floating_point()
-        if is_image(self.shape):
-            wanted, sound = "(n, C, H, W)", sound and images.ndim == 4
-        else:
-            wanted = f"(n, {', '.join(map(str, self.shape))})"
-            sound = sound and images.shape[1:] == self.shape
-        if not sound:
-            kind = "torch.uint8" if self.scaled else "torch.float32"
-            what = "images" if is_image(self.shape) else "samples"
-            message = f"{what} must be {kind} {wanted}, not {images.dtype} {tuple(images.shape)}"
-            hint = "pass the values as the run read them"
-            if self.scaled:
-                hint = "pass pixels from 0 to 255, or pass normalized images to `encoder.network`"
-            raise error("RRL402", message, hint=hint)
+        self._check(images)
         features: Tensor = self.network(self.views.plain(images))
         return features
+
+    def _check(self, images: object) -> None:
+        is_images = is_image(self.shape)
+        axes = (self.shape[0], "H", "W") if is_images else self.shape
+        what, kind = "images" if is_images else "samples", "uint8" if self.scaled else "float32"
+        message = f"{what} must be torch.{kind} (n, {', '.join(map(str, axes))}), not "
+        if not isinstance(images, Tensor):
+            hint = "stack them as a tensor, such as `torch.from_numpy(array)`"
+            raise error("RRL402", f"{message}a {type(images).__name__}", hint=hint)
+        typed = images.dtype in WHITE if self.scaled else images.is_floating_point()
+        fits = images.shape[1:] == self.shape
+        if is_images:  # networks may take images of other sizes
+            fits = images.ndim == 4 and images.shape[1] == self.shape[0]
+        if not (typed and fits):
+            hint = "pass the values as the run read them"
+            if is_images:
+                hint += ": pixels of files are divided by 255, or by 65535 with 16 bits"
+            if self.scaled:
+                hint = "pass pixels from 0 to 255, or pass normalized images to `encoder.network`"
+            raise error("RRL402", f"{message}{images.dtype} {tuple(images.shape)}", hint=hint)
 
     def of(self, batch: Batch) -> Tensor:
         """Returns the features of the samples of a batch, float (b, d).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from rrl_dsl.training.presets import configuration
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import Setting, pointing_at
 from rrl_dsl.training.train import import_code
+
+_SHOWN: Final = 16
 
 
 def sheet_of(settings: Sequence[Setting], *, samples: int, views: int) -> Figure:
@@ -81,7 +84,9 @@ def view_sheet(config: Config, data: DataSet, *, samples: int, views: int) -> Fi
     values = {heading: drawn.unit(images) for heading, images in columns.items()}
     black, white = _range(values["image"], data.dtype)
     pixels = {heading: _pixels(images, black, white) for heading, images in values.items()}
-    return draw_sheet(_title(config, data), pixels, _names(whole, data))
+    ids = data.train.names or [str(sample) for sample in data.train.sample.tolist()]
+    shown = [_ending(ids[place]) for place in chosen]
+    return draw_sheet(_title(config, data), pixels, _names(whole, data, shown))
 
 
 def _batch(data: DataSet, chosen: list[int], crops: Crops | None = None) -> Batch:
@@ -91,13 +96,17 @@ def _batch(data: DataSet, chosen: list[int], crops: Crops | None = None) -> Batc
     return batch
 
 
-def _names(batch: Batch, data: DataSet) -> list[str]:
+def _ending(text: str) -> str:
+    """The end of an id, which differs in the names of files, as long as an image is high."""
+    return text if len(text) <= _SHOWN else f"…{text[1 - _SHOWN :]}"
+
+
+def _names(batch: Batch, data: DataSet, ids: Sequence[str]) -> list[str]:
     """The class of each sample, or its id."""
     classes = data.class_names.get("label", ())
     numbers = batch.labels.get("label", torch.full((len(batch),), -1)).tolist()
     return [
-        classes[number] if number >= 0 else str(sample)
-        for number, sample in zip(numbers, batch.sample.tolist(), strict=True)
+        classes[number] if number >= 0 else id_ for number, id_ in zip(numbers, ids, strict=True)
     ]
 
 

@@ -44,7 +44,7 @@ def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
         "  |",
         "4 | 1,77",
         "  |   ^^",
-        "  = help: an id is the index of a sample in its dataset, or the path of an image",
+        "  = help: an id is a value of the column `sample`, or else the index or path of a sample",
     ]
     program.bind(rrl.Nodes([0, 1]), others=torch.tensor([77]))
 

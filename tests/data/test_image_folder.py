@@ -72,7 +72,9 @@ def test_the_middle_is_cut_out_without_distortion(folder: Path) -> None:
 
 
 def test_ids_are_hashes_of_the_relative_path(folder: Path, tmp_path: Path) -> None:
-    before = open_folder(folder).train.sample
+    train = open_folder(folder).train
+    before = train.sample
+    assert list(train.names)[1] == "train/cat/b.png"
     assert int(before[1]) == stable_id("train/cat/b.png")
     paint(folder / "train/bee/0.png", BLUE)
     folder.rename(tmp_path / "moved")

@@ -12,6 +12,7 @@ import torch
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
+from rrl_dsl.language.digest import stable_id
 
 GRAY = np.arange(6 * 20, dtype=np.uint8).reshape(6, 4, 5)
 SPLIT = np.array(["train", "test", "train", "train", "test", "train"])
@@ -239,13 +240,14 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
             "has `size_names`, but `size` does not contain class numbers",
         ),
         ({"label_names": np.array([1, 2, 3])}, "`label_names` of int64 (3,)"),
-        ({"split": np.array(["train"] * 5 + ["valid"])}, "the split `valid`"),
+        ({"split": np.array(["train"] * 5 + ["dev"])}, "has `dev` in `split`"),
         ({"split": SPLIT[:3]}, "`split` of <U5 (3,)"),
-        ({"split": SPLIT.astype("S5")}, "`split` of |S5 (6,), which is not a string for each of"),
+        ({"split": SPLIT.astype("S5")}, "has `b'train'` in `split`"),
         ({"split": np.array(["test"] * 6)}, "has no training samples"),
-        ({"sample": np.array([1, 2, 3, 4, 5, 1])}, "the id 1 to more than one"),
-        ({"sample": np.array([1, 2, 3, 4, 5, -6])}, "the value -6 in `sample`"),
-        ({"sample": np.full(6, 2**63, np.uint64)}, "the value 9223372036854775808 in `sample`"),
+        ({"kind_names": np.array(["\ud800", "a", "b"]), "kind": KIND}, "that is not Unicode"),
+        ({"sample": np.array([1, 2, 3, 4, 5, 1])}, "several rows, with the id 1"),
+        ({"sample": np.array([1, 2, 3, 4, 5, -6])}, "neither whole numbers from 0 nor texts"),
+        ({"sample": np.full(6, 2**63, np.uint64)}, "the largest whole number is"),
         (
             {"label": np.array([object()] * 6)},
             "contains Python objects, which are not supported | store",
@@ -255,6 +257,25 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
 def test_malformed_archives(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     arrays = {name: array for name, array in (SOUND | change).items() if array is not None}
     assert expected in complaint(save(tmp_path, **arrays))
+
+
+def test_ids_and_splits_are_texts_as_in_tables(tmp_path: Path) -> None:
+    names = np.array([*"abcdef"])
+    split = np.array(["Train", "validation", "train", "Test", "train", "train"])
+    data = open_npz(save(tmp_path, images=GRAY, label=KIND, sample=names, split=split))
+    assert data.train.sample.tolist() == [stable_id(name) for name in "acef"]
+    assert list(data.train.names) == [*"acef"]
+    assert data.val is not None
+    assert list(data.val.names) == ["b"]
+
+
+def test_a_column_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    lone = np.array(["\ud800"] * 6)
+    data = open_npz(save(tmp_path, images=GRAY, label=KIND, split=SPLIT, lone=lone))
+    (note,) = data.notes
+    assert note.message == "these columns cannot be read, so nothing can use them: `lone`"
+    assert note.hint is not None
+    assert "a text in `lone` is not Unicode" in note.hint
 
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:

@@ -60,6 +60,22 @@ def test_numbers_are_read_and_texts_are_labels(tmp_path: Path) -> None:
     assert "1 of 80 numbers are missing" in said
 
 
+def test_columns_yaml_beside_a_table_lists_the_words_for_missing_values(tmp_path: Path) -> None:
+    kind = ["none" if row % 2 else "mild" for row in range(ROWS)]
+    age = [-9 if row == 5 else row for row in range(ROWS)]
+    (tmp_path / "columns.yaml").write_text('unknown: ["-9"]\n')
+    data = opened(csv(tmp_path, "age,label,split", age, kind, SPLITS))
+    assert data.class_names["label"] == ("mild", "none")
+    assert sum(np.isnan(vectors(data)).ravel()) == 1
+
+
+def test_another_delimiter_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("age;label\n" + "1;cat\n" * ROWS)
+    with pytest.raises(RRLError, match=r"(?s)no column of numbers.*by commas, not semicolons"):
+        opened(path)
+
+
 def test_listed_columns_are_read_and_texts_become_one_number_per_class(tmp_path: Path) -> None:
     size, site = [*range(ROWS)], ["b", "a", "", "b"] * (ROWS // 4)
     target = [row % 3 for row in range(ROWS)]
@@ -89,7 +105,7 @@ def test_parquet_with_vectors_and_ids(tmp_path: Path) -> None:
     [
         ("kind", [["a", "b"]], "no column of numbers for the encoder"),
         ("x,sample", [[1.5, 2.5], [3, 3]], "the same value of `sample` in several rows"),
-        ("x,sample", [[1.5, 2.5], [3, ""]], "a row without a value in `sample`"),
+        ("x,sample", [[1.5, 2.5], [3, ""]], "has no value in `sample` in row 1"),
         ("x,split", [[1.5, 2.5], ["train", "dev"]], "has `dev` in `split`"),
         ("x,split", [[1.5, 2.5], ["test", "test"]], "no training samples"),
         ("x", [[1.5]], "too few to hold out"),

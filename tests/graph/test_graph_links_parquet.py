@@ -32,7 +32,7 @@ error[RRL415]: unexpected column `Weight`
     "real numbers": (
         {"a": [1.0, 2.0], "b": [1, None]},
         """\
-error[RRL415]: `a` contains double; ids must be integers or paths
+error[RRL415]: `a` contains double; ids must be integers or texts
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 """,
@@ -40,7 +40,7 @@ error[RRL415]: `a` contains double; ids must be integers or paths
     "truth values": (
         {"a": [1], "b": [True], "weight": [True]},
         """\
-error[RRL415]: `b` contains bool; ids must be integers or paths
+error[RRL415]: `b` contains bool; ids must be integers or texts
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 
@@ -52,7 +52,7 @@ error[RRL415]: `weight` contains bool; weights must be numbers
     "nothing": (
         {"a": [None], "b": [2]},
         """\
-error[RRL415]: `a` contains null; ids must be integers or paths
+error[RRL415]: `a` contains null; ids must be integers or texts
  --> links.parquet
   = help: with pandas: `.astype("int64")`
 """,
@@ -67,7 +67,7 @@ error[RRL415]: `weight` contains string; weights must be numbers
     ),
     "values": (
         {
-            "a": ["train/cat/1.png", "1", None, "one", "2"],
+            "a": ["train/cat/1.png", "1", None, "c\\1", "2"],
             "b": [1, -1, 2, 3, 4],
             "weight": [None, 1.0, 1.0, 1.0, float("nan")],
         },
@@ -84,7 +84,7 @@ error[RRL415]: the id `-1` is negative
   |
 2 | 1,-1,1.0
   |   ^^
-  = help: use an integer from 0 to 9223372036854775807, or a path such as `train/cat/1.png`
+  = help: use an integer from 0 to 9223372036854775807, or a text such as `train/cat/1.png`
 
 error[RRL415]: an id is missing
  --> links.parquet:3:1
@@ -92,11 +92,12 @@ error[RRL415]: an id is missing
 3 | null,2,1.0
   | ^^^^
 
-error[RRL415]: `one` is neither an integer nor a path
+error[RRL415]: `c\\1` is not a path
  --> links.parquet:4:1
   |
-4 | one,3,1.0
+4 | c\\1,3,1.0
   | ^^^
+  = help: write `c/1`
 
 error[RRL415]: the weight `nan` is not a number
  --> links.parquet:5:5

@@ -163,6 +163,10 @@ WRONG = {
     "nan": (np.array([[0, np.nan], [0, 0]]), "has the weight nan in row 0, column 1"),
     "negative": (np.array([[0, 0], [-2, 0]]), "has the weight -2 in row 1, column 0"),
     "infinite": (np.array([[0, 0], [0, np.inf]]), "has the weight inf in row 1, column 1"),
+    "infinite in 16 bits": (
+        np.array([[0, np.inf], [np.inf, 0]], np.float16),
+        "has the weight inf in row 0, column 1",
+    ),
     "not square": (np.ones((2, 3)), "has shape (2, 3)"),
     "one axis": (np.ones(3), "has shape (3,)"),
     "complex": (np.eye(2, dtype=complex), "contains complex128"),
@@ -176,7 +180,7 @@ def test_a_matrix_that_is_wrong(case: str, tmp_path: Path):
     np.save(tmp_path / "m.npy", value)
     assert error_of("m.npy", tmp_path) == f"RRL430: `m.npy` {what}"
     assert python_error(value) == f"RRL430: the matrix {what}"
-    if value.dtype.kind in "if" and value.ndim == 2:
+    if value.dtype.kind in "if" and value.dtype != np.float16 and value.ndim == 2:
         sp.save_npz(tmp_path / "m.npz", sp.coo_array(value))
         assert error_of("m.npz", tmp_path) == f"RRL430: `m.npz` {what}"
         assert python_error(torch.tensor(value)) == f"RRL430: the matrix {what}"
@@ -332,9 +336,20 @@ def test_the_size_of_a_dataset():
 def test_values_that_are_no_matrix():
     for value in (3, [1, 2], None, {"a": 1}):
         assert python_error(value).startswith("RRL202: `file` must be a file name in quotes")
+    assert python_error(np.eye(2), ids={1, 2}).startswith(
+        "RRL202: `ids` must be the sample of each"
+    )
+    assert python_error(np.ma.masked_equal(np.eye(2), 0)) == "RRL430: the matrix has masked entries"
+    assert "meta" in python_error(torch.empty(2, 2, device="meta"))
     assert python_error(nx.MultiGraph([(0, 1)])).startswith("RRL430")
     assert python_error(nx.Graph([(0.5, 1)])).startswith("RRL430")
     assert python_error(nx.DiGraph([(0, 1)])).startswith("RRL430: the matrix is not symmetric")
+
+
+def test_names_of_the_rows_of_a_table_are_not_ignored():
+    pandas = pytest.importorskip("pandas")
+    named = pandas.DataFrame(np.eye(2), index=["a", "b"])
+    assert python_error(named).startswith("RRL430: the matrix is a DataFrame, whose names of rows")
 
 
 def test_the_text_of_a_matrix_says_that_it_comes_from_python():

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import rrl_dsl as rrl
 from rrl_dsl.cli.main import app
 from rrl_dsl.data import digits
-from rrl_dsl.study.embedding import data_of_run, embed
+from rrl_dsl.language.digest import stable_id
+from rrl_dsl.study.embedding import Embedding, data_of_run, embed
 from rrl_dsl.study.evaluation import evaluate_run, geometry, graph_estimate
 
 
@@ -42,6 +43,23 @@ def test_features_are_those_of_the_encoder(run, tmp_path):
     assert table["features"] == embedding.features.tolist()
     assert table["label_coarse"] == classes[numbers].tolist()
     assert set(table["split"]) == {"test"}
+
+
+def test_texts_of_ids_are_a_column(tmp_path):
+    embedding = Embedding(
+        features=np.zeros((2, 3), np.float32),
+        sample=np.array([stable_id("cat/1.png"), stable_id("cat/2.png")]),
+        split=np.array(["train", "test"]),
+        labels={},
+        class_names={},
+        names=["cat/1.png", "cat/2.png"],
+    )
+    for name in ("one.npz", "two.parquet"):
+        embedding.write(tmp_path / name)
+    with np.load(tmp_path / "one.npz") as archive:
+        assert archive["name"].tolist() == ["cat/1.png", "cat/2.png"]
+    table = pq.read_table(tmp_path / "two.parquet").to_pydict()
+    assert table["name"] == ["cat/1.png", "cat/2.png"]
 
 
 def test_every_split_is_embedded_by_default(run):

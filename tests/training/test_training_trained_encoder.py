@@ -82,8 +82,12 @@ def test_floating_images_and_unknown_parts_are_refused(trained):
     encoder = rrl.load_encoder(str(trained / "run"))
     with pytest.raises(rrl.RRLError, match=r"RRL402.*torch.uint8"):
         encoder(images(trained).float())
-    with pytest.raises(rrl.RRLError, match=r"RRL402.*\(n, C, H, W\).*\(1, 8, 8\)"):
+    with pytest.raises(rrl.RRLError, match=r"RRL402.*\(n, 1, H, W\).*\(1, 8, 8\)"):
         encoder(images(trained)[0])
+    with pytest.raises(rrl.RRLError, match=r"RRL402.*\(n, 1, H, W\).*\(\d+, 3, 8, 8\)"):
+        encoder(images(trained).expand(-1, 3, -1, -1))
+    with pytest.raises(rrl.RRLError, match=r"(?s)RRL402.*not a ndarray.*from_numpy"):
+        encoder(images(trained).numpy())
     with pytest.raises(rrl.RRLError, match=r"RRL505.*no part `teachr`"):
         rrl.load_encoder(trained / "run", part="teachr")
     with pytest.raises(rrl.RRLError, match=r"RRL505.*is not a run"):

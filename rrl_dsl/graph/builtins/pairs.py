@@ -96,8 +96,10 @@ def pairs(
     Two samples have an edge if the file lists them, in either order. Use it for must-link pairs
     from annotators. The file is CSV, TSV or Parquet with one pair per row. Its columns are `a`, `b`
     and optionally `weight`, and no others; without a header they have this order. The path is
-    relative to the folder of the recipe. An id is a sample id, or the path of an image below its
-    image folder. If a pair occurs twice, the larger weight counts. The diagonal is 1.
+    relative to the folder of the recipe. An id is a value of the column `sample` of the dataset;
+    without one, it is the index of a sample, or the path of an image below its image folder. Texts
+    that are not paths need a header. If a pair occurs twice, the larger weight counts. The diagonal
+    is 1.
 
     The file may also contain a square matrix of weights: a sparse matrix in `.npz`, as
     `scipy.sparse.save_npz` writes it, or an array in `.npy`. Row r belongs to the sample with the
