@@ -69,7 +69,7 @@ def evaluate(
         print_text(f"graph      average precision {graph.average_precision:.3f}")
         for least, precision, recall in graph.at:
             print_text(
-                f"           similarity of at least {least:.2f}: precision {precision:.3f}, "
+                f"           similarity of at least {least:.4f}: precision {precision:.3f}, "
                 f"recall {recall:.3f}"
             )
         if out is not None:

@@ -70,7 +70,7 @@ def _list(folder: Path, where: list[str], sort: str | None, json: bool) -> None:
         print_json([run.values() for run in listed])
         return
     if not listed:
-        print_text(f"no runs in {folder}")
+        print_text(f"no runs in {folder}{' that meet ' if where else ''}{' and '.join(where)}")
         return
     table = Table(box=None, pad_edge=False)
     for name in COLUMNS:
@@ -127,22 +127,18 @@ def _diff(one: Path, other: Path, data_dir: Path | None, json: bool) -> None:
 
 def _results(one: Path, other: Path) -> dict[str, list[Any]]:
     """The accuracies and the last metrics of two runs, None where a run has none."""
-    from rrl_dsl.language.diagnostics import RRLError
     from rrl_dsl.training.results import Run
+    from rrl_dsl.training.run import RunDirectory
 
     columns: list[dict[str, Any]] = []
     for path in (one, other):
-        try:
-            run = Run(path)
-            last = run.history[-1]
-            final = {
-                f"{features}/{name}": value
-                for features, scores in run.table.items()
-                for name, value in vars(scores).items()
-            }
-            columns.append({**final, **last})
-        except (RRLError, IndexError):
-            columns.append({})
+        run, files, column = Run(path), RunDirectory(path), dict[str, Any]()
+        if files.summary.exists():
+            for features, scores in run.table.items():
+                column |= {f"{features}/{name}": value for name, value in vars(scores).items()}
+        if files.metrics.exists():
+            column |= run.history[-1] if run.history else {}
+        columns.append(column)
     names = dict.fromkeys([*columns[0], *columns[1]])
     return {name: [column.get(name) for column in columns] for name in names}
 

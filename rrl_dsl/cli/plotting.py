@@ -59,6 +59,22 @@ def plot(
         axes = with_projector(axes)
     points = points_of(rows, axes)
     name = "gap" if gap else axes.values[0].replace("/", "-")
-    path = (out or table.with_name(f"{name}.png")).with_suffix(".png")
+    path = _picture(out or table.with_name(f"{name}.png"), table)
     for written in write_figure(figure_of(points, axes), points, axes, path):
         print_text(str(written))
+
+
+def _picture(path: Path, table: Path) -> Path:
+    """Checks the path of a figure, whose numbers must not replace a table of the sweep."""
+    from rrl_dsl.language.diagnostics import error
+    from rrl_dsl.study.sweep import EPOCHS, RESULTS
+
+    if path.suffix != ".png":
+        hint = f"write `{path.with_suffix('.png')}`; an SVG and the numbers are written beside it"
+        raise error("RRL507", f"`{path}` does not have the suffix `.png`", hint=hint)
+    numbers = path.with_suffix(".csv")
+    tables = table.with_suffix(".csv"), table.with_name(RESULTS), table.with_name(EPOCHS)
+    if numbers.resolve() in [each.resolve() for each in tables]:
+        message = f"the numbers of the figure would replace the table `{numbers}`"
+        raise error("RRL507", message, hint="choose another `--out`")
+    return path

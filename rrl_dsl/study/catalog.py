@@ -15,7 +15,7 @@ import yaml
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.text import text_of
-from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.study.grid import columns_of
 from rrl_dsl.study.launch import in_use
@@ -30,6 +30,9 @@ from rrl_dsl.training.yaml_values import Loader
 _DEPTH: Final = 4
 """How far below the folder runs are looked for."""
 _CONDITION: Final = re.compile(r"([\w./-]+)\s*(=|<|>)\s*(.*)")
+
+_UNKNOWN: Final = "?"
+"""The recipe of a directory that cannot be read."""
 
 COLUMNS: Final = ("run", "recipe", "loss", "dataset", "seed", "epochs", "accuracy", "age", "state")
 
@@ -91,14 +94,19 @@ def condition_of(text: str) -> Condition:
     """Reads a filter.
 
     Raises:
-        RRLError: RRL503 if it is not KEY=VALUE, KEY<VALUE or KEY>VALUE, or the value is not YAML.
+        RRLError: RRL503 if it is not KEY=VALUE, KEY<NUMBER or KEY>NUMBER, or the value is not
+            YAML.
     """
     match = _CONDITION.fullmatch(text.strip())
     if match is None:
         message = f"`{text}` is not a condition"
         raise error("RRL503", message, hint="write `loss=wmse` or `accuracy>0.9`")
     key, sign, written = match.groups()
-    return Condition(key, sign, from_assignment(f"{key}={written}").value)
+    value = from_assignment(f"{key}={written}").value
+    if sign != "=" and not isinstance(value, int | float):
+        message = f"`{text}` compares with `{written}`, which is not a number"
+        raise error("RRL503", message, hint=f"write a number, or `{key}={written}`")
+    return Condition(key, sign, value)
 
 
 def runs_in(folder: Path) -> list[ListedRun]:
@@ -126,7 +134,8 @@ def chosen(
     for key in [condition.key for condition in conditions] + ([sort] if sort else []):
         if key not in known:
             message = f"no run has a column or a setting `{key}`"
-            raise error("RRL501", message, hint=did_you_mean(key, known))
+            hint = f"the columns are {listing(COLUMNS)}; settings have their names in `config.yaml`"
+            raise error("RRL501", message, hint=did_you_mean(key, known) or hint)
     kept = [run for run in runs if all(condition.holds(run) for condition in conditions)]
     if sort is None:
         return kept
@@ -150,8 +159,8 @@ def listed(directory: Path) -> ListedRun:
     settings = configuration_of(run)
     try:
         recipe = text_of(graph_of_run(directory))
-    except (RRLError, OSError, ValueError, KeyError):
-        recipe = "?"
+    except RRLError:
+        recipe = _UNKNOWN
     return ListedRun(
         directory,
         recipe,
@@ -159,7 +168,7 @@ def listed(directory: Path) -> ListedRun:
         _epochs(run),
         accuracy,
         time.time() - max(path.stat().st_mtime for path in (run.config, *_written(run))),
-        "unreadable" if not settings else _state(run, is_done=bool(summary)),
+        "unreadable" if recipe == _UNKNOWN else _state(run, is_done=bool(summary)),
     )
 
 
@@ -167,13 +176,19 @@ def graph_of_run(directory: Path) -> Graph:
     """Returns the graph of a run.
 
     Raises:
-        RRLError: RRL505 if it is not a run; as `rrl_dsl.training.resume.recipe_of`.
-        OSError, ValueError, KeyError: If `recipe.json` cannot be read.
+        RRLError: RRL503 if its configuration is not YAML; RRL505 if it is not a run; as
+            `rrl_dsl.training.resume.recipe_of`.
     """
     run = RunDirectory(directory)
-    run.check()
-    canonical = json.loads(read_bytes(run.canonical, str(run.canonical), YAML_BYTES))
-    return recipe_of(run, canonical["directory"], configuration_of(run).get("params") or {})
+    run.settings()
+    try:
+        canonical = json.loads(read_bytes(run.canonical, str(run.canonical), YAML_BYTES))
+        inside = canonical["directory"]
+    except (OSError, ValueError, KeyError, TypeError):
+        message = f"`{directory}` is not a run, or is damaged: `{run.canonical}` cannot be read"
+        hint = "pass the directory that `rrl-dsl train` printed"
+        raise error("RRL505", message, hint=hint) from None
+    return recipe_of(run, inside, configuration_of(run).get("params") or {})
 
 
 def configuration_of(run: RunDirectory) -> dict[str, Any]:

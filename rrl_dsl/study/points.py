@@ -73,7 +73,8 @@ def axes_of(
     for name in (*([value] if value else []), *against, *(by or [])):
         if name not in columns:
             message = f"the table has no column `{name}`"
-            raise error("RRL501", message, hint=did_you_mean(name, columns))
+            hint = did_you_mean(name, columns) or f"its columns are {listing(columns)}"
+            raise error("RRL501", message, hint=hint)
     if value is None:
         value = next((name for name in _ACCURACIES if any(row.get(name) for row in rows)), None)
         if value is None:

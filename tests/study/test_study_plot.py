@@ -89,6 +89,10 @@ def test_a_table_of_epochs_is_drawn_over_epochs():
     ("words", "message"),
     [
         (["--value", "backbone/linea"], "did you mean `backbone/linear`?"),
+        (["--value", "zzz"], "its columns are `run`, `recipe`"),
+        (["--out", "figure.pdf"], "write `figure.png`"),
+        (["--out", "results.png"], "would replace the table `results.csv`"),
+        (["--out", "epochs.png"], "would replace the table `epochs.csv`"),
         (["--against", "loss"], "the column `loss` has no numbers"),
         (["--value", "seed", "--gap"], "`seed` is not a value of the backbone"),
         (["--against", "seed", "--against", "seed", "--against", "seed"], "one or two parameters"),

@@ -64,6 +64,8 @@ def test_runs_are_filtered_and_sorted_by_columns_and_settings(cli, runs):
         (["--where", "los=x"], "did you mean `loss`?"),
         (["--where", "loss"], "`loss` is not a condition"),
         (["--sort", "accurcy"], "did you mean `accuracy`?"),
+        (["--sort", "zzz"], "the columns are `run`, `recipe`"),
+        (["--where", "accuracy>high"], "`high`, which is not a number"),
     ],
 )
 def test_a_column_that_no_run_has_is_an_error(cli, runs, words, message):
@@ -77,8 +79,6 @@ def test_a_folder_that_does_not_exist_is_an_error(cli):
 
 
 def test_states_of_runs(cli, runs, tmp_path):
-    import shutil
-
     copy = tmp_path / "runs"
     shutil.copytree(runs, copy)
     (copy / "one" / "summary.json").unlink()
@@ -89,6 +89,24 @@ def test_states_of_runs(cli, runs, tmp_path):
     (three / "checkpoints").mkdir()
     states = {run["run"].rpartition("/")[2]: run["state"] for run in listed(cli, copy)}
     assert states == {"one": "stopped", "two": "unreadable", "three": "no step"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("config.yaml", "RRL503"), ("recipe.json", "RRL505"), ("summary.json", "RRL505")],
+)
+def test_a_damaged_run_is_not_compared(cli, runs, tmp_path, name, code):
+    shutil.copytree(runs / "one", tmp_path / "copy")
+    (tmp_path / "copy" / name).write_text("{")
+    result = cli("runs", "diff", runs / "one", "copy")
+    assert result.code == 1
+    assert f"error[{code}]" in result.err
+    state = "stopped" if name == "summary.json" else "unreadable"  # resuming writes a summary
+    assert [run["state"] for run in listed(cli, "copy")] == [state]
+
+
+def test_no_run_meets_a_condition(cli, runs):
+    assert cli("runs", runs, "--where", "loss=byol").out.endswith(" that meet loss=byol\n")
 
 
 def test_a_locked_run_is_in_use(runs):
