@@ -52,13 +52,16 @@ class Process:
             os.kill(self.pid, number)
 
 
-def start(folder: Path, words: list[str], name: str = "log", **variables: str) -> Process:
-    """Forks a process that runs `rrl-dsl train`; the libraries are already loaded.
+def start(
+    folder: Path, words: list[str], name: str = "log", verb: str = "train", **variables: str
+) -> Process:
+    """Forks a process that runs a verb of `rrl-dsl`; the libraries are already loaded.
 
     Args:
         folder: The working directory.
         words: The arguments of the command.
         name: The name of the log file, without `.txt`.
+        verb: The verb.
         variables: Environment variables to set.
     """
     log = folder / f"{name}.txt"
@@ -66,7 +69,7 @@ def start(folder: Path, words: list[str], name: str = "log", **variables: str) -
     if pid:
         return Process(pid, log)
     try:
-        _be_the_command(folder, words, log, variables)
+        _be_the_command(folder, [verb, *words], log, variables)
     except SystemExit as stop:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -86,7 +89,7 @@ def _be_the_command(
     os.dup2(file, 2)
     os.chdir(folder)
     os.environ |= variables
-    sys.argv = ["rrl-dsl", "train", *words]
+    sys.argv = ["rrl-dsl", *words]
     command.run()
 
 
@@ -101,12 +104,12 @@ def ranks(folder: Path, words: list[str]) -> list[Process]:
     ]
 
 
-def command(folder: Path, words: list[str], verb: str = "train") -> Process:
-    """Starts a verb of `rrl-dsl` as users do, in a new process group."""
+def command(folder: Path, words: list[str]) -> Process:
+    """Starts `rrl-dsl train` as users do, in a new process group."""
     log = folder / "log.txt"
     with log.open("wb") as file:
         started = subprocess.Popen(
-            [sys.executable, "-m", "rrl_dsl", verb, *words],
+            [sys.executable, "-m", "rrl_dsl", "train", *words],
             cwd=folder,
             stdout=file,
             stderr=file,
@@ -156,7 +159,7 @@ def wait(processes: list[Process], seconds: float) -> None:
 
 
 def check_succeeds(process: Process) -> None:
-    """Waits for a process that must succeed."""
-    wait([process], 300)
+    """Waits for a process that must succeed; a busy machine takes minutes for it."""
+    wait([process], 1200)
     if process.status != 0:
         raise FailedError(f"exit status {process.status}: {process.log.read_text()[-1500:]}")

@@ -47,8 +47,8 @@ START: Final = [str(RECIPE), "--loss", "wmse", "--epochs", str(EPOCHS), *COMMON,
 SWEEP: Final = """
 recipe: {recipe}
 loss: simclr
-seed: [0, 1, 2]
-epochs: 3
+seed: [0, 1]
+epochs: 2
 eval: false
 """
 RESUME: Final = ["--resume", "run"]
@@ -200,11 +200,16 @@ def deaths(draw: random.Random, folder: Path) -> str:
 
 @trial
 def sweeps(draw: random.Random, folder: Path) -> str:
-    """Kills a sweep with SIGKILL, alone or with its runs, and starts it again."""
-    sweep = folder / "sweep.yaml"
-    sweep.write_text(SWEEP.format(recipe=RECIPE))
-    process = command(folder, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
-    time.sleep(draw.uniform(0, 60))
+    """Kills a sweep with SIGKILL, alone or with its runs, and starts it again.
+
+    The moment is anywhere between the start of the sweep and the end of an uninterrupted one.
+    """
+    kept = straight_sweep(folder)
+    seconds = float((kept / "seconds.txt").read_text())
+    process = start_sweep(folder, draw.choice([1, 2]))
+    latest = time.monotonic() + draw.uniform(0, seconds)
+    while time.monotonic() < latest and process.running():
+        time.sleep(0.002)
     kind = draw.choice(["alone", "with its runs"])
     if process.running():
         if kind == "alone":
@@ -214,12 +219,18 @@ def sweeps(draw: random.Random, folder: Path) -> str:
         wait([process], LIMIT)
     else:
         kind = "ended before"
-    again = command(folder, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
-    wait([again], 600)
-    if again.status:
-        raise FailedError(f"exit status {again.status}: {again.log.read_text()[-1500:]}")
-    check_tables(folder / "out", straight_sweep(folder, sweep))
+    check_succeeds(start_sweep(folder, draw.choice([1, 2])))
+    check_tables(folder / "out", kept / "out")
     return kind
+
+
+def start_sweep(folder: Path, jobs: int) -> Process:
+    """Starts the sweep of the trials in a folder, with one or two runs at the same time."""
+    sweep = folder / "sweep.yaml"
+    sweep.write_text(SWEEP.format(recipe=RECIPE))
+    process = start(folder, [str(sweep), "--out", "out", "--jobs", str(jobs)], verb="sweep")
+    os.setpgid(process.pid, 0)  # so that one signal reaches its runs too
+    return process
 
 
 def check_tables(out: Path, straight: Path) -> None:
@@ -239,14 +250,18 @@ def without_times(table: Path) -> list[dict[str, str]]:
         ]
 
 
-def straight_sweep(folder: Path, sweep: Path) -> Path:
-    """Returns the folder of an uninterrupted sweep, which runs once for all trials."""
+def straight_sweep(folder: Path) -> Path:
+    """Returns the folder of an uninterrupted sweep, which runs once for all trials.
+
+    `seconds.txt` there is its duration.
+    """
     kept = folder.parent / "straight-sweep"
     if not kept.exists():
         kept.mkdir()
-        process = command(kept, [str(sweep), "--out", "out", "--jobs", "2"], verb="sweep")
-        wait([process], 600)
-    return kept / "out"
+        begin = time.monotonic()
+        check_succeeds(start_sweep(kept, 2))
+        (kept / "seconds.txt").write_text(str(time.monotonic() - begin))
+    return kept
 
 
 @trial
@@ -345,6 +360,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import rrl_dsl.cli.main
+    import rrl_dsl.study.sweep
     import rrl_dsl.training.train  # noqa: F401  loaded once for all trials
 
     counts: Counter[str] = Counter()
