@@ -24,6 +24,7 @@ Array = npt.NDArray[Any]
 amin, exp, isfinite, where = np.amin, np.exp, np.isfinite, np.where
 full_like, zeros_like, searchsorted = np.full_like, np.zeros_like, np.searchsorted
 maximum, minimum = np.maximum, np.minimum
+row_hash, pair_draw = draws.row_hash, draws.pair_draw
 
 
 def float32(x: Array) -> Weights:
@@ -59,16 +60,6 @@ def units(x: Vectors) -> Vectors:
 def squares(x: Vectors) -> Vectors:
     """The squared length of each vector."""
     return np.asarray(np.square(np.linalg.norm(x, axis=1)))
-
-
-def row_hash(sample: Ids, view: Ids | None, key: Ids) -> Ids:
-    """The hash of each row."""
-    return np.asarray(draws.row_hash(sample, view, key))
-
-
-def pair_draw(u_i: Ids, u_j: Ids) -> Ids:
-    """The draw of pairs, broadcast."""
-    return np.asarray(draws.pair_draw(u_i, u_j))
 
 
 def squared(i: Vectors, j: Vectors) -> Vectors:

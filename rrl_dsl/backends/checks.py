@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rrl_dsl.backends import tensors
-from rrl_dsl.backends.nodes import SAME_VALUES, Nodes, joined_labels, named, tensor
+from rrl_dsl.backends.nodes import SAME_VALUES, Nodes, in_order, joined_labels, named, tensor
 from rrl_dsl.backends.repeats import Views
 from rrl_dsl.graph.stage import Lookup, LookupTable
 from rrl_dsl.graph.types import described
@@ -112,11 +112,8 @@ def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> No
 def _check_repeated(rows: Nodes, asked: int) -> None:
     """Refuses a batch with one view of a sample twice in place of another view."""
     samples, of_rows, counts = torch.unique(rows.sample, return_inverse=True, return_counts=True)
-    order = rows.view.argsort(stable=True)
-    order = order[of_rows[order].argsort(stable=True)]  # by sample, then by view
-    sample, view = of_rows[order], rows.view[order]
-    again = torch.zeros_like(sample, dtype=torch.bool)
-    again[1:] = (sample[1:] == sample[:-1]) & (view[1:] == view[:-1])
+    order, first = in_order(of_rows, rows.view)
+    sample, view, again = of_rows[order], rows.view[order], ~first
     views = counts - torch.zeros_like(counts).scatter_add_(0, sample, again.to(counts.dtype))
     wrong = ((views < counts) & (views < asked)).nonzero().squeeze(1)
     if len(wrong):

@@ -82,11 +82,7 @@ class Prepared:
             return None
         return repeats_of(self.plan, result, self.rows, self.views)
 
-    def of_rows(self, rows: Tensor) -> Prepared:
-        """The columns for some rows, int64 (r,), and all columns."""
-        return Prepared(self.plan, [column[rows] for column in self.rows], self.cols, self.inputs)
-
-    def restricted(self, rows: Tensor, cols: Tensor) -> Prepared:
+    def restricted(self, rows: Tensor, cols: Tensor | slice = slice(None)) -> Prepared:
         """The columns for some rows and columns, int64 (r,) and (c,)."""
         of_rows = [column[rows] for column in self.rows]
         of_cols = [column[cols] for column in self.cols]

@@ -43,7 +43,8 @@ def of_matrix(weights: Tensor, *, view: Tensor | None = None, columns: bool = Fa
     view = torch.zeros(n, dtype=torch.int64, device=device) if view is None else view.to(device)
     if tuple(view.shape) != (n,):
         raise error("RRL406", f"`view` has shape {tuple(view.shape)} for {n} rows")
-    rows = Nodes(_occurrence(view), view, check=False)
+    earlier = (view[:, None] == view).tril(diagonal=-1)  # rows of the same view
+    rows = Nodes(earlier.sum(dim=1), view, check=False)
     if not columns:
         return DenseRelation(weights, rows)
     others = torch.arange(m, device=device) + n  # ids of no row
@@ -56,9 +57,3 @@ def _check_weights(weights: Tensor) -> None:
         row, column = wrong.nonzero()[0].tolist()
         message = f"the weight of row {row} and column {column} is {weights[row, column].item():g}"
         raise error("RRL406", message, hint="weights must be finite and nonnegative")
-
-
-def _occurrence(view: Tensor) -> Tensor:
-    """For each row, the number of earlier rows of its view."""
-    earlier = (view[:, None] == view).tril(diagonal=-1)
-    return earlier.sum(dim=1)

@@ -342,6 +342,21 @@ def first_equal(*columns: Tensor) -> Tensor:
     Args:
         columns: Integers, each (n,).
     """
+    order, starts = in_order(*columns)
+    places = torch.arange(len(order), device=order.device)
+    first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
+    return torch.empty_like(order).scatter(0, order, first)
+
+
+def in_order(*columns: Tensor) -> tuple[Tensor, Tensor]:
+    """The order of rows by columns, and whether each differs from the row before it, both (n,).
+
+    It never synchronizes with the device.
+
+    Args:
+        columns: Integers, each (n,); a column counts before those after it. Equal rows keep their
+            order.
+    """
     *others, last = columns
     order = last.argsort(stable=True)
     for column in reversed(others):
@@ -349,6 +364,4 @@ def first_equal(*columns: Tensor) -> Tensor:
     starts = torch.ones_like(order, dtype=torch.bool)
     ordered = [column[order] for column in columns]
     starts[1:] = torch.stack([column[1:] != column[:-1] for column in ordered]).any(dim=0)
-    places = torch.arange(len(order), device=order.device)
-    first = order[places.masked_fill(~starts, 0).cummax(dim=0).values]
-    return torch.empty_like(order).scatter(0, order, first)
+    return order, starts

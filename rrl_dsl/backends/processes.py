@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -114,9 +114,7 @@ class Parts:
 
     def against(self, columns: Parts) -> Parts:
         """The same rows, with the rows of other parts as their columns."""
-        if columns is self:
-            return self
-        return Parts(self.places, self.gather, self.ring, columns.places)
+        return self if columns is self else replace(self, columns=columns.places)
 
     @cached_property
     def own(self) -> Tensor:

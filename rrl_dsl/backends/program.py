@@ -203,7 +203,7 @@ class Program:
                 every, cols, spaces, epoch, step, choice.tile, views, shared=parts is not None
             )
             if parts is not None:
-                prepared = prepared.of_rows(parts.own)
+                prepared = prepared.restricted(parts.own)
             at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
             while True:
                 try:

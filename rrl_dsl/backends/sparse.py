@@ -6,7 +6,7 @@ recipe does not propose any, such as one with random edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from rrl_dsl.backends.candidates import Candidates, candidates_of
 from rrl_dsl.backends.dense import Prepared
 from rrl_dsl.backends.edge import edge_function
 from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.graph.composition import bands_of
 from rrl_dsl.language.diagnostics import error
 from rrl_dsl.language.machine import available_memory, needing_memory, too_little_memory
 
@@ -67,7 +68,7 @@ def graph_of(
 
 def _in_parallel(pairs: _Pairs, progress: Progress) -> list[_Edges]:
     """The edges of all bands, in order; threads share the bands on a CPU."""
-    bands, threads = list(pairs.bands()), torch.get_num_threads()
+    bands, threads = list(bands_of(pairs.counts, BAND_PAIRS)), torch.get_num_threads()
     on_cpu, fused = pairs.prepared.rows[0].device.type == "cpu", pairs.prepared.inputs.fused
     if threads == 1 or len(bands) == 1 or fused or not on_cpu:
         return [pairs.edges(band) for band in progress(bands)]
@@ -120,15 +121,6 @@ class _Pairs:
         if self.candidates is None:
             return np.full(self.rows, self.rows)
         return self.candidates.counts(self.rows)
-
-    def bands(self) -> Iterator[slice]:
-        """Bands of rows with about as many pairs each."""
-        until = np.append(0, np.cumsum(self.counts))
-        start = 0
-        while start < self.rows:
-            stop = int(np.searchsorted(until, until[start] + BAND_PAIRS, "right")) - 1
-            yield slice(start, max(stop, start + 1))
-            start = max(stop, start + 1)
 
     def edges(self, band: slice) -> _Edges:
         """The edges of a band of rows."""

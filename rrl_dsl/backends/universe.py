@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rrl_dsl.backends.nodes import Nodes
+from rrl_dsl.backends.nodes import Nodes, in_order
 from rrl_dsl.backends.processes import banded, banded_by_all
 from rrl_dsl.graph.stage import BatchRows
 
@@ -51,11 +51,8 @@ def universe(rows: Nodes, cols: Nodes, spaces: Mapping[str, tuple[Tensor, Tensor
     """The universe of rows and columns. `spaces` has the vectors (n, d) and (m, d) of both."""
     alone = cols is rows
     nodes = rows if alone else rows.followed_by(cols)
-    order = torch.argsort(nodes.view, stable=True)
-    order = order[torch.argsort(nodes.sample[order], stable=True)]
+    order, first = in_order(nodes.sample, nodes.view)
     nodes = nodes[order]
-    first = torch.ones_like(order, dtype=torch.bool)
-    first[1:] = (nodes.sample[1:] != nodes.sample[:-1]) | (nodes.view[1:] != nodes.view[:-1])
     here = torch.arange(len(order), device=order.device)
     leader = torch.where(first, here, 0).cummax(0).values
     place = torch.empty_like(order).scatter_(0, order, leader)

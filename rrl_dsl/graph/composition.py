@@ -6,6 +6,7 @@ rounded, is consistent with `|` and `&`, and is 0 or 1 if all weights are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,14 +84,11 @@ def _max_min(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
 
     samples = left.shape[0]
     sizes = np.diff(right.indptr).astype(np.int64)[left.indices]
-    until = np.append(0, np.cumsum(sizes))[left.indptr]
+    paths = np.diff(np.append(0, np.cumsum(sizes))[left.indptr])
     rows = np.repeat(np.arange(samples, dtype=np.int64), np.diff(left.indptr))
     keys, weights = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    start = 0
-    while start < samples:
-        stop = int(np.searchsorted(until, until[start] + _BAND_PATHS, "right")) - 1
-        stop = max(stop, start + 1)
-        edges = slice(left.indptr[start], left.indptr[stop])
+    for band in bands_of(paths, _BAND_PATHS):
+        edges = slice(left.indptr[band.start], left.indptr[band.stop])
         size = sizes[edges]
         before = np.cumsum(size) - size
         at = np.arange(size.sum()) + np.repeat(right.indptr[left.indices[edges]] - before, size)
@@ -101,7 +99,18 @@ def _max_min(left: sp.csr_array, right: sp.csr_array) -> sp.csr_array:
         first = np.flatnonzero(np.append(key[:1] >= 0, key[1:] != key[:-1]))
         keys.append(key[first])
         weights.append(np.maximum.reduceat(weight, first) if len(first) else weight)
-        start = stop
     key = np.concatenate(keys)
     places = (key // max(samples, 1), key % max(samples, 1))
     return sp.csr_array((np.concatenate(weights), places), shape=(samples, samples))
+
+
+def bands_of(counts: NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Bands of rows with at most `most` items each, or of one row with more; `counts` by row."""
+    import numpy as np
+
+    until = np.append(0, np.cumsum(counts))
+    start = 0
+    while start < len(counts):
+        stop = int(np.searchsorted(until, until[start] + most, "right")) - 1
+        yield slice(start, max(stop, start + 1))
+        start = max(stop, start + 1)

@@ -115,10 +115,7 @@ class Expressions(CallExpressions):
             try:
                 if sign == "|" and isinstance(value, Transform):
                     left = self.flush(left, node.operators[index - 1], run)
-                    if isinstance(left, Transform):
-                        left = compose(left, value)
-                    else:
-                        left = apply(left, value)
+                    left = apply(left, value) if isinstance(left, Graph) else compose(left, value)
                     continue
                 run.append(cast(Graph, value))
                 if index + 1 == len(node.operators) or node.operators[index + 1] != sign:
@@ -192,10 +189,8 @@ class Expressions(CallExpressions):
         result = values[0]
         for at, value in enumerate(values[1:], 1):
             try:
-                if node.operators[at - 1] == "@":
-                    result = compose_graphs(result, value)
-                    continue
-                result = _times(result, value)
+                product = compose_graphs if node.operators[at - 1] == "@" else _times
+                result = product(result, value)
             except Refusal as refusal:
                 left_is_odd = isinstance(result, Transform | bool | str)
                 number_first = isinstance(value, Graph) and not isinstance(result, Graph)

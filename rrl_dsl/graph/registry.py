@@ -242,7 +242,8 @@ def bind(
                 message = f"`{parameter.name}` {problem.message}"
                 refusals.append(replace(problem, message=message, at=at))
         else:
-            bound[parameter.name] = None if isinstance(value, _Required) else _default(value)
+            assert value is None or isinstance(value, bool | int | float | str)
+            bound[parameter.name] = value
     misspelled = any(refusal.code == "RRL102" for refusal in refusals)
     if missing and not misspelled:
         refusals.append(_missing(signature, missing))
@@ -279,11 +280,6 @@ def fits(parameter: Parameter, value: object) -> bool:
     except (Refusal, RRLError):
         return False
     return True
-
-
-def _default(value: object) -> Scalar | None:
-    assert value is None or isinstance(value, (bool, int, float, str))
-    return value
 
 
 def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import networkx as nx
 import numpy as np
 
-from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.backends.reference import Rows
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.language.diagnostics import printable
 from rrl_dsl.language.files import write_bytes

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.program import Program
-from rrl_dsl.backends.reference.rows import Rows
+from rrl_dsl.backends.reference import Rows
 from rrl_dsl.backends.sparse import Progress
 from rrl_dsl.data.columns import Columns
 from rrl_dsl.language.files import write_bytes
