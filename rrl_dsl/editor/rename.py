@@ -22,9 +22,8 @@ from rrl_dsl.editor.reading import read_nothing
 from rrl_dsl.editor.words import is_looked_up
 from rrl_dsl.graph.registry import signatures
 from rrl_dsl.graph.types import Choice, Field
-from rrl_dsl.language.lexer import tokens_of
 from rrl_dsl.language.span import Source, Span
-from rrl_dsl.language.spelling import is_name, span_of
+from rrl_dsl.language.spelling import RESERVED, is_name, span_of
 
 
 class Refused(Exception):  # noqa: N818  (an answer, not a failure)
@@ -83,10 +82,10 @@ def _symbol(documents: Documents, document: Document, offset: int) -> Symbol:
 
 
 def _check_name(name: str, symbol: Symbol) -> None:
+    if name in RESERVED:
+        raise Refused(f"`{name}` is a reserved word and cannot be a name")
     if not is_name(name):
         raise Refused(f"`{name}` is not a name; names are lower-case ASCII letters, digits, `_`")
-    if [token.type for token in tokens_of(Source(name))] != ["NAME"]:
-        raise Refused(f"`{name}` is a reserved word and cannot be a name")
     if name in signatures():
         raise Refused(f"`{name}` is a built-in and cannot be redefined")
     if name in symbol.analysis.resolution.definitions:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import (
     Annotated,
@@ -42,7 +42,7 @@ from typing import (
 from rrl_dsl.graph import types
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform
-from rrl_dsl.graph.external import Links, SampleIds
+from rrl_dsl.graph.external import External, Links, SampleIds
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import (
@@ -56,7 +56,7 @@ from rrl_dsl.graph.registry import (
     signatures,
 )
 from rrl_dsl.graph.schedule import Schedule
-from rrl_dsl.graph.types import Choice, Field, Number, Refusal, Type
+from rrl_dsl.graph.types import Choice, Field, Number, Refusal, Scalar, Type
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 
 Made = Graph | Transform | Schedule
@@ -139,8 +139,10 @@ def source(*, example: str, **options: Unpack[Options]) -> _Decorator:
         A decorator. The decorated function is called in Python like in a recipe.
 
     Raises:
-        ValueError: If the name is already registered.
-        TypeError: If a parameter has an unsupported annotation.
+        ValueError: If the name is invalid or already registered, a default is not a value of its
+            type, a parameter is not documented, or an option names a parameter that does not exist.
+        TypeError: If a parameter has an unsupported annotation, or the function does not take the
+            handles of its kind.
     """
     return _decorator("source", example, options)
 
@@ -154,6 +156,9 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
     def add(function: Callable[..., Weight]) -> Callable[..., Any]:
         doc, docs = _documented(function)
         handles, parameters = _parameters(function, docs, options.get("given", {}))
+        _check_handles(kind, function, handles)
+        excluded = [name for names in options.get("excludes", ()) for name in names]
+        _check_documented(function, parameters, doc, [*docs, *options.get("given", {}), *excluded])
         signature = Signature(
             options.get("name", function.__name__),
             kind,
@@ -195,13 +200,16 @@ def _parameters(
         if hints.get(name) in (Pair, Weight):
             handles.append("pair" if hints[name] is Pair else "weight")
             continue
+        if argument.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            message = f"`{name}` of `{function.__name__}` is any number of arguments"
+            raise TypeError(f"{message}; a built-in has a name for each parameter")
         type_, marks = _type_of(function, name, hints.get(name))
         required = argument.default is inspect.Parameter.empty
         parameter = Parameter(
             name,
             type_,
             docs.get(name, ""),
-            default=REQUIRED if required else argument.default,
+            default=REQUIRED if required else _default(function, argument, type_, hints[name]),
             positional=argument.kind is not inspect.Parameter.KEYWORD_ONLY,
             schedulable=_SCHEDULED in marks,
             adds_edges=_ADDS in marks,
@@ -209,6 +217,54 @@ def _parameters(
         )
         parameters.append(parameter)
     return tuple(handles), tuple(parameters)
+
+
+def _default(
+    function: Callable[..., Any], argument: inspect.Parameter, type_: Type, hint: Any
+) -> Scalar | None:
+    """The default of a parameter in its normal form, such as 7.0 for 7; None if it is optional."""
+    if argument.default is None and type(None) in get_args(hint):
+        return None
+    try:
+        default = type_.accept(argument.default)
+    except Refusal as refusal:
+        where = f"the default of `{argument.name}` of `{function.__name__}`"
+        optional = "; annotate it with `| None`" * (argument.default is None)
+        raise ValueError(f"{where} {refusal.message}{optional}") from None
+    if isinstance(default, External):
+        raise ValueError(f"`{argument.name}` of `{function.__name__}` is a file, without a default")
+    return default
+
+
+def _check_handles(kind: Kind, function: Callable[..., Any], handles: tuple[str, ...]) -> None:
+    """Refuses a function that does not take the handles of its kind."""
+    if kind == "source" and handles != ("pair",):
+        raise TypeError(f"the source `{function.__name__}` must take one `rrl.Pair` and no weight")
+    if kind == "transform" and sorted(handles) not in (["weight"], ["pair", "weight"]):
+        message = (
+            f"the transform `{function.__name__}` must take one `rrl.Weight`, and may take one"
+        )
+        hint = "a recipe combines several graphs with operators, such as `a & b`"
+        raise TypeError(f"{message} `rrl.Pair`; {hint}")
+
+
+def _check_documented(
+    function: Callable[..., Any], parameters: Sequence[Parameter], doc: str, named: Sequence[str]
+) -> None:
+    """Refuses a function without documentation, and names that are not parameters."""
+    name, known = function.__name__, [parameter.name for parameter in parameters]
+    if not doc:
+        raise ValueError(f"`{name}` needs a docstring")
+    for parameter in parameters:
+        if not parameter.doc:
+            raise ValueError(
+                f"the docstring of `{name}` must describe `{parameter.name}` in `Args:`"
+            )
+    for other in named:
+        if other not in known:
+            raise ValueError(
+                f"`{name}` has no parameter `{other}`, which its documentation or options name"
+            )
 
 
 def _type_of(function: Callable[..., Any], name: str, hint: Any) -> tuple[Type, tuple[Any, ...]]:

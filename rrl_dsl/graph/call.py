@@ -70,15 +70,21 @@ class Call:
             operand: For a transform, the weight of the pair before it.
 
         Raises:
-            TypeError: If the built-in does not return a weight.
+            RRLError: RRL432 if the built-in raises an error or does not return a weight.
         """
-        assert self.signature.function is not None
+        name, function = self.signature.name, self.signature.function
+        assert function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
         given = (handles[handle] for handle in self.signature.handles)
-        result: object = self.signature.function(*given, **self.arguments)
+        hint = f"repair `{function.__module__}`, or do not use `{name}`"
+        try:
+            result: object = function(*given, **self.arguments)
+        except Exception as reason:  # a package may do anything
+            message = f"the built-in `{name}` fails: {type(reason).__name__}: {reason}"
+            raise error("RRL432", message, hint=hint) from reason
         if not isinstance(result, Weight):
-            name = self.signature.name
-            raise TypeError(f"`{name}` returned {result!r}; it must return a `Weight` or a `Mask`")
+            message = f"the built-in `{name}` returned {result!r}, not a `Weight` or a `Mask`"
+            raise error("RRL432", message, hint=hint)
         return result
 
     @cached_property

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rrl_dsl.graph.algebra import Called
 from rrl_dsl.graph.builtin import make
+from rrl_dsl.graph.call import Transform
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.registry import Parameter, Signature, bind, fits, lookup, signatures
 from rrl_dsl.graph.reports import Reports, edits_of, named, replaced, without
@@ -81,7 +83,21 @@ class CallExpressions(Reports):
             self.refused(refusal, node.name.span)
             return self.unknown_call(node)
         arguments = self.bound(node, signature)
-        return POISON if arguments is None else make(signature, arguments)
+        return POISON if arguments is None else self.made(node, signature, arguments)
+
+    def made(
+        self, node: syntax.Call, signature: Signature, arguments: Mapping[str, object]
+    ) -> Meaning:
+        """The value of a call with bound arguments. A built-in of another package may fail."""
+        value = make(signature, arguments)
+        if signature.is_foreign and isinstance(value, Called | Transform):
+            (call,) = value.calls if isinstance(value, Transform) else (value.call,)
+            try:
+                call.facts  # noqa: B018  (calls its function)
+            except RRLError as problem:
+                (fault,) = problem.diagnostics
+                return self.report(fault.code, fault.message, node.span, fault.hint)
+        return value
 
     def unknown_call(self, node: syntax.Call) -> Poison:
         """Reports the errors in the arguments of a call of an unknown name."""

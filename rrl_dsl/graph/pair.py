@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rrl_dsl.graph.plan import Active, Column, Constant, Key, Redraw, Scalar, Threshold
-from rrl_dsl.graph.recording import Mask, Real, Recording, Weight
+from rrl_dsl.graph.recording import Mask, Real, Recording, Weight, of_type
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup, Stage
 
@@ -203,12 +203,14 @@ class Pair:
             key = self.recording.scalar(hashed)
             inputs = (self.recording.column(Column("row_hash", scalars=(key,))),)
         return self._compared(
-            _LISTED[lists], Column("row"), Column("list", inputs=inputs, stage=stage)
+            _LISTED[lists],
+            Column("row"),
+            Column("list", inputs=inputs, stage=of_type(Stage, stage)),
         )
 
     def grouped(self, stage: Stage) -> Mask:
         """Whether both rows are in the same group of a stage."""
-        return self._compared("same", Column("component", stage=stage))
+        return self._compared("same", Column("component", stage=of_type(Stage, stage)))
 
     def is_grouped(self, weight: Weight) -> bool:
         """Whether a weight is 1 within groups that a stage made, and else 0."""

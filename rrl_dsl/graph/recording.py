@@ -89,7 +89,7 @@ class Recording:
 
     def lookup(self, lookup: Lookup) -> int:
         """The position of a lookup."""
-        return _position(self.lookups, lookup)
+        return _position(self.lookups, of_type(Lookup, lookup))
 
     def constant(self, truth: bool) -> Mask:
         """All pairs, or none."""
@@ -112,7 +112,8 @@ class Weight:
 
     `a | b` is the larger of two weights, `a & b` the smaller, and `a + b` the sum. `a - b` is the
     weight a where the mask b does not hold, and 0 elsewhere. `k * a` and `a ** p` are arithmetic.
-    `a > k` is a mask. `~a` is a mask that holds where the weight is 0.
+    `a > k` is a mask. `~a` is a mask that holds where the weight is 0. Operands of other types,
+    and other comparisons such as `a == k`, raise a `TypeError`.
     """
 
     recording: Recording
@@ -150,7 +151,7 @@ class Weight:
 
     def where(self, mask: Mask) -> Weight:
         """The weight where the mask holds, and 0 elsewhere."""
-        if _is_within(self, mask):
+        if _is_within(self, of_type(Mask, mask)):
             return self
         return self._with("masked", mask)
 
@@ -169,10 +170,23 @@ class Weight:
             return self.recording.constant(False)
         return Mask(self.recording, self._scaled("above", constant).at)
 
+    def _compared(self, other: object) -> NoReturn:
+        """Refuses comparisons other than `a > k`.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "a weight has only the comparison `weight > k`, and its opposite `~(weight > k)`"
+        )
+
+    __eq__ = __lt__ = __le__ = __ge__ = _compared
+
     def __mul__(self, factor: Real) -> Weight:
+        constant = _constant(factor)
         if factor == 0.0:
             return self.recording.constant(False)
-        return self if factor == 1.0 else self._scaled("times", _constant(factor))
+        return self if factor == 1.0 else self._scaled("times", constant)
 
     __rmul__ = __mul__
 
@@ -206,7 +220,7 @@ class Weight:
         return ~self.related
 
     def _with(self, op: str, other: Weight) -> Weight:
-        second = other if op == "masked" else other.number
+        second = of_type(Weight, other) if op == "masked" else of_type(Weight, other).number
         return Weight(self.recording, self.recording.emit(op, self.number.at, second.at))
 
     def _scaled(self, op: str, scalar: Scalar) -> Weight:
@@ -224,7 +238,7 @@ class Mask(Weight):
 
     def where(self, mask: Mask) -> Mask:
         """The pairs for which both masks hold."""
-        if _is_within(self, mask):
+        if _is_within(self, of_type(Mask, mask)):
             return self
         if _is_within(mask, self):
             return mask
@@ -271,6 +285,18 @@ def _covers(mask: Mask, other: Mask) -> bool:
     """Whether the mask holds wherever the other may."""
     pairs = zip(mask.ranges, other.ranges, strict=True)
     return all(known == ALWAYS or limits == NEVER for known, limits in pairs)
+
+
+def of_type(kind: type[_Item], operand: _Item) -> _Item:
+    """The operand of an operation on a weight.
+
+    Raises:
+        TypeError: If it is of another type.
+    """
+    if not isinstance(operand, kind):
+        message = f"this operation takes a `{kind.__name__}`, not {operand!r}"
+        raise TypeError(message)
+    return operand
 
 
 def _constant(value: Real) -> Constant:

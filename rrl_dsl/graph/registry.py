@@ -127,6 +127,11 @@ class Signature:
         return f"{self.name}({', '.join(needed)})"
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether its function belongs to another package."""
+        return self.function is not None and not self.function.__module__.startswith("rrl_dsl.")
+
+    @property
     def headline(self) -> str:
         """The first line of the documentation."""
         return self.doc.partition("\n")[0]
@@ -148,6 +153,8 @@ def register(signature: Signature) -> Signature:
     Raises:
         ValueError: If the name is taken or invalid.
     """
+    if signature.is_foreign:
+        registered()  # no package takes the name of one of these
     if not is_name(signature.name):
         raise ValueError(f"`{signature.name}` is not a valid name")
     if signature.name in _SIGNATURES:

@@ -28,6 +28,15 @@ Evaluate = Callable[..., "sp.csr_array"]
 
 
 class _Reader:
+    def __hash__(self) -> int:
+        """Refuses a class that is not a dataclass, whose fields are unknown.
+
+        Raises:
+            TypeError: Always.
+        """
+        name = type(self).__name__
+        raise TypeError(f"`{name}` must be a frozen dataclass: add `@dataclass(frozen=True)`")
+
     @cached_property
     def reads(self) -> tuple[Need, ...]:
         """The columns that it reads."""

@@ -93,6 +93,7 @@ CODES: Final = MappingProxyType(
         "RRL429": "a computation that processes in a ring cannot do",
         "RRL430": "an invalid matrix",
         "RRL431": "a composition with too many paths",
+        "RRL432": "a built-in of another package that fails",
         # 5xx configuration and runs
         "RRL501": "an unknown key of the configuration",
         "RRL502": "an invalid value of the configuration",

@@ -131,6 +131,12 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
         "are more of them than the limit. Compose graphs with fewer edges per "
         "sample, such as labels with more classes."
     ),
+    "RRL432": (
+        "The function of a source or transform that an installed package declares "
+        "raises an error, or returns something other than a weight. It is called "
+        "once for each call, with handles in place of numbers: a weight cannot be "
+        "compared with `==`, or decide an `if`."
+    ),
     # 5xx configuration and runs
     "RRL501": ("The configuration has an unknown key."),
     "RRL502": ("The configuration has an invalid value."),

@@ -9,6 +9,9 @@ from lark import Token
 from rrl_dsl.language.diagnostics import Diagnostic, Edit
 from rrl_dsl.language.span import Source, Span
 
+RESERVED = frozenset({"rrl", "param", "let", "import", "as", "contrast", "true", "false"})
+"""The words of the language that cannot be names."""
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BASED = re.compile(r"0x[0-9a-fA-F]{1,15}|0o[0-7]{1,20}")
@@ -44,7 +47,8 @@ def check(token: Token, source: Source) -> Diagnostic | None:
             f"`{abridged(text)}` is not a name; names are lower-case ASCII letters, digits, `_`"
         )
         lowered = text.lower()
-        return _misspelled("RRL003", message, span, source, lowered if is_name(lowered) else None)
+        meant = lowered if _NAME.fullmatch(lowered) else None  # `Let` is `let`
+        return _misspelled("RRL003", message, span, source, meant)
     if token.type == "STRING":
         return _check_string(text, span, source)
     return None
@@ -60,8 +64,8 @@ def _misspelled(
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is a name: `[a-z_][a-z0-9_]*`."""
-    return _NAME.fullmatch(text) is not None
+    """Whether a text is a name: `[a-z_][a-z0-9_]*`, and not a reserved word."""
+    return _NAME.fullmatch(text) is not None and text not in RESERVED
 
 
 def number_value(text: str) -> int | float | None:
