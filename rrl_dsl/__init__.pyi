@@ -165,16 +165,15 @@ def bootstrap(
     bank: int = 0,
     seed: int | None = None,
 ) -> Graph:
-    """Relates each row to another view of its sample or, where the space is good, to a neighbor.
+    """Relates each row to another view of its sample, or to a neighbor.
 
-    Row i has one edge, to a column j that every step draws again. If no other sample is nearer to
-    row i than its own, the space is good there: j is one of its k nearest columns, drawn with a
-    probability in proportion to exp(cos(x_i, x_j) / temperature). Otherwise j is the nearest view
-    of its own sample. So the nearer its own view is compared with the neighbors, the more rarely
-    a neighbor takes its place. Edges go from i to j and not back. A row is never its own
-    neighbor. With `bank=m`, the last m rows are additional columns. Lebailly et al. (2023),
-    AdaSim. They average the similarities of a sample over the last 50 epochs; here they are those
-    of one step.
+    Row i has one edge, to a column j that is drawn again in every step. If no other sample is
+    nearer to row i than its own, j is one of its k nearest columns, drawn with a probability in
+    proportion to exp(cos(x_i, x_j) / temperature). Otherwise, j is the nearest view of its own
+    sample. A neighbor is therefore drawn less often the farther it is compared with that view.
+    Edges go from i to j and not back. A row is never its own neighbor. With `bank=m`, the last m
+    rows are additional columns. Lebailly et al. (2023), AdaSim. They average the similarities of
+    a sample over the last 50 epochs; here they are those of one step.
     """
 
 def random(p: float | Schedule, seed: int | None = None) -> Graph:

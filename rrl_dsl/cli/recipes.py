@@ -59,7 +59,7 @@ def source_of(
     """The text of a recipe, from its file or from the command line.
 
     Raises:
-        typer.BadParameter: Where neither or both are given.
+        typer.BadParameter: If neither or both are given.
         RRLError: If the file cannot be read.
     """
     if (recipe is None) == (expression is None):

@@ -1,4 +1,4 @@
-"""Paths over the graph of nearest neighbors of a dataset, by SciPy, exact there as back."""
+"""Shortest paths over the graph of nearest neighbors of a dataset, equal in both directions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _NO_LENGTH: Final = 2.0**-20  # of a step between equal vectors, in a sparse gra
 
 
 def joined_by_paths(vectors: Vectors, k: int, within: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Which samples a path joins that is at most `within` long, in compressed sparse rows.
+    """Finds the samples whose shortest path has at most the length `within`.
 
     Returns:
-        Where the entries of each row start, and the entries: each sample with a vector has itself.
+        The start of the entries of each sample, and the entries: positions of the samples that a
+        path reaches. A sample with a vector reaches itself.
     """
     lists, distances = k_nearest(vectors, k, "euclidean")
     lengths, longest = path_lengths(distances, within)
@@ -36,10 +37,11 @@ def joined_by_paths(vectors: Vectors, k: int, within: float) -> tuple[NDArray[An
 
 
 def path_lengths(distances: Vectors, within: float) -> tuple[Vectors, float]:
-    """Steps of paths as whole numbers, and the longest path that is at most `within`.
+    """The lengths of steps as whole numbers, and the largest length of a path within `within`.
 
-    Sums of whole numbers are exact, so a path is as long there as back. The unit is 2^-40 of
-    `within`, and a path may be longer by 2^-30, which is what rounding does to it.
+    Sums of whole numbers are exact, so a path has the same length in both directions. The unit is
+    about 2^-40 of `within`. The limit is larger than `within` by 2^-30 of it, which allows for
+    rounding.
     """
     unit = 2.0 ** (math.frexp(within)[1] - 40)
     lengths = np.ceil(np.minimum(distances, 4.0 * within + unit) / unit)

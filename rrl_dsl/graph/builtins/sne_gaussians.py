@@ -89,11 +89,12 @@ def _fitted(distance: Vectors, perplexity: float) -> Vectors:
 def _precision(distance: Vectors, tie: Vectors, perplexity: float) -> tuple[Vectors, Vectors]:
     """The precision at which each row's entropy is log(perplexity), and the sum of its weights.
 
-    By Newton's method on the logarithm, and by bisection where that leaves what is known.
+    Newton's method finds the logarithm of the precision. A step that leaves the known interval is
+    replaced by bisection.
 
     Args:
-        distance: Squared distances (n, m), less the smallest of the row.
-        tie: (n,), up to where they count as 0; fewer than the perplexity do.
+        distance: Squared distances (n, m), minus the smallest of the row.
+        tie: (n,), the largest distance that counts as 0. Fewer distances than the perplexity do.
         perplexity: The perplexity.
     """
     finite = np.where(np.isfinite(distance), distance, 0.0)
