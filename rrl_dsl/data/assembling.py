@@ -96,7 +96,7 @@ def dataset_of(
         kept: The indices of the samples to use; None for all.
 
     Raises:
-        RRLError: RRL412 if the splits are wrong.
+        RRLError: RRL412 if the splits are wrong, or nothing is left of one.
     """
     labels, fields = tensors(rows.columns.labels), tensors(rows.columns.fields)
     whole = Split(images, rows.ids.sample, labels, fields, rows.ids.names)
@@ -104,7 +104,11 @@ def dataset_of(
     kept = range(len(whole)) if kept is None else kept
 
     def split(part: str) -> Split:
-        return whole.at(torch.tensor([row for row in kept if part_of[row] == part]))
+        chosen = [row for row in kept if part_of[row] == part]
+        if not chosen:
+            hint = "restore images, or move others to this split"
+            raise error("RRL412", f"{rows.place} has no readable `{part}` image", hint=hint)
+        return whole.at(torch.tensor(chosen))
 
     train = split("train")
     return DataSet(

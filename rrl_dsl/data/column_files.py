@@ -244,7 +244,7 @@ def _rows_of(named: Cells, files: Sequence[str], folder: Path, faults: Faults) -
             hint = None if faults.full else _image_meant(cell, files, folder)
             faults.add(f"the dataset has no image `{cell}`", place, hint)
         elif rows[image[cell]] >= 0:
-            faults.add(f"an earlier row also has `{cell}`", place)
+            faults.add(f"an earlier row also has `{cell}`", place, "keep one row per image")
         else:
             rows[image[cell]] = row
     return rows

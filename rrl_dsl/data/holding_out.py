@@ -48,7 +48,8 @@ def splits_of(declared: Sequence[str], sample: Tensor, share: float | None, name
     """
     there = set(declared)
     if "train" not in there:
-        raise error("RRL412", f"{name} has no training samples")
+        hint = "give some samples the split `train`"
+        raise error("RRL412", f"{name} has no training samples", hint=hint)
     if "test" in there:
         return [*declared]
     if "val" in there:

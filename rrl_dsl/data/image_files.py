@@ -17,14 +17,14 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 import torch
 import torchvision
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from rrl_dsl.data import tiff
 from rrl_dsl.data.crops import Crop
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.diagnostics import RRLError, error, listing
 from rrl_dsl.language.files import open_file
 from rrl_dsl.language.machine import needing_memory
 
@@ -272,6 +272,8 @@ def _reading(file: ImageFile) -> Iterator[BufferedReader | BytesIO]:
         raise
     except Exception as reason:  # a library may raise anything for a damaged file
         cause = str(reason) or type(reason).__name__
+        if isinstance(reason, UnidentifiedImageError):  # its text is that of an object of Python
+            cause = f"it does not start as a file of {listing(FORMATS)}"
         raise error("RRL412", f"{file} cannot be decoded: {cause}") from reason
 
 

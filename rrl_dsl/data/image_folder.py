@@ -126,7 +126,8 @@ def _images_in(path: Path, folder: Path, part: str, rule: FolderRule) -> Iterato
     label = None if name.casefold() in UNLABELED else name
     images = [*rule.below(folder)]
     if not images:
-        raise error("RRL412", f"the class folder {folder} contains no images")
+        hint = "add images, or remove the folder"
+        raise error("RRL412", f"the class folder {folder} contains no images", hint=hint)
     for file in sorted(images, key=lambda file: normal(str(file)).split("/")):
         yield _ImageFile(part, _name(path, file), label, file)
 
@@ -186,7 +187,7 @@ def _labels_of(
             raise error(
                 "RRL412",
                 f"the class `{image.label}` of {image.path} is missing in {path / 'train'}",
-                hint=did_you_mean(image.label, classes),
+                hint=did_you_mean(image.label, classes) or "add training images of this class",
             )
     hierarchy = _hierarchy_in(path)
     coarse = _read_hierarchy(hierarchy, classes, words_of(path)) if hierarchy else None

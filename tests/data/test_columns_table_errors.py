@@ -224,6 +224,7 @@ error[RRL412]: an earlier row also has `train/cat/1.png`
   |
 5 | train/cat/1.png,4
   | ^^^^^^^^^^^^^^^
+  = help: keep one row per image
 
 error[RRL412]: the dataset has no image `x`
  --> zoo/columns.csv:6:1

@@ -43,7 +43,9 @@ def test_every_image_that_cannot_be_read_is_named_before_training(folder: Path) 
     bad = [folder / "train/cat/03.png", folder / "test/cat/07.png"]
     bad[0].write_bytes(b"")
     bad[1].write_bytes(bad[1].read_bytes()[:45])
-    assert [each.split(" ")[0] for each in complaints(folder)] == [str(path) for path in bad]
+    found = complaints(folder)
+    assert [each.split(" ")[0] for each in found] == [str(path) for path in bad]
+    assert "cannot be decoded: it does not start as a file of `BMP`, " in found[0]
 
 
 def test_ten_are_named_and_the_others_counted(folder: Path) -> None:
@@ -52,6 +54,13 @@ def test_ten_are_named_and_the_others_counted(folder: Path) -> None:
     found = complaints(folder)
     assert len(found) == 11
     assert found[-1] == "3 more images cannot be read"
+
+
+def test_a_split_without_a_readable_image_is_an_error(folder: Path) -> None:
+    for path in (folder / "test/cat").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(RRLError, match=r"RRL412.*zoo has no readable `test` image"):
+        open_folder(folder, skip_unreadable=True)
 
 
 def test_unreadable_images_are_skipped_on_request(folder: Path) -> None:
