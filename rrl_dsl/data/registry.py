@@ -114,7 +114,9 @@ def _load(
 ) -> DataSet:
     kind, colon, path = spec.partition(":")
     if kind == "python":
-        hint = "pass it as `dataset=` to `rrl_dsl.train`"
+        hint = (
+            "pass it as `dataset=` to `rrl_dsl.train`; `rrl_dsl.load_encoder(RUN)` gives features"
+        )
         raise error("RRL411", f"`{spec}` is an object of Python", hint=hint)
     if colon or kind in _FROM_PATH:
         if kind not in _FROM_PATH:

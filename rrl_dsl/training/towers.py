@@ -7,7 +7,7 @@ from typing import Final
 from torch import Tensor
 
 from rrl_dsl.data.batches import Batch
-from rrl_dsl.data.dataset import DataSet, Shape, columns_of
+from rrl_dsl.data.dataset import DataSet, Shape, columns_of, is_image
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.models.encoder import Encoder
 from rrl_dsl.models.towers import Standardized, TowerInput, TowerOptions, build_tower
@@ -39,7 +39,10 @@ def tower_inputs(config: Config, data: DataSet) -> list[TowerInput]:
     own, columns = own_column(data.shape), towers_of(config)
     if columns[0] != own:
         message = f"the first tower reads `{columns[0]}`, and must read `{own}`, the samples"
-        hint = f"write `towers: [{own}, {columns[0]}]`"
+        others = [column for column in columns[1:] if column != own]
+        hint = f"write `towers: [{', '.join([own, *(others or columns[:1])])}]`"
+        if others and not is_image(data.shape):
+            hint += f", and `inputs: [{columns[0]}]` for what `{own}` reads"
         raise error("RRL502", message, hint=hint, settings=("towers",))
     repeated = [column for column in columns if columns.count(column) > 1]
     if repeated or len(columns) == 1:

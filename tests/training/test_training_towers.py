@@ -16,6 +16,7 @@ from rrl_dsl.training.config import Config
 from rrl_dsl.training.named_code import code_of
 from rrl_dsl.training.retrieval import evaluate_towers
 from rrl_dsl.training.run import RunDirectory
+from rrl_dsl.training.towers import tower_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -170,7 +171,11 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
 @pytest.mark.parametrize(
     ("towers", "message"),
     [
-        (["tokens", "image"], "RRL502 the first tower reads `tokens`, and must read `image`"),
+        (
+            ["tokens", "image"],
+            "RRL502 the first tower reads `tokens`, and must read `image`, the samples | write "
+            "`towers: [image, tokens]`",
+        ),
         (["image"], "RRL502 `towers` has only one tower"),
         (["image", "image"], "RRL502 `towers` has several towers for `image`"),
         (
@@ -241,3 +246,13 @@ def test_an_archive_of_pairs_trains_towers_and_has_prompts(tmp_path):
         rrl.RRLError, match=r"\[RRL412\].*prompts `words` of shape \(3, 3\), not \(4, 3\)"
     ):
         rrl.train(CLIP, "clip", name, out=tmp_path / "other", **settings)
+
+
+def test_a_first_tower_of_another_column_is_told_the_setting():
+    x = torch.arange(20.0).reshape(10, 2)
+    split = rrl.Split(x, torch.arange(10), {}, {"x": x, "y": x})
+    data = rrl.DataSet(
+        "d", split, dataclasses.replace(split, sample=split.sample + 10), {}, (2,), "scarf"
+    )
+    with pytest.raises(rrl.RRLError, match=r"write `towers: \[inputs, y\]`, and `inputs: \[x\]`"):
+        tower_inputs(Config(towers=["x", "y"]), data)
