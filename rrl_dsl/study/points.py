@@ -65,6 +65,9 @@ def axes_of(
 ) -> Axes:
     """Chooses what the user leaves out: the value, the parameter, and the lines.
 
+    The lines differ in the recipe, the loss, the dataset, and the settings that vary, except those
+    that follow from the parameter.
+
     Raises:
         RRLError: RRL501 for a column that does not exist; RRL502 if a column is not numeric, or the
             parameter is not the only one.
@@ -93,11 +96,8 @@ def axes_of(
         if not any(isinstance(row.get(name), int | float) for row in rows):
             raise error("RRL502", f"the column `{name}` has no numbers")
     if by is None:
-        by = [
-            name
-            for name in (*_RUN, *varied)
-            if name not in against and len({row.get(name) for row in rows}) > 1
-        ]
+        by = [name for name in _RUN if len({row.get(name) for row in rows}) > 1]
+        by += [name for name in varied if not _follows(rows, name, against)]
     return Axes((value,), tuple(against), tuple(by))
 
 
@@ -171,6 +171,13 @@ def settings_of(rows: Sequence[Row]) -> list[str]:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     ends = [columns.index(name) for name in _FIRST_RESULTS if name in columns]
     return [name for name in columns[: min(ends, default=0)] if name not in _NOT_SETTINGS]
+
+
+def _follows(rows: Sequence[Row], name: str, against: Sequence[str]) -> bool:
+    """Whether a column has one value for each place, such as the epochs of each batch size."""
+    places = {tuple(row.get(axis) for axis in against) for row in rows}
+    with_column = {(*(row.get(axis) for axis in against), row.get(name)) for row in rows}
+    return len(places) == len(with_column)
 
 
 def _numeric(rows: Sequence[Row], names: Sequence[str]) -> list[str]:

@@ -85,6 +85,14 @@ def test_a_table_of_epochs_is_drawn_over_epochs():
     assert (axes.values, axes.against) == (("probe/backbone",), ("epoch",))
 
 
+def test_settings_that_follow_from_the_parameter_do_not_divide_lines():
+    steps = {0.0: 80, 0.5: 20, 1.0: 5}
+    rows = [{"epochs": steps[row["param.frac"]], **row} for row in table()]
+    assert axes_of(rows, None, ["param.frac"], None).by == ("loss",)
+    rows.append({**rows[0], "epochs": 5, "loss": "simclr"})
+    assert axes_of(rows, None, ["param.frac"], None).by == ("loss", "epochs")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
