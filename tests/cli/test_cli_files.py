@@ -21,7 +21,7 @@ def importers(tmp_path):
     """Three recipes that read a wrong one in `parts`, and a file of pairs with a wrong line."""
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "base.rrl").write_text("ssl(vews=2)\n")
-    (tmp_path / "parts" / "links.csv").write_text("a,b\n0,x\n")
+    (tmp_path / "parts" / "links.csv").write_text("a,b\n0,-1\n")
     for name, path in (("a", "parts/base.rrl"), ("b", "./parts/base.rrl")):
         (tmp_path / f"{name}.rrl").write_text(f'import "{path}" as base\nbase\n')
     for name, path in (("c", "parts/links.csv"), ("d", "./parts/links.csv")):

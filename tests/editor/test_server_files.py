@@ -10,7 +10,7 @@ from lsprotocol import types
 
 BASE = 'param frac = 0.3\nsupervised(frac=frac) | pairs("links.csv")\n'
 MINE = 'import "base.rrl" as base\nbase(frac=0.5)\n'
-RIGHT, WRONG = "a,b\n0,1\n", "a,b\n0,x\n"
+RIGHT, WRONG = "a,b\n0,1\n", "a,b\n0,\\\n"
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ UNTITLED = "untitled:other"
 @pytest.fixture
 def editor(tmp_path: Path, request: pytest.FixtureRequest):
     """An editor; its parameter is the patience of the server in seconds."""
-    (tmp_path / "slow.csv").write_text("0,1\n2,x\n", "utf-8")
+    (tmp_path / "slow.csv").write_text("0,1\n2,-1\n", "utf-8")
     patience = [str(request.param)] if hasattr(request, "param") else []
     running = Editor("-c", SLOW, *patience, folders=[tmp_path])
     yield running
