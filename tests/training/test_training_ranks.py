@@ -44,7 +44,7 @@ import rrl_dsl as rrl
 from rrl_dsl.data import registry
 from rrl_dsl.training import module as modules
 from rrl_dsl.training import build as builds
-from rrl_dsl.training.display import Display
+from rrl_dsl.training.tensorboard import Curves
 from rrl_dsl.models.backbones import Backbone
 from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.presets import defaults
@@ -81,7 +81,8 @@ for name, case in cases.items():
     module = build(graph, resolve([], settings | case), digits)
     out = folder / name
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    trainer = _trainer(module.config, RunDirectory(out), [], Display())
+    run = RunDirectory(out)
+    trainer = _trainer(module.config, run, [], [Curves(run.tensorboard)])
     trainer.fit(module, *_loaders(module, digits, trainer))
     if trainer.is_global_zero:
         state = module.state_dict()
