@@ -5,7 +5,7 @@ It evaluates the graph as written, without rewriting, so that tests can check re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,9 +134,12 @@ def evaluate(
         tables.append(lookup.find(samples, seed, wanted))
         lookup.check_covered(tables[-1], arrays, universe.sample)
     everything = np.arange(len(universe))
-    by_rows = lambda values: values(everything)  # noqa: E731
     first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)
     columns: list[Any] = []
+
+    def by_rows(values: Callable[[Ids], Any]) -> Any:
+        """The values of all rows of the universe, in one band."""
+        return values(everything)
 
     def weights(instruction: int, of: Any = slice(None)) -> npt.NDArray[Any]:
         """The result of an instruction for some rows of the universe and all of its columns."""

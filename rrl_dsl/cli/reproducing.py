@@ -136,7 +136,9 @@ def _another_dataset() -> Iterator[None]:
     except RRLError as problem:
         copy = "copy the study with `--copy FOLDER`, and change its recipe"
         raise RRLError(
-            replace(fault, hint=f"{fault.hint}; {copy}") if fault.code == "RRL401" else fault
+            replace(fault, hint="; ".join(filter(None, [fault.hint, copy])))
+            if fault.code == "RRL401"
+            else fault
             for fault in problem.diagnostics
         ) from None
 

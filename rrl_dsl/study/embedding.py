@@ -52,8 +52,8 @@ class Embedding:
         """Writes the features as `.npz` or `.parquet`.
 
         The columns are `features`, `sample`, `split`, `name` if there are names, and `label_NAME`
-        for each label. An archive
-        also has `classes_NAME`, the names of the classes; in Parquet, a label is its class name.
+        for each label. An archive also has `classes_NAME`, the names of the classes; in Parquet, a
+        label is its class name.
 
         Raises:
             RRLError: As `format_of`; RRL507 if the file cannot be written.

@@ -204,8 +204,7 @@ def pointing_at(settings: Sequence[Setting], *keys: str) -> Iterator[None]:
     except RRLError as problem:
         raise RRLError(
             replace(
-                _placed(diagnostic, settings, keys),
-                hint=_as_written(diagnostic.hint, settings),
+                _placed(diagnostic, settings, keys), hint=_as_written(diagnostic.hint, settings)
             )
             for diagnostic in problem.diagnostics
         ) from None

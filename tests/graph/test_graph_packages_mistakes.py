@@ -1,0 +1,159 @@
+"""Mistakes in built-ins of another package: in declarations, and in operations of handles."""
+
+from types import FunctionType
+
+import pytest
+import torch
+
+import rrl_dsl as rrl
+from rrl_dsl.graph import registry
+from rrl_dsl.graph.recording import Recording
+from rrl_dsl.language.spelling import RESERVED
+
+
+def test_decorator_checks_parameters_and_names():
+    with pytest.raises(TypeError, match="`k` of `odd` needs an annotation"):
+
+        @rrl.source(example="odd(1)")
+        def odd(pair: rrl.Pair, k: int) -> rrl.Mask:
+            """Relates nothing."""
+            return pair.never
+
+    with pytest.raises(ValueError, match="`ssl` is registered twice"):
+
+        @rrl.source(example="ssl()")
+        def ssl(pair: rrl.Pair) -> rrl.Mask:
+            """Relates nothing."""
+            return pair.never
+
+
+def test_handles_have_no_truth_and_results_must_be_weights(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.transform(example="ssl() | decided()")
+    def decided(weight: rrl.Weight) -> rrl.Weight:
+        """Decides."""
+        return weight if weight > 0.5 else 2 * weight
+
+    @rrl.source(example="yes()")
+    def yes(pair: rrl.Pair) -> rrl.Mask:
+        """Returns a truth value of Python."""
+        return True
+
+    with pytest.raises(rrl.RRLError, match=r"RRL432.*`decided` fails: TypeError: .*use `where`"):
+        _ = (rrl.ssl() | decided()).binary
+    with pytest.raises(rrl.RRLError, match=r"RRL432.*`yes` returned True, not a `Weight`"):
+        _ = yes().binary
+    with pytest.raises(rrl.RRLError, match=r"RRL432(.|\n)*:1:9\n"):
+        rrl.parse("ssl() | decided()")
+    registry.signatures.cache_clear()
+
+
+def near(pair: rrl.Pair, *, within: rrl.NonNegative = 7, at: rrl.Count | None = None) -> rrl.Mask:
+    """Relates nothing.
+
+    Args:
+        within: A distance.
+        at: A place.
+    """
+    return pair.never
+
+
+def some(pair: rrl.Pair, *fields: rrl.LabelField) -> rrl.Mask:
+    """Relates nothing."""
+    return pair.never
+
+
+def both(weight: rrl.Weight, other: rrl.Weight) -> rrl.Weight:
+    """Takes two graphs."""
+    return weight & other
+
+
+@pytest.mark.parametrize(
+    ("kind", "function", "change", "options", "message"),
+    [
+        (rrl.source, near, {"__name__": "ssl"}, {}, "`ssl` is registered twice"),
+        (rrl.source, near, {}, {"name": "let"}, "`let` is not a valid name"),
+        (rrl.source, near, {"__doc__": None}, {}, "`near` needs a docstring"),
+        (rrl.source, near, {"__doc__": "Relates."}, {}, "must describe `within` in `Args:`"),
+        (rrl.source, near, {"within": "1"}, {}, "default of `within` of `near` must be a number"),
+        (rrl.source, near, {"within": -1.0}, {}, "must be a number of at least 0, not -1"),
+        (rrl.source, near, {"within": None}, {}, r"not None; annotate it with `\| None`"),
+        (rrl.source, near, {}, {"given": {"k": "1"}}, "`near` has no parameter `k`"),
+        (rrl.source, near, {}, {"excludes": (("at", "k"),)}, "`near` has no parameter `k`"),
+        (rrl.source, some, {}, {}, "`fields` of `some` is any number of arguments"),
+        (rrl.source, both, {}, {}, "the source `both` must take one `rrl.Pair`"),
+        (rrl.transform, both, {}, {}, "the transform `both` must take one `rrl.Weight`"),
+        (rrl.transform, near, {}, {}, "the transform `near` must take one `rrl.Weight`"),
+    ],
+)
+def test_decorator_refuses_what_would_fail_later(
+    monkeypatch: pytest.MonkeyPatch, kind, function, change, options, message
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__)
+    copy.__annotations__, copy.__doc__ = function.__annotations__, function.__doc__
+    copy.__kwdefaults__ = {**(function.__kwdefaults__ or {})}
+    for name, value in change.items():
+        if name in copy.__kwdefaults__:
+            copy.__kwdefaults__[name] = value
+        else:
+            setattr(copy, name, value)
+    with pytest.raises((TypeError, ValueError), match=message):
+        kind(example="near()", **options)(copy)
+
+
+def test_default_is_a_value_of_its_type(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+    rrl.source(example="close()", name="close")(near)
+    assert str(registry.lookup("close")) == "close(*, within=7.0, at=)"
+    registry.signatures.cache_clear()
+
+
+class Bare(rrl.Lookup):
+    """Lacks the decorator of a dataclass."""
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (lambda w, p: w.where(w == 1.0), "has only the comparison `weight > k`"),
+        (lambda w, p: w >= 0.5, "has only the comparison `weight > k`"),
+        (lambda w, p: w + 0.1, "takes a `Weight`, not 0.1"),
+        (lambda w, p: p.same_row | 0.1, "takes a `Weight`, not 0.1"),
+        (lambda w, p: w.where(w), "takes a `Mask`, not"),
+        (lambda w, p: p.same_row.where(True), "takes a `Mask`, not True"),
+        (lambda w, p: w * w, "real number, not 'Weight'"),
+        (lambda w, p: p.linked("links"), "takes a `Lookup`, not 'links'"),
+        (lambda w, p: p.listed("list"), "takes a `Stage`, not 'list'"),
+        (lambda w, p: p.grouped("group"), "takes a `Stage`, not 'group'"),
+        (lambda w, p: p.linked(Bare()), "`Bare` must be a frozen dataclass"),
+    ],
+)
+def test_operations_of_handles_refuse_other_operands(operation, message):
+    recording = Recording()
+    with pytest.raises(TypeError, match=message):
+        operation(recording.operand(False), rrl.Pair(recording, 0, None))
+
+
+@pytest.mark.parametrize("word", sorted(RESERVED))
+def test_field_with_a_reserved_name_is_printed_in_quotes(word: str):
+    graph = rrl.supervised(labels=word)
+    assert str(graph) == f'supervised(labels="{word}")'
+    assert rrl.parse(str(graph)) == graph
+
+
+def test_difference_of_handles_is_that_of_the_language(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.transform(example="ssl() | others()")
+    def others(weight: rrl.Weight, pair: rrl.Pair) -> rrl.Weight:
+        """Keeps edges to other samples."""
+        return weight - pair.same_sample
+
+    rows = rrl.Nodes([0, 0, 1], [0, 1, 0])
+    found = rrl.compile(3 * rrl.all() | others())(rows)
+    assert torch.equal(found, rrl.compile(3 * rrl.all() - rrl.ssl())(rows))
+    registry.signatures.cache_clear()
