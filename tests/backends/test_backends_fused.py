@@ -10,6 +10,8 @@ import rrl_dsl as rrl
 from rrl_dsl.backends import dense
 from rrl_dsl.backends.edge import is_fused
 
+pytestmark = pytest.mark.xdist_group("fused")  # which compile once
+
 TEXT = """
 param frac = 0.3
 param noise = 0.1

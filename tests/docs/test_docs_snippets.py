@@ -57,6 +57,7 @@ def run(tmp_path, monkeypatch, capsys):
     return line
 
 
+@pytest.mark.slow
 def test_the_readme_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     # the loss that the README adds stays its own

@@ -33,6 +33,7 @@ def test_a_loop_of_one_s_own(capsys):
 
 
 @pytest.mark.parametrize("name", ["dino_loop", "mean_shift_loop"])
+@pytest.mark.slow
 def test_a_loop_with_the_network_of_a_method(name):
     assert main_of(name)(4) > main_of(name)(0)
 

@@ -9,6 +9,8 @@ import pytest
 from rrl_dsl.study.launch import in_use
 from rrl_dsl.training import lock
 
+pytestmark = pytest.mark.xdist_group("runs")  # which train once
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, images):

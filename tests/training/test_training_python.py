@@ -70,6 +70,7 @@ def test_a_run_has_its_table_history_encoder_and_summary(run):
     assert (again.table, again.history) == (run.table, run.history)
 
 
+@pytest.mark.slow
 def test_it_prints_nothing_unless_progress_is_asked_for(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     rrl.train(RECIPE, **SETTINGS)
@@ -95,6 +96,7 @@ def test_a_recipe_is_a_text_a_path_or_a_graph(tmp_path, monkeypatch):
         assert reopen(run.directory).graph.identity == identity
 
 
+@pytest.mark.slow
 def test_a_dataset_may_be_an_object_and_has_to_be_given_again(digits, tmp_path):
     whole = digits.train
     few = rrl.Split(
@@ -114,6 +116,7 @@ def test_a_dataset_may_be_an_object_and_has_to_be_given_again(digits, tmp_path):
         rrl.train(resume=out, dataset=digits, epochs=4)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     straight = rrl.train(RECIPE, epochs=3, eval=False, out="straight")
@@ -240,6 +243,7 @@ def test_importing_the_package_and_naming_train_loads_no_torch():
     assert done.stdout.split() == [b"False"]
 
 
+@pytest.mark.slow
 def test_a_run_of_the_previous_release_is_resumed(tmp_path):
     """Its checkpoint and its configuration have the names of then."""
     settings = {"epochs": 2, "eval": False, "local_views": {"count": 1}}

@@ -19,6 +19,8 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.run import RunDirectory
 
+pytestmark = pytest.mark.xdist_group("trained encoder")  # which train once
+
 
 def archive(path: Path, seed: int = 0) -> None:
     draw = np.random.default_rng(seed)
@@ -140,6 +142,7 @@ def test_a_run_that_came_to_no_step_is_refused_with_the_same_words(trained, comm
     assert "the run stopped before its first step" in resumed[1]
 
 
+@pytest.mark.slow
 def test_export_writes_weights_that_fit_the_plain_network(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)

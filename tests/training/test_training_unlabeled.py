@@ -173,6 +173,7 @@ def test_more_classes_than_probes_can_be_fitted_for_are_left_out(digits, tmp_pat
     assert outcome.unmeasured.startswith("`label` has 99,999 classes")
 
 
+@pytest.mark.slow
 def test_raw_inputs_that_take_too_much_memory_are_left_out(digits, tmp_path, monkeypatch):
     size = (len(digits.train) + len(digits.test)) * 64 * 4
     measured = {"untrained", "backbone", "projector"}
