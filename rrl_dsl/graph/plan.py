@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from rrl_dsl.graph import draws
 from rrl_dsl.graph.schedule import Schedule, at_epoch
@@ -116,8 +116,7 @@ It is `timed` if it depends on the epoch or step.
 # the plan
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A value per row.
 
     | kind | value |
@@ -165,8 +164,7 @@ class Column:
 _READS: Final[Mapping[str, Literal["label", "number"]]] = {"label": "label", "number": "number"}
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One step of the edge function. Its position identifies its result.
 
     Attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar, overload
+from typing import Final, NoReturn, TypeVar, overload
 
 from rrl_dsl.graph.operations import ALWAYS, ANYTHING, CASES, MAYBE, NEVER, OPERATIONS, Case, Range
 from rrl_dsl.graph.plan import Active, Column, Constant, Instruction, Scalar
@@ -18,6 +18,8 @@ from rrl_dsl.graph.stage import Lookup
 Real = float | Schedule
 Ranges = tuple[Range, ...]
 """The range of a result in each of `CASES`."""
+
+_NOTHING: Final = ((),) * len(CASES)
 
 _Item = TypeVar("_Item")
 
@@ -69,14 +71,10 @@ class Recording:
         )
         if instruction in self.instructions:
             return self.instructions[instruction]
-        known = [self.ranges[value] for value in values]
-        ranges = tuple(
-            OPERATIONS[op].bound(
-                Case(same, tuple(columns), tuple(scalars), lookup),
-                *(ranges[at] for ranges in known),
-            )
-            for at, same in enumerate(CASES)
-        )
+        bound, given = OPERATIONS[op].bound, (tuple(columns), tuple(scalars), lookup)
+        known = zip(*(self.ranges[value] for value in values), strict=True) if values else _NOTHING
+        cases = zip(CASES, known, strict=True)
+        ranges = tuple(bound(Case(same, *given), *operands) for same, operands in cases)
         return self._emitted(instruction, ranges)
 
     def column(self, column: Column) -> int:

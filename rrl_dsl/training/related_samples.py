@@ -156,7 +156,7 @@ class SplitRelations:
                 needed.update(self._plan.columns[position].inputs)
         kept = sorted(needed)
         columns = tuple(
-            replace(column, inputs=tuple(kept.index(position) for position in column.inputs))
+            column._replace(inputs=tuple(kept.index(position) for position in column.inputs))
             for column in (self._plan.columns[position] for position in kept)
         )
         scalars = scalars_of(self._plan, seed=self._seed, epoch=epoch, step=0, device=_HOST)
