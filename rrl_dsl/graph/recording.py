@@ -262,12 +262,17 @@ class Mask(Weight):
     def __or__(self, other: Weight) -> Weight:
         if not isinstance(other, Mask):
             return super().__or__(other)
-        if _covers(self, other):
+        if self.covers(other):
             return self
-        return other if _covers(other, self) else self._joined("either", other)
+        return other if other.covers(self) else self._joined("either", other)
 
     def __invert__(self) -> Mask:
         return Mask(self.recording, self.recording.emit("negated", self.at))
+
+    def covers(self, other: Mask) -> bool:
+        """Whether it is known to hold wherever another mask may."""
+        pairs = zip(self.ranges, other.ranges, strict=True)
+        return all(known == ALWAYS or limits == NEVER for known, limits in pairs)
 
     def _joined(self, op: str, other: Mask) -> Mask:
         return Mask(self.recording, self.recording.emit(op, self.at, other.at))
@@ -277,12 +282,6 @@ def _is_within(weight: Weight, mask: Mask) -> bool:
     """Whether the weight is 0 wherever the mask may not hold."""
     pairs = zip(weight.ranges, mask.ranges, strict=True)
     return all(limits == ALWAYS or known == NEVER for known, limits in pairs)
-
-
-def _covers(mask: Mask, other: Mask) -> bool:
-    """Whether the mask holds wherever the other may."""
-    pairs = zip(mask.ranges, other.ranges, strict=True)
-    return all(known == ALWAYS or limits == NEVER for known, limits in pairs)
 
 
 def of_type(kind: type[_Item], operand: _Item) -> _Item:

@@ -114,3 +114,19 @@ def test_tiles_of_other_views_and_of_the_backward_pass_are_those_before(monkeypa
         assert len(evaluated) == len(apart) + len(own)  # no pair of other views of two samples
         assert len(apart) == len(set(apart)) == 3
     assert max(evaluated.count(each) for each in own) == times
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("ssl(views=2) | supervised() | corrupt(fpr=.05)", False),
+        ("(ssl(views=2) + supervised()) | corrupt(fpr=.05)", False),
+        ("ssl(views=2) | corrupt(tpr=.5, fpr=.05)", True),  # the diagonal stays
+        ("supervised() | corrupt(fpr=.05)", True),  # an unknown label relates no row to itself
+    ],
+)
+def test_false_edges_read_views_only_if_the_diagonal_needs_it(text: str, reads: bool):
+    plan = rrl.compile(text).plan
+    needed = (plan.instructions[at] for at in plan.needed(plan.result))
+    columns = {plan.columns[column].kind for each in needed for column in each.columns}
+    assert ("view" in columns) is reads

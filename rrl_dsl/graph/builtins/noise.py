@@ -34,13 +34,16 @@ def corrupt(
         return _thinned(weight, pair, tpr, unit, redraw)
     related, diagonal = weight.related, pair.same_row
     if tpr == 1.0:
-        added = pair.drawn(fpr, unit=unit, redraw=redraw) & ~diagonal
+        drawn = pair.drawn(fpr, unit=unit, redraw=redraw)
+    else:  # one draw with a selected threshold, so that the graphs of growing rates are nested
+        drawn = pair.drawn(tpr, where=related, otherwise=fpr, unit=unit, redraw=redraw)
+    # most graphs relate a row to itself, so that no draw can change the diagonal
+    added = drawn if related.covers(diagonal) else drawn & ~diagonal
+    if tpr == 1.0:
         return weight | (added if isinstance(weight, Mask) else added & ~related)
-    # one draw with a selected threshold, so that the graphs of growing rates are nested
-    drawn = pair.drawn(tpr, where=related, otherwise=fpr, unit=unit, redraw=redraw)
     if isinstance(weight, Mask):
-        return (drawn & ~diagonal) | (weight & diagonal)
-    return weight.where(drawn | diagonal) | (drawn & ~diagonal & ~related)
+        return added | (weight & diagonal)
+    return weight.where(drawn | diagonal) | (added & ~related)
 
 
 @transform(example="supervised() | keep(0.5)", given={"p": "0.9"})
