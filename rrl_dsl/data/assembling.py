@@ -46,7 +46,11 @@ class Rows:
 
 
 def rows_of(
-    place: str, cells: Sequence[Cells], ids: Ids, declared: Sequence[str] | None = None
+    place: str,
+    cells: Sequence[Cells],
+    ids: Ids,
+    other_words: str,
+    declared: Sequence[str] | None = None,
 ) -> Rows:
     """Decides the kinds of columns, of which `sample` has the ids and `split` the splits.
 
@@ -54,6 +58,7 @@ def rows_of(
         place: Where the samples are, for messages.
         cells: The columns of n samples.
         ids: The ids if there is no column `sample`.
+        other_words: A hint that says how to use other words for a missing value.
         declared: The splits, so that a column `split` is an error; None if there is such a column,
             or all samples are for training.
 
@@ -67,7 +72,7 @@ def rows_of(
     names = (_SAMPLE,) if declared else (_SAMPLE, _SPLIT)
     own = {column.name: column for column in cells if column.name in names}
     others = [column for column in cells if column.name not in own]
-    columns = further(with_vectors(others), (), Faults("RRL412", place))
+    columns = further(with_vectors(others), (), Faults("RRL412", place), other_words)
     if _SAMPLE in own:
         ids = ids_of(own[_SAMPLE], fault)
     if declared is None:

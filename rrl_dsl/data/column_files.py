@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rrl_dsl.data.cells import Cells, of_table_column, unreadable
 from rrl_dsl.data.columns import Array
 from rrl_dsl.data.kinds import Column, column, vector_of
-from rrl_dsl.data.unknown import FILE, KEY, words_of
+from rrl_dsl.data.unknown import FILE, how_to_list, words_of
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing, nearest
 from rrl_dsl.language.digest import normal
 from rrl_dsl.language.files import TABLE_BYTES
@@ -64,13 +64,16 @@ class Further:
     notes: tuple[Diagnostic, ...] = ()
 
 
-def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) -> Further:
+def further(
+    columns: Sequence[Cells], taken: Collection[str], faults: Faults, other_words: str
+) -> Further:
     """Decides the kinds of columns by their values.
 
     Args:
         columns: The columns as read from a file.
         taken: The labels that the dataset already has.
         faults: The collection for errors of names.
+        other_words: A hint that says how to use other words for a missing value.
 
     Raises:
         RRLError: RRL412 with every column whose name is reserved or taken.
@@ -88,7 +91,7 @@ def further(columns: Sequence[Cells], taken: Collection[str], faults: Faults) ->
         class_names={name: col.class_names for name, col in kept.items() if col.label is not None},
         fields={name: col.field for name, col in kept.items() if col.field is not None},
         unreadable=unreadable,
-        notes=tuple(_notes(columns, kept, unreadable)),
+        notes=tuple(_notes(columns, kept, unreadable, other_words)),
     )
 
 
@@ -96,6 +99,7 @@ def _notes(
     columns: Sequence[Cells],
     kept: Mapping[str, Column],
     unreadable: Mapping[str, Sequence[Diagnostic]],
+    other_words: str,
 ) -> Iterator[Diagnostic]:
     """Warnings about how columns were read."""
     left = [f"`{cells.name}`" for cells in columns if cells.name not in kept]
@@ -109,11 +113,8 @@ def _notes(
         if cells.words:
             listed = ", ".join(f"`{word}`" for word, _ in cells.words.most_common(_LISTED))
             many = f"{cells.words.total():,} of {len(cells.values):,} values"
-            hint = (
-                f"to use other words, list them as `{KEY}` in `{FILE}` or in an array of "
-                "the archive"
-            )
-            yield _note(f"`{cells.name}`: {many} are missing, written as {listed}", hint)
+            message = f"`{cells.name}`: {many} are missing, written as {listed}"
+            yield _note(message, other_words)
         label = kept[cells.name].label
         if label is not None and label.ndim == 2:
             message = f"`{cells.name}` has up to {label.shape[1]:,} labels per sample"
@@ -140,19 +141,19 @@ def read(folder: Path, files: Sequence[str], taken: Collection[str]) -> Further:
         The columns with a value for every image; no columns if there is no table.
 
     Raises:
-        RRLError: RRL412 if there are several tables or the table is malformed, with the first ten
-            errors and their lines.
+        RRLError: RRL412 if `columns.yaml` is malformed, there are several tables, or the table is
+            malformed, with the first ten errors and their lines.
     """
-    path = _table_in(folder)
+    unknown, path = words_of(folder), _table_in(folder)
     if path is None:
         return Further({}, {}, {})
-    unknown, table = words_of(folder), _open(path)
+    table = _open(path)
     columns = [of_table_column(column, unknown) for column in table.columns()]
     named = _file_column(table, columns)
     columns = [column for column in columns if column.name != _FILE]
     rows = _rows_of(named, files, folder, table.faults)
     table.faults.stop()
-    of_rows = further(with_vectors(columns), taken, table.faults)
+    of_rows = further(with_vectors(columns), taken, table.faults, how_to_list(folder))
     return replace(
         of_rows,
         labels={name: _label_at(rows, label) for name, label in of_rows.labels.items()},

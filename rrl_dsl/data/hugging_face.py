@@ -31,6 +31,7 @@ from rrl_dsl.data.cells import Cells, of_table_column, unreadable
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.ids_and_splits import PARTS, Ids, part_of
 from rrl_dsl.data.image_check import listed
+from rrl_dsl.data.unknown import how_to_list, words_of
 from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.digest import stable_id
 from rrl_dsl.language.machine import is_out_of_memory
@@ -133,6 +134,7 @@ def load(
         str(path),
         _cells(path, parts, image),
         Ids(torch.arange(len(images))),
+        how_to_list(path),
         declared if any(parts) else None,
     )
     rows = _labeled(rows, parts)
@@ -205,7 +207,7 @@ def _cells(path: Path, parts: Mapping[str, Any], image: str) -> list[Cells]:
     from datasets import ClassLabel
 
     [data, *_] = parts.values()
-    rows = sum(len(data) for data in parts.values())
+    rows, unknown = sum(len(data) for data in parts.values()), words_of(path)
     cells = []
     for at, (name, feature) in enumerate(data.features.items()):
         if name == image or isinstance(feature, ClassLabel):
@@ -213,7 +215,7 @@ def _cells(path: Path, parts: Mapping[str, Any], image: str) -> list[Cells]:
         kind = data.features.arrow_schema.field(name).type
         if _is_read(kind):
             table = ArrowTable(pa.table({name: _column(parts, name)}), str(path), _CODE)
-            cells.append(of_table_column(table.columns()[0]))
+            cells.append(of_table_column(table.columns()[0], unknown))
             continue
         faults = Faults(_CODE, str(path))
         message = f"`{name}` has values of type {kind}, which is not supported"

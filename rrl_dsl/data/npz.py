@@ -53,6 +53,7 @@ Arrays = dict[str, Array]
 _RESERVED = ("images", "inputs", "channels", "split", "sample", KEY)
 _NAMES = "_names"
 _PROMPTS = "prompts_"
+_OTHER_WORDS = f"to use other words, list them in an array `{KEY}` of the archive"
 _AS_VALUES = "store it with the type of its values: `array.astype(str)` or `astype(float)`"
 _MAX_CLASSES = 100_000
 """Larger integers are times or ids, not class numbers."""
@@ -224,7 +225,7 @@ class _Archive:
         ]
         unknown = words(self._words()) if KEY in self._arrays else UNKNOWN
         cells = [self._cells(name, unknown) for name in names]
-        columns = further(cells, (), Faults("RRL412", str(self._path)))
+        columns = further(cells, (), Faults("RRL412", str(self._path)), _OTHER_WORDS)
         if "label" in columns.fields and "label" not in columns.labels:
             what = f"{self._arrays['label'].dtype} {self._arrays['label'].shape}"
             hint = "a class must be one integer or text: `astype(int)`, `ravel()`, `argmax(axis=1)`"

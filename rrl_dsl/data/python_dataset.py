@@ -45,6 +45,7 @@ _CODE: Final = "RRL412"
 _IMAGE: Final = "image"
 _INPUT: Final = "input"
 _SHAPE_HINT: Final = "all samples need one shape and type: resize or crop them in `__getitem__`"
+_OTHER_WORDS: Final = "in Python, `None` is missing too; rename a class that is such a word"
 _BATCH: Final = 64
 _DIGITS: Final = 16
 
@@ -169,6 +170,7 @@ def load(given: Given, *, split: float | None = None, workers: int = 0) -> DataS
         called,
         cells_of([fact.columns for fact in facts], called),
         Ids(torch.arange(total)),
+        _OTHER_WORDS,
         declared if any(parts) else None,
     )
     store = ItemStore(items, torch.arange(total), form, [fact.digest for fact in facts])

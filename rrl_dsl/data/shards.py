@@ -35,6 +35,7 @@ from rrl_dsl.data.ids_and_splits import hashed, part_of
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.records import cells_of
 from rrl_dsl.data.tar_index import Archive, Stored, archive_at, members_of
+from rrl_dsl.data.unknown import how_to_list, words_of
 from rrl_dsl.language.diagnostics import RRLError, error
 
 _KEY: Final = re.compile(r"((?:.*/)?[^./][^./]*)(\.[^/]*)")
@@ -105,9 +106,10 @@ def load(
     samples = [sample for archive in archives for sample in _samples_of(archive, unread)]
     if not samples:
         raise error("RRL412", f"{pattern} contains no images")
-    cells = cells_of([sample.record() for sample in samples], str(pattern))
+    folder = Path(fixed(str(pattern)) or ".")
+    cells = cells_of([sample.record() for sample in samples], str(pattern), words_of(folder))
     ids = hashed([f"{each.archive.name}/{each.key}" for each in samples])
-    rows = rows_of(str(pattern), cells, ids)
+    rows = rows_of(str(pattern), cells, ids, how_to_list(folder))
     if not any(column.name == "split" for column in cells):
         rows = replace(rows, declared=_declared(samples))
     if unread:

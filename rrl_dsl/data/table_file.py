@@ -28,7 +28,7 @@ from rrl_dsl.data.cells import Cells, of_table_column
 from rrl_dsl.data.column_files import Further, further, plain, with_vectors
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.ids_and_splits import Ids, ids_of, splits_in
-from rrl_dsl.data.unknown import words_of
+from rrl_dsl.data.unknown import how_to_list, words_of
 from rrl_dsl.language.diagnostics import RRLError, error, listing
 from rrl_dsl.language.files import TABLE_BYTES
 from rrl_dsl.tables.table import SUFFIXES, Table, open_table
@@ -68,7 +68,7 @@ def load(
     rows = len(cells[0].values) if cells else 0
     if not rows:
         raise fault("has no rows below its header", "each row is a sample")
-    columns = further(with_vectors(others), (), table.faults)
+    columns = further(with_vectors(others), (), table.faults, how_to_list(path.parent))
     columns, note_of_label = _labeled(columns)
     names = inputs if inputs is not None else [name for name in columns.fields if name != "label"]
     if not names:

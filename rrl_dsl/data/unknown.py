@@ -2,8 +2,8 @@
 
 A word of `UNKNOWN` is a missing value in text and in columns of numbers; case is ignored. If one of
 these words is a class, or another value such as -999 is missing, the dataset lists its own words:
-an image folder or a table in `columns.yaml` in its folder, an archive in an array `unknown`. They
-replace `UNKNOWN`. An empty cell, a null and NaN are always missing.
+files in `columns.yaml` in their folder, an archive in an array `unknown`. They replace `UNKNOWN`.
+An empty cell, a null and NaN are always missing.
 
     unknown: [n/a, "?", -999]
 """
@@ -19,7 +19,7 @@ from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import error
 
 FILE: Final = "columns.yaml"
-"""The file in the folder of images or of a table that lists the words."""
+"""The file in the folder of a dataset that lists the words."""
 KEY: Final = "unknown"
 """The key in that file, and the name of the array in an archive."""
 
@@ -38,7 +38,7 @@ def words(given: Iterable[str]) -> frozenset[str]:
 
 
 def words_of(folder: Path) -> frozenset[str]:
-    """Returns the words for a missing value in the tables of a folder.
+    """Returns the words for a missing value in the files of a folder.
 
     Raises:
         RRLError: RRL412 if its `columns.yaml` is malformed.
@@ -52,3 +52,8 @@ def words_of(folder: Path) -> frozenset[str]:
         message = f"{path} must only list the words for a missing value"
         raise error("RRL412", message, hint=f'write `{KEY}: [n/a, "?", -999]`')
     return words(given)
+
+
+def how_to_list(folder: Path) -> str:
+    """Returns a hint that says where to list the words for the files of a folder."""
+    return f"to use other words, list them as `{KEY}` in {folder / FILE}"

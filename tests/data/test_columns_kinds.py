@@ -195,11 +195,20 @@ def test_an_archive_names_its_own_words(folder: Path) -> None:
     np.testing.assert_array_equal(found.fields["x"], [1, nan, nan, 0])
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_note_on_missing_values_says_where_to_list_other_words(
+    folder: Path, writer: str
+) -> None:
+    hints = [note.hint for note in WRITERS[writer](folder, ["cat", "NA"]).notes]
+    file = "an array `unknown` of the archive" if writer == "npz" else f"{folder / 'columns.yaml'}"
+    assert [hint for hint in hints if hint and "other words" in hint and file in hint]
+
+
 @pytest.mark.parametrize("text", ["- NA", "unknown: NA", "words: [NA]", "unknown: [[NA]]", "{"])
-def test_unknown_must_be_a_list(folder: Path, text: str) -> None:
+def test_unknown_must_be_a_list_even_without_a_table(folder: Path, text: str) -> None:
     (folder / "columns.yaml").write_text(text)
     with pytest.raises(Exception, match=r"\[RRL412\]"):
-        csv_of(folder, ["a"])
+        columns(f"imagefolder:{folder}", root=folder)
 
 
 @pytest.mark.parametrize("mark", [-1, -100, -999])

@@ -101,6 +101,19 @@ def test_rows_without_an_image_are_errors_or_left_out(library: Any, tmp_path: Pa
     assert len(data.train) + len(data.test) == 29
 
 
+def test_columns_yaml_lists_the_words_for_missing_values(library: Any, tmp_path: Path) -> None:
+    data = made(library, 0, 6, site=["NA", "-999", "DE", "?", "DE", "NA"], rank=[-999, 1, 2] * 2)
+    data.save_to_disk(tmp_path / "data")
+    hints = [note.hint for note in opened(tmp_path / "data").notes]
+    assert f"to use other words, list them as `unknown` in {tmp_path}/data/columns.yaml" in hints
+    (tmp_path / "data" / "columns.yaml").write_text('unknown: ["-999", "?"]')
+    found = opened(tmp_path / "data")
+    assert found.class_names["site"] == ("DE", "NA")
+    assert found.class_names["rank"] == ("1", "2")
+    (tmp_path / "data" / "columns.yaml").write_text("unknown: NA")
+    assert "columns.yaml must only list the words" in complaint(tmp_path / "data")
+
+
 def test_structs_and_bytes_are_reported_once(library: Any, tmp_path: Path) -> None:
     boxes = [{"left": row, "top": 1} for row in range(30)]
     made(library, 0, 30, box=boxes, raw=[b"\xff"] * 30).save_to_disk(tmp_path / "d")

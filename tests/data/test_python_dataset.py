@@ -215,3 +215,12 @@ def test_a_run_on_items_resumes_on_the_same_items(
     after = rrl.train(resume="half", dataset=(train, test), epochs=2)
     assert after.history[:1] == before
     assert len(after.history) == 2
+
+
+def test_the_note_on_words_for_missing_values_does_not_mention_a_file() -> None:
+    [note] = [
+        note
+        for note in load(listed(site=lambda row: "DE" if row else "NA")).notes
+        if "NA" in note.message
+    ]
+    assert note.hint == "in Python, `None` is missing too; rename a class that is such a word"

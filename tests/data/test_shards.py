@@ -108,6 +108,18 @@ def test_samples_may_lack_texts_and_have_others(tmp_path: Path) -> None:
     )
 
 
+def test_columns_yaml_lists_the_words_for_missing_values(tmp_path: Path) -> None:
+    sites = ["NA", "-999", "DE", "?", "DE", "NA"]
+    path = archive(tmp_path / "parts" / "0.tar", samples(0, 6, site=sites.__getitem__))
+    hint = f"to use other words, list them as `unknown` in {tmp_path}/columns.yaml"
+    assert hint in [note.hint for note in opened(tmp_path / "part?" / "0.tar").notes]
+    (tmp_path / "columns.yaml").write_text('unknown: ["-999", "?"]')
+    assert opened(tmp_path / "part?" / "0.tar").class_names["site"] == ("DE", "NA")
+    assert opened(path).class_names["site"] == ("DE",)
+    (path.parent / "columns.yaml").write_text("unknown: NA")
+    assert "columns.yaml must only list the words" in complaint(path)
+
+
 def test_an_archive_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = archive(tmp_path / "all.tar", samples(0, 30))
     before = fingerprint(opened(path))
