@@ -93,7 +93,7 @@ def ranked_distance(q: Vectors, k: Vectors, metric: str) -> Vectors:
     else:
         rows = [np.sqrt(np.square(k - row).sum(axis=1)) for row in q]
     mantissa, exponent = np.frexp(np.array(rows).reshape(len(q), len(k)))
-    return np.asarray(np.ldexp(np.round(mantissa * 2.0**_BITS), exponent))
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**_BITS), exponent - _BITS))
 
 
 def smallest(values: Array, k: int) -> Ids:

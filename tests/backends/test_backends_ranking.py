@@ -108,6 +108,13 @@ def test_equal_vectors_are_equally_far_whatever_their_place_in_a_product(
         assert len(distance[of == i][:, of == j].unique()) == 1
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_distances_are_the_same_numbers_in_numpy(metric: str):
+    z = F.normalize(torch.from_numpy(np.random.default_rng(2).standard_normal((40, 6))), dim=1)
+    expected = tensors.ranked_distance(z, z, metric).numpy()
+    np.testing.assert_allclose(arrays.ranked_distance(z.numpy(), z.numpy(), metric), expected)
+
+
 def test_a_repeated_row_counts_once_among_the_heaviest():
     nodes = rrl.Nodes([0, 1, 1, 1, 2], fields={"x": [[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]]})
     found = rrl.compile("(similarity(x) | drop_self() | topk(2)) | threshold(0)")(nodes)
