@@ -106,7 +106,8 @@ def of_sparse(matrix: Any, name: str, *, copy: bool = True) -> Matrix:
     try:
         given = _checked(matrix)
     except ValueError as reason:
-        raise invalid(name, f"is not a valid sparse matrix: {reason}") from None
+        hint = "make it from its entries: `scipy.sparse.coo_array((weights, (rows, columns)))`"
+        raise invalid(name, f"is not a valid sparse matrix: {reason}", hint) from None
     rows = sp.csr_array(given.tocsr(copy=copy))
     rows.sort_indices()
     if rows.nnz < given.nnz:  # SciPy has added them

@@ -99,6 +99,7 @@ def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
         RRLError: RRL430 if there is not one id per row, or a value is not an id or occurs twice.
     """
     cells = given.tolist() if hasattr(given, "tolist") else list(given)
+    cells = cells if isinstance(cells, list) else [cells]  # of an array without axes
     if len(cells) != size:
         hint = "pass one id for each row, in order"
         raise invalid(name, f"has {size:,} rows, but there are {len(cells):,} ids", hint)

@@ -309,12 +309,13 @@ def test_arguments_that_a_file_of_pairs_does_not_have(tmp_path: Path):
     ("ids", "what"),
     [
         ([1], "has 2 rows, but there are 1 ids"),
+        (np.array(1), "has 2 rows, but there are 1 ids"),
         ([3, 3], "has the id `3` for rows 0 and 1"),
         ([3, -1], "has the id `-1` for row 1"),
         ([3, 0.5], "has the id `0.5` for row 1"),
     ],
 )
-def test_ids_that_do_not_fit(ids: list, what: str):
+def test_ids_that_do_not_fit(ids: list | np.ndarray, what: str):
     assert python_error(np.eye(2), ids=ids) == f"RRL430: the matrix {what}"
 
 
