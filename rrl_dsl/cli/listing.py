@@ -41,7 +41,8 @@ def runs(
     """List the runs in a folder, or compare two of them.
 
     The accuracy is that of the final linear probe on the backbone. A run is done, training, stopped
-    (`train --resume` continues it), without a step, or unreadable.
+    (`train --resume` continues it), without a step, damaged (its newest checkpoint is missing or
+    truncated), or unreadable.
 
     Examples:
     - `rrl-dsl runs`

@@ -20,6 +20,7 @@ from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.study.grid import columns_of
 from rrl_dsl.study.launch import in_use
 from rrl_dsl.study.table import Value
+from rrl_dsl.training.checkpoints import is_whole
 from rrl_dsl.training.history import figures_of
 from rrl_dsl.training.results import Run
 from rrl_dsl.training.resume import recipe_of
@@ -49,7 +50,7 @@ class ListedRun:
         accuracy: The test accuracy of the linear probe on the backbone, from 0 to 1; None if it was
             not measured.
         age: The seconds since the run last wrote a file.
-        state: `done`, `training`, `stopped`, `no step` or `unreadable`.
+        state: `done`, `training`, `stopped`, `no step`, `damaged` or `unreadable`.
     """
 
     directory: Path
@@ -150,7 +151,7 @@ def chosen(
 
 
 def listed(directory: Path) -> ListedRun:
-    """Returns what is known of a run, without its checkpoints."""
+    """Returns what is known of a run; of its checkpoints, only whether they are whole."""
     run = RunDirectory(directory)
     summary = _summary(directory)
     accuracies = summary.get("accuracies", {})
@@ -201,7 +202,9 @@ def configuration_of(run: RunDirectory) -> dict[str, Any]:
 
 
 def _directories(folder: Path, depth: int) -> Iterator[Path]:
-    if os.path.lexists(RunDirectory(folder).config) and RunDirectory(folder).checkpoints.is_dir():
+    run = RunDirectory(folder)
+    kept = run.checkpoints.is_dir() or os.path.lexists(run.canonical)
+    if kept and os.path.lexists(run.config):
         yield folder
         return
     try:
@@ -234,6 +237,10 @@ def _written(run: RunDirectory) -> list[Path]:
 def _state(run: RunDirectory, *, is_done: bool) -> str:
     if in_use(run.path):
         return "training"
+    if run.has_checkpoint() and not is_whole(run.last):
+        return "damaged"
     if is_done:
         return "done"
-    return "stopped" if run.has_checkpoint() else "no step"
+    if run.has_checkpoint():
+        return "stopped"
+    return "damaged" if run.metrics.exists() else "no step"

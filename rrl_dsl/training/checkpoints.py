@@ -163,6 +163,16 @@ def _completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
     }
 
 
+def is_whole(path: Path) -> bool:
+    """Returns whether a checkpoint exists and is not truncated; does not compute its checksum."""
+    try:
+        with open_file(path) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _SEAL_SIZE, 0))
+            return file.read(_SEAL_SIZE).startswith(_SEAL)
+    except OSError:
+        return False
+
+
 def _check_seal(path: Path) -> None:
     """Compares a file with its checksum.
 

@@ -247,7 +247,10 @@ class RunDirectory:
 
     def no_checkpoint(self) -> RRLError:
         """Returns RRL505 for a run without a checkpoint."""
-        message = f"`{self.path}` has no checkpoint: the run stopped before its first step"
+        reason = "the run stopped before its first step"
+        if self.metrics.exists() or self.summary.exists():
+            reason = f"the files in `{self.checkpoints}` were removed"
+        message = f"`{self.path}` has no checkpoint: {reason}"
         return error("RRL505", message, hint="start a new run with another `--out`")
 
     def summarize(self, summary: dict[str, Any], page: str) -> None:

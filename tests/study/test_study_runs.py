@@ -86,11 +86,27 @@ def test_states_of_runs(cli, runs, tmp_path):
     (copy / "one" / "summary.json").unlink()
     (copy / "two" / "config.yaml").write_text("{")
     three = copy / "below" / "three"
-    (three / "summary.json").unlink()
+    for name in ("summary.json", "metrics.csv"):
+        (three / name).unlink()
     shutil.rmtree(three / "checkpoints")
-    (three / "checkpoints").mkdir()
     states = {run["run"].rpartition("/")[2]: run["state"] for run in listed(cli, copy)}
     assert states == {"one": "stopped", "two": "unreadable", "three": "no step"}
+
+
+def test_states_of_runs_without_an_intact_checkpoint(cli, runs, tmp_path):
+    copy = tmp_path / "runs"
+    shutil.copytree(runs, copy)
+    last = copy / "one" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1])
+    shutil.rmtree(copy / "two" / "checkpoints")
+    three = copy / "below" / "three"
+    (three / "summary.json").unlink()
+    shutil.rmtree(three / "checkpoints")
+    states = {run["run"].rpartition("/")[2]: run["state"] for run in listed(cli, copy)}
+    assert states == {"one": "damaged", "two": "done", "three": "damaged"}
+    removed = cli("train", "--resume", three).err.replace("\n", " ")
+    assert "has no checkpoint: the files in" in removed
+    assert "were removed" in removed
 
 
 @pytest.mark.parametrize(
