@@ -11,7 +11,7 @@ import math
 import mmap
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -98,8 +98,8 @@ def ids_of(given: Sequence[Any] | Array, size: int, name: str) -> Array:
     Raises:
         RRLError: RRL430 if there is not one id per row, or a value is not an id or occurs twice.
     """
-    cells = given.tolist() if hasattr(given, "tolist") else list(given)
-    cells = cells if isinstance(cells, list) else [cells]  # of an array without axes
+    cells = given.tolist() if hasattr(given, "tolist") else given
+    cells = list(cells) if isinstance(cells, Iterable) else [cells]  # an array without axes
     if len(cells) != size:
         hint = "pass one id for each row, in order"
         raise invalid(name, f"has {size:,} rows, but there are {len(cells):,} ids", hint)
