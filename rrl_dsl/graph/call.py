@@ -76,14 +76,13 @@ class Call:
         assert function is not None
         handles = {"pair": Pair(recording, self.stream or 0, self.seed), "weight": operand}
         given = (handles[handle] for handle in self.signature.handles)
-        hint = f"repair `{function.__module__}`, or do not use `{name}`"
         try:
             result: object = function(*given, **self.arguments)
         except Exception as reason:  # a package may do anything
-            message = f"the built-in `{name}` fails: {type(reason).__name__}: {reason}"
-            raise error("RRL432", message, hint=hint) from reason
+            raise _failed(name, function.__module__, reason) from reason
         if not isinstance(result, Weight):
             message = f"the built-in `{name}` returned {result!r}, not a `Weight` or a `Mask`"
+            hint = f"repair `{function.__module__}`, or do not use `{name}`"
             raise error("RRL432", message, hint=hint)
         return result
 
@@ -189,6 +188,19 @@ def compose(first: Transform, second: Transform) -> Transform:
         message = f"this transform has {MAX_DEPTH} steps or more, and {limit}"
         raise Refusal("RRL302", message, "remove some steps")
     return Transform(calls)
+
+
+def _failed(name: str, module: str, reason: Exception) -> RRLError:
+    """The error of a built-in whose function raises an error."""
+    trace, line = reason.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == module:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    hint = f"repair line {line} of `{module}`, or do not use `{name}`; "
+    hint += "`help(rrl.Weight)` and `help(rrl.Pair)` list all operations"
+    message = f"the built-in `{name}` fails: {type(reason).__name__}: {reason}"
+    return error("RRL432", message, hint=hint)
 
 
 def no_truth(noun: str, hint: str) -> RRLError:

@@ -6,13 +6,14 @@ operations on them are recorded as the instructions of a plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
 
 from rrl_dsl.graph.plan import Active, Column, Constant, Key, Redraw, Scalar, Threshold
-from rrl_dsl.graph.recording import Mask, Real, Recording, Weight, of_type
+from rrl_dsl.graph.recording import Mask, Real, Recording, Weight, checked, of_type
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup, Stage
+from rrl_dsl.graph.types import INDEX, POSITIVE, PROBABILITY, VIEWS, WEIGHT, Choice
 
 Unit = Literal["sample", "row"]
 Lists = Literal["either", "mutual", "directed"]
@@ -23,6 +24,8 @@ _LISTED: Final[dict[Lists, str]] = {
     "mutual": "listed_mutually",
     "directed": "listed_by_row",
 }
+_UNIT: Final = Choice(get_args(Unit))
+_REDRAW: Final = Choice(get_args(Redraw))
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Pair:
         seed: The `seed` argument of the call; None to use the seed of the recipe.
     """
 
-    recording: Recording
+    recording: Recording = field(repr=False)
     stream: int
     seed: int | None
 
@@ -78,6 +81,9 @@ class Pair:
 
     def during(self, start: int, end: int | None) -> Mask:
         """Whether the epoch is at least `start` and before `end`."""
+        for epoch in (start, end):
+            if epoch is not None:
+                checked("an epoch of `during`", INDEX, epoch)
         return Mask(self.recording, self.recording.emit("constant", scalars=(Active(start, end),)))
 
     # fields of the dataset
@@ -97,7 +103,7 @@ class Pair:
 
     def near(self, number: str, within: float) -> Mask:
         """Whether both numbers are known and differ by at most `within`."""
-        limit = Constant(float(within), exact=True)
+        limit = Constant(checked("`within`", WEIGHT, within), exact=True)
         return self._compared("near", Column("number", field=number), scalar=limit)
 
     def cosine(self, vector: str, temperature: float = 1.0) -> Weight:
@@ -141,6 +147,9 @@ class Pair:
             redraw: When to draw again.
         """
         recording = self.recording
+        p = checked("`p`", PROBABILITY, p, scheduled=True)
+        otherwise = checked("`otherwise`", PROBABILITY, otherwise, scheduled=True)
+        checked("`unit`", _UNIT, unit)
         key = recording.scalar(self.key(redraw))
         if where is None and not isinstance(p, Schedule) and p in (0.0, 1.0):
             return recording.constant(p == 1.0)
@@ -149,7 +158,7 @@ class Pair:
             draw = recording.emit("draw", columns=(Column(kind, scalars=(key,)),))
             return Mask(recording, recording.emit("within", draw, scalars=(Threshold(p),)))
         limits = (Threshold(p), Threshold(otherwise))
-        limit = recording.emit("choose", where.at, scalars=limits)
+        limit = recording.emit("choose", of_type(Mask, where).at, scalars=limits)
         draw = recording.emit("draw", columns=(Column(kind, scalars=(key,)),))
         return Mask(recording, recording.emit("within", draw, limit))
 
@@ -159,6 +168,7 @@ class Pair:
 
     def drawn_samples(self, share: Real) -> Subset:
         """The samples whose random number is below `share`."""
+        share = checked("`share`", PROBABILITY, share, scheduled=True)
         return Subset("drawn_label", key=self.key("never"), share=share)
 
     def sample_drawn(self, share: Real) -> Mask:
@@ -167,6 +177,7 @@ class Pair:
 
     def key(self, redraw: Redraw) -> Key:
         """The key of the stream of the call, for lookups and stages that draw."""
+        checked("`redraw`", _REDRAW, redraw)
         self.recording.draws = True
         return Key(self.stream, redraw, self.seed)
 
@@ -222,11 +233,11 @@ class Pair:
 
     def ask_views(self, views: int) -> None:
         """Requests this number of views per sample."""
-        self.recording.views = max(self.recording.views, views)
+        self.recording.views = max(self.recording.views, checked("`views`", VIEWS, views))
 
     def ask_bank(self, rows: int) -> None:
         """Requests this number of earlier rows as additional columns."""
-        self.recording.bank = max(self.recording.bank, rows)
+        self.recording.bank = max(self.recording.bank, checked("`rows`", INDEX, rows))
 
     def _compared(self, op: str, *columns: Column, scalar: Scalar | None = None) -> Mask:
         scalars = () if scalar is None else (scalar,)
@@ -254,7 +265,9 @@ class Pair:
         return (slices, Column("square", inputs=(self.recording.column(slices),)))
 
     def _kernel(self, op: str, columns: tuple[Column, ...], scale: float | None = None) -> Weight:
-        scalars = () if scale is None else (Constant(float(scale), exact=True),)
+        name = "the bandwidth" if op == "gaussian" else "the temperature"
+        value = None if scale is None else checked(name, POSITIVE, scale)
+        scalars = () if value is None else (Constant(value, exact=True),)
         return Weight(self.recording, self.recording.emit(op, columns=columns, scalars=scalars))
 
     def _linked(self, op: str, lookup: Lookup) -> int:

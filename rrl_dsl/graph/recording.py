@@ -6,20 +6,24 @@ is left out, if the ranges of its operands show this.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeVar, overload
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NoReturn, TypeVar, overload
 
 from rrl_dsl.graph.operations import ALWAYS, ANYTHING, CASES, MAYBE, NEVER, OPERATIONS, Case, Range
 from rrl_dsl.graph.plan import Active, Column, Constant, Instruction, Scalar
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.stage import Lookup
+from rrl_dsl.graph.types import Choice, Number, Refusal
 
 Real = float | Schedule
 Ranges = tuple[Range, ...]
 """The range of a result in each of `CASES`."""
 
 _NOTHING: Final = ((),) * len(CASES)
+_FACTOR: Final = Number("Float", integral=False, low=0, high=sys.float_info.max)
+_EXPONENT: Final = replace(_FACTOR, open_low=True)
 
 _Item = TypeVar("_Item")
 
@@ -104,18 +108,31 @@ def _position(table: dict[_Item, int], item: _Item) -> int:
     return table.setdefault(item, len(table))
 
 
+def _refuses(message: str) -> Callable[..., NoReturn]:
+    """An operation that weights do not have."""
+
+    def refuse(*operands: object) -> NoReturn:
+        raise TypeError(message)
+
+    return refuse
+
+
 @dataclass(frozen=True, eq=False)
 class Weight:
     """The weight of a pair, a float32 of at least 0.
 
     `a | b` is the larger of two weights, `a & b` the smaller, and `a + b` the sum. `a - b` is the
-    weight a where the mask b does not hold, and 0 elsewhere. `k * a` and `a ** p` are arithmetic.
-    `a > k` is a mask. `~a` is a mask that holds where the weight is 0. Operands of other types,
-    and other comparisons such as `a == k`, raise a `TypeError`.
+    weight a where b is 0, and 0 elsewhere. `k * a` and `a ** p` are arithmetic with a number or a
+    schedule. `a > k` is a mask. `~a` is a mask that holds where the weight is 0. `a.where(mask)` is
+    the weight a where a mask holds. `k * pair.always` is the weight k of every pair.
+
+    Other operations, and operands of other types, raise a `TypeError`.
     """
 
-    recording: Recording
+    recording: Recording = field(repr=False)
     at: int
+    noun = "a weight"
+    __array_ufunc__ = None  # NumPy's numbers leave `k * a` to the weight
 
     @property
     def ranges(self) -> Ranges:
@@ -154,8 +171,8 @@ class Weight:
         return self._with("masked", mask)
 
     def at_most(self, limit: float) -> Weight:
-        """The smaller of the weight and a number."""
-        constant = _constant(limit)
+        """The smaller of the weight and a number of at least 0."""
+        constant = Constant(checked("the limit of `at_most`", _FACTOR, limit))
         if self.high <= constant.at(0, 0, 0):
             return self
         if limit == 0.0:
@@ -163,25 +180,23 @@ class Weight:
         return self._scaled("at_most", constant)
 
     def __gt__(self, limit: float) -> Mask:
-        constant = _constant(limit)
+        constant = Constant(checked("the k of `weight > k`", _FACTOR, limit))
         if self.high <= constant.at(0, 0, 0):
             return self.recording.constant(False)
         return Mask(self.recording, self._scaled("above", constant).at)
 
-    def _compared(self, other: object) -> NoReturn:
-        """Refuses comparisons other than `a > k`.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError(
-            "a weight has only the comparison `weight > k`, and its opposite `~(weight > k)`"
-        )
-
-    __eq__ = __lt__ = __le__ = __ge__ = _compared
+    __eq__ = __lt__ = __le__ = __ge__ = _refuses(
+        "a weight has only the comparison `weight > k`, and its opposite `~(weight > k)`"
+    )
 
     def __mul__(self, factor: Real) -> Weight:
-        constant = _constant(factor)
+        other: object = factor
+        if isinstance(other, Weight):
+            raise TypeError(
+                "weights are not multiplied: `a.where(mask)` is the weight a where a mask holds, "
+                "and `a & b` the smaller of two weights"
+            )
+        constant = Constant(checked("the k of `k * weight`", _FACTOR, factor, scheduled=True))
         if factor == 0.0:
             return self.recording.constant(False)
         return self if factor == 1.0 else self._scaled("times", constant)
@@ -189,7 +204,7 @@ class Weight:
     __rmul__ = __mul__
 
     def __pow__(self, exponent: Real) -> Weight:
-        constant = _constant(exponent)
+        constant = Constant(checked("the p of `weight ** p`", _EXPONENT, exponent, scheduled=True))
         if not isinstance(exponent, Schedule) and constant.at(0, 0, 0) == 1.0:
             return self
         return self._scaled("raised", constant)
@@ -203,16 +218,25 @@ class Weight:
     def __add__(self, other: Weight) -> Weight:
         return self._with("total", other)
 
-    def __sub__(self, other: Mask) -> Weight:
-        return self.where(~other)
+    def __sub__(self, other: Weight) -> Weight:
+        return self.where(~of_type(Weight, other))
 
-    def __bool__(self) -> NoReturn:
-        """Refuses `if`, `and`, `or` and `not`, which would be decided once for all pairs.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError("a weight is neither true nor false: use `where`, `&`, `|` and `~`")
+    __radd__ = __ror__ = __rand__ = _refuses(
+        "`a + b`, `a | b` and `a & b` take two weights: `k * pair.always` is the weight k of every "
+        "pair"
+    )
+    __neg__ = __rsub__ = _refuses(
+        "weights are not negative, so a weight has no `k - weight`: `~weight` is a mask that holds "
+        "where the weight is 0"
+    )
+    __truediv__ = __rtruediv__ = __floordiv__ = _refuses(
+        "weights are not divided: multiply by a number, such as `0.5 * weight`"
+    )
+    __float__ = __int__ = _refuses(
+        "a weight is not a number: the operations on it are recorded once, for all pairs"
+    )
+    # `if`, `and`, `or` and `not` would be decided once for all pairs
+    __bool__ = _refuses("a weight is neither true nor false: use `where`, `&`, `|` and `~`")
 
     def __invert__(self) -> Mask:
         return ~self.related
@@ -229,6 +253,8 @@ class Weight:
 class Mask(Weight):
     """Whether a pair has an edge: a weight of 0 or 1. `&`, `|` and `~` are logical operators."""
 
+    noun = "a mask"
+
     @property
     def number(self) -> Weight:
         """The weight as a float."""
@@ -243,7 +269,8 @@ class Mask(Weight):
         return self._joined("both", mask)
 
     def __gt__(self, limit: float) -> Mask:
-        return self if limit < 1.0 and _constant(limit).at(0, 0, 0) < 1.0 else super().__gt__(limit)
+        least = Constant(checked("the k of `weight > k`", _FACTOR, limit)).at(0, 0, 0)
+        return self if least < 1.0 else super().__gt__(limit)
 
     def __pow__(self, exponent: Real) -> Weight:
         return self
@@ -296,5 +323,21 @@ def of_type(kind: type[_Item], operand: _Item) -> _Item:
     return operand
 
 
-def _constant(value: Real) -> Constant:
-    return Constant(value if isinstance(value, Schedule) else float(value))
+def checked(operand: str, type_: Number | Choice, value: Any, *, scheduled: bool = False) -> Any:
+    """The value of an operand in its type.
+
+    Args:
+        operand: The operand in words.
+        type_: Its type.
+        value: Its value.
+        scheduled: Whether it may be a schedule.
+
+    Raises:
+        TypeError: If it is not a value of that type.
+    """
+    try:
+        if scheduled and isinstance(type_, Number) and isinstance(value, Schedule):
+            return type_.accept_schedule(value)
+        return type_.accept(value)
+    except Refusal as refusal:
+        raise TypeError(f"{operand} {refusal.message}") from None

@@ -55,6 +55,20 @@ class Schedule:
 
     __rmul__ = __mul__
 
+    def _refused(self, other: Any = 0) -> Any:
+        """Refuses other operations with numbers, whose result need not be a schedule.
+
+        Raises:
+            TypeError: For a number or a schedule.
+        """
+        if not isinstance(other, numbers.Real | Schedule):
+            return NotImplemented
+        message = "a schedule can only be multiplied by a number; to change it otherwise, change"
+        raise TypeError(f"{message} its ends: `linear(1, 0, ...)` is 1 minus `linear(0, 1, ...)`")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __pow__ = __neg__ = _refused
+    __lt__ = __le__ = __gt__ = __ge__ = __float__ = _refused
+
     def __str__(self) -> str:
         last = "at" if self.kind == "step" else "epochs"
         return f"{self.kind}({self.start}, {self.end}, {last}={self.epochs})"

@@ -1,7 +1,9 @@
 """Mistakes in built-ins of another package: in declarations, and in operations of handles."""
 
+import math
 from types import FunctionType
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,7 +48,7 @@ def test_handles_have_no_truth_and_results_must_be_weights(
         _ = (rrl.ssl() | decided()).binary
     with pytest.raises(rrl.RRLError, match=r"RRL432.*`yes` returned True, not a `Weight`"):
         _ = yes().binary
-    with pytest.raises(rrl.RRLError, match=r"RRL432(.|\n)*:1:9\n"):
+    with pytest.raises(rrl.RRLError, match=r"RRL432(.|\n)*:1:9\n(.|\n)* line \d+ of `test_graph_"):
         rrl.parse("ssl() | decided()")
     registry.signatures.cache_clear()
 
@@ -125,7 +127,28 @@ class Bare(rrl.Lookup):
         (lambda w, p: p.same_row | 0.1, "takes a `Weight`, not 0.1"),
         (lambda w, p: w.where(w), "takes a `Mask`, not"),
         (lambda w, p: p.same_row.where(True), "takes a `Mask`, not True"),
-        (lambda w, p: w * w, "real number, not 'Weight'"),
+        (lambda w, p: w - 0.5, "takes a `Weight`, not 0.5"),
+        (lambda w, p: 0.1 + w, "`k \\* pair.always` is the weight k of every pair"),
+        (lambda w, p: 1 - w, "`~weight` is a mask that holds where the weight is 0"),
+        (lambda w, p: w / 2, "multiply by a number, such as `0.5 \\* weight`"),
+        (lambda w, p: w * w, "`a & b` the smaller of two weights"),
+        (lambda w, p: w * p.drawn(0.5), "`a.where\\(mask\\)` is the weight a where"),
+        (lambda w, p: w * -1, "`k \\* weight` must be a number of at least 0, not -1"),
+        (lambda w, p: w * float("nan"), "must be a number of at least 0, not nan"),
+        (lambda w, p: w**0, "`weight \\*\\* p` must be a number above 0, not 0"),
+        (lambda w, p: w > w, "must be a number of at least 0, not a weight"),
+        (lambda w, p: w > rrl.step(0, 1, at=3), "must be a number of at least 0, not a schedule"),
+        (lambda w, p: w.at_most(p.same_row), "must be a number of at least 0, not a mask"),
+        (lambda w, p: math.exp(w), "a weight is not a number"),
+        (lambda w, p: p.drawn(2), "`p` must be a number from 0 to 1, not 2"),
+        (lambda w, p: p.drawn(0.5, unit="pair"), "`unit` must be `sample` or `row`"),
+        (lambda w, p: p.drawn(0.5, redraw="batch"), "`redraw` must be `never`, `epoch` or `step`"),
+        (lambda w, p: p.drawn(0.5, where=w), "takes a `Mask`, not Weight"),
+        (lambda w, p: p.drawn_samples(-1), "`share` must be a number from 0 to 1"),
+        (lambda w, p: p.near("time", -1), "`within` must be a number of at least 0"),
+        (lambda w, p: p.gaussian("caption", 0), "the bandwidth must be a number above 0"),
+        (lambda w, p: p.during("a", None), "an epoch of `during` must be an integer"),
+        (lambda w, p: p.ask_views(0), "`views` must be an integer from 1 to 64"),
         (lambda w, p: p.linked("links"), "takes a `Lookup`, not 'links'"),
         (lambda w, p: p.listed("list"), "takes a `Stage`, not 'list'"),
         (lambda w, p: p.grouped("group"), "takes a `Stage`, not 'group'"),
@@ -136,6 +159,11 @@ def test_operations_of_handles_refuse_other_operands(operation, message):
     recording = Recording()
     with pytest.raises(TypeError, match=message):
         operation(recording.operand(False), rrl.Pair(recording, 0, None))
+
+
+def test_numbers_of_numpy_scale_a_weight():
+    weight = Recording().operand(False)
+    assert (np.float64(0.5) * weight).at == (weight * np.float32(0.5)).at == (0.5 * weight).at
 
 
 @pytest.mark.parametrize("word", sorted(RESERVED))

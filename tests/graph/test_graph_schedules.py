@@ -103,8 +103,23 @@ def test_schedules_are_values_of_python_too():
     assert 2 * schedule == rrl.linear(0, 2, epochs=10)
     assert rrl.parse("2 * linear(0, 1, epochs=10) * ssl()") == (2 * schedule) * rrl.ssl()
     assert str(schedule) == "linear(0.0, 1.0, epochs=10)"
-    with pytest.raises(TypeError):
-        schedule + schedule
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda schedule: schedule + schedule,
+        lambda schedule: 1 - schedule,
+        lambda schedule: -schedule,
+        lambda schedule: schedule / 2,
+        lambda schedule: schedule > 0.5,
+        lambda schedule: min(schedule, 0.5),
+        math.exp,
+    ],
+)
+def test_an_operation_that_schedules_do_not_have_names_the_way_out(operation):
+    with pytest.raises(TypeError, match=r"only be multiplied by a number; .* change its ends"):
+        operation(rrl.linear(0, 1, epochs=10))
 
 
 @pytest.mark.parametrize(
