@@ -54,6 +54,7 @@ from rrl_dsl.graph.registry import (
     bind,
     register,
     signatures,
+    unregister,
 )
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Choice, Field, Number, Refusal, Scalar, Type
@@ -102,6 +103,12 @@ Adds = Annotated[_Value, _ADDS]
 """`Adds[Probability]`: the rate at which noise adds false edges; 0 for none."""
 
 _EXAMPLES: Final = {"label": "label", "number": "time", "vector": "caption"}
+_ANNOTATIONS: Final = {
+    "label": "LabelField",
+    "number": "NumberField",
+    "vector": "VectorField",
+    "space": "SpaceOrField",
+}
 
 
 class Options(TypedDict, total=False):
@@ -140,7 +147,9 @@ def source(*, example: str, **options: Unpack[Options]) -> _Decorator:
 
     Raises:
         ValueError: If the name is invalid or already registered, a default is not a value of its
-            type, a parameter is not documented, or an option names a parameter that does not exist.
+            type, a parameter is not documented, an option names a parameter that does not exist,
+            the example is not a recipe that uses the built-in, or the function reads a field of
+            another kind than its parameter names.
         TypeError: If a parameter has an unsupported annotation, or the function does not take the
             handles of its kind.
     """
@@ -172,9 +181,42 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
             settle=options.get("settle", lambda arguments: arguments),
             version=options.get("version", ""),
         )
-        return as_function(register(signature))
+        register(signature)
+        if signature.is_foreign:  # tests check those of this package
+            try:
+                _check_example(signature)
+            except ValueError:
+                unregister(signature.name)
+                raise
+        return as_function(signature)
 
     return add
+
+
+def _check_example(signature: Signature) -> None:
+    """Refuses an example that is no recipe, and fields of another kind than the function reads."""
+    from rrl_dsl.graph.recipe import parse
+    from rrl_dsl.graph.traversal import calls_of
+
+    try:
+        calls = [call for call in calls_of(parse(signature.example)) if call.signature is signature]
+        needs = [need for call in calls for need in call.facts.needs]
+    except RRLError as problem:
+        first = problem.diagnostics[0]
+        reason = "; ".join(filter(None, (first.message, first.hint)))
+        raise ValueError(f"the example of `{signature.name}` fails: {reason}") from problem
+    if not calls:
+        raise ValueError(f"the example of `{signature.name}` does not use it: {signature.example}")
+    for parameter in signature.parameters:
+        if not isinstance(parameter.type, Field):
+            continue
+        for name in {call.arguments[parameter.name] for call in calls}:
+            wanted = parameter.type.need(name).kind
+            for kind in (need.kind for need in needs if need.name == name and need.kind != wanted):
+                raise ValueError(
+                    f"`{signature.name}` reads `{parameter.name}` as a {kind}: annotate it with "
+                    f"`rrl.{_ANNOTATIONS[kind]}`, or read it as a {wanted}"
+                )
 
 
 def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
@@ -311,9 +353,26 @@ def as_function(signature: Signature) -> Callable[..., Made]:
         return make(signature, arguments)
 
     call.__name__ = call.__qualname__ = signature.name
-    call.__doc__ = f"{signature.doc}\n\n`{signature}`"
+    described = [f"    {parameter.name}: {parameter.doc}" for parameter in signature.parameters]
+    call.__doc__ = "\n".join([signature.doc, *(["", "Args:", *described] if described else [])])
+    call.__signature__ = _python_signature(signature)  # type: ignore[attr-defined]
     call.__module__ = "rrl_dsl"  # messages recognize a built-in by it
     return call
+
+
+def _python_signature(signature: Signature) -> inspect.Signature:
+    """The parameters of a built-in as `help` shows them."""
+    kinds = {True: inspect.Parameter.POSITIONAL_OR_KEYWORD, False: inspect.Parameter.KEYWORD_ONLY}
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                parameter.name,
+                kinds[parameter.positional],
+                default=inspect.Parameter.empty if parameter.required else parameter.default,
+            )
+            for parameter in signature.parameters
+        ]
+    )
 
 
 def make(signature: Signature, arguments: Arguments) -> Made:

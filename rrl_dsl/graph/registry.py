@@ -157,11 +157,20 @@ def register(signature: Signature) -> Signature:
         registered()  # no package takes the name of one of these
     if not is_name(signature.name):
         raise ValueError(f"`{signature.name}` is not a valid name")
-    if signature.name in _SIGNATURES:
-        raise ValueError(f"the built-in `{signature.name}` is registered twice")
+    if (other := _SIGNATURES.get(signature.name)) is not None:
+        message = f"the built-in `{signature.name}` is registered twice"
+        if other.function is not None and signature.function is not None:
+            message += f", by `{other.function.__module__}` and `{signature.function.__module__}`"
+        raise ValueError(f"{message}; restart Python to change one, or choose another name")
     _SIGNATURES[signature.name] = signature
     signatures.cache_clear()
     return signature
+
+
+def unregister(name: str) -> None:
+    """Removes a built-in that turned out to be wrong."""
+    del _SIGNATURES[name]
+    signatures.cache_clear()
 
 
 @cache

@@ -1,6 +1,7 @@
 """Arguments and parameters given in Python: their types, their limits, their errors."""
 
 import fractions
+import inspect
 
 import numpy as np
 import pytest
@@ -42,7 +43,9 @@ def test_every_wrong_argument_of_a_call_is_reported():
 def test_functions_carry_their_reference():
     assert rrl.corrupt.__name__ == "corrupt"
     assert "`fpr` is the chance of an absent pair" in rrl.corrupt.__doc__.replace("\n", " ")
-    assert "`random(p, seed=)`" in rrl.random.__doc__
+    assert "Args:\n    p: The probability" in rrl.random.__doc__
+    assert str(inspect.signature(rrl.random)) == "(p, seed=None)"
+    assert str(inspect.signature(rrl.corrupt)).startswith("(*, tpr=1.0, fpr=0.0")
 
 
 @pytest.mark.parametrize("recipe", [3, None, b"ssl()", ["ssl()"]], ids=repr)

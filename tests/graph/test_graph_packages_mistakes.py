@@ -34,22 +34,77 @@ def test_handles_have_no_truth_and_results_must_be_weights(
 ):
     monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
 
-    @rrl.transform(example="ssl() | decided()")
     def decided(weight: rrl.Weight) -> rrl.Weight:
         """Decides."""
         return weight if weight > 0.5 else 2 * weight
 
-    @rrl.source(example="yes()")
     def yes(pair: rrl.Pair) -> rrl.Mask:
         """Returns a truth value of Python."""
         return True
 
-    with pytest.raises(rrl.RRLError, match=r"RRL432.*`decided` fails: TypeError: .*use `where`"):
-        _ = (rrl.ssl() | decided()).binary
-    with pytest.raises(rrl.RRLError, match=r"RRL432.*`yes` returned True, not a `Weight`"):
-        _ = yes().binary
+    with pytest.raises(ValueError, match=r"`decided` fails: TypeError: .*use `where`"):
+        rrl.transform(example="ssl() | decided()")(decided)
+    with pytest.raises(ValueError, match="`yes` returned True, not a `Weight`"):
+        rrl.source(example="yes()")(yes)
+    with pytest.raises(rrl.RRLError, match="there is no built-in `yes`"):
+        rrl.parse("yes()")
+
+
+def test_function_that_fails_for_some_arguments_is_an_error_at_its_call(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.transform(example="ssl() | shared(2)")
+    def shared(weight: rrl.Weight, n: rrl.Index) -> rrl.Weight:
+        """Divides every weight.
+
+        Args:
+            n: The divisor.
+        """
+        return weight * (1 / n)
+
+    with pytest.raises(rrl.RRLError, match=r"RRL432.*`shared` fails: ZeroDivisionError"):
+        _ = (rrl.ssl() | shared(0)).binary
     with pytest.raises(rrl.RRLError, match=r"RRL432(.|\n)*:1:9\n(.|\n)* line \d+ of `test_graph_"):
-        rrl.parse("ssl() | decided()")
+        rrl.parse("ssl() | shared(0)")
+    registry.signatures.cache_clear()
+
+
+def by_number(pair: rrl.Pair, x: rrl.NumberField) -> rrl.Mask:
+    """Reads a number.
+
+    Args:
+        x: A field.
+    """
+    return pair.near(x, 1)
+
+
+@pytest.mark.parametrize(
+    ("example", "annotation", "message"),
+    [
+        (
+            "by_number(time",
+            rrl.NumberField,
+            "the example of `by_number` fails: this `\\(` is never",
+        ),
+        ("by_number(3)", rrl.NumberField, "`by_number` fails: `x` must be the name of a field"),
+        ("by_numbers(time)", rrl.NumberField, "fails: .* did you mean `by_number`"),
+        ("ssl()", rrl.NumberField, r"the example of `by_number` does not use it: ssl\(\)"),
+        ("by_number(time)", rrl.LabelField, "`x` as a number: .* `rrl.NumberField`, .* as a label"),
+        ("by_number(projection)", rrl.SpaceOrField, "annotate it with .* or read it as a space"),
+    ],
+)
+def test_example_is_a_recipe_and_fields_are_read_as_they_are_annotated(
+    monkeypatch: pytest.MonkeyPatch, example, annotation, message
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+    copy = FunctionType(by_number.__code__, globals(), "by_number")
+    copy.__annotations__ = {**by_number.__annotations__, "x": annotation}
+    copy.__doc__ = by_number.__doc__
+    with pytest.raises(ValueError, match=message):
+        rrl.source(example=example)(copy)
+    assert "by_number" not in registry.signatures()
     registry.signatures.cache_clear()
 
 
