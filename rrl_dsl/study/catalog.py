@@ -159,7 +159,7 @@ def listed(directory: Path) -> ListedRun:
     accuracy = accuracies.get("backbone", {}).get("linear") if is_known else None
     settings = configuration_of(run)
     try:
-        recipe = text_of(graph_of_run(directory))
+        recipe = text_of(_graph_of(run, settings)) if settings else _UNKNOWN
     except RRLError:
         recipe = _UNKNOWN
     return ListedRun(
@@ -182,14 +182,18 @@ def graph_of_run(directory: Path) -> Graph:
     """
     run = RunDirectory(directory)
     run.settings()
+    return _graph_of(run, configuration_of(run))
+
+
+def _graph_of(run: RunDirectory, configuration: Mapping[str, Any]) -> Graph:
     try:
         canonical = json.loads(read_bytes(run.canonical, str(run.canonical), YAML_BYTES))
         inside = canonical["directory"]
     except (OSError, ValueError, KeyError, TypeError):
-        message = f"`{directory}` is not a run, or is damaged: `{run.canonical}` cannot be read"
+        message = f"`{run.path}` is not a run, or is damaged: `{run.canonical}` cannot be read"
         hint = "pass the directory that `rrl-dsl train` printed"
         raise error("RRL505", message, hint=hint) from None
-    return recipe_of(run, inside, configuration_of(run).get("params") or {})
+    return recipe_of(run, inside, configuration.get("params") or {})
 
 
 def configuration_of(run: RunDirectory) -> dict[str, Any]:

@@ -218,7 +218,13 @@ class RunDirectory:
         """
         if not self.has_checkpoint():
             raise self.no_checkpoint()
-        return _resumed(self.last)
+        try:
+            return _resumed(self.last)
+        except RRLError as damage:
+            if checkpoints.is_whole(self.last) or not checkpoints.is_whole(self.previous):
+                raise
+            hint = f"`rrl-dsl train --resume {self.path}` continues from the previous checkpoint"
+            raise error("RRL505", damage.diagnostics[0].message, hint=hint) from None
 
     def resumed_from(self) -> Resumed:
         """Reads the newest checkpoint, or the previous one if the newest is damaged.

@@ -123,6 +123,15 @@ def test_a_damaged_run_is_not_compared(cli, runs, tmp_path, name, code):
     assert [run["state"] for run in listed(cli, "copy")] == [state]
 
 
+def test_a_truncated_checkpoint_refers_to_the_previous_one(cli, runs, tmp_path):
+    shutil.copytree(runs / "one", tmp_path / "one")
+    last = tmp_path / "one" / "checkpoints" / "last.ckpt"
+    os.truncate(last, last.stat().st_size // 2)
+    assert "continues from the previous checkpoint" in cli("eval", tmp_path / "one").err
+    last.with_name("previous.ckpt").unlink()
+    assert "put an intact checkpoint there" in cli("eval", tmp_path / "one").err
+
+
 def test_no_run_meets_a_condition(cli, runs):
     assert cli("runs", runs, "--where", "loss=byol").out.endswith(" that meet loss=byol\n")
 
