@@ -161,14 +161,16 @@ def write_bytes(path: Path, *content: bytes | memoryview, previous: Path | None 
     Args:
         path: The file.
         *content: The parts of the new content, in order.
-        previous: The new path of the file that is replaced; None deletes it.
+        previous: Where the file that is replaced is kept, in the same folder; None deletes it. At
+            every moment, `path` is either the old or the new file, where the file system has hard
+            links. Without them, the old file is for a moment only at `previous`.
 
     Raises:
         RRLError: RRL507 if the file cannot be written or `path` is not a regular file. The old file
             is unchanged.
     """
     target = resolved(path)  # a link stays a link
-    draft = target.parent / f".{secrets.token_hex(8)}.draft"
+    draft = _draft(target.parent)
     try:
         if os.path.exists(target):
             _check_regular(target.stat().st_mode)  # a device is not replaced by a file
@@ -181,7 +183,7 @@ def write_bytes(path: Path, *content: bytes | memoryview, previous: Path | None 
         if os.path.exists(target):
             draft.chmod(stat.S_IMODE(target.stat().st_mode))
             if previous is not None:
-                os.replace(target, previous)
+                _keep(target, previous)
         os.replace(draft, target)
         _sync_folder(target.parent)
     except (OSError, ValueError) as reason:  # ValueError: a null character
@@ -189,6 +191,22 @@ def write_bytes(path: Path, *content: bytes | memoryview, previous: Path | None 
     finally:
         with suppress(OSError, ValueError):
             draft.unlink()
+
+
+def _draft(folder: Path) -> Path:
+    return folder / f".{secrets.token_hex(8)}.draft"
+
+
+def _keep(path: Path, second: Path) -> None:
+    """Gives a file a second path, in place of the file there. The file stays at the first."""
+    link = _draft(path.parent)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links
+        os.replace(path, second)
+        return
+    os.replace(link, second)
+    link.unlink(missing_ok=True)  # it stays if both paths were the same file
 
 
 def cannot_write(path: Path, reason: Exception) -> RRLError:

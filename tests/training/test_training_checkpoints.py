@@ -96,6 +96,41 @@ def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before(stopped)
     checkpoints.read(stopped.previous)
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_run_killed_between_two_renames_goes_on(stopped, monkeypatch, links):
+    writer = checkpoints.CheckpointFiles(stopped.last, stopped.previous)
+    newest = writer.load_checkpoint(stopped.last)
+    replace = os.replace
+
+    def killed(source, target):
+        if target == stopped.last:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "hard links are not supported")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", killed)
+        if not links:
+            patch.setattr(files.os, "link", refused)
+        with pytest.raises(KeyboardInterrupt):
+            writer.save_checkpoint(newest, stopped.last)
+    resumed = stopped.resumed_from()
+    assert resumed.epochs == 1
+    assert (resumed.warning is None) is links
+    for _ in range(2):  # the first still finds one file at both paths
+        writer = checkpoints.CheckpointFiles(stopped.last, stopped.previous)
+        writer.save_checkpoint(writer.load_checkpoint(resumed.checkpoint), stopped.last)
+        assert {each.name for each in stopped.checkpoints.iterdir()} == {
+            "last.ckpt",
+            "previous.ckpt",
+        }
+        resumed = stopped.resumed_from()
+        assert resumed.warning is None
+        checkpoints.read(stopped.previous)
+
+
 def test_a_full_disk_leaves_the_checkpoints_as_they_are(module_of, fit, stopped, monkeypatch):
     before = {each: each.read_bytes() for each in stopped.checkpoints.iterdir()}
 
