@@ -9,7 +9,7 @@ from typing import Final
 
 from rrl_dsl.language.diagnostics import error
 
-_RANGE: Final = re.compile(r"(\d+)\.\.(\d+)", re.ASCII)
+_RANGE: Final = re.compile(r"(\d{1,18})\.\.(\d{1,18})", re.ASCII)
 _WILD: Final = re.compile(r"[*?\[]")
 _MOST: Final = 10**6
 

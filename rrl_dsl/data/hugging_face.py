@@ -119,10 +119,14 @@ def load(
             RRL412 if the content is malformed.
     """
     parts, ignored = _splits_of(path)
+    # a saved format may hide columns, or convert their values
+    parts = {part: data.with_format(None) for part, data in parts.items()}
     features = next(iter(parts.values())).features
     for part, data in parts.items():
         if data.features != features:
-            raise error(_CODE, f"{path} has other columns in `{part}` than in the other splits")
+            message = f"{path} has other columns in `{part}` than in the other splits"
+            hint = "give all splits the same features: `dataset.cast(features)`"
+            raise error(_CODE, message, hint=hint)
     image = _image_column(path, features)
     images = [
         Encoded(source, row)
@@ -166,7 +170,8 @@ def _splits_of(path: Path) -> tuple[dict[str, Any], list[str]]:
         if is_out_of_memory(reason):
             raise
         cause = str(reason).partition("\n")[0] or type(reason).__name__
-        raise error(_CODE, f"{path} is not a saved dataset: {cause}", hint=_WRITE) from reason
+        hint = f"{_WRITE}; every split must have rows"
+        raise error(_CODE, f"{path} is not a saved dataset: {cause}", hint=hint) from reason
     if isinstance(read, datasets.Dataset):
         return {"": read}, []
     named = {part_of(name): data for name, data in read.items()}

@@ -34,14 +34,16 @@ from rrl_dsl.data.folder_rule import IMAGES
 from rrl_dsl.data.ids_and_splits import hashed, part_of
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.records import cells_of
-from rrl_dsl.data.tar_index import Archive, Stored, archive_at, members_of
+from rrl_dsl.data.tar_index import Archive, Member, Stored, archive_at, members_of
 from rrl_dsl.data.unknown import how_to_list, words_of
 from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.files import is_utf8
 
 _KEY: Final = re.compile(r"((?:.*/)?[^./][^./]*)(\.[^/]*)")
 _CLASS: Final = ".cls"
 _COLUMNS: Final = ".json"
 _TEXTS: Final = (_CLASS, _COLUMNS)
+_AN_OBJECT: Final = 'write names and values: `{"time": 3.5}`'
 _LABEL: Final = "label"
 _WORD: Final = re.compile(r"[a-z]+")
 _SCHEME: Final = re.compile(r"pipe:|[a-z0-9]+:/", re.IGNORECASE)
@@ -74,10 +76,10 @@ class _Sample:
             values = json.loads(self.texts[_COLUMNS])
         except (ValueError, RecursionError) as reason:
             message = f"{self} has a `{_COLUMNS}` that is not JSON: {reason}"
-            raise error("RRL412", message) from reason
+            raise error("RRL412", message, hint=_AN_OBJECT) from reason
         if not isinstance(values, dict):
             message = f"{self} has a `{_COLUMNS}` that is not an object"
-            raise error("RRL412", message, hint='write names and values: `{"time": 3.5}`')
+            raise error("RRL412", message, hint=_AN_OBJECT)
         return values
 
 
@@ -129,7 +131,8 @@ def _archives(pattern: str) -> list[Archive]:
         raise error("RRL410", f"{pattern} is a folder", hint=f"write `wds:{pattern}/*.tar`")
     paths = paths_of(pattern)
     if not paths:
-        raise error("RRL410", f"no file matches {pattern}")
+        hint = "`*`, `?` and `[...]` mean the files that exist"
+        raise error("RRL410", f"no file matches {pattern}", hint=hint)
     base = fixed(pattern) or "."
     if len({*paths}) < len(paths):
         raise error("RRL411", f"`{pattern}` means an archive twice")
@@ -145,9 +148,12 @@ def _samples_of(archive: Archive, unread: Counter[str]) -> Iterator[_Sample]:
         if named is None or ending not in (*IMAGES, *_TEXTS):
             unread[ending or os.path.basename(member.path)] += 1
             continue
+        if not is_utf8(member.path):
+            message = f"the name of {member.path} in {archive.path} is not UTF-8"
+            raise error("RRL412", message, hint="rename it: keys of samples are stored as text")
         sample = samples.setdefault(named[1], _Sample(archive, named[1]))
         if ending in sample.texts or (ending in IMAGES and sample.image is not None):
-            raise _several(sample, member.path)
+            raise _several(sample, member)
         if member.text is None:
             sample.image = Stored(archive, member)
         else:
@@ -159,10 +165,11 @@ def _samples_of(archive: Archive, unread: Counter[str]) -> Iterator[_Sample]:
         yield sample
 
 
-def _several(sample: _Sample, path: str) -> RRLError:
-    other = "" if sample.image is None else f" and {sample.image.member.path}"
+def _several(sample: _Sample, member: Member) -> RRLError:
+    image = sample.image if member.text is None else None
+    other = "" if image is None else f" and {image.member.path}"
     hint = "a key has one image, one `.cls` and one `.json`"
-    return error("RRL412", f"{sample} has several files of a kind: {path}{other}", hint=hint)
+    return error("RRL412", f"{sample} has several files of a kind: {member.path}{other}", hint=hint)
 
 
 def _declared(samples: Sequence[_Sample]) -> list[str]:

@@ -19,7 +19,7 @@ from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import YAML_BYTES, check_size, open_file
 from rrl_dsl.language.machine import is_out_of_memory
 
-_FORMAT: Final = 1  # of the cache
+_FORMAT: Final = 2  # of the cache
 _COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 """The first two bytes of a compressed file -> the program that wrote it."""
 
@@ -92,7 +92,8 @@ def archive_at(path: Path, name: str) -> Archive:
         with open_file(path) as file:
             state = os.fstat(file.fileno())
     except OSError as reason:
-        raise error("RRL410", f"{path} cannot be read: {reason.strerror}") from reason
+        hint = "braces list files that must exist; `*` means the files that exist"
+        raise error("RRL410", f"{path} cannot be read: {reason.strerror}", hint=hint) from reason
     return Archive(path, name, (state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 
 
@@ -104,8 +105,8 @@ def members_of(archive: Archive, texts: Sequence[str]) -> list[Member]:
         texts: The endings, such as `.json`, of the files whose content is returned.
 
     Raises:
-        RRLError: RRL412 if the file is not a complete tar archive, is compressed, or a text is not
-            UTF-8; RRL428 if a text is too large.
+        RRLError: RRL412 if the file is not a complete tar archive or is compressed, an entry is a
+            link or another special file, or a text is not UTF-8; RRL428 if a text is too large.
     """
     cache, key = Cache("archives"), json.dumps([_FORMAT, os.path.realpath(archive.path), *texts])
     known = cache.read(key)
@@ -132,8 +133,12 @@ def _read(file: BufferedReader, path: Path, texts: Sequence[str]) -> Iterator[Me
         raise error("RRL412", message, hint="unpack it to a `.tar` file")
     with tarfile.open(fileobj=file, mode="r:") as tar:
         for entry in tar:
-            if not entry.isreg() or entry.issparse():
+            if entry.isdir():
                 continue
+            if not entry.isreg() or entry.issparse():
+                message = f"{entry.name} in {path} is a link, a sparse file or a special file"
+                hint = "store plain files: `tar --dereference --hard-dereference`"
+                raise error("RRL412", message, hint=hint)
             text = None
             if entry.name.lower().endswith(tuple(texts)):
                 check_size(f"{entry.name} in {path}", entry.size, YAML_BYTES)
@@ -152,7 +157,7 @@ def _text(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> str:
         return content.read().decode()
     except UnicodeDecodeError as reason:
         message = f"{entry.name} in {path} is not UTF-8 text"
-        raise error("RRL412", message) from reason
+        raise error("RRL412", message, hint="write it as UTF-8") from reason
 
 
 def _damaged(path: Path, why: str) -> RRLError:

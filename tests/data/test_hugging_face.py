@@ -114,6 +114,13 @@ def test_columns_yaml_lists_the_words_for_missing_values(library: Any, tmp_path:
     assert "columns.yaml must only list the words" in complaint(tmp_path / "data")
 
 
+def test_a_saved_format_hides_nothing(library: Any, tmp_path: Path) -> None:
+    data = made(library, 0, 30)
+    data.with_format("numpy", columns=["time"]).save_to_disk(tmp_path / "data")
+    data.save_to_disk(tmp_path / "plain")
+    assert fingerprint(opened(tmp_path / "data")) == fingerprint(opened(tmp_path / "plain"))
+
+
 def test_structs_and_bytes_are_reported_once(library: Any, tmp_path: Path) -> None:
     boxes = [{"left": row, "top": 1} for row in range(30)]
     made(library, 0, 30, box=boxes, raw=[b"\xff"] * 30).save_to_disk(tmp_path / "d")

@@ -179,6 +179,24 @@ def test_damaged_archives_are_errors(tmp_path: Path) -> None:
     assert f"{path} is compressed with gzip" in complaint(path)
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_and_special_files_are_errors(kind: bytes, tmp_path: Path) -> None:
+    path = archive(tmp_path / "all.tar", samples(0, 30))
+    with tarfile.open(path, "a") as tar:
+        folder, link = tarfile.TarInfo("more"), tarfile.TarInfo("030.cls")
+        folder.type, link.type, link.linkname = tarfile.DIRTYPE, kind, "004.cls"
+        tar.addfile(folder)
+        tar.addfile(link)
+    assert f"030.cls in {path} is a link, a sparse file or a special file" in complaint(path)
+
+
+def test_names_of_samples_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "all.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+        tar.addfile(tarfile.TarInfo("\udcff.png"))
+    assert f"the name of \\udcff.png in {path} is not UTF-8" in complaint(path)
+
+
 def test_patterns_are_checked(tmp_path: Path) -> None:
     archive(tmp_path / "0.tar", samples(0, 3))
     assert f"write `wds:{tmp_path}/*.tar`" in complaint(tmp_path)
@@ -186,6 +204,7 @@ def test_patterns_are_checked(tmp_path: Path) -> None:
     assert "no file matches" in complaint(tmp_path / "*.gz")
     assert "a brace that is not closed" in complaint(tmp_path / "{0..1.tar")
     assert "means an archive twice" in complaint(tmp_path / "{0,0}.tar")
+    assert "File name too long" in complaint(tmp_path / f"{{0..{'9' * 5000}}}.tar")
     assert "is not a local path" in complaint("https://host/{0..1}.tar")
 
 
