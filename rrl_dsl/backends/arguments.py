@@ -61,7 +61,9 @@ def check_strategy(strategy: Any, gather: Any) -> None:
     """
     strategies, ways = get_args(Strategy), get_args(Gather)
     if strategy not in strategies:
-        hint = did_you_mean(strategy, strategies) or f"the strategies are {listing(strategies)}"
+        hint = (
+            did_you_mean(strategy, strategies) or f"the strategies are {listing(strategies, 'and')}"
+        )
         raise error("RRL413", f"there is no strategy `{strategy}`", hint=hint)
     if isinstance(gather, str) and gather not in ways:
         hint = did_you_mean(gather, ways) or f"write {listing(ways)}"

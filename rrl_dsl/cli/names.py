@@ -108,7 +108,7 @@ def _part_of(word: str) -> str | None:
 
     losses = [name for name in names() if word in {field.name for field in fields(find(name))}]
     if losses:
-        return f"`{word}` is an option of the losses {listing(losses)}"
+        return f"`{word}` is an option of the losses {listing(losses, 'and')}"
     value = VALUES.get(folded(word), word)
     of = next((setting.name for setting in settings() if f"`{value}`" in setting.doc), None)
     return of and f"`{value}` is a value of the setting `{of}`"

@@ -95,7 +95,7 @@ def parameters_of(assignments: list[str] | None) -> dict[str, Scalar]:
     if malformed:
         faults.append(f"write NAME=VALUE, such as `frac=0.5`, not {listing(malformed)}")
     if repeated:
-        faults.append(f"set {listing(dict.fromkeys(repeated))} only once")
+        faults.append(f"set {listing(dict.fromkeys(repeated), 'and')} only once")
     if faults:
         raise typer.BadParameter("; ".join(faults), param_hint="'--param'")
     return values

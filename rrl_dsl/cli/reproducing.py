@@ -96,7 +96,7 @@ def reproduce(
         return
     reading = reading or next(iter(study.readings))
     if reading not in study.readings:
-        message = f"`{name}` has the readings {listing(study.readings)}, not `{reading}`"
+        message = f"`{name}` has the readings {listing(study.readings, 'and')}, not `{reading}`"
         raise error("RRL502", message, hint=did_you_mean(reading, list(study.readings)))
     settings = [from_assignment(text) for text in assignments or []]
     settings.append(from_flag("--reading", ("recipe",), f"{reading}.rrl", reading))

@@ -140,7 +140,7 @@ def inputs_of(
             parts[name] = _hot(columns.labels[name], classes)
         else:
             known = [*columns.fields, *columns.labels]
-            hint = did_you_mean(name, known) or f"its columns are {listing(known)}"
+            hint = did_you_mean(name, known) or f"its columns are {listing(known, 'and')}"
             raise fault(f"has no column `{name}` for the encoder", hint)
     widths = {name: part.shape[1] for name, part in parts.items()}
     return torch.from_numpy(np.concatenate([*parts.values()], axis=1)), widths

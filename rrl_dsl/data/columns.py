@@ -82,7 +82,7 @@ def _largest(values: Array) -> float:
 
 
 def _its(what: str, known: Sequence[str]) -> str:
-    return f"its {what}s are {listing(known)}" if known else f"it has no {what}s"
+    return f"its {what}s are {listing(known, 'and')}" if known else f"it has no {what}s"
 
 
 def how_written(kind: str, name: str) -> str:

@@ -177,10 +177,10 @@ def _splits_of(path: Path) -> tuple[dict[str, Any], list[str]]:
     named = {part_of(name): data for name, data in read.items()}
     ignored = [name for name in read if part_of(name) is None]
     if len(named) + len(ignored) - bool(ignored) < len(read):
-        raise error(_CODE, f"{path} has two validation splits: {listing(read)}")
+        raise error(_CODE, f"{path} has two validation splits: {listing(read, 'and')}")
     splits: dict[str, Any] = {part: named[part] for part in PARTS if part in named}
     if not splits:
-        raise error(_CODE, f"{path} has the splits {listing(read)}, but not `train`")
+        raise error(_CODE, f"{path} has the splits {listing(read, 'and')}, but not `train`")
     return splits, ignored
 
 
@@ -202,7 +202,9 @@ def _image_column(path: Path, features: Mapping[str, Any]) -> str:
         return _IMAGE if _IMAGE in names else names[0]
     if names:
         hint = f"rename the one to read to `{_IMAGE}`: `dataset.rename_column`"
-        raise error(_CODE, f"{path} has several columns of images: {listing(names)}", hint=hint)
+        raise error(
+            _CODE, f"{path} has several columns of images: {listing(names, 'and')}", hint=hint
+        )
     hint = "write vectors with `dataset.to_parquet` and read them as `table:PATH`"
     raise error(_CODE, f"{path} has no column of images", hint=hint)
 

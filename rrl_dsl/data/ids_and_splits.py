@@ -80,7 +80,7 @@ def splits_in(cells: Cells, fault: Fault) -> list[str]:
     parts = [part_of(str(value)) for value in cells.values]
     if None in parts:
         strange = cells.values[parts.index(None)]
-        raise fault(f"has `{strange}` in `{cells.name}`", f"the splits are {listing(PARTS)}")
+        raise fault(f"has `{strange}` in `{cells.name}`", f"the splits are {listing(PARTS, 'and')}")
     return [part for part in parts if part is not None]
 
 

@@ -113,7 +113,7 @@ def _operation(name: str, arguments: Mapping[str, Any], shape: Shape) -> nn.Modu
         inspect.signature(make).bind(**arguments)
     except TypeError as reason:
         known = [key for key in inspect.signature(make).parameters if key not in _HIDDEN]
-        raise _fault(f"`{name}`: {reason}", f"its arguments are {listing(known)}") from None
+        raise _fault(f"`{name}`: {reason}", f"its arguments are {listing(known, 'and')}") from None
     try:
         made = make(**arguments)
     except Exception as reason:  # the library can raise any error
@@ -131,7 +131,7 @@ def _maker(name: str, shape: Shape) -> Callable[..., nn.Module]:
         other = f"{_TORCHVISION}{name}"
         hint = did_you_mean(name, [*known]) or (f"write `{other}`" if other in known else None)
         if not is_image(shape):
-            hint = hint or f"the operations on vectors are {listing(known)}"
+            hint = hint or f"the operations on vectors are {listing(known, 'and')}"
         raise _fault(f"there is no operation `{name}`", hint or "see docs/training.md")
     return known[name]
 

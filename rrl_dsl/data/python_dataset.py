@@ -190,8 +190,8 @@ def _parts_of(given: Any) -> dict[str, Items]:
         return {"": given}
     named = {part_of(str(name)): items for name, items in given.items()}
     if None in named or len(named) < len(given):
-        message = f"the datasets have the names {listing(map(str, given))}"
-        raise error(_CODE, message, hint=f"the splits are {listing(PARTS)}")
+        message = f"the datasets have the names {listing(map(str, given), 'and')}"
+        raise error(_CODE, message, hint=f"the splits are {listing(PARTS, 'and')}")
     return {part: named[part] for part in PARTS if part in named}
 
 
@@ -262,7 +262,7 @@ def _sample_of(item: Mapping[str, Any], place: int) -> Tensor:
 
     given = [key for key in (_IMAGE, _INPUT) if key in item]
     if len(given) != 1:
-        what = f"has the keys {listing(map(str, item))}" if item else "is empty"
+        what = f"has the keys {listing(map(str, item), 'and')}" if item else "is empty"
         raise fault(what, f"an item has either `{_IMAGE}` or `{_INPUT}`")
     value = item[given[0]]
     if isinstance(value, Image.Image):

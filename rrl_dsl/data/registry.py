@@ -251,5 +251,7 @@ def _unknown(spec: str) -> Exception:
         saved = any(os.path.exists(os.path.join(folder, name)) for name in _SAVED)
         hint = f"write `{'hf' if saved else 'imagefolder'}:{path}`"
     return error(
-        "RRL411", f"there is no dataset `{spec}`; the datasets are {listing(known)}", hint=hint
+        "RRL411",
+        f"there is no dataset `{spec}`; the datasets are {listing(known, 'and')}",
+        hint=hint,
     )

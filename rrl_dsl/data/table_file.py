@@ -76,7 +76,7 @@ def load(
             problem.message for problems in columns.unreadable.values() for problem in problems
         ]
         hint = table.delimiter_hint(table.header) or (
-            f"it has {listing(columns.labels)}; `--set inputs=[NAME]` reads a column of texts"
+            f"it has {listing(columns.labels, 'and')}; `--set inputs=[NAME]` reads texts"
             if columns.labels
             else None
         )

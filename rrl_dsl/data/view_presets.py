@@ -97,7 +97,9 @@ def find(name: str, shape: Shape) -> Preset:
     if chosen.images != is_image(shape):
         other = "vectors" if is_image(shape) else "images"
         message = f"the augmentation `{name}` is for {other}, and these samples are {kind}"
-        raise error("RRL502", message, hint=f"the augmentations of {kind} are {listing(fitting)}")
+        raise error(
+            "RRL502", message, hint=f"the augmentations of {kind} are {listing(fitting, 'and')}"
+        )
     if len(chosen.mean) not in (1, shape[0]):
         raise error(
             "RRL502",

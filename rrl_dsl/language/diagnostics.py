@@ -173,12 +173,12 @@ def did_you_mean(word: str, known: Sequence[str]) -> str | None:
     return f"did you mean `{meant}`?" if meant else None
 
 
-def listing(names: Iterable[str]) -> str:
+def listing(names: Iterable[str], last: Literal["or", "and"] = "or") -> str:
     """Returns names as a phrase: `a`, `b` or `c`."""
     quoted = [f"`{name}`" for name in names]
     if len(quoted) < 2:
         return "".join(quoted)
-    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
 
 
 def printable(text: str, *, but: str = "") -> str:

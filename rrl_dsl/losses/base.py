@@ -237,7 +237,7 @@ class Loss(ABC):
         given = {"z", *others} | ({"keys"} if keys is not None else set())
         for name in [name for name in others if name not in inputs]:
             message = f"the loss `{self.name()}` has no argument `{name}`"
-            hint = did_you_mean(name, list(inputs)) or f"it takes {listing(inputs)}"
+            hint = did_you_mean(name, list(inputs)) or f"it takes {listing(inputs, 'and')}"
             raise error("RRL406", message, hint=hint)
         for name in inputs:
             if name not in given and not self._is_optional(name):

@@ -236,7 +236,7 @@ def _refusals(name: str, loss: type[Loss], problems: ValidationError) -> Iterato
         setting = (f"loss.{option}",)
         if option not in options:
             meant = SETTINGS.get(folded(option), option).removeprefix("loss.")
-            hint = did_you_mean(meant, options) or f"its options are {listing(options)}"
+            hint = did_you_mean(meant, options) or f"its options are {listing(options, 'and')}"
             message = f"the loss `{name}` has no option `{option}`"
             yield Diagnostic("RRL408", message, hint=hint, settings=setting)
         else:

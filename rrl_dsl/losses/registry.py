@@ -80,12 +80,12 @@ def find(name: str) -> type[Loss]:
     if not packages:
         known = names()
         meant = LOSSES.get(folded(name), name)
-        hint = did_you_mean(meant, known) or f"the losses are {listing(known)}"
+        hint = did_you_mean(meant, known) or f"the losses are {listing(known, 'and')}"
         raise error("RRL407", f"there is no loss `{name}`", hint=hint)
     if len(packages) > 1:
         one, *others = packages.values()
-        message = f"`{name}` is declared by `{one}` and also by {listing(others)}"
-        raise error("RRL422", message, hint=f"uninstall {listing(others)}")
+        message = f"`{name}` is declared by `{one}` and also by {listing(others, 'and')}"
+        raise error("RRL422", message, hint=f"uninstall {listing(others, 'and')}")
     return next(iter(packages))
 
 

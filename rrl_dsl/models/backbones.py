@@ -242,11 +242,11 @@ def build_backbone(
         )
         raise error(
             "RRL502",
-            f"there is no backbone `{name}`; the backbones are {listing(known)}",
+            f"there is no backbone `{name}`; the backbones are {listing(known, 'and')}",
             hint=hint,
         )
     if options:
-        message = f"the backbone `{name}` takes no options, but was given {listing(options)}"
+        message = f"the backbone `{name}` takes no options, but was given {listing(options, 'and')}"
         raise error("RRL502", message, hint="leave them out")
     if name == MLP:
         return _perceptron(shape)

@@ -43,9 +43,8 @@ class Bank(nn.Module):
             RRLError: RRL406 if the names differ from before, or the number of rows does not match.
         """
         if self._nodes is not None and outputs.keys() != self._outputs.keys():
-            message = (
-                f"a bank of {listing(self._outputs)} was given {listing(outputs) or 'nothing'}"
-            )
+            given = listing(outputs, "and") or "nothing"
+            message = f"a bank of {listing(self._outputs, 'and')} was given {given}"
             raise error("RRL406", message, hint="pass the same outputs every time")
         for name, tensor in outputs.items():
             if len(tensor) != len(nodes):

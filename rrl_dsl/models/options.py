@@ -193,5 +193,5 @@ def _diagnostic(options: type[BaseModel], problem: Any) -> Diagnostic:
     for part in path:
         options = type(options.model_fields[part].default)
     known = list(options.model_fields)
-    hint = did_you_mean(key, known) or f"known names are {listing(known)}"
+    hint = did_you_mean(key, known) or f"known names are {listing(known, 'and')}"
     return Diagnostic("RRL501", f"there is no setting `{name}`", hint=hint)

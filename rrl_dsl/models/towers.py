@@ -123,7 +123,9 @@ def _backbone(options: TowerOptions, given: TowerInput) -> Backbone:
     name, more = options.backbone or default_backbone(given), options.backbone_options
     if given.vocabulary is not None and name == TEXT:
         if more:
-            message = f"the backbone `{TEXT}` takes no options, but was given {listing(more)}"
+            message = (
+                f"the backbone `{TEXT}` takes no options, but was given {listing(more, 'and')}"
+            )
             raise error("RRL502", message, hint="leave them out", settings=("towers",))
         text = TextTransformer(given.vocabulary, *given.shape)
         return Backbone(nn.Sequential(_Whole(), text), text.width)
@@ -172,7 +174,9 @@ def check_towers(
         faults.append(Diagnostic("RRL404", message, hint=hint, settings=("towers",)))
     for _, term in loss.flat_terms():
         if more := set(term.inputs().values()) - _COMPARED:
-            message = f"`{term.name()}` compares {listing(sorted(more))}, which towers do not have"
+            message = (
+                f"`{term.name()}` compares {listing(sorted(more), 'and')}, which towers do not have"
+            )
             hint = "use a loss of embeddings, such as `clip` or `sigmoid`"
             faults.append(Diagnostic("RRL424", message, hint=hint, settings=("towers",)))
     for space in program.requires.spaces:
@@ -187,7 +191,7 @@ def check_towers(
         faults.append(Diagnostic("RRL424", message, hint=hint, settings=where))
     widths = [width, *(tower.projector.width for tower in towers)]
     if len(set(widths)) > 1:
-        message = f"the embeddings of the towers have the widths {listing(map(str, widths))}"
+        message = f"the embeddings of the towers have the widths {listing(map(str, widths), 'and')}"
         hint = "give every projector the same `out`"
         faults.append(Diagnostic("RRL502", message, hint=hint, settings=("towers",)))
     if faults:

@@ -135,7 +135,9 @@ def chosen(
     for key in [condition.key for condition in conditions] + ([sort] if sort else []):
         if key not in known:
             message = f"no run has a column or a setting `{key}`"
-            hint = f"the columns are {listing(COLUMNS)}; settings have their names in `config.yaml`"
+            hint = (
+                f"the columns are {listing(COLUMNS, 'and')}; settings are named as in `config.yaml`"
+            )
             raise error("RRL501", message, hint=did_you_mean(key, known) or hint)
     kept = [run for run in runs if all(condition.holds(run) for condition in conditions)]
     if sort is None:

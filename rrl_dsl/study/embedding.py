@@ -165,7 +165,7 @@ def splits_of(data: DataSet, wanted: str | None) -> dict[str, Split]:
     if wanted is None:
         return known
     if wanted not in known:
-        hint = did_you_mean(wanted, list(known)) or f"its splits are {listing(known)}"
+        hint = did_you_mean(wanted, list(known)) or f"its splits are {listing(known, 'and')}"
         raise error("RRL410", f"`{data.name}` has no split `{wanted}`", hint=hint)
     return {wanted: known[wanted]}
 

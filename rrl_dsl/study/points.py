@@ -76,7 +76,7 @@ def axes_of(
     for name in (*([value] if value else []), *against, *(by or [])):
         if name not in columns:
             message = f"the table has no column `{name}`"
-            hint = did_you_mean(name, columns) or f"its columns are {listing(columns)}"
+            hint = did_you_mean(name, columns) or f"its columns are {listing(columns, 'and')}"
             raise error("RRL501", message, hint=hint)
     if value is None:
         value = next((name for name in _ACCURACIES if any(row.get(name) for row in rows)), None)
@@ -136,7 +136,7 @@ def points_of(rows: Sequence[Row], axes: Axes) -> list[Point]:
         for name, number in zip(names, values, strict=True):
             samples[name, group, place].append(number)
     if not samples:
-        message = f"no run has values of {listing([*axes.against, *axes.values])}"
+        message = f"no run has values of {listing([*axes.against, *axes.values], 'and')}"
         raise error("RRL502", message)
     points = [Point(*key, *_interval(numbers), len(numbers)) for key, numbers in samples.items()]
     return sorted(points, key=lambda point: (names.index(point.value), _text(point), point.place))

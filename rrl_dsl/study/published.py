@@ -103,7 +103,7 @@ def folder_of(name: str) -> Path:
         return _root() / name
     if (Path(name) / "study.yaml").is_file():
         return Path(name)
-    message = f"there is no study `{name}`; the studies are {listing(known)}"
+    message = f"there is no study `{name}`; the studies are {listing(known, 'and')}"
     hint = did_you_mean(name, known) or "a folder with `study.yaml` is a study too"
     raise error("RRL410", message, hint=hint)
 

@@ -22,7 +22,7 @@ def diverged(what: str, config: Config, *, learned: bool) -> RRLError:
     fixes = ["lower `optimizer.lr`"] if learned else []
     if options:
         fixes.append(
-            f"set {listing(options)} nearer to the default in `rrl-dsl explain {loss.name}`"
+            f"set {listing(options, 'and')} nearer to the default in `rrl-dsl explain {loss.name}`"
         )
     hint = ", or ".join(fixes) or "look for values in the data that are not finite or very large"
     message = f"{what}; {' and '.join(values)}" if values else what

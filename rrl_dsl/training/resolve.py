@@ -144,7 +144,7 @@ def _unknown(path: KeyPath, setting: Setting | None) -> Diagnostic:
     elif meant and meant != ".".join(section):
         hint = f"did you mean `{meant}`?"
     else:
-        hint = did_you_mean(key, known) or f"known keys are {listing(known)}"
+        hint = did_you_mean(key, known) or f"known keys are {listing(known, 'and')}"
     if setting is None:
         return Diagnostic("RRL501", message, hint=hint)
     return Diagnostic(
@@ -172,7 +172,7 @@ def _unfit(path: KeyPath, setting: Setting | None, problem: ErrorDetails) -> Dia
     elif problem["type"] in ("model_type", "dict_type"):
         keys = [".".join(other) for other in _PATHS if other[:-1] == path and other != path]
         complaint = "input should be a mapping of keys to values"
-        hint = f"its settings are {listing(keys)}" if keys else None
+        hint = f"its settings are {listing(keys, 'and')}" if keys else None
     elif path[0] == "params":
         complaint = "input should be a number, a word, true or false"
     elif problem["type"] == "string_type":

@@ -204,7 +204,7 @@ def _prefix(part: str, config: Config) -> str:
         return f"network.towers.{place - 1}." if place else "network.encoder."
     if part not in _PREFIXES:
         known = [*_PREFIXES, *towers]
-        hint = did_you_mean(part, known) or f"its parts are {listing(known)}"
+        hint = did_you_mean(part, known) or f"its parts are {listing(known, 'and')}"
         raise error("RRL505", f"a run has no part `{part}`", hint=hint)
     return _PREFIXES[part]
 

@@ -75,7 +75,7 @@ def test_a_view_may_be_a_preset() -> None:
         (
             ["RandomGaussianBlur"],
             "`RandomGaussianBlur`: missing a required argument: 'kernel_size'",
-            "its arguments are `kernel_size`, `sigma`, `border_type`, `separable` or `p`",
+            "its arguments are `kernel_size`, `sigma`, `border_type`, `separable` and `p`",
         ),
         (
             [{"ColorJitter": {"brightness": -1.0}}],

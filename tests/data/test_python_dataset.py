@@ -150,7 +150,7 @@ ERRORS: Mapping[str, tuple[Any, str]] = {
     "an item without an image": ([{"label": 1}], "item 0 has the keys `label`"),
     "an item with both": (
         [{"image": pixels(0), "input": [1.0]}],
-        "has the keys `image` or `input`",
+        "has the keys `image` and `input`",
     ),
     "other sizes": (
         [{"image": pixels(0)}, {"image": pixels(1)[:4]}],
@@ -166,7 +166,7 @@ ERRORS: Mapping[str, tuple[Any, str]] = {
         "the same value of `sample` in several rows",
     ),
     "another split": (listed(split=lambda row: "dev"), "has `dev` in `split`"),
-    "other names of splits": ({"train": listed(), "dev": listed()}, "the names `train` or `dev`"),
+    "other names of splits": ({"train": listed(), "dev": listed()}, "the names `train` and `dev`"),
     "three datasets": ((listed(), listed(), listed()), "a tuple of 3 datasets has no meaning"),
     "a text as an image": ([{"image": "a.png"}], "has images of <U5"),
     "a name that is taken": (listed(view=lambda row: 1), "the reserved name `view`"),

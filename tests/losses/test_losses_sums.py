@@ -281,7 +281,7 @@ def test_syntax_errors_of_sums_have_positions(text, at, message):
             "RRL408",
             "suncet(normalize=é)",
             "the loss `suncet` has no option `normalize`",
-            "its options are `temperature` or `with_self`",
+            "its options are `temperature` and `with_self`",
         ),
         (
             "simclr + suncet(temprature=1)",

@@ -132,7 +132,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole():
         ),
         (
             {"towers": [tower(projector=ProjectorOptions(out=9))]},
-            "RRL502 the embeddings of the towers have the widths `8` or `9`",
+            "RRL502 the embeddings of the towers have the widths `8` and `9`",
         ),
         (
             {"local_views": {"count": 2}},

@@ -83,11 +83,11 @@ def trained(dataset, module, path):
         (
             "ssl() | supervised(labels=patient)",
             "RRL401 the dataset `digits` has no label field `patient` | "
-            "its label fields are `label` or `coarse`",
+            "its label fields are `label` and `coarse`",
         ),
         (
             "ssl() | near(time, 5)",
-            "RRL401 the dataset `digits` has no field `time` | its fields are `label` or `pixels`",
+            "RRL401 the dataset `digits` has no field `time` | its fields are `label` and `pixels`",
         ),
         (
             "ssl() | knn(5, space=pixel)",
@@ -96,7 +96,7 @@ def trained(dataset, module, path):
         (
             "ssl() | supervised(labels=pixels)",
             "RRL417 `pixels` of the dataset `digits` is not a label | "
-            "its label fields are `label` or `coarse`",
+            "its label fields are `label` and `coarse`",
         ),
         (
             "ssl() | near(pixels, 5)",
