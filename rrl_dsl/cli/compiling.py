@@ -129,10 +129,14 @@ def _figures(program: Program, columns: Columns, batch: int, epoch: int) -> Figu
 def _exported(
     program: Program, columns: Columns, batch: int, epoch: int, path: Path, console: Console
 ) -> bool:
-    """Writes the graph of a batch where the file's name is one for data; whether it is.
+    """Writes the graph of a batch as data, if the suffix of the file is one for data.
+
+    Returns:
+        Whether it is.
 
     Raises:
-        RRLError: RRL507 if it is neither that nor one for a picture, or cannot be written.
+        RRLError: RRL507 if the suffix is for neither data nor pictures, or the file cannot be
+            written.
     """
     from rrl_dsl.report import export
     from rrl_dsl.report.sample import sample_of

@@ -39,7 +39,7 @@ def run() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(problem, BrokenPipeError):
             message = f"standard output cannot be written: {problem.strerror}"
-            print_error(error("RRL507", message, hint="redirect it"))
+            print_error(error("RRL507", message, hint="redirect it to a file"))
         status = 1
     sys.exit(status)
 
@@ -87,10 +87,11 @@ def _show(problem: RRLError, arguments: Sequence[str]) -> None:
 
 
 def run_at_once(arguments: Sequence[str]) -> bool | None:
-    """Runs a plain command line of `check` or `fmt`; whether all was well.
+    """Runs a plain command line of `check` or `fmt`.
 
     Returns:
-        None, with nothing done, where the command line is for another verb, or is not plain.
+        Whether it succeeded; None, with nothing done, if the command line is not plain or is for
+        another verb.
 
     Raises:
         RRLError: As the verb.

@@ -34,12 +34,15 @@ _STDIN: Final = "-"
 def check_texts(
     recipes: Sequence[str | Source], form: Format, *, allow_outside: bool = False
 ) -> bool:
-    """Prints what is wrong with recipes; whether nothing is.
+    """Prints the errors of recipes.
 
     Args:
-        recipes: Files, folders of them, `-` for standard input, or texts.
-        form: How it is printed.
-        allow_outside: Whether the recipes may read files that do not lie below their folders.
+        recipes: Recipe files, folders with recipes, `-` for standard input, or texts.
+        form: The output format.
+        allow_outside: Whether recipes may read files outside their folders.
+
+    Returns:
+        Whether there are no errors.
     """
     files, faults = _files_of(recipes)
     new = _once(chain.from_iterable(_faults_of(file, allow_outside) for file in files))
@@ -51,13 +54,15 @@ def check_texts(
 
 
 def format_texts(recipes: Sequence[str | Source], *, check: bool, diff: bool) -> bool:
-    """Writes recipes in the style of the language; whether all went well.
+    """Formats recipes. Those from standard input and texts are printed to standard output.
 
     Args:
-        recipes: Files, folders of them, `-` for standard input to standard output, or texts,
-            which go there too.
-        check: Write nothing; a text that would change is a failure.
-        diff: As `check`, and print what would change.
+        recipes: Recipe files, folders with recipes, `-` for standard input, or texts.
+        check: Whether to write nothing, and fail if a text would change.
+        diff: As `check`, and print the changes.
+
+    Returns:
+        Whether no recipe has an error and, with `check` or `diff`, none would change.
     """
     files, faults = _files_of(recipes)
     changed = 0
@@ -156,7 +161,10 @@ def _verdict(files: int, wrong: int, faults: int) -> str:
 
 
 def _format_file(file: str | Source, *, check: bool, diff: bool) -> bool:
-    """Formats a file, or says that it would change; whether it did or would.
+    """Formats a file, or prints that it would change.
+
+    Returns:
+        Whether the text changed or would change.
 
     Raises:
         RRLError: With every syntax error of the text; RRL507 if it cannot be written.

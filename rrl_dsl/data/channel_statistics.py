@@ -37,8 +37,8 @@ def statistics_of(images: Images, sample: Tensor) -> Statistics:
     """Measures the training inputs. Results for files are cached on disk.
 
     Args:
-        images: The images, or the arrays, of which the last axis has the features. NaN is ignored.
-            Of those that are not in memory, the `_MOST` with the smallest hash of the id are
+        images: The images, or arrays whose last axis has the features. NaN is ignored. If they
+            are not in memory, only the `_MOST` samples whose ids have the smallest hashes are
             measured.
         sample: int64 (n,), the ids.
     """

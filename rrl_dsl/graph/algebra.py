@@ -289,7 +289,7 @@ def unfinished(graph: Graph) -> Graph:
 
 
 def apply(graph: Graph, transform: Transform) -> Graph:
-    """The graph after each call of the transform in turn; RRL302 if the result is too deep."""
+    """The graph after each call of the transform in turn; raises RRL302 if it is too deep."""
     graph = unfinished(graph)
     for call in transform.calls:
         graph = _shallow(Called((graph,), call))
@@ -322,14 +322,14 @@ def mismatched(operator: str, value: object) -> Refusal:
 
 
 def combine(operator: Operator, first: Graph, *others: Graph) -> Graph:
-    """The graph `first operator other ...`, from the left; RRL302 if the result is too deep."""
+    """The graph `first operator other ...`, from the left; raises RRL302 if it is too deep."""
     if isinstance(first, Combined) and first.operator == operator:
         return _shallow(Combined(first.operands + others, operator))
     return _shallow(Combined((unfinished(first), *others), operator))
 
 
 def complement(graph: Graph) -> Graph:
-    """The graph `~graph`; RRL302 if the result is too deep."""
+    """The graph `~graph`; raises RRL302 if it is too deep."""
     return _shallow(Complement((unfinished(graph),)))
 
 

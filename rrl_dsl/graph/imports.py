@@ -74,7 +74,7 @@ class Library:
         return path
 
     def resolve(self, path: Path, params: Mapping[str, Scalar], resolve: Resolve) -> Resolution:
-        """The recipe in a file, with the streams of its calls as without the import.
+        """The recipe in a file. Its calls keep the streams that they have without the import.
 
         Raises:
             Refusal: RRL023 if the file is importing this one, RRL025 if there are too many.

@@ -133,9 +133,10 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     ),
     "RRL432": (
         "The function of a source or transform that an installed package declares "
-        "raises an error, or returns something other than a weight. It is called "
-        "once for each call, with handles in place of numbers: a weight cannot be "
-        "compared with `==`, or decide an `if`."
+        "raises an error, or returns something other than a weight. It runs once for "
+        "each call in a recipe, and its operations on the weight are recorded. A weight "
+        "is therefore not a number: it cannot be compared with `==`, decide an `if`, or "
+        "be passed to NumPy. `help(rrl.Weight)` and `help(rrl.Pair)` list the operations."
     ),
     # 5xx configuration and runs
     "RRL501": ("The configuration has an unknown key."),

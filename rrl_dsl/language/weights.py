@@ -1,7 +1,7 @@
 """What a weight is: a float32, at most the largest there is, and rounded after every operation.
 
-Whoever computes weights, or knows something of them beforehand, computes with these numbers, so
-that a weight has the same bits wherever it comes from.
+All code that computes weights, or bounds of weights, uses these functions, so a weight has the same
+bits wherever it is computed.
 """
 
 from __future__ import annotations

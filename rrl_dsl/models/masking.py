@@ -114,7 +114,7 @@ def _check(
         raise error("RRL502", message)
     if not 0 <= ratio[0] <= ratio[1] <= 1:
         message = f"the `ratio` of masked patches must be an interval from 0 to 1, not {ratio}"
-        raise error("RRL502", message, hint="(0.1, 0.5) is usual")
+        raise error("RRL502", message, hint="the default is (0.1, 0.5)")
     if not 0 <= probability <= 1:
         message = f"the `probability` of a mask must be from 0 to 1, not {probability}"
         raise error("RRL502", message)

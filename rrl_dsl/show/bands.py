@@ -180,7 +180,7 @@ def note_of(runs: Collection[int], *, bands: bool = True) -> str:
     """Returns the note below a figure.
 
     Args:
-        runs: The numbers of runs that the points are means of.
+        runs: The number of runs of each point, which is their mean.
         bands: Whether the figure has bands.
     """
     counts = sorted(set(runs))

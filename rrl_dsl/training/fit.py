@@ -211,7 +211,7 @@ def _trainer(
 def _loaders(
     module: RelationalModule, dataset: DataSet, trainer: L.Trainer
 ) -> tuple[BatchLoader, BatchLoader]:
-    """The loaders of this rank's shares of what is trained on and of what is watched."""
+    """The loaders of this rank's shares of the training and the validation samples."""
     config = module.config
     fetching: dict[str, Any] = {"seed": config.seed, "workers": config.workers}
     crops: Crops | None = None

@@ -44,7 +44,7 @@ def modules_of(config: Config) -> frozenset[str]:
 
 @contextmanager
 def from_working_directory() -> Iterator[None]:
-    """Adds the working directory to the places where modules are found, as the last one."""
+    """Appends the working directory to the directories from which modules are imported."""
     here = os.getcwd()
     if here in sys.path:
         yield

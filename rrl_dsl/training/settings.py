@@ -248,7 +248,7 @@ def _refuse_aliases(source: Source) -> None:
         if isinstance(event, yaml.AliasEvent) and event.start_mark and event.end_mark:
             span = Span(event.start_mark.index, event.end_mark.index)
             message = "a configuration must not have aliases"
-            hint = "write the value itself"
+            hint = "repeat the value in place of the alias"
             raise RRLError(Diagnostic("RRL503", message, span, source, hint))
 
 
