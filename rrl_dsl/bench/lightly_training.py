@@ -78,9 +78,9 @@ def lightly_epoch(config: Config, data: DataSet, device: torch.device, workers: 
 
     def epoch() -> None:
         for (first, second), _, _ in batches:
-            views = (each.to(device, non_blocking=True) for each in (first, second))
+            views = (view.to(device, non_blocking=True) for view in (first, second))
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                loss = criterion(*(model(each) for each in views))
+                loss = criterion(*(model(view) for view in views))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

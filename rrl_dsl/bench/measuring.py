@@ -219,9 +219,13 @@ def profile(way: Way, device: torch.device) -> list[tuple[str, str, str]]:
         for _ in range(_PROFILED):
             way()
     own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    operations = sorted(profiler.key_averages(), key=lambda each: -getattr(each, own))
-    total = sum(getattr(each, own) for each in operations)
+    operations = sorted(profiler.key_averages(), key=lambda operation: -getattr(operation, own))
+    total = sum(getattr(operation, own) for operation in operations)
     return [
-        (f"`{each.key}`", f"{each.count / _PROFILED:g}", f"{getattr(each, own) / total:.1%}")
-        for each in operations[:_LISTED]
+        (
+            f"`{operation.key}`",
+            f"{operation.count / _PROFILED:g}",
+            f"{getattr(operation, own) / total:.1%}",
+        )
+        for operation in operations[:_LISTED]
     ]

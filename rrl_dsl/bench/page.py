@@ -36,7 +36,7 @@ def lines_of(report: Report, machine: str) -> Iterator[str]:
     yield f"Measured on {machine}."
     yield ""
     if report.targets:
-        targets = [(each.case, each.measured, _met(each)) for each in report.targets]
+        targets = [(target.case, target.measured, _met(target)) for target in report.targets]
         yield from _table(("target", "measured", "met"), targets)
         yield ""
     yield from _table(report.columns, report.rows)

@@ -58,7 +58,7 @@ def _times(value: float | None) -> str:
 
 def _targets(case: str, measured: Timings) -> list[Target]:
     dense = measured["dense"]
-    found = [at_most(case, _OF_HAND, ratio(dense, measured["by hand"]), " of by hand")]
+    targets = [at_most(case, _OF_HAND, ratio(dense, measured["by hand"]), " of by hand")]
     if "lightly" in measured:
-        found.append(at_most(case, _OF_LIGHTLY, ratio(dense, measured["lightly"]), " of lightly"))
-    return found
+        targets.append(at_most(case, _OF_LIGHTLY, ratio(dense, measured["lightly"]), " of lightly"))
+    return targets

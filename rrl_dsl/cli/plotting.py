@@ -74,7 +74,7 @@ def _picture(path: Path, table: Path) -> Path:
         raise error("RRL507", f"`{path}` does not have the suffix `.png`", hint=hint)
     numbers = path.with_suffix(".csv")
     tables = table.with_suffix(".csv"), table.with_name(RESULTS), table.with_name(EPOCHS)
-    if numbers.resolve() in [each.resolve() for each in tables]:
+    if numbers.resolve() in [other.resolve() for other in tables]:
         message = f"the numbers of the figure would replace the table `{numbers}`"
         raise error("RRL507", message, hint="choose another `--out`")
     return path

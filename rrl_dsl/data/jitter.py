@@ -62,7 +62,7 @@ def _blended(images: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
     """
     gray = color.rgb_to_grayscale(images)
     contrast, saturation = (
-        (operation == each)[:, None, None, None] for each in (_CONTRAST, _SATURATION)
+        (operation == kind)[:, None, None, None] for kind in (_CONTRAST, _SATURATION)
     )
     other = gray * saturation + gray.mean(dim=(1, 2, 3), keepdim=True) * contrast
     factor = factors.gather(1, operation[:, None]).squeeze(1).where(operation != _HUE, 1.0)

@@ -305,7 +305,7 @@ def _sets(values: Sequence[str], missing: NDArray[np.bool_]) -> Column:
     if all(name.isdecimal() for name in names):
         names.sort(key=int)
     number = {name: index for index, name in enumerate(names)}
-    return _of_sets([[number[name] for name in each] for each in parts], names)
+    return _of_sets([[number[name] for name in labels] for labels in parts], names)
 
 
 def _hot(values: NDArray[np.bool_]) -> Column:

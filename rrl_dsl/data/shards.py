@@ -110,7 +110,7 @@ def load(
         raise error("RRL412", f"{pattern} contains no images")
     folder = Path(fixed(str(pattern)) or ".")
     cells = cells_of([sample.record() for sample in samples], str(pattern), words_of(folder))
-    ids = hashed([f"{each.archive.name}/{each.key}" for each in samples])
+    ids = hashed([f"{sample.archive.name}/{sample.key}" for sample in samples])
     rows = rows_of(str(pattern), cells, ids, how_to_list(folder))
     if not any(column.name == "split" for column in cells):
         rows = replace(rows, declared=_declared(samples))

@@ -63,8 +63,8 @@ def load(
     cells = [of_table_column(column, unknown) for column in table.columns()]
     table.faults.stop()
     cells, renamed = _with_plain_names(cells)
-    own = {each.name: each for each in cells if each.name in ("sample", "split")}
-    others = [each for each in cells if each.name not in own]
+    own = {cell.name: cell for cell in cells if cell.name in ("sample", "split")}
+    others = [cell for cell in cells if cell.name not in own]
     rows = len(cells[0].values) if cells else 0
     if not rows:
         raise fault("has no rows below its header", "each row is a sample")
@@ -120,16 +120,16 @@ def _opened(path: Path) -> Table:
 
 def _with_plain_names(cells: Sequence[Cells]) -> tuple[list[Cells], dict[str, str]]:
     """The columns with names that recipes can use, and the names that changed."""
-    taken = {each.name for each in cells}
+    taken = {cell.name for cell in cells}
     renamed: dict[str, str] = {}
     result = []
-    for each in cells:
-        name = plain(each.name)
-        if name != each.name and name not in taken:
+    for cell in cells:
+        name = plain(cell.name)
+        if name != cell.name and name not in taken:
             taken.add(name)
-            renamed[each.name] = name
-            each = replace(each, name=name)
-        result.append(each)
+            renamed[cell.name] = name
+            cell = replace(cell, name=name)
+        result.append(cell)
     return result, renamed
 
 

@@ -44,10 +44,10 @@ class FunctionView(nn.Module):
             cause = f"{type(problem).__name__}: {problem}"
             raise error("RRL502", f"the augmentation `{self._name}` fails: {cause}") from problem
         if not isinstance(view, Tensor) or view.shape != batch.shape or view.dtype != batch.dtype:
-            found = type(view).__name__
+            returned = type(view).__name__
             if isinstance(view, Tensor):
-                found = f"{view.dtype} {tuple(view.shape)}"
-            message = f"the augmentation `{self._name}` returns {found} for torch.float32 "
+                returned = f"{view.dtype} {tuple(view.shape)}"
+            message = f"the augmentation `{self._name}` returns {returned} for torch.float32 "
             raise error("RRL502", f"{message}{tuple(batch.shape)}", hint=_HINT)
         return view
 

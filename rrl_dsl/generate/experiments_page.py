@@ -57,13 +57,13 @@ def methods(rows: Sequence[Row], cross_entropy: Sequence[Row]) -> Iterator[str]:
         own = [row for row in rows if row["recipe"] == "simclr"]
         yield _Method(title, "", "", own, features).line()
     yield _Method("*cross-entropy*", "", "labels", cross_entropy).line()
-    found = []
+    methods = []
     for name, text in recipes().items():
         own = [row for row in rows if row["recipe"] == name]
         header = header_of(text)
         if own:
-            found.append(_Method(header.method, f"`{header.loss}`", _read_by(name), own))
-    yield from (method.line() for method in sorted(found, key=_Method.accuracy, reverse=True))
+            methods.append(_Method(header.method, f"`{header.loss}`", _read_by(name), own))
+    yield from (method.line() for method in sorted(methods, key=_Method.accuracy, reverse=True))
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,16 @@ def claims(tables: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         for claim in read_study(folder_of(name)).claims:
             of = f"slope of `{claim.value}` over `{claim.against}`"
             of = of if claim.against else f"mean of `{claim.value}`"
-            for found in verdicts(rows, claim):
-                own = [row for row in rows if row["loss"] == found.group]
+            for verdict in verdicts(rows, claim):
+                own = [row for row in rows if row["loss"] == verdict.group]
                 interval = (
                     "too few runs"
-                    if found.low is None or found.high is None
-                    else f"{of}: {found.low:.3g} to {found.high:.3g}"
+                    if verdict.low is None or verdict.high is None
+                    else f"{of}: {verdict.low:.3g} to {verdict.high:.3g}"
                 )
                 seeds = len({row["seed"] for row in own})
-                cells = [f"`{name}`", claim.text, f"`{found.group}`", f"**{found.verdict}**"]
-                yield f"| {' | '.join([*cells, interval, str(found.runs), str(seeds)])} |"
+                cells = [f"`{name}`", claim.text, f"`{verdict.group}`", f"**{verdict.verdict}**"]
+                yield f"| {' | '.join([*cells, interval, str(verdict.runs), str(seeds)])} |"
 
 
 def measurements(rows: Sequence[Row]) -> Iterator[str]:
@@ -162,8 +162,8 @@ def _studies(dataset: str) -> list[Path]:
 
 
 def _numbers(rows: Sequence[Row], name: str) -> list[float]:
-    found = [number_of(row[name]) for row in rows]
-    return [number for number in found if number is not None]
+    numbers = [number_of(row[name]) for row in rows]
+    return [number for number in numbers if number is not None]
 
 
 def spread(numbers: Sequence[float], *, percent: bool) -> str:

@@ -67,7 +67,7 @@ def figures_of(
     samples = min(samples, len(columns.sample))
     requires = requires_of(graph)
     views = requires.views
-    exact = over = None
+    exact = searched = None
     if is_expected(graph):
         exact = expected(graph, columns.labels, samples=samples, views=views, epoch=epoch)
     if exact is not None:
@@ -80,7 +80,7 @@ def figures_of(
     else:
         sample = sample_of(graph, columns, samples=samples, seed=seed, epoch=epoch)
         degree, edges, density = sample.degree, sample.edges_per_row, sample.density
-        false, over = sample.false_share, sample.paths_over
+        false, searched = sample.false_share, sample.paths_over
     return Figures(
         dataset=columns.name,
         samples=samples,
@@ -91,7 +91,7 @@ def figures_of(
         edges_per_row=edges,
         density=density,
         false=false,
-        paths_over=over,
+        paths_over=searched,
     )
 
 

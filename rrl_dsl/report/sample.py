@@ -153,8 +153,8 @@ def sample_of(
     if adds_edges(graph):
         false = np.asarray((weights > 0) & ~(weights_of(without_false_edges(graph)) > 0))
     subsets = (lookup.subset for lookup in compile_plan(graph, binary=False).lookups)
-    over = min((size for size in subsets if size and size < len(dataset)), default=None)
-    return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=over)
+    searched = min((size for size in subsets if size and size < len(dataset)), default=None)
+    return Sample(columns, rows, weights, graph.symmetric, false, bool(spaces), paths_over=searched)
 
 
 def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:

@@ -268,14 +268,14 @@ def _results(run: Path, checkpoint: Resumed) -> list[str]:
     epochs = checkpoint.epochs
     if not os.path.lexists(RunDirectory(run).summary):
         return [f"The weights after epoch {epochs} were not evaluated."]
-    found = Run(run)
-    if found.summary.get("configuration", {}).get("epochs") != epochs:
+    finished = Run(run)
+    if finished.summary.get("configuration", {}).get("epochs") != epochs:
         return [f"The weights after epoch {epochs} were not evaluated."]
-    warnings = [f"\n**Warning.** {printable(text)}." for text in found.warnings]
-    towers = [f"\n{line[0].upper()}{line[1:]}." for line in _tower_lines(found)]
-    if not found.table:
+    warnings = [f"\n**Warning.** {printable(text)}." for text in finished.warnings]
+    towers = [f"\n{line[0].upper()}{line[1:]}." for line in _tower_lines(finished)]
+    if not finished.table:
         return ["No probes were fitted on frozen features.", *towers, *warnings]
-    return [*accuracy_lines(found.table), *towers, *warnings]
+    return [*accuracy_lines(finished.table), *towers, *warnings]
 
 
 def _tower_lines(run: Run) -> list[str]:
@@ -295,7 +295,7 @@ def _training(run: Path, checkpoint: Resumed, config: Config) -> list[str]:
         "loss": code(config.loss.text),
         "dataset": code(kind + colon + Path(place).name),
         "epochs": f"{checkpoint.epochs} of {config.epochs}",
-        "versions": ", ".join(f"{name} {each}" for name, each in provenance.libraries.items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in provenance.libraries.items()),
     }
     settings = {name: value for name, value in provenance.configuration.items() if name not in FREE}
     settings["init"] = config.init and Path(config.init).name

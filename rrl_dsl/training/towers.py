@@ -61,7 +61,7 @@ def _input(tower: TowerOptions, data: DataSet) -> TowerInput:
         message = f"`{name}` of the dataset `{data.name}` has numbers, not vectors or tokens"
         raise error("RRL417", message, settings=("towers",))
     values = [split.fields[name] for split in splits]
-    whole = all(bool(((each >= 0) & (each == each.floor())).all()) for each in values)
+    whole = all(bool(((value >= 0) & (value == value.floor())).all()) for value in values)
     shape = tuple(values[0].shape[1:])
     if not (whole if tower.tokens is None else tower.tokens):
         return TowerInput(shape, None)
@@ -69,7 +69,7 @@ def _input(tower: TowerOptions, data: DataSet) -> TowerInput:
         message = f"`{name}` of the dataset `{data.name}` has values that are not whole numbers "
         message += "from 0, so they are not tokens"
         raise error("RRL502", message, hint="pad with 0", settings=("towers",))
-    largest = int(max(each.max() for each in values))
+    largest = int(max(value.max() for value in values))
     if largest >= _MOST_TOKENS:
         message = f"`{name}` of the dataset `{data.name}` has the token {largest}; the largest "
         message += f"vocabulary is {_MOST_TOKENS:,}"
