@@ -140,7 +140,7 @@ def test_a_copy_of_a_study_is_a_study(cli, tmp_path, quick):
     ("words", "message"),
     [
         (["richnes"], "did you mean `richness`?"),
-        (["gap", "--reading", "label"], "has the readings `views` or `classes`"),
+        (["gap", "--reading", "label"], "has the readings `views` and `classes`"),
         (["gap", "--scale", "large"], "smoke"),
         (["gap-coarse", "--dataset", "npz:DATA"], "coarse"),
     ],
