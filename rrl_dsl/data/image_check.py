@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,9 @@ _FORMAT: Final = 5
 _SHOWN: Final = 10
 _NAMED: Final = 3
 _WORTH_A_BAR: Final = 2000
+_AT_ONCE: Final = 16
+"""The number of files that a thread checks before it takes others."""
+
 
 _DIGITS: Final = 16
 
@@ -125,41 +129,43 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     key = f"{_FORMAT} {PIL.__version__} {os.path.realpath(place)}"
     known_before = cache.read(key)
     before: dict[str, Any] = {} if known_before is None else json.loads(known_before)
-    named = {name_of(place, file): file for file in files}
-    states = {name: _state(file) for name, file in named.items()}
-    known = {
-        name: tuple(before[name][-4:])
-        for name, state in states.items()
-        if _same(before, name, state)
-    }
-    fresh = [name for name in states if name not in known]
-    if fresh:
+    names, states = [name_of(place, file) for file in files], [_state(file) for file in files]
+    known = [_known(before, name, state) for name, state in zip(names, states, strict=True)]
+    if None in known:
         cache.check_writable()
-    checked = dict(zip(fresh, _check_all([named[name] for name in fresh]), strict=True))
-    results = known | checked
-    if checked:
-        now = {name: [*state, *results[name]] for name, state in states.items()}
+        changed = [file for file, result in zip(files, known, strict=True) if result is None]
+        fresh = iter(_check_all(changed))
+        results = [next(fresh) if result is None else result for result in known]
+        entries = zip(names, states, results, strict=True)
+        now = {name: [*state, *result] for name, state, result in entries}
         cache.write(key, json.dumps(now).encode())
-    all_results = [results[name] for name in states]
-    verdicts = [verdict for *_, verdict in all_results]
+    else:
+        results = [result for result in known if result is not None]
+    verdicts = [verdict for *_, verdict in results]
     return Checked(
-        digests=[digest for digest, *_ in all_results],
+        digests=[digest for digest, *_ in results],
         unreadable={row: each for row, each in enumerate(verdicts) if isinstance(each, str)},
         several=[row for row, each in enumerate(verdicts) if each is True],
-        deep=any(deep for _, _, deep, _ in all_results),
-        channels=[channels for _, channels, _, _ in all_results],
+        deep=any(deep for _, _, deep, _ in results),
+        channels=[channels for _, channels, _, _ in results],
     )
 
 
 def _check_all(files: Sequence[ImageFile]) -> list[Result]:
     # threads suffice: Pillow releases the interpreter lock while it decodes
     with quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        results: Iterator[Result] = pool.map(_check_one, files)
+        # a future takes more memory than the result of a file
+        parts = (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
+        results = chain.from_iterable(pool.map(_check_some, parts))
         if len(files) < _WORTH_A_BAR:
             return list(results)
         console = Console(stderr=True)
         text = "checking images (once)"
         return list(track(results, text, total=len(files), console=console, transient=True))
+
+
+def _check_some(files: Sequence[ImageFile]) -> list[Result]:
+    return [_check_one(file) for file in files]
 
 
 def _check_one(file: ImageFile) -> Result:
@@ -193,7 +199,10 @@ def _state(file: ImageFile) -> list[int]:
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 
 
-def _same(before: Mapping[str, Any], name: str, state: list[int]) -> bool:
-    """Whether a file is unchanged since it was read; an unreadable file is checked again."""
+def _known(before: Mapping[str, Any], name: str, state: list[int]) -> Result | None:
+    """The result of a file that has not changed; None for one to check, as are unreadable ones."""
     entry = before.get(name, [""])
-    return entry[:-4] == state and not isinstance(entry[-1], str)
+    if entry[:-4] != state or isinstance(entry[-1], str):
+        return None
+    digest, channels, deep, several = entry[-4:]
+    return digest, channels, deep, several

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from rrl_dsl.data.assembling import dataset_of_files, rows_of
+from rrl_dsl.data.assembling import Rows, dataset_of_files, rows_of
 from rrl_dsl.data.braces import fixed, paths_of
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.folder_rule import IMAGES
@@ -49,7 +49,7 @@ _WORD: Final = re.compile(r"[a-z]+")
 _SCHEME: Final = re.compile(r"pipe:|[a-z0-9]+:/", re.IGNORECASE)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Sample:
     """A sample: its archive, its key, its image, and its texts by their endings."""
 
@@ -103,24 +103,29 @@ def load(
         RRLError: RRL410 if an archive does not exist; RRL411 if the pattern is wrong; RRL412 if the
             content is malformed.
     """
-    archives = _archives(str(pattern))
+    rows, images = _read(str(pattern))
+    return dataset_of_files(
+        f"wds:{pattern}", images, rows, size, test_share, skip_unreadable=skip_unreadable
+    )
+
+
+def _read(pattern: str) -> tuple[Rows, list[Stored]]:
+    """What is known of the samples besides their images, and the places of the images."""
     unread: Counter[str] = Counter()
+    archives = _archives(pattern)
     samples = [sample for archive in archives for sample in _samples_of(archive, unread)]
     if not samples:
         raise error("RRL412", f"{pattern} contains no images")
-    folder = Path(fixed(str(pattern)) or ".")
-    cells = cells_of([sample.record() for sample in samples], str(pattern), words_of(folder))
+    folder = Path(fixed(pattern) or ".")
+    cells = cells_of([sample.record() for sample in samples], pattern, words_of(folder))
     ids = hashed([f"{sample.archive.name}/{sample.key}" for sample in samples])
-    rows = rows_of(str(pattern), cells, ids, how_to_list(folder))
+    rows = rows_of(pattern, cells, ids, how_to_list(folder))
     if not any(column.name == "split" for column in cells):
         rows = replace(rows, declared=_declared(samples))
     if unread:
         many = f"{unread.total():,} files with other endings are ignored"
         rows = replace(rows, notes=(*rows.notes, f"{pattern}: {many}: {listed(unread)}"))
-    images = [sample.image for sample in samples if sample.image is not None]
-    return dataset_of_files(
-        f"wds:{pattern}", images, rows, size, test_share, skip_unreadable=skip_unreadable
-    )
+    return rows, [sample.image for sample in samples if sample.image is not None]
 
 
 def _archives(pattern: str) -> list[Archive]:

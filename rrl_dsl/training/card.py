@@ -295,7 +295,9 @@ def _training(run: Path, checkpoint: Resumed, config: Config) -> list[str]:
         "loss": code(config.loss.text),
         "dataset": code(kind + colon + Path(place).name),
         "epochs": f"{checkpoint.epochs} of {config.epochs}",
-        "versions": ", ".join(f"{name} {version}" for name, version in provenance.libraries.items()),
+        "versions": ", ".join(
+            f"{name} {version}" for name, version in provenance.libraries.items()
+        ),
     }
     settings = {name: value for name, value in provenance.configuration.items() if name not in FREE}
     settings["init"] = config.init and Path(config.init).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from rrl_dsl.data import image_check
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.registry import load
+from rrl_dsl.data.tar_index import Archive, Member, Stored
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.digest import stable_id
 
@@ -136,3 +138,18 @@ def test_files_of_several_frames_are_counted_from_the_record_too(folder: Path) -
         assert "1 of 40 images have several frames; only the first is read: `train/cat/03.png`" in (
             note.message
         )
+
+
+def test_the_check_takes_little_memory_per_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(image_check, "_check_one", lambda _: ("0" * 16, 3, False, False))
+    archive = Archive(tmp_path / "all.tar", "all.tar", (10**6, 10**18, 10**18))
+    files = [Stored(archive, Member(f"{row:06}.png", 1024 * row, 90, None)) for row in range(1900)]
+    tracemalloc.start()
+    try:
+        image_check.check(tmp_path, files)
+        assert tracemalloc.get_traced_memory()[1] < 1600 * len(files)
+    finally:
+        tracemalloc.stop()
