@@ -53,6 +53,8 @@ def compile_recipe(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="The file to write: a picture (.png, .pdf, .svg, .html) or a graph file (.npz, "
             ".graphml, .dot).",
             show_default=False,

@@ -36,7 +36,9 @@ def plot(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="The PNG file; SVG and CSV are beside it.", show_default="VALUE.png"),
+        typer.Option(
+            "--out", "-o", help="The PNG file; SVG and CSV are beside it.", show_default="VALUE.png"
+        ),
     ] = None,
 ) -> None:
     """Draw the results of a sweep, with confidence bands over its seeds.

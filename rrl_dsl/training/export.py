@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,8 +37,8 @@ def export(
     A `.pt` and a `.safetensors` file hold a state dict with the names that torchvision or timm give
     the weights. An `.onnx` file holds the network with its weights, for any number of samples, with
     the names of `rrl_dsl.training.signature.signature_of`: for images from `images`, normalized
-    float32 (n, C, H, W), to `features`, float32 (n, d). Everything is checked before the file is
-    written.
+    float32 (n, C, H, W), to `features`, float32 (n, d). Existing files are replaced, after
+    everything is checked.
 
     Args:
         run: The run directory; its newest checkpoint is used.
@@ -52,8 +51,8 @@ def export(
         The card, and the weights by name.
 
     Raises:
-        RRLError: RRL507 if the format is unknown, its package is not installed, the file or the
-            card exists, or cannot be written; as `rrl_dsl.training.trained_encoder.load_encoder`.
+        RRLError: RRL507 if the format is unknown, its package is not installed, or a file cannot
+            be written; as `rrl_dsl.training.trained_encoder.load_encoder`.
     """
     suffix = _format_of(out)
     checkpoint = newest(run, allow_code if suffix == ".onnx" else None)
@@ -63,10 +62,6 @@ def export(
         backbone = provenance.configuration["backbone"]
         weights = plain_weights(backbone, provenance.shape, weights)
     card = out.with_name(f"{out.name}.md")
-    for path in (out, card):
-        if os.path.lexists(path):
-            hint = "choose another file, or remove this one"
-            raise error("RRL507", f"`{path}` exists", hint=hint)
     text = card_of(run, checkpoint, part, weights, out)
     content = _onnx(checkpoint, part) if suffix == ".onnx" else _state(weights, suffix)
     write_bytes(out, content)

@@ -132,6 +132,28 @@ def test_a_truncated_checkpoint_refers_to_the_previous_one(cli, runs, tmp_path):
     assert "put an intact checkpoint there" in cli("eval", tmp_path / "one").err
 
 
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (["embed", "RUN", "-o", "mine.npz"], ["mine.npz"]),
+        (["export", "RUN", "-o", "mine.pt"], ["mine.pt", "mine.pt.md"]),
+        (["eval", "RUN", "-o", "mine.png"], ["mine.png"]),
+        (["views", "--samples", "1", "--views", "1", "-o", "mine.png"], ["mine.png"]),
+        (["compile", "-e", "ssl(views=2)", "-o", "mine.npz"], ["mine.npz"]),
+        (["plot", "results.csv", "-o", "mine.png"], ["mine.png", "mine.svg", "mine.csv"]),
+    ],
+)
+def test_a_command_replaces_the_files_that_it_writes(cli, runs, tmp_path, words, written):
+    rows = ["run,recipe,loss,dataset,seed,epochs,state,backbone/linear"]
+    rows += [f"{seed},a,simclr,d,0,{seed},done,0.5" for seed in (1, 2)]
+    (tmp_path / "results.csv").write_text("\n".join(rows) + "\n")
+    for name in written:
+        (tmp_path / name).write_text("old")
+    result = cli(*(runs / "one" if word == "RUN" else word for word in words))
+    assert result.code == 0, result.err
+    assert b"old" not in [(tmp_path / name).read_bytes() for name in written]
+
+
 def test_no_run_meets_a_condition(cli, runs):
     assert cli("runs", runs, "--where", "loss=byol").out.endswith(" that meet loss=byol\n")
 
