@@ -221,6 +221,32 @@ def test_text_and_python_are_one_graph_and_facts_follow_from_what_is_recorded():
     assert str(rrl.compile("ssl() | (ssl() | fade(0.0))").rewritten) == "ssl()"
 
 
+def test_a_draw_of_each_sample_relates_the_drawn_samples(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.source(example="chosen(0.5)")
+    def chosen(pair: rrl.Pair, share: rrl.Scheduled[rrl.Probability]) -> rrl.Mask:
+        """Relates samples that are both drawn.
+
+        Args:
+            share: The share of samples that are drawn.
+        """
+        return pair.sample_drawn(share)
+
+    sample, view = np.arange(600) // 2, np.arange(600) % 2
+    program = rrl.compile(chosen(rrl.linear(0, 1, epochs=4)))
+    weights = program(rrl.Nodes(sample, view), epoch=1).numpy()
+    drawn = weights.diagonal()
+    assert np.array_equal(weights, drawn[:, None] & drawn)
+    assert np.array_equal(drawn[::2], drawn[1::2]), "both views of a sample share its draw"
+    assert 0.2 < drawn.mean() < 0.3
+    later = program(rrl.Nodes(sample, view), epoch=2).numpy()
+    assert (later | weights == later).all(), "a larger share contains a smaller one"
+    rows = reference.Rows(sample, view)
+    assert np.array_equal(weights, reference.evaluate(program.graph, rows, epoch=1))
+    registry.signatures.cache_clear()
+
+
 @pytest.mark.usefixtures("clinic")
 def test_version_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch):
     from dataclasses import replace
