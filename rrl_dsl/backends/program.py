@@ -106,7 +106,7 @@ class Program:
         columns = sample_columns(rows)
         what = f"the lookups of the recipe over {len(rows):,} samples"
         with needing_memory(what, "lower the recipe's `k` or `within`, or bind fewer samples"):
-            self._tables = tuple(lookup.find(columns, self.seed) for lookup in self.plan.lookups)
+            self._tables = tuple(lookup.table(columns, self.seed) for lookup in self.plan.lookups)
         self._samples = columns
         self._tables_on.clear()
         return self
@@ -307,7 +307,7 @@ class Program:
         if self._tables is not None:
             known = dict(zip(self.plan.lookups, self._tables, strict=True))
             clean._tables = tuple(
-                known[lookup] if lookup in known else lookup.find(self._samples, self.seed)
+                known[lookup] if lookup in known else lookup.table(self._samples, self.seed)
                 for lookup in clean.plan.lookups
             )
         return clean
@@ -357,7 +357,7 @@ class Program:
                 message = "this recipe depends on the whole dataset and is not bound to one"
                 raise error("RRL403", message, hint="call `program.bind(dataset)` first")
             self._samples = nothing = SampleColumns(rows[:0].to("cpu"))
-            self._tables = tuple(lookup.find(nothing, self.seed) for lookup in self.plan.lookups)
+            self._tables = tuple(lookup.table(nothing, self.seed) for lookup in self.plan.lookups)
         if rows.device not in self._tables_on:  # once per device: a copy synchronizes
             self._tables_on[rows.device] = tuple(table.to(rows.device) for table in self._tables)
         return self._tables_on[rows.device]

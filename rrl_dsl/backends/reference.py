@@ -131,7 +131,7 @@ def evaluate(
             raise error(
                 "RRL403", "this recipe depends on the whole dataset and is not bound to one"
             )
-        tables.append(lookup.find(samples, seed, wanted))
+        tables.append(lookup.table(samples, seed, wanted))
         lookup.check_covered(tables[-1], arrays, universe.sample)
     everything = np.arange(len(universe))
     first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)

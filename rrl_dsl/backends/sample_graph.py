@@ -41,7 +41,7 @@ def _graph_over(
     nodes, device = Nodes(ids, None, labels, fields, check=False), torch.device("cpu")
     plan = compile_plan(graph, binary=graph.binary)
     samples = sample_columns(nodes)
-    tables = [lookup.find(samples, seed) for lookup in plan.lookups]
+    tables = [lookup.table(samples, seed) for lookup in plan.lookups]
     scalars = dense.scalars_of(plan, seed=seed, epoch=0, step=0, device=device)
     inputs = dense.Inputs(scalars, [table.to(device) for table in tables], fused=False)
     prepared = dense.prepare(plan, nodes, nodes, {}, inputs)

@@ -240,6 +240,29 @@ class Lookup(_Reader):
         """
         raise NotImplementedError
 
+    def table(
+        self, samples: SampleColumns, seed: int, wanted: NDArray[np.int64] | None = None
+    ) -> LookupTable:
+        """The table of `find`; that of another package is as its class declares it.
+
+        Raises:
+            RRLError: As `find`. RRL432 if a weight is not from 0 to `limit`, or links differ by
+                direction and `directed` is false.
+        """
+        table = self.find(samples, seed, wanted)
+        if type(self).__module__.startswith("rrl_dsl.") or not len(table.entries):
+            return table
+        name, fault, hint = type(self).__name__, "", ""
+        for weight in table.weights[~((table.weights >= 0) & (table.weights <= self.limit))][:1]:
+            fault = f"has a link with weight {weight:g}, but its `limit` is {self.limit:g}"
+            hint = "weights are at least 0; set `limit` to the largest weight"
+        if not fault and wanted is None and not self.directed and not _is_symmetric(table):
+            fault = "has links that differ from i to j and from j to i"
+            hint = "return a symmetric graph, or set `directed = True`"
+        if fault:
+            raise error("RRL432", f"the lookup `{name}` {fault}", hint=hint)
+        return table
+
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
         """The error for a dataset with these ids, int64 (n,), if it lacks samples."""
         return None
@@ -259,6 +282,19 @@ class Lookup(_Reader):
         """The error for a sample that the table should contain and does not."""
         message = f"the dataset to which the recipe is bound has no sample {sample}"
         return Diagnostic("RRL421", message, hint="bind it to the dataset of the rows")
+
+
+def _is_symmetric(table: LookupTable) -> bool:
+    """Whether each link has a link back with the same weight."""
+    import numpy as np
+    import scipy.sparse as sp
+
+    if not table.starts[-1]:
+        return True
+    size = len(table.ids)
+    weights = table.weights if len(table.weights) else np.ones(len(table.entries), np.float32)
+    graph = sp.csr_array((weights, table.entries, table.starts), shape=(size, size))
+    return not (graph - graph.T.tocsr()).data.any()
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class SplitRelations:
         self._plan, self._seed = program.plan, program.seed
         self._rows = Nodes(split.sample, None, split.labels, fields, check=False)
         columns, lookups = sample_columns(self._rows), self._plan.lookups
-        self._found = tuple(lookup.find(columns, self._seed).to(_HOST) for lookup in lookups)
+        self._found = tuple(lookup.table(columns, self._seed).to(_HOST) for lookup in lookups)
 
     def by_comparison(self, epoch: int, order: Indices) -> list[RelatedSamples]:
         """Returns the related samples by each comparison in an epoch.

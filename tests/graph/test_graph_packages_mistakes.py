@@ -1,10 +1,13 @@
 """Mistakes in built-ins of another package: in declarations, and in operations of handles."""
 
 import math
+import re
+from dataclasses import dataclass
 from types import FunctionType
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 import rrl_dsl as rrl
@@ -219,6 +222,46 @@ def test_operations_of_handles_refuse_other_operands(operation, message):
 def test_numbers_of_numpy_scale_a_weight():
     weight = Recording().operand(False)
     assert (np.float64(0.5) * weight).at == (weight * np.float32(0.5)).at == (0.5 * weight).at
+
+
+@dataclass(frozen=True)
+class Links(rrl.Lookup):
+    """Given links between samples."""
+
+    weights: tuple[tuple[float, ...], ...]
+
+    def find(self, samples, seed, wanted=None):
+        return rrl.LookupTable.of_links(samples.ids, sp.csr_array(np.array(self.weights)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (((0, 5), (5, 0)), "`Links` has a link with weight 5, but its `limit` is 1"),
+        (((0, -1), (-1, 0)), "`Links` has a link with weight -1"),
+        (((0, math.nan), (math.nan, 0)), "has a link with weight nan"),
+        (((0, 1), (0, 0)), "`Links` has links that differ from i to j and from j to i"),
+        (((0, 1), (0.5, 0)), "set `directed = True`"),
+    ],
+)
+def test_lookup_that_is_not_as_declared_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, weights, message
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.source(example="given()")
+    def given(pair: rrl.Pair) -> rrl.Weight:
+        """Weights of links."""
+        return pair.linked_weight(Links(weights))
+
+    samples = rrl.Nodes([0, 1])
+    with pytest.raises(rrl.RRLError, match=f"RRL432(.|\\n)*{re.escape(message)}"):
+        rrl.compile(given()).bind(samples)
+    for allowed in (((0, 1), (1, 0)), ((0, 0), (0, 0))):
+        weights = allowed
+        found = rrl.compile(given()).bind(samples)(samples)
+        assert found.tolist() == [list(row) for row in allowed]
+    registry.signatures.cache_clear()
 
 
 @pytest.mark.parametrize("word", sorted(RESERVED))

@@ -93,7 +93,7 @@ def test_an_input_that_it_does_not_take_is_named(refusal, z):
     message, hint = refusal(lambda: TEACHER(graph, z, keys=z, bank=z))
     assert (message, hint) == (
         "the loss `Pull` has no argument `bank`",
-        "it takes `z`, `keys` or `center`",
+        "it takes `z`, `keys` and `center`",
     )
     message, hint = refusal(lambda: PLAIN(graph, z, mask=z))
     assert (message, hint) == ("the loss `Plain` has no argument `mask`", "it takes `z`")
