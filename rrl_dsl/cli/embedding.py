@@ -48,12 +48,13 @@ def embed(
     - `rrl-dsl embed runs/mine-wmse --split test --part projector -o test.parquet`
     - `rrl-dsl embed runs/clip-clip-digits-captions-1 --part tokens -o captions.npz`
     """
-    from rrl_dsl.study.embedding import data_of_run, format_of
+    from rrl_dsl.study.embedding import check_not_data, data_of_run, format_of
     from rrl_dsl.study.embedding import embed as embedding_of
 
     format_of(out)  # before the features are computed
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
+    check_not_data(out, data)
     embedding = embedding_of(run, part=part, data=data, split=split, allow_code=allowed)
     embedding.write(out)
     count, width = embedding.features.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,9 +146,20 @@ def data_of_run(
             changes["image_size"] = known.shape[1]
     data = load_data(config.model_copy(update=changes))
     if data.shape != known.shape:
-        message = f"the images of `{data.name}` are {_size(data.shape)}, and those of the run "
-        raise error("RRL402", message + f"{_size(known.shape)}", hint="use images of that size")
+        message = f"the samples of `{data.name}` are {_size(data.shape)}, and those of the run "
+        raise error("RRL402", message + f"{_size(known.shape)}", hint="use samples of that shape")
     return data
+
+
+def check_not_data(path: Path, data: DataSet) -> None:
+    """Checks that features would not replace the file of their dataset.
+
+    Raises:
+        RRLError: RRL507 if they would.
+    """
+    file = data.name.partition(":")[2]
+    if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
+        raise error("RRL507", f"`{path}` is the dataset", hint="choose another file")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -68,6 +68,17 @@ def test_every_split_is_embedded_by_default(run):
     assert set(embedding.split.tolist()) == {"train", "test"}
 
 
+def test_features_do_not_replace_their_dataset(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", images=np.zeros((40, 8, 8), np.uint8))
+    command = ["embed", str(run), "--dataset", f"npz:{tmp_path / 'a.npz'}", "-o", "a.npz"]
+    done = CliRunner().invoke(app, command)
+    assert "error[RRL507]: `a.npz` is the dataset" in str(done.exception)
+    with np.load("a.npz") as archive:
+        assert archive.files == ["images"]
+    assert CliRunner().invoke(app, [*command[:-1], "features.npz"]).exit_code == 0
+
+
 def test_geometry_is_that_of_wang_and_isola():
     one = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
     other = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
