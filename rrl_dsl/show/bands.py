@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rrl_dsl.show.colors import QUIET
-from rrl_dsl.show.style import class_colors, house_style
+from rrl_dsl.show.style import class_colors, house_style, keep_within
 
 _PANEL: Final = (4.4, 3.1)
 _LEGEND_LINE: Final = 0.17
@@ -58,13 +58,14 @@ class Panel:
         title: The text above.
         x: The label of the x axis.
         lines: The lines.
-        share: Whether the values are shares, to be written in percent.
+        bounds: The smallest and the largest value of shares, which are written in percent; the axis
+            does not go beyond. None if the values are not shares.
     """
 
     title: str
     x: str
     lines: Sequence[Line]
-    share: bool = False
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             line.x, line.mean, label=line.label, color=color, linewidth=1.3,
             linestyle=_DASHES[line.dashed], markersize=3.5,
             marker=_MARKERS[line.group % len(_MARKERS)] if few else "",
+            clip_on=panel.bounds is None,  # a marker at 100% is whole
         )  # fmt: skip
         axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.18, linewidth=0)
     places = sorted({value for line in panel.lines for value in line.x})
@@ -162,7 +164,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     elif len(places) <= _FEW:
         axes.set_xticks(places, [f"{value:g}" for value in places])
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    if panel.share:
+    if panel.bounds is not None:
+        keep_within(axes, *panel.bounds)
         axes.yaxis.set_major_formatter(_percent())
     axes.set_xlabel(panel.x)
     axes.set_title(panel.title, loc="left", fontsize=9, fontweight="bold")

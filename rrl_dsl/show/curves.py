@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rrl_dsl.show.colors import ACCENT, INK, QUIET
-from rrl_dsl.show.style import house_style
+from rrl_dsl.show.style import house_style, keep_within
 
 _PANEL = (3.5, 2.4)
 _DOTS_PER_INCH = 150
@@ -77,7 +77,7 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
             epochs, values = zip(*points, strict=True)
             axes.plot(
                 epochs, values, color=color, linewidth=1.2, marker=marker, markersize=2.5,
-                label=name,
+                label=name, clip_on=not panel.shares,  # a marker at 100% is whole
             )  # fmt: skip
     axes.set_title(panel.title, loc="left", fontsize=9, fontweight="bold")
     axes.set_xlabel("epoch")
@@ -86,6 +86,7 @@ def _draw_panel(axes: Axes, panel: _Panel, history: Sequence[Mapping[str, float]
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
     if panel.shares:
+        keep_within(axes, 0, 1)
         # one digit more than in texts, because ticks may differ by a quarter of a percent
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}%"))
     if len(panel.curves) > 1:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import matplotlib as mpl
 from matplotlib import colormaps, style
+from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
@@ -61,6 +62,12 @@ def class_colors(count: int) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
+def keep_within(axes: Axes, low: float, high: float) -> None:
+    """Keeps the margins of the y axis out of values that cannot occur, such as more than 100%."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, low), min(top, high))
+
+
 def text_width(text: str, size: float) -> float:
     """Returns the width in inches of a line of sans-serif text of `size` points."""
     if not text.strip():

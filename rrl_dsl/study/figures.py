@@ -30,9 +30,9 @@ def figure_of(points: Sequence[Point], axes: Axes) -> Figure:
     shown = [point for point in points if point.value in axes.values]
     (x,) = axes.against
     title = " and ".join(axes.values)
-    panels = [Panel(title, x, _lines(shown, axes), _is_share(axes.values[0]))]
+    panels = [Panel(title, x, _lines(shown, axes), _bounds(axes.values[0]))]
     if gaps := [point for point in points if point.value == GAP]:
-        panels.append(Panel("backbone minus projector", x, _lines(gaps, axes), True))
+        panels.append(Panel("backbone minus projector", x, _lines(gaps, axes), _bounds(GAP)))
     return draw_bands(panels, note_of(counts))
 
 
@@ -110,3 +110,10 @@ def _label(axes: Axes, group: Sequence[object]) -> str:
 
 def _is_share(value: str) -> bool:
     return value.rpartition("/")[2] in _SHARES and not value.startswith(("rank/", "spread/"))
+
+
+def _bounds(value: str) -> tuple[float, float] | None:
+    """The smallest and the largest share that a column can have; None if it has no shares."""
+    if not _is_share(value):
+        return None
+    return (-1, 1) if value.rpartition("/")[2] == GAP else (0, 1)

@@ -76,3 +76,8 @@ def test_ticks_of_shares_say_where_they_are() -> None:
     axis = figure.axes[0].yaxis
     labels = [float(each.get_text().removesuffix("%")) for each in axis.get_ticklabels()]
     assert labels == pytest.approx([100 * tick for tick in axis.get_majorticklocs()], abs=1e-3)
+
+
+def test_axes_of_shares_end_at_one_hundred_percent() -> None:
+    [axes] = draw_curves([{"probe/backbone": 0.9}, {"probe/backbone": 1.0}]).axes
+    assert axes.get_ylim()[1] == 1

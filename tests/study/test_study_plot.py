@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from rrl_dsl.study.figures import figure_of
 from rrl_dsl.study.points import axes_of, points_of, with_projector
 from rrl_dsl.study.table import read_table, write_table
 
@@ -50,6 +51,20 @@ def test_points_are_means_with_the_confidence_interval_of_a_t_test():
         assert math.isclose(point.low, wanted.low)
         assert math.isclose(point.high, wanted.high)
         assert point.runs == 3
+
+
+def test_axes_of_shares_end_at_what_a_share_can_be():
+    rows = table()
+    for row in rows:
+        row["backbone/linear"] = 1.0 - 0.04 * (row["seed"] == 0)
+        row["projector/linear"] = 0.02 * (row["seed"] == 0)
+    axes = with_projector(axes_of(rows, None, ["param.frac"], None))
+    points = points_of(rows, axes)
+    assert max(point.high for point in points if point.value != "gap") > 1
+    shares, gaps = figure_of(points, axes).axes
+    assert shares.get_ylim() == (0, 1)
+    assert gaps.get_ylim()[0] > 0.8
+    assert gaps.get_ylim()[1] == 1
 
 
 def test_one_run_has_no_interval():
