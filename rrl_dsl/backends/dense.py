@@ -148,7 +148,7 @@ def _columns(
             assert whole is not None
             of_stage = [columns[index] for index in column.inputs]
             batch = whole.batch(weights, of_stage, shared=shared)
-            values = column.stage.find(tensors, batch)
+            values = column.stage.result(tensors, batch, 2 if column.kind == "list" else 1)
         columns.append(values)
     return columns
 

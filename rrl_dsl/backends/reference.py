@@ -155,7 +155,9 @@ def evaluate(
             else:
                 spaces, inputs = universe.spaces, [columns[index] for index in column.inputs]
                 batch = BatchRows(universe, spaces, first, is_column, by_rows, weights, inputs)
-                columns.append(np.asarray(column.stage.find(arrays, batch), np.int64))
+                dimensions = 2 if column.kind == "list" else 1
+                result = column.stage.result(arrays, batch, dimensions)
+                columns.append(np.asarray(result, np.int64))
         return weights(plan.result)[np.ix_(of_rows, of_cols)]
 
 

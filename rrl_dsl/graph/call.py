@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from rrl_dsl.graph.external import External
 from rrl_dsl.graph.pair import Pair
+from rrl_dsl.graph.reader import line_of
 from rrl_dsl.graph.recording import Recording, Weight
 from rrl_dsl.graph.registry import Arguments, Signature
 from rrl_dsl.graph.schedule import Schedule
@@ -192,12 +193,7 @@ def compose(first: Transform, second: Transform) -> Transform:
 
 def _failed(name: str, module: str, reason: Exception) -> RRLError:
     """The error of a built-in whose function raises an error."""
-    trace, line = reason.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") == module:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    hint = f"repair line {line} of `{module}`, or do not use `{name}`; "
+    hint = f"repair line {line_of(module, reason)} of `{module}`, or do not use `{name}`; "
     hint += "`help(rrl.Weight)` and `help(rrl.Pair)` list all operations"
     message = f"the built-in `{name}` fails: {type(reason).__name__}: {reason}"
     return error("RRL432", message, hint=hint)

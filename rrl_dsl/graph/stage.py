@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rrl_dsl.graph.types import Field, Need
+from rrl_dsl.graph.reader import Reader
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error
 
 if TYPE_CHECKING:
@@ -25,28 +24,6 @@ if TYPE_CHECKING:
 
 Evaluate = Callable[..., "sp.csr_array"]
 """(graph, ids (n,), labels, fields, seed) -> weights (n, n)."""
-
-
-class _Reader:
-    def __hash__(self) -> int:
-        """Refuses a class that is not a dataclass, whose fields are unknown.
-
-        Raises:
-            TypeError: Always.
-        """
-        name = type(self).__name__
-        raise TypeError(f"`{name}` must be a frozen dataclass: add `@dataclass(frozen=True)`")
-
-    @cached_property
-    def reads(self) -> tuple[Need, ...]:
-        """The columns that it reads."""
-        hints = get_type_hints(type(self), include_extras=True)
-        return tuple(
-            mark.need(getattr(self, name))
-            for name in vars(self)
-            for mark in getattr(hints.get(name), "__metadata__", ())
-            if isinstance(mark, Field)
-        )
 
 
 class SampleColumns:
@@ -204,7 +181,7 @@ class LookupTable(NamedTuple):
         return LookupTable(ids, starts, entries, weights, values, self.steps)
 
 
-class Lookup(_Reader):
+class Lookup(Reader):
     """A computation of a built-in over the whole dataset, done once when a program is bound.
 
     Attributes:
@@ -243,16 +220,17 @@ class Lookup(_Reader):
     def table(
         self, samples: SampleColumns, seed: int, wanted: NDArray[np.int64] | None = None
     ) -> LookupTable:
-        """The table of `find`; that of another package is as its class declares it.
+        """The table of `find`; that of another package is checked.
 
         Raises:
-            RRLError: As `find`. RRL432 if a weight is not from 0 to `limit`, or links differ by
-                direction and `directed` is false.
+            RRLError: As `find`. RRL432 if it fails, a weight is not from 0 to `limit`, or links
+                differ by direction and `directed` is false.
         """
-        table = self.find(samples, seed, wanted)
-        if type(self).__module__.startswith("rrl_dsl.") or not len(table.entries):
+        with self.reported():
+            table = self.find(samples, seed, wanted)
+        if not self.is_foreign or not len(table.entries):
             return table
-        name, fault, hint = type(self).__name__, "", ""
+        fault = hint = ""
         for weight in table.weights[~((table.weights >= 0) & (table.weights <= self.limit))][:1]:
             fault = f"has a link with weight {weight:g}, but its `limit` is {self.limit:g}"
             hint = "weights are at least 0; set `limit` to the largest weight"
@@ -260,7 +238,7 @@ class Lookup(_Reader):
             fault = "has links that differ from i to j and from j to i"
             hint = "return a symmetric graph, or set `directed = True`"
         if fault:
-            raise error("RRL432", f"the lookup `{name}` {fault}", hint=hint)
+            raise self.fault(fault, hint=hint)
         return table
 
     def lacking(self, ids: NDArray[np.int64]) -> Diagnostic | None:
@@ -325,7 +303,7 @@ class BatchRows:
     inputs: Sequence[Any] = ()
 
 
-class Stage(_Reader):
+class Stage(Reader):
     """A computation of a built-in over the rows and columns of a call.
 
     Attributes:
@@ -343,6 +321,27 @@ class Stage(_Reader):
     def longest(self) -> int:
         """The most rows of a list."""
         return 0
+
+    def result(self, arrays: Any, batch: BatchRows, dimensions: int) -> Any:
+        """The result of `find`; that of another package is checked.
+
+        Args:
+            arrays: See `find`.
+            batch: See `find`.
+            dimensions: 1 for groups, 2 for lists.
+
+        Raises:
+            RRLError: RRL432 if it fails, or its result has another shape.
+        """
+        with self.reported():
+            values = self.find(arrays, batch)
+        shape = tuple(getattr(values, "shape", ()))
+        if self.is_foreign and (len(shape) != dimensions or shape[0] != len(batch.first)):
+            wanted = "(u,), the group of each row" if dimensions == 1 else "(u, k), a list per row"
+            raise self.fault(
+                f"returned the shape {shape} for {len(batch.first)} rows, not {wanted}"
+            )
+        return values
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """Computes the groups or lists. It runs in torch and NumPy and never waits for a device.

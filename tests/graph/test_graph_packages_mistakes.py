@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 
 import rrl_dsl as rrl
+from rrl_dsl.backends import reference
 from rrl_dsl.graph import registry
 from rrl_dsl.graph.recording import Recording
 from rrl_dsl.language.spelling import RESERVED
@@ -261,6 +262,44 @@ def test_lookup_that_is_not_as_declared_is_an_error(
         weights = allowed
         found = rrl.compile(given()).bind(samples)(samples)
         assert found.tolist() == [list(row) for row in allowed]
+    registry.signatures.cache_clear()
+
+
+@dataclass(frozen=True)
+class Listed(rrl.Stage):
+    """A given result, of torch or NumPy."""
+
+    columns: int
+
+    def find(self, arrays, batch):
+        position = arrays.positions(batch.first)
+        return position if not self.columns else position[:: self.columns, None]
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (lambda pair: pair.listed(Listed(0)), r"shape \(3,\) for 3 rows, not \(u, k\)"),
+        (lambda pair: pair.listed(Listed(2)), r"shape \(2, 1\) for 3 rows, not \(u, k\)"),
+        (lambda pair: pair.grouped(Listed(1)), r"shape \(3, 1\) for 3 rows, not \(u,\)"),
+        (lambda pair: pair.listed(Listed("a")), r"fails: TypeError(.|\n)*line \d+ of `test_graph_"),
+    ],
+)
+def test_stage_that_fails_or_returns_another_shape_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, operation, message
+):
+    monkeypatch.setattr(registry, "_SIGNATURES", dict(registry.registered()))
+
+    @rrl.source(example="staged()")
+    def staged(pair: rrl.Pair) -> rrl.Mask:
+        """Relates what a stage says."""
+        return operation(pair)
+
+    with pytest.raises(rrl.RRLError, match=f"RRL432.*`Listed` (.|\\n)*{message}"):
+        rrl.compile(staged())(rrl.Nodes(range(3)))
+    rows = reference.Rows(np.arange(3), np.zeros(3, np.int64))
+    with pytest.raises(rrl.RRLError, match=f"RRL432.*`Listed` (.|\\n)*{message}"):
+        reference.evaluate(staged(), rows)
     registry.signatures.cache_clear()
 
 
