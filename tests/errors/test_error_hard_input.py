@@ -170,12 +170,12 @@ def test_million_links_take_memory_in_proportion_to_their_file(million: Path):
         read(copy)
 
 
-def test_million_lines_of_garbage_are_ten_errors_and_their_number(tmp_path: Path):
+def test_many_lines_of_garbage_are_ten_errors_and_their_number(tmp_path: Path):
     path = tmp_path / "links.csv"
-    path.write_text("a,b\n" + "-1,?\n" * MILLION)
+    path.write_text("a,b\n" + "-1,?\n" * (MILLION // 5))
     with soon(), pytest.raises(rrl.RRLError) as caught:
         read(path)
     shown = caught.value.diagnostics
     assert len(shown) == 11
     assert [each.to_dict()["start"]["line"] for each in shown[:10]] == list(range(2, 12))
-    assert shown[10].message == "999,990 more errors"
+    assert shown[10].message == "199,990 more errors"
