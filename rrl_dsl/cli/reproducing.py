@@ -107,6 +107,7 @@ def reproduce(
         runs = plan(read_grid(file, settings, allow_code or ()), folder, allow_code or ())
     with pointing_at(settings, "dataset"):
         study.check_measured(runs)
+    study.check_compared(runs)
     place = out or Path("runs") / f"{folder.name}-{scale}-{reading}"
     print_text(f"study     {study.title}; reading {reading}")
     sweep = Sweep(trials_of(runs, place), place)

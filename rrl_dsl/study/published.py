@@ -86,6 +86,20 @@ class Study(_Part):
             hint = "add a column `label` to all splits of the dataset, or use another dataset"
             raise error("RRL502", message, hint=hint, settings=("dataset",))
 
+    def check_compared(self, runs: Sequence[Planned]) -> None:
+        """Checks that the runs have several values of what the figures and claims compare.
+
+        Raises:
+            RRLError: RRL502 if a setting has one value.
+        """
+        compared = [name for plot in self.plots for name in plot.against if name != "epoch"]
+        compared += [claim.against for claim in self.claims if claim.against]
+        for name in compared:
+            if len({repr(run.values.get(name)) for run in runs}) < 2:
+                message = f"this study compares several values of `{name}`, and the sweep has one"
+                hint = f"write `--set '{name}=[A, B]'`; `rrl-dsl train` trains a single run"
+                raise error("RRL502", message, hint=hint)
+
 
 def names() -> list[str]:
     """Returns the names of the studies of the paper."""

@@ -93,6 +93,13 @@ def test_what_a_dataset_cannot_do_is_refused_before_a_run_starts(refused):
     assert "add a column `label` to all splits" in unknown
 
 
+def test_a_study_of_one_value_is_refused_before_a_run_starts(refused):
+    words = ("--set", "batch_size=16", "--set", "param.frac=1.0")
+    refusal = refused("gap-frac", *words, label=np.arange(60) % 3)
+    assert "error[RRL502]: this study compares several values of `param.frac`" in refusal
+    assert "write `--set 'param.frac=[A, B]'`" in refusal
+
+
 def test_a_fix_is_a_flag_that_the_command_has(refused):
     label = np.arange(60) % 3
     assert "help: use `--set batch_size=51`, or less" in refused("gap", label=label)
