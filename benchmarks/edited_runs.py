@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -249,18 +250,14 @@ def command(*words: str) -> tuple[int, str]:
 
 def stopped(*words: str) -> None:
     """Trains a run and interrupts it in the last of three epochs."""
-    usual = LiveProgress.on_train_batch_end
 
     def stop(self: LiveProgress, trainer: Any, *_: Any) -> None:
         if trainer.current_epoch == 2:
             raise error("RRL508", "stopped")
 
-    LiveProgress.on_train_batch_end = stop  # type: ignore[method-assign, assignment]
-    try:
+    with patch.object(LiveProgress, "on_train_batch_end", stop):
         status, printed = command(*TRAIN, *TINY, *words)
-        assert status == 1, printed
-    finally:
-        LiveProgress.on_train_batch_end = usual  # type: ignore[method-assign]
+    assert status == 1, printed
 
 
 def prepare() -> None:

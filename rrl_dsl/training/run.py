@@ -216,15 +216,11 @@ class RunDirectory:
         Raises:
             RRLError: RRL505 if it does not exist or is damaged.
         """
-        if not self.has_checkpoint():
-            raise self.no_checkpoint()
-        try:
-            return _resumed(self.last)
-        except RRLError as damage:
-            if checkpoints.is_whole(self.last) or not checkpoints.is_whole(self.previous):
-                raise
-            hint = f"`rrl-dsl train --resume {self.path}` continues from the previous checkpoint"
-            raise error("RRL505", damage.diagnostics[0].message, hint=hint) from None
+        resumed = self.resumed_from()
+        if resumed.warning is None:
+            return resumed
+        hint = f"`rrl-dsl train --resume {self.path}` continues from the previous checkpoint"
+        raise error("RRL505", resumed.warning.message, hint=hint)
 
     def resumed_from(self) -> Resumed:
         """Reads the newest checkpoint, or the previous one if the newest is damaged.
@@ -232,8 +228,10 @@ class RunDirectory:
         Raises:
             RRLError: RRL505 if there is no intact checkpoint.
         """
+        if not self.has_checkpoint():
+            raise self.no_checkpoint()
         try:
-            return self.newest()
+            return _resumed(self.last)
         except RRLError as damage:
             if damage.diagnostics[0].code != "RRL505":
                 raise
@@ -241,8 +239,8 @@ class RunDirectory:
                 earlier = _resumed(self.previous)
             except RRLError:
                 raise damage from None
-            message = f"{damage.diagnostics[0].message}; the run continues from the previous one"
-            warning = Diagnostic("RRL505", message, severity="warning")
+            hint = "the run continues from the previous checkpoint"
+            warning = replace(damage.diagnostics[0], hint=hint, severity="warning")
             return replace(earlier, warning=warning)
 
     def remove_drafts(self) -> None:

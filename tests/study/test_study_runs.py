@@ -123,13 +123,25 @@ def test_a_damaged_run_is_not_compared(cli, runs, tmp_path, name, code):
     assert [run["state"] for run in listed(cli, "copy")] == [state]
 
 
-def test_a_truncated_checkpoint_refers_to_the_previous_one(cli, runs, tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "alone"),
+    [
+        ("truncated", "put an intact checkpoint there"),
+        ("flipped", "put an intact checkpoint there"),
+        ("gone", "has no checkpoint"),
+    ],
+)
+def test_a_damaged_checkpoint_refers_to_the_previous_one(cli, runs, tmp_path, damage, alone):
     shutil.copytree(runs / "one", tmp_path / "one")
     last = tmp_path / "one" / "checkpoints" / "last.ckpt"
-    os.truncate(last, last.stat().st_size // 2)
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.unlink()
+    if damage != "gone":
+        last.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
     assert "continues from the previous checkpoint" in cli("eval", tmp_path / "one").err
     last.with_name("previous.ckpt").unlink()
-    assert "put an intact checkpoint there" in cli("eval", tmp_path / "one").err
+    assert alone in cli("eval", tmp_path / "one").err
 
 
 @pytest.mark.parametrize(

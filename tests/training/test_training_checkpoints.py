@@ -80,7 +80,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(module_of, fit, 
             stopped.last.write_bytes(content[:size])
         resumed = stopped.resumed_from()
         assert (resumed.checkpoint, resumed.epochs) == (stopped.previous, 0)
-        assert "the run continues from the previous one" in resumed.warning.message
+        assert resumed.warning.hint == "the run continues from the previous checkpoint"
     stopped.last.write_bytes(b"damaged")
     assert losses(fit(module_of(), stopped.path)) == straight
     kept = [checkpoints.read(each) for each in (stopped.previous, stopped.last)]

@@ -309,15 +309,17 @@ def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):
     with (run / "checkpoints" / "last.ckpt").open("r+b") as file:
         file.seek(5000)
         file.write(b"X" * 8)
-    with pytest.raises(rrl.RRLError, match="does not match its checksum") as problem:
-        rrl.load_encoder("run")
-    code, printed = command("export", "run", "--out", "encoder.pt")
-    assert code == 1
-    assert str(problem.value) == printed.strip()
-    (run / "checkpoints" / "previous.ckpt").unlink()
-    code, printed = command("train", "--resume", "run")
-    assert code == 1
-    assert str(problem.value) == printed.strip()
+    for words, fix in (
+        (["export", "run", "--out", "encoder.pt"], "`rrl-dsl train --resume run` continues from"),
+        (["train", "--resume", "run"], "put an intact checkpoint there, or start a new run"),
+    ):
+        with pytest.raises(rrl.RRLError, match="does not match its checksum") as problem:
+            rrl.load_encoder("run")
+        assert fix in str(problem.value)
+        code, printed = command(*words)
+        assert code == 1
+        assert str(problem.value) == printed.strip()
+        (run / "checkpoints" / "previous.ckpt").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
