@@ -98,9 +98,14 @@ def load(
 
 def _less(spec: str) -> str:
     """What to lower if there is too little memory."""
-    if spec.partition(":")[0] in IMAGE_FILES:
+    kind = spec.partition(":")[0]
+    if kind in IMAGE_FILES:
         return "remove columns, or images"
-    return "`imagefolder:PATH` reads images when they are needed"
+    if kind not in _FROM_PATH:
+        return "close other programs that use memory"
+    parts = "rows or columns" if kind == "table" else "samples or arrays"
+    by_item = "a dataset of PyTorch, whose items are read when a batch needs them"
+    return f"remove {parts}, or pass `rrl_dsl.train` {by_item}"
 
 
 def _load(

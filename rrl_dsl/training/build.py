@@ -34,18 +34,17 @@ def load_data(config: Config) -> DataSet:
     """Loads the dataset of a configuration.
 
     Raises:
-        RRLError: RRL410, RRL411 or RRL412.
+        RRLError: As `rrl_dsl.data.registry.load`.
     """
-    with needing_memory("the dataset", "`imagefolder:PATH` reads images when they are needed"):
-        return registry.load(
-            config.dataset,
-            root=config.data_dir,
-            download=config.download,
-            size=config.image_size,
-            skip_unreadable=config.skip_unreadable,
-            split=config.split,
-            inputs=config.inputs,
-        )
+    return registry.load(
+        config.dataset,
+        root=config.data_dir,
+        download=config.download,
+        size=config.image_size,
+        skip_unreadable=config.skip_unreadable,
+        split=config.split,
+        inputs=config.inputs,
+    )
 
 
 def build(

@@ -70,6 +70,26 @@ def test_a_size_for_images_that_have_one_is_refused(spec: str) -> None:
     assert complaint(spec, size=32).startswith("RRL502")
 
 
+@pytest.mark.parametrize(
+    ("spec", "loader", "fix"),
+    [
+        ("npz:x.npz", "npz.load", "remove samples or arrays, or pass `rrl_dsl.train` a dataset"),
+        ("table:x.csv", "table_file.load", "remove rows or columns, or pass `rrl_dsl.train`"),
+        ("wds:x.tar", "shards.load", "remove columns, or images"),
+        ("digits", "digits.load", "close other programs that use memory"),
+    ],
+)
+def test_the_fix_for_too_little_memory_fits_the_kind(
+    spec: str, loader: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(f"rrl_dsl.data.{loader}", fails)
+    message = f"RRL515 there is too little memory for the dataset `{spec}`"
+    assert complaint(spec).startswith(f"{message} | {fix}")
+
+
 @pytest.mark.usefixtures("declared")
 def test_other_packages_may_declare_data_sets() -> None:
     assert "toy" in names()["toy"]
