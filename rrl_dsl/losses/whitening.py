@@ -45,6 +45,11 @@ class WMSE(Loss):
 
     On dense graphs, the mean over rows and the slices matter: whitening all rows together
     (`slice=0`, `by_view=false`) or `normalize=edges` lowers the accuracy.
+
+    `unit_length=false` divides whitened rows by sqrt(d) instead, so that their mean squared length
+    is 1, like `norm=False` of the authors. Use it if labels relate many rows and there are fewer
+    classes than dimensions. Rows of length 1 have a shortcut there: a few outliers take all of the
+    variance, all other rows coincide, and this costs less than separated classes.
     """
 
     normalize: Annotated[
@@ -61,6 +66,9 @@ class WMSE(Loss):
     shrinkage: Annotated[
         float, Field(ge=0, lt=1, description="The share of the mean variance.")
     ] = 1e-6
+    unit_length: Annotated[
+        bool, Field(description="Whether to scale each whitened row to length 1.")
+    ] = True
     detach: Annotated[
         Literal["none", "later"],
         Field(description="Where to stop the gradient of an edge."),
@@ -105,7 +113,8 @@ class WMSE(Loss):
         whitened = torch.cat([part for part, _ in parts])
         if bool(torch.stack([failed for _, failed in parts]).any()):
             raise collapsed(z, "they cannot be whitened", hint="raise `shrinkage`")
-        return unit(torch.empty_like(whitened).index_copy(0, order, whitened).to(z.dtype))
+        ordered = torch.empty_like(whitened).index_copy(0, order, whitened).to(z.dtype)
+        return unit(ordered) if self.unit_length else ordered / z.shape[1] ** 0.5
 
 
 def sliced(

@@ -47,8 +47,8 @@ def assert_equal(ours, theirs, *inputs, rtol=1e-7):
         torch.testing.assert_close(*pair, rtol=rtol, atol=1e-10)
 
 
-def whitened(z, slices, method):
-    """Each slice by a decomposition of its own, unit rows."""
+def whitened(z, slices, method, unit_length=True):
+    """Each slice by a decomposition of its own; rows of length 1, or 1 on average."""
     result = torch.zeros_like(z)
     for each in slices:
         if method == "cholesky":
@@ -58,7 +58,7 @@ def whitened(z, slices, method):
             values, vectors = torch.linalg.eigh(torch.cov(z[each].T))
             part = (z[each] - z[each].mean(dim=0)) @ vectors @ torch.diag(values**-0.5) @ vectors.T
         result = result.index_copy(0, each, part)
-    return F.normalize(result)
+    return F.normalize(result) if unit_length else result / z.shape[1] ** 0.5
 
 
 def dense_wmse(relation, v, k, normalize="rows", detach="none"):
@@ -132,13 +132,14 @@ def test_detached_it_is_solo_learn_s(seed):
 @pytest.mark.parametrize("normalize", ["rows", "edges"])
 @pytest.mark.parametrize("detach", ["none", "later"])
 @pytest.mark.parametrize("by_view", [True, False])
-def test_on_any_graph_over_three_views(method, normalize, detach, by_view):
+@pytest.mark.parametrize("unit_length", [True, False])
+def test_on_any_graph_over_three_views(method, normalize, detach, by_view, unit_length):
     """Edges within a view, across views and across slices; both sides of an edge move."""
     z, (nodes, _) = embeddings(90, 4), views_of(30, views=3, seed=1)
     relation = soft_relation(nodes)
     views = nodes.view if by_view else torch.zeros_like(nodes.view)
     slices = sliced(nodes.sample, views, 14, seed=3, step=7)
-    v = whitened(z, slices, method)
+    v = whitened(z, slices, method, unit_length)
     ours = create(
         "wmse",
         slice=14,
@@ -147,6 +148,7 @@ def test_on_any_graph_over_three_views(method, normalize, detach, by_view):
         normalize=normalize,
         detach=detach,
         by_view=by_view,
+        unit_length=unit_length,
     )(relation, z)
     assert_equal(ours, dense_wmse(relation, v, v, normalize, detach), z)
 
@@ -171,6 +173,18 @@ def test_the_gradient_is_exact(method, shrinkage):
     relation = soft_relation(nodes)
     loss = create("wmse", slice=4, shrinkage=shrinkage, whitening=method, iterations=2)
     assert torch.autograd.gradcheck(lambda z: loss(relation, z), embeddings(16, 2))
+
+
+def test_outliers_cost_less_than_separated_classes_only_if_rows_have_length_1():
+    """10 classes in 64 dimensions; and one large row in each dimension, all others nearly equal."""
+    labels, generator = torch.arange(128) % 10, torch.Generator().manual_seed(0)
+    weights = (labels[:, None] == labels).double().fill_diagonal_(0)
+    centers, noise = (torch.randn(n, 64, generator=generator).double() for n in (10, 128))
+    separated, outliers = centers[labels] + 0.1 * noise, 1e-3 * noise
+    outliers[:64] += 10 * torch.eye(64)
+    for unit_length in (True, False):
+        loss = create("wmse", unit_length=unit_length)
+        assert (loss(weights, outliers) < loss(weights, separated)) == unit_length
 
 
 def test_whitened_together_the_two_ways_agree():
