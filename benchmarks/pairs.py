@@ -54,16 +54,16 @@ def write_pairs(path: Path, rows: int, kind: str) -> None:
 
 def write_matrix(path: Path, entries: int) -> None:
     """Writes a symmetric matrix of 10^6 rows with as many entries in each row."""
-    each = entries // SAMPLES
+    per_sample = entries // SAMPLES
     draw = np.random.default_rng(0)
-    steps = draw.choice(SAMPLES // 2 - 1, each // 2, replace=False) + 1
+    steps = draw.choice(SAMPLES // 2 - 1, per_sample // 2, replace=False) + 1
     steps = np.concatenate([steps, SAMPLES - steps])
-    columns = np.empty((SAMPLES, each), np.int32)
-    weights = np.empty((SAMPLES, each), np.float32)
+    columns = np.empty((SAMPLES, per_sample), np.int32)
+    weights = np.empty((SAMPLES, per_sample), np.float32)
     for rows in np.split(np.arange(SAMPLES), 10):
         columns[rows] = np.sort((rows[:, None] + steps) % SAMPLES, axis=1)
         weights[rows] = ((rows[:, None] ^ columns[rows]) % 997 + 1) / 1000
-    starts = np.arange(SAMPLES + 1) * each
+    starts = np.arange(SAMPLES + 1) * per_sample
     matrix = sp.csr_array((weights.ravel(), columns.ravel(), starts), shape=(SAMPLES, SAMPLES))
     sp.save_npz(path, matrix, compressed=False)
 

@@ -17,7 +17,7 @@ def views(images: Tensor) -> Tensor:
     """Two noisy copies, shifted by at most one pixel: (n, 1, 8, 8) -> (2n, 1, 8, 8)."""
     both = images.repeat(2, 1, 1, 1)
     moves = torch.randint(-1, 2, (len(both), 2)).tolist()
-    both = torch.stack([each.roll(move, (1, 2)) for each, move in zip(both, moves, strict=True)])
+    both = torch.stack([image.roll(move, (1, 2)) for image, move in zip(both, moves, strict=True)])
     return both + 0.1 * torch.randn(both.shape)
 
 

@@ -21,7 +21,7 @@ def views(images: Tensor, generator: torch.Generator) -> Tensor:
     """Two noisy copies, shifted by at most one pixel: (n, 64) -> (2n, 64), ordered by view."""
     both = images.reshape(-1, 8, 8).repeat(2, 1, 1)
     moves = torch.randint(-1, 2, (len(both), 2), generator=generator).tolist()
-    both = torch.stack([each.roll(move, (0, 1)) for each, move in zip(both, moves, strict=True)])
+    both = torch.stack([image.roll(move, (0, 1)) for image, move in zip(both, moves, strict=True)])
     return (both + 0.1 * torch.randn(both.shape, generator=generator)).flatten(1)
 
 

@@ -34,8 +34,8 @@ def chosen(split: Split, classes: int, count: int) -> torch.Tensor:
         return sha256(split.images[torch.tensor([row])].numpy().tobytes()).digest()
 
     kept: list[int] = []
-    for each in range(classes):
-        kept += sorted((label == each).nonzero()[:, 0].tolist(), key=digest)[:count]
+    for index in range(classes):
+        kept += sorted((label == index).nonzero()[:, 0].tolist(), key=digest)[:count]
     return torch.tensor(kept)
 
 

@@ -71,7 +71,7 @@ def train(data: DataSet, epochs: int, seed: int) -> Row:
         features: torch.Tensor = backbone(views.plain(batch.images))
         return features
 
-    found = evaluate(data, encode)
+    evaluation = evaluate(data, encode)
     with torch.no_grad():
         guessed = network(views.plain(data.test.images[torch.arange(len(data.test))])).argmax(dim=1)
     return {
@@ -79,7 +79,7 @@ def train(data: DataSet, epochs: int, seed: int) -> Row:
         "epochs": epochs,
         "seconds": round(time.monotonic() - start, 2),
         "classifier": float((guessed == data.test.labels["label"]).double().mean()),
-        **{f"backbone/{name}": value for name, value in vars(found).items()},
+        **{f"backbone/{name}": value for name, value in vars(evaluation).items()},
     }
 
 

@@ -144,8 +144,10 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
     verdicts = [verdict for *_, verdict in results]
     return Checked(
         digests=[digest for digest, *_ in results],
-        unreadable={row: each for row, each in enumerate(verdicts) if isinstance(each, str)},
-        several=[row for row, each in enumerate(verdicts) if each is True],
+        unreadable={
+            row: verdict for row, verdict in enumerate(verdicts) if isinstance(verdict, str)
+        },
+        several=[row for row, verdict in enumerate(verdicts) if verdict is True],
         deep=any(deep for _, _, deep, _ in results),
         channels=[channels for _, channels, _, _ in results],
     )

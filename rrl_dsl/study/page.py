@@ -208,7 +208,7 @@ def _description(drawn: Drawn) -> str:
 
 def _listed(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+        return ", ".join(f"{name} {setting}" for name, setting in value.items())
     return " x ".join(map(str, value))
 
 

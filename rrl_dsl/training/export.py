@@ -88,7 +88,7 @@ def _state(weights: dict[str, Tensor], suffix: str) -> bytes:
         # tensors must not share memory; other libraries look for the format
         return cast(
             bytes,
-            save({name: each.clone() for name, each in weights.items()}, {"format": "pt"}),
+            save({name: weight.clone() for name, weight in weights.items()}, {"format": "pt"}),
         )
     content = io.BytesIO()
     torch.save(weights, content)

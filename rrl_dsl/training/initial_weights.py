@@ -41,7 +41,7 @@ def start_from(backbone: Backbone, place: str) -> Diagnostic | None:
     """
     path = Path(place)
     given = weights_of(newest(path, None), "backbone") if path.is_dir() else _read(path)
-    wanted = {name.removeprefix("body."): each for name, each in backbone.state_dict().items()}
+    wanted = {name.removeprefix("body."): weight for name, weight in backbone.state_dict().items()}
     source = _sources(given, wanted)
     matched = [name for name in wanted if _fits(given.get(source[name]), wanted[name])]
     if not any(wanted[name].ndim for name in matched):  # counters match any other counter
@@ -89,17 +89,17 @@ def _sources(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
     Of equally good prefixes it is the shortest, and of these the first. Networks with patch tokens
     have other names than those of their libraries: see `rrl_dsl.models.plain`.
     """
-    found, most = dict(zip(wanted, wanted, strict=True)), 0
+    best, most = dict(zip(wanted, wanted, strict=True)), 0
     for before, now in (("", ""), ("net.", ""), ("embed.", "conv_proj.")):
         plain = [
             now + name.removeprefix(before) if name.startswith(before) else name for name in wanted
         ]
         for prefix in _prefixes(given):
             names = {name: prefix + other for name, other in zip(wanted, plain, strict=True)}
-            fitting = sum(_fits(given.get(names[name]), each) for name, each in wanted.items())
+            fitting = sum(_fits(given.get(names[name]), weight) for name, weight in wanted.items())
             if fitting > most:
-                found, most = names, fitting
-    return found
+                best, most = names, fitting
+    return best
 
 
 def _prefixes(names: Mapping[str, Any]) -> list[str]:

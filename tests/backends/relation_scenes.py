@@ -247,5 +247,7 @@ def gradients(value: Tensor, s: Scene) -> list[Tensor]:
     """Of a random sum over the finite entries, for the rows and for the columns."""
     weights = torch.linspace(0.5, 1.5, value.numel(), dtype=value.dtype).view_as(value)
     finite = torch.where(value.isfinite(), value, 0.0)
-    found = torch.autograd.grad((finite * weights).sum(), [s.q, s.k], allow_unused=True)
-    return [torch.zeros_like(x) if g is None else g for g, x in zip(found, (s.q, s.k), strict=True)]
+    gradients = torch.autograd.grad((finite * weights).sum(), [s.q, s.k], allow_unused=True)
+    return [
+        torch.zeros_like(x) if g is None else g for g, x in zip(gradients, (s.q, s.k), strict=True)
+    ]

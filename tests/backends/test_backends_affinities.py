@@ -33,9 +33,9 @@ def joint_probabilities(x: np.ndarray, perplexity: float) -> np.ndarray:
 @pytest.mark.parametrize("perplexity", [2, 5.5, 30])
 def test_affinities_are_the_joint_probabilities_of_symmetric_sne(perplexity: float):
     x = np.random.default_rng(5).standard_normal((80, 4)) * [1, 10, 0.1, 1]
-    found = whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
-    np.testing.assert_allclose(found, joint_probabilities(x, perplexity), rtol=1e-5, atol=1e-9)
-    assert abs(found.sum() - 1) < 1e-5
+    affinities = whole(rrl.similarity("x", kernel="sne", perplexity=perplexity), data(x))
+    np.testing.assert_allclose(affinities, joint_probabilities(x, perplexity), rtol=1e-5, atol=1e-9)
+    assert abs(affinities.sum() - 1) < 1e-5
 
 
 def test_affinities_are_those_of_scikit_learn():
@@ -44,18 +44,18 @@ def test_affinities_are_those_of_scikit_learn():
 
     x = np.random.default_rng(6).standard_normal((60, 4))
     peer = squareform(_joint_probabilities(cdist(x, x, "sqeuclidean"), 10.0, 0))
-    found = whole("similarity(x, kernel=sne, perplexity=10)", data(x))
+    affinities = whole("similarity(x, kernel=sne, perplexity=10)", data(x))
     np.testing.assert_allclose(
-        found, peer, rtol=1e-3, atol=1e-6
+        affinities, peer, rtol=1e-3, atol=1e-6
     )  # sklearn stops at 1e-5 of entropy
 
 
 def test_missing_vectors_and_own_views_have_no_affinity():
     x = np.random.default_rng(7).standard_normal((12, 2))
     x[4] = np.nan
-    found = whole("similarity(x, kernel=sne, perplexity=3)", data(x))
-    assert not found[4].any()
-    assert abs(found.sum() - 1) < 1e-5
+    affinities = whole("similarity(x, kernel=sne, perplexity=3)", data(x))
+    assert not affinities[4].any()
+    assert abs(affinities.sum() - 1) < 1e-5
     program = rrl.compile("similarity(x, kernel=sne, perplexity=3)").bind(data(x))
     views = rrl.Nodes([1, 1], [0, 1], fields={"x": x[[1, 1]]})
     assert not program(views).any()
@@ -115,10 +115,10 @@ def test_affinities_sum_to_one_whatever_the_vectors(seed: int, perplexity: float
     one_hot = np.eye(10)[rng.integers(0, 10, 30)]
     uneven = rng.standard_normal((30, 2)) * 10.0 ** rng.integers(-9, 9, (30, 1))
     for x in (captions, blank, one_hot, uneven, np.arange(30.0)[:, None]):
-        found = sne(x.astype(np.float64), perplexity)
-        assert abs(found.sum(dtype=np.float64) - 1) < 1e-5
-        assert found.max() <= 1 / 30 + 1e-7  # (1 + 1) / 2n
-        np.testing.assert_array_equal(found, found.T)
+        affinities = sne(x.astype(np.float64), perplexity)
+        assert abs(affinities.sum(dtype=np.float64) - 1) < 1e-5
+        assert affinities.max() <= 1 / 30 + 1e-7  # (1 + 1) / 2n
+        np.testing.assert_array_equal(affinities, affinities.T)
 
 
 def test_the_perplexity_is_reached_wherever_a_bandwidth_has_it():

@@ -42,12 +42,12 @@ def test_tiles_are_those_of_the_matrix(
     if cols is not None:
         spaces = {name: (z, spaces_of(cols)[name]) for name, z in spaces.items()}
     assume(cols is not None or not program.requires.bank)
-    sides = [None if each is None else nodes_of(each) for each in (rows, cols)]
-    for each in filter(None, sides):
-        each.check = False  # any rows will do, whatever views the recipe asks for
-    found = {"spaces": spaces, "epoch": run["epoch"], "step": run["step"]}
-    dense = program.relate(*sides, strategy="dense", **found)
-    tiled = program.relate(*sides, strategy="blocked", **found)
+    sides = [None if side is None else nodes_of(side) for side in (rows, cols)]
+    for nodes in filter(None, sides):
+        nodes.check = False  # any rows will do, whatever views the recipe asks for
+    options = {"spaces": spaces, "epoch": run["epoch"], "step": run["step"]}
+    dense = program.relate(*sides, strategy="dense", **options)
+    tiled = program.relate(*sides, strategy="blocked", **options)
     assert isinstance(tiled, BlockedRelation)
     weights, contrast = torch.zeros_like(dense.weights), torch.zeros_like(dense.weights).bool()
     for here, there in tiled.tiles():
@@ -83,14 +83,14 @@ def test_a_loss_has_the_value_and_the_gradient_of_the_matrix(name: str, text: st
         shape = [SIZES.get(size, len(nodes)) for size in described.shape]
         outputs[output] = torch.randn(shape, generator=generator).requires_grad_()
     outputs["mask"] = outputs["mask"] > 0
-    found = []
+    results = []
     for strategy in ("dense", "blocked"):
         relation = program.relate(nodes, strategy=strategy)
         value = create(name).over(relation, outputs)
-        given = [each for each in outputs.values() if each.requires_grad]
+        given = [tensor for tensor in outputs.values() if tensor.requires_grad]
         gradients = torch.autograd.grad(value, given, allow_unused=True)
-        found.append([value, *(each for each in gradients if each is not None)])
-    for one, other in zip(*found, strict=True):
+        results.append([value, *(gradient for gradient in gradients if gradient is not None)])
+    for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
@@ -98,9 +98,9 @@ def test_no_more_than_a_tile_is_evaluated_at_a_time(monkeypatch):
     sizes, weights = [], Prepared.weights
 
     def watched(*arguments):
-        found = weights(*arguments)
-        sizes.append(found.numel())
-        return found
+        tile = weights(*arguments)
+        sizes.append(tile.numel())
+        return tile
 
     monkeypatch.setattr(Prepared, "weights", watched)
     nodes = rrl.Nodes(torch.arange(10).repeat(2), torch.arange(2).repeat_interleave(10))

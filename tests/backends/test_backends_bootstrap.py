@@ -40,17 +40,19 @@ def cosine(a, b):
 def probabilities(rows, cols, z, keys, i, k, temperature):
     """Column -> the probability that it is drawn for row i."""
     own = (int(rows.sample[i]), int(rows.view[i]))
-    found = {}
+    candidates = {}
     for j in range(len(cols)):
         other = (int(cols.sample[j]), int(cols.view[j]))
-        if other != own and other not in [place for place, _, _ in found.values()]:
-            found[j] = (other, cosine(z[i].tolist(), keys[j].tolist()), other[0] == own[0])
-    views = {j: near for j, (_, near, same) in found.items() if same}
+        if other != own and other not in [place for place, _, _ in candidates.values()]:
+            candidates[j] = (other, cosine(z[i].tolist(), keys[j].tolist()), other[0] == own[0])
+    views = {j: near for j, (_, near, same) in candidates.items() if same}
     best = max(views, key=views.get)
-    nearest = sorted(found, key=lambda j: -found[j][1])[:k]
-    if views[best] < found[nearest[0]][1]:
+    nearest = sorted(candidates, key=lambda j: -candidates[j][1])[:k]
+    if views[best] < candidates[nearest[0]][1]:
         return {best: 1.0}
-    weights = {j: math.exp((found[j][1] - found[nearest[0]][1]) / temperature) for j in nearest}
+    weights = {
+        j: math.exp((candidates[j][1] - candidates[nearest[0]][1]) / temperature) for j in nearest
+    }
     return {j: weight / sum(weights.values()) for j, weight in weights.items()}
 
 

@@ -11,7 +11,7 @@ from rrl_dsl.graph.registry import signatures
 from rrl_dsl.report.expectation import is_expected
 
 PACKAGE = Path(rrl.__file__).parent
-NAMES = [name for name, each in signatures().items() if each.kind != "schedule"]
+NAMES = [name for name, signature in signatures().items() if signature.kind != "schedule"]
 COMPARED_TO_A_NAME = (ast.Compare, ast.Dict, ast.match_case, ast.Set)
 
 
@@ -20,9 +20,9 @@ def strings_compared(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, COMPARED_TO_A_NAME):
             parts = node.pattern if isinstance(node, ast.match_case) else node
-            for each in ast.walk(parts):
-                if isinstance(each, ast.Constant) and isinstance(each.value, str):
-                    yield each.value
+            for part in ast.walk(parts):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value
 
 
 @pytest.mark.parametrize("folder", ["graph", "backends", "editor", "report", "models"])

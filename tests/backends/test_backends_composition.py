@@ -63,8 +63,10 @@ def test_every_evaluation_is_the_definition(a: str, b: str, p: list, d: list, v:
     graph = rrl.compile(recipe).graph
     from rrl_dsl.graph.streams import finished
 
-    left, right = (rrl.compile(each) for each in finished(graph).operands)
-    wanted = by_definition(*(each.bind(dataset)(dataset).float().numpy() for each in (left, right)))
+    left, right = (rrl.compile(operand) for operand in finished(graph).operands)
+    wanted = by_definition(
+        *(operand.bind(dataset)(dataset).float().numpy() for operand in (left, right))
+    )
     program = rrl.compile(recipe).bind(dataset)
     assert np.array_equal(program(dataset).float().numpy(), wanted)
     assert np.array_equal(program.to_scipy(dataset).toarray(), wanted)

@@ -33,7 +33,7 @@ CASES = {
 
 def defined(relation: rrl.Relation, weights: Tensor, z: Tensor, k: Tensor, t: float) -> Tensor:
     """The mean over rows with an edge of - sum_j w_ij log softmax_j(s_ij / t) / sum_j w_ij."""
-    q, k = (torch.nn.functional.normalize(each) for each in (z, k))
+    q, k = (torch.nn.functional.normalize(embedding) for embedding in (z, k))
     terms = []
     for i in range(len(q)):
         others = [
@@ -72,7 +72,7 @@ def test_simclr_is_its_definition(case: str, temperature: float, strategy: str, 
     value = loss(relation, z, keys=None if cols is None else k)
     torch.testing.assert_close(value, wanted, rtol=1e-9, atol=1e-12)
     leaves = [z] if cols is None else [z, k]
-    gradients = (torch.autograd.grad(each, leaves) for each in (value, wanted))
+    gradients = (torch.autograd.grad(scalar, leaves) for scalar in (value, wanted))
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-10)
 
@@ -83,13 +83,13 @@ def test_single_precision_is_as_good_as_it_can_be(temperature: float, strategy: 
     z = torch.randn(22, 6, generator=torch.Generator().manual_seed(0))
     relation = rrl.compile("ssl(views=2)").relate(TWO_VIEWS, strategy=strategy)
     loss = create("simclr", temperature=temperature)
-    found, exact = z.clone().requires_grad_(), z.double().requires_grad_()
-    value, wanted = loss(relation, found), loss(relation, exact)
+    single, exact = z.clone().requires_grad_(), z.double().requires_grad_()
+    value, wanted = loss(relation, single), loss(relation, exact)
     torch.testing.assert_close(value.double(), wanted, rtol=1e-5, atol=1e-6)
     value.backward()
     wanted.backward()
     scale = exact.grad.abs().max()
-    torch.testing.assert_close(found.grad / scale, (exact.grad / scale).float(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(single.grad / scale, (exact.grad / scale).float(), rtol=0, atol=1e-4)
 
 
 def test_weights_that_are_learned_get_their_gradient():

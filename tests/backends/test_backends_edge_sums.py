@@ -61,8 +61,8 @@ def masked_lse(weights: Tensor, logits: Tensor) -> Tensor:
     some = (weights > 0).any(dim=1)
     kept = (weights > 0) | ~some[:, None]
     logs = torch.where(weights > 0, weights, 1.0).log()
-    found = (logits + logs).masked_fill(~kept, -torch.inf).logsumexp(dim=1)
-    return torch.where(some, found, torch.zeros(()).double())
+    sums = (logits + logs).masked_fill(~kept, -torch.inf).logsumexp(dim=1)
+    return torch.where(some, sums, torch.zeros(()).double())
 
 
 def cross_entropy(weights: Tensor, logits: Tensor, compared: Tensor) -> Tensor:
@@ -112,19 +112,19 @@ def check(relation: Relation, weights: Tensor, own: Tensor, contrast: Tensor | N
         compared = compared | own if with_self else compared & ~own
         entropy = relation.cross_entropy(q, k, 3.0, with_self=with_self)[0]
         pairs = [(entropy, cross_entropy(edges, q @ k.T * 3.0, compared))]
-        for found, expected in REDUCTIONS.values():
-            pairs.append((found(relation, q, k, with_self), expected(edges, q, k)))
+        for reduce, expected in REDUCTIONS.values():
+            pairs.append((reduce(relation, q, k, with_self), expected(edges, q, k)))
         for value, wanted in pairs:
             torch.testing.assert_close(value, wanted, rtol=1e-6, atol=1e-6, check_dtype=False)
             slope = torch.linspace(0.5, 1.5, value.numel()).view_as(value)
             given = [q] if alone else [q, k]
             gradients = (
-                torch.autograd.grad((each * slope).sum(), given, allow_unused=True)
-                for each in (value, wanted)
+                torch.autograd.grad((sums * slope).sum(), given, allow_unused=True)
+                for sums in (value, wanted)
             )
             for one, other in zip(*gradients, strict=True):
                 zero = torch.zeros(()).double()
-                one, other = (zero if each is None else each for each in (one, other))
+                one, other = (zero if gradient is None else gradient for gradient in (one, other))
                 torch.testing.assert_close(one.expand_as(other), other, rtol=1e-6, atol=1e-6)
 
 
@@ -145,9 +145,9 @@ def test_sums_are_those_of_the_matrix(
     rows = data.draw(batches(dataset))
     cols = data.draw(st.none() | batches(dataset))
     assume(cols is not None or not program.requires.bank)
-    sides = [None if each is None else nodes_of(each) for each in (rows, cols)]
-    for each in filter(None, sides):
-        each.check = False
+    sides = [None if side is None else nodes_of(side) for side in (rows, cols)]
+    for nodes in filter(None, sides):
+        nodes.check = False
     spaces = spaces_of(rows)
     if cols is not None:
         spaces = {name: (z, spaces_of(cols)[name]) for name, z in spaces.items()}

@@ -52,10 +52,10 @@ def test_nothing_compiles_again_for_a_new_batch_epoch_seed_or_parameter(fused: r
     ]
     with torch.compiler.set_stance("fail_on_recompile"):
         for program, nodes, epoch in others:
-            found = program(nodes, epoch=epoch)
+            weights = program(nodes, epoch=epoch)
             eager = rrl.Program(program.graph, seed=program.seed, fused=False)
-            assert torch.equal(found, eager(nodes, epoch=epoch))
-            assert found.dtype == torch.float32
+            assert torch.equal(weights, eager(nodes, epoch=epoch))
+            assert weights.dtype == torch.float32
     assert graphs_compiled() == 1
 
 

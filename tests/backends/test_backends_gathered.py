@@ -19,9 +19,9 @@ def results(tmp_path_factory) -> dict[str, dict]:
     command = [sys.executable, str(script), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = {path.stem: torch.load(path) for path in folder.glob("*.pt")}
-    assert sorted(found) == ["1-0", "3-0", "3-1", "3-2"]
-    return found
+    outputs = {path.stem: torch.load(path) for path in folder.glob("*.pt")}
+    assert sorted(outputs) == ["1-0", "3-0", "3-1", "3-2"]
+    return outputs
 
 
 @pytest.mark.xdist_group("gathered steps")

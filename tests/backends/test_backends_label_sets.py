@@ -23,9 +23,9 @@ def array_of(given: Sets, width: int = 3, *, seed: int = 0) -> np.ndarray:
     """The sets as rows, in any order, with labels that occur twice and gaps."""
     draws = np.random.default_rng(seed)
     rows = np.full((len(given), width + 2), -1)
-    for row, each in zip(rows, given, strict=True):
-        again = sorted(each)[:1]
-        row[: len(each) + len(again)] = [*each, *again]
+    for row, labels in zip(rows, given, strict=True):
+        again = sorted(labels)[:1]
+        row[: len(labels) + len(again)] = [*labels, *again]
         draws.shuffle(row)
     return rows
 
@@ -65,7 +65,7 @@ def test_every_evaluation_is_the_definition(recipe: str, weight: Callable, given
 @MODEST
 @given(given_sets=sets)
 def test_one_label_per_sample_is_a_set_of_one(given_sets: Sets):
-    single = np.array([min(each, default=-1) for each in given_sets])
+    single = np.array([min(labels, default=-1) for labels in given_sets])
     ids = range(len(single))
     plain = rrl.Nodes(ids, labels={"tags": single})
     wide = rrl.Nodes(ids, labels={"tags": single[:, None]})
@@ -121,6 +121,6 @@ def test_the_sampler_finds_samples_that_share_a_label():
     split = rrl.Nodes(range(5), labels={"tags": tags})
     for recipe in ("supervised(labels=tags)", "similarity(tags, kernel=jaccard)"):
         relations = SplitRelations(rrl.compile(recipe), split)
-        (found,) = relations.by_comparison(0, np.arange(5))
-        assert found.known.tolist() == [True, True, True, True, False]
-        assert sorted({*found.of(1, bytearray([1, 0, 1, 1, 1]))}) == [0, 2]
+        (comparison,) = relations.by_comparison(0, np.arange(5))
+        assert comparison.known.tolist() == [True, True, True, True, False]
+        assert sorted({*comparison.of(1, bytearray([1, 0, 1, 1, 1]))}) == [0, 2]

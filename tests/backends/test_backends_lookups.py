@@ -31,26 +31,26 @@ def test_neighbors_over_a_data_set_are_those_of_scikit_learn(metric: str, mutual
     expected = np.zeros((700, 700), dtype=bool)
     np.put_along_axis(expected, near[:, :5], True, axis=1)
     both = expected & expected.T if mutual else expected | expected.T
-    found = whole(rrl.knn(5, space="x", metric=metric, mutual=mutual), data(x))
-    np.testing.assert_array_equal(found, both)
+    graph = whole(rrl.knn(5, space="x", metric=metric, mutual=mutual), data(x))
+    np.testing.assert_array_equal(graph, both)
 
 
 def test_among_equally_near_samples_the_smaller_come_first():
-    found = whole("knn(3, space=x)", data(np.ones((200, 4))))
-    assert found[0].all() ^ True  # not its own neighbor
-    assert found[:, :3].sum() == 3 * 200 - 3
-    assert not found[4:, 4:].any()
+    graph = whole("knn(3, space=x)", data(np.ones((200, 4))))
+    assert graph[0].all() ^ True  # not its own neighbor
+    assert graph[:, :3].sum() == 3 * 200 - 3
+    assert not graph[4:, 4:].any()
 
 
 def test_more_equally_near_samples_than_are_looked_at_first():
     # 100 at one place, beyond the candidates that the search proposes
     x = np.concatenate([np.zeros((100, 3)), np.random.default_rng(0).standard_normal((50, 3))])
     order = np.random.default_rng(1).permutation(150)
-    found = whole("knn(2, space=x, metric=euclidean)", data(x[order]))
+    graph = whole("knn(2, space=x, metric=euclidean)", data(x[order]))
     at_nought = np.flatnonzero((x[order] == 0).all(axis=1))
     first, second, third = at_nought[:3]
-    assert found[at_nought[3:]][:, [first, second]].all()
-    assert found[first, [second, third]].all()
+    assert graph[at_nought[3:]][:, [first, second]].all()
+    assert graph[first, [second, third]].all()
 
 
 def test_neighbors_far_from_the_origin():
@@ -58,16 +58,16 @@ def test_neighbors_far_from_the_origin():
     near = np.argsort(cdist(x, x) + np.diag(np.full(300, np.inf)), axis=1)[:, :4]
     expected = np.zeros((300, 300), dtype=bool)
     np.put_along_axis(expected, near, True, axis=1)
-    found = whole("knn(4, space=x, metric=euclidean)", data(x))
-    np.testing.assert_array_equal(found, expected | expected.T)
+    graph = whole("knn(4, space=x, metric=euclidean)", data(x))
+    np.testing.assert_array_equal(graph, expected | expected.T)
 
 
 def test_missing_vector_has_no_neighbors_and_is_none():
     x = np.random.default_rng(0).standard_normal((20, 3))
     x[[3, 7], 1] = np.nan
-    found = whole("knn(4, space=x)", data(x))
-    assert not found[[3, 7]].any()
-    assert found[0].sum() >= 4
+    graph = whole("knn(4, space=x)", data(x))
+    assert not graph[[3, 7]].any()
+    assert graph[0].sum() >= 4
 
 
 def test_more_neighbors_than_there_are_samples():
@@ -132,12 +132,12 @@ def test_candidates_of_faiss_give_the_exact_neighbors(kind: str, metric: str, mo
     monkeypatch.setattr(
         neighbor_candidates, "_of_faiss", lambda *given: used.append(given) or search(*given)
     )
-    found, _ = neighbor_search.k_nearest(x, 7, metric)
+    neighbors, _ = neighbor_search.k_nearest(x, 7, metric)
     assert len(used) == 1
     if kind in ("ties", "normal", "huge"):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(neighbors, expected)
     monkeypatch.setenv("RRL_DSL_NEIGHBORS", "scikit-learn")
-    np.testing.assert_array_equal(found, neighbor_search.k_nearest(x, 7, metric)[0])
+    np.testing.assert_array_equal(neighbors, neighbor_search.k_nearest(x, 7, metric)[0])
 
 
 def ranked_neighbors(x: np.ndarray, k: int, metric: str) -> np.ndarray:
@@ -177,7 +177,7 @@ def test_graphs_over_a_data_set_are_kept_on_disk(tmp_path: Path, monkeypatch):
         patch.setattr(neighbor_search, "_FORMAT", 10**6)  # another release finds anew
         with pytest.raises(TypeError):
             whole("knn(3, space=x)", data(x))
-    assert {each.name for each in tmp_path.iterdir()} >= {"lookups-1000000"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"lookups-1000000"}
 
 
 def test_folder_that_cannot_be_written_is_rrl507_before_any_search(tmp_path: Path, monkeypatch):
@@ -222,8 +222,8 @@ def _fails(*_: object) -> tuple:
 @pytest.mark.parametrize("text", ["knn({}, space=x)", "geodesic(x, k={}, within=2)"])
 def test_more_neighbors_than_there_are_are_all_there_are(text: str, k: int):
     x = np.random.default_rng(0).standard_normal((12, 3))
-    found = whole(text.format(k), data(x))
-    np.testing.assert_array_equal(found, whole(text.format(11), data(x)))
+    graph = whole(text.format(k), data(x))
+    np.testing.assert_array_equal(graph, whole(text.format(11), data(x)))
 
 
 # paths
@@ -234,8 +234,8 @@ def test_paths_are_those_of_isomap(within: float):
     x = np.random.default_rng(3).standard_normal((120, 3))
     steps = kneighbors_graph(x, 4, mode="distance")
     lengths = shortest_path(steps, directed=False)
-    found = whole(rrl.geodesic("x", k=4, within=within), data(x))
-    np.testing.assert_array_equal(found, lengths <= within)
+    graph = whole(rrl.geodesic("x", k=4, within=within), data(x))
+    np.testing.assert_array_equal(graph, lengths <= within)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -245,10 +245,10 @@ def test_path_is_as_long_there_as_back(seed: int):
     x = chance.permutation(line) if seed % 2 else chance.integers(0, 9, (60, 2)) * 0.1
     for within in [*(0.1 * np.arange(1, 9)), *np.round(0.1 * np.arange(1, 9), 1)]:
         graph = rrl.geodesic("x", k=3, within=float(within))
-        found = whole(graph, data(x))
-        np.testing.assert_array_equal(found, found.T)
+        weights = whole(graph, data(x))
+        np.testing.assert_array_equal(weights, weights.T)
         rows = Rows(np.arange(len(x)), np.zeros(len(x), dtype=int), {}, {"x": x})
-        np.testing.assert_array_equal(found, evaluate(graph, rows, dataset=rows) > 0)
+        np.testing.assert_array_equal(weights, evaluate(graph, rows, dataset=rows) > 0)
 
 
 def test_steps_of_paths_are_whole_numbers_whose_sums_are_exact():
@@ -264,17 +264,17 @@ def test_steps_of_paths_are_whole_numbers_whose_sums_are_exact():
 
 
 def test_path_that_is_too_long_by_rounding_alone_is_not_too_long():
-    found = whole("geodesic(x, k=2, within=0.6)", data(np.arange(12)[:, None] * 0.1))
+    graph = whole("geodesic(x, k=2, within=0.6)", data(np.arange(12)[:, None] * 0.1))
     apart = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
-    np.testing.assert_array_equal(found, apart <= 6)
+    np.testing.assert_array_equal(graph, apart <= 6)
 
 
 def test_paths_of_length_nought_and_missing_vectors():
     x = np.array([[0.0, 0], [0, 0], [1, 0], [np.nan, 0]])
-    found = whole("geodesic(x, k=2, within=0)", data(x))
+    graph = whole("geodesic(x, k=2, within=0)", data(x))
     expected = np.zeros((4, 4), dtype=bool)
     expected[:2, :2] = expected[2, 2] = True
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(graph, expected)
 
 
 def test_two_views_of_one_sample_are_at_distance_nought():

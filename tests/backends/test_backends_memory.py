@@ -42,7 +42,7 @@ def allow(monkeypatch, pairs: int, problem: Exception | None = None) -> list[int
     return asked
 
 
-@pytest.mark.parametrize("problem", RAN_OUT, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("problem", RAN_OUT, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("strategy", ["auto", "blocked"])
 @pytest.mark.parametrize("loss", ["simclr", "spectral + 0.5*vicreg", "sigmoid"])
 def test_smaller_tiles_give_the_same_loss_with_one_warning(monkeypatch, loss, strategy, problem):
@@ -55,13 +55,13 @@ def test_smaller_tiles_give_the_same_loss_with_one_warning(monkeypatch, loss, st
     program = rrl.compile(recipe, fused=False)
 
     def step() -> tuple[torch.Tensor, torch.Tensor]:
-        found = loss(program.relate(nodes, strategy=strategy), z)
-        return found, *torch.autograd.grad(found, z)
+        value = loss(program.relate(nodes, strategy=strategy), z)
+        return value, *torch.autograd.grad(value, z)
 
     with pytest.warns(UserWarning, match=r"memory ran out for .* pairs at once") as caught:
-        found, slope = step()
-    assert len([each for each in caught if "memory" in str(each.message)]) == 1
-    torch.testing.assert_close(found, value)
+        again, slope = step()
+    assert len([warning for warning in caught if "memory" in str(warning.message)]) == 1
+    torch.testing.assert_close(again, value)
     torch.testing.assert_close(slope, gradient, rtol=1e-4, atol=1e-6)
     asked.clear()
     with warnings.catch_warnings():
@@ -77,9 +77,9 @@ def test_memory_that_the_smallest_tile_exceeds_is_an_error(monkeypatch, strategy
     memory = pytest.warns(UserWarning, match="memory ran out")
     with memory, pytest.raises(rrl.RRLError, match="RRL515") as caught:
         loss(program.relate(rows_of(100), strategy=strategy), torch.randn(200, 8))
-    (found,) = caught.value.diagnostics
-    assert "a relation in its smallest tiles, of 4,096 pairs" in found.message
-    assert "batch_size" in found.hint
+    (diagnostic,) = caught.value.diagnostics
+    assert "a relation in its smallest tiles, of 4,096 pairs" in diagnostic.message
+    assert "batch_size" in diagnostic.hint
 
 
 def test_memory_may_run_out_in_the_backward_pass(monkeypatch):
@@ -90,8 +90,8 @@ def test_memory_may_run_out_in_the_backward_pass(monkeypatch):
     value = create("simclr")(program.relate(nodes, strategy="blocked"), z)
     allow(monkeypatch, SMALLEST_TILE)  # the forward pass has had more
     with pytest.warns(UserWarning, match="memory ran out"):
-        found = torch.autograd.grad(value, z)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+        gradient = torch.autograd.grad(value, z)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_a_matrix_that_is_asked_for_is_not_replaced(monkeypatch):
@@ -125,8 +125,8 @@ def test_other_errors_are_raised_as_they_are(monkeypatch):
     ],
 )
 def test_auto_chooses_by_sizes_width_and_free_memory(n, m, width, free, strategy, tile):
-    found = choose(n, m, width, "cpu", lambda: free)
-    assert (found.strategy, found.tile) == (strategy, tile)
+    choice = choose(n, m, width, "cpu", lambda: free)
+    assert (choice.strategy, choice.tile) == (strategy, tile)
     assert choose(n, m, width, "cuda", lambda: 2**40).tile >= tile
 
 
@@ -135,8 +135,8 @@ def test_memory_and_operations_grow_as_they_should():
     tile = 18 * 2**18
     assert large.memory - tile == 2 * (small.memory - tile)
     few, many = (
-        operations(each, n, n, 128, 10, mirrored=False)
-        for each, n in ((small, 8192), (large, 16_384))
+        operations(memory, n, n, 128, 10, mirrored=False)
+        for memory, n in ((small, 8192), (large, 16_384))
     )
     assert many == 4 * few
     assert operations(small, 8192, 8192, 128, 10, mirrored=True) == few // 2

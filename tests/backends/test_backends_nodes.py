@@ -84,8 +84,8 @@ def test_narrow_integers_are_widened(dtype: torch.dtype):
     ],
 )
 def test_malformed_rows_are_refused(columns: dict[str, object], message: str):
-    code, found, _ = refusal(**columns)
-    assert (code, found) == ("RRL402", message)
+    code, said, _ = refusal(**columns)
+    assert (code, said) == ("RRL402", message)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_integers_up_to_2_to_the_62_are_compared_exactly():
     for kind in (np.int64, np.uint64):
         near = np.array([2**62, 2**62 - 5, 0], dtype=kind)
         rows = rrl.Nodes([0, 1, 2], fields={"time": near})
-        found = rrl.compile("near(time, 5)")(rows)
-        assert found.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+        weights = rrl.compile("near(time, 5)")(rows)
+        assert weights.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
 
 
 def test_no_rows_at_all_are_a_batch():

@@ -17,19 +17,19 @@ def links(tmp_path: Path, text: str) -> str:
 
 def test_a_repeated_pair_has_its_largest_weight(tmp_path: Path):
     file = links(tmp_path, "a,b,weight\n0,1,0.25\n1,0,0.5\n0,1,0.125\n2,0,0\n")
-    found = rrl.compile(rrl.pairs(file))(rrl.Nodes([0, 1, 2]))
-    assert found.tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    weights = rrl.compile(rrl.pairs(file))(rrl.Nodes([0, 1, 2]))
+    assert weights.tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
 
 def test_views_of_listed_samples_are_related_and_those_of_one_sample_are_not(tmp_path: Path):
     program = rrl.compile(rrl.pairs(links(tmp_path, "5,7\n")))
-    found = program(rrl.Nodes([5, 5, 7], [0, 1, 0]))
-    assert found.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
+    weights = program(rrl.Nodes([5, 5, 7], [0, 1, 0]))
+    assert weights.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
 
 
 def test_empty_file_of_pairs_but_for_its_header_relates_nothing(tmp_path: Path):
-    found = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n")))(rrl.Nodes([0, 1]))
-    assert found.tolist() == [[True, False], [False, True]]
+    weights = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n")))(rrl.Nodes([0, 1]))
+    assert weights.tolist() == [[True, False], [False, True]]
 
 
 def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
@@ -58,5 +58,5 @@ def test_first_pair_of_the_file_that_names_what_is_lacking_is_shown(tmp_path: Pa
 
 def test_hundreds_of_pairs_of_one_sample(tmp_path: Path):
     program = rrl.compile(rrl.pairs(links(tmp_path, "".join(f"0,{i}\n" for i in range(1, 900, 2)))))
-    found = program(rrl.Nodes(np.arange(1000)))[0].numpy()
-    np.testing.assert_array_equal(np.flatnonzero(found), [0, *range(1, 900, 2)])
+    first_row = program(rrl.Nodes(np.arange(1000)))[0].numpy()
+    np.testing.assert_array_equal(np.flatnonzero(first_row), [0, *range(1, 900, 2)])

@@ -28,21 +28,21 @@ def error_of(call: object) -> Diagnostic:
 
 @pytest.mark.parametrize("text", ["ssl()", "none()", "all()", "ssl() | corrupt(fpr=.5)", "~self()"])
 def test_binary_graph_is_a_bool_matrix(text: str):
-    found = rrl.compile(text)(NODES)
-    assert found.dtype == torch.bool
-    assert found.shape == (6, 6)
+    weights = rrl.compile(text)(NODES)
+    assert weights.dtype == torch.bool
+    assert weights.shape == (6, 6)
 
 
 @pytest.mark.parametrize("text", ["2 * ssl()", "ssl() + self()", "all() | clip(0.5)", "2 * none()"])
 def test_weighted_graph_is_a_float32_matrix(text: str):
-    found = rrl.compile(text)(NODES)
-    assert found.dtype == torch.float32
-    assert found.shape == (6, 6)
+    weights = rrl.compile(text)(NODES)
+    assert weights.dtype == torch.float32
+    assert weights.shape == (6, 6)
 
 
 def test_small_recipe_by_hand():
-    found = rrl.compile("ssl() + 2 * supervised(labels=fine) - self()")(NODES)
-    assert found.tolist() == [
+    weights = rrl.compile("ssl() + 2 * supervised(labels=fine) - self()")(NODES)
+    assert weights.tolist() == [
         [0, 3, 0, 0, 2, 2],
         [3, 0, 0, 0, 2, 2],
         [0, 0, 0, 3, 0, 0],
@@ -53,10 +53,10 @@ def test_small_recipe_by_hand():
 
 
 def test_unknown_labels_are_related_to_nothing_not_even_themselves():
-    found = rrl.compile("supervised(labels=coarse)")(NODES)
-    assert found[:4, :4].all()
-    assert not found[4:].any()
-    assert not found[:, 4:].any()
+    weights = rrl.compile("supervised(labels=coarse)")(NODES)
+    assert weights[:4, :4].all()
+    assert not weights[4:].any()
+    assert not weights[:, 4:].any()
 
 
 @pytest.mark.parametrize("text", ["ssl()", "2 * random(.5)", "none()", "supervised(labels=fine)"])
@@ -392,4 +392,4 @@ def test_embeddings_come_as_any_array(z: object):
 def test_invalid_embeddings_are_rrl418(spaces: object):
     with pytest.raises(rrl.RRLError) as caught:
         rrl.compile("knn(1)").relate(rrl.Nodes([0, 1, 2]), spaces=spaces)
-    assert [each.code for each in caught.value.diagnostics] == ["RRL418"]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["RRL418"]

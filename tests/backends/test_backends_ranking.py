@@ -28,10 +28,10 @@ matrices = hnp.arrays(
 @MODEST
 @given(matrices, st.integers(1, 12))
 def test_smallest_takes_the_first_of_equal_values_and_no_infinite_one(values: np.ndarray, k: int):
-    found = tensors.smallest(torch.from_numpy(values), k)
-    assert found.shape == (len(values), min(k, values.shape[1]))
-    assert np.array_equal(np.sort(arrays.smallest(values, k)), np.sort(found))
-    for row, list_ in zip(values, found.tolist(), strict=True):
+    smallest = tensors.smallest(torch.from_numpy(values), k)
+    assert smallest.shape == (len(values), min(k, values.shape[1]))
+    assert np.array_equal(np.sort(arrays.smallest(values, k)), np.sort(smallest))
+    for row, list_ in zip(values, smallest.tolist(), strict=True):
         order = [int(at) for at in np.argsort(row, kind="stable") if np.isfinite(row[at])][:k]
         assert sorted(order) == sorted(at for at in list_ if at >= 0)
 
@@ -51,8 +51,11 @@ def components_of(graph: nx.Graph) -> list[set[int]]:
     edges = torch.from_numpy(nx.to_numpy_array(graph))
     nodes = rrl.Nodes(np.arange(len(graph)))
     batch = universe(nodes, nodes, {}).batch(lambda instruction, rows: edges[rows], ())
-    found = Components(0).find(tensors, batch)
-    return [set(np.flatnonzero(found.numpy() == each)) for each in found.unique().tolist()]
+    components = Components(0).find(tensors, batch)
+    return [
+        set(np.flatnonzero(components.numpy() == component))
+        for component in components.unique().tolist()
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 17, 600])
@@ -86,13 +89,13 @@ def test_neighbors_of_more_rows_than_a_tile_holds(metric: str):
     from sklearn.neighbors import NearestNeighbors
 
     z = np.random.default_rng(0).standard_normal((1500, 8))
-    found = rrl.compile(rrl.knn(4, metric=metric))(
+    graph = rrl.compile(rrl.knn(4, metric=metric))(
         rrl.Nodes(np.arange(1500)), spaces={"projection": torch.from_numpy(z)}
     )
     near = NearestNeighbors(n_neighbors=5, metric=metric).fit(z).kneighbors(return_distance=False)
     expected = np.zeros((1500, 1500), dtype=bool)
     np.put_along_axis(expected, near[:, :4], True, axis=1)
-    np.testing.assert_array_equal(found.numpy(), expected | expected.T)
+    np.testing.assert_array_equal(graph.numpy(), expected | expected.T)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -117,8 +120,8 @@ def test_distances_are_the_same_numbers_in_numpy(metric: str):
 
 def test_a_repeated_row_counts_once_among_the_heaviest():
     nodes = rrl.Nodes([0, 1, 1, 1, 2], fields={"x": [[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]]})
-    found = rrl.compile("(similarity(x) | drop_self() | topk(2)) | threshold(0)")(nodes)
-    assert found[0].tolist() == [False, True, True, True, False]
+    graph = rrl.compile("(similarity(x) | drop_self() | topk(2)) | threshold(0)")(nodes)
+    assert graph[0].tolist() == [False, True, True, True, False]
     both = rrl.compile("similarity(x, kernel=exp) | drop_self() | topk(2, mutual=true)")(nodes) > 0
     assert both[0].tolist() == [False, True, True, True, True], "not one row three times"
 
@@ -126,8 +129,8 @@ def test_a_repeated_row_counts_once_among_the_heaviest():
 def test_a_repeated_row_counts_once_among_the_nearest():
     nodes = rrl.Nodes([0, 1, 1, 1, 2])
     z = torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 0], [0, 1]])
-    found = rrl.compile("knn(2)")(nodes, spaces={"projection": z})
-    assert found[0].tolist() == [False, True, True, True, True]
+    graph = rrl.compile("knn(2)")(nodes, spaces={"projection": z})
+    assert graph[0].tolist() == [False, True, True, True, True]
 
 
 def test_first_of_two_rows_with_one_identity_lends_its_embedding():
@@ -141,8 +144,8 @@ def test_first_of_two_rows_with_one_identity_lends_its_embedding():
 @pytest.mark.parametrize("text", ["knn(3)", "ssl() | topk(2)", "ssl() | closure()"])
 def test_no_rows_give_an_empty_graph(text: str):
     none = torch.empty(0, 4)
-    found = rrl.compile(text)(rrl.Nodes(np.zeros(0, np.int64)), spaces={"projection": none})
-    assert found.shape == (0, 0)
+    graph = rrl.compile(text)(rrl.Nodes(np.zeros(0, np.int64)), spaces={"projection": none})
+    assert graph.shape == (0, 0)
 
 
 def test_neither_a_row_nor_the_view_it_asks_for_takes_one_of_the_places():
@@ -150,5 +153,5 @@ def test_neither_a_row_nor_the_view_it_asks_for_takes_one_of_the_places():
     z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
     lists = [3, 3, 1, 1]  # of rows 1, 0, 3 and 2, in the other sample
     near = torch.zeros(4, 4, dtype=torch.bool).scatter_(1, torch.tensor(lists)[:, None], True)
-    found = rrl.compile("knn(1, query=other)")(rows, spaces={"projection": z})
-    assert torch.equal(found, near | near.T)
+    graph = rrl.compile("knn(1, query=other)")(rows, spaces={"projection": z})
+    assert torch.equal(graph, near | near.T)

@@ -16,9 +16,9 @@ STRATEGIES = pytest.mark.parametrize("strategy", ["dense", "blocked"])
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reduction_equals_its_definition_with_gradients(name: str, seed: int, strategy: str):
-    found, expected = REDUCTIONS[name]
+    reduce, expected = REDUCTIONS[name]
     here = scene(seed, strategy=strategy)
-    value, wanted = found(here), expected(here)
+    value, wanted = reduce(here), expected(here)
     torch.testing.assert_close(value, wanted, rtol=1e-9, atol=1e-12)
     for one, other in zip(gradients(value, here), gradients(wanted, here), strict=True):
         assert one.isfinite().all()
@@ -29,7 +29,7 @@ def test_reduction_equals_its_definition_with_gradients(name: str, seed: int, st
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reduction_in_float32_agrees_with_float64(name: str, seed: int, strategy: str):
-    found, expected = REDUCTIONS[name]
+    reduce, expected = REDUCTIONS[name]
     here = scene(seed, dtype=torch.float32, strategy=strategy)
     exact = Scene(
         here.weights.double(),
@@ -39,7 +39,7 @@ def test_reduction_in_float32_agrees_with_float64(name: str, seed: int, strategy
         here.q.detach().double().requires_grad_(),
         here.k.detach().double().requires_grad_(),
     )
-    value, wanted = found(here), expected(exact)
+    value, wanted = reduce(here), expected(exact)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value.double(), wanted, rtol=1e-5, atol=1e-5)
     for one, other in zip(gradients(value, here), gradients(wanted, exact), strict=True):
@@ -51,8 +51,8 @@ def test_reduction_in_float32_agrees_with_float64(name: str, seed: int, strategy
 def test_counts_and_nearest(seed: int, strategy: str):
     here = scene(seed, strategy=strategy)
     for with_self in (False, True):
-        found = here.relation.degree(with_self=with_self)
-        torch.testing.assert_close(found, degree(here, with_self))
+        degrees = here.relation.degree(with_self=with_self)
+        torch.testing.assert_close(degrees, degree(here, with_self))
     unrelated = [here.unrelated(i) for i in range(len(here.rows))]
     related = [
         sum(here.weight(i, j) > 0 for j in range(len(here.cols))) for i in range(len(here.rows))
@@ -60,7 +60,7 @@ def test_counts_and_nearest(seed: int, strategy: str):
     assert here.relation.compared_count().tolist() == [
         len(others) + count for others, count in zip(unrelated, related, strict=True)
     ]
-    assert here.relation.unrelated_count().tolist() == [len(each) for each in unrelated]
+    assert here.relation.unrelated_count().tolist() == [len(pairs) for pairs in unrelated]
     index, distance = here.relation.nearest_unrelated(here.q.detach(), here.k.detach())
     for i, others in enumerate(unrelated):
         distances = {j: (here.q[i] - here.k[j]).norm().item() for j in others}
@@ -95,7 +95,7 @@ def test_scenes_hold_what_is_easy_to_forget():
         [here.same(i, j) for i in range(len(here.rows)) for j in range(len(here.cols))]
         for here in scenes
     ]
-    assert any(sum(each) > len(here.rows) for each, here in zip(pairs, scenes, strict=True))
+    assert any(sum(counts) > len(here.rows) for counts, here in zip(pairs, scenes, strict=True))
     assert any(here.weights.shape[0] < here.weights.shape[1] for here in scenes)
     assert any(here.weights.shape[0] > here.weights.shape[1] for here in scenes)
     assert any(bool((here.relation.degree() == 0).any()) for here in scenes)
@@ -181,7 +181,7 @@ def test_a_symmetric_relation_of_vectors_with_themselves_has_their_gradient(
         contrast = None if here.contrast is None else here.contrast | here.contrast.T
         z = torch.nn.functional.normalize(here.q.detach()).requires_grad_()
         scale = torch.tensor(1 / temperature, dtype=torch.float64, requires_grad=True)
-        found = []
+        results = []
         for strategy in ("dense", "blocked"):
             symmetric = replace(here, weights=weights, contrast=contrast, strategy=strategy)
             value, degrees = symmetric.relation.cross_entropy(
@@ -189,6 +189,6 @@ def test_a_symmetric_relation_of_vectors_with_themselves_has_their_gradient(
             )
             torch.testing.assert_close(degrees, symmetric.relation.degree().double())
             slope = torch.linspace(0.5, 1.5, len(z), dtype=torch.float64)
-            found.append([value, *torch.autograd.grad((value * slope).sum(), [z, scale])])
-        for one, other in zip(*found, strict=True):
+            results.append([value, *torch.autograd.grad((value * slope).sum(), [z, scale])])
+        for one, other in zip(*results, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)

@@ -22,7 +22,7 @@ def test_sum_has_the_gradient_of_parameters_given_and_closed_over(seed: int, str
     def f(weights: Tensor, similarity: Tensor, factor: Tensor) -> Tensor:
         return torch.sigmoid(factor * similarity + closed * weights)
 
-    def found(one: Tensor, other: Tensor) -> Tensor:
+    def total(one: Tensor, other: Tensor) -> Tensor:
         nonlocal closed
         kept, closed = closed, other
         value = here.relation.sum(f, here.q, here.k, one).sum()
@@ -31,8 +31,8 @@ def test_sum_has_the_gradient_of_parameters_given_and_closed_over(seed: int, str
 
     slopes = torch.autograd.grad(here.relation.sum(f, here.q, here.k, given).sum(), [given, closed])
     for slope, step in zip(slopes, ((1e-6, 0.0), (0.0, 1e-6)), strict=True):
-        above = found(given + step[0], closed + step[1])
-        below = found(given - step[0], closed - step[1])
+        above = total(given + step[0], closed + step[1])
+        below = total(given - step[0], closed - step[1])
         torch.testing.assert_close(slope, (above - below) / 2e-6, rtol=1e-6, atol=1e-8)
 
 

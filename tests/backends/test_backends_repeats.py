@@ -51,19 +51,19 @@ def test_weights_are_those_of_each_pair(
     rows = [row for view in range(views) for row in views_of(samples, views)[view::views]]
     nodes = nodes_of(rows)
     nodes.check = False
-    found = {"spaces": spaces_of(rows), "epoch": run["epoch"], "step": run["step"]}
-    weights = program(nodes, **found)
-    each = program.relate(nodes, nodes[:], strategy="dense", **found).weights
-    assert weights.dtype == each.dtype
-    assert weights.equal(each), text_of(recipe)
-    tiled = program.relate(nodes, strategy="blocked", **found)
+    options = {"spaces": spaces_of(rows), "epoch": run["epoch"], "step": run["step"]}
+    weights = program(nodes, **options)
+    directed = program.relate(nodes, nodes[:], strategy="dense", **options).weights
+    assert weights.dtype == directed.dtype
+    assert weights.equal(directed), text_of(recipe)
+    tiled = program.relate(nodes, strategy="blocked", **options)
     for mirrored in (False, True) if program.graph.symmetric else (False,):
-        seen = torch.zeros_like(each)
+        seen = torch.zeros_like(directed)
         for here, there in tiled.tiles(mirrored=mirrored):
             seen[here, there] = tiled.tile(here, there).weights
             if mirrored:
                 seen[there, here] = seen[here, there].T.clone()
-        assert seen.equal(each), text_of(recipe)
+        assert seen.equal(directed), text_of(recipe)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_tiles_of_other_views_and_of_the_backward_pass_are_those_before(monkeypa
     z = torch.randn(12, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     relation = rrl.compile("ssl(views=2) | corrupt(fpr=0.3)").relate(nodes, strategy="blocked")
     torch.autograd.grad(create("simclr")(relation, z), z)
-    apart = [each for each in evaluated if each[0] != each[2] and max(each) <= 6]
-    own = [each for each in evaluated if each[0] % 6 == each[2] % 6]
+    apart = [pair for pair in evaluated if pair[0] != pair[2] and max(pair) <= 6]
+    own = [pair for pair in evaluated if pair[0] % 6 == pair[2] % 6]
     if kept:
         assert len(evaluated) == len(apart) + len(own)  # no pair of other views of two samples
         assert len(apart) == len(set(apart)) == 3
-    assert max(evaluated.count(each) for each in own) == times
+    assert max(evaluated.count(pair) for pair in own) == times
 
 
 @pytest.mark.parametrize(
@@ -128,5 +128,5 @@ def test_tiles_of_other_views_and_of_the_backward_pass_are_those_before(monkeypa
 def test_false_edges_read_views_only_if_the_diagonal_needs_it(text: str, reads: bool):
     plan = rrl.compile(text).plan
     needed = (plan.instructions[at] for at in plan.needed(plan.result))
-    columns = {plan.columns[column].kind for each in needed for column in each.columns}
+    columns = {plan.columns[column].kind for node in needed for column in node.columns}
     assert ("view" in columns) is reads

@@ -62,11 +62,11 @@ def test_sparse_graph_is_the_dense_one_to_the_bit(
     program, rows, run = case
     nodes, spaces = nodes_of(rows), spaces_of(rows)
     dense = program(nodes, spaces=spaces, **run).numpy()
-    found = program.to_scipy(nodes, spaces=spaces, **run)
-    assert found.dtype == np.float32
-    assert found.has_canonical_format
-    assert found.nnz == np.count_nonzero(dense)
-    np.testing.assert_array_equal(found.toarray(), dense.astype(np.float32))
+    matrix = program.to_scipy(nodes, spaces=spaces, **run)
+    assert matrix.dtype == np.float32
+    assert matrix.has_canonical_format
+    assert matrix.nnz == np.count_nonzero(dense)
+    np.testing.assert_array_equal(matrix.toarray(), dense.astype(np.float32))
 
 
 # which pairs are looked at
@@ -123,10 +123,10 @@ def test_pairs_without_an_edge_are_not_looked_at(
     whole = Prepared.weights
     monkeypatch.setattr(sparse, "weights_at", counted)
     monkeypatch.setattr(Prepared, "weights", lambda *_: pytest.fail("every pair is looked at"))
-    found = program.to_scipy(nodes)
+    matrix = program.to_scipy(nodes)
     monkeypatch.setattr(Prepared, "weights", whole)
     assert np.count_nonzero(dense) <= sum(looked_at) <= pairs
-    np.testing.assert_array_equal(found.toarray(), dense)
+    np.testing.assert_array_equal(matrix.toarray(), dense)
 
 
 # threads
@@ -151,14 +151,14 @@ def test_threads_find_the_edges_of_one_thread(text: str, monkeypatch: pytest.Mon
 
     try:
         torch.set_num_threads(3)
-        found = rrl.compile(text, seed=1).to_scipy(classes(100), progress=progress)
+        matrix = rrl.compile(text, seed=1).to_scipy(classes(100), progress=progress)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-    assert [each for band in shown for each in range(band.start, band.stop)] == list(range(200))
+    assert [row for band in shown for row in range(band.start, band.stop)] == list(range(200))
     assert threading.get_ident() not in threads
     expected = rrl.compile(text, seed=1)(classes(100)).float().numpy()
-    np.testing.assert_array_equal(found.toarray(), expected)
+    np.testing.assert_array_equal(matrix.toarray(), expected)
 
 
 # memory
@@ -185,8 +185,8 @@ def test_graph_that_does_not_fit_is_refused_with_the_edges_to_expect(
 
 def test_graph_with_few_edges_among_many_candidates_fits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sparse, "available_memory", lambda: 60_000)  # 16 a pair of 4,000
-    found = rrl.compile("supervised() | keep(0.01)").to_scipy(classes(100))
-    assert found.nnz < 1000
+    matrix = rrl.compile("supervised() | keep(0.01)").to_scipy(classes(100))
+    assert matrix.nnz < 1000
 
 
 def test_available_memory_is_what_a_limit_leaves():

@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("name", RECIPES)
 def test_all_ways_compute_the_same_loss_and_gradient(name: str):
     given, recipe = batch(24, 5, CPU), RECIPES[name]
-    losses = [by_recipe(given, recipe, each) for each in ("dense", "blocked", "auto")]
+    losses = [by_recipe(given, recipe, strategy) for strategy in ("dense", "blocked", "auto")]
     if name == "ssl":
         pytest.importorskip("lightly")
         losses.append(lightly(given))
@@ -32,9 +32,9 @@ def test_all_ways_compute_the_same_loss_and_gradient(name: str):
     value = by_hand(given, recipe)(given.z)
     (gradient,) = torch.autograd.grad(value, given.z)
     for loss in losses:
-        found = loss(given.z)
-        torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
-        (slope,) = torch.autograd.grad(found, given.z)
+        again = loss(given.z)
+        torch.testing.assert_close(again, value, rtol=1e-4, atol=1e-5)
+        (slope,) = torch.autograd.grad(again, given.z)
         torch.testing.assert_close(slope, gradient, rtol=1e-3, atol=1e-5)
 
 
@@ -57,28 +57,28 @@ def test_times_and_memory_are_those_of_each_way():
         kept.append(torch.ones(2**24))  # 64 MiB
         kept.clear()
 
-    found = in_turn({"slow": lambda: time.sleep(0.02), "large": large}, CPU, runs=3, seconds=60)
-    assert found["slow"].median >= 0.02
-    assert found["slow"].quartiles[0] <= found["slow"].median <= found["slow"].quartiles[1]
-    assert len(found["large"].seconds) == 3
+    timings = in_turn({"slow": lambda: time.sleep(0.02), "large": large}, CPU, runs=3, seconds=60)
+    assert timings["slow"].median >= 0.02
+    assert timings["slow"].quartiles[0] <= timings["slow"].median <= timings["slow"].quartiles[1]
+    assert len(timings["large"].seconds) == 3
     if sys.platform == "linux":
-        assert 60e6 < found["large"].extra < 90e6
-        assert found["slow"].extra < 10e6
+        assert 60e6 < timings["large"].extra < 90e6
+        assert timings["slow"].extra < 10e6
 
 
 def test_a_profile_lists_the_operations_that_take_most():
     x = torch.randn(1024, 1024)
     first, *others = profile(lambda: (x @ x).neg(), CPU)
     assert first[:2] == ("`aten::mm`", "1")
-    assert ("`aten::neg`", "1") in [each[:2] for each in others]
+    assert ("`aten::neg`", "1") in [row[:2] for row in others]
     shares = [float(share.rstrip("%")) for *_, share in (first, *others)]
     assert shares == sorted(shares, reverse=True)
     assert 99 < sum(shares) < 101
 
 
 def test_one_run_is_measured_however_long_it_takes():
-    found = in_turn({"slow": lambda: time.sleep(0.01)}, CPU, runs=5, seconds=0)
-    assert len(found["slow"].seconds) == 1
+    timings = in_turn({"slow": lambda: time.sleep(0.01)}, CPU, runs=5, seconds=0)
+    assert len(timings["slow"].seconds) == 1
 
 
 def test_ways_that_cannot_run_are_named_and_others_measured():
@@ -88,10 +88,10 @@ def test_ways_that_cannot_run_are_named_and_others_measured():
     def absent() -> None:
         import no_such_library  # noqa: F401
 
-    found = in_turn({"full": full, "absent": absent, "well": lambda: 1}, CPU, runs=1, seconds=1)
-    assert found["full"] == "out of memory"
-    assert found["absent"] == "not installed: no_such_library"
-    assert isinstance(found["well"], Timing)
+    timings = in_turn({"full": full, "absent": absent, "well": lambda: 1}, CPU, runs=1, seconds=1)
+    assert timings["full"] == "out of memory"
+    assert timings["absent"] == "not installed: no_such_library"
+    assert isinstance(timings["well"], Timing)
 
     def wrong() -> None:
         raise RuntimeError("shapes do not fit")
@@ -119,8 +119,8 @@ def test_a_compiler_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     given = batch(8, 2, CPU)
     way = ways(given, RECIPES["ssl"])["by hand, compiled"]
-    found = in_turn({"compiled": way}, CPU, runs=1, seconds=1)
-    assert found["compiled"] == "not installed: a compiler for `torch.compile`"
+    timings = in_turn({"compiled": way}, CPU, runs=1, seconds=1)
+    assert timings["compiled"] == "not installed: a compiler for `torch.compile`"
 
 
 @pytest.mark.parametrize("name", ["mask", "parse"])
@@ -138,9 +138,9 @@ def test_training_is_compared_with_its_network_and_with_lightly(cli):
     result = cli("bench", "train", "--quick", "--device", "cpu")
     assert result.code == 0
     rows = [line.split("|")[2:4] for line in result.out.splitlines() if "| small, digits |" in line]
-    found = {way.strip(): speed.split()[0] for way, speed in rows}
-    assert list(found)[:3] == ["rrl-dsl", "network alone", "lightly, 0 workers"]
-    assert all(int(speed.replace(",", "")) > 0 for speed in found.values())
+    speeds = {way.strip(): speed.split()[0] for way, speed in rows}
+    assert list(speeds)[:3] == ["rrl-dsl", "network alone", "lightly, 0 workers"]
+    assert all(int(speed.replace(",", "")) > 0 for speed in speeds.values())
 
 
 def test_a_target_can_be_a_least_number():

@@ -7,7 +7,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def same_structure(result):
-    [line] = [each for each in result.out.splitlines() if "the same structure" in each]
+    [line] = [line for line in result.out.splitlines() if "the same structure" in line]
     return line.partition("differ in ")[2]
 
 
@@ -81,7 +81,7 @@ def test_diff_shows_the_errors_of_both_recipes(cli, tmp_path):
     assert " --> a.rrl:1:5" in result.err
     assert " --> b.rrl\n" in result.err
     both = cli("diff", "b.rrl", "a.rrl", "--json").out
-    assert [(each["code"], each["file"]) for each in json.loads(both)] == [
+    assert [(diagnostic["code"], diagnostic["file"]) for diagnostic in json.loads(both)] == [
         ("RRL021", "b.rrl"),
         ("RRL102", "a.rrl"),
     ]

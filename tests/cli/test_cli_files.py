@@ -163,9 +163,9 @@ def test_files_outside_are_read_where_that_is_allowed(cli, tmp_path):
     (tmp_path / "links.csv").write_text("0,1\n")
     (tmp_path / "inner" / "a.rrl").write_text('ssl() | pairs("../links.csv")\n')
     for words in (["check"], ["check", "--format", "text"], ["explain"], ["compile"]):
-        found = cli(*words, "inner/a.rrl")
-        assert found.code == 1
-        assert "RRL022" in found.out + found.err
+        result = cli(*words, "inner/a.rrl")
+        assert result.code == 1
+        assert "RRL022" in result.out + result.err
         assert cli(*words, "inner/a.rrl", "--allow-outside").code == 0
     same = ["diff", "inner/a.rrl", "-e", 'ssl() | pairs("links.csv")']
     assert "RRL022" in cli(*same).err

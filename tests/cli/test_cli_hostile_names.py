@@ -38,11 +38,11 @@ def folder(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_a_code_for_a_name_that_leads_nowhere(cli, folder, verb, name):
-    found = cli(*VERBS[verb](NAMES[name]))
-    assert "itself failed" not in found.err
+    result = cli(*VERBS[verb](NAMES[name]))
+    assert "itself failed" not in result.err
     if NAMES[name] or verb not in ("config", "data"):  # an empty path is the folder itself
-        assert "error[RRL" in found.out + found.err
-        assert found.code == 1
+        assert "error[RRL" in result.out + result.err
+        assert result.code == 1
 
 
 def test_a_recipe_that_names_such_a_file_does_not_end_the_check_of_a_folder(cli, folder):
@@ -50,10 +50,10 @@ def test_a_recipe_that_names_such_a_file_does_not_end_the_check_of_a_folder(cli,
     (folder / "b.rrl").write_text(f'ssl() | pairs("{LONG}.csv")\n')
     (folder / "c.rrl").write_text("slef()\n")
     (folder / "loop.rrl").unlink()
-    found = cli("check", ".")
-    assert found.out.count("error[") == 3
-    assert "4 recipes checked, 3 errors in 3\n" in found.out
-    assert [name in found.out for name in ("a.rrl:1", "b.rrl:1", "c.rrl:1")] == [True] * 3
+    result = cli("check", ".")
+    assert result.out.count("error[") == 3
+    assert "4 recipes checked, 3 errors in 3\n" in result.out
+    assert [name in result.out for name in ("a.rrl:1", "b.rrl:1", "c.rrl:1")] == [True] * 3
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_checked(cli, f
     (folder / "closed").mkdir()
     (folder / "open").mkdir()
     (folder / "open" / "x.rrl").write_text("slef()\n")
-    found = cli("check", ".")
-    assert "error[RRL021]: cannot read the folder `./closed`: Permission denied" in found.out
-    assert "open/x.rrl:1:1" in found.out
-    assert "2 recipes checked, 2 errors in 1\n" in found.out
+    result = cli("check", ".")
+    assert "error[RRL021]: cannot read the folder `./closed`: Permission denied" in result.out
+    assert "open/x.rrl:1:1" in result.out
+    assert "2 recipes checked, 2 errors in 1\n" in result.out
     assert "contains no recipe" not in cli("check", "closed").out
 
 
@@ -87,8 +87,8 @@ def test_a_folder_of_the_ending_of_recipes_is_a_folder(cli, tmp_path):
 
 
 def test_a_recipe_must_be_utf8(cli):
-    found = cli("compile", "-e", "ssl() # \udcff")
-    assert (found.code, "error[RRL014]: byte 8 of this file is not UTF-8 text" in found.err) == (
+    result = cli("compile", "-e", "ssl() # \udcff")
+    assert (result.code, "error[RRL014]: byte 8 of this file is not UTF-8 text" in result.err) == (
         1,
         True,
     )

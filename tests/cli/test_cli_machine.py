@@ -59,8 +59,10 @@ def test_a_failed_allocation_reports_its_size():
     for allocate in (lambda: torch.empty(2**50), lambda: np.empty(2**50, dtype=np.float32)):
         with pytest.raises(rrl.RRLError) as caught, needing_memory("a test", "ask for less"):
             allocate()
-        (found,) = caught.value.diagnostics
-        assert found.message.startswith("there is too little memory for a test, which asked for 4")
+        (diagnostic,) = caught.value.diagnostics
+        assert diagnostic.message.startswith(
+            "there is too little memory for a test, which asked for 4"
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,11 +76,11 @@ def test_a_failed_allocation_reports_its_size():
 )
 def test_a_width_that_no_machine_has_is_pointed_at(cli, images, setting, loss):
     given = ("--set", f"{setting}=10000000000", "--set", "projector.norm=true", "--loss", loss)
-    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
-    assert "error[RRL515]: there is too little memory for the heads of the network" in found.err
-    assert f"1 | {setting}=10000000000\n" in found.err
-    assert f"= help: lower `{setting}`" in found.err
-    assert found.code == 1
+    result = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
+    assert "error[RRL515]: there is too little memory for the heads of the network" in result.err
+    assert f"1 | {setting}=10000000000\n" in result.err
+    assert f"= help: lower `{setting}`" in result.err
+    assert result.code == 1
 
 
 @pytest.mark.parametrize(
@@ -98,34 +100,34 @@ def test_a_step_that_does_not_fit_names_the_micro_batch(
         raise problem
 
     monkeypatch.setattr(RelationalModule, "training_step", step)
-    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
-    assert "memory for a step of training, which asked for 20" in found.err
-    assert f"= help: {help_}" in found.err
-    assert f"1 | {place}\n" in found.err
+    result = cli("train", "-e", "ssl(views=2)", "--dataset", images, *SMALL, *given)
+    assert "memory for a step of training, which asked for 20" in result.err
+    assert f"= help: {help_}" in result.err
+    assert f"1 | {place}\n" in result.err
 
 
 def test_a_relation_that_does_not_fit_names_the_way_that_does():
     rows = rrl.Nodes(range(1_000_000))
     with pytest.raises(rrl.RRLError) as caught:
         rrl.compile("ssl()", fused=False).relate(rows, strategy="dense")
-    (found,) = caught.value.diagnostics
-    assert (found.code, 'strategy="blocked"' in found.hint) == ("RRL515", True)
-    assert "1,000,000 x 1,000,000 rows" in found.message
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, 'strategy="blocked"' in diagnostic.hint) == ("RRL515", True)
+    assert "1,000,000 x 1,000,000 rows" in diagnostic.message
 
 
 @pytest.mark.parametrize("setting", ["optimizer.lr", "probe.lr", "optimizer.weight_decay"])
 def test_a_rate_beyond_float32_is_refused(cli, images, setting):
-    found = cli("train", "-e", "ssl(views=2)", "--dataset", images, "--set", f"{setting}=1e300")
-    assert f"error[RRL502]: `{setting}`: it should be less than or equal to 10" in found.err
+    result = cli("train", "-e", "ssl(views=2)", "--dataset", images, "--set", f"{setting}=1e300")
+    assert f"error[RRL502]: `{setting}`: it should be less than or equal to 10" in result.err
 
 
 def test_a_value_that_no_recipe_reads_is_not_blamed_on_the_batch_size(cli, tmp_path):
     pixels = np.zeros((48, 8, 8), dtype=np.uint8)
     frame = np.full(48, 2**62 + 1) - np.arange(48) % 2
     np.savez(tmp_path / "far.npz", images=pixels, label=np.arange(48) % 4, frame=frame)
-    found = cli("train", "-e", "near(frame, 5)", "--batch-size", "16", "--dataset", "npz:far.npz")
-    assert "error[RRL402]: the field `frame` has an integer beyond 2^62\n" in found.err
-    assert "1 | --dataset npz:far.npz\n" in found.err
+    result = cli("train", "-e", "near(frame, 5)", "--batch-size", "16", "--dataset", "npz:far.npz")
+    assert "error[RRL402]: the field `frame` has an integer beyond 2^62\n" in result.err
+    assert "1 | --dataset npz:far.npz\n" in result.err
 
 
 @pytest.mark.parametrize(
@@ -140,8 +142,8 @@ def test_vectors_whose_distances_no_float64_holds_are_refused(cli, tmp_path, ver
     pixels = np.zeros((48, 8, 8), dtype=np.uint8)
     far = np.random.default_rng(0).normal(size=(48, 3)) * 1e200
     np.savez(tmp_path / "far.npz", images=pixels, label=np.arange(48) % 4, far=far)
-    found = cli(verb, "-e", recipe, "--dataset", "npz:far.npz")
-    assert "error[RRL417]: `far` of the dataset `npz:far.npz` has values beyond 1e150" in found.err
+    result = cli(verb, "-e", recipe, "--dataset", "npz:far.npz")
+    assert "error[RRL417]: `far` of the dataset `npz:far.npz` has values beyond 1e150" in result.err
     with pytest.raises(rrl.RRLError, match=r"RRL402.*beyond 1e\+150"):
         rrl.Nodes(range(48), fields={"far": far})
 
@@ -156,10 +158,10 @@ class Full(io.StringIO):
 def test_a_full_disk_behind_standard_output_is_reported(cli, monkeypatch, tmp_path):
     (tmp_path / "ok.rrl").write_text("ssl()\n")
     monkeypatch.setattr(sys, "stdout", Full())
-    found = cli("check", "ok.rrl")
-    assert found.code == 1
-    assert "No space left on device\n" in found.err
-    assert "free some space" in found.err
+    result = cli("check", "ok.rrl")
+    assert result.code == 1
+    assert "No space left on device\n" in result.err
+    assert "free some space" in result.err
 
 
 @pytest.mark.parametrize(
@@ -182,10 +184,10 @@ def test_a_disk_that_refuses_is_named_by_every_verb_that_writes(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    found = cli(*words)
-    assert found.code == 1
-    assert "error[RRL507]: `" in found.err
-    assert f"cannot be written: {os.strerror(number)}" in found.err
+    result = cli(*words)
+    assert result.code == 1
+    assert "error[RRL507]: `" in result.err
+    assert f"cannot be written: {os.strerror(number)}" in result.err
     assert (tmp_path / "ugly.rrl").read_text() == "ssl( views=2 )\n"
     assert not list(tmp_path.rglob("*.draft"))
 
@@ -198,9 +200,9 @@ def test_wrapped_system_errors_are_recognized():
 
 def test_unknown_system_errors_have_a_code():
     problem = OSError(errno.EMFILE, os.strerror(errno.EMFILE), "x.png")
-    (found,) = refused(problem).diagnostics
-    assert (found.code, found.message) == ("RRL516", "`x.png`: Too many open files")
-    assert "`ulimit -n`" in found.hint
+    (diagnostic,) = refused(problem).diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("RRL516", "`x.png`: Too many open files")
+    assert "`ulimit -n`" in diagnostic.hint
 
 
 IMAGES = np.zeros((48, 8, 8), dtype=np.uint8)
@@ -248,10 +250,10 @@ def test_a_data_set_that_does_not_fit_is_not_called_damaged(
         raise pa.ArrowMemoryError("malloc of size 64 failed")  # a MemoryError
 
     monkeypatch.setattr(broken, fails)
-    found = cli("train", "-e", "ssl(views=2)", "--dataset", spec, *SMALL)
-    assert f"error[RRL515]: there is too little memory for {what}" in found.err
-    assert "= help: " in found.err
-    assert (found.code, found.out) == (1, "")
+    result = cli("train", "-e", "ssl(views=2)", "--dataset", spec, *SMALL)
+    assert f"error[RRL515]: there is too little memory for {what}" in result.err
+    assert "= help: " in result.err
+    assert (result.code, result.out) == (1, "")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -264,9 +266,9 @@ def test_pairs_that_do_not_fit_are_not_called_damaged(cli, tmp_path, monkeypatch
 
     for broken in ("rrl_dsl.tables.delimited.read_bytes", "pyarrow.parquet.ParquetFile.read"):
         monkeypatch.setattr(broken, fails)
-    found = cli("compile", "-e", f'pairs("links{suffix}")')
-    assert "error[RRL515]: there is too little memory for the pairs in `links" in found.err
-    assert "= help: list fewer pairs" in found.err
+    result = cli("compile", "-e", f'pairs("links{suffix}")')
+    assert "error[RRL515]: there is too little memory for the pairs in `links" in result.err
+    assert "= help: list fewer pairs" in result.err
 
 
 def test_an_array_that_declares_more_than_its_file_holds_is_damaged(cli, tmp_path):
@@ -276,8 +278,8 @@ def test_an_array_that_declares_more_than_its_file_holds_is_damaged(cli, tmp_pat
     np.savez(tmp_path / "data.npz", images=IMAGES)
     with zipfile.ZipFile(tmp_path / "data.npz", "a") as archive:
         archive.writestr("time.npy", content.getvalue() + bytes(64))
-    found = cli("train", "-e", "ssl(views=2)", "--dataset", "npz:data.npz", *SMALL)
-    assert "error[RRL412]: array `time` of data.npz cannot be read: " in found.err
+    result = cli("train", "-e", "ssl(views=2)", "--dataset", "npz:data.npz", *SMALL)
+    assert "error[RRL412]: array `time` of data.npz cannot be read: " in result.err
 
 
 def test_a_checkpoint_that_does_not_fit_is_not_called_damaged(tmp_path, monkeypatch):

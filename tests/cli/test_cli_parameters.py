@@ -13,7 +13,7 @@ def _recipe(tmp_path):
 
 
 def given(*assignments):
-    return [word for each in assignments for word in ("--param", each)]
+    return [word for assignment in assignments for word in ("--param", assignment)]
 
 
 @pytest.mark.parametrize("verb", ["compile", "explain", "train"])

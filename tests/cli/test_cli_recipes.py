@@ -22,8 +22,8 @@ def test_a_recipe_may_be_given_as_a_text_wherever_one_is_taken(cli):
 
 def test_diff_takes_files_before_texts(cli, tmp_path):
     (tmp_path / "a.rrl").write_text("ssl()\n")
-    found = json.loads(cli("diff", "a.rrl", "-e", "all()", "--json", "--batch-size", 8).out)
-    assert found["tree"] == ["- ssl()", "+ all()"]
+    difference = json.loads(cli("diff", "a.rrl", "-e", "all()", "--json", "--batch-size", 8).out)
+    assert difference["tree"] == ["- ssl()", "+ all()"]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_the_loss_of_the_header_is_the_default(cli, tmp_path, words, loss, said)
 
 @pytest.mark.usefixtures("without_training")
 def test_a_recipe_without_a_header_trains_simclr(cli):
-    found = trained(cli, "-e", "ssl(views=2)")
-    assert found == ("loss      simclr", "runs/recipe-simclr-digits-1", "simclr")
+    names = trained(cli, "-e", "ssl(views=2)")
+    assert names == ("loss      simclr", "runs/recipe-simclr-digits-1", "simclr")
 
 
 def test_an_unknown_loss_of_a_header_is_shown_there(cli, tmp_path):

@@ -11,7 +11,7 @@ from rrl_dsl.training.described import settings
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import FLAGS, from_assignment, from_yaml
 
-TRAIN = next(each.callback for each in app.registered_commands if each.name == "train")
+TRAIN = next(command.callback for command in app.registered_commands if command.name == "train")
 NO_SETTINGS = {"expression", "param", "config", "set", "out", "resume", "help"} | {
     "force-resume",
     "allow-code",
@@ -48,8 +48,8 @@ def in_yaml(tmp_path, text):
 def test_all_flags_are_settings_or_known_options(cli):
     shown = set(re.findall(r"--([a-z][a-z-]*)", cli("train", "--help").out.split("Options")[1]))
     shown -= {"no-eval", "batch"}  # other forms of `--eval` and `--batch-size`
-    assert {each.replace("-", "_") for each in shown - NO_SETTINGS} == set(FLAGS)
-    assert set(FLAGS) <= {each.name for each in settings()}
+    assert {flag.replace("-", "_") for flag in shown - NO_SETTINGS} == set(FLAGS)
+    assert set(FLAGS) <= {setting.name for setting in settings()}
     assert set(FLAGS) <= VALUES.keys()
 
 
@@ -70,10 +70,10 @@ def test_a_setting_is_the_same_however_it_is_given(tmp_path, key):
 
 @pytest.mark.parametrize("key", FLAGS)
 def test_the_flag_is_written_down_as_the_setting_is(cli, monkeypatch, key):
-    found = []
+    resolved = []
 
     def stop(settings, *_):
-        found.append(resolve(settings, {}))
+        resolved.append(resolve(settings, {}))
         raise SystemExit
 
     monkeypatch.setattr("rrl_dsl.training.ranks.adopt", lambda *_: None)  # no launcher started this
@@ -85,8 +85,8 @@ def test_the_flag_is_written_down_as_the_setting_is(cli, monkeypatch, key):
     )
     cli("train", "-e", "ssl(views=2)", *flag)
     cli("train", "-e", "ssl(views=2)", "--set", f"{key}={text}")
-    assert found[0] == found[1]
-    assert found[0] != Config()
+    assert resolved[0] == resolved[1]
+    assert resolved[0] != Config()
 
 
 class Digits:
@@ -99,7 +99,7 @@ def test_a_section_with_a_name_may_be_given_by_it_alone_and_keeps_what_else_it_h
         config = resolve([from_assignment(form)], preset)
         assert (config.optimizer.name, config.optimizer.lr) == ("adam", 0.3)
     assert resolve([from_assignment("sampler=relation")], preset).sampler.meet == 8
-    named = {each.section for each in settings() if each.name.endswith(".name")}
+    named = {setting.section for setting in settings() if setting.name.endswith(".name")}
     assert named == {"augmentation", "loss", "optimizer", "sampler"}
     config = Config(loss="wmse", optimizer="adam", sampler="relation")
     assert (config.loss.name, config.optimizer.name) == ("wmse", "adam")

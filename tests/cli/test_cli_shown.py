@@ -42,8 +42,8 @@ def recipes(tmp_path):
     ids=lambda words: " ".join(map(str, words[:3])).partition("\x1b")[0],
 )
 def test_no_verb_sends_them(cli, recipes, words):
-    found = cli(*(recipes[word] if isinstance(word, int) else word for word in words))
-    said = found.out + found.err
+    result = cli(*(recipes[word] if isinstance(word, int) else word for word in words))
+    said = result.out + result.err
     assert said.strip()
     assert not [char for char in said if not char.isprintable() and char not in "\n\t"]
     if "json" not in words:

@@ -156,7 +156,7 @@ def test_common_names_of_losses_have_a_hint(cli, tmp_path, loss, meant):
 
 
 def test_every_other_name_of_a_setting_leads_to_one_that_there_is():
-    known = [each.name for each in settings()]
+    known = [setting.name for setting in settings()]
     for setting in SETTINGS.values():
         assert setting.partition("=")[0] in [*known, "loss.temperature"]
     assert set(LOSSES.values()) <= set(names())

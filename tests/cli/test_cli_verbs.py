@@ -10,7 +10,9 @@ from scipy.sparse import load_npz
 
 from rrl_dsl.report import whole as report_whole
 
-RECIPES = sorted(each.name for each in files("rrl_dsl.recipes").iterdir() if each.suffix == ".rrl")
+RECIPES = sorted(
+    recipe.name for recipe in files("rrl_dsl.recipes").iterdir() if recipe.suffix == ".rrl"
+)
 
 
 def recipe(name):
@@ -51,21 +53,21 @@ def test_out_writes_a_picture(cli, tmp_path, suffix, start):
     for name in ("one", "two"):
         done = cli("compile", "-e", "ssl()", "--batch-size", 9, "--out", f"{name}{suffix}")
         assert (done.code, f"picture   {name}{suffix}" in done.out) == (0, True)
-    found = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two")]
-    assert found[0].startswith(start)
-    assert found[0] == found[1]
+    contents = [(tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two")]
+    assert contents[0].startswith(start)
+    assert contents[0] == contents[1]
 
 
 def test_out_writes_the_graph_of_the_whole_batch_for_other_programs(cli, tmp_path):
     result = cli("compile", "-e", "supervised()", "--batch-size", 100, "--out", "graph.npz")
     assert (result.code, "written   graph.npz" in result.out) == (0, True)
-    with np.load(tmp_path / "graph.npz") as found:
-        same = found["label_label"][:, None] == found["label_label"]
-        assert found["weights"].shape == (100, 100)
-        np.testing.assert_array_equal(found["weights"], same)
+    with np.load(tmp_path / "graph.npz") as arrays:
+        same = arrays["label_label"][:, None] == arrays["label_label"]
+        assert arrays["weights"].shape == (100, 100)
+        np.testing.assert_array_equal(arrays["weights"], same)
     shown = cli("compile", "-e", "ssl()", "--batch-size", 64, "--show", "--out", "graph.dot")
     assert "⣿ related" in shown.out
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["graph.dot", "graph.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.dot", "graph.npz"]
 
 
 def test_the_graph_of_the_whole_data_set_is_written_as_a_sparse_matrix(cli, tmp_path):
@@ -75,8 +77,8 @@ def test_the_graph_of_the_whole_data_set_is_written_as_a_sparse_matrix(cli, tmp_
     options = ("--dataset", "npz:mine.npz", "--whole", "--out", "graph.npz")
     result = cli("compile", "-e", "2 * supervised() | ssl()", *options)
     assert (result.code, "written   graph.npz: 40 rows, 400 edges" in result.out) == (0, True)
-    with np.load(tmp_path / "graph.npz") as found:
-        sample, label = found["sample"], found["label_label"]
+    with np.load(tmp_path / "graph.npz") as arrays:
+        sample, label = arrays["sample"], arrays["label_label"]
     assert sample.tolist() == list(range(40))
     expected = 2.0 * (label[:, None] == label)
     np.testing.assert_array_equal(load_npz(tmp_path / "graph.npz").toarray(), expected)
@@ -148,7 +150,7 @@ def test_json_is_all_of_standard_output_whatever_else_is_asked_for(cli, tmp_path
     assert (tmp_path / "graph.svg").exists()
     refused = cli("compile", "-e", "ssl()", "--json", "--out", "nowhere/graph.svg")
     assert refused.code == 1
-    assert [each["code"] for each in json.loads(refused.out)] == ["RRL507"]
+    assert [diagnostic["code"] for diagnostic in json.loads(refused.out)] == ["RRL507"]
 
 
 def test_json_says_what_the_data_set_lacks(cli):
@@ -178,8 +180,10 @@ def test_builtins_and_losses_list_the_registries(cli):
     assert all(f"{name}(" in listed for name in signatures())
     listed = cli("losses").out
     assert all(name in listed for name in names())
-    assert {each["name"] for each in json.loads(cli("builtins", "--json").out)} == set(signatures())
-    assert {each["name"] for each in json.loads(cli("losses", "--json").out)} >= {"simclr", "wmse"}
+    assert {builtin["name"] for builtin in json.loads(cli("builtins", "--json").out)} == set(
+        signatures()
+    )
+    assert {loss["name"] for loss in json.loads(cli("losses", "--json").out)} >= {"simclr", "wmse"}
 
 
 def test_one_builtin_or_loss_is_explained(cli):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,6 @@ def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         except RRLError as problem:
             return f"{problem}\n"
         assert unreadable
-        return f"{RRLError(each for found in unreadable.values() for each in found)}\n"
+        return f"{RRLError(chain.from_iterable(unreadable.values()))}\n"
 
     return ask

@@ -32,7 +32,7 @@ def both(data: DataSet) -> np.ndarray:
     parts = [
         (part.sample, part.images[torch.arange(len(part))]) for part in (data.train, data.test)
     ]
-    ids, values = (torch.cat([*each]) for each in zip(*parts, strict=True))
+    ids, values = (torch.cat([*parts_of_column]) for parts_of_column in zip(*parts, strict=True))
     return values.numpy()[ids.argsort().numpy()]
 
 
@@ -84,10 +84,10 @@ def test_images_are_normalized_by_the_statistics_of_each_channel(
 
 def test_a_constant_channel_and_missing_values_are_normalized_to_zero() -> None:
     vectors = torch.tensor([[1.0, 7.1], [3.0, 7.1], [float("nan"), 7.1]])
-    found = statistics_of(vectors, torch.arange(3))
-    assert found.mean == pytest.approx((2.0, 7.1))
-    assert found.std == (1.0, 1.0)
-    plain = Views("scarf", (2,), statistics=found).plain(vectors)
+    statistics = statistics_of(vectors, torch.arange(3))
+    assert statistics.mean == pytest.approx((2.0, 7.1))
+    assert statistics.std == (1.0, 1.0)
+    plain = Views("scarf", (2,), statistics=statistics).plain(vectors)
     assert plain.numpy() == pytest.approx(np.array([[-1, 0], [1, 0], [0, 0]]), abs=1e-6)
 
 

@@ -42,8 +42,8 @@ def test_a_batch_keeps_images_ids_and_labels_together() -> None:
 
 
 def test_without_shuffling_the_order_is_that_of_the_split() -> None:
-    found = [batch.sample.tolist() for batch in loader(split(5), 2, shuffle=False)]
-    assert found == [[0, 10], [20, 30], [40]]
+    samples = [batch.sample.tolist() for batch in loader(split(5), 2, shuffle=False)]
+    assert samples == [[0, 10], [20, 30], [40]]
 
 
 def test_the_order_follows_from_seed_and_epoch() -> None:
@@ -105,10 +105,10 @@ def test_a_mistake_found_in_a_worker_keeps_its_diagnostic(tmp_path: Path, worker
 def test_a_batch_that_is_never_full_is_refused() -> None:
     with pytest.raises(RRLError) as caught:
         loader(split(10), 6, shuffle=True, world_size=2, drop_last=True)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
-    assert "the batch size 6 exceeds the 5 available samples for each of 2" in found.message
-    assert "5 or less" in (found.hint or "")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL502"
+    assert "the batch size 6 exceeds the 5 available samples for each of 2" in diagnostic.message
+    assert "5 or less" in (diagnostic.hint or "")
     assert len(loader(split(10), 60, shuffle=False)) == 1
 
 

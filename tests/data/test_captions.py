@@ -41,9 +41,9 @@ def test_a_caption_says_the_class_and_the_shape(right: DataSet) -> None:
             shape = "round" if digit in ROUND else "straight" if digit in STRAIGHT else "curved"
             assert words[0] == "a"
             assert words[-3:] == [shape, "digit", WORDS[digit]]
-    found = {captions.text_of(row) for row in right.train.fields["tokens"].numpy()}
-    assert len(found) == 30
-    assert {"a round digit eight", "a bold round digit eight"} < found
+    texts = {captions.text_of(row) for row in right.train.fields["tokens"].numpy()}
+    assert len(texts) == 30
+    assert {"a round digit eight", "a bold round digit eight"} < texts
 
 
 def test_bold_captions_are_of_images_with_more_ink(right: DataSet) -> None:

@@ -48,46 +48,46 @@ nan = math.nan
 
 def test_text_is_a_label_with_classes_in_order(tmp_path: Path) -> None:
     lines = [f"{file},{cell}" for file, cell in zip(FILES, ("P2", "P10", "", "P2"), strict=True)]
-    found = from_text(tmp_path, "file,patient", *lines)
-    assert found.class_names == {"patient": ("P10", "P2")}
-    assert found.labels["patient"].tolist() == [1, 0, -1, 1]
-    assert found.labels["patient"].dtype == np.int64
-    assert found.fields == {}
+    columns = from_text(tmp_path, "file,patient", *lines)
+    assert columns.class_names == {"patient": ("P10", "P2")}
+    assert columns.labels["patient"].tolist() == [1, 0, -1, 1]
+    assert columns.labels["patient"].dtype == np.int64
+    assert columns.fields == {}
 
 
 def test_images_without_a_row_have_everything_missing(tmp_path: Path) -> None:
     header = "file,patient,year,time,height,caption_0,caption_1"
-    found = from_text(tmp_path, header, f"{FILES[2]},P1,1999,1970-01-02,1.5,1,2")
-    assert found.labels["patient"].tolist() == [-1, -1, 0, -1]
-    assert found.labels["year"].tolist() == [-1, -1, 0, -1]
-    assert same(found.fields["year"], [nan, nan, 1999, nan])
-    assert same(found.fields["time"], [nan, nan, 86400, nan])
-    assert same(found.fields["height"], [nan, nan, 1.5, nan])
-    assert same(found.fields["caption"], [[nan, nan], [nan, nan], [1, 2], [nan, nan]])
+    columns = from_text(tmp_path, header, f"{FILES[2]},P1,1999,1970-01-02,1.5,1,2")
+    assert columns.labels["patient"].tolist() == [-1, -1, 0, -1]
+    assert columns.labels["year"].tolist() == [-1, -1, 0, -1]
+    assert same(columns.fields["year"], [nan, nan, 1999, nan])
+    assert same(columns.fields["time"], [nan, nan, 86400, nan])
+    assert same(columns.fields["height"], [nan, nan, 1.5, nan])
+    assert same(columns.fields["caption"], [[nan, nan], [nan, nan], [1, 2], [nan, nan]])
 
 
 def test_whole_numbers_are_a_label_and_a_number(tmp_path: Path) -> None:
     rows = [f"{file},{cell}" for file, cell in zip(FILES, ("10", "+9", "-1", "-3"), strict=True)]
-    found = from_text(tmp_path, "file,year", *rows)
-    assert found.class_names == {"year": ("9", "10")}
-    assert found.labels["year"].tolist() == [1, 0, -1, -1]
-    assert found.fields["year"].dtype == np.int64
-    assert found.fields["year"].tolist() == [10, 9, -1, -3]
+    columns = from_text(tmp_path, "file,year", *rows)
+    assert columns.class_names == {"year": ("9", "10")}
+    assert columns.labels["year"].tolist() == [1, 0, -1, -1]
+    assert columns.fields["year"].dtype == np.int64
+    assert columns.fields["year"].tolist() == [10, 9, -1, -3]
 
 
 def test_one_missing_number_makes_a_column_floating(tmp_path: Path) -> None:
     rows = [f"{file},{cell}" for file, cell in zip(FILES, ("10", "", "-1", "nan"), strict=True)]
-    found = from_text(tmp_path, "file,year", *rows)
-    assert same(found.fields["year"], [10, nan, -1, nan])
-    assert found.fields["year"].dtype == np.float64
-    assert found.labels["year"].tolist() == [0, -1, -1, -1]
+    columns = from_text(tmp_path, "file,year", *rows)
+    assert same(columns.fields["year"], [10, nan, -1, nan])
+    assert columns.fields["year"].dtype == np.float64
+    assert columns.labels["year"].tolist() == [0, -1, -1, -1]
 
 
 def test_one_real_number_makes_a_column_no_label(tmp_path: Path) -> None:
     rows = [f"{file},{cell}" for file, cell in zip(FILES, ("10", "1e-3", ".5", "-7."), strict=True)]
-    found = from_text(tmp_path, "file,height", *rows)
-    assert found.labels == {}
-    assert found.fields["height"].tolist() == [10, 0.001, 0.5, -7]
+    columns = from_text(tmp_path, "file,height", *rows)
+    assert columns.labels == {}
+    assert columns.fields["height"].tolist() == [10, 0.001, 0.5, -7]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_one_real_number_makes_a_column_no_label(tmp_path: Path) -> None:
     ],
 )
 def test_times_are_seconds_since_1970(tmp_path: Path, cell: str, seconds: float) -> None:
-    found = from_text(tmp_path, "file,time", f'{FILES[0]},"{cell}"', f"{FILES[1]},")
-    assert same(found.fields["time"], [seconds, nan, nan, nan])
-    assert found.fields["time"].dtype == np.float64
-    assert found.labels == {}
+    columns = from_text(tmp_path, "file,time", f'{FILES[0]},"{cell}"', f"{FILES[1]},")
+    assert same(columns.fields["time"], [seconds, nan, nan, nan])
+    assert columns.fields["time"].dtype == np.float64
+    assert columns.labels == {}
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_times_are_seconds_since_1970(tmp_path: Path, cell: str, seconds: float)
     ],
 )
 def test_mostly_numbers_or_times_are_not_a_label(tmp_path: Path, cell: str) -> None:
-    found = from_text(tmp_path, "file,x", f'{FILES[0]},"{cell}"', f'{FILES[1]},"{cell}"')
-    assert found.unreadable["x"][0].message.startswith(f"`{cell}` in `x` is not a number")
-    assert (found.labels, found.fields) == ({}, {})
+    columns = from_text(tmp_path, "file,x", f'{FILES[0]},"{cell}"', f'{FILES[1]},"{cell}"')
+    assert columns.unreadable["x"][0].message.startswith(f"`{cell}` in `x` is not a number")
+    assert (columns.labels, columns.fields) == ({}, {})
 
 
 @pytest.mark.parametrize("cell", ["1/2", "3:4", "1-2-3", "1.2.3", "12:30", "P1,5", "1,2,3"])
@@ -137,21 +137,21 @@ def test_invalid_times_are_text(tmp_path: Path, cell: str) -> None:
 def test_the_parts_of_a_vector_stand_in_any_order(tmp_path: Path) -> None:
     header = ["file", *(f"v_{number}" for number in range(11, -1, -1))]
     row = [FILES[0], *map(str, range(11, -1, -1))]
-    found = from_text(tmp_path, ",".join(header), ",".join(row))
-    assert found.fields.keys() == {"v"}
-    assert found.fields["v"][0].tolist() == list(range(12))
-    assert found.fields["v"].dtype == np.float64
+    columns = from_text(tmp_path, ",".join(header), ",".join(row))
+    assert columns.fields.keys() == {"v"}
+    assert columns.fields["v"][0].tolist() == list(range(12))
+    assert columns.fields["v"].dtype == np.float64
 
 
 def test_a_vector_with_an_empty_part_is_missing(tmp_path: Path) -> None:
     rows = [f"{FILES[0]},1,", f"{FILES[1]},1,2"]
-    found = from_text(tmp_path, "file,v_0,v_1", *rows, files=FILES[:2])
-    assert same(found.fields["v"], [[nan, nan], [1, 2]])
+    columns = from_text(tmp_path, "file,v_0,v_1", *rows, files=FILES[:2])
+    assert same(columns.fields["v"], [[nan, nan], [1, 2]])
 
 
 def test_numbered_columns_without_0_are_not_a_vector(tmp_path: Path) -> None:
-    found = from_text(tmp_path, "file,run_1,run_2,x_00", f"{FILES[0]},1,2,a")
-    assert found.labels.keys() == {"run_1", "run_2", "x_00"}
+    columns = from_text(tmp_path, "file,run_1,run_2,x_00", f"{FILES[0]},1,2,a")
+    assert columns.labels.keys() == {"run_1", "run_2", "x_00"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -166,18 +166,18 @@ def test_line_ends_and_a_byte_order_mark_do_not_count(
 
 def test_cells_in_quotes(tmp_path: Path) -> None:
     rows = [f'"{FILES[0]}", "a, ""b"""', f'{FILES[1]},"two\nlines"', f'{FILES[2]},c "d" e']
-    found = from_text(tmp_path, 'file, "note"', *rows)
-    assert found.class_names == {"note": ('a, "b"', 'c "d" e', "two\nlines")}
+    columns = from_text(tmp_path, 'file, "note"', *rows)
+    assert columns.class_names == {"note": ('a, "b"', 'c "d" e', "two\nlines")}
 
 
 def test_spreadsheets_leave_empty_rows(tmp_path: Path) -> None:
-    found = from_text(tmp_path, "file,note", f"{FILES[0]},a", ",", "  ,", "", "")
-    assert found.class_names == {"note": ("a",)}
+    columns = from_text(tmp_path, "file,note", f"{FILES[0]},a", ",", "  ,", "", "")
+    assert columns.class_names == {"note": ("a",)}
 
 
 def test_every_type_of_parquet(tmp_path: Path) -> None:
     zone = timezone(timedelta(hours=1))
-    found = from_parquet(
+    columns = from_parquet(
         tmp_path,
         text=["b", None, "", "a"],
         large=pa.array(["b", None, "", "a"], pa.large_string()),
@@ -199,37 +199,37 @@ def test_every_type_of_parquet(tmp_path: Path) -> None:
         part_1=pa.array([1, 2, None, 4], pa.float32()),
     )
     for name in ("text", "large"):
-        assert found.class_names[name] == ("a", "b")
-        assert found.labels[name].tolist() == [1, -1, -1, 0]
-    assert found.labels["coded"].tolist() == [1, -1, 1, 0]
-    assert found.class_names["truth"] == ("false", "true")
-    assert found.labels["truth"].tolist() == [1, -1, 0, 1]
-    assert found.labels["whole"].tolist() == [0, -1, -1, 1]
-    assert same(found.fields["whole"], [3, nan, -1, 5])
-    assert same(found.fields["digits"], [3, nan, -1, nan])
-    assert same(found.fields["real"], [0.5, nan, nan, 2])
-    assert found.fields["real"].dtype == np.float64
-    assert same(found.fields["exact"], [0.5, nan, -2.25, nan])
-    assert same(found.fields["day"], [86400, nan, nan, -86400])
-    assert same(found.fields["zoned"], [3600, nan, nan, nan])
-    assert same(found.fields["fine"], [1e-6, -1e-6, nan, 0])
-    assert same(found.fields["written"], [86400, nan, 0.5, nan])
-    assert same(found.fields["lists"], [[1, 2], [nan, nan], [nan, nan], [4, 5]])
-    assert same(found.fields["fixed"], [[1, 2], [0, 0], [3, 4], [4, 5]])
-    assert same(found.fields["part"], [[1, 1], [2, 2], [nan, nan], [4, 4]])
-    kinds = {name: field.dtype for name, field in found.fields.items()}
+        assert columns.class_names[name] == ("a", "b")
+        assert columns.labels[name].tolist() == [1, -1, -1, 0]
+    assert columns.labels["coded"].tolist() == [1, -1, 1, 0]
+    assert columns.class_names["truth"] == ("false", "true")
+    assert columns.labels["truth"].tolist() == [1, -1, 0, 1]
+    assert columns.labels["whole"].tolist() == [0, -1, -1, 1]
+    assert same(columns.fields["whole"], [3, nan, -1, 5])
+    assert same(columns.fields["digits"], [3, nan, -1, nan])
+    assert same(columns.fields["real"], [0.5, nan, nan, 2])
+    assert columns.fields["real"].dtype == np.float64
+    assert same(columns.fields["exact"], [0.5, nan, -2.25, nan])
+    assert same(columns.fields["day"], [86400, nan, nan, -86400])
+    assert same(columns.fields["zoned"], [3600, nan, nan, nan])
+    assert same(columns.fields["fine"], [1e-6, -1e-6, nan, 0])
+    assert same(columns.fields["written"], [86400, nan, 0.5, nan])
+    assert same(columns.fields["lists"], [[1, 2], [nan, nan], [nan, nan], [4, 5]])
+    assert same(columns.fields["fixed"], [[1, 2], [0, 0], [3, 4], [4, 5]])
+    assert same(columns.fields["part"], [[1, 1], [2, 2], [nan, nan], [4, 4]])
+    kinds = {name: field.dtype for name, field in columns.fields.items()}
     assert kinds["lists"] == kinds["part"] == np.float32
     assert kinds["fixed"] == np.float64
-    assert found.labels.keys() & found.fields.keys() == {"whole", "digits"}
+    assert columns.labels.keys() & columns.fields.keys() == {"whole", "digits"}
 
 
 def test_a_vector_of_fixed_length_may_be_missing(tmp_path: Path) -> None:
     values = pa.array([[1, 2], None, [3, 4], [4, 5]], pa.list_(pa.int16(), 2))
     try:
-        found = from_parquet(tmp_path, fixed=values)
+        columns = from_parquet(tmp_path, fixed=values)
     except pa.ArrowNotImplementedError:
         pytest.skip("this pyarrow reads such a file and cannot write one")
-    assert same(found.fields["fixed"], [[1, 2], [nan, nan], [3, 4], [4, 5]])
+    assert same(columns.fields["fixed"], [[1, 2], [nan, nan], [3, 4], [4, 5]])
 
 
 def test_a_path_like_a_partition_adds_no_column(tmp_path: Path) -> None:
@@ -239,18 +239,18 @@ def test_a_path_like_a_partition_adds_no_column(tmp_path: Path) -> None:
 
 
 def test_without_a_table_there_are_no_columns(tmp_path: Path) -> None:
-    found = read(tmp_path, FILES, ())
-    assert (found.labels, found.class_names, found.fields) == ({}, {}, {})
+    columns = read(tmp_path, FILES, ())
+    assert (columns.labels, columns.class_names, columns.fields) == ({}, {}, {})
 
 
 def test_two_tables_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "columns.parquet").touch()
     with pytest.raises(RRLError) as caught:
         from_text(tmp_path, "file,a")
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL412"
-    assert found.message == f"{tmp_path} has the tables `columns.csv` and `columns.parquet`"
-    assert found.hint == "keep only one of them"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL412"
+    assert diagnostic.message == f"{tmp_path} has the tables `columns.csv` and `columns.parquet`"
+    assert diagnostic.hint == "keep only one of them"
 
 
 @pytest.fixture
@@ -295,5 +295,5 @@ def _in_kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_in_kolkata")
 def test_the_zone_of_this_machine_does_not_count(tmp_path: Path) -> None:
     assert time.localtime(0).tm_hour == 5
-    found = from_text(tmp_path, "file,time", f"{FILES[0]},1970-01-02T00:00")
-    assert found.fields["time"][0] == 86400
+    columns = from_text(tmp_path, "file,time", f"{FILES[0]},1970-01-02T00:00")
+    assert columns.fields["time"][0] == 86400

@@ -26,24 +26,24 @@ def from_parquet(folder: Path, tags: list, kind: pa.DataType) -> Further:
     return read(folder, FILES, ())
 
 
-def names_of(found: Further) -> list[set[str]]:
+def names_of(columns: Further) -> list[set[str]]:
     """The names of the classes of each row."""
-    names = found.class_names["tags"]
-    return [{names[at] for at in np.atleast_1d(row) if at >= 0} for row in found.labels["tags"]]
+    names = columns.class_names["tags"]
+    return [{names[at] for at in np.atleast_1d(row) if at >= 0} for row in columns.labels["tags"]]
 
 
 def test_a_bar_separates_the_classes_of_a_cell(tmp_path: Path):
-    found = from_text(tmp_path, "red | round", "", "round|red|round|", "blue")
-    assert found.class_names["tags"] == ("blue", "red", "round")
-    assert found.labels["tags"].tolist() == [[2, 1], [-1, -1], [2, 1], [0, -1]]
-    assert "tags" not in found.fields
-    assert [note.message for note in found.notes] == ["`tags` has up to 2 labels per sample"]
+    columns = from_text(tmp_path, "red | round", "", "round|red|round|", "blue")
+    assert columns.class_names["tags"] == ("blue", "red", "round")
+    assert columns.labels["tags"].tolist() == [[2, 1], [-1, -1], [2, 1], [0, -1]]
+    assert "tags" not in columns.fields
+    assert [note.message for note in columns.notes] == ["`tags` has up to 2 labels per sample"]
 
 
 def test_numbers_between_bars_are_classes_in_order_of_size(tmp_path: Path):
-    found = from_text(tmp_path, "10|9", "9", "2|10", "na")
-    assert found.class_names["tags"] == ("2", "9", "10")
-    assert names_of(found) == [{"10", "9"}, {"9"}, {"2", "10"}, set()]
+    columns = from_text(tmp_path, "10|9", "9", "2|10", "na")
+    assert columns.class_names["tags"] == ("2", "9", "10")
+    assert names_of(columns) == [{"10", "9"}, {"9"}, {"2", "10"}, set()]
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_numbers_between_bars_are_classes_in_order_of_size(tmp_path: Path):
     ],
 )
 def test_lists_in_parquet(tmp_path: Path, tags: list, kind: pa.DataType):
-    found = from_parquet(tmp_path, tags, kind)
-    assert found.labels["tags"].tolist() == [[1, 0], [-1, -1], [-1, -1], [2, -1]]
+    columns = from_parquet(tmp_path, tags, kind)
+    assert columns.labels["tags"].tolist() == [[1, 0], [-1, -1], [-1, -1], [2, -1]]
 
 
 def test_lists_of_numbers_of_one_length_are_vectors(tmp_path: Path):
-    found = from_parquet(tmp_path, [[1, 0]] * 4, pa.int64())
-    assert found.fields["tags"].shape == (4, 2)
+    columns = from_parquet(tmp_path, [[1, 0]] * 4, pa.int64())
+    assert columns.fields["tags"].shape == (4, 2)
     (fault,) = from_parquet(tmp_path, [[1, 1], [1, -1], [2], [3, 1]], pa.int64()).unreadable["tags"]
     assert fault.message.endswith("has length 1, but the first has length 2")
 

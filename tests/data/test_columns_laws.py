@@ -84,7 +84,7 @@ def as_text(kind: str, value: Any) -> list[str]:
     if value is None:
         return [""] * (SIZE if kind == "vector" else 1)
     if kind == "vector":
-        return [repr(each) for each in value]
+        return [repr(number) for number in value]
     return [value.isoformat() if kind == "time" else str(value)]
 
 
@@ -121,13 +121,13 @@ def parquet_read(table: Table) -> Further:
 
 def array_of(kind: str, cells: Sequence[Any]) -> Any:
     if kind == "text" or (kind == "whole" and None in cells):
-        return np.array(["" if each is None else str(each) for each in cells])
+        return np.array(["" if cell is None else str(cell) for cell in cells])
     if kind == "whole":
         return np.array(cells)
     if kind == "time":
         return np.array(cells, "datetime64[us]")
     missing = [math.nan] * SIZE if kind == "vector" else math.nan
-    return np.array([missing if each is None else each for each in cells], np.float64)
+    return np.array([missing if cell is None else cell for cell in cells], np.float64)
 
 
 def archive_read(table: Table) -> Further:
@@ -156,40 +156,42 @@ def archive_read(table: Table) -> Further:
 
 
 def expected(table: Table) -> Further:
-    found = Further({}, {}, {})
+    columns = Further({}, {}, {})
     for name, kind in table.kinds.items():
         cells = table.cells[name]
-        given = [each for each in cells if each is not None]
-        whole = kind == "real" and all(each == int(each) and abs(each) <= 2**53 for each in given)
+        given = [cell for cell in cells if cell is not None]
+        whole = kind == "real" and all(
+            number == int(number) and abs(number) <= 2**53 for number in given
+        )
         if kind in ("text", "whole") or whole:
-            known = sorted({each for each in given if kind == "text" or each >= 0})
-            found.class_names[name] = tuple(
-                str(int(each)) if whole else str(each) for each in known
+            known = sorted({value for value in given if kind == "text" or value >= 0})
+            columns.class_names[name] = tuple(
+                str(int(value)) if whole else str(value) for value in known
             )
-            found.labels[name] = np.array(
-                [known.index(each) if each in known else -1 for each in cells]
+            columns.labels[name] = np.array(
+                [known.index(cell) if cell in known else -1 for cell in cells]
             )
         if kind == "whole":
-            field = [math.nan if each is None else each for each in cells]
-            found.fields[name] = np.array(field, np.float64 if None in cells else np.int64)
+            field = [math.nan if cell is None else cell for cell in cells]
+            columns.fields[name] = np.array(field, np.float64 if None in cells else np.int64)
         elif kind == "time":
-            since = [each and (each.replace(tzinfo=UTC) - EPOCH).total_seconds() for each in cells]
-            found.fields[name] = np.array(
-                [math.nan if each is None else each for each in since], np.float64
+            since = [cell and (cell.replace(tzinfo=UTC) - EPOCH).total_seconds() for cell in cells]
+            columns.fields[name] = np.array(
+                [math.nan if seconds is None else seconds for seconds in since], np.float64
             )
         elif kind != "text":
-            found.fields[name] = array_of(kind, cells)
-    return found
+            columns.fields[name] = array_of(kind, cells)
+    return columns
 
 
-def assert_same(found: Further, wanted: Further) -> None:
-    assert found.class_names == wanted.class_names
-    assert found.labels.keys() == wanted.labels.keys()
-    for name, label in found.labels.items():
+def assert_same(columns: Further, wanted: Further) -> None:
+    assert columns.class_names == wanted.class_names
+    assert columns.labels.keys() == wanted.labels.keys()
+    for name, label in columns.labels.items():
         assert label.dtype == np.int64
         assert label.tolist() == wanted.labels[name].tolist()
-    assert found.fields.keys() == wanted.fields.keys()
-    for name, field in found.fields.items():
+    assert columns.fields.keys() == wanted.fields.keys()
+    for name, field in columns.fields.items():
         assert field.dtype == wanted.fields[name].dtype
         np.testing.assert_array_equal(field, wanted.fields[name])
 
@@ -239,12 +241,13 @@ def test_whatever_a_file_holds_is_columns_or_an_error(
 ) -> None:
     with folder() as path:
         (path / name).write_bytes(b"file,a\nx.png,1\n" * begun + content)
-        found = read_or_refused(path)
-        if isinstance(found, RRLError):
-            assert {each.code for each in found.diagnostics} == {"RRL412"}
-            assert str(path / name) in str(found)
+        outcome = read_or_refused(path)
+        if isinstance(outcome, RRLError):
+            assert {diagnostic.code for diagnostic in outcome.diagnostics} == {"RRL412"}
+            assert str(path / name) in str(outcome)
         else:
-            assert all(len(each) == 2 for each in [*found.labels.values(), *found.fields.values()])
+            columns = [*outcome.labels.values(), *outcome.fields.values()]
+            assert all(len(column) == 2 for column in columns)
 
 
 def test_the_columns_of_an_archive_are_those_of_its_training_part() -> None:
@@ -252,9 +255,9 @@ def test_the_columns_of_an_archive_are_those_of_its_training_part() -> None:
         arrays = {"label": np.array([1, 0, -1]), "h": np.array([1.5, 2.5, 3.5])}
         split = np.array(["train", "test", "train"])
         np.savez(path / "set.npz", images=np.zeros((3, 2, 2), np.uint8), split=split, **arrays)
-        found = columns(f"npz:{path / 'set.npz'}", root=path)
-    assert found.name == f"npz:{path / 'set.npz'}"
-    assert found.sample.tolist() == [0, 2]
-    assert found.labels["label"].tolist() == [1, -1]
-    assert found.class_names == {"label": ("0", "1")}
-    assert found.fields["h"].tolist() == [1.5, 3.5]
+        data = columns(f"npz:{path / 'set.npz'}", root=path)
+    assert data.name == f"npz:{path / 'set.npz'}"
+    assert data.sample.tolist() == [0, 2]
+    assert data.labels["label"].tolist() == [1, -1]
+    assert data.class_names == {"label": ("0", "1")}
+    assert data.fields["h"].tolist() == [1.5, 3.5]

@@ -158,9 +158,9 @@ def test_the_text_of_an_error(case: str, complaint: Complaint) -> None:
 
 def test_an_invalid_parquet_file(complaint: Complaint) -> None:
     Path("zoo/columns.parquet").write_bytes(b"file,a\n")
-    found = complaint()
-    assert found.startswith("error[RRL412]: zoo/columns.parquet is not a readable Parquet file: ")
-    assert found.endswith("\n  = help: write it again, or as CSV\n")
+    message = complaint()
+    assert message.startswith("error[RRL412]: zoo/columns.parquet is not a readable Parquet file: ")
+    assert message.endswith("\n  = help: write it again, or as CSV\n")
 
 
 def test_parquet_with_text_that_is_not_utf8(complaint: Complaint) -> None:

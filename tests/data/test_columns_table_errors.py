@@ -268,10 +268,10 @@ def test_the_text_of_an_error(case: str, complaint: Complaint) -> None:
 
 def test_a_very_long_cell(complaint: Complaint) -> None:
     Path("zoo/columns.csv").write_text(f"file,p\ntrain/cat/0.png,{'x' * 140_000}\n")
-    found = complaint()
-    assert "this row cannot be read: field larger than field limit (131072)" in found
-    assert "zoo/columns.csv:2:1" in found
-    assert len(found) < 600
+    message = complaint()
+    assert "this row cannot be read: field larger than field limit (131072)" in message
+    assert "zoo/columns.csv:2:1" in message
+    assert len(message) < 600
 
 
 def test_a_fault_at_the_end_of_a_very_long_line(complaint: Complaint) -> None:
@@ -284,9 +284,9 @@ def test_a_fault_at_the_end_of_a_very_long_line(complaint: Complaint) -> None:
 def test_ten_faults_are_shown_and_the_others_counted(complaint: Complaint) -> None:
     rows = "".join(f"train/cat/{number}.png,1\n" for number in range(5, 2_005))
     Path("zoo/columns.csv").write_text(f"file,p\n{rows}")
-    found = complaint()
-    assert found.count("error[RRL412]: the dataset has no image `train/cat/") == 10
-    assert found.endswith("\n\nerror[RRL412]: 1,990 more errors\n --> zoo/columns.csv\n")
+    message = complaint()
+    assert message.count("error[RRL412]: the dataset has no image `train/cat/") == 10
+    assert message.endswith("\n\nerror[RRL412]: 1,990 more errors\n --> zoo/columns.csv\n")
 
 
 def test_tables_of_tabs_have_tabs_between_cells(complaint: Complaint) -> None:

@@ -44,12 +44,12 @@ def drawn(
 
 
 def by_sample(batches) -> dict[int, tuple[Tensor, Tensor]]:
-    found = {}
+    views_of = {}
     for batch in batches:
         assert batch.local is not None
         for place, sample in enumerate(batch.sample.tolist()):
-            found[sample] = (batch.images[:, place], batch.local[0, place])
-    return found
+            views_of[sample] = (batch.images[:, place], batch.local[0, place])
+    return views_of
 
 
 def same(some: dict[int, tuple[Tensor, Tensor]], others: dict[int, tuple[Tensor, Tensor]]) -> bool:
@@ -102,10 +102,10 @@ def test_a_crop_is_that_of_torchvision(split: Split, scale: tuple[float, float])
     assert isinstance(images, ImageFiles)
     transform = v2.RandomResizedCrop(8, scale)
     for draw in range(20):
-        (found,) = images.cropped(torch.tensor([1]), [Crop(8, scale)], [[draw]])
+        (crop,) = images.cropped(torch.tensor([1]), [Crop(8, scale)], [[draw]])
         torch.manual_seed(draw)
         expected = v2.functional.pil_to_tensor(transform(Image.open(images.files[1])))
-        assert found[0].equal(expected)
+        assert crop[0].equal(expected)
 
 
 def test_crops_show_the_borders_that_the_square_lacks(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_crops_show_the_borders_that_the_square_lacks(tmp_path: Path) -> None:
     images = ImageFiles((tmp_path / "1.png",) * 100, 8)
     assert int(images[torch.tensor([0])].max()) == 0
     draws = [[number] for number in range(100)]
-    (found,) = images.cropped(torch.arange(100), [Crop(8, (0.05, 0.2))], draws)
-    red, blue = (found[:, channel].flatten(1).amax(1) > 200 for channel in (0, 2))
+    (crops,) = images.cropped(torch.arange(100), [Crop(8, (0.05, 0.2))], draws)
+    red, blue = (crops[:, channel].flatten(1).amax(1) > 200 for channel in (0, 2))
     # a crop is about a tenth as wide as the image, and so a sixth of them touches either end
     assert 5 < int(red.sum()) < 50
     assert 5 < int(blue.sum()) < 50
@@ -160,23 +160,23 @@ def test_every_crop_meets_the_augmentation_of_its_own_view() -> None:
 
     try:
         crops = torch.arange(3 * 4, dtype=torch.uint8).view(3, 4, 1, 1, 1).expand(-1, -1, 3, 8, 8)
-        found = Views("invert-second", (3, 8, 8))(crops, 3, seed=0)[:, 0, 0, 0] * 255
+        pixels = Views("invert-second", (3, 8, 8))(crops, 3, seed=0)[:, 0, 0, 0] * 255
     finally:
         del PRESETS["invert-second"]
     expected = [0, 1, 2, 3, 251, 250, 249, 248, 8, 9, 10, 11]
-    assert found.round().tolist() == expected
+    assert pixels.round().tolist() == expected
 
 
 def test_views_know_the_crops_they_begin_with(crop_alone: str) -> None:
-    found = Views(crop_alone, (3, 8, 8), (4, (0.1, 0.3))).crops(2, 3, seed=9)
-    assert found == Crops([Crop(8, (0.3, 0.7))] * 2, [Crop(4, (0.1, 0.3))] * 3, 9)
+    crops = Views(crop_alone, (3, 8, 8), (4, (0.1, 0.3))).crops(2, 3, seed=9)
+    assert crops == Crops([Crop(8, (0.3, 0.7))] * 2, [Crop(4, (0.1, 0.3))] * 3, 9)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if len(PRESETS[name].mean) == 3])
 def test_every_preset_of_color_begins_with_a_crop(name: str) -> None:
-    found = Views(name, (3, 32, 32), (16, (0.1, 0.3))).crops(2, 2, seed=0)
-    assert found is not None
-    assert [each.side for each in (*found.views, *found.local)] == [32, 32, 16, 16]
+    crops = Views(name, (3, 32, 32), (16, (0.1, 0.3))).crops(2, 2, seed=0)
+    assert crops is not None
+    assert [crop.side for crop in (*crops.views, *crops.local)] == [32, 32, 16, 16]
 
 
 def test_views_that_begin_with_something_else_take_the_square() -> None:

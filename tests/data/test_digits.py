@@ -46,14 +46,14 @@ def test_ink_is_scaled_to_bytes(digits: DataSet) -> None:
 
 def test_coarse_classes_are_loops_strokes_and_curves(digits: DataSet) -> None:
     names = digits.class_names["coarse"]
-    found = {
+    members_of = {
         (int(label), names[int(coarse)])
         for label, coarse in zip(
             *(digits.train.labels[k] for k in ("label", "coarse")), strict=True
         )
     }
     expected = {"loops": (0, 6, 8, 9), "strokes": (1, 4, 7), "curves": (2, 3, 5)}
-    assert found == {(digit, name) for name, members in expected.items() for digit in members}
+    assert members_of == {(digit, name) for name, members in expected.items() for digit in members}
 
 
 def test_pixels_are_the_raw_image(digits: DataSet) -> None:
@@ -67,11 +67,11 @@ def test_pixels_are_the_raw_image(digits: DataSet) -> None:
 
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_the_columns_are_those_of_the_data_set(digits: DataSet, part: Literal["train"]) -> None:
-    found, split = columns(part), getattr(digits, part)
-    assert found.name == "digits"
-    assert found.sample.tolist() == split.sample.tolist()
-    assert found.class_names == digits.class_names
+    data, split = columns(part), getattr(digits, part)
+    assert data.name == "digits"
+    assert data.sample.tolist() == split.sample.tolist()
+    assert data.class_names == digits.class_names
     for name, label in split.labels.items():
-        assert found.labels[name].dtype == np.int64
-        assert found.labels[name].tolist() == label.tolist()
-    assert found.fields["pixels"].tolist() == split.fields["pixels"].tolist()
+        assert data.labels[name].dtype == np.int64
+        assert data.labels[name].tolist() == label.tolist()
+    assert data.fields["pixels"].tolist() == split.fields["pixels"].tolist()

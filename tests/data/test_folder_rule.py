@@ -24,9 +24,9 @@ def images(folder: Path) -> list[str]:
 def complaint(folder: Path) -> str:
     with pytest.raises(RRLError) as caught:
         images(folder)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL412"
-    return found.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL412"
+    return diagnostic.message
 
 
 @pytest.mark.parametrize(

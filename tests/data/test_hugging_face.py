@@ -107,9 +107,9 @@ def test_columns_yaml_lists_the_words_for_missing_values(library: Any, tmp_path:
     hints = [note.hint for note in opened(tmp_path / "data").notes]
     assert f"to use other words, list them as `unknown` in {tmp_path}/data/columns.yaml" in hints
     (tmp_path / "data" / "columns.yaml").write_text('unknown: ["-999", "?"]')
-    found = opened(tmp_path / "data")
-    assert found.class_names["site"] == ("DE", "NA")
-    assert found.class_names["rank"] == ("1", "2")
+    again = opened(tmp_path / "data")
+    assert again.class_names["site"] == ("DE", "NA")
+    assert again.class_names["rank"] == ("1", "2")
     (tmp_path / "data" / "columns.yaml").write_text("unknown: NA")
     assert "columns.yaml must only list the words" in complaint(tmp_path / "data")
 

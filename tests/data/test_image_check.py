@@ -36,26 +36,26 @@ def open_folder(path: Path, **options: bool) -> DataSet:
 def complaints(path: Path) -> list[str]:
     with pytest.raises(RRLError) as caught:
         open_folder(path)
-    assert {each.code for each in caught.value.diagnostics} == {"RRL412"}
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {"RRL412"}
     assert "--set skip_unreadable=true" in str(caught.value.diagnostics[-1].hint)
-    return [each.message for each in caught.value.diagnostics]
+    return [diagnostic.message for diagnostic in caught.value.diagnostics]
 
 
 def test_every_image_that_cannot_be_read_is_named_before_training(folder: Path) -> None:
     bad = [folder / "train/cat/03.png", folder / "test/cat/07.png"]
     bad[0].write_bytes(b"")
     bad[1].write_bytes(bad[1].read_bytes()[:45])
-    found = complaints(folder)
-    assert [each.split(" ")[0] for each in found] == [str(path) for path in bad]
-    assert "cannot be decoded: it does not start as a file of `BMP`, " in found[0]
+    messages = complaints(folder)
+    assert [message.split(" ")[0] for message in messages] == [str(path) for path in bad]
+    assert "cannot be decoded: it does not start as a file of `BMP`, " in messages[0]
 
 
 def test_ten_are_named_and_the_others_counted(folder: Path) -> None:
     for number in range(13):
         (folder / f"train/cat/{number:02}.png").write_bytes(b"")
-    found = complaints(folder)
-    assert len(found) == 11
-    assert found[-1] == "3 more images cannot be read"
+    messages = complaints(folder)
+    assert len(messages) == 11
+    assert messages[-1] == "3 more images cannot be read"
 
 
 def test_a_split_without_a_readable_image_is_an_error(folder: Path) -> None:

@@ -61,8 +61,8 @@ def test_transparent_pixels_become_white(tmp_path: Path, color: int, channels: i
     (tmp_path / "1.png").write_bytes(png(pixels, color))
     share = pixels[:, :, -1:] / 65535
     wanted = pixels[:, :, :-1] / 65535 * share + (1 - share)
-    found = channels_of(tmp_path / "1.png")
-    np.testing.assert_allclose(found, np.broadcast_to(wanted, found.shape), atol=1e-6)
+    decoded = channels_of(tmp_path / "1.png")
+    np.testing.assert_allclose(decoded, np.broadcast_to(wanted, decoded.shape), atol=1e-6)
 
 
 def test_orientation(tmp_path: Path) -> None:

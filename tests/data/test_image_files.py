@@ -95,7 +95,7 @@ def tiff(pixels: np.ndarray, *others: tuple[int, int, int, bytes]) -> bytes:
         (0x116, 4, 1, struct.pack("<I", height)),
         (0x117, 4, 1, struct.pack("<I", pixels.nbytes)),
     ]
-    given = sorted([each for each in own if each[0] not in replaced] + list(others))
+    given = sorted([entry for entry in own if entry[0] not in replaced] + list(others))
     start = len(entries(*given))
     given = [(0x111, 4, 1, struct.pack("<I", start)) if e[0] == 0x111 else e for e in given]
     return entries(*given) + pixels.tobytes()
@@ -196,9 +196,9 @@ def test_a_transparent_color_is_white(tmp_path: Path, mode: str) -> None:
     image = Image.new(mode, (2, 2), color)
     image.putpixel((1, 1), (255, 0, 0) if mode == "RGB" else 9)
     image.save(path, transparency=color)
-    found = np.asarray(decode(path))
-    assert found[0, 0].tolist() == [255] * 3
-    assert found[1, 1].tolist() != [255] * 3
+    pixels = np.asarray(decode(path))
+    assert pixels[0, 0].tolist() == [255] * 3
+    assert pixels[1, 1].tolist() != [255] * 3
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
@@ -229,8 +229,8 @@ def test_the_square_is_that_of_torchvision(
     expected = v2.Compose([v2.Resize(size), v2.CenterCrop(size), v2.PILToTensor()])(
         Image.open(tmp_path / "1.png")
     )
-    found = ImageFiles((tmp_path / "1.png",), size)[torch.tensor([0])][0]
-    assert int((found.int() - expected.int()).abs().max()) <= 1
+    image = ImageFiles((tmp_path / "1.png",), size)[torch.tensor([0])][0]
+    assert int((image.int() - expected.int()).abs().max()) <= 1
 
 
 def test_a_long_strip_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

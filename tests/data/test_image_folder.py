@@ -40,9 +40,9 @@ def open_folder(path: Path, size: int | None = 8) -> DataSet:
 def complaint(path: Path) -> str:
     with pytest.raises(RRLError) as caught:
         open_folder(path)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL412"
-    return f"{found.message} | {found.hint}"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL412"
+    return f"{diagnostic.message} | {diagnostic.hint}"
 
 
 def test_classes_are_the_folders_of_train(folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_class_of_unknown_coarse_class(folder: Path, mark: str) -> None:
     assert data.class_names["coarse"] == ("large", "small")
     assert data.train.labels["coarse"].tolist() == [1, 0, 0, -1]
     assert data.train.labels["label"].tolist() == [0, 1, 1, 2]
-    (note,) = [each for each in notes(data) if "coarse" in each]
+    (note,) = [note for note in notes(data) if "coarse" in note]
     assert "2 of 5 images" in note
 
 
@@ -161,9 +161,9 @@ def test_splits_are_told_regardless_of_case(tmp_path: Path, names: tuple[str, st
 
 def test_a_class_that_train_lacks_is_refused(folder: Path) -> None:
     paint(folder / "test/dogs/1.png", GREEN)
-    found = complaint(folder)
-    assert str(folder / "test" / "dogs") in found
-    assert "did you mean `dog`?" in found
+    message = complaint(folder)
+    assert str(folder / "test" / "dogs") in message
+    assert "did you mean `dog`?" in message
 
 
 def test_folders_that_hold_nothing_are_named(folder: Path) -> None:
@@ -283,12 +283,12 @@ def test_folders_without_any_image_are_refused(tmp_path: Path) -> None:
 def test_ignored_files_are_reported(folder: Path) -> None:
     paint(folder / "train/cat/.thumbnails/a.png", RED)
     paint(folder / "originals/1.png", RED)
-    found = notes(open_folder(folder))
+    text = notes(open_folder(folder))
     assert (
         "3 hidden and system files are ignored: "
-        "`train/.DS_Store`, `train/cat/.thumbnails`, `train/cat/notes.txt`" in found
+        "`train/.DS_Store`, `train/cat/.thumbnails`, `train/cat/notes.txt`" in text
     )
-    assert "these entries next to the splits are ignored: `originals`" in found
+    assert "these entries next to the splits are ignored: `originals`" in text
 
 
 def test_a_folder_without_peculiarities_has_no_notes(tmp_path: Path) -> None:

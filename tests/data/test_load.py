@@ -33,8 +33,8 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
 def complaint(spec: str, size: int | None = None) -> str:
     with pytest.raises(RRLError) as caught:
         load(spec, root=Path("here"), download=True, size=size)
-    (found,) = caught.value.diagnostics
-    return f"{found.code} {found.message} | {found.hint}"
+    (diagnostic,) = caught.value.diagnostics
+    return f"{diagnostic.code} {diagnostic.message} | {diagnostic.hint}"
 
 
 def test_every_name_has_a_line() -> None:
@@ -49,10 +49,10 @@ def test_digits_load_from_anywhere() -> None:
 
 
 def test_an_unknown_name_has_a_suggestion() -> None:
-    found = complaint("cifar-100")
-    assert found.startswith("RRL411")
-    assert "did you mean `cifar100`?" in found
-    assert "`digits`" in found
+    message = complaint("cifar-100")
+    assert message.startswith("RRL411")
+    assert "did you mean `cifar100`?" in message
+    assert "`digits`" in message
 
 
 @pytest.mark.parametrize("spec", ["", "digits:8", "folder:/tmp", ":x"])
@@ -121,10 +121,10 @@ def test_the_columns_of_digits_need_no_torch() -> None:
 
 @pytest.mark.usefixtures("declared")
 def test_the_columns_of_any_data_set_are_those_it_trains_on() -> None:
-    found = columns("toy", root=Path("here"))
+    data = columns("toy", root=Path("here"))
     split = load_digits(Path("nowhere")).train
-    assert found.sample.tolist() == split.sample.tolist()
-    assert found.labels["coarse"].tolist() == split.labels["coarse"].tolist()
-    assert found.fields["pixels"].shape == (1437, 64)
+    assert data.sample.tolist() == split.sample.tolist()
+    assert data.labels["coarse"].tolist() == split.labels["coarse"].tolist()
+    assert data.fields["pixels"].shape == (1437, 64)
     with pytest.raises(RRLError, match="RRL411"):
         columns("toyy", root=Path("here"))

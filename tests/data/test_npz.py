@@ -32,12 +32,12 @@ def open_npz(file: Path) -> DataSet:
 def complaint(file: Path) -> str:
     """What is said of an archive, or of its one array that cannot be read."""
     try:
-        ((found,),) = open_npz(file).unreadable.values()
+        ((diagnostic,),) = open_npz(file).unreadable.values()
     except RRLError as problem:
-        (found,) = problem.diagnostics
-    assert found.code == "RRL412"
-    assert str(file) in found.message
-    return f"{found.message} | {found.hint}"
+        (diagnostic,) = problem.diagnostics
+    assert diagnostic.code == "RRL412"
+    assert str(file) in diagnostic.message
+    return f"{diagnostic.message} | {diagnostic.hint}"
 
 
 def test_arrays_come_back_as_they_went_in(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_a_validation_split_is_apart_from_test(tmp_path: Path) -> None:
     split = np.array(["train", "val", "test", "val", "train", "test"])
     data = open_npz(save(tmp_path, images=GRAY, label=KIND, split=split))
     assert data.val is not None
-    found = [part.sample.tolist() for part in (data.train, data.val, data.test)]
-    assert found == [[0, 4], [1, 3], [2, 5]]
+    samples = [part.sample.tolist() for part in (data.train, data.val, data.test)]
+    assert samples == [[0, 4], [1, 3], [2, 5]]
     assert data.watched is data.val
 
 
@@ -348,9 +348,9 @@ def test_an_array_with_a_wrong_header_is_an_error(tmp_path: Path, header: bytes)
     with zipfile.ZipFile(file, "a") as archive:
         size = (len(header) + 1).to_bytes(2, "little")
         archive.writestr("part.npy", b"\x93NUMPY\1\0" + size + header + b"\n")
-    found = complaint(file)
-    assert found.startswith(f"array `part` of {file} cannot be read: ")
-    assert "\n" not in found
+    message = complaint(file)
+    assert message.startswith(f"array `part` of {file} cannot be read: ")
+    assert "\n" not in message
 
 
 def test_a_path_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def test_numbers_are_read_and_texts_are_labels(tmp_path: Path) -> None:
     age[1] = ""
     data = opened(csv(tmp_path, "Body weight (kg),age,kind,split", weight, age, kind, SPLITS))
     chosen = [row for row in range(ROWS) if row % 4]
-    found = np.array(vectors(data))
-    assert found[1:].tolist() == [[row / 2, row] for row in chosen[1:]]
-    assert np.isnan(found[0, 1])
+    values = np.array(vectors(data))
+    assert values[1:].tolist() == [[row / 2, row] for row in chosen[1:]]
+    assert np.isnan(values[0, 1])
     assert data.class_names["label"] == ("ant", "cat")
     assert data.train.labels["label"].tolist() == [row % 2 for row in chosen]
     assert data.train.fields["body_weight_kg"].tolist() == [row / 2 for row in chosen]
@@ -120,9 +120,9 @@ def test_malformed_tables(
 ) -> None:
     with pytest.raises(RRLError) as caught:
         opened(csv(tmp_path, header, *columns))
-    found = caught.value.diagnostics[0]
-    assert found.code == "RRL412"
-    assert message in found.message
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.code == "RRL412"
+    assert message in diagnostic.message
 
 
 def test_files_that_are_not_tables(tmp_path: Path) -> None:

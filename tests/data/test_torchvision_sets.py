@@ -98,11 +98,11 @@ def test_fashion_mnist_has_coarse_classes_of_clothes(tmp_path: Path) -> None:
 def test_missing_files_say_where_and_how(name: str, folder: str, tmp_path: Path) -> None:
     with pytest.raises(RRLError) as caught:
         load(name, root=tmp_path)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL410"
-    assert f"`{name}`" in found.message
-    assert str(tmp_path / folder) in found.message
-    assert "--download" in (found.hint or "")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL410"
+    assert f"`{name}`" in diagnostic.message
+    assert str(tmp_path / folder) in diagnostic.message
+    assert "--download" in (diagnostic.hint or "")
 
 
 def test_files_that_are_not_the_official_ones_are_named(cifar100_root: Path) -> None:
@@ -111,12 +111,12 @@ def test_files_that_are_not_the_official_ones_are_named(cifar100_root: Path) -> 
     (folder / "test").unlink()
     with pytest.raises(RRLError) as caught:
         load("cifar100", root=cifar100_root)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL412"
-    assert str(folder) in found.message
-    assert "`train` is not the official file, `test` is missing" in found.message
-    assert "meta" not in found.message
-    assert "npz:PATH" in (found.hint or "")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL412"
+    assert str(folder) in diagnostic.message
+    assert "`train` is not the official file, `test` is missing" in diagnostic.message
+    assert "meta" not in diagnostic.message
+    assert "npz:PATH" in (diagnostic.hint or "")
 
 
 def test_a_truncated_file_is_malformed(tmp_path: Path) -> None:

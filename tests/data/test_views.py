@@ -61,7 +61,7 @@ def plain_preset(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_shapes_here_cover_every_preset() -> None:
-    assert {name for name, each in PRESETS.items() if each.images} == SHAPES.keys()
+    assert {name for name, preset in PRESETS.items() if preset.images} == SHAPES.keys()
 
 
 @each_preset
@@ -113,8 +113,8 @@ def test_autocast_changes_nothing(name: str) -> None:
     images, views = noise(SHAPES[name]), Views(name, SHAPES[name])
     expected = views(images, 2, seed=0), views.plain(images)
     with torch.autocast("cpu", torch.bfloat16):
-        found = views(images, 2, seed=0), views.plain(images)
-    assert all(a.equal(b) for a, b in zip(found, expected, strict=True))
+        shown = views(images, 2, seed=0), views.plain(images)
+    assert all(a.equal(b) for a, b in zip(shown, expected, strict=True))
 
 
 def test_rows_are_view_major(plain_preset: str) -> None:
@@ -168,7 +168,7 @@ def test_gray_presets_take_color_but_not_the_other_way_round() -> None:
 def test_colors_change_as_torchvision_s_in_an_order_of_each_image_s_own() -> None:
     images, jitter = noise((3, 6, 6), count=96) / 255, ColorJitter(0.4, 0.4, 0.4, 0.1, p=1.0)
     torch.manual_seed(0)
-    found = jitter(images)
+    jittered = jitter(images)
     names = ("brightness", "contrast", "saturation", "hue")
     factors = [jitter._params[f"{name}_factor"].tolist() for name in names]
     orders = set()
@@ -178,7 +178,7 @@ def test_colors_change_as_torchvision_s_in_an_order_of_each_image_s_own() -> Non
             for step in order:
                 adjust = getattr(functional, f"adjust_{names[step]}")
                 changed = adjust(changed, factors[step][number])
-            if torch.allclose(changed, found[number], atol=1e-4):
+            if torch.allclose(changed, jittered[number], atol=1e-4):
                 orders.add(order)
                 break
         else:
@@ -199,14 +199,14 @@ def test_the_second_view_alone_is_solarised_where_they_are_asymmetric() -> None:
 def test_solarisation_is_pillow_s() -> None:
     values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(1, 3, 1, 1)
     [solarize] = [
-        each
-        for each in cifar_vicreg((3, 16, 16)).modules()
-        if isinstance(each, augmentation.RandomSolarize)
+        module
+        for module in cifar_vicreg((3, 16, 16)).modules()
+        if isinstance(module, augmentation.RandomSolarize)
     ]
     solarize.p_batch, solarize.p = 1.0, 1.0
-    found = solarize(values / 255)
+    solarized = solarize(values / 255)
     expected = np.asarray(ImageOps.solarize(Image.fromarray(values[0].permute(1, 2, 0).numpy())))
-    assert np.array_equal((found[0].permute(1, 2, 0) * 255).round().byte().numpy(), expected)
+    assert np.array_equal((solarized[0].permute(1, 2, 0) * 255).round().byte().numpy(), expected)
 
 
 def test_an_unknown_preset_has_a_suggestion() -> None:

@@ -24,7 +24,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def blocks(page, *languages):
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [found[2] for found in BLOCK.finditer(text) if found[1] in languages]
+    return [block[2] for block in BLOCK.finditer(text) if block[1] in languages]
 
 
 def after(heading, page):
@@ -32,9 +32,9 @@ def after(heading, page):
     text = (ROOT / page).read_text(encoding="utf-8")
     text = text[text.index(heading) :]
     end = 0
-    for found in BLOCK.finditer(text):
-        yield text[end : found.start()], found[1], found[2]
-        end = found.end()
+    for block in BLOCK.finditer(text):
+        yield text[end : block.start()], block[1], block[2]
+        end = block.end()
 
 
 @pytest.fixture
@@ -198,8 +198,8 @@ def test_the_command_for_editors_exists():
     (settings,) = blocks("docs/editors.md", "toml")
     server = tomllib.loads(settings)["language-server"]["rrl-dsl"]
     (hooks,) = blocks("docs/editors.md", "yaml")
-    entries = [each["entry"] for each in yaml.safe_load(hooks)[0]["hooks"]]
-    for words in ([server["command"], *server["args"]], *(each.split() for each in entries)):
+    entries = [hook["entry"] for hook in yaml.safe_load(hooks)[0]["hooks"]]
+    for words in ([server["command"], *server["args"]], *(entry.split() for entry in entries)):
         assert CliRunner().invoke(app, [*words[1:], "--help"]).exit_code == 0
         assert words[0] == "rrl-dsl"
 

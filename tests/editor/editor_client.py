@@ -51,14 +51,16 @@ def units(text: str, encoding: str = "utf-16") -> int:
 
 def position(text: str, offset: int, encoding: str = "utf-16") -> types.Position:
     """Where an offset is, as LSP has it."""
-    ends = [each.end() for each in LINE_END.finditer(text) if each.end() <= offset]
+    ends = [
+        end_of_line.end() for end_of_line in LINE_END.finditer(text) if end_of_line.end() <= offset
+    ]
     start = ends[-1] if ends else 0
     return types.Position(len(ends), units(text[start:offset], encoding))
 
 
 def offset(text: str, place: types.Position, encoding: str = "utf-16") -> int:
     """The offset of a place, which must be one that `position` gives."""
-    starts = [0, *(each.end() for each in LINE_END.finditer(text))]
+    starts = [0, *(end_of_line.end() for end_of_line in LINE_END.finditer(text))]
     start = starts[place.line]
     stop = starts[place.line + 1] if place.line + 1 < len(starts) else len(text)
     for index in range(start, stop + 1):
@@ -71,12 +73,12 @@ def applied(text: str, edits: Iterable[types.TextEdit], encoding: str = "utf-16"
     """A text after edits that may not overlap."""
     spans = sorted(
         (
-            offset(text, each.range.start, encoding),
-            offset(text, each.range.end, encoding),
+            offset(text, edit.range.start, encoding),
+            offset(text, edit.range.end, encoding),
             index,
-            each.new_text,
+            edit.new_text,
         )
-        for index, each in enumerate(edits)
+        for index, edit in enumerate(edits)
     )
     assert all(one[1] <= other[0] for one, other in pairwise(spans))
     for start, end, _, new in reversed(spans):
@@ -115,7 +117,9 @@ class Editor:
         self.run(self._client.start_io(sys.executable, *command))
         params = types.InitializeParams(
             capabilities=able or capabilities(),
-            workspace_folders=[types.WorkspaceFolder(each.as_uri(), each.name) for each in folders],
+            workspace_folders=[
+                types.WorkspaceFolder(folder.as_uri(), folder.name) for folder in folders
+            ],
         )
         self.result = self.run(self._client.initialize_async(params))
         self.encoding = str(
@@ -211,7 +215,7 @@ class Editor:
 
     def saved(self, *paths: Path) -> None:
         """Tells that files changed on disk."""
-        events = [types.FileEvent(each.as_uri(), types.FileChangeType.Changed) for each in paths]
+        events = [types.FileEvent(path.as_uri(), types.FileChangeType.Changed) for path in paths]
         params = types.DidChangeWatchedFilesParams(events)
         self.tell(types.WORKSPACE_DID_CHANGE_WATCHED_FILES, params)
 
@@ -222,9 +226,9 @@ class Editor:
 
         async def wait() -> list[types.Diagnostic]:
             while True:
-                for each in reversed(self.published):
-                    if each.uri == uri and each.version == self.versions.get(uri):
-                        return list(each.diagnostics)
+                for message in reversed(self.published):
+                    if message.uri == uri and message.version == self.versions.get(uri):
+                        return list(message.diagnostics)
                 await asyncio.sleep(0.002)
 
         return self.run(wait())
@@ -234,9 +238,9 @@ class Editor:
 
         async def wait() -> list[types.Diagnostic]:
             while True:
-                found = [each for each in self.published[since:] if each.uri == uri]
-                if found:
-                    return list(found[-1].diagnostics)
+                diagnostics = [message for message in self.published[since:] if message.uri == uri]
+                if diagnostics:
+                    return list(diagnostics[-1].diagnostics)
                 await asyncio.sleep(0.002)
 
         return self.run(wait())
@@ -254,13 +258,13 @@ class Editor:
     def complete(self, uri: str, place: int) -> list[types.CompletionItem]:
         """What is offered at a place, in the order in which it is shown."""
         params = types.CompletionParams(**self.at(uri, place))
-        found = self.ask(types.TEXT_DOCUMENT_COMPLETION, params)
-        return sorted(found.items, key=lambda each: each.sort_text)
+        completions = self.ask(types.TEXT_DOCUMENT_COMPLETION, params)
+        return sorted(completions.items, key=lambda item: item.sort_text)
 
     def hover(self, uri: str, place: int) -> str | None:
         """The Markdown that is shown at a place."""
-        found = self.ask(types.TEXT_DOCUMENT_HOVER, types.HoverParams(**self.at(uri, place)))
-        return None if found is None else found.contents.value
+        hover = self.ask(types.TEXT_DOCUMENT_HOVER, types.HoverParams(**self.at(uri, place)))
+        return None if hover is None else hover.contents.value
 
     def rename(self, uri: str, place: int, name: str) -> Mapping[str, list[types.TextEdit]]:
         """The edits of each text that a rename makes."""
@@ -304,4 +308,4 @@ class Editor:
     @property
     def failures(self) -> list[str]:
         """What the server said of itself that failed."""
-        return [each.message for each in self.logged]
+        return [message.message for message in self.logged]

@@ -26,17 +26,17 @@ def marked(text: str, folder: Path | None = None) -> tuple[Analysis, int]:
 
 def items(text: str, folder: Path | None = None, **how: bool) -> list[types.CompletionItem]:
     analysis, offset = marked(text, folder)
-    found = complete(analysis, offset, Ability(**{"snippets": True, **how}))
-    assert [each.sort_text for each in found] == sorted({str(each.sort_text) for each in found})
-    return found
+    items = complete(analysis, offset, Ability(**{"snippets": True, **how}))
+    assert [item.sort_text for item in items] == sorted({str(item.sort_text) for item in items})
+    return items
 
 
 def offered(text: str, folder: Path | None = None) -> list[str]:
-    return [each.label for each in items(text, folder)]
+    return [item.label for item in items(text, folder)]
 
 
 def built_in(kind: str) -> list[str]:
-    return [name for name, each in signatures().items() if each.kind == kind]
+    return [name for name, signature in signatures().items() if signature.kind == kind]
 
 
 SOURCES, TRANSFORMS, SCHEDULES = built_in("source"), built_in("transform"), built_in("schedule")

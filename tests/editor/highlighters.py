@@ -142,13 +142,13 @@ class TextMate:
 
 def pygments_tokens(lexer: Lexer, text: str) -> list[object]:
     """The token type of each character."""
-    found: list[object] = []
+    kinds: list[object] = []
     for start, token, value in lexer.get_tokens_unprocessed(text):
-        assert start == len(found)
+        assert start == len(kinds)
         assert value == text[start : start + len(value)]
-        found += [token] * len(value)
-    assert len(found) == len(text)
-    return found
+        kinds += [token] * len(value)
+    assert len(kinds) == len(text)
+    return kinds
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -35,8 +35,8 @@ def test_the_package_holds_what_the_manifest_names_and_nothing_that_is_not_there
     assert everything == "**"
     packed = {inside(line.removeprefix("!")) for line in kept}
     built = inside(MANIFEST["main"])
-    needed = [each["path"] for each in CONTRIBUTED["grammars"]]
-    needed += [each["configuration"] for each in CONTRIBUTED["languages"]]
+    needed = [grammar["path"] for grammar in CONTRIBUTED["grammars"]]
+    needed += [language["configuration"] for language in CONTRIBUTED["languages"]]
     assert {built, *map(inside, needed)} <= packed
     assert all(path.is_file() for path in packed - {built})
     assert f"--outfile={built.relative_to(EXTENSION).as_posix()}" in MANIFEST["scripts"]["compile"]

@@ -150,9 +150,9 @@ FRAGMENTS = [
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join))
 def test_the_three_agree_on_any_text(text: str):
     spelled = tokens(text)
-    found = TEXTMATE.kinds(text)
-    assert [Kind.NAME if kind in WORDS else kind for kind in found] == spelled
-    agree(text, found)
+    kinds = TEXTMATE.kinds(text)
+    assert [Kind.NAME if kind in WORDS else kind for kind in kinds] == spelled
+    agree(text, kinds)
 
 
 @MODEST
@@ -269,10 +269,10 @@ def test_the_grammar_has_rules_of_one_line_only():
 
 
 def test_pygments_finds_the_lexer_by_name_and_by_file():
-    found = entry_points(group="pygments.lexers", name="rrl")
-    if not found:
+    lexers = entry_points(group="pygments.lexers", name="rrl")
+    if not lexers:
         pytest.skip("the package was installed without its entry point")
-    (entry,) = found
+    (entry,) = lexers
     assert entry.load() is RecipeLexer
     from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 

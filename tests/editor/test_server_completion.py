@@ -226,8 +226,8 @@ def test_an_argument_that_has_its_sign_gets_none():
 
 
 def inserted(text: str, label: str, **how: bool) -> str:
-    (found,) = (each for each in items(text, **how) if each.label == label)
-    return found.text_edit.new_text
+    (item,) = (item for item in items(text, **how) if item.label == label)
+    return item.text_edit.new_text
 
 
 def test_a_built_in_is_inserted_as_its_shortest_call():
@@ -246,17 +246,17 @@ def test_a_built_in_that_has_its_brackets_gets_none():
 
 
 def test_snippets_are_marked_as_such():
-    found = items("s^")
+    shown = items("s^")
     plain = items("s^", snippets=False)
-    assert {each.insert_text_format for each in found if "$" in each.text_edit.new_text} == {
+    assert {item.insert_text_format for item in shown if "$" in item.text_edit.new_text} == {
         types.InsertTextFormat.Snippet
     }
-    assert {each.insert_text_format for each in plain} == {None}
-    assert not any("$" in each.text_edit.new_text for each in plain)
+    assert {item.insert_text_format for item in plain} == {None}
+    assert not any("$" in item.text_edit.new_text for item in plain)
 
 
 def test_a_built_in_shows_its_signature_and_what_it_does():
-    ssl = next(each for each in items("^") if each.label == "ssl")
+    ssl = next(item for item in items("^") if item.label == "ssl")
     assert ssl.detail == "ssl(views=2)"
     assert ssl.documentation.kind is types.MarkupKind.Markdown
     assert ssl.documentation.value.startswith("Relates the views of one sample.")
@@ -291,17 +291,17 @@ def test_before_a_word_something_is_inserted(text: str):
 def test_nothing_that_is_offered_is_an_error_of_type(recipe, data):
     head = 'param share = 0.3\nparam by = "coarse"\nlet odd = 2 * ssl()\n'
     text = head + text_of(recipe)
-    names = [each.start_pos for each in tokens_of(Source(text)) if each.type == "NAME"]
-    cut = text[: data.draw(st.sampled_from([each for each in names if each >= len(head)]))]
+    names = [token.start_pos for token in tokens_of(Source(text)) if token.type == "NAME"]
+    cut = text[: data.draw(st.sampled_from([start for start in names if start >= len(head)]))]
     level = cut.count("(") - cut.count(")")
-    for each in complete(analyzed(cut), len(cut), Ability()):
-        if each.label.endswith("="):
+    for item in complete(analyzed(cut), len(cut), Ability()):
+        if item.label.endswith("="):
             continue
-        word = each.text_edit.new_text
+        word = item.text_edit.new_text
         whole = (f"{cut}{word}{more}{')' * level}" for more in ("", " * ssl()"))
         wrong = [
-            {fault.code for fault in analyze(Source(each)).faults if fault.code[3] == "2"}
-            for each in whole
+            {fault.code for fault in analyze(Source(completed)).faults if fault.code[3] == "2"}
+            for completed in whole
         ]
         if cut.rstrip().endswith((",", "(", "=")):  # the call may lack other arguments
             wrong = [codes - {"RRL208"} for codes in wrong]

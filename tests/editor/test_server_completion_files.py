@@ -32,7 +32,7 @@ PAIRS = ["a.tsv", "b.csv", "c.PARQUET", "sub/deep/x.csv"]
         ('import "base.rrl" ^', ["as base"]),
         ('import "base.rrl" as ^', []),
         ('import "ssl.rrl" ^', ["as"]),
-        ("pairs(^", ["file=", "weight=", "symmetric=", *(f'"{each}"' for each in PAIRS)]),
+        ("pairs(^", ["file=", "weight=", "symmetric=", *(f'"{name}"' for name in PAIRS)]),
     ],
 )
 def test_files_below_the_folder(text: str, labels: list[str], folder: Path):
@@ -81,7 +81,7 @@ def test_an_imported_recipe(text: str, labels: list[str], folder: Path):
 
 
 def test_parameters_of_an_imported_recipe_show_their_value(folder: Path):
-    assert [each.detail for each in items(f"{IMPORT}base(^", folder)] == [
+    assert [item.detail for item in items(f"{IMPORT}base(^", folder)] == [
         "frac = 0.3",
         "by = label",
         "on = true",

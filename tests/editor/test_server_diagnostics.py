@@ -22,22 +22,24 @@ def expected(
     path = Path(uri.removeprefix("file://"))
     source = Source(text, path.name, path.parent) if uri.startswith("file:") else Source(text, uri)
     faults = analyze(source, library=Library(texts or {})).faults
-    found: list[Shown] = []
-    for each in in_order(fault for fault in faults if fault.source in (None, source)):
-        start, end = each.span or (0, 0)
+    shown: list[Shown] = []
+    for fault in in_order(fault for fault in faults if fault.source in (None, source)):
+        start, end = fault.span or (0, 0)
         end = start if text[start : start + 1] in ("", "\r", "\n") else min(end, len(text))
-        hint = f"\nhelp: {each.hint}" if each.hint else ""
+        hint = f"\nhelp: {fault.hint}" if fault.hint else ""
         place = types.Range(position(text, min(start, len(text))), position(text, end))
-        found.append((each.code, each.message + hint, place))
-    return found
+        shown.append((fault.code, fault.message + hint, place))
+    return shown
 
 
 def shown(diagnostics: list[types.Diagnostic]) -> list[Shown]:
-    return [(str(each.code), each.message, each.range) for each in diagnostics]
+    return [
+        (str(diagnostic.code), diagnostic.message, diagnostic.range) for diagnostic in diagnostics
+    ]
 
 
 def codes(diagnostics: list[types.Diagnostic]) -> list[str]:
-    return [str(each.code) for each in diagnostics]
+    return [str(diagnostic.code) for diagnostic in diagnostics]
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +93,11 @@ def test_opened_or_typed(editor: Editor, text: str):
     editor.replace(uri, "all()")
     assert editor.diagnostics(uri) == []
     editor.change(uri, 0, 5, text)
-    found = editor.diagnostics(uri)
-    assert shown(found) == wanted
-    assert len(found) <= MAX_DIAGNOSTICS
-    assert {each.source for each in found} <= {"rrl-dsl"}
-    assert {each.severity for each in found} <= {types.DiagnosticSeverity.Error}
+    diagnostics = editor.diagnostics(uri)
+    assert shown(diagnostics) == wanted
+    assert len(diagnostics) <= MAX_DIAGNOSTICS
+    assert {diagnostic.source for diagnostic in diagnostics} <= {"rrl-dsl"}
+    assert {diagnostic.severity for diagnostic in diagnostics} <= {types.DiagnosticSeverity.Error}
 
 
 def test_a_text_over_the_limits_has_one(editor: Editor):
@@ -119,7 +121,9 @@ def test_a_burst_of_changes_is_published_at_its_end(editor: Editor):
         end = len(editor.texts["untitled:a"])
         editor.change("untitled:a", end, end, char)
     assert editor.diagnostics("untitled:a") == []
-    versions = [each.version for each in editor.published[since:] if each.uri == "untitled:a"]
+    versions = [
+        message.version for message in editor.published[since:] if message.uri == "untitled:a"
+    ]
     assert versions == sorted(set(versions))
 
 
@@ -151,22 +155,25 @@ def test_a_change_that_is_not_saved_reaches_what_imports_it(editor: Editor, base
     since = len(editor.published)
     text = "# 😀\nsupervised(frac=3) | nothing\n"
     editor.open(uri_of(base), text)
-    (found,) = editor.next_diagnostics(mine, since)
-    assert found.range == types.Range(types.Position(0, 7), types.Position(0, 17))
-    assert found.code == "RRL301"
-    assert found.message == (
+    (diagnostic,) = editor.next_diagnostics(mine, since)
+    assert diagnostic.range == types.Range(types.Position(0, 7), types.Position(0, 17))
+    assert diagnostic.code == "RRL301"
+    assert diagnostic.message == (
         "`base.rrl` has 2 errors, the first in line 2: "
         "`frac` must be a number above 0 and at most 1, not 3"
     )
     own = editor.diagnostics(uri_of(base))
     assert codes(own) == ["RRL301", "RRL101"]
-    assert found.related_information is not None
-    related = [(each.location.uri, each.location.range) for each in found.related_information]
-    assert related == [(uri_of(base), each.range) for each in own]
+    assert diagnostic.related_information is not None
+    related = [
+        (related_place.location.uri, related_place.location.range)
+        for related_place in diagnostic.related_information
+    ]
+    assert related == [(uri_of(base), fault.range) for fault in own]
     since = len(editor.published)
     editor.change(uri_of(base), text.index("3"), text.index("3") + 1, "1")
-    (found,) = editor.next_diagnostics(mine, since)
-    assert found.message == "`base.rrl` has an error in line 2: `nothing` is not defined"
+    (diagnostic,) = editor.next_diagnostics(mine, since)
+    assert diagnostic.message == "`base.rrl` has an error in line 2: `nothing` is not defined"
     since = len(editor.published)
     editor.close(uri_of(base))
     assert editor.next_diagnostics(mine, since) == [], "the file on disk is in order"
@@ -196,11 +203,13 @@ def test_errors_by_way_of_another_import(editor: Editor, base: Path, mine: str):
     er = base.with_name("deep") / "er.rrl"
     er.write_text("all()\nnothing\n", "utf-8")
     editor.open(mine, MINE)
-    (found,) = editor.diagnostics(mine)
-    assert found.message.startswith("`deep/er.rrl` has 2 errors, the first in line 2: ")
-    assert found.range.start == types.Position(0, 7)
-    assert found.related_information is not None
-    assert {each.location.uri for each in found.related_information} == {uri_of(er)}
+    (diagnostic,) = editor.diagnostics(mine)
+    assert diagnostic.message.startswith("`deep/er.rrl` has 2 errors, the first in line 2: ")
+    assert diagnostic.range.start == types.Position(0, 7)
+    assert diagnostic.related_information is not None
+    assert {related_place.location.uri for related_place in diagnostic.related_information} == {
+        uri_of(er)
+    }
     since = len(editor.published)
     editor.open(uri_of(er), "all()")
     assert editor.next_diagnostics(mine, since) == []
@@ -209,8 +218,10 @@ def test_errors_by_way_of_another_import(editor: Editor, base: Path, mine: str):
 def test_a_file_that_an_import_lacks(editor: Editor, base: Path, mine: str):
     base.write_text('import "new.rrl" as new\nnew\n', "utf-8")
     editor.open(mine, MINE)
-    (found,) = editor.diagnostics(mine)
-    assert found.message.startswith("`base.rrl` has an error in line 1: cannot read the recipe")
+    (diagnostic,) = editor.diagnostics(mine)
+    assert diagnostic.message.startswith(
+        "`base.rrl` has an error in line 1: cannot read the recipe"
+    )
     since = len(editor.published)
     editor.open(uri_of(base.with_name("new.rrl")), "all()")
     assert editor.next_diagnostics(mine, since) == []
@@ -219,17 +230,17 @@ def test_a_file_that_an_import_lacks(editor: Editor, base: Path, mine: str):
 def test_files_that_import_each_other(editor: Editor, base: Path, mine: str):
     base.write_text('import "mine.rrl" as mine\nmine\n', "utf-8")
     editor.open(mine, MINE)
-    (found,) = editor.diagnostics(mine)
-    assert found.code == "RRL023"
-    assert found.message.startswith("`base.rrl` has an error in line 1: ")
+    (diagnostic,) = editor.diagnostics(mine)
+    assert diagnostic.code == "RRL023"
+    assert diagnostic.message.startswith("`base.rrl` has an error in line 1: ")
 
 
 def test_a_file_that_is_not_text(editor: Editor, base: Path, mine: str):
     base.write_bytes(b"ssl() # \xff")
     editor.open(mine, MINE)
-    (found,) = editor.diagnostics(mine)
-    assert found.code == "RRL014"
-    assert found.range.start.line == 0
+    (diagnostic,) = editor.diagnostics(mine)
+    assert diagnostic.code == "RRL014"
+    assert diagnostic.range.start.line == 0
 
 
 def test_a_file_of_pairs(editor: Editor, base: Path, mine: str):
@@ -240,12 +251,12 @@ def test_a_file_of_pairs(editor: Editor, base: Path, mine: str):
         since = len(editor.published)
         pairs.write_text(text, "utf-8")
         editor.saved(pairs)
-        found = editor.next_diagnostics(mine, since)
-        assert [each.message[:45] for each in found] == (
+        diagnostics = editor.next_diagnostics(mine, since)
+        assert [diagnostic.message[:45] for diagnostic in diagnostics] == (
             [] if wanted is None else [f"`links.csv` has {wanted}"]
         )
-        assert [each.range for each in found] == [
-            types.Range(types.Position(1, 7), types.Position(1, 18)) for _ in found
+        assert [diagnostic.range for diagnostic in diagnostics] == [
+            types.Range(types.Position(1, 7), types.Position(1, 18)) for _ in diagnostics
         ]
 
 
@@ -266,7 +277,7 @@ def test_another_text_is_left_alone(editor: Editor, mine: str):
     since = len(editor.published)
     editor.change(mine, 0, 0, "~")
     editor.diagnostics(mine)
-    assert {each.uri for each in editor.published[since:]} == {mine}
+    assert {message.uri for message in editor.published[since:]} == {mine}
 
 
 # fixes
@@ -298,10 +309,10 @@ def test_a_fix(editor: Editor, text: str, title: str, fixed: str):
     assert action.diagnostics is not None
     assert shown(list(action.diagnostics)) == shown([fault])
     assert everything.kind == types.CodeActionKind.SourceFixAll
-    for each in (action, everything):
-        assert each.edit is not None
-        assert each.edit.changes is not None
-        assert applied(text, each.edit.changes["untitled:a"]) == fixed
+    for offered in (action, everything):
+        assert offered.edit is not None
+        assert offered.edit.changes is not None
+        assert applied(text, offered.edit.changes["untitled:a"]) == fixed
     editor.apply("untitled:a", action.edit.changes["untitled:a"])
     assert editor.diagnostics("untitled:a") == []
 
@@ -310,10 +321,10 @@ def test_fixes_by_position_and_by_kind(editor: Editor):
     text = "let a = superv()\nlet b = supervisd()\na | b"
     editor.open("untitled:a", text)
     fix, every = types.CodeActionKind.QuickFix, types.CodeActionKind.SourceFixAll
-    first = [each.kind for each in editor.actions("untitled:a", 9, 9)]
+    first = [action.kind for action in editor.actions("untitled:a", 9, 9)]
     assert first == [fix, every]
     assert len(editor.actions("untitled:a", 0, len(text), fix)) == 2
-    assert [each.kind for each in editor.actions("untitled:a", 0, 0, "source")] == [every]
+    assert [action.kind for action in editor.actions("untitled:a", 0, 0, "source")] == [every]
     assert editor.actions("untitled:a", 0, len(text), "refactor") == ()
     assert editor.actions("untitled:a", 0, 3, fix) == ()
 

@@ -35,7 +35,7 @@ def opened(editor: Editor, folder: Path, name: str, text: str) -> str:
 
 
 def codes(diagnostics: list[types.Diagnostic]) -> list[str]:
-    return [str(each.code) for each in diagnostics]
+    return [str(diagnostic.code) for diagnostic in diagnostics]
 
 
 def saved(editor: Editor, uri: str, *paths: Path) -> list[types.Diagnostic]:
@@ -95,11 +95,11 @@ def test_a_file_that_only_an_imported_recipe_reads(
 
 def test_a_file_that_may_be_meant(editor: Editor, tmp_path: Path):
     uri = opened(editor, tmp_path, "mine.rrl", 'import "helo.rrl" as hello\nhello\n')
-    (found,) = editor.diagnostics(uri)
-    assert "did you mean" not in found.message
+    (diagnostic,) = editor.diagnostics(uri)
+    assert "did you mean" not in diagnostic.message
     write(tmp_path, "hello.rrl", "ssl()\n")
-    (found,) = saved(editor, uri, tmp_path / "hello.rrl")
-    assert found.message.endswith("help: did you mean `hello.rrl`?")
+    (diagnostic,) = saved(editor, uri, tmp_path / "hello.rrl")
+    assert diagnostic.message.endswith("help: did you mean `hello.rrl`?")
     (tmp_path / "hello.rrl").unlink()
-    (found,) = saved(editor, uri, tmp_path / "hello.rrl")
-    assert "did you mean" not in found.message
+    (diagnostic,) = saved(editor, uri, tmp_path / "hello.rrl")
+    assert "did you mean" not in diagnostic.message

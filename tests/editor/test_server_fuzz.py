@@ -61,8 +61,8 @@ def test_any_question_about_any_text_is_answered(editor: Editor, folder: Path, t
     uri = data.draw(st.sampled_from(["untitled:a", (folder / "mine.rrl").as_uri()]))
     editor.open(uri, text)
     editor.diagnostics(uri)
-    within = {place for each in LINE_END.finditer(text) for place in range(*each.span())}
-    within -= {each.start() for each in LINE_END.finditer(text)}
+    within = {place for match in LINE_END.finditer(text) for place in range(*match.span())}
+    within -= {match.start() for match in LINE_END.finditer(text)}
     ask_all(editor, uri)
     for place in data.draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)):
         if place not in within:

@@ -26,9 +26,9 @@ def hover(text: str, folder: Path | None = None) -> Hover | None:
 
 
 def parts(text: str, folder: Path | None = None) -> tuple[str, ...]:
-    found = hover(text, folder)
-    assert found is not None
-    return found.parts
+    hovered = hover(text, folder)
+    assert hovered is not None
+    return hovered.parts
 
 
 KNOWN = "let known = supervised(frac=share)"
@@ -67,10 +67,10 @@ def test_a_long_definition_is_cut():
     assert len(parts(text)[0]) < 250
 
 
-@pytest.mark.parametrize("signature", signatures().values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("signature", signatures().values(), ids=lambda signature: signature.name)
 def test_a_built_in(signature):
-    found = parts(f"{signature.name[0]}^{signature.name[1:]}(")
-    assert found == (f"```rrl\n{signature}\n```", signature.doc)
+    shown = parts(f"{signature.name[0]}^{signature.name[1:]}(")
+    assert shown == (f"```rrl\n{signature}\n```", signature.doc)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ def test_nothing_is_known(text: str):
     ],
 )
 def test_a_statement(text: str, statement: str):
-    found = hover(text)
-    assert found is not None
-    assert found.graph is not None
-    assert text.replace("^", "")[slice(*found.span)] == statement
+    hovered = hover(text)
+    assert hovered is not None
+    assert hovered.graph is not None
+    assert text.replace("^", "")[slice(*hovered.span)] == statement
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_text_cannot_end_its_code_block(tmp_path: Path):
 
 
 def test_a_contrast_is_not_asked_for_the_density_of_a_graph():
-    found = hover("ssl() ^| all()\ncontrast near(time, 5)")
-    assert found is not None
-    assert found.parts == ("binary graph, with a contrast; scope: pair; reads the number `time`",)
-    assert found.graph == analyze(Source("ssl() | all()")).graph
+    hovered = hover("ssl() ^| all()\ncontrast near(time, 5)")
+    assert hovered is not None
+    assert hovered.parts == ("binary graph, with a contrast; scope: pair; reads the number `time`",)
+    assert hovered.graph == analyze(Source("ssl() | all()")).graph
 
 
 def test_an_import(tmp_path: Path):
@@ -214,9 +214,9 @@ def test_an_import(tmp_path: Path):
 def test_density_uses_the_parameters_of_the_graph(tmp_path: Path):
     (tmp_path / "base.rrl").write_text("param frac = 0.3\nsupervised(frac=frac)\n", "utf-8")
     text = 'import "base.rrl" as base\nba^se(frac=0.5)'
-    found = hover(text, tmp_path)
-    assert found is not None
-    assert found.graph == analyze(Source("supervised(frac=0.5)")).graph
+    hovered = hover(text, tmp_path)
+    assert hovered is not None
+    assert hovered.graph == analyze(Source("supervised(frac=0.5)")).graph
 
 
 # density

@@ -132,7 +132,7 @@ def test_the_text_of_an_answer_is_that_of_its_question():
                 (types.TEXT_DOCUMENT_DEFINITION, types.DefinitionParams(**at)),
             ):
                 asked.append(client.send_request_async(method, params))
-        return [await each for each in asked]
+        return [await answer for answer in asked]
 
     answers = editor.run(type_all())
     editor.close(UNTITLED)
@@ -141,7 +141,7 @@ def test_the_text_of_an_answer_is_that_of_its_question():
         editor.open(UNTITLED, now)
         completion, hover, definition = answers[3 * index : 3 * index + 3]
         assert editor.complete(UNTITLED, index + 1) == sorted(
-            completion.items, key=lambda each: each.sort_text
+            completion.items, key=lambda item: item.sort_text
         )
         then = None if hover is None else hover.contents.value.rpartition("\n\n")[0]
         again = editor.hover(UNTITLED, index + 1)
@@ -227,17 +227,17 @@ def test_a_refusal_is_an_answer(editor: Editor):
     assert problem.value.code == types.LSPErrorCodes.RequestFailed
     with pytest.raises(JsonRpcException, match="`let` is a reserved word"):
         editor.rename(UNTITLED, 4, "let")
-    found = editor.ask(
+    answer = editor.ask(
         types.TEXT_DOCUMENT_PREPARE_RENAME, types.PrepareRenameParams(**editor.at(UNTITLED, 4))
     )
-    assert found.placeholder == "a"
+    assert answer.placeholder == "a"
     editor.close(UNTITLED)
 
 
 def test_a_text_in_no_folder(editor: Editor):
     editor.open(UNTITLED, 'import "a.rrl" as a\npairs("x.csv") | a')
-    found = editor.diagnostics(UNTITLED)
-    assert [each.code for each in found] == ["RRL024", "RRL024"]
+    diagnostics = editor.diagnostics(UNTITLED)
+    assert [diagnostic.code for diagnostic in diagnostics] == ["RRL024", "RRL024"]
     editor.close(UNTITLED)
 
 
@@ -249,9 +249,9 @@ def test_other_code_units(encoding: str):
     assert editor.encoding == encoding
     text = "# é😀\nsupervised(labels='é😀') | nothing"
     editor.open(UNTITLED, text)
-    (found,) = editor.diagnostics(UNTITLED)
+    (diagnostic,) = editor.diagnostics(UNTITLED)
     start = units(text[text.index("super") : text.index("noth")], encoding)
-    assert found.range.start == types.Position(1, start)
+    assert diagnostic.range.start == types.Position(1, start)
     editor.change(UNTITLED, text.index("nothing"), len(text), "ssl()")
     assert editor.diagnostics(UNTITLED) == []
     editor.quit()
@@ -274,13 +274,16 @@ def test_what_an_editor_can_do_is_used(tmp_path: Path):
     editor.change(uri, len(text), len(text), "\n")
     place = text.index("frac")
     params = types.RenameParams(new_name="share", **editor.at(uri, place))
-    found = editor.ask(types.TEXT_DOCUMENT_RENAME, params)
+    renamed = editor.ask(types.TEXT_DOCUMENT_RENAME, params)
     versions = {
-        each.text_document.uri: each.text_document.version for each in found.document_changes
+        change.text_document.uri: change.text_document.version
+        for change in renamed.document_changes
     }
     assert versions == {uri: editor.versions[uri], (tmp_path / "base.rrl").as_uri(): None}
-    assert [each.method for each in editor.registered] == ["workspace/didChangeWatchedFiles"]
-    assert not any(each.insert_text_format for each in editor.complete(uri, len(text) + 1))
+    assert [registration.method for registration in editor.registered] == [
+        "workspace/didChangeWatchedFiles"
+    ]
+    assert not any(item.insert_text_format for item in editor.complete(uri, len(text) + 1))
     editor.quit()
 
 

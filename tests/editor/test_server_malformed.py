@@ -57,12 +57,12 @@ class Process:
         """The codes and numbers of the errors that come before the answer to a sound request."""
         number = f"sound {next(self.numbers)}"
         self.send(content + message(id=number, method="textDocument/hover", params=HOVER))
-        found = []
-        while (each := self.receive()).get("id") != number:
-            if "error" in each:
-                found.append((each["error"]["code"], each["id"]))
-        assert "result" in each
-        return found
+        errors = []
+        while (answer := self.receive()).get("id") != number:
+            if "error" in answer:
+                errors.append((answer["error"]["code"], answer["id"]))
+        assert "result" in answer
+        return errors
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,8 @@ def test_an_end_within_a_message(part: bytes) -> None:
 def test_messages_do_not_depend_on_how_they_arrive_or_what_is_between(
     bodies: list[dict[str, str]], junk: bytes, at: int, size: int
 ) -> None:
-    texts = [json.dumps(each, ensure_ascii=False).encode() for each in bodies]
-    sent = b"".join(junk * (number == at) + framed(each) for number, each in enumerate(texts))
+    texts = [json.dumps(content, ensure_ascii=False).encode() for content in bodies]
+    sent = b"".join(junk * (number == at) + framed(content) for number, content in enumerate(texts))
     framing, taken, wrong = Framing(), [], 0
     for start in range(0, len(sent), size):
         framing.feed(sent[start : start + size])

@@ -52,13 +52,13 @@ class Folder:
         return self.documents.open((self.root / name).as_uri(), 1, text)
 
     def document(self, name: str) -> Document:
-        found = self.documents.get((self.root / name).as_uri())
-        assert found is not None
-        return found
+        document = self.documents.get((self.root / name).as_uri())
+        assert document is not None
+        return document
 
     def text(self, name: str) -> str:
-        found = self.documents.get((self.root / name).as_uri())
-        return (self.root / name).read_text("utf-8") if found is None else found.source.text
+        document = self.documents.get((self.root / name).as_uri())
+        return (self.root / name).read_text("utf-8") if document is None else document.source.text
 
     def name(self, uri: str) -> str:
         path = path_of(uri)
@@ -69,17 +69,20 @@ class Folder:
         """Files and offsets, for what an editor reads."""
         assert locations is not None
         return [
-            (self.name(each.uri), offset(self.text(self.name(each.uri)), each.range.start))
-            for each in locations
+            (
+                self.name(location.uri),
+                offset(self.text(self.name(location.uri)), location.range.start),
+            )
+            for location in locations
         ]
 
     def renamed(self, name: str, place: int, new: str) -> dict[str, str]:
         """The text of each file after a rename."""
-        found = rename.rename(self.documents, self.document(name), place, new).changes
-        assert found is not None
+        changes = rename.rename(self.documents, self.document(name), place, new).changes
+        assert changes is not None
         return {
             self.name(uri): applied(self.text(self.name(uri)), edits)
-            for uri, edits in found.items()
+            for uri, edits in changes.items()
         }
 
 
@@ -119,30 +122,30 @@ def at(text: str, word: str, number: int = 0) -> int:
     ],
 )
 def test_definitions(two: Folder, place: int, defined: tuple[str, int] | None):
-    found = definition_at(two.documents, two.document("mine.rrl"), place)
-    assert (None if found is None else two.places([found])[0]) == defined
+    definition = definition_at(two.documents, two.document("mine.rrl"), place)
+    assert (None if definition is None else two.places([definition])[0]) == defined
 
 
 def test_the_declaration_of_an_import_is_its_statement(two: Folder):
-    found = declaration_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
-    assert found is not None
-    assert two.places([found]) == [("mine.rrl", at(MINE, "base", 1))]
+    declaration = declaration_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
+    assert declaration is not None
+    assert two.places([declaration]) == [("mine.rrl", at(MINE, "base", 1))]
 
 
 def test_a_file_that_is_open_is_called_what_the_editor_calls_it(two: Folder):
     uri = (two.root / "base.rrl").as_uri().replace("base", "%62ase")
     two.documents.open(uri, 1, BASE)
-    found = definition_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
-    assert found is not None
-    assert found.uri == uri
+    definition = definition_at(two.documents, two.document("mine.rrl"), at(MINE, "base("))
+    assert definition is not None
+    assert definition.uri == uri
 
 
 def test_an_import_that_is_not_there_is_defined_by_its_statement(tmp_path: Path):
     text = 'import "no.rrl" as no\nno'
     folder = Folder(tmp_path, {"mine.rrl": text}, ("mine.rrl",))
-    found = definition_at(folder.documents, folder.document("mine.rrl"), len(text))
-    assert found is not None
-    assert folder.places([found]) == [("mine.rrl", at(text, "no", 1))]
+    definition = definition_at(folder.documents, folder.document("mine.rrl"), len(text))
+    assert definition is not None
+    assert folder.places([definition]) == [("mine.rrl", at(text, "no", 1))]
 
 
 # references
@@ -153,17 +156,17 @@ def test_references_of_a_let(two: Folder):
     used = [("mine.rrl", at(MINE, "noise", 1))]
     defined = [("mine.rrl", at(MINE, "noise"))]
     for place in (at(MINE, "noise"), at(MINE, "noise", 1)):
-        found = references_at(two.documents, document, place, declaration=False)
-        assert two.places(found) == used
-        found = references_at(two.documents, document, place, declaration=True)
-        assert two.places(found) == defined + used
+        references = references_at(two.documents, document, place, declaration=False)
+        assert two.places(references) == used
+        references = references_at(two.documents, document, place, declaration=True)
+        assert two.places(references) == defined + used
 
 
 def test_references_of_a_parameter_are_those_of_other_recipes_too(two: Folder):
-    found = references_at(
+    references = references_at(
         two.documents, two.document("mine.rrl"), at(MINE, "frac=frac"), declaration=True
     )
-    assert two.places(found) == [
+    assert two.places(references) == [
         ("base.rrl", at(BASE, "frac")),
         ("base.rrl", at(BASE, "frac", 2)),
         ("mine.rrl", at(MINE, "frac=frac")),
@@ -172,14 +175,14 @@ def test_references_of_a_parameter_are_those_of_other_recipes_too(two: Folder):
 
 
 def test_highlights(two: Folder):
-    found = highlights_at(two.documents, two.document("mine.rrl"), at(MINE, "frac)"))
-    assert found is not None
+    highlights = highlights_at(two.documents, two.document("mine.rrl"), at(MINE, "frac)"))
+    assert highlights is not None
     kinds = types.DocumentHighlightKind
-    assert [each.kind for each in found] == [kinds.Write, kinds.Read, kinds.Read]
+    assert [highlight.kind for highlight in highlights] == [kinds.Write, kinds.Read, kinds.Read]
     document = two.open("base.rrl", BASE)
-    found = highlights_at(two.documents, document, at(BASE, "frac"))
-    assert found is not None
-    assert [each.range.start.line for each in found] == [0, 2]
+    highlights = highlights_at(two.documents, document, at(BASE, "frac"))
+    assert highlights is not None
+    assert [highlight.range.start.line for highlight in highlights] == [0, 2]
 
 
 def test_nothing_is_known_of_a_built_in(two: Folder):
@@ -190,17 +193,17 @@ def test_nothing_is_known_of_a_built_in(two: Folder):
 
 def test_the_outline(two: Folder):
     document = two.open("more.rrl", f"{MINE}contrast all()\nparam = 3\n")
-    found = outline(two.documents.analyzed(document))
-    assert [(each.name, each.kind.name, each.detail) for each in found] == [
+    symbols = outline(two.documents.analyzed(document))
+    assert [(symbol.name, symbol.kind.name, symbol.detail) for symbol in symbols] == [
         ("base", "Module", "binary graph"),
         ("frac", "Constant", "number 0.5"),
         ("noise", "Function", "transform"),
         ("graph", "Object", "binary graph"),
         ("contrast", "Object", None),
     ]
-    for each in found:
-        assert each.range.start <= each.selection_range.start
-        assert each.selection_range.end <= each.range.end
+    for symbol in symbols:
+        assert symbol.range.start <= symbol.selection_range.start
+        assert symbol.selection_range.end <= symbol.range.end
 
 
 # renames
@@ -232,7 +235,7 @@ def test_renaming_a_parameter_of_another_recipe(tmp_path: Path, opened: tuple[st
         "mine.rrl": MINE.replace("base.rrl", "sub/base.rrl"),
         "sub/deep/below.rrl": "param frac = 0.3\nsupervised(frac=frac)\n",
     }
-    names = tuple(f"sub/{each}" for each in opened)
+    names = tuple(f"sub/{file}" for file in opened)
     folder = Folder(tmp_path, files, ("mine.rrl", *names))
     place = at(files["mine.rrl"], "frac=frac")
     assert folder.renamed("mine.rrl", place, "share") == {
@@ -269,8 +272,8 @@ def test_renaming_reaches_what_is_open_and_not_on_disk(tmp_path: Path):
     folder = Folder(tmp_path, {"base.rrl": BASE}, ("base.rrl",))
     text = 'import "base.rrl" as b\nb(frac=0.2)\n'
     folder.open("new.rrl", text)
-    found = folder.renamed("base.rrl", at(BASE, "frac"), "share")
-    assert found["new.rrl"] == text.replace("frac", "share")
+    files = folder.renamed("base.rrl", at(BASE, "frac"), "share")
+    assert files["new.rrl"] == text.replace("frac", "share")
 
 
 def test_a_parameter_that_is_used_as_a_word(tmp_path: Path):
@@ -350,10 +353,10 @@ def test_a_rename_keeps_what_a_recipe_means(tmp_path_factory, one, other, data):
         return
     documents = Documents()
     document = documents.open("untitled:mine", 1, text)
-    own = [each for each in tokens_of(Source(text)) if each in ("share", "first", "second")]
+    own = [word for word in tokens_of(Source(text)) if word in ("share", "first", "second")]
     token = data.draw(st.sampled_from(own))
     edits = rename.rename(documents, document, token.start_pos, "another").changes
     assert edits is not None
     renamed = applied(text, edits["untitled:mine"])
     assert analyze(Source(renamed)).graph == graph
-    assert not [each for each in tokens_of(Source(renamed)) if each == token]
+    assert not [word for word in tokens_of(Source(renamed)) if word == token]

@@ -24,7 +24,7 @@ TEXTS = st.lists(
 
 
 def within_a_line_end(text: str, place: int) -> bool:
-    return any(each.start() < place < each.end() for each in LINE_END.finditer(text))
+    return any(line_end.start() < place < line_end.end() for line_end in LINE_END.finditer(text))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -36,20 +36,20 @@ def conversation(*messages: tuple[str, Any]) -> tuple[list[dict[str, Any]], int]
         [sys.executable, "-m", "rrl_dsl", "lsp"], input=sent, capture_output=True, timeout=60
     )
     bodies = re.split(rb"Content-Length: \d+\r\n(?:Content-Type: .*\r\n)?\r\n", done.stdout)[1:]
-    return [json.loads(each) for each in bodies], done.returncode
+    return [json.loads(text) for text in bodies], done.returncode
 
 
 def answers(received: list[dict[str, Any]]) -> dict[int, int | None]:
     """The code of the error that answers each request; None for an answer that is none."""
-    found = [each for each in received if "id" in each and "method" not in each]
-    return {each["id"]: each.get("error", {}).get("code") for each in found}
+    answers = [message for message in received if "id" in message and "method" not in message]
+    return {answer["id"]: answer.get("error", {}).get("code") for answer in answers}
 
 
 def test_requests_before_initialize():
     received, end = conversation(HOVER, OPEN, INITIALIZE, HOVER, ("shutdown", None), ("exit", None))
     assert answers(received) == {0: NOT_INITIALIZED, 2: None, 3: None, 4: None}
     assert not any(
-        each.get("method") == types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS for each in received
+        message.get("method") == types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS for message in received
     )
     assert end == 0
 

@@ -57,7 +57,7 @@ def decoded(
         first = offset(text, types.Position(line, column), encoding)
         last = offset(text, types.Position(line, column + length), encoding)
         modifiers = legend.token_modifiers
-        chosen = [each for bit, each in enumerate(modifiers) if bits >> bit & 1]
+        chosen = [modifier for bit, modifier in enumerate(modifiers) if bits >> bit & 1]
         yield (text[first:last], legend.token_types[kind], *chosen)
 
 
@@ -71,9 +71,9 @@ def test_every_word_has_its_type_in_the_units_of_the_editor(encoding: str) -> No
     editor.open("file:///a.rrl", TEXT)
     document = types.TextDocumentIdentifier("file:///a.rrl")
     params = types.SemanticTokensParams(document)
-    found = editor.ask(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, params)
+    tokens = editor.ask(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, params)
     legend = editor.result.capabilities.semantic_tokens_provider.legend
-    assert list(decoded(TEXT, found.data, legend, encoding)) == WANTED
+    assert list(decoded(TEXT, tokens.data, legend, encoding)) == WANTED
     assert editor.quit() == 0
 
 
@@ -82,10 +82,10 @@ def test_an_unfinished_text_has_its_colors_too() -> None:
     editor.open("file:///a.rrl", "ssl(views=2 | \u00a7 'open")
     document = types.TextDocumentIdentifier("file:///a.rrl")
     params = types.SemanticTokensParams(document)
-    found = editor.ask(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, params)
+    tokens = editor.ask(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, params)
     legend = editor.result.capabilities.semantic_tokens_provider.legend
     words = [
-        each[0] for each in decoded("ssl(views=2 | \u00a7 'open", found.data, legend, "utf-16")
+        token[0] for token in decoded("ssl(views=2 | \u00a7 'open", tokens.data, legend, "utf-16")
     ]
     assert words == ["ssl", "views", "=", "2", "|"]
     assert editor.quit() == 0

@@ -31,9 +31,9 @@ from rrl_dsl.graph.registry import signatures
     ],
 )
 def test_the_active_parameter(text: str, active: int):
-    found = signature_help(*marked(text))
-    assert found is not None
-    assert found.active_parameter == active
+    answer = signature_help(*marked(text))
+    assert answer is not None
+    assert answer.active_parameter == active
 
 
 @pytest.mark.parametrize("text", ["ssl()^", "^", "(^", "nothing(^", "ssl() # (^", "supervised^("])
@@ -41,18 +41,18 @@ def test_no_signature(text: str):
     assert signature_help(*marked(text)) is None
 
 
-@pytest.mark.parametrize("signature", signatures().values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("signature", signatures().values(), ids=lambda signature: signature.name)
 def test_the_parameters_of_a_signature(signature):
-    found = signature_help(*marked(f"{signature.name}(^"))
-    assert found is not None
-    (shown,) = found.signatures
+    answer = signature_help(*marked(f"{signature.name}(^"))
+    assert answer is not None
+    (shown,) = answer.signatures
     assert shown.label == str(signature)
-    texts = [shown.label[slice(*each.label)] for each in shown.parameters]
-    assert texts == [str(each) for each in signature.parameters]
+    texts = [shown.label[slice(*parameter.label)] for parameter in shown.parameters]
+    assert texts == [str(parameter) for parameter in signature.parameters]
 
 
 def test_the_signature_of_an_imported_recipe(folder: Path):
-    found = signature_help(*marked(f"{IMPORT}base(by=^", folder))
-    assert found is not None
-    assert found.signatures[0].label == "base(frac=0.3, by=label, on=true)"
-    assert found.active_parameter == 1
+    answer = signature_help(*marked(f"{IMPORT}base(by=^", folder))
+    assert answer is not None
+    assert answer.signatures[0].label == "base(frac=0.3, by=label, on=true)"
+    assert answer.active_parameter == 1

@@ -70,7 +70,7 @@ def test_its_own_text_is_answered_without_the_file_until_it_is_read(editor: Edit
     assert "pairs(" in (editor.hover(uri, text.index("pairs")) or "")
     assert "is being read" in (editor.hover(uri, text.index("slow")) or "")
     assert editor.formatting(uri)
-    assert "known" in [each.label for each in editor.complete(uri, len(text))]
+    assert "known" in [item.label for item in editor.complete(uri, len(text))]
     assert editor.diagnostics(uri) == [], "nothing is known to be wrong yet"
     since = len(editor.published)
     (tmp_path / "go").touch()
@@ -91,7 +91,7 @@ def test_an_answer_about_a_text_that_has_changed_is_dropped(editor: Editor, tmp_
         event = types.TextDocumentContentChangeWholeDocument("all()")
         changed = types.DidChangeTextDocumentParams(identifier, [event])
         client.notify(types.TEXT_DOCUMENT_DID_CHANGE, changed)
-        while not any(each.version == 100 for each in editor.published):
+        while not any(message.version == 100 for message in editor.published):
             await asyncio.sleep(0.002)
         (tmp_path / "go").touch()  # the file is read after the server has the new text
         return await answer
@@ -117,7 +117,7 @@ def test_a_search_for_symbols_delays_nothing(editor: Editor, tmp_path: Path):
         (tmp_path / "go").touch()
         return await answer
 
-    assert [each.name for each in editor.run(search())] == ["found"]
+    assert [symbol.name for symbol in editor.run(search())] == ["found"]
 
 
 def test_files_that_are_read_one_after_the_other_are_all_read(editor: Editor, tmp_path: Path):

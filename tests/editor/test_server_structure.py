@@ -63,15 +63,15 @@ def about(uri: str) -> types.TextDocumentIdentifier:
 
 
 def ask(editor: Editor, method: str, params: Any) -> Any:
-    found = editor.ask(method, params)
-    assert found is not None
-    return found
+    answer = editor.ask(method, params)
+    assert answer is not None
+    return answer
 
 
 def test_folding_ranges(editor: Editor, uri: str):
     params = types.FoldingRangeParams(about(uri))
-    found = ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params)
-    assert [(each.start_line, each.end_line, each.kind) for each in found] == [
+    foldings = ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params)
+    assert [(folding.start_line, folding.end_line, folding.kind) for folding in foldings] == [
         (6, 9, None),
         (10, 11, None),
         (3, 4, types.FoldingRangeKind.Imports),
@@ -83,24 +83,26 @@ def test_folding_ranges(editor: Editor, uri: str):
 def test_short_text_has_no_folding_ranges(editor: Editor, text: str):
     editor.open("untitled:a", text)
     params = types.FoldingRangeParams(about("untitled:a"))
-    for each in ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params):
-        assert 0 <= each.start_line < each.end_line <= text.count("\n")
+    for folding in ask(editor, types.TEXT_DOCUMENT_FOLDING_RANGE, params):
+        assert 0 <= folding.start_line < folding.end_line <= text.count("\n")
     editor.close("untitled:a")
 
 
 def selections(editor: Editor, uri: str, *places: int) -> list[list[str]]:
     """The texts that a selection at each place grows to."""
-    params = types.SelectionRangeParams(about(uri), [editor.position(uri, each) for each in places])
+    params = types.SelectionRangeParams(
+        about(uri), [editor.position(uri, place) for place in places]
+    )
     grown: list[list[str]] = []
     text = editor.texts[uri]
-    for each in ask(editor, types.TEXT_DOCUMENT_SELECTION_RANGE, params):
-        found: list[str] = []
-        step: types.SelectionRange | None = each
+    for innermost in ask(editor, types.TEXT_DOCUMENT_SELECTION_RANGE, params):
+        texts: list[str] = []
+        step: types.SelectionRange | None = innermost
         while step is not None:
             start, end = (offset(text, at) for at in (step.range.start, step.range.end))
-            found.append(text[start:end])
+            texts.append(text[start:end])
             step = step.parent
-        grown.append(found)
+        grown.append(texts)
     return grown
 
 
@@ -118,10 +120,10 @@ def test_an_expanded_selection_contains_the_previous_one(editor: Editor):
 
 
 def test_links(editor: Editor, uri: str, folder: Path):
-    found = ask(editor, types.TEXT_DOCUMENT_DOCUMENT_LINK, types.DocumentLinkParams(about(uri)))
+    links = ask(editor, types.TEXT_DOCUMENT_DOCUMENT_LINK, types.DocumentLinkParams(about(uri)))
     shown = {
-        MINE[offset(MINE, each.range.start) : offset(MINE, each.range.end)]: each.target
-        for each in found
+        MINE[offset(MINE, link.range.start) : offset(MINE, link.range.end)]: link.target
+        for link in links
     }
     assert shown == {
         f'"{name}"': (folder / name).as_uri() for name in ("base.rrl", "sub/other.rrl", "links.csv")
@@ -131,9 +133,9 @@ def test_links(editor: Editor, uri: str, folder: Path):
 @pytest.mark.parametrize("name", ["base.rrl", "sub/other.rrl", "links.csv", "none.csv"])
 def test_a_file_that_is_named_is_a_definition(editor: Editor, uri: str, folder: Path, name: str):
     params = types.DefinitionParams(**editor.at(uri, MINE.index(name) + 2))
-    found = editor.ask(types.TEXT_DOCUMENT_DEFINITION, params)
+    definition = editor.ask(types.TEXT_DOCUMENT_DEFINITION, params)
     there = (folder / name).as_uri() if name != "none.csv" else None
-    assert (None if found is None else found.uri) == there
+    assert (None if definition is None else definition.uri) == there
 
 
 @pytest.mark.parametrize(
@@ -147,16 +149,16 @@ def test_a_file_that_is_named_is_a_definition(editor: Editor, uri: str, folder: 
     ],
 )
 def test_symbols_of_the_workspace(editor: Editor, query: str, names: set[str]):
-    found = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams(query))
-    assert {each.name for each in found} == names
-    assert len(found) == len(names)
+    symbols = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams(query))
+    assert {symbol.name for symbol in symbols} == names
+    assert len(symbols) == len(names)
 
 
 def test_the_position_of_a_symbol_is_that_of_its_name(editor: Editor, folder: Path):
-    (found,) = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams("inner"))
-    assert found.location.uri == (folder / "sub/other.rrl").as_uri()
-    assert found.location.range == types.Range(types.Position(0, 4), types.Position(0, 9))
-    assert found.container_name == "other.rrl"
+    (symbol,) = editor.ask(types.WORKSPACE_SYMBOL, types.WorkspaceSymbolParams("inner"))
+    assert symbol.location.uri == (folder / "sub/other.rrl").as_uri()
+    assert symbol.location.range == types.Range(types.Position(0, 4), types.Position(0, 9))
+    assert symbol.container_name == "other.rrl"
 
 
 MESSY = "let   a=ssl( )\nlet b  =  (\n  a|all( )\n)  # b\n\n\n\na  |  b\n"

@@ -114,11 +114,11 @@ class Typist:
     def rename(self, uri: str) -> None:
         """Renames the name at a random place, if there is one."""
         try:
-            found = self.editor.rename(uri, self.place(uri), f"n{self.changes}")
+            changes = self.editor.rename(uri, self.place(uri), f"n{self.changes}")
         except JsonRpcException:
             return
-        for each, edits in found.items():
-            self.apply(each, edits)
+        for changed_uri, edits in changes.items():
+            self.apply(changed_uri, edits)
 
     def fix(self, uri: str) -> None:
         """Applies a fix that the server offers."""
@@ -156,7 +156,7 @@ class Typist:
     def splits(self, uri: str, place: int) -> bool:
         """Whether a place is within a line end, where no editor puts its cursor."""
         ends = LINE_END.finditer(self.editor.texts[uri])
-        return any(each.start() < place < each.end() for each in ends)
+        return any(line_end.start() < place < line_end.end() for line_end in ends)
 
     # checks
 
@@ -175,27 +175,28 @@ class Typist:
 
     def agree(self, uri: str, published: list[types.Diagnostic]) -> None:
         own, foreign = self.faults(uri)
-        assert [(each.code, each.message, each.range) for each in published[: len(own)]] == own
+        assert [(fault.code, fault.message, fault.range) for fault in published[: len(own)]] == own
         rest = published[len(own) :]
         assert bool(rest) == bool(foreign)
-        assert all(any(each.message in one.message for one in rest) for each in foreign[:1])
+        assert all(any(fault.message in one.message for one in rest) for fault in foreign[:1])
 
     def faults(self, uri: str) -> tuple[list[Shown], list[Diagnostic]]:
         """The errors that a fresh look at a text finds, and those of the files that it imports."""
         text = self.editor.texts[uri]
         source = Source(text, Path(uri).name, self.folder)
         overlay = {
-            self.folder / Path(each).name: other for each, other in self.editor.texts.items()
+            self.folder / Path(file_uri).name: other
+            for file_uri, other in self.editor.texts.items()
         }
         faults = analyze(source, library=Library(overlay)).faults
         own: list[Shown] = []
-        for each in in_order(fault for fault in faults if fault.source is source):
-            assert each.span is not None
-            start, end = each.span
+        for fault in in_order(fault for fault in faults if fault.source is source):
+            assert fault.span is not None
+            start, end = fault.span
             end = start if text[start : start + 1] in ("", "\r", "\n") else end
-            hint = f"\nhelp: {each.hint}" if each.hint else ""
+            hint = f"\nhelp: {fault.hint}" if fault.hint else ""
             place = types.Range(position(text, start), position(text, min(end, len(text))))
-            own.append((each.code, each.message + hint, place))
+            own.append((fault.code, fault.message + hint, place))
         return own, in_order(fault for fault in faults if fault.source is not source)
 
     def compare(self, uri: str) -> None:
@@ -203,13 +204,13 @@ class Typist:
         self.compared += 1
         fresh = Documents()
         fresh.folders = (self.folder,)
-        for each, text in self.editor.texts.items():
-            fresh.open(each, 1, text)
+        for name, text in self.editor.texts.items():
+            fresh.open(name, 1, text)
         document = fresh.get(uri)
         assert document is not None
         for ask in (answers_at, answers_of):
-            for found, wanted in ask(self.editor, fresh, document, self.place(uri)):
-                assert found == wanted
+            for answer, wanted in ask(self.editor, fresh, document, self.place(uri)):
+                assert answer == wanted
 
 
 def answers_at(
@@ -219,7 +220,7 @@ def answers_at(
     uri, at = document.uri, editor.at(document.uri, place)
     analysis = fresh.analyzed(document)
     items = complete(analysis, place, Ability(snippets=True))
-    yield editor.complete(uri, place), sorted(items, key=lambda each: each.sort_text or "")
+    yield editor.complete(uri, place), sorted(items, key=lambda item: item.sort_text or "")
     hover, known = editor.hover(uri, place), hover_at(analysis, place)
     yield hover is None, known is None
     if hover is not None and known is not None:
@@ -269,11 +270,11 @@ def listed(answer: object) -> object:
 def outcome(change: Callable[[], object]) -> object:
     """What a rename changes, or why it is refused."""
     try:
-        found = change()
+        renamed = change()
     except (JsonRpcException, rename.Refused) as refusal:
         return str(refusal)
-    assert found is not None
-    return {uri: list(edits) for uri, edits in dict(found).items()}  # type: ignore[call-overload]
+    assert renamed is not None
+    return {uri: list(edits) for uri, edits in dict(renamed).items()}  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -294,10 +295,10 @@ def test_no_answer_is_ever_stale(tmp_path: Path, seed: int):
     assert editor.diagnostics(mine) == editor.diagnostics(base) == []
     assert typist.compared > 20
     versions: dict[str, int] = {}
-    for each in editor.published:
-        assert each.version is not None
-        assert each.version >= versions.get(each.uri, 0), "for an older version"
-        versions[each.uri] = each.version
+    for message in editor.published:
+        assert message.version is not None
+        assert message.version >= versions.get(message.uri, 0), "for an older version"
+        versions[message.uri] = message.version
     compare_with_a_fresh_server(typist)
     assert editor.failures == []
     assert editor.quit() == 0
@@ -312,6 +313,6 @@ def compare_with_a_fresh_server(typist: Typist) -> None:
         for place in range(0, len(typist.editor.texts[uri]), 7):
             if not typist.splits(uri, place):
                 assert other.complete(uri, place) == typist.editor.complete(uri, place)
-                asked = [each.hover(uri, place) or "" for each in (other, typist.editor)]
-                assert len({each.partition("its density is being")[0][:60] for each in asked}) == 1
+                asked = [client.hover(uri, place) or "" for client in (other, typist.editor)]
+                assert len({text.partition("its density is being")[0][:60] for text in asked}) == 1
     other.quit()

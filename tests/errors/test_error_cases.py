@@ -47,15 +47,15 @@ class Case:
 
 
 def cases() -> list[Case]:
-    found = []
+    cases_of_file = []
     for path in sorted(HERE.glob("*.md")):
         for match in CASE.finditer(path.read_text(encoding="utf-8")):
             given = (pair.split("=", 1) for pair in match["params"].split())
             params = {name: parameter_value(value) for name, value in given}
-            files = {each["name"]: each["text"] for each in FILE.finditer(match["files"])}
+            files = {file["name"]: file["text"] for file in FILE.finditer(match["files"])}
             name = f"{path.stem}: {match['title']}"
-            found.append(Case(name, params, match["recipe"], match["expected"], files))
-    return found
+            cases_of_file.append(Case(name, params, match["recipe"], match["expected"], files))
+    return cases_of_file
 
 
 def write(case: Case, folder: Path) -> Path | None:

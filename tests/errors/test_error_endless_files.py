@@ -75,9 +75,9 @@ def test_only_regular_files_are_read(
     ]
     for name, code, read in readers:
         make(tmp_path / name)
-        found = fault(read, tmp_path / name)
-        assert found.code == code
-        assert reason in found.message, name
+        diagnostic = fault(read, tmp_path / name)
+        assert diagnostic.code == code
+        assert reason in diagnostic.message, name
 
 
 def test_a_small_table_that_unpacks_to_a_large_one(tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def test_a_small_table_that_unpacks_to_a_large_one(tmp_path: Path) -> None:
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200, np.int32)), texts)
     pq.write_table(pa.table({"a": column, "b": column}), path)
     assert path.stat().st_size < 2**21
-    found = fault(rrl.pairs, path)
+    diagnostic = fault(rrl.pairs, path)
     size = 2 * 200 * (2**20 + 6)
-    assert (found.code, found.hint) == (
+    assert (diagnostic.code, diagnostic.hint) == (
         "RRL428",
         f"if you trust the file, set RRL_DSL_MAX_BYTES={size}",
     )
-    assert f"unpacks to {size:,} bytes, and the limit is 268,435,456" in found.message
+    assert f"unpacks to {size:,} bytes, and the limit is 268,435,456" in diagnostic.message
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.bool_(), pa.binary(16), pa.string()])
@@ -153,8 +153,8 @@ def test_an_image_of_one_color(tmp_path: Path) -> None:
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     parts = chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
-    found = fault(image_files.decode, path)
-    assert found.message == f"{path} has 9,000 x 8,000 pixels"
+    diagnostic = fault(image_files.decode, path)
+    assert diagnostic.message == f"{path} has 9,000 x 8,000 pixels"
 
 
 def test_yaml_that_nests_deeply(tmp_path: Path) -> None:
@@ -181,9 +181,9 @@ def test_a_read_that_would_wait_is_an_error(
 def test_a_row_of_millions_of_cells_is_not_taken_apart(tmp_path: Path, row: str) -> None:
     path = tmp_path / "links.csv"
     path.write_text(f"a,b\n{row}\n")
-    found = fault(rrl.pairs, path)
-    assert (found.code, found.source and found.source.first_line) == ("RRL415", 2)
-    assert found.message == "this row cannot be read: it has more than 4,194,304 characters"
+    diagnostic = fault(rrl.pairs, path)
+    assert (diagnostic.code, diagnostic.source and diagnostic.source.first_line) == ("RRL415", 2)
+    assert diagnostic.message == "this row cannot be read: it has more than 4,194,304 characters"
 
 
 def test_an_archive_with_two_arrays_of_one_name(tmp_path: Path) -> None:

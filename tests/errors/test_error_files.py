@@ -129,7 +129,7 @@ def test_more_than_a_hundred_errors_are_cut_with_rrl019():
         rrl.parse(" | ".join(f"slef{number}()" for number in range(250)))
     shown = caught.value.diagnostics
     assert len(shown) == 100
-    assert {each.code for each in shown[:99]} == {"RRL101"}
+    assert {diagnostic.code for diagnostic in shown[:99]} == {"RRL101"}
     assert shown[99].code == "RRL019"
     assert shown[99].message == "151 more errors are not shown"
 
@@ -137,4 +137,4 @@ def test_more_than_a_hundred_errors_are_cut_with_rrl019():
 def test_a_hundred_errors_are_all_shown():
     with pytest.raises(rrl.RRLError) as caught:
         rrl.parse(" | ".join(f"slef{number}()" for number in range(100)))
-    assert [each.code for each in caught.value.diagnostics] == ["RRL101"] * 100
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["RRL101"] * 100

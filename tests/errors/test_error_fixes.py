@@ -37,7 +37,7 @@ def edits_of(case: Case, recipe: str, fault: Diagnostic) -> list[Edit]:
     return list(fault.edits) if here else []
 
 
-FIXABLE = [case for case in cases() if any(each.edits for each in faults_of(case, case.recipe))]
+FIXABLE = [case for case in cases() if any(fault.edits for fault in faults_of(case, case.recipe))]
 
 
 def test_most_errors_have_a_fix():
@@ -51,8 +51,8 @@ def test_every_fix_alone_removes_its_error(case: Case):
         if edits := edits_of(case, case.recipe, fault):
             fixed = applied(case.recipe, edits)
             after = faults_of(case, fixed)
-            same = [(each.code, each.message) for each in after]
-            before = [(each.code, each.message) for each in faults]
+            same = [(diagnostic.code, diagnostic.message) for diagnostic in after]
+            before = [(diagnostic.code, diagnostic.message) for diagnostic in faults]
             this = (fault.code, fault.message)
             assert same.count(this) < before.count(this), fixed
 
@@ -62,7 +62,7 @@ def test_every_fix_alone_removes_its_error(case: Case):
     [
         case
         for case in FIXABLE
-        if all(edits_of(case, case.recipe, each) for each in faults_of(case, case.recipe))
+        if all(edits_of(case, case.recipe, fault) for fault in faults_of(case, case.recipe))
     ],
     ids=lambda case: case.name,
 )
@@ -70,7 +70,7 @@ def test_all_fixes_together_give_a_valid_recipe(case: Case):
     recipe = case.recipe
     for _ in range(3):  # a fix may reveal another error
         faults = faults_of(case, recipe)
-        recipe = applied(recipe, [e for each in faults for e in edits_of(case, recipe, each)])
+        recipe = applied(recipe, [e for fault in faults for e in edits_of(case, recipe, fault)])
     assert faults_of(case, recipe) == (), recipe
 
 

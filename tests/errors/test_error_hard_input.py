@@ -43,7 +43,7 @@ def faults_of(path: Path) -> tuple:
 def test_null_bytes_are_signs_of_no_recipe(tmp_path: Path):
     path = tmp_path / "recipe.rrl"
     path.write_bytes(b"ssl()\x00 | all\x00()\n")
-    assert [(each.code, each.span.start) for each in faults_of(path)] == [
+    assert [(fault.code, fault.span.start) for fault in faults_of(path)] == [
         ("RRL001", 5),
         ("RRL001", 12),
     ]
@@ -53,7 +53,7 @@ def test_file_of_nothing_but_null_bytes_is_refused(tmp_path: Path):
     path = tmp_path / "recipe.rrl"
     path.write_bytes(b"\x00" * 200_000)
     with soon(4):
-        assert {each.code for each in faults_of(path)} <= {"RRL001", "RRL017", "RRL019"}
+        assert {fault.code for fault in faults_of(path)} <= {"RRL001", "RRL017", "RRL019"}
 
 
 def test_megabyte_on_one_line_is_over_the_limit_and_shown_in_a_few_words(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_twenty_thousand_tokens_with_errors_are_read_in_one_pass(
 
 def test_a_row_of_a_hundred_thousand_names_is_no_header_of_pairs(tmp_path: Path):
     path = tmp_path / "links.csv"
-    path.write_text("a,b," + ",".join(f"c{each}" for each in range(100_000)) + "\n0,1\n")
+    path.write_text("a,b," + ",".join(f"c{column}" for column in range(100_000)) + "\n0,1\n")
     with soon(), pytest.raises(rrl.RRLError) as caught:
         read(path)
     assert len(caught.value.diagnostics) == 11
@@ -124,7 +124,7 @@ def test_imported_file_may_be_no_text_at_all(tmp_path: Path):
     (tmp_path / "large.rrl").write_bytes(b"\n" * 300_000)
     path = tmp_path / "recipe.rrl"
     path.write_text('import "latin.rrl" as a\nimport "large.rrl" as b\na | b\n')
-    assert [each.code for each in faults_of(path)] == ["RRL014", "RRL011"]
+    assert [fault.code for fault in faults_of(path)] == ["RRL014", "RRL011"]
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "-1e999", "9" * 5_000])
@@ -151,7 +151,7 @@ def test_formatting_takes_memory_in_proportion_to_the_file():
 def million(tmp_path_factory) -> Path:
     """A chain of a million links."""
     path = tmp_path_factory.mktemp("links") / "million.csv"
-    path.write_text("a,b\n" + "".join(f"{each},{each + 1}\n" for each in range(MILLION)))
+    path.write_text("a,b\n" + "".join(f"{row},{row + 1}\n" for row in range(MILLION)))
     return path
 
 
@@ -165,7 +165,7 @@ def test_million_links_are_a_graph(million: Path):
 
 def test_million_links_take_memory_in_proportion_to_their_file(million: Path):
     copy = million.with_name("copy.csv")
-    copy.write_text("a,b\n" + "".join(f"{each},{each + 1}\n" for each in range(MILLION // 20)))
+    copy.write_text("a,b\n" + "".join(f"{row},{row + 1}\n" for row in range(MILLION // 20)))
     with memory_below(8 * copy.stat().st_size):
         read(copy)
 
@@ -177,5 +177,7 @@ def test_many_lines_of_garbage_are_ten_errors_and_their_number(tmp_path: Path):
         read(path)
     shown = caught.value.diagnostics
     assert len(shown) == 11
-    assert [each.to_dict()["start"]["line"] for each in shown[:10]] == list(range(2, 12))
+    assert [diagnostic.to_dict()["start"]["line"] for diagnostic in shown[:10]] == list(
+        range(2, 12)
+    )
     assert shown[10].message == "199,990 more errors"

@@ -23,7 +23,7 @@ def place(diagnostic: Diagnostic) -> tuple[int, int]:
 @pytest.mark.parametrize("end", LINE_ENDS.values(), ids=LINE_ENDS)
 def test_lines_are_counted_alike_for_every_line_end(end: str):
     text = end.join(["let a = ssl(views=0)", "", "# note", "a", "| slef()", ""])
-    assert [(each.code, place(each)) for each in errors_of(text)] == [
+    assert [(diagnostic.code, place(diagnostic)) for diagnostic in errors_of(text)] == [
         ("RRL301", (1, 19)),
         ("RRL101", (5, 3)),
     ]
@@ -84,8 +84,8 @@ def test_a_very_long_word_is_shortened_in_the_message():
 @pytest.mark.parametrize("char", ["\x00", "\x1b", "\u200b", "\u2028", "\u202e", "\ud800"])
 def test_no_message_sends_a_control_character_to_the_terminal(char: str):
     for text in (f"ssl() {char}", f'supervised(frac="{char}")', f"ssl( # {char}"):
-        for each in errors_of(text):
-            assert char not in each.render()
+        for diagnostic in errors_of(text):
+            assert char not in diagnostic.render()
 
 
 def test_control_characters_in_the_name_of_a_file_are_escaped():
@@ -137,5 +137,5 @@ def test_diagnostic_as_data_carries_code_place_and_hint():
     ],
 )
 def test_hint_when_applied_gives_a_recipe(wrong: str, hint: str, fixed: str):
-    assert any(hint in (each.hint or "") for each in errors_of(wrong))
+    assert any(hint in (diagnostic.hint or "") for diagnostic in errors_of(wrong))
     rrl.parse(fixed)

@@ -37,7 +37,11 @@ def test_wrong_arguments_are_refused_as_in_a_recipe(call: object, code: str):
 def test_every_wrong_argument_of_a_call_is_reported():
     with pytest.raises(rrl.RRLError) as caught:
         rrl.supervised(frac=2, labels=3, color="red")
-    assert {each.code for each in caught.value.diagnostics} == {"RRL301", "RRL202", "RRL102"}
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {
+        "RRL301",
+        "RRL202",
+        "RRL102",
+    }
 
 
 def test_functions_carry_their_reference():

@@ -106,9 +106,9 @@ def test_no_folder_imports_upwards(folder: str):
         for path in (PACKAGE / folder).rglob("*.py")
         for module in imported(path)
         if module not in ("__version__", "PUBLIC")
-        and not any(module == each or module.startswith(f"{each}.") for each in allowed)
+        and not any(module == name or module.startswith(f"{name}.") for name in allowed)
     }
-    assert upwards == {each for each in UPWARDS if each[0].startswith(f"{folder}/")}
+    assert upwards == {reference for reference in UPWARDS if reference[0].startswith(f"{folder}/")}
 
 
 @pytest.mark.parametrize("folder", BELOW)

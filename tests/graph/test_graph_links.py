@@ -19,8 +19,8 @@ weights = st.floats(0, 1e30)
 
 
 def pairs_of(path: Path) -> tuple[list[int], list[int], list[float] | None]:
-    found = read(path)
-    return list(found.a), list(found.b), None if found.weight is None else list(found.weight)
+    links = read(path)
+    return list(links.a), list(links.b), None if links.weight is None else list(links.weight)
 
 
 def error_of(path: Path) -> Diagnostic:
@@ -43,21 +43,21 @@ def test_every_format_gives_the_same_pairs(rows: list, weighted: bool, header: b
     header = header or not rows
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     with tempfile.TemporaryDirectory() as folder:
-        found = []
+        pairs = []
         for suffix, sign in ((".csv", ","), (".tsv", "\t")):
             path = Path(folder) / f"links{suffix}"
             lines = [sign.join(names)] * header + [
                 sign.join(repr(cell) for cell in row[:width]) for row in rows
             ]
             path.write_text("".join(f"{line}\n" for line in lines))
-            found.append(pairs_of(path))
+            pairs.append(pairs_of(path))
         path = Path(folder) / "links.parquet"
         types = [pa.int64(), pa.int64(), pa.float64()]
         arrays = [pa.array(c, t) for c, t in zip(columns[:width], types[:width], strict=True)]
         pq.write_table(pa.table(dict(zip(names, arrays, strict=True))), path)
-        found.append(pairs_of(path))
+        pairs.append(pairs_of(path))
     expected = (list(columns[0]), list(columns[1]), list(columns[2]) if weighted else None)
-    assert found == [expected] * 3
+    assert pairs == [expected] * 3
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_file_that_changes_within_a_tick_of_the_clock_is_read_again(tmp_path: Pa
 def test_relative_path_is_one_of_the_folder_at_hand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    found = []
+    pairs = []
     for folder, text in (("x", "1,2\n"), ("y", "1,3\n")):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
         Path("links.csv").write_text(text)
         os.utime("links.csv", ns=(1, 1))
-        found.append(pairs_of(Path("links.csv")))
-    assert found == [([1], [2], None), ([1], [3], None)]
+        pairs.append(pairs_of(Path("links.csv")))
+    assert pairs == [([1], [2], None), ([1], [3], None)]
 
 
 def test_sample_that_is_lacking_is_shown_from_any_folder(
@@ -206,13 +206,13 @@ def test_sample_that_is_lacking_is_shown_from_any_folder(
 def test_sample_that_is_lacking_is_shown_as_it_is_written(tmp_path: Path):
     path = tmp_path / "links.csv"
     path.write_text('weight,b,a\n1,train/cat/1.png,0\n\n1,"train/cat/2.png",0\n')
-    found = read(path).lacking(pair=1, end=1, more=2)
+    diagnostic = read(path).lacking(pair=1, end=1, more=2)
     assert (
-        found.message
+        diagnostic.message
         == "the dataset has no sample `train/cat/2.png`; 2 more pairs name unknown samples"
     )
-    assert found.source.line(4) == '1,"train/cat/2.png",0'
-    assert found.source.position(found.span.start) == (4, 3)
+    assert diagnostic.source.line(4) == '1,"train/cat/2.png",0'
+    assert diagnostic.source.position(diagnostic.span.start) == (4, 3)
 
 
 def test_sample_that_is_lacking_from_a_file_that_has_changed(tmp_path: Path):
@@ -221,8 +221,8 @@ def test_sample_that_is_lacking_from_a_file_that_has_changed(tmp_path: Path):
     links = read(path)
     for text in ("a,b\n0,2\n", "a,b\n", "garbage"):
         path.write_text(text)
-        found = links.lacking(pair=0, end=1)
-        assert (found.message, found.span) == ("the dataset has no sample 1", None)
+        diagnostic = links.lacking(pair=0, end=1)
+        assert (diagnostic.message, diagnostic.span) == ("the dataset has no sample 1", None)
     path.unlink()
     assert links.lacking(pair=0, end=0).message == "the dataset has no sample 0"
 

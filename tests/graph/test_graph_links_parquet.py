@@ -144,10 +144,10 @@ def test_pairs_of_every_type_that_is_read(tmp_path: Path):
         "a": pa.array([2**63 - 1, 0], pa.uint64()),
     }
     pq.write_table(pa.table(table), tmp_path / "links.parquet")
-    found = read(tmp_path / "links.parquet")
-    assert list(found.a) == [2**63 - 1, 0]
-    assert list(found.b) == [stable_id("train/a.png"), 7]
-    assert list(found.weight) == [1.0, 2.0]
+    links = read(tmp_path / "links.parquet")
+    assert list(links.a) == [2**63 - 1, 0]
+    assert list(links.b) == [stable_id("train/a.png"), 7]
+    assert list(links.weight) == [1.0, 2.0]
 
 
 def test_row_groups_are_read_as_one_file(tmp_path: Path):
@@ -155,10 +155,10 @@ def test_row_groups_are_read_as_one_file(tmp_path: Path):
     weights = [row / 8 for row in range(50)]
     table = pa.table({"a": ends, "b": ends[::-1], "weight": weights})
     pq.write_table(table, tmp_path / "links.parquet", row_group_size=9)
-    found = read(tmp_path / "links.parquet")
+    links = read(tmp_path / "links.parquet")
     expected = [int(end) if end.isdecimal() else stable_id(end) for end in ends]
-    assert (list(found.a), list(found.b)) == (expected, expected[::-1])
-    assert list(found.weight) == weights
+    assert (list(links.a), list(links.b)) == (expected, expected[::-1])
+    assert list(links.weight) == weights
 
 
 def test_a_file_of_no_pairs_is_read(tmp_path: Path):
@@ -180,7 +180,7 @@ def test_an_id_beyond_63_bits_is_an_error_in_its_row(tmp_path: Path):
     pq.write_table(table, tmp_path / "links.parquet")
     with pytest.raises(rrl.RRLError) as caught:
         read(tmp_path / "links.parquet")
-    assert [found.message for found in caught.value.diagnostics] == [
+    assert [diagnostic.message for diagnostic in caught.value.diagnostics] == [
         f"the id `{2**63}` is too large",
         "an id is missing",
     ]

@@ -145,11 +145,11 @@ TIME = [0.0, 1.5, 0.0, 9.0, 0.0, 8.0, 10.0, float("nan")]
 
 
 def expected_visits() -> np.ndarray:
-    found = np.zeros((8, 8), bool)
+    allowed = np.zeros((8, 8), bool)
     for i, (a, s) in enumerate(zip(PATIENT, TIME, strict=True)):
         for j, (b, t) in enumerate(zip(PATIENT, TIME, strict=True)):
-            found[i, j] = a == b >= 0 and abs(s - t) <= 2
-    return found
+            allowed[i, j] = a == b >= 0 and abs(s - t) <= 2
+    return allowed
 
 
 def nodes() -> rrl.Nodes:
@@ -263,10 +263,10 @@ def test_command_line_knows_them(cli, tmp_path: Path):
     recipe.write_text(TEXT)
     assert cli("check", recipe).code == 0
     assert cli("fmt", "--check", recipe).code == 0
-    found = cli("check", "-e", "same_visit(patient, time, day=2)")
-    assert found.code == 1
-    assert "`same_visit` has no argument `day`" in found.err + found.out
-    assert "did you mean `days`?" in found.err + found.out
+    result = cli("check", "-e", "same_visit(patient, time, day=2)")
+    assert result.code == 1
+    assert "`same_visit` has no argument `day`" in result.err + result.out
+    assert "did you mean `days`?" in result.err + result.out
     page = cli("explain", "same_visit").out
     assert "same_visit(patient, time, *, days=7.0)" in page
     assert "The largest distance in time." in page
@@ -281,7 +281,7 @@ def test_command_line_knows_them(cli, tmp_path: Path):
     assert "25.0" in shown.out, "a quarter of all pairs, expected exactly"
     listed = json.loads(cli("builtins", "--json").out)
     assert {"same_visit", "flicker", "fade", "leader", "successive"} <= {
-        each["name"] for each in listed
+        builtin["name"] for builtin in listed
     }
 
 
@@ -289,8 +289,8 @@ def test_command_line_knows_them(cli, tmp_path: Path):
 def test_editor_knows_them():
     text = "same_vis"
     analysis = Analysis(Source(text, "mine.rrl"), "utf-16", {})
-    found = complete(analysis, len(text), Ability(snippets=True))
-    assert "same_visit" in [each.label for each in found]
+    items = complete(analysis, len(text), Ability(snippets=True))
+    assert "same_visit" in [item.label for item in items]
     text = "same_visit(patient, time)"
     hover = hover_at(Analysis(Source(text, "mine.rrl"), "utf-16", {}), 3)
     assert hover is not None

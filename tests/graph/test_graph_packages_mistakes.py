@@ -260,8 +260,8 @@ def test_lookup_that_is_not_as_declared_is_an_error(
         rrl.compile(given()).bind(samples)
     for allowed in (((0, 1), (1, 0)), ((0, 0), (0, 0))):
         weights = allowed
-        found = rrl.compile(given()).bind(samples)(samples)
-        assert found.tolist() == [list(row) for row in allowed]
+        related = rrl.compile(given()).bind(samples)(samples)
+        assert related.tolist() == [list(row) for row in allowed]
     registry.signatures.cache_clear()
 
 
@@ -319,6 +319,6 @@ def test_difference_of_handles_is_that_of_the_language(monkeypatch: pytest.Monke
         return weight - pair.same_sample
 
     rows = rrl.Nodes([0, 0, 1], [0, 1, 0])
-    found = rrl.compile(3 * rrl.all() | others())(rows)
-    assert torch.equal(found, rrl.compile(3 * rrl.all() - rrl.ssl())(rows))
+    weights = rrl.compile(3 * rrl.all() | others())(rows)
+    assert torch.equal(weights, rrl.compile(3 * rrl.all() - rrl.ssl())(rows))
     registry.signatures.cache_clear()

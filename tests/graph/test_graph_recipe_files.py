@@ -102,7 +102,7 @@ def test_load_finds_what_a_file_imports(folder: Path):
 def codes(text: str, folder: Path) -> list[str]:
     with pytest.raises(rrl.RRLError) as caught:
         parsed(text, folder)
-    return [each.code for each in caught.value.diagnostics]
+    return [diagnostic.code for diagnostic in caught.value.diagnostics]
 
 
 def test_link_that_leaves_the_folder_is_refused(folder: Path):
@@ -147,8 +147,8 @@ def test_hundreds_of_imports_of_one_recipe_are_one(folder: Path):
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"ssl(" * 70_000, b"\x00"])
 def test_hostile_file_is_an_error_of_its_own(folder: Path, content: bytes):
     (folder / "bad.rrl").write_bytes(content)
-    found = codes('import "bad.rrl" as bad\nbad', folder)
-    assert set(found) <= {"RRL014", "RRL011", "RRL001", "RRL015"}
+    shown = codes('import "bad.rrl" as bad\nbad', folder)
+    assert set(shown) <= {"RRL014", "RRL011", "RRL001", "RRL015"}
 
 
 def test_texts_that_are_not_saved_stand_for_their_files(folder: Path):
@@ -159,14 +159,14 @@ def test_texts_that_are_not_saved_stand_for_their_files(folder: Path):
 
 def test_analysis_knows_definitions_references_and_files(folder: Path):
     text = 'param p = 0.5\nimport "base.rrl" as base\nlet a = base(frac=p) | keep(p)\na | a'
-    found = analyze(Source(text, "main.rrl", folder))
-    assert {name: each.kind for name, each in found.definitions.items()} == {
+    analysis = analyze(Source(text, "main.rrl", folder))
+    assert {name: definition.kind for name, definition in analysis.definitions.items()} == {
         "p": "param",
         "base": "import",
         "a": "let",
     }
-    uses = [each.definition.name for each in found.references]
+    uses = [reference.definition.name for reference in analysis.references]
     assert sorted(uses) == ["a", "a", "base", "p", "p"]
-    assert all(text[r.span.start : r.span.end] == r.definition.name for r in found.references)
-    assert found.files == {(folder / "base.rrl").resolve()}
-    assert found.definitions["base"].target == (folder / "base.rrl").resolve()
+    assert all(text[r.span.start : r.span.end] == r.definition.name for r in analysis.references)
+    assert analysis.files == {(folder / "base.rrl").resolve()}
+    assert analysis.definitions["base"].target == (folder / "base.rrl").resolve()

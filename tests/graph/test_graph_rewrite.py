@@ -233,8 +233,8 @@ def test_simplified_recipe_has_the_weights_of_the_recipe_to_the_last_bit(
     program = rrl.compile(graph, seed=run["seed"])
     plain = rrl.compile(graph, seed=run["seed"])
     plain.plan = compile_plan(in_order(graph), binary=graph.binary)
-    found = program(nodes_of(rows), **times)
-    assert torch.equal(found, plain(nodes_of(rows), **times))
+    weights = program(nodes_of(rows), **times)
+    assert torch.equal(weights, plain(nodes_of(rows), **times))
     after = program.rewritten
     assert set(streams_of(after).values()) <= {0, *streams_of(graph).values()}
     assert len(list(walk(after))) <= len(list(walk(in_order(graph)))) + 1

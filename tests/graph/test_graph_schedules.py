@@ -29,9 +29,9 @@ def test_linear_goes_in_a_straight_line_and_stays():
 
 
 def test_cosine_goes_along_half_a_cosine_and_stays():
-    found = values("cosine(0, 1, epochs=4)", [0, 1, 2, 3, 4, 100])
+    shown = values("cosine(0, 1, epochs=4)", [0, 1, 2, 3, 4, 100])
     expected = [0, 0.5 - math.cos(math.pi / 4) / 2, 0.5, 0.5 + math.cos(math.pi / 4) / 2, 1, 1]
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert shown == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_step_changes_at_one_epoch():
@@ -43,13 +43,13 @@ def test_step_changes_at_one_epoch():
 @given(st.sampled_from(["linear", "cosine"]), reals, reals, st.integers(1, 200))
 def test_schedule_stays_between_its_ends(kind: str, start: float, end: float, epochs: int):
     schedule = getattr(rrl, kind)(start, end, epochs=epochs)
-    found = [schedule.at(epoch) for epoch in range(epochs + 2)]
+    shares = [schedule.at(epoch) for epoch in range(epochs + 2)]
     low, high = sorted((start, end))
     slack = 1e-9 * (abs(start) + abs(end))
-    assert all(low - slack <= each <= high + slack for each in found)
-    assert found[0] == pytest.approx(start)
-    assert found[-2:] == [end, end]
-    assert found == sorted(found, reverse=start > end) or abs(start - end) < 1e-6
+    assert all(low - slack <= value <= high + slack for value in shares)
+    assert shares[0] == pytest.approx(start)
+    assert shares[-2:] == [end, end]
+    assert shares == sorted(shares, reverse=start > end) or abs(start - end) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_every_probability_may_be_scheduled_and_its_graphs_are_nested(text: str,
     before = None
     beside = ~torch.eye(200, dtype=torch.bool)
     for epoch in (0, 3, 7, 10, 50):
-        found = program(ROWS, epoch=epoch)[beside]
+        kept = program(ROWS, epoch=epoch)[beside]
         share = min(epoch / 10, 1)
-        assert found.float().mean() == pytest.approx(density(share), abs=0.06)
-        assert before is None or not (before & ~found).any()
-        before = found
+        assert kept.float().mean() == pytest.approx(density(share), abs=0.06)
+        assert before is None or not (before & ~kept).any()
+        before = kept
     assert before.all()
 
 

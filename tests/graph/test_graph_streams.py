@@ -34,8 +34,8 @@ def edges(recipe: rrl.Graph | str, seed: int = 0) -> np.ndarray:
 
 def words(text: str) -> list[tuple[str, int]]:
     """The stream of each call, in the order in which they are visited."""
-    found = streams_of(rrl.parse(text))
-    return [(call.signature.name, word) for call, word in found.items()]
+    words = streams_of(rrl.parse(text))
+    return [(call.signature.name, word) for call, word in words.items()]
 
 
 # what shares a draw
@@ -121,7 +121,7 @@ def test_explicit_seed_names_the_stream():
 def test_call_of_another_name_changes_no_stream(text: str, stranger: str):
     *lets, last = text.splitlines()
     longer = "\n".join([*lets, f"{stranger} | ({last})"])
-    assert [each for each in words(longer) if each in words(text)] == words(text)
+    assert [word for word in words(longer) if word in words(text)] == words(text)
 
 
 def test_stochastic_call_of_another_name_changes_no_draw():
@@ -195,10 +195,10 @@ def test_random_recipe_keeps_its_streams_beside_a_call_that_draws_nothing(
 @MODEST
 @given(recipes(size=8))
 def test_every_call_has_one_stream(recipe: Recipe):
-    found = streams_of(graph_of(recipe))
-    unseeded = [word for call, word in found.items() if call.arguments.get("seed") is None]
+    words = streams_of(graph_of(recipe))
+    unseeded = [word for call, word in words.items() if call.arguments.get("seed") is None]
     assert len(set(unseeded)) == len(unseeded)
-    assert all(0 <= word < 2**32 for word in found.values())
+    assert all(0 <= word < 2**32 for word in words.values())
 
 
 # a recipe without its noise

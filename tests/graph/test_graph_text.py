@@ -59,8 +59,8 @@ def test_a_recipe_with_imports_is_its_text_unless_a_call_draws_otherwise(
 def test_explain_names_the_calls_that_the_text_moves(own, moved, tmp_path):
     (tmp_path / "a.rrl").write_text("ssl(views=2) | supervised() | corrupt(fpr=0.1)\n")
     graph = rrl.parse(f'import "a.rrl" as a\n{own}', directory=tmp_path)
-    found = explain(rrl.compile(graph), digits.columns(), samples=16)
-    told = [call for call, facts in found.calls if "in its printed text" in facts]
+    explained = explain(rrl.compile(graph), digits.columns(), samples=16)
+    told = [call for call, facts in explained.calls if "in its printed text" in facts]
     assert told == moved
     assert same_when_parsed_again(graph) == (not moved)
 

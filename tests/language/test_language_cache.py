@@ -15,10 +15,10 @@ from rrl_dsl.language.diagnostics import RRLError
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "cache"))
-    found = Cache("things")
-    found.check_writable()
-    found.write("key", b"content")
-    return found
+    cache = Cache("things")
+    cache.check_writable()
+    cache.write("key", b"content")
+    return cache
 
 
 def entry(cache: Cache) -> Path:
@@ -50,7 +50,7 @@ def test_every_byte_counts(cache: Cache) -> None:
 def test_an_entry_of_another_key(cache: Cache) -> None:
     other = entry(cache)
     cache.write("other", b"other")
-    path = next(each for each in cache.folder.iterdir() if each != other)
+    path = next(file for file in cache.folder.iterdir() if file != other)
     path.replace(other)
     with pytest.warns(UserWarning, match="is damaged"):
         assert cache.read("key") is None

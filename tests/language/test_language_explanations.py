@@ -6,7 +6,9 @@ import rrl_dsl as rrl
 from rrl_dsl.language.codes import CODES
 from rrl_dsl.language.explanations import EXPLANATIONS
 
-SHOWN = {code: each for code, each in EXPLANATIONS.items() if each.wrong is not None}
+SHOWN = {
+    code: explanation for code, explanation in EXPLANATIONS.items() if explanation.wrong is not None
+}
 NOT_ABOUT_A_TEXT = {
     *("RRL011", "RRL012", "RRL014", "RRL019"),  # too long to show
     *("RRL021", "RRL022", "RRL023", "RRL024", "RRL025"),  # about files
@@ -21,14 +23,14 @@ def test_every_code_is_explained_and_no_other():
 def test_every_code_about_a_text_has_its_examples():
     language = {code for code in CODES if code < "RRL4"}
     assert set(SHOWN) == language - NOT_ABOUT_A_TEXT
-    assert all(each.right is not None for each in SHOWN.values())
+    assert all(explanation.right is not None for explanation in SHOWN.values())
 
 
 @pytest.mark.parametrize("code", SHOWN)
 def test_mistake_gives_its_code_alone(code: str):
     with pytest.raises(rrl.RRLError) as caught:
         rrl.parse(SHOWN[code].wrong)
-    assert {each.code for each in caught.value.diagnostics} == {code}
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {code}
 
 
 @pytest.mark.parametrize("code", SHOWN)

@@ -90,7 +90,9 @@ def test_line_breaks_and_blanks_of_the_author_do_not_matter(
 def test_identity_does_not_change(data: st.DataObject, recipe: Recipe):
     text = text_of(recipe)
     spread = data.draw(layouts(statements_of(text)))
-    spread, text = (rrl.parse(each, allow_outside=True).identity for each in (check(spread), text))
+    spread, text = (
+        rrl.parse(layout, allow_outside=True).identity for layout in (check(spread), text)
+    )
     assert spread == text
 
 
@@ -139,5 +141,5 @@ def test_every_recipe_of_the_documentation_keeps_its_identity(tmp_path: Path):
         (tmp_path / name).write_text("1,2\n")
     (tmp_path / "mine.rrl").write_text(BLOCKS[0])
     for block in BLOCKS:
-        before, after = (rrl.parse(each, directory=tmp_path) for each in (block, check(block)))
+        before, after = (rrl.parse(recipe, directory=tmp_path) for recipe in (block, check(block)))
         assert before.identity == after.identity

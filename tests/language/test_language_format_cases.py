@@ -60,7 +60,7 @@ def test_every_error_of_the_syntax_is_raised():
     text = "ssl(\nlet a = |\nparam b = 1_000\nlet c = 'x"
     with pytest.raises(rrl.RRLError) as caught:
         formatted(text)
-    assert [each.code for each in caught.value.diagnostics] == [
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [
         "RRL006",
         "RRL008",
         "RRL002",
@@ -122,7 +122,7 @@ def test_deepest_recipe_takes_less_than_the_stack():
 def test_formatted_text_over_a_limit_is_an_error(text: str, code: str):
     with pytest.raises(rrl.RRLError) as caught:
         formatted(text)
-    assert [each.code for each in caught.value.diagnostics] == [code]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
 
 
 def test_text_that_grows_over_a_limit_is_refused_and_not_made_unreadable():

@@ -33,9 +33,9 @@ FILES = {
     "loop.rrl": "import 'loop.rrl' as loop\nloop\n",
 }
 GALLERY = [
-    each.read_text(encoding="utf-8")
-    for each in sorted(files("rrl_dsl.recipes").iterdir(), key=lambda each: each.name)
-    if each.name.endswith(".rrl")
+    file.read_text(encoding="utf-8")
+    for file in sorted(files("rrl_dsl.recipes").iterdir(), key=lambda file: file.name)
+    if file.name.endswith(".rrl")
 ]
 VALID = [
     "ssl(views=2)",
@@ -108,16 +108,20 @@ def outcome(
 def check_errors(problem: rrl.RRLError, text: str) -> None:
     """Every error can be shown in its place, and its edits lie in its text."""
     assert 1 <= len(problem.diagnostics) <= 100
-    for each in problem.diagnostics:
-        json.dumps(each.to_dict())
-        assert each.span is not None
-        assert each.source is not None
-        size = len(each.source.text)
-        assert 0 <= each.span.start <= each.span.end <= size + 1
-        assert each.render().splitlines()[4].strip(" |^") == ""
-        for edit in each.edits:
+    for diagnostic in problem.diagnostics:
+        json.dumps(diagnostic.to_dict())
+        assert diagnostic.span is not None
+        assert diagnostic.source is not None
+        size = len(diagnostic.source.text)
+        assert 0 <= diagnostic.span.start <= diagnostic.span.end <= size + 1
+        assert diagnostic.render().splitlines()[4].strip(" |^") == ""
+        for edit in diagnostic.edits:
             assert 0 <= edit.span.start <= edit.span.end <= size
-    own = [each.span.start for each in problem.diagnostics if each.source.text == text]
+    own = [
+        diagnostic.span.start
+        for diagnostic in problem.diagnostics
+        if diagnostic.source.text == text
+    ]
     assert own == sorted(own)
 
 
@@ -126,20 +130,20 @@ def check_errors(problem: rrl.RRLError, text: str) -> None:
 @example("\x00")
 @example("'\\")
 def test_any_text_is_a_graph_or_errors(folder: Path, text: str):
-    found = outcome(text, folder)
-    if isinstance(found, rrl.RRLError):
-        check_errors(found, text.removeprefix("\ufeff"))
+    result = outcome(text, folder)
+    if isinstance(result, rrl.RRLError):
+        check_errors(result, text.removeprefix("\ufeff"))
     else:
-        assert len(found.identity) == 64
-        assert text_of(found)
+        assert len(result.identity) == 64
+        assert text_of(result)
 
 
 @pytest.mark.parametrize("text", VALID)
 def test_any_beginning_of_a_recipe_is_a_graph_or_errors(folder: Path, text: str):
     for end in range(len(text)):
-        found = outcome(text[:end], folder)
-        if isinstance(found, rrl.RRLError):
-            check_errors(found, text[:end])
+        result = outcome(text[:end], folder)
+        if isinstance(result, rrl.RRLError):
+            check_errors(result, text[:end])
 
 
 @given(texts)
@@ -158,7 +162,9 @@ def test_any_text_is_formatted_once_for_all_or_refused(folder: Path, text: str):
         assert after == before
         assert after.identity == before.identity
     else:
-        codes = [[each.code for each in found.diagnostics] for found in (before, after)]
+        codes = [
+            [diagnostic.code for diagnostic in problem.diagnostics] for problem in (before, after)
+        ]
         assert codes[0] == codes[1]
 
 

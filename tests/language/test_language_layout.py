@@ -153,6 +153,6 @@ def test_a_definition_need_not_be_used():
 
 def test_a_broken_statement_does_not_stop_the_next():
     recipe, faults = parse(Source("let a = ssl(\nlet b = |\nlet c = self()\nc"))
-    assert [each.code for each in faults] == ["RRL006", "RRL008"]
-    kinds = [type(each) for each in recipe.statements]
+    assert [fault.code for fault in faults] == ["RRL006", "RRL008"]
+    kinds = [type(statement) for statement in recipe.statements]
     assert kinds == [syntax.Broken, syntax.Broken, syntax.Let, syntax.Result]

@@ -25,7 +25,7 @@ def codes_of(text: str) -> set[str]:
     with pytest.raises(rrl.RRLError) as caught:
         rrl.parse(text)
     assert str(caught.value)
-    return {each.code for each in caught.value.diagnostics}
+    return {diagnostic.code for diagnostic in caught.value.diagnostics}
 
 
 def lets(step: str, count: int) -> str:
@@ -92,7 +92,7 @@ def test_sixty_four_levels_of_brackets_and_tildes_parse_and_one_more_does_not(
     _, faults = parse(Source(text))
     assert not faults
     _, faults = parse(Source(f"({text})"))
-    assert [each.code for each in faults] == ["RRL013"]
+    assert [fault.code for fault in faults] == ["RRL013"]
 
 
 def test_brackets_side_by_side_are_not_deep():

@@ -43,9 +43,9 @@ def value_of(literal: str) -> object:
     ],
 )
 def test_numbers_have_their_python_value(text: str, value: float):
-    found = value_of(text)
-    assert found == value
-    assert type(found) is type(value)
+    read = value_of(text)
+    assert read == value
+    assert type(read) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_numbers_have_their_python_value(text: str, value: float):
 def test_malformed_number_is_one_error(text: str):
     with pytest.raises(rrl.RRLError) as caught:
         rrl.parse(f"ssl({text})")
-    assert [each.code for each in caught.value.diagnostics] == ["RRL002"]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["RRL002"]
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", "infinity"])
@@ -66,10 +66,10 @@ def test_no_word_is_a_number(text: str):
 @MODEST
 @given(st.floats(min_value=0, allow_infinity=False, allow_nan=False))
 def test_every_finite_float_reads_back_as_it_was_written(number: float):
-    found = value_of(repr(number))
-    assert isinstance(found, float)
-    assert math.copysign(1, found) == 1.0
-    assert found == number
+    read = value_of(repr(number))
+    assert isinstance(read, float)
+    assert math.copysign(1, read) == 1.0
+    assert read == number
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_other_names_are_refused(name: str):
     ],
 )
 def test_value_on_the_command_line_reads_as_in_a_recipe(text: str, value: object):
-    found = parameter_value(text)
-    assert found == value
-    assert type(found) is type(value)
+    read = parameter_value(text)
+    assert read == value
+    assert type(read) is type(value)
     if text != "coarse":
         assert value_of(text) == value
 
@@ -169,9 +169,9 @@ def test_value_on_the_command_line_reads_as_in_a_recipe(text: str, value: object
     ],
 )
 def test_number_on_the_command_line_is_read_as_people_write_it(text: str, value: object):
-    found = parameter_value(text)
-    assert found == value
-    assert type(found) is type(value)
+    read = parameter_value(text)
+    assert read == value
+    assert type(read) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def ours(node: syntax.Expression) -> object:
             return ("~", ours(node.operand))
         case syntax.Call():
             arguments = [
-                (each.name.text if each.name else None, ours(each.value)) for each in node.arguments
+                (argument.name.text if argument.name else None, ours(argument.value))
+                for argument in node.arguments
             ]
             return ("call", node.name.text, arguments)
         case syntax.Chain():
@@ -93,8 +94,8 @@ def pythons(node: ast.AST) -> object:
         case ast.UnaryOp(op=ast.Invert(), operand=operand):
             return ("~", pythons(operand))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-            arguments = [(None, pythons(each)) for each in args]
-            arguments += [(each.arg, pythons(each.value)) for each in keywords]
+            arguments = [(None, pythons(arg)) for arg in args]
+            arguments += [(keyword.arg, pythons(keyword.value)) for keyword in keywords]
             return ("call", name, arguments)
         case ast.BinOp(left=left, op=op, right=right):
             return (SIGNS[type(op)], pythons(left), pythons(right))

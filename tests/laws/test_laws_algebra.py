@@ -43,8 +43,8 @@ def some_rows(draw: st.DrawFn) -> Rows:
 
 def weights(graph: rrl.Graph, rows: Rows) -> np.ndarray:
     program = rrl.compile(graph, seed=2**33 + 1)
-    found = program(nodes_of(rows), spaces=spaces_of(rows), epoch=1, step=2)
-    return found.numpy().astype(np.float64)
+    weights = program(nodes_of(rows), spaces=spaces_of(rows), epoch=1, step=2)
+    return weights.numpy().astype(np.float64)
 
 
 def equal(left: rrl.Graph, right: rrl.Graph, rows: Rows) -> None:
@@ -283,12 +283,12 @@ def test_composed_transforms_apply_in_order(a: rrl.Graph, rows: Rows):
 @MODEST
 @given(recipes(size=8, batch=True), some_rows())
 def test_every_result_is_not_negative_and_symmetric_where_that_is_known(a: Recipe, rows: Rows):
-    found = weights(graph_of(a), rows)
+    weighted = weights(graph_of(a), rows)
     assert graph_of(a).symmetric == is_symmetric(a)
     if is_symmetric(a):
-        np.testing.assert_array_equal(found, found.T)
-    assert (found >= 0).all()
-    assert np.isfinite(found).all()
+        np.testing.assert_array_equal(weighted, weighted.T)
+    assert (weighted >= 0).all()
+    assert np.isfinite(weighted).all()
 
 
 @MODEST
@@ -301,8 +301,8 @@ def test_binary_graphs_have_dtype_bool(a: Recipe, b: Recipe, sign: str, rows: Ro
         joined = Joined(sign, one, other)
         for graph in (joined, Applied(joined, Call("clip", {"max": 0.0})), Scaled(0.0, joined)):
             program = rrl.compile(graph_of(graph), seed=2)
-            found = program(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
-            assert program.binary == is_binary(graph) == (found.dtype == torch.bool)
+            weights = program(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
+            assert program.binary == is_binary(graph) == (weights.dtype == torch.bool)
             assert program.plan.binary == program.binary
 
 

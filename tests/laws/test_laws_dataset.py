@@ -43,13 +43,13 @@ def whole_graph(recipe: Recipe, dataset: list[Row], run: dict[str, int]) -> np.n
     return reference.evaluate(graph_of(recipe), rows, **run, dataset=reference_rows_of(dataset))
 
 
-def check(found: torch.Tensor, expected: np.ndarray) -> None:
+def check(weights: torch.Tensor, expected: np.ndarray) -> None:
     """Edges and draws bit for bit; weights of kernels but for their last bit."""
-    assert found.shape == expected.shape
-    if found.dtype == torch.bool:
-        np.testing.assert_array_equal(found.numpy(), expected == 1)
+    assert weights.shape == expected.shape
+    if weights.dtype == torch.bool:
+        np.testing.assert_array_equal(weights.numpy(), expected == 1)
     else:
-        np.testing.assert_allclose(found.numpy(), expected, rtol=2e-7)
+        np.testing.assert_allclose(weights.numpy(), expected, rtol=2e-7)
 
 
 @MODEST
@@ -61,8 +61,8 @@ def test_batch_is_a_sub_matrix_of_the_graph_over_the_data_set(
     everything, whole = views_of(dataset, views=3), whole_graph(recipe, dataset, run)
     chosen = data.draw(selections(len(everything)))
     batch = nodes_of([everything[at] for at in chosen])
-    found = program(batch, epoch=run["epoch"], step=run["step"])
-    check(found, whole[np.ix_(chosen, chosen)])
+    weights = program(batch, epoch=run["epoch"], step=run["step"])
+    check(weights, whole[np.ix_(chosen, chosen)])
 
 
 @MODEST
@@ -122,11 +122,11 @@ def test_a_repeated_row_is_the_same_row(recipe: Recipe, dataset: list[Row]):
 @pytest.mark.parametrize("text", ["self()", "~self()", "random(0.3)", "cross_view()", "ssl()"])
 def test_duplicate_counts_as_self(text: str):
     rows = rrl.Nodes([7, 7, 7, 9], view=[1, 1, 0, 1])
-    found = rrl.compile(text)(rows).numpy()
-    assert (found[0] == found[1]).all()
-    assert found[0, 1] == found[0, 0]
+    weights = rrl.compile(text)(rows).numpy()
+    assert (weights[0] == weights[1]).all()
+    assert weights[0, 1] == weights[0, 0]
     expected = {"self()": True, "~self()": False, "random(0.3)": True, "cross_view()": False}
-    assert found[0, 1] == expected.get(text, True)
+    assert weights[0, 1] == expected.get(text, True)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_duplicate_counts_as_self(text: str):
 def test_ids_that_differ_in_their_high_word_alone_draw_apart(text: str):
     ids = [2 + (high << 32) for high in range(40)]
     rows = rrl.Nodes(ids, labels={"label": [0] * 40})
-    found = rrl.compile(text)(rows).numpy()
-    upper = found[np.triu_indices(40, 1)]
+    weights = rrl.compile(text)(rows).numpy()
+    upper = weights[np.triu_indices(40, 1)]
     assert 0.1 < upper.mean() < 0.9
 
 
@@ -146,8 +146,8 @@ def test_views_of_a_sample_share_its_draws_and_its_labels():
     nodes = rrl.Nodes(
         [row.sample for row in rows], [row.view for row in rows], {"label": [0] * len(rows)}
     )
-    found = program(nodes).numpy()
-    first, second = found[::2, ::2], found[1::2, 1::2]
+    weights = program(nodes).numpy()
+    first, second = weights[::2, ::2], weights[1::2, 1::2]
     apart = ~np.eye(len(IDS), dtype=bool)
     np.testing.assert_array_equal(first[apart], second[apart])
-    np.testing.assert_array_equal(first[apart], found[::2, 1::2][apart])
+    np.testing.assert_array_equal(first[apart], weights[::2, 1::2][apart])

@@ -35,22 +35,22 @@ def noise(
 def faults(edges: np.ndarray, p: float) -> set[str]:
     """What tells a symmetric 0/1 matrix without diagonal from a random graph."""
     n, q = len(edges), 1 - p
-    found = set()
+    faults = set()
     if abs(edges[UPPER].mean() - p) > 4 * np.sqrt(p * q / len(UPPER[0])):
-        found.add("density")
+        faults.add("density")
     spread = edges.sum(axis=1).var() / ((n - 1) * p * q)
     if abs(spread - 1) > 4 * np.sqrt(2 / n):
-        found.add("degrees")
+        faults.add("degrees")
     centered = edges - p * ~np.eye(n, dtype=bool)
     largest = abs(eigsh(centered, k=1, v0=np.ones(n), tol=1e-2, return_eigenvectors=False)[0])
     if not 1.9 < largest / np.sqrt(n * p * q) < 2.1:
-        found.add("spectrum")
+        faults.add("spectrum")
     # how many neighbors two rows share: binomial of n - 2 and p^2, with a tail that is not normal
     common = (edges @ edges)[UPPER]
     shared, chance = binom(n - 2, p**2), 1e-5 / len(common)
     if not shared.ppf(chance) <= common.min() <= common.max() <= shared.isf(chance):
-        found.add("codegree")
-    return found
+        faults.add("codegree")
+    return faults
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -109,14 +109,14 @@ def test_words_of_an_id_that_are_xored_collide():
 def test_pairs_of_equal_samples_draw_as_others():
     # with xor in place of the sum, every pair of equal ids would share one value
     rows = rrl.Nodes(np.repeat(np.arange(500), 2), np.tile([0, 1], 500))
-    found = rrl.compile("none() | corrupt(fpr=0.5)", seed=2)(rows).numpy()
-    pairs = found[np.arange(0, 1000, 2), np.arange(1, 1000, 2)]
+    weights = rrl.compile("none() | corrupt(fpr=0.5)", seed=2)(rows).numpy()
+    pairs = weights[np.arange(0, 1000, 2), np.arange(1, 1000, 2)]
     assert 0.4 < pairs.mean() < 0.6
 
 
 def test_two_seeds_of_calls_are_independent_of_each_other_and_of_the_recipe_s():
-    found = [noise(IDS["sequential"], 0.5, own=own) for own in (None, 0, 1, 2**32)]
-    assert all(abs(correlation(found[0], other)) < 4 for other in found[1:])
+    noises = [noise(IDS["sequential"], 0.5, own=own) for own in (None, 0, 1, 2**32)]
+    assert all(abs(correlation(noises[0], other)) < 4 for other in noises[1:])
 
 
 def test_two_seeds_are_independent_and_one_seed_gives_one_graph():
@@ -152,13 +152,13 @@ def test_unit_sample_draws_once_for_all_views_and_unit_row_for_each_pair_of_rows
     upper = np.triu_indices(half, 1)
     blocks = {}
     for unit in ("sample", "row"):
-        found = rrl.compile(rrl.none() | rrl.corrupt(fpr=0.5, unit=unit))(rows).numpy()
-        blocks[unit] = [found[:half, :half], found[half:, half:], found[:half, half:]]
+        weights = rrl.compile(rrl.none() | rrl.corrupt(fpr=0.5, unit=unit))(rows).numpy()
+        blocks[unit] = [weights[:half, :half], weights[half:, half:], weights[:half, half:]]
     for other in blocks["sample"][1:]:
         np.testing.assert_array_equal(blocks["sample"][0][upper], other[upper])
     for other in blocks["row"][1:]:
-        found = np.corrcoef(blocks["row"][0][upper], other[upper])[0, 1]
-        assert abs(found) * np.sqrt(len(upper[0])) < 4
+        correlated = np.corrcoef(blocks["row"][0][upper], other[upper])[0, 1]
+        assert abs(correlated) * np.sqrt(len(upper[0])) < 4
 
 
 @pytest.mark.parametrize("ids", IDS.values(), ids=IDS)

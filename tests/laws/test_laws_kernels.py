@@ -66,19 +66,19 @@ def test_pair_has_one_weight_in_every_batch_there_as_back(around: str, kernel: s
 @pytest.mark.parametrize("kernel", ["cosine", "dot"])
 def test_orthogonal_vectors_have_no_edge(kernel: str):
     rows = rrl.Nodes(range(125), fields={"x": LATTICE})
-    found = rrl.compile(f"similarity(x, kernel={kernel}) | threshold(0)")(rows).numpy()
+    related = rrl.compile(f"similarity(x, kernel={kernel}) | threshold(0)")(rows).numpy()
     inner = LATTICE.astype(int) @ LATTICE.T.astype(int)  # of whole numbers, exact
-    np.testing.assert_array_equal(found, inner > 0)
+    np.testing.assert_array_equal(related, inner > 0)
     # and as directions, which are orthogonal up to rounding
     length = np.linalg.norm(LATTICE, axis=1, keepdims=True)
     rows = rrl.Nodes(range(125), fields={"x": LATTICE / np.maximum(length, 1)})
-    found = rrl.compile(f"similarity(x, kernel={kernel}) | threshold(0)")(rows).numpy()
-    np.testing.assert_array_equal(found, inner > 0)
+    related = rrl.compile(f"similarity(x, kernel={kernel}) | threshold(0)")(rows).numpy()
+    np.testing.assert_array_equal(related, inner > 0)
     expected = reference.evaluate(
         rrl.parse(f"similarity(x, kernel={kernel}) | threshold(0)"),
         reference.Rows(np.arange(125), np.zeros(125, int), fields={"x": rows.fields["x"].numpy()}),
     )
-    np.testing.assert_array_equal(found, expected > 0)
+    np.testing.assert_array_equal(related, expected > 0)
 
 
 def test_batch_scoped_builtins_are_symmetric_and_ignore_the_order_of_rows():
@@ -96,9 +96,9 @@ def test_contrast_of_a_kernel_is_the_same_in_every_batch():
 
     def contrast(chosen: np.ndarray) -> np.ndarray:
         rows = rrl.Nodes(chosen, fields={"x": LATTICE[chosen]})
-        found = program.relate(rows, rows).contrast
-        assert found is not None
-        return found.numpy()
+        contrast = program.relate(rows, rows).contrast
+        assert contrast is not None
+        return contrast.numpy()
 
     whole = contrast(np.arange(125))
     inner = LATTICE.astype(int) @ LATTICE.T.astype(int)
@@ -112,18 +112,18 @@ def test_contrast_of_a_kernel_is_the_same_in_every_batch():
 def test_inner_products_are_those_of_exact_arithmetic(x: np.ndarray):
     from fractions import Fraction
 
-    found = rrl.compile("similarity(x, kernel=dot)")(rrl.Nodes(range(12), fields={"x": x}))
+    weights = rrl.compile("similarity(x, kernel=dot)")(rrl.Nodes(range(12), fields={"x": x}))
     for i in range(12):
         for j in range(12):
             exact = sum(Fraction(a) * Fraction(b) for a, b in zip(x[i], x[j], strict=True))
             expected = torch.tensor(float(max(exact, 0)))
-            torch.testing.assert_close(found[i, j], expected, rtol=1e-6, atol=0.0)
+            torch.testing.assert_close(weights[i, j], expected, rtol=1e-6, atol=0.0)
 
 
 @pytest.mark.parametrize("factor", [2.0**-1074, 1e-300, 1e-160, 1e149])
 def test_cosine_of_vectors_of_any_length(factor: float):
     x = np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]) * factor
-    found = rrl.compile("similarity(x)")(rrl.Nodes(range(4), fields={"x": x})).numpy()
+    weights = rrl.compile("similarity(x)")(rrl.Nodes(range(4), fields={"x": x})).numpy()
     half = np.float32(np.sqrt(0.5))
     expected = [[1, half, half, 0], [half, 1, 1, 0], [half, 1, 1, 0], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32))
+    np.testing.assert_array_equal(weights, np.array(expected, dtype=np.float32))

@@ -36,7 +36,7 @@ def lies_in(smaller: rrl.Graph, larger: rrl.Graph, rows: list[Row]) -> bool:
 def test_fewer_false_edges_are_a_subset_of_more(
     a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]
 ):
-    few, many = (a | rrl.corrupt(fpr=each, unit=unit, seed=5) for each in rate)
+    few, many = (a | rrl.corrupt(fpr=fpr, unit=unit, seed=5) for fpr in rate)
     assert lies_in(few, many, rows)
     assert lies_in(a, few, rows)
 
@@ -46,7 +46,7 @@ def test_fewer_false_edges_are_a_subset_of_more(
 def test_fewer_kept_edges_are_a_subset_of_more(
     a: rrl.Graph, rate: list[float], unit: str, rows: list[Row]
 ):
-    few, many = (a | rrl.keep(each, unit=unit, seed=5) for each in rate)
+    few, many = (a | rrl.keep(share, unit=unit, seed=5) for share in rate)
     assert lies_in(few, many, rows)
     assert lies_in(many, a, rows)
 
@@ -63,7 +63,7 @@ def test_both_rates_at_once(a: rrl.Graph, tpr: list[float], fpr: list[float], ro
 @MODEST
 @given(shares, some_rows())
 def test_labels_of_a_smaller_fraction_are_a_subset(share: list[float], rows: list[Row]):
-    few, many = (rrl.supervised(frac=each, labels="fine") for each in share)
+    few, many = (rrl.supervised(frac=frac, labels="fine") for frac in share)
     assert lies_in(few, many, rows)
     assert lies_in(many, rrl.supervised(labels="fine"), rows)
 
@@ -71,7 +71,7 @@ def test_labels_of_a_smaller_fraction_are_a_subset(share: list[float], rows: lis
 @MODEST
 @given(rates, some_rows())
 def test_random_graphs_are_nested(rate: list[float], rows: list[Row]):
-    few, many = (rrl.random(each) for each in rate)
+    few, many = (rrl.random(density) for density in rate)
     assert lies_in(few, many, rows)
 
 
@@ -80,8 +80,8 @@ def test_random_graphs_are_nested(rate: list[float], rows: list[Row]):
 def test_labels_of_fewer_samples_per_class_are_a_subset(count: int, dataset: list[Row]):
     nodes = nodes_of(dataset)
     few, many = (
-        rrl.compile(rrl.supervised(labels="fine", per_class=each)).bind(nodes)(nodes).numpy()
-        for each in (count, count + 1)
+        rrl.compile(rrl.supervised(labels="fine", per_class=per_class)).bind(nodes)(nodes).numpy()
+        for per_class in (count, count + 1)
     )
     assert (few <= many).all()
 
@@ -93,17 +93,17 @@ def test_per_class_labels_exactly_that_many_of_each_class():
         program = rrl.compile(rrl.supervised(labels="fine", per_class=count)).bind(dataset)
         labeled = np.diagonal(program(dataset).numpy())
         known = np.array(fine)
-        for each in range(7):
-            assert labeled[known == each].sum() == count
+        for label in range(7):
+            assert labeled[known == label].sum() == count
         assert labeled[known == 9].sum() == min(count, 2), "smaller classes keep all"
         assert not labeled[known == -1].any(), "an unknown label is no class"
 
 
 def test_share_of_labels_is_a_subset_of_samples_and_not_of_pairs():
     nodes = rrl.Nodes(range(300), labels={"label": [0] * 300})
-    found = rrl.compile("supervised(frac=0.3)")(nodes).numpy()
-    labeled = np.diagonal(found)
-    np.testing.assert_array_equal(found, np.outer(labeled, labeled))
+    weights = rrl.compile("supervised(frac=0.3)")(nodes).numpy()
+    labeled = np.diagonal(weights)
+    np.testing.assert_array_equal(weights, np.outer(labeled, labeled))
     assert 60 < labeled.sum() < 120
 
 
@@ -112,8 +112,8 @@ def test_rates_of_nought_and_one_are_exact(rate: float):
     rows = rrl.Nodes(np.arange(1500) * 3)
     off = ~np.eye(1500, dtype=bool)
     for text in (f"random({rate})", f"none() | corrupt(fpr={rate})", f"all() | keep({rate})"):
-        found = rrl.compile(text, seed=11)(rows).numpy()
-        assert (found[off] == bool(rate)).all(), text
+        weights = rrl.compile(text, seed=11)(rows).numpy()
+        assert (weights[off] == bool(rate)).all(), text
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ def test_simclr_over_images_and_texts_is_the_loss_of_clip(temperature: float) ->
     logits = F.normalize(images) @ F.normalize(texts).T / temperature
     wanted = (F.cross_entropy(logits, place) + F.cross_entropy(logits.T, order)) / 2
     torch.testing.assert_close((there + back) / 2, wanted)
-    (found,) = torch.autograd.grad((there + back) / 2, images)
+    (gradient,) = torch.autograd.grad((there + back) / 2, images)
     (right,) = torch.autograd.grad(wanted, images)
-    torch.testing.assert_close(found, right)
+    torch.testing.assert_close(gradient, right)
 
 
 class OpenCLIP(torch.nn.Module):
@@ -75,10 +75,10 @@ def test_the_scale_of_clip_is_at_most_100() -> None:
     (factor,) = loss.learned()
     with torch.no_grad():
         factor.fill_(50.0)
-    found = loss(relation, z)
-    torch.testing.assert_close(found, OpenCLIP(0.01)(*z.chunk(2)))
+    value = loss(relation, z)
+    torch.testing.assert_close(value, OpenCLIP(0.01)(*z.chunk(2)))
     assert float(factor.detach().exp() / 0.07) == pytest.approx(100)
-    assert torch.autograd.grad(found, factor)[0] != 0
+    assert torch.autograd.grad(value, factor)[0] != 0
 
 
 def test_clip_with_a_fixed_temperature_is_simclr() -> None:

@@ -219,33 +219,33 @@ def test_form_paper_takes_columns_in_another_order():
 def refusal(call):
     with pytest.raises(rrl.RRLError) as problem:
         call()
-    [found] = problem.value.diagnostics
-    return found
+    [diagnostic] = problem.value.diagnostics
+    return diagnostic
 
 
 def test_form_paper_needs_the_rows_as_columns():
     loss = create("simdino", form="paper", **WITHOUT_PATCHES)
-    found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
-    assert found.code == "RRL406"
-    assert "`form=paper` of the loss `simdino` needs the student's embedding" in found.message
-    assert found.hint == "use `form=authors`, or columns that are rows"
+    diagnostic = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
+    assert diagnostic.code == "RRL406"
+    assert "`form=paper` of the loss `simdino` needs the student's embedding" in diagnostic.message
+    assert diagnostic.hint == "use `form=authors`, or columns that are rows"
 
 
 def test_the_rate_of_the_mean_refuses_rows_without_their_teacher():
     loss = create("simdino", rate="mean", **WITHOUT_PATCHES)
-    found = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
-    assert found.code == "RRL406"
-    assert "`rate=mean` of the loss `simdino` needs the teacher's embedding" in found.message
-    assert found.hint == "use `rate=student`, or columns with all rows"
+    diagnostic = refusal(lambda: loss(torch.ones(4, 6), torch.ones(4, 2), keys=torch.ones(6, 2)))
+    assert diagnostic.code == "RRL406"
+    assert "`rate=mean` of the loss `simdino` needs the teacher's embedding" in diagnostic.message
+    assert diagnostic.hint == "use `rate=student`, or columns with all rows"
 
 
 def test_without_patches_it_asks_for_none():
     assert create("simdino", patch_weight=0).needs() == ("teacher",)
     assert create("simdino").needs() == ("patches", "teacher")
     z = torch.ones(4, 2)
-    found = refusal(lambda: create("simdino")(torch.ones(4, 4), z, keys=z))
-    assert found.code == "RRL406"
-    assert found.message.startswith("the loss `simdino` needs `patches`")
+    diagnostic = refusal(lambda: create("simdino")(torch.ones(4, 4), z, keys=z))
+    assert diagnostic.code == "RRL406"
+    assert diagnostic.message.startswith("the loss `simdino` needs `patches`")
 
 
 @pytest.mark.parametrize("form", ["authors", "paper"])
@@ -270,9 +270,9 @@ def test_patches_that_do_not_fit_are_refused(form, name, wrong, words):
     z = torch.ones(4, 2)
     given = {"patches": torch.ones(4, 2, 3), "teacher_patches": torch.ones(4, 2, 3)}
     given |= {"mask": torch.ones(4, 2, dtype=torch.bool), name: wrong}
-    found = refusal(lambda: create("simdino", form=form)(torch.ones(4, 4), z, keys=z, **given))
-    assert found.code == "RRL406"
-    assert words in found.message
+    diagnostic = refusal(lambda: create("simdino", form=form)(torch.ones(4, 4), z, keys=z, **given))
+    assert diagnostic.code == "RRL406"
+    assert words in diagnostic.message
 
 
 @pytest.mark.parametrize("form", ["authors", "paper"])
@@ -285,7 +285,7 @@ def test_the_teacher_has_no_gradient(form):
             soft(6, 6), z, keys=keys, patches=patches, teacher_patches=teacher, mask=mask
         )
         of_student = torch.autograd.grad(value, [z, patches], retain_graph=True)
-        assert all(float(each.abs().max()) > 0 for each in of_student)
+        assert all(float(gradient.abs().max()) > 0 for gradient in of_student)
         of_teacher = torch.autograd.grad(value, [keys, teacher], allow_unused=True)
         assert of_teacher == (None, None)
 

@@ -38,7 +38,7 @@ def assert_equal(ours, theirs, *inputs, dtype=torch.float64):
     """The same value and the same gradients, measured by the largest."""
     torch.testing.assert_close(ours, theirs, **CLOSE[dtype])
     for x in inputs:
-        pair = [torch.autograd.grad(each, x, retain_graph=True)[0] for each in (ours, theirs)]
+        pair = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in (ours, theirs)]
         assert torch.isfinite(pair[0]).all()
         size = pair[1].abs().max().clamp(min=1e-6)
         torch.testing.assert_close(
@@ -96,8 +96,8 @@ def dense_contrastive(weights, compared, q, k, temperature, *, name, normalize="
     degree = weights.sum(dim=1)
     if name == "suncet":
         return -(weights * log_share.exp()).sum(dim=1).log().mean()
-    each = -(weights * log_share).sum(dim=1)
-    return each.sum() / degree.sum() if normalize == "edges" else (each / degree).mean()
+    of_row = -(weights * log_share).sum(dim=1)
+    return of_row.sum() / degree.sum() if normalize == "edges" else (of_row / degree).mean()
 
 
 @st.composite

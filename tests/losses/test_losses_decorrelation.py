@@ -151,8 +151,10 @@ def edges_of(weights, pairs, normalize):
 
 
 def members_of(view):
-    found = [[i for i, each in enumerate(view) if each == which] for which in sorted(set(view))]
-    return [members for members in found if len(members) > 1]
+    groups = [
+        [i for i, sample in enumerate(view) if sample == which] for which in sorted(set(view))
+    ]
+    return [members for members in groups if len(members) > 1]
 
 
 def plain_vicreg(z, keys, view, shares):
@@ -339,8 +341,8 @@ def test_scale_and_weights_are_factors():
     one = create("barlow")(relation, z)
     torch.testing.assert_close(create("barlow", scale=0.1)(relation, z), 0.1 * one)
     parts = [
-        create("vicreg", **{"invariance": 0, "variance": 0, "covariance": 0, each: 2})(relation, z)
-        for each in ("invariance", "variance", "covariance")
+        create("vicreg", **{"invariance": 0, "variance": 0, "covariance": 0, term: 2})(relation, z)
+        for term in ("invariance", "variance", "covariance")
     ]
     whole = create("vicreg", invariance=2, variance=2, covariance=2)(relation, z)
     torch.testing.assert_close(sum(parts), whole)
@@ -358,4 +360,4 @@ def test_scale_and_weights_are_factors():
 def test_bad_options_are_refused(name, options):
     with pytest.raises(rrl.RRLError) as problem:
         create(name, **options)
-    assert [each.code for each in problem.value.diagnostics] == ["RRL408"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL408"]

@@ -21,8 +21,8 @@ def outputs(seed=0):
         "prototypes": draw(ROWS, PROTOTYPES),
         "patch_prototypes": draw(ROWS, PATCHES, PROTOTYPES),
     }
-    for each in made.values():
-        each.requires_grad_()
+    for tensor in made.values():
+        tensor.requires_grad_()
     return made | {
         "teacher_prototypes": draw(ROWS, PROTOTYPES),
         "teacher_patch_prototypes": draw(ROWS, PATCHES, PROTOTYPES),
@@ -50,8 +50,8 @@ def assert_same(one, other, made):
     gradients = (
         torch.autograd.grad(value, student(made), retain_graph=True) for value in (one, other)
     )
-    for found, expected in zip(*gradients, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-11)
+    for gradient, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-11)
 
 
 def test_it_is_the_sum_of_its_terms(relation):
@@ -136,8 +136,8 @@ def test_rows_and_columns_of_two_models_in_another_order(relation):
     order = torch.tensor([3, 0, 7, 5, 1, 2, 4, 6])
     program = rrl.compile("ssl(views=2) | 0.5 * supervised()")
     columns = {
-        name: each[order] if name not in ("center", "patch_center") else each
-        for name, each in made.items()
+        name: value[order] if name not in ("center", "patch_center") else value
+        for name, value in made.items()
     }
     apart = program.relate(relation.rows, relation.rows[order])
     loss = create("dinov2")

@@ -44,10 +44,10 @@ def cross_entropies(student, teacher, center, temperature, teacher_temperature):
 
 def same_with_gradients(ours, theirs, *inputs, rtol=1e-9):
     torch.testing.assert_close(ours, theirs, rtol=rtol, atol=1e-12)
-    found, expected = (
+    gradients, expected = (
         torch.autograd.grad(value, inputs, retain_graph=True) for value in (ours, theirs)
     )
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(gradients, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=100 * rtol, atol=1e-9)
 
 
@@ -102,16 +102,16 @@ def test_the_teacher_warms_up_as_lightly_s(epochs):
     z, keys = scores(8, 10), scores(8, 10, seed=1)
     loss = create("dino", teacher_temperature=0.07, warmup_epochs=epochs)
     peer = lightly_dino(10, teacher_temp=0.07, warmup_teacher_temp_epochs=epochs)
-    found = []
+    values = []
     for epoch in range(7):
         peer.center.zero_()
         relation = rrl.compile("ssl(views=2)").relate(views(4), epoch=epoch)
         theirs = peer(list(keys.detach().chunk(2)), list(z.chunk(2)), epoch=epoch)
-        found.append(loss(relation, z, keys=keys))
-        torch.testing.assert_close(found[-1], theirs, rtol=1e-6, atol=0)
+        values.append(loss(relation, z, keys=keys))
+        torch.testing.assert_close(values[-1], theirs, rtol=1e-6, atol=0)
     # of 1 epoch, only the first temperature
     steps = {0: 1, 1: 2, 2: 2, 5: 5}[epochs]
-    assert len({round(float(each.detach()), 8) for each in found}) == steps
+    assert len({round(float(value.detach()), 8) for value in values}) == steps
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -174,7 +174,7 @@ def test_centering_decides_what_is_taken():
 def test_a_center_of_another_shape_is_refused(shape):
     with pytest.raises(rrl.RRLError, match=r"`center` must have shape \(4,\)") as problem:
         create("dino")(torch.ones(6, 6), scores(6, 4), keys=scores(6, 4), center=torch.zeros(shape))
-    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 def test_the_teacher_s_scores_are_wanted():
@@ -290,18 +290,18 @@ def test_ibot_s_sinkhorn_balances_the_hidden_patches_alone():
 
 
 @pytest.mark.parametrize(
-    ("mask", "found"),
+    ("mask", "given"),
     [
         (torch.ones(6, 5), "float32 (6, 5)"),
         (torch.ones(6, 4, dtype=torch.bool), "bool (6, 4)"),
         (torch.ones(30, dtype=torch.bool), "bool (30,)"),
     ],
 )
-def test_a_mask_that_does_not_fit_is_refused(mask, found):
+def test_a_mask_that_does_not_fit_is_refused(mask, given):
     with pytest.raises(rrl.RRLError) as problem:
         create("ibot")(torch.ones(6, 6), scores(6, 5, 4), keys=scores(6, 5, 4), mask=mask)
-    assert f"`mask` must be bool (6, 5), not {found}" in str(problem.value)
-    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+    assert f"`mask` must be bool (6, 5), not {given}" in str(problem.value)
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 def test_ibot_wants_a_mask_and_the_shape_of_the_relation():

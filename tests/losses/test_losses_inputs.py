@@ -17,11 +17,11 @@ class Pull(Loss):
     with_mask: bool = True
 
     def inputs(self):
-        found = {"z": "projection", "keys": "teacher_projection", "center": "center"}
-        return found | ({"mask": "mask"} if self.with_mask else {})
+        inputs = {"z": "projection", "keys": "teacher_projection", "center": "center"}
+        return inputs | ({"mask": "mask"} if self.with_mask else {})
 
     def value(self, relation, z, keys, *, center=None, **masks):
-        value = relation.dot(z, keys).sum() + sum(each.sum() for each in masks.values())
+        value = relation.dot(z, keys).sum() + sum(mask.sum() for mask in masks.values())
         return value if center is None else value + center.sum()
 
 
@@ -46,9 +46,9 @@ def refusal():
     def of(call):
         with pytest.raises(rrl.RRLError) as problem:
             call()
-        [found] = problem.value.diagnostics
-        assert found.code == "RRL406"
-        return found.message, found.hint
+        [diagnostic] = problem.value.diagnostics
+        assert diagnostic.code == "RRL406"
+        return diagnostic.message, diagnostic.hint
 
     return of
 
@@ -165,7 +165,7 @@ def test_other_inputs_are_in_full_precision_and_masks_stay_bool():
     mask = torch.ones(2, 4, dtype=torch.bool)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         Watch()(torch.ones(2, 2), z, patches=torch.ones(2, 4, 3).half(), mask=mask)
-    assert [each.dtype for each in seen.values()] == [torch.float32, torch.float32, torch.bool]
+    assert [output.dtype for output in seen.values()] == [torch.float32, torch.float32, torch.bool]
 
 
 def test_a_loss_over_patches_takes_embeddings_of_patches(refusal):
@@ -181,8 +181,8 @@ def test_no_rows_cost_nothing(name):
     loss = create(name)
     sizes = {"n": 0, "m": 4, "P": 3, "d": 5, "K": 6, "f": 7}
     outputs = {
-        each: torch.zeros([sizes[size] for size in OUTPUTS[each].shape])
-        for each in loss.inputs().values()
+        output: torch.zeros([sizes[size] for size in OUTPUTS[output].shape])
+        for output in loss.inputs().values()
     }
     if "mask" in outputs:
         outputs["mask"] = outputs["mask"].bool()

@@ -39,8 +39,8 @@ def by_loops(weights, z, keys, is_self):
 
 def same_with_gradients(ours, theirs, *inputs):
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-    found, expected = (torch.autograd.grad(value, inputs) for value in (ours, theirs))
-    for one, other in zip(found, expected, strict=True):
+    gradients, expected = (torch.autograd.grad(value, inputs) for value in (ours, theirs))
+    for one, other in zip(gradients, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
 
 

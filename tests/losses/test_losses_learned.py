@@ -27,7 +27,7 @@ def test_gradient_is_that_of_the_definition(name, relation, z):
     temperature = nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
     create(name, temperature=temperature)(relation, z).backward()
     step = 1e-6
-    above, below = (create(name, temperature=0.3 + each)(relation, z) for each in (step, -step))
+    above, below = (create(name, temperature=0.3 + offset)(relation, z) for offset in (step, -step))
     torch.testing.assert_close(temperature.grad, (above - below) / (2 * step), rtol=1e-7, atol=0)
 
 
@@ -42,7 +42,7 @@ def test_parameters_of_a_sum_are_all_known(relation, z):
     loss = Sum(
         ((1.0, create("simclr", temperature=one)), (2.0, create("suncet", temperature=other)))
     )
-    assert [id(each) for each in loss.learned()] == [id(one), id(other)]
+    assert [id(parameter) for parameter in loss.learned()] == [id(one), id(other)]
     loss(relation, z).backward()
     assert one.grad != 0
     assert other.grad != 0

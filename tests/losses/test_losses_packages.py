@@ -53,8 +53,8 @@ def installed(tmp_path, monkeypatch):
 def refusal(name):
     with pytest.raises(rrl.RRLError) as problem:
         find(name)
-    [found] = problem.value.diagnostics
-    return found
+    [diagnostic] = problem.value.diagnostics
+    return diagnostic
 
 
 @pytest.mark.usefixtures("installed")
@@ -88,10 +88,10 @@ def test_a_loss_of_a_package_is_a_name_like_any_other():
     ],
 )
 def test_a_broken_loss_names_its_package(name, words):
-    found = refusal(name)
-    assert found.code == "RRL422"
-    assert words in found.message
-    assert f"`{name.replace('wmse', 'taker')}-loss`" in found.hint
+    diagnostic = refusal(name)
+    assert diagnostic.code == "RRL422"
+    assert words in diagnostic.message
+    assert f"`{name.replace('wmse', 'taker')}-loss`" in diagnostic.hint
 
 
 @pytest.mark.usefixtures("installed")
@@ -101,7 +101,7 @@ def test_listing_shows_what_works_and_warns_of_the_rest(cli):
     assert "simclr" in result.out
     assert "depends on its options" in result.out
     assert result.err.count("warning[RRL422]") == 4
-    listed = {each["name"]: each for each in json.loads(cli("losses", "--json").out)}
+    listed = {loss["name"]: loss for loss in json.loads(cli("losses", "--json").out)}
     assert listed["broken"]["fault"]["code"] == "RRL422"
     assert listed["pull-of-a-package"]["options"][0]["required"] is True
     assert "temperature" in str(listed["simclr"]["options"])
@@ -135,9 +135,9 @@ def test_an_imported_loss_may_be_a_term_with_options():
 def test_a_wrong_place_in_a_sum_is_pointed_at(text, code, wrong):
     with pytest.raises(rrl.RRLError) as problem:
         create(text)
-    found = problem.value.diagnostics[0]
-    assert found.code == code
-    assert text[slice(*found.span)] == wrong
+    diagnostic = problem.value.diagnostics[0]
+    assert diagnostic.code == code
+    assert text[slice(*diagnostic.span)] == wrong
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_a_place_that_is_none_is_refused_before_anything_is_loaded(place):
 
 
 def test_a_base_of_losses_is_none_itself():
-    found = refusal("rrl_dsl.losses.base:Loss")
-    assert (found.code, found.hint) == ("RRL422", "name one of its subclasses")
+    diagnostic = refusal("rrl_dsl.losses.base:Loss")
+    assert (diagnostic.code, diagnostic.hint) == ("RRL422", "name one of its subclasses")
 
 
 @pytest.mark.usefixtures("installed")

@@ -39,7 +39,7 @@ def assert_equal(ours, theirs, *inputs, rtol=1e-9):
     """The same value and the same gradients."""
     torch.testing.assert_close(ours, theirs, rtol=rtol, atol=1e-13)
     for x in inputs:
-        pair = [torch.autograd.grad(each, x, retain_graph=True)[0] for each in (ours, theirs)]
+        pair = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in (ours, theirs)]
         torch.testing.assert_close(*pair, rtol=rtol, atol=1e-13)
 
 
@@ -120,7 +120,7 @@ def test_without_keys_it_is_refused(name):
     bank = {"bank": embeddings(3)} if name == "nnclr" else {}
     with pytest.raises(rrl.RRLError, match="needs `keys`") as problem:
         create(name)(torch.ones(6, 6), embeddings(6), **bank)
-    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -235,7 +235,7 @@ def test_on_a_rich_graph_nnclr_compares_with_other_views_alone(normalize, seed):
     empty = int((weights.sum(dim=1) == 0).sum())
     within = int(((weights.sum(dim=1) > 0) & ((weights * compared).sum(dim=1) == 0)).sum())
     assert within >= 1
-    shares = {name: round(float(each) * 15) for name, each in loss.skipped(relation).items()}
+    shares = {name: round(float(share) * 15) for name, share in loss.skipped(relation).items()}
     assert shares == {"without_edge": empty, "without_edge_to_another_view": within}
     assert list(create("nnclr", form="nt_xent").skipped(relation)) == ["without_edge"]
 
@@ -303,7 +303,7 @@ def test_nnclr_wants_a_bank_that_fits():
     for bank in (torch.ones(0, 8), torch.ones(5, 7), torch.ones(8)):
         with pytest.raises(rrl.RRLError, match=r"must have shape \(m, 8\)") as problem:
             create("nnclr")(graph, z, keys=z, bank=bank)
-        assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+        assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 @pytest.mark.parametrize("columns", [6, 9])
@@ -313,7 +313,7 @@ def test_nt_xent_of_other_columns_is_refused(columns):
     z, p = embeddings(6), embeddings(columns)
     with pytest.raises(rrl.RRLError, match="needs the rows as columns") as problem:
         create("nnclr", form="nt_xent")(relation, z, keys=p, bank=z)
-    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 # what goes wrong elsewhere

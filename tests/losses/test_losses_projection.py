@@ -115,11 +115,11 @@ def test_the_minimizers_are_those_of_least_squares(width, seed):
     by_loss = minimized(lambda z: loss(relation, z), start)
     by_residual = minimized(lambda z: residual(z, y), draw(24, width, seed + 9).detach())
     assert float(loss(relation, start)) > -0.9  # there was something to do
-    for found in (by_loss, by_residual):  # each is a minimizer of both
-        assert float(residual(found, y)) < 1e-9
-        assert float(loss(relation, found)) == pytest.approx(-1, abs=1e-9)
-        within = torch.linalg.lstsq(found, y).solution
-        angles = subspace_angles((found @ within).numpy(), y.numpy())  # Y's span lies in Z's
+    for minimizer in (by_loss, by_residual):  # each is a minimizer of both
+        assert float(residual(minimizer, y)) < 1e-9
+        assert float(loss(relation, minimizer)) == pytest.approx(-1, abs=1e-9)
+        within = torch.linalg.lstsq(minimizer, y).solution
+        angles = subspace_angles((minimizer @ within).numpy(), y.numpy())  # Y's span lies in Z's
         assert max(angles) < 1e-4
 
 
@@ -127,8 +127,8 @@ def test_the_minimizers_are_those_of_least_squares(width, seed):
 def test_a_narrow_embedding_keeps_the_largest_classes(width):
     label = torch.tensor([0] * 9 + [1] * 6 + [2] * 3)
     relation, loss = supervised(label), create("projection", ridge=0)
-    found = minimized(lambda z: loss(relation, z), draw(18, width).detach())
-    assert float(loss(relation, found)) == pytest.approx(-[9, 15][width - 1] / 18, abs=1e-9)
+    minimizer = minimized(lambda z: loss(relation, z), draw(18, width).detach())
+    assert float(loss(relation, minimizer)) == pytest.approx(-[9, 15][width - 1] / 18, abs=1e-9)
 
 
 # what must not go wrong
@@ -188,7 +188,7 @@ def test_embeddings_that_do_not_span_their_dimensions_have_collapsed(kind, inter
         rrl.RRLError, match=r"collapsed.*: (their effective rank|they hold)"
     ) as raised:
         loss(torch.ones(12, 12), deficient(kind))
-    assert [each.code for each in raised.value.diagnostics] == ["RRL409"]
+    assert [diagnostic.code for diagnostic in raised.value.diagnostics] == ["RRL409"]
 
 
 @pytest.mark.parametrize(("kind", "intercept"), [("zeros", False), ("constant", True)])
@@ -202,7 +202,7 @@ def test_too_few_rows_are_refused(rows, intercept):
     loss = create("projection", intercept=intercept)
     with pytest.raises(rrl.RRLError, match=f"at least {rows + 1} rows") as raised:
         loss(torch.ones(rows, rows), draw(rows, 4))
-    assert [each.code for each in raised.value.diagnostics] == ["RRL405"]
+    assert [diagnostic.code for diagnostic in raised.value.diagnostics] == ["RRL405"]
     assert loss.least_rows(4) == rows + 1
     assert torch.isfinite(loss(torch.ones(rows + 1, rows + 1), draw(rows + 1, 4)))
 
@@ -211,7 +211,7 @@ def test_too_few_rows_are_refused(rows, intercept):
 def test_other_columns_are_refused(name):
     with pytest.raises(rrl.RRLError, match="needs the rows as columns") as raised:
         create(name)(torch.ones(12, 12), draw(12, 3), keys=draw(12, 3, seed=1))
-    assert [each.code for each in raised.value.diagnostics] == ["RRL406"]
+    assert [diagnostic.code for diagnostic in raised.value.diagnostics] == ["RRL406"]
 
 
 def test_the_order_and_the_precision_of_the_rows_hardly_matter():

@@ -55,27 +55,27 @@ def nodes():
 def drawn(loss, dtype=torch.float64, seed=0):
     """Random outputs, of the shapes that they have, that the loss takes."""
     generator = torch.Generator().manual_seed(seed)
-    found = {}
+    outputs = {}
     for output in dict.fromkeys(loss.inputs().values()):
         shape = OUTPUTS[output].shape
         value = torch.randn([SIZES[size] for size in shape], generator=generator).to(dtype)
         if "K" in shape:
             value = value.tanh()  # scores are similarities
-        found[output] = value > 0 if output == "mask" else value
-    return found
+        outputs[output] = value > 0 if output == "mask" else value
+    return outputs
 
 
 def weights(loss, *, dtype=torch.float64, seed=0):
     """Random weights with empty rows; of 0 and 1, and symmetric, where the loss wants that."""
     generator = torch.Generator().manual_seed(seed)
-    found = torch.rand(ROWS, ROWS, generator=generator).to(torch.float64)
+    weights = torch.rand(ROWS, ROWS, generator=generator).to(torch.float64)
     if any(term.symmetric for _, term in loss.flat_terms()):
-        found = torch.maximum(found, found.T)
-    found = found.where(found > 0.7, 0.0)
+        weights = torch.maximum(weights, weights.T)
+    weights = weights.where(weights > 0.7, 0.0)
     if any(term.binary for _, term in loss.flat_terms()):
-        found = (found > 0).to(found.dtype)
-    found[::7] = found[:, ::7] = 0
-    return found.to(dtype)
+        weights = (weights > 0).to(weights.dtype)
+    weights[::7] = weights[:, ::7] = 0
+    return weights.to(dtype)
 
 
 def value_and_gradients(loss, relation, outputs):
@@ -87,8 +87,10 @@ def value_and_gradients(loss, relation, outputs):
     value = loss.over(relation, leaves)
     floats = {output: leaf for output, leaf in leaves.items() if leaf.requires_grad}
     gradients = torch.autograd.grad(value, list(floats.values()), allow_unused=True)
-    found = dict(zip(floats, gradients, strict=True))
-    return value.detach(), {key: each for key, each in found.items() if each is not None}
+    gradient_of = dict(zip(floats, gradients, strict=True))
+    return value.detach(), {
+        key: gradient for key, gradient in gradient_of.items() if gradient is not None
+    }
 
 
 def rows_of(outputs, order):
@@ -100,10 +102,10 @@ def rows_of(outputs, order):
 
 
 def test_the_registry_is_covered_with_its_options():
-    found = [parameter.id for parameter in VARIANTS]
-    assert {"simclr", "wmse", "simclr(normalize=edges)", "wmse(by_view=False)"} <= set(found)
-    assert len(found) == len(set(found))
-    assert {loss.name() for loss in LOSSES} <= set(found)
+    ids = [parameter.id for parameter in VARIANTS]
+    assert {"simclr", "wmse", "simclr(normalize=edges)", "wmse(by_view=False)"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert {loss.name() for loss in LOSSES} <= set(ids)
 
 
 @every_loss
@@ -212,7 +214,8 @@ def test_half_precision_under_autocast_is_close(name, options, dtype):
     relation = DenseRelation(weights(loss, dtype=torch.float32), nodes())
     outputs = drawn(loss, torch.float32)
     half = {
-        key: each.to(dtype) if each.is_floating_point() else each for key, each in outputs.items()
+        key: output.to(dtype) if output.is_floating_point() else output
+        for key, output in outputs.items()
     }
     with torch.autocast("cpu", dtype=dtype):
         value, gradients = value_and_gradients(loss, relation, half)
@@ -237,8 +240,8 @@ def test_extreme_temperatures_are_finite(name, options):
     loss = create(name, **options)
     relation = DenseRelation(weights(loss), nodes())
     outputs = {
-        key: each * 10 if each.is_floating_point() else each
-        for key, each in drawn(loss, torch.float32).items()
+        key: output * 10 if output.is_floating_point() else output
+        for key, output in drawn(loss, torch.float32).items()
     }
     value, gradients = value_and_gradients(loss, relation, outputs)
     assert torch.isfinite(value)
@@ -268,11 +271,11 @@ def test_gradients_are_those_of_the_value(name, options):
             loss.over(
                 relation,
                 outputs
-                | {key: outputs[key] + sign * step * each for key, each in direction.items()},
+                | {key: outputs[key] + sign * step * change for key, change in direction.items()},
             )
             for sign in (1, -1)
         )
-        expected = sum((gradients[key] * each).sum() for key, each in direction.items())
+        expected = sum((gradients[key] * change).sum() for key, change in direction.items())
         torch.testing.assert_close((ahead - behind) / (2 * step), expected, rtol=1e-5, atol=1e-7)
 
 
@@ -306,7 +309,9 @@ def test_teachers_banks_and_centers_have_no_gradient(name, options):
 def test_the_length_of_embeddings_does_not_matter(name):
     loss = create(name)
     relation, outputs = DenseRelation(weights(loss), nodes()), drawn(loss)
-    longer = {key: 3 * each if each.is_floating_point() else each for key, each in outputs.items()}
+    longer = {
+        key: 3 * output if output.is_floating_point() else output for key, output in outputs.items()
+    }
     torch.testing.assert_close(
         loss.over(relation, longer), loss.over(relation, outputs), rtol=1e-6, atol=1e-9
     )

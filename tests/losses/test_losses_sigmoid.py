@@ -129,7 +129,7 @@ def test_temperature_and_bias_are_learned(strategy):
 def test_temperature_and_bias_of_the_user_are_the_parameters():
     temperature, bias = nn.Parameter(torch.tensor(0.1)), nn.Parameter(torch.tensor(-10.0))
     loss = create("sigmoid", temperature=temperature, bias=bias)
-    assert [id(each) for each in loss.learned()] == [id(temperature), id(bias)]
+    assert [id(parameter) for parameter in loss.learned()] == [id(temperature), id(bias)]
     loss(torch.eye(4).roll(1, 0), torch.randn(4, 3)).backward()
     assert temperature.grad != 0
     assert bias.grad != 0
@@ -138,7 +138,9 @@ def test_temperature_and_bias_of_the_user_are_the_parameters():
 def test_parameters_are_those_of_a_sum_too():
     loss = create("sigmoid")
     total = Sum(((1.0, loss), (0.5, create("simclr"))))
-    assert [id(each) for each in total.learned()] == [id(each) for each in loss.learned()]
+    assert [id(parameter) for parameter in total.learned()] == [
+        id(parameter) for parameter in loss.learned()
+    ]
     assert create("sigmoid", learn=False).learned() == []
 
 

@@ -54,8 +54,8 @@ def listed_sigreg(x, directions):
 
 def same_with_gradients(ours, theirs, z):
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-    found, expected = (torch.autograd.grad(value, z)[0] for value in (ours, theirs))
-    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
+    gradient, expected = (torch.autograd.grad(value, z)[0] for value in (ours, theirs))
+    torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("views", [2, 3, 4])

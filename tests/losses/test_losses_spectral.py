@@ -117,7 +117,9 @@ def test_spectral_on_any_graph(seed, rows, columns, contrasted, normalize):
 
 def test_rows_with_equal_degrees_weigh_as_their_pairs_do():
     z, relation = draw(24), rrl.compile("ssl(views=2)").relate(two_views(12))
-    by_rows, by_edges = (create("spectral", normalize=each)(relation, z) for each in ROWS_EDGES)
+    by_rows, by_edges = (
+        create("spectral", normalize=normalize)(relation, z) for normalize in ROWS_EDGES
+    )
     torch.testing.assert_close(by_rows, by_edges)
 
 
@@ -187,21 +189,21 @@ def test_its_minimum_is_the_eigenmap(constraint, normalize, graph):
     laplacian, mass = eigenproblem(weights, normalize, constraint)
     some = mass.diagonal() > 0  # a row without an edge has no place in the eigenmap by degrees
     loss = create("laplacian", normalize=normalize, constraint=constraint, shrinkage=0)
-    found = minimized(lambda z: loss(weights, z), draw(14, 3, seed=1))
+    minimizer = minimized(lambda z: loss(weights, z), draw(14, 3, seed=1))
     values, vectors = eigh(laplacian[some][:, some].numpy(), mass[some][:, some].numpy())
     least = float(values[1:4].sum())
     assert float(loss(weights, draw(14, 3, seed=1).detach())) > 1.2 * least
-    assert float(loss(weights, found)) == pytest.approx(least, rel=1e-7, abs=1e-9)
+    assert float(loss(weights, minimizer)) == pytest.approx(least, rel=1e-7, abs=1e-9)
     if values[4] - values[3] > 1e-3:  # else the vectors are not the only ones
-        with_ones = torch.cat([found, torch.ones_like(found[:, :1])], dim=1)[some]
+        with_ones = torch.cat([minimizer, torch.ones_like(minimizer[:, :1])], dim=1)[some]
         assert max(subspace_angles(with_ones.numpy(), vectors[:, :4])) < 1e-3
 
 
 def test_on_views_all_normalizations_agree():
     z, relation = draw(24), rrl.compile("ssl(views=2)").relate(two_views(12))
     first, *others = (
-        create("laplacian", normalize=each, constraint=constraint)(relation, z)
-        for each in ROWS_EDGES
+        create("laplacian", normalize=normalize, constraint=constraint)(relation, z)
+        for normalize in ROWS_EDGES
         for constraint in CONSTRAINTS
     )
     for other in others:
@@ -231,7 +233,7 @@ def test_too_few_rows_are_refused(constraint):
     assert torch.isfinite(loss(torch.ones(5, 5), draw(5)))
     with pytest.raises(rrl.RRLError, match="at least 5 rows") as raised:
         loss(torch.ones(4, 4), draw(4))
-    assert [each.code for each in raised.value.diagnostics] == ["RRL405"]
+    assert [diagnostic.code for diagnostic in raised.value.diagnostics] == ["RRL405"]
 
 
 def test_by_degrees_only_rows_with_an_edge_count():
@@ -249,7 +251,7 @@ def test_embeddings_that_cannot_be_whitened_have_collapsed(value, constraint):
     weights = torch.rand(23, 23, generator=torch.Generator().manual_seed(0))
     with pytest.raises(rrl.RRLError, match="collapsed") as raised:
         create("laplacian", constraint=constraint, normalize="edges")(weights, z)
-    assert [each.code for each in raised.value.diagnostics] == ["RRL409"]
+    assert [diagnostic.code for diagnostic in raised.value.diagnostics] == ["RRL409"]
 
 
 @pytest.mark.parametrize("name", ["laplacian", "wmse"])
@@ -326,7 +328,9 @@ def test_the_order_and_the_precision_of_the_rows_hardly_matter(name):
     exact = loss(program.relate(nodes), z)
     torch.testing.assert_close(loss(program.relate(nodes[order]), z[order]), exact)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        single, half = (loss(program.relate(nodes), each) for each in (z.float(), z.bfloat16()))
+        single, half = (
+            loss(program.relate(nodes), embedding) for embedding in (z.float(), z.bfloat16())
+        )
     assert single.dtype == half.dtype == torch.float32
     torch.testing.assert_close(single.double(), exact, rtol=1e-5, atol=0)
     torch.testing.assert_close(half.double(), exact, rtol=2e-2, atol=0)
@@ -338,4 +342,4 @@ def test_the_order_and_the_precision_of_the_rows_hardly_matter(name):
 def test_bad_options_are_refused(name, options):
     with pytest.raises(rrl.RRLError) as problem:
         create(name, **options)
-    assert [each.code for each in problem.value.diagnostics] == ["RRL408"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL408"]

@@ -130,7 +130,7 @@ def test_the_value_and_the_gradient_are_the_weighted_sum(graph, z):
     ours = create("2*simclr(temperature=0.1) + 0.5*suncet")(graph, z)
     theirs = 2 * simclr(graph, z) + 0.5 * suncet(graph, z)
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
-    (one,), (other,) = (torch.autograd.grad(each, z) for each in (ours, theirs))
+    (one,), (other,) = (torch.autograd.grad(value, z) for value in (ours, theirs))
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
@@ -139,12 +139,12 @@ def test_a_call_hands_keys_and_views_to_every_term(z):
     loss = create("wmse(slice=0) + simclr")
     parts = create("wmse", slice=0), create("simclr")
     graph, keys = torch.ones(12, 12), z.roll(1, dims=0)
-    expected = sum(each(graph, z, view=view) for each in parts)
+    expected = sum(part(graph, z, view=view) for part in parts)
     torch.testing.assert_close(loss(graph, z, view=view), expected)
-    expected = sum(each(graph, z, keys=keys) for each in parts)
+    expected = sum(part(graph, z, keys=keys) for part in parts)
     torch.testing.assert_close(loss(graph, z, keys=keys), expected)
     relation = rrl.compile("random(0.5)").relate(rrl.Nodes(torch.arange(12)))
-    expected = sum(each(relation, z) for each in parts)
+    expected = sum(part(relation, z) for part in parts)
     torch.testing.assert_close(loss.value(relation, z, z), expected)
 
 
@@ -163,7 +163,7 @@ def test_over_passes_the_inputs_of_every_term(graph, z):
     torch.testing.assert_close(loss.over(graph, outputs), expected)
     with pytest.raises(rrl.RRLError, match="the loss `pull` needs `keys`") as problem:
         loss.over(graph, {"projection": z, "backbone": backbone})
-    assert [each.code for each in problem.value.diagnostics] == ["RRL406"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL406"]
 
 
 @pytest.mark.usefixtures("pull")
@@ -246,10 +246,10 @@ NAMED = "an option must have a name, and occur only once"
     ],
 )
 def test_syntax_errors_of_sums_have_positions(text, at, message):
-    [found] = refusals(text)
-    assert (found.code, found.message, found.hint) == ("RRL423", message, HINT)
-    assert found.source.text == text
-    assert text[slice(*found.span)] == (text if at is None else at)
+    [diagnostic] = refusals(text)
+    assert (diagnostic.code, diagnostic.message, diagnostic.hint) == ("RRL423", message, HINT)
+    assert diagnostic.source.text == text
+    assert text[slice(*diagnostic.span)] == (text if at is None else at)
 
 
 @pytest.mark.parametrize(
@@ -300,33 +300,38 @@ def test_syntax_errors_of_sums_have_positions(text, at, message):
     ],
 )
 def test_errors_of_terms_have_positions(text, code, at, message, hint):
-    [found] = refusals(text)
-    assert found.code == code
-    assert text[slice(*found.span)] == at
-    assert found.source.text == text
-    assert found.message == message
-    assert hint is None or found.hint == hint
+    [diagnostic] = refusals(text)
+    assert diagnostic.code == code
+    assert text[slice(*diagnostic.span)] == at
+    assert diagnostic.source.text == text
+    assert diagnostic.message == message
+    assert hint is None or diagnostic.hint == hint
 
 
 @pytest.mark.parametrize("other", ["temp", "tau", "T", "temprature"])
 def test_a_misspelled_option_has_a_suggestion(other):
-    assert [each.hint for each in refusals("simclr", **{other: 0.1})] == [
+    assert [diagnostic.hint for diagnostic in refusals("simclr", **{other: 0.1})] == [
         "did you mean `temperature`?"
     ]
 
 
 def test_all_errors_of_options_are_reported():
     text = "suncet + simclr(temperature=-1, normalize=cols)"
-    found = refusals(text)
-    assert [each.code for each in found] == ["RRL408", "RRL408"]
-    assert {text[slice(*each.span)] for each in found} == {"simclr(temperature=-1, normalize=cols)"}
-    assert {each.message.split()[0] for each in found} == {"`temperature`", "`normalize`"}
+    diagnostics = refusals(text)
+    assert [diagnostic.code for diagnostic in diagnostics] == ["RRL408", "RRL408"]
+    assert {text[slice(*diagnostic.span)] for diagnostic in diagnostics} == {
+        "simclr(temperature=-1, normalize=cols)"
+    }
+    assert {diagnostic.message.split()[0] for diagnostic in diagnostics} == {
+        "`temperature`",
+        "`normalize`",
+    }
 
 
 def test_options_beside_a_sum_are_refused():
-    [found] = refusals("simclr + suncet", temperature=0.1)
-    assert found.code == "RRL408"
-    assert found.message == (
+    [diagnostic] = refusals("simclr + suncet", temperature=0.1)
+    assert diagnostic.code == "RRL408"
+    assert diagnostic.message == (
         "`simclr + suncet` is a sum, and `temperature` could be an option of any of its losses"
     )
-    assert found.hint == "write it after a name: `NAME(temperature=…)`"
+    assert diagnostic.hint == "write it after a name: `NAME(temperature=…)`"

@@ -43,21 +43,21 @@ def assert_equal(ours, theirs, *inputs, rtol=1e-7):
     """The same value and the same gradients."""
     torch.testing.assert_close(ours, theirs, rtol=rtol, atol=1e-12)
     for x in inputs:
-        pair = [torch.autograd.grad(each, x, retain_graph=True)[0] for each in (ours, theirs)]
+        pair = [torch.autograd.grad(value, x, retain_graph=True)[0] for value in (ours, theirs)]
         torch.testing.assert_close(*pair, rtol=rtol, atol=1e-10)
 
 
 def whitened(z, slices, method, unit_length=True):
     """Each slice by a decomposition of its own; rows of length 1, or 1 on average."""
     result = torch.zeros_like(z)
-    for each in slices:
+    for rows in slices:
         if method == "cholesky":
-            centered = z[each] - z[each].mean(dim=0)
-            part = centered @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z[each].T))).T
+            centered = z[rows] - z[rows].mean(dim=0)
+            part = centered @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z[rows].T))).T
         else:
-            values, vectors = torch.linalg.eigh(torch.cov(z[each].T))
-            part = (z[each] - z[each].mean(dim=0)) @ vectors @ torch.diag(values**-0.5) @ vectors.T
-        result = result.index_copy(0, each, part)
+            values, vectors = torch.linalg.eigh(torch.cov(z[rows].T))
+            part = (z[rows] - z[rows].mean(dim=0)) @ vectors @ torch.diag(values**-0.5) @ vectors.T
+        result = result.index_copy(0, rows, part)
     return F.normalize(result) if unit_length else result / z.shape[1] ** 0.5
 
 
@@ -90,7 +90,7 @@ def test_the_mean_over_slicings_is_lightly_s(iterations, width, size, seed, monk
     for iteration in range(iterations):
         parts = sliced(straight.sample, straight.view, size, seed=3, step=7, iteration=iteration)
         orders.append(torch.cat(parts[: 64 // size]))
-    assert len({tuple(each.tolist()) for each in orders}) == iterations
+    assert len({tuple(drawn.tolist()) for drawn in orders}) == iterations
     loss = create("wmse", slice=size, shrinkage=0.0, iterations=iterations)
     ours = loss(relation, z[order])
     peer = lightly.loss.WMSELoss(
@@ -105,9 +105,9 @@ def solo_learn_s(z, order, size):
     whitening = lightly.loss.wmse_loss.Whitening2d(z.shape[1], track_running_stats=False).double()
     count = len(z) // 2
     v = torch.empty_like(z)
-    for each in order.view(-1, size):
+    for rows in order.view(-1, size):
         for view in range(2):
-            v[each + view * count] = whitening(z[each + view * count])
+            v[rows + view * count] = whitening(z[rows + view * count])
     return 2 - 2 * F.cosine_similarity(v[:count], v[count:].detach(), dim=-1).mean()
 
 
@@ -159,7 +159,7 @@ def test_columns_that_are_not_the_rows_are_whitened_by_themselves(method, detach
     (rows, _), (cols, _) = views_of(12), views_of(20, views=3, seed=1)
     z, keys = embeddings(24, 4), embeddings(60, 4, seed=1)
     relation = soft_relation(rows, cols)
-    slices = [sliced(each.sample, each.view, 60, seed=3, step=7) for each in (rows, cols)]
+    slices = [sliced(side.sample, side.view, 60, seed=3, step=7) for side in (rows, cols)]
     v, k = whitened(z, slices[0], method), whitened(keys, slices[1], method)
     loss = create("wmse", slice=0, shrinkage=0.0, whitening=method, detach=detach)
     ours = loss(relation, z, keys=keys)
@@ -191,8 +191,8 @@ def test_whitened_together_the_two_ways_agree():
     z, (nodes, _) = embeddings(60, 8), views_of(30)
     options = {"slice": 0, "by_view": False, "shrinkage": 0.0}
     cholesky, zca = (
-        create("wmse", whitening=each, **options)(soft_relation(nodes), z)
-        for each in ("cholesky", "zca")
+        create("wmse", whitening=whitening, **options)(soft_relation(nodes), z)
+        for whitening in ("cholesky", "zca")
     )
     assert_equal(zca, cholesky, z)
 
@@ -201,7 +201,9 @@ def test_zca_in_slices_does_not_depend_on_the_axes():
     z, (nodes, _) = embeddings(120, 6), views_of(60)
     turn, _ = torch.linalg.qr(embeddings(6, 6, seed=1).detach())
     relation = soft_relation(nodes)
-    zca, cholesky = (create("wmse", slice=20, whitening=each) for each in ("zca", "cholesky"))
+    zca, cholesky = (
+        create("wmse", slice=20, whitening=whitening) for whitening in ("zca", "cholesky")
+    )
     torch.testing.assert_close(zca(relation, z @ turn), zca(relation, z), rtol=1e-9, atol=0)
     assert (cholesky(relation, z @ turn) - cholesky(relation, z)).abs() > 1e-4
 
@@ -233,7 +235,7 @@ def test_the_gradient_of_the_root_is_that_of_its_definition():
     change = torch.cov(embeddings(20, 5, seed=1).detach().T)
     step = torch.zeros((), dtype=torch.float64, requires_grad=True)
     root, _ = inverse_root(matrix + step * change)
-    rows = [torch.autograd.grad(each, step, retain_graph=True)[0] for each in root.flatten()]
+    rows = [torch.autograd.grad(entry, step, retain_graph=True)[0] for entry in root.flatten()]
     moved, s = torch.stack(rows).view(5, 5), root.detach()
     residual = moved @ matrix @ s + s @ change @ s + s @ matrix @ moved
     torch.testing.assert_close(residual, torch.zeros_like(residual), rtol=0, atol=1e-9)
@@ -267,7 +269,7 @@ def test_a_singular_covariance_is_a_collapse(method, which):
     loss = create("wmse", whitening=method, shrinkage=0.0)
     with pytest.raises(rrl.RRLError, match="collapsed") as problem:
         loss(torch.ones(32, 32), collapsed(32)[which])
-    assert [each.code for each in problem.value.diagnostics] == ["RRL409"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL409"]
 
 
 # what goes wrong elsewhere
@@ -298,6 +300,8 @@ def test_equal_rows_have_finite_gradients(method, detach):
 
 def test_slicings_of_a_step_differ_and_the_first_is_that_of_one_iteration():
     sample, view = torch.arange(100), torch.zeros(100, dtype=torch.int64)
-    parts = [sliced(sample, view, 30, seed=0, step=0, iteration=each)[0] for each in range(3)]
+    parts = [
+        sliced(sample, view, 30, seed=0, step=0, iteration=iteration)[0] for iteration in range(3)
+    ]
     assert torch.equal(parts[0], sliced(sample, view, 30, seed=0, step=0)[0])
-    assert len({tuple(each.tolist()) for each in parts}) == 3
+    assert len({tuple(part.tolist()) for part in parts}) == 3

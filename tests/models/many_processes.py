@@ -61,14 +61,14 @@ def part_of(network, step, blocks):
         crops = torch.randn(local * SAMPLES, 1, 8, 8, generator=random) if local else None
         outputs = network(images, crops, seed=block)
         size = len(images)
-        whole.append({name: each[:size] for name, each in outputs.items()})
-        others.append({name: each[size:] for name, each in outputs.items()})
+        whole.append({name: output[:size] for name, output in outputs.items()})
+        others.append({name: output[size:] for name, output in outputs.items()})
         samples = torch.arange(SAMPLES) + (step * BLOCKS + block) * SAMPLES
         nodes.append(nodes_of(samples, torch.arange(views)))
         local_nodes.append(nodes_of(samples, torch.arange(local) + views))
     rows, *rest = nodes + (local_nodes if local else [])
-    for each in rest:
-        rows = rows.followed_by(each)
+    for further in rest:
+        rows = rows.followed_by(further)
     parts = whole + others
     return rows, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -91,26 +91,28 @@ def trained(case, rank, world):
     weights = Prepared.weights
 
     def counted(self, *options):
-        found = weights(self, *options)
-        pairs.append(found.numel())
-        return found
+        tile = weights(self, *options)
+        pairs.append(tile.numel())
+        return tile
 
     Prepared.weights = counted
     for step in range(STEPS):
         optimizer.zero_grad()
         value = network.loss(*part_of(network, step, blocks), step=step, epoch=step, gather=gather)
         value.backward()
-        given = [each for each in network.parameters() if each.requires_grad]
-        for each in given:
-            each.grad = torch.zeros_like(each) if each.grad is None else each.grad
+        given = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        for parameter in given:
+            parameter.grad = (
+                torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            )
             if world > 1:
-                distributed.all_reduce(each.grad)
-                each.grad /= world
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= world
         optimizer.step()
         network.follow(steps=4)
         losses.append(value.item())
     Prepared.weights = weights
-    gradients = torch.cat([each.grad.flatten() for each in given])
+    gradients = torch.cat([parameter.grad.flatten() for parameter in given])
     return losses, gradients, max(pairs, default=0)
 
 

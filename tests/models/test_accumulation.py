@@ -45,9 +45,9 @@ def test_the_gradients_are_those_of_the_whole_batch(size):
     whole = gradients(net, whole_loss(net(images)))
     parts = gradients(net, whole_loss(in_parts(net, images, size=size)))
     apart = gradients(net, sum(whole_loss(part) for part in net(images).split(12)) / 2)
-    for expected, found, other in zip(whole, parts, apart, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
-        assert not torch.allclose(found, other, rtol=1e-3)
+    for expected, gradient, other in zip(whole, parts, apart, strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
+        assert not torch.allclose(gradient, other, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("size", "seen"), [(None, [24]), (24, [24]), (99, [24]), (10, [8, 8, 8])])
@@ -67,8 +67,8 @@ def test_running_statistics_are_those_of_one_forward_pass_in_parts(momentum):
     for _ in range(3):
         z = torch.cat([plain(part) for part in rows().tensor_split(4)])
         expected = gradients(plain, whole_loss(z))
-        found = gradients(ours, whole_loss(in_parts(ours, rows(), size=7)))
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+        gradient = gradients(ours, whole_loss(in_parts(ours, rows(), size=7)))
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=0, atol=0, msg=name)
     assert int(ours[1].num_batches_tracked) == 12
@@ -136,13 +136,13 @@ def test_outputs_of_every_form_are_put_together():
             return {"both": Both(z, [z + 1, z[:, 0]]), "pair": (images, scale)}
 
     encoder, images, scale = Encoder(), rows(), torch.arange(float(ROWS))[:, None].double()
-    found = in_parts(encoder.encode, images, scale, None, size=5)
+    outputs = in_parts(encoder.encode, images, scale, None, size=5)
     expected = encoder.encode(images, scale, None)
-    assert type(found["both"]) is Both
-    torch.testing.assert_close(found, expected)
+    assert type(outputs["both"]) is Both
+    torch.testing.assert_close(outputs, expected)
     expected = gradients(encoder, whole_loss(expected["both"].embeddings[0]))
-    found = gradients(encoder, whole_loss(found["both"].embeddings[0]))
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+    gradient = gradients(encoder, whole_loss(outputs["both"].embeddings[0]))
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_invalid_modules_and_outputs_are_refused():
@@ -176,9 +176,9 @@ class LiveBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        for each in out if isinstance(out, tuple | list) else [out]:
-            if isinstance(each, torch.Tensor):
-                self.hold(each.untyped_storage())
+        for output in out if isinstance(out, tuple | list) else [out]:
+            if isinstance(output, torch.Tensor):
+                self.hold(output.untyped_storage())
         return out
 
     def hold(self, storage):

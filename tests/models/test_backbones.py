@@ -59,10 +59,10 @@ def test_every_weight_learns(name: str) -> None:
 def test_an_unknown_backbone_has_a_suggestion() -> None:
     with pytest.raises(RRLError) as caught:
         build_backbone("resnet-18", (3, 32, 32))
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
-    assert "`small`" in found.message
-    assert found.hint == "did you mean `resnet18`?"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL502"
+    assert "`small`" in diagnostic.message
+    assert diagnostic.hint == "did you mean `resnet18`?"
 
 
 @pytest.mark.parametrize("shape", [(9,), (3, 5)])

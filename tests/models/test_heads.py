@@ -53,9 +53,9 @@ def test_activations_are_relu_or_gelu() -> None:
 @pytest.mark.parametrize(("output_norm", "learned"), [("affine", 2), ("plain", 0)])
 def test_outputs_may_be_batch_normalized(output_norm: Any, learned: int) -> None:
     projector = Projector(8, 16, 4, norm=True, output_norm=output_norm)
-    found = projector(torch.randn(64, 8))
-    assert torch.allclose(found.mean(dim=0), torch.zeros(4), atol=1e-5)
-    assert torch.allclose(found.var(dim=0, correction=0), torch.ones(4), atol=1e-2)
+    outputs = projector(torch.randn(64, 8))
+    assert torch.allclose(outputs.mean(dim=0), torch.zeros(4), atol=1e-5)
+    assert torch.allclose(outputs.var(dim=0, correction=0), torch.ones(4), atol=1e-2)
     assert len(list(projector[-1].parameters())) == learned
 
 

@@ -86,10 +86,10 @@ def networks(tmp_path, monkeypatch):
 def refused(name: str, *, code="RRL502", shape=SHAPE, **arguments) -> Diagnostic:
     with pytest.raises(RRLError) as caught:
         build_backbone(name, shape, **arguments)
-    (found,) = caught.value.diagnostics
-    assert found.code == code
-    assert found.hint
-    return found
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == code
+    assert diagnostic.hint
+    return diagnostic
 
 
 def test_a_class_is_given_the_shape_and_the_options(networks) -> None:
@@ -145,9 +145,9 @@ def test_every_backbone_is_a_new_one(networks) -> None:
 )
 @pytest.mark.usefixtures("networks")
 def test_networks_that_do_not_fit_are_refused(name: str, message: str) -> None:
-    found = refused(name)
-    assert message in found.message
-    assert "\n" not in found.message
+    diagnostic = refused(name)
+    assert message in diagnostic.message
+    assert "\n" not in diagnostic.message
 
 
 @pytest.mark.usefixtures("networks")
@@ -172,9 +172,9 @@ def test_only_what_says_that_it_makes_a_network_is_called(name: str, tmp_path) -
     trace = tmp_path / "trace"
     options = {"command": f"touch {trace}", "args": ["touch", str(trace)], "shape": 1}
     for given in (options, {}):
-        found = refused(name, options=given)
+        diagnostic = refused(name, options=given)
         message = f"`{name}` is neither a torch.nn.Module class nor a function that returns one"
-        assert found.message == message
+        assert diagnostic.message == message
     assert not trace.exists()
 
 
@@ -202,8 +202,8 @@ def test_torchvision_has_networks_by_name_alone() -> None:
     for name in ("io.read_image", "models.resnet18", "fasterrcnn_resnet50_fpn", "resnet", ""):
         assert refused(f"torchvision:{name}").message == f"torchvision has no network `{name}`"
     assert refused("torchvision:resnet1").hint == "did you mean `resnet18`?"
-    found = refused("torchvision:resnet18", options={"weights": "DEFAULT"})
-    assert found.message == "`torchvision:resnet18` takes no option `weights` here"
+    diagnostic = refused("torchvision:resnet18", options={"weights": "DEFAULT"})
+    assert diagnostic.message == "`torchvision:resnet18` takes no option `weights` here"
 
 
 @pytest.mark.usefixtures("networks")
@@ -215,8 +215,8 @@ def test_misspelled_networks_have_a_suggestion() -> None:
 
 @pytest.mark.usefixtures("networks")
 def test_a_patch_size_is_an_option_of_other_networks() -> None:
-    found = refused("given_networks:Flat", patch_size=4)
-    assert found.hint == "pass it in `options`"
+    diagnostic = refused("given_networks:Flat", patch_size=4)
+    assert diagnostic.hint == "pass it in `options`"
 
 
 def test_a_network_of_the_user_can_have_patch_tokens(networks, monkeypatch) -> None:
@@ -272,16 +272,18 @@ def test_timm_receives_the_image_size_if_it_needs_it(fake_timm) -> None:
 
 @pytest.mark.usefixtures("fake_timm")
 def test_errors_of_timm_are_reported() -> None:
-    found = refused("timm:plane")
-    assert found.message == "timm has no network `plane`"
-    assert found.hint == "did you mean `plain`?"
+    diagnostic = refused("timm:plane")
+    assert diagnostic.message == "timm has no network `plane`"
+    assert diagnostic.hint == "did you mean `plain`?"
     assert refused("timm:resnet").hint == "`timm.list_models()` lists them"
-    found = refused("timm:plain", options={"fail": True})
-    assert "`timm:plain` cannot be created: TypeError: got an unexpected keyword" in found.message
+    diagnostic = refused("timm:plain", options={"fail": True})
+    assert (
+        "`timm:plain` cannot be created: TypeError: got an unexpected keyword" in diagnostic.message
+    )
     for option in ("pretrained", "checkpoint_path"):
-        found = refused("timm:plain", options={option: "weights.pt"})
-        assert found.message == f"`timm:plain` takes no option `{option}` here"
-        assert "`--set pretrained=true`" in found.hint
+        diagnostic = refused("timm:plain", options={option: "weights.pt"})
+        assert diagnostic.message == f"`timm:plain` takes no option `{option}` here"
+        assert "`--set pretrained=true`" in diagnostic.hint
 
 
 def test_timm_is_asked_for_published_weights(fake_timm) -> None:
@@ -306,8 +308,8 @@ def cache(tmp_path, monkeypatch):
 def test_torchvision_s_published_weights_are_those_of_its_cache(cache) -> None:
     published = torchvision.models.resnet18()
     torch.save(published.state_dict(), cache / "resnet18-f37072fd.pth")
-    found = build_backbone("torchvision:resnet18", (3, 32, 32), pretrained=True).body
-    for name, weight in found.state_dict().items():
+    body = build_backbone("torchvision:resnet18", (3, 32, 32), pretrained=True).body
+    for name, weight in body.state_dict().items():
         assert torch.equal(weight, published.state_dict()[name]), name
     fresh = build_backbone("torchvision:resnet18", (3, 32, 32)).body
     assert not torch.equal(fresh.conv1.weight, published.conv1.weight)
@@ -315,25 +317,25 @@ def test_torchvision_s_published_weights_are_those_of_its_cache(cache) -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_published_weights_without_a_network_are_an_error() -> None:
-    found = refused("torchvision:resnet18", code="RRL512", shape=(3, 32, 32), pretrained=True)
-    assert "`torchvision:resnet18`, which cannot be loaded: URLError" in found.message
-    assert "`TORCH_HOME`" in found.hint
-    found = refused("torchvision:resnet18", options={"depth": 3}, pretrained=True)
-    assert "cannot be created: TypeError" in found.message
+    diagnostic = refused("torchvision:resnet18", code="RRL512", shape=(3, 32, 32), pretrained=True)
+    assert "`torchvision:resnet18`, which cannot be loaded: URLError" in diagnostic.message
+    assert "`TORCH_HOME`" in diagnostic.hint
+    diagnostic = refused("torchvision:resnet18", options={"depth": 3}, pretrained=True)
+    assert "cannot be created: TypeError" in diagnostic.message
 
 
 def test_other_networks_have_no_published_weights() -> None:
     for name in ("small", "resnet18", "vit-tiny", "mine:Net"):
-        found = refused(name, pretrained=True)
-        assert f"not for `{name}`" in found.message
-        assert "`torchvision:NAME`" in found.hint
+        diagnostic = refused(name, pretrained=True)
+        assert f"not for `{name}`" in diagnostic.message
+        assert "`torchvision:NAME`" in diagnostic.hint
 
 
 def test_timm_can_be_missing(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    found = refused("timm:resnet18")
-    assert found.message == "the backbone `timm:resnet18` needs timm, which is not installed"
-    assert found.hint == "`pip install timm`"
+    diagnostic = refused("timm:resnet18")
+    assert diagnostic.message == "the backbone `timm:resnet18` needs timm, which is not installed"
+    assert diagnostic.hint == "`pip install timm`"
 
 
 def test_a_residual_network_of_timm() -> None:

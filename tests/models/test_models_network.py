@@ -78,14 +78,14 @@ def test_rows_are_gathered_with_their_gradients(loss, tmp_path):
         "gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1
     )
     try:
-        group, found = torch.distributed.group.WORLD, []
+        group, states = torch.distributed.group.WORLD, []
         for gather in (None, lambda own: all_gather_tensor_autograd(own, 0, group)):
             network = make(loss)
             optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
-            found.append(steps(network, optimizer, 0, 3, gather))
+            states.append(steps(network, optimizer, 0, 3, gather))
     finally:
         torch.distributed.destroy_process_group()
-    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(states[0], states[1])
 
 
 def test_the_loss_is_that_of_the_outputs():
@@ -151,5 +151,5 @@ def test_a_network_of_one_s_own_is_a_backbone():
 def test_options_that_do_not_fit_are_refused(options, expected):
     with pytest.raises(rrl.RRLError) as problem:
         make(**{"loss": "simclr", **options})
-    [found] = problem.value.diagnostics
-    assert f"{found.code} {found.message} | {found.hint}".startswith(expected)
+    [diagnostic] = problem.value.diagnostics
+    assert f"{diagnostic.code} {diagnostic.message} | {diagnostic.hint}".startswith(expected)

@@ -54,8 +54,8 @@ def test_targets_are_the_same_whenever_they_are_computed(name):
     teacher, images = Teacher(encoder), torch.randn(4, 3, 32, 32)
     holder = nn.ModuleList([encoder, teacher]).train()
     first, second = teacher(images), teacher(images)
-    for output, each in first.items():
-        torch.testing.assert_close(each, second[output], msg=output)
+    for output, value in first.items():
+        torch.testing.assert_close(value, second[output], msg=output)
     assert encoder.training
     student = encoder(images)["projection"]
     assert not torch.allclose(student, encoder(images)["projection"])

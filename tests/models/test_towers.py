@@ -56,7 +56,7 @@ def test_tokens_may_have_any_number_type():
     net = tower().eval()
     tokens = torch.tensor([[1, 11, 0, 0, 0]])
     with torch.no_grad():
-        whole, floating = (net(each)["projection"] for each in (tokens, tokens.double()))
+        whole, floating = (net(text)["projection"] for text in (tokens, tokens.double()))
     torch.testing.assert_close(whole, floating)
     assert whole.shape == (1, 8)
 
@@ -68,20 +68,20 @@ def test_vectors_are_standardized_and_missing_values_are_the_mean():
     vectors[3, 0] = torch.nan
     standard = Standardized(3)
     standard.measure(vectors)
-    found = standard(vectors)
-    known = found[torch.arange(200) != 3]
+    standardized = standard(vectors)
+    known = standardized[torch.arange(200) != 3]
     torch.testing.assert_close(known.mean(dim=0), torch.zeros(3), atol=2e-3, rtol=0)
     torch.testing.assert_close(
         known.std(dim=0, correction=0)[[0, 2]], torch.ones(2), atol=1e-2, rtol=0
     )
-    assert found[3, 0] == 0
-    assert (found[:, 1] == 0).all()
+    assert standardized[3, 0] == 0
+    assert (standardized[:, 1] == 0).all()
 
 
 def test_a_network_of_one_s_own_reads_tokens():
     net = tower(backbone=f"{__name__}:Counts", projector=ProjectorOptions(layers=0)).eval()
-    found = net(torch.tensor([[2, 2, 0, 0, 1]]))["projection"]
-    assert found.tolist() == [[2, 1, 2, *[0] * 9]]
+    counts = net(torch.tensor([[2, 2, 0, 0, 1]]))["projection"]
+    assert counts.tolist() == [[2, 1, 2, *[0] * 9]]
 
 
 def test_rows_are_the_images_and_then_the_values_of_the_column():
@@ -143,8 +143,10 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole():
 def test_a_network_of_towers_refuses(options, message):
     with pytest.raises(rrl.RRLError) as caught:
         network(**options)
-    found = [f"{each.code} {each.message}" for each in caught.value.diagnostics]
-    assert any(text.startswith(message) for text in found), found
+    messages = [
+        f"{diagnostic.code} {diagnostic.message}" for diagnostic in caught.value.diagnostics
+    ]
+    assert any(text.startswith(message) for text in messages), messages
 
 
 @pytest.mark.parametrize(

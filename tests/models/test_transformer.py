@@ -115,13 +115,13 @@ def test_positions_of_other_sizes_are_interpolated() -> None:
     with torch.no_grad():  # 1 in the second of four rows and the fourth of eight columns
         positions[:, 1:] = 0
         positions[:, 1 + 8 + 3] = 1
-    found = backbone.body._positions(4, 4)
-    assert found.shape == (1, 1 + 4 * 4, 64)
-    assert torch.equal(found[:, 0], positions[:, 0])
+    scaled = backbone.body._positions(4, 4)
+    assert scaled.shape == (1, 1 + 4 * 4, 64)
+    assert torch.equal(scaled[:, 0], positions[:, 0])
     # cubic convolution with a = -0.75, half way between two places, and without smoothing
     expected = torch.zeros(4, 4)
     expected[1] = torch.tensor([0.0, 0.59375, -0.09375, 0.0])
-    assert torch.allclose(found[0, 1:, 0].view(4, 4), expected, atol=1e-6)
+    assert torch.allclose(scaled[0, 1:, 0].view(4, 4), expected, atol=1e-6)
     assert torch.equal(backbone.body._positions(4, 8), positions)
 
 
@@ -165,10 +165,10 @@ def test_weights_begin_like_those_of_torchvision_but_for_positions(channels: int
 def test_sides_that_do_not_divide_are_refused() -> None:
     with pytest.raises(RRLError) as caught:
         micro((1, 28, 28), patch_size=8)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
-    assert found.message == "images of 28 x 28 pixels cannot be divided into patches of 8 x 8"
-    assert found.hint == "use sides that are multiples of 8, or patches of 7 x 7"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL502"
+    assert diagnostic.message == "images of 28 x 28 pixels cannot be divided into patches of 8 x 8"
+    assert diagnostic.hint == "use sides that are multiples of 8, or patches of 7 x 7"
     with pytest.raises(RRLError, match="or patches of 4 x 4"):  # one patch would be no grid
         micro((1, 8, 8), patch_size=16)
     with pytest.raises(RRLError, match=r"6 x 5 pixels cannot be divided into patches of 2 x 2"):

@@ -289,15 +289,15 @@ class Oracle:
         space, metric = given.get("space", "projection"), given.get("metric", "cosine")
         asking = row.row
         if given.get("query") == "other":
-            views = [each for each in self.universe if each.sample == row.sample]
+            views = [view for view in self.universe if view.sample == row.sample]
             if len(views) < 2:
                 return []
-            row = next((each for each in views if each.view > row.view), views[0])
+            row = next((view for view in views if view.view > row.view), views[0])
 
         def find() -> list[tuple[int, int]]:
-            others = [each for each in self.universe if each.row not in (row.row, asking)]
+            others = [other for other in self.universe if other.row not in (row.row, asking)]
             if given.get("directed"):
-                others = [each for each in others if each.row in self.columns]
+                others = [other for other in others if other.row in self.columns]
             far = {o.row: distance(row.spaces[space], o.spaces[space], metric) for o in others}
             return sorted(far, key=lambda other: (far[other], other))[: given["k"]]
 
@@ -329,7 +329,9 @@ class Oracle:
         """Whether j is among the k heaviest edges of i, self an edge like any other."""
 
         def find() -> list[tuple[int, int]]:
-            weights = {each.row: self.weight(node.operand, i, each, {}) for each in self.universe}
+            weights = {
+                column.row: self.weight(node.operand, i, column, {}) for column in self.universe
+            }
             edges = [row for row, w in weights.items() if w > 0]
             order = sorted(edges, key=lambda row: (-weights[row], row))
             return order[: node.call.arguments["k"]]
@@ -341,12 +343,12 @@ class Oracle:
             reached, waiting = {i.row}, [i]
             while waiting:
                 here = waiting.pop()
-                for each in self.universe:
-                    ways = ((here, each), (each, here))
+                for other in self.universe:
+                    ways = ((here, other), (other, here))
                     joined = any(self.weight(node.operand, a, b, {}) > 0 for a, b in ways)
-                    if each.row not in reached and joined:
-                        reached.add(each.row)
-                        waiting.append(each)
+                    if other.row not in reached and joined:
+                        reached.add(other.row)
+                        waiting.append(other)
             return reached
 
         return self.once((id(node), "component", i.row), find)

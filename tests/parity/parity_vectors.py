@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 def cosine(x: Sequence[float], y: Sequence[float]) -> float:
     lengths = math.hypot(*x) * math.hypot(*y)
-    found = math.fsum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
-    return found if abs(found) > 1e-12 else 0.0
+    similarity = math.fsum(a * b for a, b in zip(x, y, strict=True)) / lengths if lengths else 0.0
+    return similarity if abs(similarity) > 1e-12 else 0.0
 
 
 def squared_distance(x: Sequence[float], y: Sequence[float]) -> float:

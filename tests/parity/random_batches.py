@@ -84,14 +84,14 @@ settings_of_a_run = st.fixed_dictionaries(
 
 def nodes_of(rows: Sequence[Row]) -> rrl.Nodes:
     """The rows as the library takes them."""
-    found = reference_rows_of(rows)
-    return rrl.Nodes(found.sample, found.view, found.labels, found.fields)
+    nodes = reference_rows_of(rows)
+    return rrl.Nodes(nodes.sample, nodes.view, nodes.labels, nodes.fields)
 
 
 def spaces_of(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
     """The embeddings of the rows as the library takes them."""
-    found = reference_rows_of(rows).spaces
-    return {name: torch.from_numpy(vectors).float() for name, vectors in found.items()}
+    spaces = reference_rows_of(rows).spaces
+    return {name: torch.from_numpy(vectors).float() for name, vectors in spaces.items()}
 
 
 def reference_rows_of(rows: Sequence[Row]) -> reference.Rows:

@@ -392,7 +392,7 @@ def recipes(
         if binary and not is_binary(made):
             made = Applied(made, Call("threshold", {"at": 0.0}))
         graphs.append(made)
-    found = graphs[-1]
-    if binary and not is_binary(found):
-        found = Applied(found, Call("threshold", {"at": 0.0}))
-    return found
+    graph = graphs[-1]
+    if binary and not is_binary(graph):
+        graph = Applied(graph, Call("threshold", {"at": 0.0}))
+    return graph

@@ -58,12 +58,12 @@ def weights_of(text: str) -> np.ndarray:
     """The weights of a recipe, the same from the program, before rewriting, and the reference."""
     graph = rrl.parse(text, allow_outside=True)
     program = rrl.compile(graph)
-    found = program(nodes_of(ROWS)).numpy()
+    weights = program(nodes_of(ROWS)).numpy()
     program.plan = compile_plan(in_order(finished(graph)), binary=graph.binary)
-    np.testing.assert_array_equal(program(nodes_of(ROWS)).numpy(), found, err_msg=text)
+    np.testing.assert_array_equal(program(nodes_of(ROWS)).numpy(), weights, err_msg=text)
     expected = reference.evaluate(graph, reference_rows_of(ROWS))
-    np.testing.assert_array_equal(found, expected, err_msg=text)
-    return found
+    np.testing.assert_array_equal(weights, expected, err_msg=text)
+    return weights
 
 
 @pytest.mark.slow
@@ -74,13 +74,13 @@ def test_sum_is_the_same_in_any_order_and_with_any_brackets(
 ):
     one, other = " + ".join(parts), bracketed(parts, chance)
     assert rrl.parse(one) == rrl.parse(other)
-    found = weights_of(one)
-    np.testing.assert_array_equal(weights_of(other), found)
-    tie = min(chance.choice([found.max(), *found.ravel()]), np.float32(3e38))
+    weights = weights_of(one)
+    np.testing.assert_array_equal(weights_of(other), weights)
+    tie = min(chance.choice([weights.max(), *weights.ravel()]), np.float32(3e38))
     for at in (float(tie), float(np.nextafter(tie, np.float32(0)))):
         for text in (one, other):
             above = weights_of(f"({text}) | threshold({at!r})")
-            np.testing.assert_array_equal(above, found > np.float32(at))
+            np.testing.assert_array_equal(above, weights > np.float32(at))
 
 
 @pytest.mark.slow
@@ -110,8 +110,8 @@ def test_two_decimals_on_every_threshold_that_they_tie_with(sign: str):
 def test_repeated_operands_are_multiplied():
     doubled = "\n".join(f"let a{n + 1} = a{n} + a{n}" for n in range(60))
     text = f"let a0 = 0.1 * all()\n{doubled}\n0.3 * ssl() + a60"
-    found = weights_of(text)
-    np.testing.assert_array_equal(found[0, 2:], np.float32(0.1) * np.float32(2**60))
+    weights = weights_of(text)
+    np.testing.assert_array_equal(weights[0, 2:], np.float32(0.1) * np.float32(2**60))
 
 
 def test_graph_as_deep_as_a_graph_may_be_has_its_sums_in_order_too():
@@ -126,7 +126,7 @@ def test_graph_as_deep_as_a_graph_may_be_has_its_sums_in_order_too():
 def test_file_s_decimals_are_rounded_too(tmp_path):
     (tmp_path / "links.csv").write_text("a,b,weight\n0,1,0.1\n0,2,1e-50\n2,3,0.3\n")
     text = f'let a = pairs("{tmp_path / "links.csv"}")\n'
-    found = weights_of(f"{text} a + 0.2 * all()")
-    assert found[0, 2] == np.float32(0.1) + np.float32(0.2)
+    weights = weights_of(f"{text} a + 0.2 * all()")
+    assert weights[0, 2] == np.float32(0.1) + np.float32(0.2)
     assert weights_of(f"{text} a | threshold(0)")[0, 4]  # what is above 0 stays above 0
     assert not weights_of(f"{text} a | threshold(0.1)")[0, 2]

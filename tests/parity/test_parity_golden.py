@@ -146,7 +146,7 @@ def test_graph_of_ids_nought_to_seven(text: str, bits: str):
 
 
 def key_of(graph: rrl.Graph) -> Key:
-    (key,) = (each for each in rrl.compile(graph).plan.scalars if isinstance(each, Key))
+    (key,) = (scalar for scalar in rrl.compile(graph).plan.scalars if isinstance(scalar, Key))
     return key
 
 

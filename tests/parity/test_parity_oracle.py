@@ -38,10 +38,12 @@ def check(
     graph = graph_of(recipe)
 
     given_cols = None if cols is None else reference_rows_of(cols)
-    found = reference.evaluate(
+    by_reference = reference.evaluate(
         graph, reference_rows_of(rows), given_cols, **run, dataset=reference_rows_of(dataset)
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12, err_msg=text_of(recipe))
+    np.testing.assert_allclose(
+        by_reference, expected, rtol=1e-6, atol=1e-12, err_msg=text_of(recipe)
+    )
 
     program = rrl.compile(graph, seed=run["seed"])
     assume(cols is None or not lacks_views(rows, cols, program.requires.views))
@@ -61,7 +63,7 @@ def check(
     else:
         assert dense.dtype == torch.float32
         if "similarity" not in text_of(recipe):  # whose last bit hangs on the library that adds up
-            np.testing.assert_array_equal(dense.numpy(), found, err_msg=text_of(recipe))
+            np.testing.assert_array_equal(dense.numpy(), by_reference, err_msg=text_of(recipe))
         np.testing.assert_allclose(
             dense.numpy(), expected, rtol=1e-6, atol=1e-6, err_msg=text_of(recipe)
         )
@@ -162,9 +164,9 @@ def test_decimals_and_ties_bit_for_bit_however_the_recipe_is_written(
     graph, other = graph_of(recipe), shuffled(graph_of(recipe), chance)
     assert other == graph
     expected = reference.evaluate(graph, reference_rows_of(rows), seed=1, epoch=1)
-    for each in (graph, other):
-        found = rrl.compile(each, seed=1)(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
-        np.testing.assert_array_equal(found.numpy(), expected, err_msg=text_of(recipe))
+    for expression in (graph, other):
+        weights = rrl.compile(expression, seed=1)(nodes_of(rows), epoch=1, spaces=spaces_of(rows))
+        np.testing.assert_array_equal(weights.numpy(), expected, err_msg=text_of(recipe))
 
 
 def shuffled(graph: rrl.Graph, chance: random.Random) -> rrl.Graph:

@@ -137,12 +137,12 @@ def test_noisy_labels():
 @pytest.mark.parametrize("epoch", [0, 1, 10, 19, 20, 500])
 def test_curriculum_from_sparse_to_rich(epoch: int):
     expected = same_sample | shared(LABEL, min(epoch / 20, 1.0))
-    found = graph("curriculum", epoch=epoch)
-    np.testing.assert_array_equal(found, expected)
+    weights = graph("curriculum", epoch=epoch)
+    np.testing.assert_array_equal(weights, expected)
     if epoch == 0:
-        np.testing.assert_array_equal(found, same_sample)
+        np.testing.assert_array_equal(weights, same_sample)
     if epoch >= 20:
-        np.testing.assert_array_equal(found, same_sample | (LABEL[:, None] == LABEL))
+        np.testing.assert_array_equal(weights, same_sample | (LABEL[:, None] == LABEL))
 
 
 def test_active_pairs_are_those_of_the_file():
@@ -151,9 +151,9 @@ def test_active_pairs_are_those_of_the_file():
     rows = DATA[torch.arange(0, len(X), 3)]
     sample = rows.sample.tolist()
     expected = [[i == j or (i, j) in listed or (j, i) in listed for j in sample] for i in sample]
-    found = graph("active_pairs", rows=rows)
-    np.testing.assert_array_equal(found, expected)
-    assert found.sum() > len(sample)
+    weights = graph("active_pairs", rows=rows)
+    np.testing.assert_array_equal(weights, expected)
+    assert weights.sum() > len(sample)
     truth = dict(zip(COLUMNS.sample.tolist(), COLUMNS.labels["label"].tolist(), strict=True))
     assert len(listed) == 140
     assert all(truth[a] == truth[b] for a, b in listed), "annotators were right"
@@ -177,9 +177,9 @@ def test_laplacian_eigenmaps_weigh_the_nearest_by_the_heat_kernel():
 def test_isomap_relates_what_a_short_way_along_the_data_joins():
     lengths = Isomap(n_neighbors=8).fit(X).dist_matrix_
     expected = (lengths <= 2.5)[np.ix_(PLACES, PLACES)] & ~same_row
-    found = graph("isomap")
-    np.testing.assert_array_equal(found, expected)
-    assert same_sample.sum() - 48 < found.sum() < 0.5 * found.size
+    weights = graph("isomap")
+    np.testing.assert_array_equal(weights, expected)
+    assert same_sample.sum() - 48 < weights.sum() < 0.5 * weights.size
 
 
 def test_sne_has_the_joint_probabilities():
@@ -199,7 +199,7 @@ def test_mean_shift_relates_each_view_to_the_neighbors_of_the_other_in_the_bank(
     program = rrl.compile(rrl.load(RECIPES / "mean_shift.rrl", params={"bank": 40, "k": 3}))
     assert program.requires.bank == len(bank)
     spaces = {"teacher": (torch.from_numpy(z), torch.from_numpy(everything))}
-    found = program.relate(ROWS, columns, spaces=spaces).weights.numpy()
+    weights = program.relate(ROWS, columns, spaces=spaces).weights.numpy()
 
     unit = everything / np.linalg.norm(everything, axis=1, keepdims=True)
     asked = np.zeros((48, 88), dtype=bool)
@@ -208,7 +208,7 @@ def test_mean_shift_relates_each_view_to_the_neighbors_of_the_other_in_the_bank(
         far[[row, row ^ 1]] = np.inf  # the target comes first, and ssl() has it
         asked[row, np.argsort(far)[:3]] = True
     expected = asked | (columns.sample.numpy() == SAMPLE[:, None])
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(weights, expected)
 
 
 def test_adasim_relates_a_view_to_a_neighbor_only_where_the_other_view_is_the_nearest():
@@ -217,19 +217,19 @@ def test_adasim_relates_a_view_to_a_neighbor_only_where_the_other_view_is_the_ne
     params = {"temperature": 0.5, "bank": 0}
     program = rrl.compile(rrl.load(RECIPES / "adasim.rrl", params=params), seed=SEED)
     assert program.requires.views == 2
-    found = program.relate(ROWS, spaces={"teacher": torch.from_numpy(z)}).weights.numpy()
+    weights = program.relate(ROWS, spaces={"teacher": torch.from_numpy(z)}).weights.numpy()
 
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
     near = unit @ unit.T
     np.fill_diagonal(near, -2)
     good = near.argmax(axis=1) == np.arange(48) ^ 1
     assert 5 < good.sum() < 43
-    assert (found.sum(axis=1) == 1).all()
+    assert (weights.sum(axis=1) == 1).all()
     other_view = np.eye(48, dtype=bool)[np.arange(48) ^ 1]
-    np.testing.assert_array_equal(found[~good], other_view[~good])
-    assert (found[good] & ~other_view[good]).any()
+    np.testing.assert_array_equal(weights[~good], other_view[~good])
+    assert (weights[good] & ~other_view[good]).any()
     among_ten = near >= np.sort(near, axis=1)[:, -10:-9]
-    assert among_ten[good][found[good].astype(bool)].all()
+    assert among_ten[good][weights[good].astype(bool)].all()
 
 
 def test_every_recipe_of_the_gallery_is_held_to_a_graph_here():

@@ -89,7 +89,7 @@ def test_two_epochs_end_with_metrics_and_without_collapse(name, digits, tmp_path
     for figure in ("loss", "probe/backbone", "rank/projector", "edges/per_row"):
         assert math.isfinite(float(rows[-1][figure])), figure
     assert any(figure.startswith("skipped/") for figure in rows[-1])
-    warnings = [each.message for each in warnings_of(outcome, module.program, module.config)]
+    warnings = [warning.message for warning in warnings_of(outcome, module.program, module.config)]
     assert not [message for message in warnings if "collapse" in message]
     weights = [weight for weight in module.network.encoder.parameters() if weight.requires_grad]
     assert all(torch.isfinite(weight).all() for weight in weights)

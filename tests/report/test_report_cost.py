@@ -40,11 +40,11 @@ def test_contrast_is_counted_too():
     graph = cost_of(rrl.compile("ssl()").plan, 64)
     contrast = cost_of(rrl.compile("near(x, 1) & (similarity(y) | threshold(0.5))").plan, 64)
     both = rrl.compile("ssl()\ncontrast near(x, 1) & (similarity(y) | threshold(0.5))").plan
-    found = cost_of(both, 64)
-    assert found.operations == graph.operations + contrast.operations
-    assert found.graph == graph.graph + 64**2
-    assert found.eager == max(contrast.eager, graph.eager + 64**2)
-    assert found.prepared > graph.prepared
+    cost = cost_of(both, 64)
+    assert cost.operations == graph.operations + contrast.operations
+    assert cost.graph == graph.graph + 64**2
+    assert cost.eager == max(contrast.eager, graph.eager + 64**2)
+    assert cost.prepared > graph.prepared
 
 
 def test_vectors_cost_their_width():

@@ -16,7 +16,7 @@ def svg_of(html: str) -> ElementTree.Element:
 
 def test_graph_shows_its_matrix_and_figures():
     html = rrl.parse("ssl(views=2) | supervised(labels=coarse)")._repr_html_()
-    cells = [each for each in svg_of(html).iter() if each.get("fill") == "#1a1a1a"]
+    cells = [element for element in svg_of(html).iter() if element.get("fill") == "#1a1a1a"]
     assert len(cells) > 32
     for words in ("binary graph", "the label field `coarse`", "edges per row", "loops", "strokes"):
         assert words in html

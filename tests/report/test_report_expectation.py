@@ -79,9 +79,9 @@ def weights_of_pairs(graph: rrl.Graph, rows: rrl.Nodes, cols: rrl.Nodes, epoch: 
 
 def figures(graph: rrl.Graph | str, views: int = 2, samples: int = N, epoch: int = 0) -> Expected:
     graph = rrl.parse(graph) if isinstance(graph, str) else graph
-    found = expected(graph, TABLE, samples=samples, views=views, epoch=epoch)
-    assert found is not None
-    return found
+    expectation = expected(graph, TABLE, samples=samples, views=views, epoch=epoch)
+    assert expectation is not None
+    return expectation
 
 
 @pytest.mark.parametrize("views", [1, 2, 3])
@@ -100,8 +100,8 @@ def figures(graph: rrl.Graph | str, views: int = 2, samples: int = N, epoch: int
 )
 def test_without_draws_the_whole_data_set_has_what_is_expected(text: str, views: int):
     graph = rrl.parse(text)
-    found = figures(graph, views)
-    assert (found.degree, found.edges_per_row, found.density) == pytest.approx(
+    expectation = figures(graph, views)
+    assert (expectation.degree, expectation.edges_per_row, expectation.density) == pytest.approx(
         measured(graph, views=views)
     )
 
@@ -138,8 +138,8 @@ def test_share_of_false_edges_on_the_digits_is_what_the_reference_says():
 
     coarse = np.array([0, 1, 2, 2, 1, 2, 0, 1, 0, 0])[load_digits().target]
     graph = rrl.parse("ssl() | supervised(frac=.3, labels=coarse) | corrupt(fpr=.05)")
-    found = expected(graph, {"coarse": coarse}, samples=256, views=2)
-    assert found.false == pytest.approx(0.6, abs=0.02)
+    expectation = expected(graph, {"coarse": coarse}, samples=256, views=2)
+    assert expectation.false == pytest.approx(0.6, abs=0.02)
     assert figures("ssl() | keep(0.5)").false is None
 
 
@@ -166,8 +166,8 @@ def test_too_many_draws_are_none():
 def test_many_labels_cost_no_more_than_their_counts():
     ids = np.arange(50_000) // 3
     graph = rrl.supervised(labels="patient") - rrl.ssl()
-    found = expected(graph, {"patient": ids}, samples=256, views=2)
-    assert found.edges_per_row == pytest.approx(2 * 255 * 2 / 49_999, rel=1e-3)
+    expectation = expected(graph, {"patient": ids}, samples=256, views=2)
+    assert expectation.edges_per_row == pytest.approx(2 * 255 * 2 / 49_999, rel=1e-3)
 
 
 @MODEST
@@ -175,17 +175,19 @@ def test_many_labels_cost_no_more_than_their_counts():
 def test_random_recipe_has_on_average_what_is_expected(recipe: Recipe, views: int, epoch: int):
     graph = graph_of(recipe)
     assume(is_expected(graph))
-    found = expected(graph, TABLE, samples=N, views=views, epoch=epoch)
-    assume(found is not None)
+    expectation = expected(graph, TABLE, samples=N, views=views, epoch=epoch)
+    assume(expectation is not None)
     if any(call.facts.draws for call in calls_of(finished(graph))):
         two, one = drawn_pairs(graph, views=views, epoch=epoch)
-        check_mean(found.degree, two, one, views)
-        check_mean(found.edges_per_row, two > 0, one > 0, views)
+        check_mean(expectation.degree, two, one, views)
+        check_mean(expectation.edges_per_row, two > 0, one > 0, views)
     else:
         degree, edges, density = measured(graph, views=views, epoch=epoch)
-        assert (found.degree, found.edges_per_row) == pytest.approx((degree, edges), rel=1e-9)
-        assert found.density == pytest.approx(density, rel=1e-9)
-    assert found.density == pytest.approx(found.edges_per_row / (N * views - 1))
+        assert (expectation.degree, expectation.edges_per_row) == pytest.approx(
+            (degree, edges), rel=1e-9
+        )
+        assert expectation.density == pytest.approx(density, rel=1e-9)
+    assert expectation.density == pytest.approx(expectation.edges_per_row / (N * views - 1))
 
 
 @pytest.mark.parametrize("views", [1, 3])
@@ -201,10 +203,10 @@ def test_random_recipe_has_on_average_what_is_expected(recipe: Recipe, views: in
 def test_expectation_is_right_within_two_percent(text: str, views: int):
     graph = rrl.parse(text)
     two, one = drawn_pairs(graph, views=views, count=1_000_000)
-    found = figures(graph, views)
-    slack = check_mean(found.edges_per_row, two > 0, one > 0, views)
-    assert slack < 0.02 * found.edges_per_row, "or the test would not see an error of 2 %"
-    assert check_mean(found.degree, two, one, views) < 0.02 * found.degree
+    expectation = figures(graph, views)
+    slack = check_mean(expectation.edges_per_row, two > 0, one > 0, views)
+    assert slack < 0.02 * expectation.edges_per_row, "or the test would not see an error of 2 %"
+    assert check_mean(expectation.degree, two, one, views) < 0.02 * expectation.degree
 
 
 def check_mean(expected: float, two: np.ndarray, one: np.ndarray, views: int) -> float:
@@ -212,12 +214,12 @@ def check_mean(expected: float, two: np.ndarray, one: np.ndarray, views: int) ->
 
     That is four standard errors, what float32 rounds away, and a dozen pairs of the rarest kind.
     """
-    found = slack = 0.0
+    mean = slack = 0.0
     for count, weights in (((N - 1) * views, two), (views - 1, one)):
-        found += count * weights.mean(dtype=float)
+        mean += count * weights.mean(dtype=float)
         spread = weights.std(dtype=float) or 12 / np.sqrt(len(weights))
         slack += count * 4 * spread / np.sqrt(len(weights))
-    assert abs(expected - found) <= slack + 1e-6 * found
+    assert abs(expected - mean) <= slack + 1e-6 * mean
     return slack
 
 

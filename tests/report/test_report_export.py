@@ -21,24 +21,24 @@ def sample() -> Sample:
 
 def test_arrays_hold_the_graph_and_its_rows(sample: Sample, tmp_path: Path):
     export.save(sample, tmp_path / "graph.npz")
-    with np.load(tmp_path / "graph.npz") as found:
-        np.testing.assert_array_equal(found["weights"], sample.weights)
-        np.testing.assert_array_equal(found["sample"], sample.rows.sample)
-        np.testing.assert_array_equal(found["view"], [0, 1] * 12)
-        np.testing.assert_array_equal(found["label_coarse"], sample.rows.label("coarse"))
-        np.testing.assert_array_equal(found["false"], sample.false)
+    with np.load(tmp_path / "graph.npz") as arrays:
+        np.testing.assert_array_equal(arrays["weights"], sample.weights)
+        np.testing.assert_array_equal(arrays["sample"], sample.rows.sample)
+        np.testing.assert_array_equal(arrays["view"], [0, 1] * 12)
+        np.testing.assert_array_equal(arrays["label_coarse"], sample.rows.label("coarse"))
+        np.testing.assert_array_equal(arrays["false"], sample.false)
 
 
 def test_graphml_is_read_back_as_the_same_graph(sample: Sample, tmp_path: Path):
     export.save(sample, tmp_path / "graph.graphml")
-    found = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
-    weights = nx.to_numpy_array(found, nodelist=range(24))
+    graph = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
+    weights = nx.to_numpy_array(graph, nodelist=range(24))
     np.testing.assert_array_equal(weights, np.where(sample.related, sample.weights, 0))
     names = sample.columns.class_names["coarse"]
-    for row, values in found.nodes(data=True):
+    for row, values in graph.nodes(data=True):
         assert values["sample"] == sample.rows.sample[row]
         assert values["label_coarse"] == names[sample.rows.label("coarse")[row]]
-    one, other = next((a, b) for a, b, false in found.edges(data="false") if false)
+    one, other = next((a, b) for a, b, false in graph.edges(data="false") if false)
     assert sample.false is not None
     assert sample.false[one, other]
 
@@ -47,14 +47,16 @@ def test_graphml_is_well_formed_with_any_class_name(sample: Sample, tmp_path: Pa
     strange = [*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\ud800", "\ufffe", "\uffff", "]]>"]
     count = len(sample.columns.class_names["label"])
     for start in range(0, len(strange), count):
-        names = [f"a{each}<&b" for each in [*strange[start:], *strange][:count]]
+        names = [f"a{text}<&b" for text in [*strange[start:], *strange][:count]]
         named = {**sample.columns.class_names, "label": tuple(names)}
         columns = replace(sample.columns, class_names=named)
         export.save(replace(sample, columns=columns), tmp_path / "graph.graphml")
-        found = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
-        for row, values in found.nodes(data=True):
+        graph = nx.read_graphml(tmp_path / "graph.graphml", node_type=int)
+        for row, values in graph.nodes(data=True):
             name = names[sample.rows.label("label")[row]]
-            if all(each.isprintable() or each in "\t\n\x7f\x85\u2028" for each in name):
+            if all(
+                character.isprintable() or character in "\t\n\x7f\x85\u2028" for character in name
+            ):
                 assert values["label_label"] == name
             else:
                 assert values["label_label"] == f"a{ascii(name[1])[1:-1]}<&b"

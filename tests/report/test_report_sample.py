@@ -30,21 +30,21 @@ def columns(count: int, width: int = 8) -> Columns:
 
 def test_sample_is_a_sub_matrix_of_the_graph_over_the_data_set():
     graph = rrl.parse("ssl() | supervised(frac=.5, labels=coarse) | corrupt(fpr=.05)")
-    found = sample_of(graph, COLUMNS, samples=20, seed=3)
-    again = reference.evaluate(graph, found.rows, seed=3)
-    np.testing.assert_array_equal(found.weights, again)
-    assert len(found.rows) == 40
-    assert found.rows.view.tolist() == [0, 1] * 20
-    assert set(found.rows.sample) <= set(COLUMNS.sample)
-    assert found.false is not None
-    assert (found.false <= found.related).all()
+    sample = sample_of(graph, COLUMNS, samples=20, seed=3)
+    again = reference.evaluate(graph, sample.rows, seed=3)
+    np.testing.assert_array_equal(sample.weights, again)
+    assert len(sample.rows) == 40
+    assert sample.rows.view.tolist() == [0, 1] * 20
+    assert set(sample.rows.sample) <= set(COLUMNS.sample)
+    assert sample.false is not None
+    assert (sample.false <= sample.related).all()
 
 
 def test_figures_of_a_sample_count_no_row_with_itself():
-    found = sample_of(rrl.ssl(views=3), COLUMNS, samples=10)
-    assert (found.edges_per_row, found.degree) == (2, 2)
-    assert found.density == pytest.approx(2 / 29)
-    assert found.false_share is None
+    sample = sample_of(rrl.ssl(views=3), COLUMNS, samples=10)
+    assert (sample.edges_per_row, sample.degree) == (2, 2)
+    assert sample.density == pytest.approx(2 / 29)
+    assert sample.false_share is None
     assert sample_of(rrl.self(), COLUMNS, samples=10).edges_per_row == 0
 
 
@@ -61,15 +61,15 @@ def test_sample_has_the_edges_of_the_graph_over_the_data_set(
     classes = dict.fromkeys(rows.labels, ("a", "b", "c"))
     columns = Columns("few", rows.sample, rows.labels, classes, rows.fields)
     try:
-        found = sample_of(graph, columns, samples=samples)
+        sample = sample_of(graph, columns, samples=samples)
     except rrl.RRLError as problem:
         # too few samples for a perplexity, as a program finds too
         nodes = rrl.Nodes(rows.sample, rows.view, rows.labels, rows.fields)
         with pytest.raises(rrl.RRLError, match=f"RRL420.*{problem.diagnostics[0].message}"):
             rrl.compile(graph).bind(nodes)
         return
-    expected = reference.evaluate(graph, found.rows, dataset=rows)
-    np.testing.assert_array_equal(found.weights, expected)
+    expected = reference.evaluate(graph, sample.rows, dataset=rows)
+    np.testing.assert_array_equal(sample.weights, expected)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_sample_has_the_edges_of_the_graph_over_the_data_set(
 def test_sample_has_the_edges_of_the_bound_program(text: str):
     table = columns(700)
     table.fields["x"][::9] = np.nan
-    found = sample_of(rrl.parse(text), table, samples=150, views=2)
+    sample = sample_of(rrl.parse(text), table, samples=150, views=2)
     data = rrl.Nodes(table.sample, None, table.labels, table.fields)
-    rows = rrl.Nodes(found.rows.sample, found.rows.view, found.rows.labels, found.rows.fields)
+    rows = rrl.Nodes(sample.rows.sample, sample.rows.view, sample.rows.labels, sample.rows.fields)
     weights = rrl.compile(text).bind(data)(rows).float().numpy()
-    assert found.related.any()
-    np.testing.assert_allclose(found.weights, weights, rtol=1e-6)
-    np.testing.assert_array_equal(found.weights > 0, weights > 0)
+    assert sample.related.any()
+    np.testing.assert_allclose(sample.weights, weights, rtol=1e-6)
+    np.testing.assert_array_equal(sample.weights > 0, weights > 0)
 
 
 @pytest.mark.parametrize("text", ["knn(5, space=x)", "similarity(x, sne)", "geodesic(x, 5, 1)"])
@@ -99,8 +99,8 @@ def test_sample_of_a_large_data_set_is_found_soon(text: str, tmp_path, monkeypat
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path))
     table = columns(50_000)
     started = time.perf_counter()
-    found = sample_of(rrl.parse(text), table, samples=64)
-    assert found.rows.view.tolist() == [0] * 64
+    sample = sample_of(rrl.parse(text), table, samples=64)
+    assert sample.rows.view.tolist() == [0] * 64
     assert time.perf_counter() - started < 20  # all pairs of samples would take minutes
 
 
@@ -114,15 +114,15 @@ def test_paths_over_a_subset_are_reported(monkeypatch):
     assert 0.5 < part.edges_per_row / whole.edges_per_row < 1.5
     assert part.picture("title", "", "label").title == "title, paths over 200 samples"
     assert whole.picture("title", "", "label").title == "title"
-    found = figures_of(graph, columns(300), samples=50)
-    assert "paths are computed over only 200 samples of the dataset" in in_words(found)
+    figures = figures_of(graph, columns(300), samples=50)
+    assert "paths are computed over only 200 samples of the dataset" in in_words(figures)
     assert sample_of(rrl.knn(3, space="x"), columns(300), samples=50).paths_over is None
 
 
 def test_sample_of_a_data_set_too_small_for_the_perplexity_is_rrl420():
     with pytest.raises(rrl.RRLError) as caught:
         sample_of(rrl.similarity("x", kernel="sne", perplexity=30), columns(20), samples=8)
-    assert [each.code for each in caught.value.diagnostics] == ["RRL420"]
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["RRL420"]
 
 
 def with_pixels(pixels: np.ndarray) -> Columns:
@@ -130,8 +130,8 @@ def with_pixels(pixels: np.ndarray) -> Columns:
 
 
 def test_vectors_in_pixels_replace_embeddings():
-    found = sample_of(rrl.knn(2), with_pixels(np.eye(8)), samples=8)
-    assert found.from_pixels
+    sample = sample_of(rrl.knn(2), with_pixels(np.eye(8)), samples=8)
+    assert sample.from_pixels
 
 
 def test_numbers_in_pixels_are_rrl417():

@@ -74,7 +74,7 @@ def test_ticks_of_shares_say_where_they_are() -> None:
     figure = draw_curves([{"edges/false": share} for share in (0.583, 0.5887, 0.5774)])
     figure.draw_without_rendering()
     axis = figure.axes[0].yaxis
-    labels = [float(each.get_text().removesuffix("%")) for each in axis.get_ticklabels()]
+    labels = [float(label.get_text().removesuffix("%")) for label in axis.get_ticklabels()]
     assert labels == pytest.approx([100 * tick for tick in axis.get_majorticklocs()], abs=1e-3)
 
 

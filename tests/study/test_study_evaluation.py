@@ -105,17 +105,17 @@ def test_a_graph_is_estimated_by_similarity():
 
 def test_a_run_is_evaluated(run, tmp_path):
     data = digits.load(tmp_path, False)
-    found = evaluate_run(run, data)
-    assert found.notes == []
-    backbone, projector = found.parts["backbone"], found.parts["projector"]
+    evaluation = evaluate_run(run, data)
+    assert evaluation.notes == []
+    backbone, projector = evaluation.parts["backbone"], evaluation.parts["projector"]
     assert backbone.accuracies.linear > 0.9
     assert 0.2 < backbone.one < backbone.accuracies.few < backbone.accuracies.linear
-    assert found.gap == backbone.accuracies.linear - projector.accuracies.linear
-    assert found.graph.target.shape == found.graph.similarity.shape == (512, 512)
-    group = np.array(found.graph.group)
+    assert evaluation.gap == backbone.accuracies.linear - projector.accuracies.linear
+    assert evaluation.graph.target.shape == evaluation.graph.similarity.shape == (512, 512)
+    group = np.array(evaluation.graph.group)
     same = (group[:, None] == group) & ~np.eye(512, dtype=bool)
-    assert np.array_equal(found.graph.target > 0, same)
-    assert json.loads(json.dumps(found.to_dict()))["parts"].keys() == {"backbone", "projector"}
+    assert np.array_equal(evaluation.graph.target > 0, same)
+    assert json.loads(json.dumps(evaluation.to_dict()))["parts"].keys() == {"backbone", "projector"}
 
 
 def test_what_another_dataset_lacks_is_said(run, tmp_path):
@@ -123,11 +123,11 @@ def test_what_another_dataset_lacks_is_said(run, tmp_path):
     np.savez(tmp_path / "a.npz", images=generator.integers(0, 255, (40, 8, 8), np.uint8))
     np.savez(tmp_path / "b.npz", images=np.zeros((40, 28, 28), np.uint8))
     data = f"npz:{tmp_path / 'a.npz'}"
-    found = evaluate_run(run, data_of_run(run, data))
-    assert found.parts["backbone"].accuracies is None
-    assert found.gap is None
-    assert found.graph is None
-    assert len(found.notes) == 2
+    evaluation = evaluate_run(run, data_of_run(run, data))
+    assert evaluation.parts["backbone"].accuracies is None
+    assert evaluation.gap is None
+    assert evaluation.graph is None
+    assert len(evaluation.notes) == 2
     done = CliRunner().invoke(app, ["eval", str(run), "--dataset", data, "--out", "a.png"])
     assert isinstance(done.exception, rrl.RRLError)
     assert "`a.png` cannot be drawn: the graph is not compared: " in str(done.exception)

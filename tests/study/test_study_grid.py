@@ -10,19 +10,22 @@ from rrl_dsl.training.settings import from_assignment
 
 def combinations(path, *overrides):
     given = read_grid(path, [from_assignment(text) for text in overrides])
-    return [{"recipe": each.recipe.value, **each.values} for each in given]
+    return [{"recipe": combination.recipe.value, **combination.values} for combination in given]
 
 
 def test_every_combination_is_a_run_and_the_last_axis_changes_fastest(declare):
     path = declare("recipe: [a.rrl, b.rrl]\nparam.frac: [0.1, 1]\nseed: [0, 1]", dataset="digits")
-    found = combinations(path)
-    assert [(each["recipe"], each["param.frac"], each["seed"]) for each in found] == [
+    planned = combinations(path)
+    assert [
+        (combination["recipe"], combination["param.frac"], combination["seed"])
+        for combination in planned
+    ] == [
         (recipe, frac, seed)
         for recipe in ("a.rrl", "b.rrl")
         for frac in (0.1, 1)
         for seed in (0, 1)
     ]
-    assert {each["epochs"] for each in found} == {1}
+    assert {combination["epochs"] for combination in planned} == {1}
 
 
 def test_nested_and_dotted_keys_are_the_same(tmp_path):
@@ -30,7 +33,7 @@ def test_nested_and_dotted_keys_are_the_same(tmp_path):
     one.write_text("recipe: simclr\noptimizer: {lr: [0.1, 0.2]}\nparam: {frac: 0.5}\n")
     other.write_text("recipe: simclr\noptimizer.lr: [0.1, 0.2]\nparams.frac: 0.5\n")
     assert combinations(one) == combinations(other)
-    assert [each["optimizer.lr"] for each in combinations(one)] == [0.1, 0.2]
+    assert [combination["optimizer.lr"] for combination in combinations(one)] == [0.1, 0.2]
 
 
 def test_a_mapping_is_one_value_of_an_axis(tmp_path):
@@ -56,8 +59,12 @@ def test_each_mapping_of_runs_replaces_the_keys_that_it_repeats(tmp_path):
 def test_an_override_replaces_an_axis(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text("recipe: simclr\nseed: [0, 1]\n")
-    found = combinations(path, "seed=[5, 6, 7]", "epochs=2")
-    assert [(each["seed"], each["epochs"]) for each in found] == [(5, 2), (6, 2), (7, 2)]
+    planned = combinations(path, "seed=[5, 6, 7]", "epochs=2")
+    assert [(combination["seed"], combination["epochs"]) for combination in planned] == [
+        (5, 2),
+        (6, 2),
+        (7, 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,11 +99,15 @@ def test_all_errors_are_shown_at_once_at_their_lines(declare, tmp_path):
     )
     with pytest.raises(RRLError) as caught:
         plan(read_grid(path), path.parent)
-    found = {
-        (each.code, each.source.name.rpartition("/")[2], each.source.position(each.span.start)[0])
-        for each in caught.value.diagnostics
+    refused = {
+        (
+            diagnostic.code,
+            diagnostic.source.name.rpartition("/")[2],
+            diagnostic.source.position(diagnostic.span.start)[0],
+        )
+        for diagnostic in caught.value.diagnostics
     }
-    assert found == {
+    assert refused == {
         ("RRL101", "bad.rrl", 1),
         ("RRL021", "sweep.yaml", 1),
         ("RRL407", "sweep.yaml", 2),
@@ -109,7 +120,10 @@ def test_what_does_not_fit_together_is_found_before_the_first_run(declare):
     path = declare("recipe: supervised_least_squares\nloss: [simclr, wmse]\nbatch_size: [16, 400]")
     with pytest.raises(RRLError) as caught:
         plan(read_grid(path), path.parent)
-    assert any("exceeds the 30 training samples" in str(each) for each in caught.value.diagnostics)
+    assert any(
+        "exceeds the 30 training samples" in str(diagnostic)
+        for diagnostic in caught.value.diagnostics
+    )
 
 
 def test_a_recipe_beside_the_working_directory_is_named(declare, tmp_path, monkeypatch):
@@ -125,7 +139,7 @@ def test_a_recipe_beside_the_working_directory_is_named(declare, tmp_path, monke
 def test_names_follow_from_identity_configuration_data_and_seed(declare, tmp_path):
     def names(text):
         path = declare(text)
-        return [each.name for each in plan(read_grid(path), path.parent)]
+        return [run.name for run in plan(read_grid(path), path.parent)]
 
     (tmp_path / "same.rrl").write_text("# another text of the same graph\nssl(views=2)\n")
     one = names("recipe: simclr\nseed: [0, 1]")

@@ -149,9 +149,9 @@ def test_the_command_writes_picture_and_numbers(cli, tmp_path, suffix):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "figure.svg").read_bytes()
     with (tmp_path / "figure.csv").open() as file:
-        found = list(csv.DictReader(file))
-    assert {row["value"] for row in found} == {"backbone/linear", "projector/linear", "gap"}
-    assert len(found) == 3 * 2 * 3
+        rows = list(csv.DictReader(file))
+    assert {row["value"] for row in rows} == {"backbone/linear", "projector/linear", "gap"}
+    assert len(rows) == 3 * 2 * 3
 
 
 def test_contours_need_two_values_of_both_parameters(cli, tmp_path):

@@ -36,14 +36,14 @@ def listed(cli, *words):
 
 
 def test_runs_in_a_folder_and_below_it_are_listed_the_newest_first(cli, runs):
-    found = listed(cli, runs)
-    names = [run["run"].removeprefix(f"{runs}/") for run in found]
+    listing = listed(cli, runs)
+    names = [run["run"].removeprefix(f"{runs}/") for run in listing]
     assert names == ["below/three", "two", "one"]
-    assert [run["recipe"] for run in found] == [
+    assert [run["recipe"] for run in listing] == [
         "ssl()", "ssl() | supervised(frac=0.5)", "ssl()",
     ]  # fmt: skip
-    assert {run["state"] for run in found} == {"done"}
-    assert {run["epochs"] for run in found} == {1}
+    assert {run["state"] for run in listing} == {"done"}
+    assert {run["epochs"] for run in listing} == {1}
     text = cli("runs", runs).out
     assert "vicreg" in text
     assert "1/1" in text
@@ -183,12 +183,12 @@ def test_a_locked_run_is_in_use(runs):
 
 def test_two_runs_are_compared_in_settings_edges_and_results(cli, runs):
     result = cli("runs", "diff", runs / "one", runs / "two", "--json")
-    found = json.loads(result.out)
-    assert found["settings"] == {"seed": [0, 1]}
-    assert found["recipe"]["equal"] is False
-    assert found["recipe"]["edges"]["removed"] == 0
-    assert found["recipe"]["edges"]["added"] > 0
-    assert found["results"]["epoch"] == [1, 1]
+    comparison = json.loads(result.out)
+    assert comparison["settings"] == {"seed": [0, 1]}
+    assert comparison["recipe"]["equal"] is False
+    assert comparison["recipe"]["edges"]["removed"] == 0
+    assert comparison["recipe"]["edges"]["added"] > 0
+    assert comparison["results"]["epoch"] == [1, 1]
     text = cli("runs", "diff", runs / "one", runs / "two").out
     assert "seed: 0 -> 1" in text
     assert "+   supervised(frac=0.5)" in text

@@ -32,10 +32,10 @@ def test_a_sweep_trains_every_run_and_writes_tidy_tables(declare, sweep_of, in_p
     sweep.run(launcher, quiet)
     assert sweep.count("done") == 2
     assert [state for state, _ in quiet.changes] == ["running", "done"] * 2
-    found = rows(sweep.out / "results.csv")
-    assert [row["param.frac"] for row in found] == ["0.5", "1"]
-    assert {row["state"] for row in found} == {"done"}
-    for row in found:
+    results = rows(sweep.out / "results.csv")
+    assert [row["param.frac"] for row in results] == ["0.5", "1"]
+    assert {row["state"] for row in results} == {"done"}
+    for row in results:
         run = RunDirectory(sweep.out / row["run"])
         summary = json.loads(run.summary.read_text())
         assert row["identity"] == summary["identity"]

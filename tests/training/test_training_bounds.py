@@ -45,7 +45,9 @@ def test_every_number_has_an_upper_bound_or_a_reason():
     bounded = {
         name
         for name, field in numbers()
-        if any(isinstance(each, annotated_types.Le | annotated_types.Lt) for each in field.metadata)
+        if any(
+            isinstance(bound, annotated_types.Le | annotated_types.Lt) for bound in field.metadata
+        )
     }
     assert {name for name, _ in numbers()} - bounded == CHECKED_ELSEWHERE.keys()
 
@@ -67,11 +69,11 @@ def test_a_number_that_no_run_can_serve_is_refused(setting, largest, excess):
     resolve([from_assignment(f"{setting}={largest}")], {})
     with pytest.raises(rrl.RRLError) as caught:
         resolve([from_assignment(f"{setting}={largest + excess}")], {})
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL502"
     expected = f"`{setting}`: it should be less than or equal to {largest}, not {largest + excess}"
-    assert found.message == expected
-    assert found.source.text[slice(*found.span)] == str(largest + excess)
+    assert diagnostic.message == expected
+    assert diagnostic.source.text[slice(*diagnostic.span)] == str(largest + excess)
 
 
 @pytest.mark.parametrize("loss", ["dino", "ibot", "wmse"])

@@ -83,8 +83,8 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(module_of, fit, 
         assert resumed.warning.hint == "the run continues from the previous checkpoint"
     stopped.last.write_bytes(b"damaged")
     assert losses(fit(module_of(), stopped.path)) == straight
-    kept = [checkpoints.read(each) for each in (stopped.previous, stopped.last)]
-    assert [checkpoints.epochs_of(each) for each in kept] == [1, 2]
+    kept = [checkpoints.read(path) for path in (stopped.previous, stopped.last)]
+    assert [checkpoints.epochs_of(checkpoint) for checkpoint in kept] == [1, 2]
 
 
 def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before(stopped):
@@ -122,7 +122,7 @@ def test_a_run_killed_between_two_renames_goes_on(stopped, monkeypatch, links):
     for _ in range(2):  # the first still finds one file at both paths
         writer = checkpoints.CheckpointFiles(stopped.last, stopped.previous)
         writer.save_checkpoint(writer.load_checkpoint(resumed.checkpoint), stopped.last)
-        assert {each.name for each in stopped.checkpoints.iterdir()} == {
+        assert {path.name for path in stopped.checkpoints.iterdir()} == {
             "last.ckpt",
             "previous.ckpt",
         }
@@ -132,7 +132,7 @@ def test_a_run_killed_between_two_renames_goes_on(stopped, monkeypatch, links):
 
 
 def test_a_full_disk_leaves_the_checkpoints_as_they_are(module_of, fit, stopped, monkeypatch):
-    before = {each: each.read_bytes() for each in stopped.checkpoints.iterdir()}
+    before = {path: path.read_bytes() for path in stopped.checkpoints.iterdir()}
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_the_checkpoints_as_they_are(module_of, fit, stopped,
     with pytest.raises(rrl.RRLError, match="No space left on device") as problem:
         fit(module_of(), stopped.path)
     assert problem.value.diagnostics[0].code == "RRL507"
-    assert {each: each.read_bytes() for each in stopped.checkpoints.iterdir()} == before
+    assert {path: path.read_bytes() for path in stopped.checkpoints.iterdir()} == before
 
 
 def test_drafts_of_a_process_that_was_killed_are_removed(stopped):
@@ -167,6 +167,6 @@ def test_settings_that_a_run_did_not_have_yet_have_their_defaults():
         "augmentation": "digits",
         "libraries": {},
     }
-    found = checkpoints.provenance_of({"callbacks": {"Record": {"provenance": kept}}})
+    provenance = checkpoints.provenance_of({"callbacks": {"Record": {"provenance": kept}}})
     expected = Config(epochs=7, params={"frac": 0.5}, optimizer={"lr_scale": "linear"})
-    assert found.configuration == expected.model_dump(mode="json")
+    assert provenance.configuration == expected.model_dump(mode="json")

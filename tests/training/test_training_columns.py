@@ -65,7 +65,10 @@ def build_on(dataset, recipe, **settings):
 def refused(dataset, recipe, **settings):
     with pytest.raises(rrl.RRLError) as caught:
         build_on(dataset, recipe, **settings)
-    return [f"{each.code} {each.message} | {each.hint}" for each in caught.value.diagnostics]
+    return [
+        f"{diagnostic.code} {diagnostic.message} | {diagnostic.hint}"
+        for diagnostic in caught.value.diagnostics
+    ]
 
 
 def trained(dataset, module, path):
@@ -110,8 +113,8 @@ def test_what_the_data_set_lacks_is_refused(digits, recipe, expected):
 
 
 def test_every_missing_column_is_named(digits):
-    found = refused(digits, "supervised(labels=patient) | near(time, 5) | near(pixels, 1)")
-    assert [each[:6] for each in found] == ["RRL401", "RRL401", "RRL417"]
+    messages = refused(digits, "supervised(labels=patient) | near(time, 5) | near(pixels, 1)")
+    assert [message[:6] for message in messages] == ["RRL401", "RRL401", "RRL417"]
 
 
 def test_columns_may_be_read_as_what_they_can_be(zoo):
@@ -132,18 +135,18 @@ def test_a_pair_that_the_data_set_lacks_is_found_before_training(digits, tmp_pat
     pairs.write_text("a,b\n0,1\n5,1796\n7,1797\n")
     with pytest.raises(rrl.RRLError) as caught:
         build_on(digits, f'ssl() | pairs("{pairs}")')
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL416"
-    assert "no sample 1797" in found.message
-    assert found.source.name == str(pairs)
-    assert found.source.position(found.span.start)[0] == 4
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL416"
+    assert "no sample 1797" in diagnostic.message
+    assert diagnostic.source.name == str(pairs)
+    assert diagnostic.source.position(diagnostic.span.start)[0] == 4
     pairs.write_text("a,b\n0,1\n5,1796\n")  # 5 is in the test split
     build_on(digits, f'ssl() | pairs("{pairs}")')
 
 
 def test_a_recipe_that_relates_nothing_is_still_refused(digits):
-    (found,) = refused(digits, "near(label, 0) & (knn(3) - all())")
-    assert found.startswith("RRL404 this recipe relates no two rows")
+    (message,) = refused(digits, "near(label, 0) & (knn(3) - all())")
+    assert message.startswith("RRL404 this recipe relates no two rows")
 
 
 def test_a_run_on_an_image_folder_with_a_table(zoo, tmp_path, monkeypatch):

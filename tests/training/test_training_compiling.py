@@ -63,10 +63,10 @@ def test_a_compiled_encoder_computes_what_one_that_is_not_does(make_module, monk
     views = torch.randn(8, 1, 8, 8)
     expected = module.network(views)
     module.compile_encoder()
-    found = module.network(views)
+    outputs = module.network(views)
     assert compiled == [module.network.encoder, module.network.teacher.encoder]
-    assert found.keys() == expected.keys()
-    for name, output in found.items():
+    assert outputs.keys() == expected.keys()
+    for name, output in outputs.items():
         torch.testing.assert_close(output, expected[name])
 
 

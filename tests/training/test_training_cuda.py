@@ -64,10 +64,12 @@ def test_steps_on_a_gpu_have_the_loss_of_steps_on_the_cpu(
         losses[-1].backward()
         values.append(torch.stack(losses).detach().cpu())
         weights = [
-            each.grad for each in module.network.encoder.parameters() if each.grad is not None
+            parameter.grad
+            for parameter in module.network.encoder.parameters()
+            if parameter.grad is not None
         ]
         assert weights
-        assert all(torch.isfinite(each).all() for each in weights)
+        assert all(torch.isfinite(weight).all() for weight in weights)
     torch.testing.assert_close(values[1], values[0], rtol=2e-3, atol=2e-3)
 
 

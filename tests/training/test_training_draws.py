@@ -27,14 +27,14 @@ def labeled(module, digits):
 
 
 def weights(module):
-    return torch.cat([each.flatten() for each in module.network.encoder.parameters()])
+    return torch.cat([parameter.flatten() for parameter in module.network.encoder.parameters()])
 
 
 def test_a_sweep_over_seeds_with_fixed_draws_keeps_the_labeled_subset(make_module, digits):
     one, other, third = (
         make_module(RECIPE, seed=seed, draws=draws) for seed, draws in ((0, 7), (1, 7), (0, 8))
     )
-    assert [each.program.seed for each in (one, other, third)] == [7, 7, 8]
+    assert [module.program.seed for module in (one, other, third)] == [7, 7, 8]
     assert labeled(one, digits).equal(labeled(other, digits))
     assert not labeled(one, digits).equal(labeled(third, digits))
     assert not weights(one).equal(weights(other))

@@ -54,5 +54,5 @@ def test_measuring_changes_nothing(make_module, digits):
     assert torch.random.get_rng_state().equal(state)
     after = module.state_dict()
     assert after.pop("network._extra_state") == before.pop("network._extra_state")
-    assert all(each.equal(before[name]) for name, each in after.items())
-    assert all(each.grad is None for each in module.parameters())
+    assert all(value.equal(before[name]) for name, value in after.items())
+    assert all(parameter.grad is None for parameter in module.parameters())

@@ -110,7 +110,7 @@ def test_safetensors_hold_the_same_weights(run_of, command, tmp_path):
     run_of("vit-micro")
     for file in ("encoder.pt", "encoder.safetensors"):
         assert command("export", "run", "-o", file)[0] == 0
-    one, other = (applied(tmp_path / f"encoder.{each}")[0] for each in ("pt", "safetensors"))
+    one, other = (applied(tmp_path / f"encoder.{suffix}")[0] for suffix in ("pt", "safetensors"))
     with torch.no_grad():
         assert one["network"](other["images"]).equal(other["features"])
 

@@ -25,9 +25,9 @@ def published():
 def refused(backbone, path, code="RRL512"):
     with pytest.raises(RRLError) as caught:
         start_from(backbone, str(path))
-    (found,) = caught.value.diagnostics
-    assert found.code == code
-    return found
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == code
+    return diagnostic
 
 
 def test_all_weights_of_a_file_are_loaded(published, tmp_path):
@@ -41,7 +41,7 @@ def test_all_weights_of_a_file_are_loaded(published, tmp_path):
 
 def test_safetensors_and_half_precision(published, tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
-    half = {name: each.half() if each.ndim else each for name, each in published.items()}
+    half = {name: weight.half() if weight.ndim else weight for name, weight in published.items()}
     safetensors.save_file(half, tmp_path / "weights.safetensors")
     backbone = build_backbone("torchvision:resnet18", SHAPE)
     note = start_from(backbone, str(tmp_path / "weights.safetensors"))
@@ -61,7 +61,7 @@ def test_safetensors_and_half_precision(published, tmp_path):
     ],
 )
 def test_common_prefixes_of_names_are_removed(published, tmp_path, above, prefix):
-    tree = {prefix + name: each for name, each in published.items()}
+    tree = {prefix + name: weight for name, weight in published.items()}
     for key in reversed(above):
         tree = {key: tree, "epoch": 3, "head": {"weight": torch.zeros(2)}}
     torch.save(tree, tmp_path / "weights.pt")
@@ -99,9 +99,9 @@ def test_a_transformer_of_timm_has_timm_s_names(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save(build_backbone("resnet18", SHAPE).state_dict(), tmp_path / "weights.pt")
-    found = refused(build_backbone("vit-micro", SHAPE), tmp_path / "weights.pt")
-    assert "no weight of" in found.message
-    assert "`class_token`" in found.message
+    diagnostic = refused(build_backbone("vit-micro", SHAPE), tmp_path / "weights.pt")
+    assert "no weight of" in diagnostic.message
+    assert "`class_token`" in diagnostic.message
 
 
 class Code:
@@ -118,9 +118,9 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, capsys):
     (tmp_path / "code.pt").write_bytes(pickle.dumps({"weight": Code()}))
     torch.save({"weight": Code()}, tmp_path / "saved.pt")
     for name in ("code.pt", "saved.pt"):
-        found = refused(backbone, tmp_path / name)
-        assert "objects other than tensors" in found.message
-        assert "`torch.save(network.state_dict(), FILE)`" in found.hint
+        diagnostic = refused(backbone, tmp_path / name)
+        assert "objects other than tensors" in diagnostic.message
+        assert "`torch.save(network.state_dict(), FILE)`" in diagnostic.hint
     assert "the code of the file ran" not in capsys.readouterr().out
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
     assert "holds no weights" in refused(backbone, tmp_path / "empty.pt").message

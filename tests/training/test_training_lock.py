@@ -45,12 +45,12 @@ def holder(run):
 def test_a_directory_in_use_is_refused_until_its_process_is_killed(run, holder):
     with pytest.raises(rrl.RRLError) as caught:
         lock.hold(run)
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL504"
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL504"
     name = f"process {holder.pid} on {socket.gethostname()}"
-    assert found.message == f"`{run}` is in use by {name}"
-    assert found.hint == f"wait until it ends, or stop it with `kill {holder.pid}`"
-    assert found.source.name == str(run)
+    assert diagnostic.message == f"`{run}` is in use by {name}"
+    assert diagnostic.hint == f"wait until it ends, or stop it with `kill {holder.pid}`"
+    assert diagnostic.source.name == str(run)
     holder.kill()
     holder.wait()
     lock.hold(run)
@@ -65,11 +65,11 @@ def test_a_start_in_a_directory_in_use_says_so(run, holder, command):
 
 def test_a_resume_of_a_run_in_use_changes_nothing(run, holder, command):
     (run / "config.yaml").write_text("epochs: 3\n")
-    before = {each: each.read_bytes() for each in run.rglob("*") if each.is_file()}
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     code, printed = command("train", "--resume", "run")
     assert code == 1
     assert f"error[RRL504]: `run` is in use by process {holder.pid}" in printed
-    assert {each: each.read_bytes() for each in run.rglob("*") if each.is_file()} == before
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_copy_of_a_run_in_use_is_free(run, holder, tmp_path):

@@ -137,13 +137,17 @@ def test_the_predictor_alone_has_a_constant_rate_where_asked_for(make_module):
     groups = build_optimizer(
         module.config, module.network.encoder, module.probes, module.network.predictor
     ).param_groups
-    constant = [each for group in groups if group.get("constant_lr") for each in group["params"]]
-    assert {id(each) for each in constant} == {
-        id(each) for each in module.network.predictor.parameters()
+    constant = [
+        parameter for group in groups if group.get("constant_lr") for parameter in group["params"]
+    ]
+    assert {id(parameter) for parameter in constant} == {
+        id(parameter) for parameter in module.network.predictor.parameters()
     }
-    every = [id(each) for group in groups for each in group["params"]]
+    every = [id(parameter) for group in groups for parameter in group["params"]]
     trained = [module.network.encoder, module.network.predictor, module.probes]
-    assert sorted(every) == sorted(id(each) for part in trained for each in part.parameters())
+    assert sorted(every) == sorted(
+        id(parameter) for part in trained for parameter in part.parameters()
+    )
 
 
 def test_edge_statistics_of_a_graph_counted_by_hand():

@@ -48,7 +48,7 @@ def read(text, tmp_path, *allowed):
 def refused(settings):
     with pytest.raises(rrl.RRLError) as problem:
         resolve(settings, {})
-    assert {each.code for each in problem.value.diagnostics} == {"RRL510"}
+    assert {diagnostic.code for diagnostic in problem.value.diagnostics} == {"RRL510"}
     assert not {"own_code", "other_code"} & sys.modules.keys()
     return problem.value.diagnostics
 
@@ -69,9 +69,9 @@ def refused(settings):
     ],
 )
 def test_a_file_names_no_code_of_its_own_accord(text, named, module, tmp_path):
-    (found,) = refused(read(text, tmp_path))
-    assert found.source.text[slice(*found.span)] == named
-    assert f"`--allow-code {module}`" in found.hint
+    (diagnostic,) = refused(read(text, tmp_path))
+    assert diagnostic.source.text[slice(*diagnostic.span)] == named
+    assert f"`--allow-code {module}`" in diagnostic.hint
 
 
 def test_a_place_with_a_space_in_it_names_no_loss(tmp_path):
@@ -87,8 +87,8 @@ def test_permission_is_for_one_module(tmp_path):
     settings = read(text, tmp_path, "other_code", "own_code.nets")
     assert resolve(settings, {}).backbone == "own_code.nets:Net"
     text += "\nloss: own_code:Pull + other_code:Pull"
-    found = refused(read(text, tmp_path, "own_code"))
-    assert [each.message.count("other_code") for each in found] == [2, 0]
+    diagnostics = refused(read(text, tmp_path, "own_code"))
+    assert [diagnostic.message.count("other_code") for diagnostic in diagnostics] == [2, 0]
 
 
 def test_what_the_command_line_names_is_allowed(tmp_path):

@@ -30,8 +30,8 @@ def test_adamw_decays_weights_apart_from_the_gradient():
     network = nn.Linear(3, 2)
     before = network.weight.detach().clone()
     optimizer = build_optimizer(config_of(name="adamw", lr=0.1, weight_decay=0.5), network)
-    for each in network.parameters():
-        each.grad = torch.ones_like(each)
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
     bias = network.bias.detach().clone()
     optimizer.step()
     # Adam's first step is lr in the direction of the gradient, whatever its size
@@ -70,21 +70,21 @@ def layer_of(scales, network, decay):
 
 def test_the_layers_of_a_transformer():
     backbone = build_backbone("vit-micro", (1, 8, 8))
-    found = layer_of(layer_scales(backbone, 0.5, "vit-micro"), backbone.body, 0.5)
-    for name, below in found.items():
+    depths = layer_of(layer_scales(backbone, 0.5, "vit-micro"), backbone.body, 0.5)
+    for name, below in depths.items():
         if "encoder_layer_" in name:
             expected = 4 - int(name.partition("encoder_layer_")[2][0])
         else:
             expected = 0 if name.startswith("encoder.ln") else 5
         assert below == expected, name
-    assert set(found.values()) == {0, 1, 2, 3, 4, 5}
+    assert set(depths.values()) == {0, 1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "torchvision:resnet18", "timm:resnet18"])
 def test_the_layers_of_a_residual_network_are_its_stages(name):
     backbone = build_backbone(name, (3, 32, 32))
-    found = layer_of(layer_scales(backbone, 0.5, name), backbone.body, 0.5)
-    for key, below in found.items():
+    depths = layer_of(layer_scales(backbone, 0.5, name), backbone.body, 0.5)
+    for key, below in depths.items():
         stage = int(key[5]) if key.startswith("layer") else 0
         assert below == 5 - stage, key
 
@@ -95,10 +95,10 @@ def test_the_layers_of_a_residual_network_are_its_stages(name):
 )
 def test_the_layers_of_other_networks(name, layers):
     backbone = build_backbone(name, (3, 32, 32))
-    found = layer_scales(backbone, 0.5, name)
-    assert min(found.values()) >= 0.5 ** (layers + 1)
-    assert {0.5**below for below in range(1, layers + 1)} <= set(found.values())
-    assert len(found) == len(list(backbone.parameters()))
+    scales = layer_scales(backbone, 0.5, name)
+    assert min(scales.values()) >= 0.5 ** (layers + 1)
+    assert {0.5**below for below in range(1, layers + 1)} <= set(scales.values())
+    assert len(scales) == len(list(backbone.parameters()))
 
 
 def test_layers_have_groups_and_heads_have_the_whole_rate(make_module):
@@ -131,8 +131,8 @@ class Unnumbered(nn.Module):
 def test_a_network_without_numbered_layers_is_refused(digits):
     with pytest.raises(RRLError) as caught:
         layer_scales(rrl.models.backbones.wrapped(Unnumbered(), (1, 8, 8)), 0.5, "mine:Net")
-    (found,) = caught.value.diagnostics
-    assert (found.code, "`mine:Net`" in found.message) == ("RRL502", True)
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, "`mine:Net`" in diagnostic.message) == ("RRL502", True)
 
 
 def test_weight_decay_follows_a_cosine_where_there_is_some():
@@ -140,8 +140,8 @@ def test_weight_decay_follows_a_cosine_where_there_is_some():
     optimizer = build_optimizer(chosen, nn.Linear(3, 2), nn.Linear(2, 2))
     for step, expected in [(0, 0.04), (25, 0.0927208), (50, 0.22), (100, 0.4), (120, 0.4)]:
         schedule_weight_decay(optimizer, chosen.optimizer, step, 100)
-        found = [group["weight_decay"] for group in optimizer.param_groups]
-        assert found == pytest.approx([expected, 0, 0], abs=1e-6)
+        decays = [group["weight_decay"] for group in optimizer.param_groups]
+        assert decays == pytest.approx([expected, 0, 0], abs=1e-6)
 
 
 def test_weight_decay_may_begin_at_zero_and_stays_without_a_final_value():
@@ -186,6 +186,6 @@ def test_the_gradient_of_the_network_is_clipped_and_that_of_the_probes_is_not(ma
 def test_values_out_of_bounds_are_refused(wrong):
     with pytest.raises(RRLError) as caught:
         resolve([from_assignment(f"optimizer.{wrong}")], {})
-    (found,) = caught.value.diagnostics
-    assert found.code == "RRL502"
-    assert f"`optimizer.{wrong.partition('=')[0]}`" in found.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "RRL502"
+    assert f"`optimizer.{wrong.partition('=')[0]}`" in diagnostic.message

@@ -94,9 +94,9 @@ def test_the_momentum_may_follow_a_line():
 def test_a_center_is_lightly_s():
     scores = torch.randn(3, 20, 8)
     peer, center = lightly.loss.DINOLoss(8, center_momentum=0.7), Center(8, 0.7)
-    for each in scores:
-        peer.update_center(each[None])
-        center.update(each)
+    for score in scores:
+        peer.update_center(score[None])
+        center.update(score)
     torch.testing.assert_close(center.value, peer.center.flatten())
 
 
@@ -114,10 +114,10 @@ def test_the_bank_keeps_the_rows_of_its_views(make_module, step, views, kept):
     module = make_module("ssl(views=2)", "nnclr", bank_views=views)
     relations = step(module)
     nodes, outputs = module.network.bank.newest(1000, CPU)
-    found = torch.isin(relations.nodes.view, torch.tensor(kept))
-    assert nodes.sample.equal(relations.nodes.sample[found])
-    assert nodes.view.equal(relations.nodes.view[found])
-    assert outputs["projection"].equal(relations.outputs["projection"][found])
+    in_kept = torch.isin(relations.nodes.view, torch.tensor(kept))
+    assert nodes.sample.equal(relations.nodes.sample[in_kept])
+    assert nodes.view.equal(relations.nodes.view[in_kept])
+    assert outputs["projection"].equal(relations.outputs["projection"][in_kept])
 
 
 def test_prototypes_are_frozen_for_the_first_epochs(make_module, batch):
@@ -129,9 +129,11 @@ def test_prototypes_are_frozen_for_the_first_epochs(make_module, batch):
         module.zero_grad()
         module.training_step(batch, 0)["loss"].backward()
         module.on_after_backward()
-        trained = [each for each in encoder.prototypes.parameters() if each.requires_grad]
-        moved.append(any(each.grad is not None for each in trained))
-        assert all(each.grad is not None for each in encoder.projector.parameters())
+        trained = [
+            parameter for parameter in encoder.prototypes.parameters() if parameter.requires_grad
+        ]
+        moved.append(any(parameter.grad is not None for parameter in trained))
+        assert all(parameter.grad is not None for parameter in encoder.projector.parameters())
     assert moved == [False, False, True]
 
 
@@ -139,7 +141,7 @@ def test_without_a_projector_the_loss_sees_the_backbone(make_module, step):
     module = make_module("ssl(views=2)", "byol", projector={"layers": 0})
     outputs = step(module).outputs
     width = module.network.encoder.backbone.width
-    assert {each.shape[1] for each in outputs.values()} == {width}
+    assert {output.shape[1] for output in outputs.values()} == {width}
     plain = make_module("ssl(views=2)", "simclr", projector={"layers": 0})
     seen = plain.network.encoder(plain.views.plain(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)))
     assert seen["projection"].equal(seen["backbone"])
@@ -179,7 +181,9 @@ def test_a_recipe_with_a_bank_has_earlier_rows_as_columns(make_module, step):
     recipe = "ssl(views=2) | knn(4, space=teacher, bank=150, query=other)"
     module = make_module(recipe, "byol")
     first, second, third = (step(module) for _ in range(3))
-    shapes = [each.between("prediction", "teacher_projection").shape for each in (first, second)]
+    shapes = [
+        relations.between("prediction", "teacher_projection").shape for relations in (first, second)
+    ]
     assert shapes == [(96, 96), (96, 192)]  # a first step has no earlier rows
     assert third.between("prediction", "teacher_projection").shape == (96, 96 + 150)
     assert torch.equal(third.bank[0].sample[:96], second.nodes.sample)
@@ -210,7 +214,7 @@ def test_local_views_give_the_loss_of_dino_s_multi_crop(make_module, step):
     step(module)
     relations = step(module)  # the second has a center
     outputs = relations.outputs
-    assert {name: len(each) for name, each in outputs.items()} == {
+    assert {name: len(output) for name, output in outputs.items()} == {
         "prototypes": 5 * 48,
         "teacher_prototypes": 2 * 48,
         "center": 256,
@@ -311,20 +315,20 @@ def test_what_a_loss_cannot_be_served_with_is_refused(
 ):
     with pytest.raises(rrl.RRLError) as problem:
         make_module(recipe, loss, **settings)
-    [found] = problem.value.diagnostics
-    assert f"{found.code} {found.message} | {found.hint}" == expected
+    [diagnostic] = problem.value.diagnostics
+    assert f"{diagnostic.code} {diagnostic.message} | {diagnostic.hint}" == expected
 
 
 def test_a_loss_for_binary_graphs_refuses_a_weighted_recipe(make_module, monkeypatch):
     monkeypatch.setattr("rrl_dsl.losses.contrastive.SuNCEt.binary", True)
     with pytest.raises(rrl.RRLError) as problem:
         make_module("ssl(views=2) | similarity(pixels, kernel=rbf)", "suncet")
-    [found] = problem.value.diagnostics
-    assert found.code == "RRL404"
-    assert found.message.startswith(
+    [diagnostic] = problem.value.diagnostics
+    assert diagnostic.code == "RRL404"
+    assert diagnostic.message.startswith(
         "`suncet` needs weights of 0 and 1, but `similarity(field=pixels"
     )
-    assert "threshold" in found.hint
+    assert "threshold" in diagnostic.hint
 
 
 def test_a_module_of_one_s_own_refuses_what_the_command_line_refuses():
@@ -332,7 +336,7 @@ def test_a_module_of_one_s_own_refuses_what_the_command_line_refuses():
     program = rrl.compile("ssl(views=2) | knn(3, space=teacher)")
     with pytest.raises(rrl.RRLError) as problem:
         RelationalModule(config, program, rrl.losses.create("ibot"), shape=(1, 8, 8))
-    assert [each.code for each in problem.value.diagnostics] == ["RRL424", "RRL424"]
+    assert [diagnostic.code for diagnostic in problem.value.diagnostics] == ["RRL424", "RRL424"]
 
 
 def test_a_bank_keeps_the_same_outputs_from_first_to_last():

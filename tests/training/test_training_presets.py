@@ -94,7 +94,7 @@ each_method = pytest.mark.parametrize("name", PUBLISHED)
 
 
 def config_of(name, *assignments):
-    settings = [from_assignment(each) for each in (f"loss={name}", *assignments)]
+    settings = [from_assignment(assignment) for assignment in (f"loss={name}", *assignments)]
     wanted = resolve(settings, {}).loss
     loss = rrl.losses.create(wanted.name, **wanted.options)
     return configuration(settings, loss, COLOR, "cifar")
@@ -116,25 +116,25 @@ def layers(head):
 
 def steps_of(view):
     """The share of the crop, the jitter, and the shares that are blurred and solarised."""
-    by_type = {type(each).__name__: each for each in view}
+    by_type = {type(operation).__name__: operation for operation in view}
     crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
-    blur, solarize = (by_type.get(f"Random{each}") for each in ("GaussianBlur", "Solarize"))
+    blur, solarize = (by_type.get(f"Random{name}") for name in ("GaussianBlur", "Solarize"))
     assert (jitter.p, by_type["RandomGrayscale"].p) == (0.8, 0.2)
     assert by_type["RandomHorizontalFlip"].p == 0.5
     amounts = (jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue)
-    shares = (each.p if each else 0.0 for each in (blur, solarize))
+    shares = (operation.p if operation else 0.0 for operation in (blur, solarize))
     return (*crop._param_generator.scale, amounts, *shares)
 
 
 def views_of(name):
     """An augmentation as a row of the table, for each view."""
-    found = []
+    choices = []
     for view in Views(name, COLOR).augment:
         assert view[0].flags["size"] == COLOR[1:]
         least, most, *steps = steps_of(view)
         assert most == 1
-        found.append((least, *steps))
-    return found
+        choices.append((least, *steps))
+    return choices
 
 
 @each_method
@@ -143,7 +143,9 @@ def test_optimizers_are_the_published_ones(name):
     chosen = config.optimizer
     optimizer, *numbers = PUBLISHED[name][0].split()
     assert chosen.name == optimizer
-    assert [chosen.lr, chosen.weight_decay, config.probe.lr] == [float(each) for each in numbers]
+    assert [chosen.lr, chosen.weight_decay, config.probe.lr] == [
+        float(number) for number in numbers
+    ]
     assert (config.batch_size, chosen.lr_scale) == (256, "linear")
     assert (chosen.momentum, chosen.trust, chosen.warmup) == (0.9, 0.02, 10)
 
@@ -155,8 +157,8 @@ def test_heads_are_the_published_ones(name):
     assert layers(Projector(512, **config.projector.model_dump())) == projector
     if predictor is not None:
         chosen, width = config.predictor, config.projector.out
-        found = Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
-        assert layers(found) == predictor
+        head = Projector(width, chosen.hidden, width, chosen.norm, chosen.layers)
+        assert layers(head) == predictor
 
 
 @each_method
@@ -178,10 +180,10 @@ def test_other_settings_are_the_published_ones(name):
     config = config_of(name)
     loss = rrl.losses.create(config.loss.name, **config.loss.options)
     for place, value in PUBLISHED[name][4].items():
-        found = config
+        setting = config
         for key in place.split("."):
-            found = loss if key == "loss" else getattr(found, key)
-        assert found == value, place
+            setting = loss if key == "loss" else getattr(setting, key)
+        assert setting == value, place
 
 
 def test_one_loss_by_two_names_trains_alike():
@@ -209,8 +211,8 @@ def test_simsiam_has_its_head_on_small_images_too():
 @pytest.mark.parametrize("name", ["dinov2", "simdino"])
 def test_transformers_with_a_teacher_see_weak_views_of_digits_and_of_nothing_else(name):
     loss = rrl.losses.create(name)
-    for usual, found in {"digits": "digits-weak", "small-gray": "small-gray"}.items():
-        assert configuration((), loss, (1, 8, 8), usual).augmentation.name == found
+    for usual, preset in {"digits": "digits-weak", "small-gray": "small-gray"}.items():
+        assert configuration((), loss, (1, 8, 8), usual).augmentation.name == preset
     simclr = configuration((), rrl.losses.create("simclr"), (1, 8, 8), "digits")
     assert simclr.augmentation.name == "digits"
     chosen = configuration([from_assignment("augmentation=digits")], loss, (1, 8, 8), "digits")
@@ -221,8 +223,8 @@ def test_weak_views_of_digits_are_nearer_to_each_other(digits):
     def correlation(preset):
         drawn = Views(preset, digits.shape)(digits.train.images[:256], 2, seed=0).flatten(1)
         first, second = drawn.chunk(2)
-        centered = [each - each.mean(dim=0) for each in (first, second)]
-        return float(torch.corrcoef(torch.stack([each.flatten() for each in centered]))[0, 1])
+        centered = [view - view.mean(dim=0) for view in (first, second)]
+        return float(torch.corrcoef(torch.stack([view.flatten() for view in centered]))[0, 1])
 
     assert correlation("digits-weak") > 1.5 * correlation("digits")
 
@@ -253,8 +255,8 @@ TRANSFORMERS = {
 def test_transformers_train_as_their_authors_do(name):
     config = config_of(name)
     chosen = config.optimizer
-    found = chosen.lr, chosen.lr_scale, chosen.layer_decay, config.teacher.momentum
-    assert found == TRANSFORMERS[name]
+    optimization = chosen.lr, chosen.lr_scale, chosen.layer_decay, config.teacher.momentum
+    assert optimization == TRANSFORMERS[name]
     assert (chosen.name, chosen.clip, chosen.warmup) == ("adamw", 3.0, 10)
     assert (chosen.weight_decay, chosen.final_weight_decay) == (0.04, 0.4)
     assert (config.backbone, config.teacher.final) == ("vit-tiny", 1.0)
@@ -304,7 +306,7 @@ def test_simclr_fast_is_the_published_setting():
     assert config.loss.options == {"temperature": 0.5}
     assert layers(Projector(512, **config.projector.model_dump())) == "L1024 R L128"
     (view,) = Views(config.augmentation.name, COLOR).augment
-    by_type = {type(each).__name__: each for each in view}
+    by_type = {type(operation).__name__: operation for operation in view}
     crop, jitter = by_type["RandomCrop"], by_type["ColorJitter"]
     assert crop._param_generator.scale == (0.2, 1.0)
     amounts = jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue

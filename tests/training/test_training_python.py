@@ -50,8 +50,8 @@ def test_it_does_what_the_command_line_does_to_the_bit(run, command, tmp_path, m
         if torch.is_tensor(weight):
             assert torch.equal(weight, theirs[name]), name
     assert (run.directory / "config.yaml").read_text() == (by_command / "config.yaml").read_text()
-    written = {each.name for each in by_command.iterdir()}
-    assert {each.name for each in run.directory.iterdir()} == written
+    written = {path.name for path in by_command.iterdir()}
+    assert {path.name for path in run.directory.iterdir()} == written
     cells = [100 * share for share in asdict(run.table["backbone"]).values()]
     assert " ".join(f"{cell:.1f}" for cell in cells) in " ".join(printed.split())
 
@@ -121,10 +121,10 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     straight = rrl.train(RECIPE, epochs=3, eval=False, out="straight")
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    handlers = [signal.getsignal(each) for each in signals]
+    handlers = [signal.getsignal(number) for number in signals]
 
     def interrupt(self, trainer, *_):
-        assert [signal.getsignal(each) for each in signals] == handlers
+        assert [signal.getsignal(number) for number in signals] == handlers
         if trainer.current_epoch == 2:
             raise KeyboardInterrupt
 
@@ -134,7 +134,7 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
             rrl.train(RECIPE, epochs=3, eval=False, out="stopped")
     advice = "training was interrupted; `rrl_dsl.train(resume='stopped')` continues it"
     assert str(caught.value) == advice
-    assert [signal.getsignal(each) for each in signals] == handlers
+    assert [signal.getsignal(number) for number in signals] == handlers
     with pytest.raises(rrl.RRLError, match="the summary of"):
         _ = rrl.Run("stopped").table
     resumed = rrl.train(resume="stopped")
@@ -163,10 +163,10 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(tmp_path, monkeypatch):
 def test_a_wrong_setting_is_the_error_of_the_command_line(tmp_path, settings, code, place, hint):
     with pytest.raises(rrl.RRLError) as problem:
         rrl.train("ssl(views=2)", out=tmp_path / "run", **settings)
-    (found,) = problem.value.diagnostics
-    assert found.code == code
-    assert (found.source.name, found.source.text) == ("Python", place)
-    assert hint is None or found.hint == hint
+    (diagnostic,) = problem.value.diagnostics
+    assert diagnostic.code == code
+    assert (diagnostic.source.name, diagnostic.source.text) == ("Python", place)
+    assert hint is None or diagnostic.hint == hint
     assert not (tmp_path / "run").exists()
 
 
@@ -253,7 +253,7 @@ def test_a_run_of_the_previous_release_is_resumed(tmp_path):
     run = RunDirectory(tmp_path / "b")
     kept = torch.load(run.previous, weights_only=True)
     weights = {
-        name.replace("center.", "centre."): each for name, each in kept["state_dict"].items()
+        name.replace("center.", "centre."): weight for name, weight in kept["state_dict"].items()
     }
     assert weights.keys() != kept["state_dict"].keys()
     known = kept["callbacks"]["Record"]["provenance"]

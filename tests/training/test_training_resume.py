@@ -34,7 +34,9 @@ def archive(path, **changes):
     noise = np.random.default_rng(0).integers(0, 120, (80, 8, 8))
     arrays = {"images": (noise + 30 * label[:, None, None]).astype(np.uint8), "label": label}
     arrays |= {"coarse": label // 2, "time": np.arange(80) / 2.0}
-    np.savez(path, **{name: each for name, each in (arrays | changes).items() if each is not None})
+    np.savez(
+        path, **{name: array for name, array in (arrays | changes).items() if array is not None}
+    )
 
 
 def rows_of(run):
@@ -97,8 +99,8 @@ def refused(command, run):
 
 def contents(run):
     """What the files hold that tell of the run."""
-    files = (each for each in run.rglob("*") if each.is_file() and each.name != "lock")
-    return {each: each.read_bytes() for each in files}
+    files = (path for path in run.rglob("*") if path.is_file() and path.name != "lock")
+    return {path: path.read_bytes() for path in files}
 
 
 def data_of(run):
@@ -214,8 +216,8 @@ def test_a_flipped_bit_anywhere_is_found(run, tmp_path):
 
 
 def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
-    for each in ("last.ckpt", "previous.ckpt"):
-        shutil.copy(folder / "other" / "checkpoints" / each, run / "checkpoints" / each)
+    for name in ("last.ckpt", "previous.ckpt"):
+        shutil.copy(folder / "other" / "checkpoints" / name, run / "checkpoints" / name)
     assert "`seed` was 7 and is 0" in refused()
     with pytest.raises(rrl.RRLError, match="`seed` was 7 and is 0"):
         rrl.load_encoder(run)
@@ -233,7 +235,7 @@ def test_a_checkpoint_that_is_not_this_runs_is_refused(run, refused, folder):
     ],
 )
 def test_a_checkpoint_that_was_made_to_deceive_is_refused(run, refused, change, said):
-    last, previous = (run / "checkpoints" / f"{each}.ckpt" for each in ("last", "previous"))
+    last, previous = (run / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
     content = checkpoints.read(last)
     change(content["callbacks"])
     checkpoints.CheckpointFiles(last, previous).save_checkpoint(content, last)
@@ -268,7 +270,7 @@ def test_a_run_of_a_release_without_formats_and_with_fewer_settings_goes_on(comm
 
 
 def test_another_format_is_refused_with_its_release(run, refused, command, monkeypatch):
-    last, previous = (run / "checkpoints" / f"{each}.ckpt" for each in ("last", "previous"))
+    last, previous = (run / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
     content = checkpoints.read(last)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "FORMAT", 2)
@@ -436,7 +438,7 @@ def test_a_byte_of_an_image_file_moves_the_fingerprint(tmp_path):
     time = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     os.utime(path, ns=(time, time))
-    changed = {name for name, each in now().items() if each != before[name]}
+    changed = {name for name, content in now().items() if content != before[name]}
     assert changed == {"train images"}
 
 

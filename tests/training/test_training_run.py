@@ -32,7 +32,7 @@ def test_every_loss_trains_on_the_noisy_recipe(make_module, fit, tmp_path, loss)
     assert set(outcome.accuracies) == {"pixels", "untrained", "backbone", "projector"}
     assert outcome.accuracies["pixels"].linear == pytest.approx(0.964, abs=0.01)
     assert 0.5 < outcome.figures["edges/false"] < 0.65
-    warnings = [each.render() for each in warnings_of(outcome, module.program, module.config)]
+    warnings = [warning.render() for warning in warnings_of(outcome, module.program, module.config)]
     assert len(warnings) == 1
     assert "edges are false" in warnings[0]
     assert "effective rank" in warnings[0]
@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(
         with pytest.raises(KeyboardInterrupt):
             fit(module, tmp_path / "resumed")
     assert len(rows_of(tmp_path / "resumed")) == 2
-    kept = sorted(each.name for each in (tmp_path / "resumed" / "checkpoints").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "resumed" / "checkpoints").iterdir())
     assert kept == ["last.ckpt", "previous.ckpt"]
 
     trained = []
@@ -211,10 +211,10 @@ def test_a_collapse_names_the_share_of_false_edges(make_module, fit, tmp_path):
         torch.nn.init.zeros_(weight)  # all embeddings are equal
     with pytest.raises(rrl.RRLError) as problem:
         fit(module, tmp_path)
-    (found,) = problem.value.diagnostics
-    assert found.code == "RRL409"
-    share = re.search(r"rank is 0\.0 .*; (\d+)% of the batch's edges are false", found.message)
-    assert share, found.message
+    (diagnostic,) = problem.value.diagnostics
+    assert diagnostic.code == "RRL409"
+    share = re.search(r"rank is 0\.0 .*; (\d+)% of the batch's edges are false", diagnostic.message)
+    assert share, diagnostic.message
     # of n samples with 2 views, 2n edges are true, and 5% of the other 4n^2 - 4n pairs are false
     n = module.config.batch_size
     false = 0.05 * (4 * n * n - 4 * n)
@@ -223,8 +223,8 @@ def test_a_collapse_names_the_share_of_false_edges(make_module, fit, tmp_path):
 
 def test_the_table_sets_the_result_beside_pixels_and_the_untrained_encoder():
     kinds = {"pixels": 0.9, "untrained": 0.8, "backbone": 0.99, "projector": 0.95}
-    found = {name: Accuracies(share, share / 2, share / 4) for name, share in kinds.items()}
-    columns = [list(column.cells) for column in table(Outcome(found, {}, 1.0)).columns]
+    accuracies = {name: Accuracies(share, share / 2, share / 4) for name, share in kinds.items()}
+    columns = [list(column.cells) for column in table(Outcome(accuracies, {}, 1.0)).columns]
     assert columns[0] == ["raw pixels", "untrained encoder", "backbone", "projector"]
     assert columns[1] == ["90.0", "80.0", "99.0", "95.0"]
     assert columns[2] == ["45.0", "40.0", "49.5", "47.5"]

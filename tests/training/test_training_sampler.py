@@ -40,14 +40,14 @@ def edges(recipe, data, batches, seed=0):
     program = rrl.compile(recipe, seed=seed)
     if program.requires.bound:
         program.bind(data)
-    found = []
+    counts = []
     for batch in batches:
         places = torch.as_tensor(np.array(batch))
         labels = {name: label[places] for name, label in data.labels.items()}
         columns = {name: field[places] for name, field in data.fields.items()}
         weights = program(rrl.Nodes(data.sample[places], None, labels, columns))
-        found.append(int((weights > 0).triu(1).sum()))
-    return found
+        counts.append(int((weights > 0).triu(1).sum()))
+    return counts
 
 
 def at_random(data, batch_size):
@@ -137,8 +137,8 @@ def test_a_class_with_all_its_labels_fills_no_batch():
     data = split(1000)
     batches = sampler("supervised()", data, 50).batches(0)
     classes = [data.labels["label"][torch.from_numpy(batch)].bincount() for batch in batches]
-    assert all(int((each > 0).sum()) >= 5 for each in classes)
-    assert max(int(each.max()) for each in classes) <= 24
+    assert all(int((members > 0).sum()) >= 5 for members in classes)
+    assert max(int(members.max()) for members in classes) <= 24
     # at random 49 others, a tenth of them of the class, give 122 pairs a batch
     assert sum(edges("supervised()", data, batches)) > 20 * 122
 
@@ -201,11 +201,11 @@ def test_each_relation_has_its_turn_where_few_meet(tmp_path):
 
 def test_labels_known_by_a_schedule_meet_when_they_are_known():
     ours = sampler("ssl() | supervised(frac=linear(0, 1, epochs=4))", split(400), 64)
-    found = [ours.meeting(epoch) for epoch in range(5)]
-    assert found[0] == 0
-    assert found == sorted(found)
-    assert found[2] == pytest.approx(200, abs=40)
-    assert found[4] >= 395
+    shares = [ours.meeting(epoch) for epoch in range(5)]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[2] == pytest.approx(200, abs=40)
+    assert shares[4] >= 395
 
 
 def test_samples_that_are_not_chosen_come_alone():
@@ -215,7 +215,7 @@ def test_samples_that_are_not_chosen_come_alone():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "found"),
+    ("recipe", "count"),
     [
         ("ssl()", 0),
         ("all()", 0),
@@ -246,8 +246,8 @@ def test_samples_that_are_not_chosen_come_alone():
         ("ssl() | (0.5 * supervised() | during(end=5) | threshold(0.1))", 0),
     ],
 )
-def test_what_relates_samples_is_read_from_the_plan(recipe, found):
-    assert len(relating(rrl.compile(recipe).plan, 7)) == found
+def test_what_relates_samples_is_read_from_the_plan(recipe, count):
+    assert len(relating(rrl.compile(recipe).plan, 7)) == count
 
 
 def test_what_an_epoch_does_without_brings_nobody_together():

@@ -19,16 +19,16 @@ RELATION = {"name": "relation"}
 def refused(make_module, recipe, loss="simclr", **settings):
     with pytest.raises(rrl.RRLError) as caught:
         make_module(recipe, loss, **{"sampler": RELATION, **settings})
-    (found,) = caught.value.diagnostics
-    return found
+    (diagnostic,) = caught.value.diagnostics
+    return diagnostic
 
 
 @pytest.mark.parametrize("recipe", ["ssl()", "ssl() | near(label, 0)", "all() - supervised()"])
 def test_a_recipe_that_says_nothing_before_a_batch_is_refused(make_module, recipe):
-    found = refused(make_module, recipe)
-    assert found.code == "RRL404"
-    assert "finds no relation between samples in this recipe" in found.message
-    assert "sampler=random" in found.hint
+    diagnostic = refused(make_module, recipe)
+    assert diagnostic.code == "RRL404"
+    assert "finds no relation between samples in this recipe" in diagnostic.message
+    assert "sampler=random" in diagnostic.hint
 
 
 def test_what_a_run_never_comes_to_counts_as_nothing(make_module):
@@ -38,24 +38,29 @@ def test_what_a_run_never_comes_to_counts_as_nothing(make_module):
 
 
 def test_labels_that_relate_no_two_samples_are_refused(make_module):
-    found = refused(make_module, "ssl() | supervised(per_class=1)")
-    assert found.code == "RRL404"
-    assert "no related samples in the dataset" in found.message
+    diagnostic = refused(make_module, "ssl() | supervised(per_class=1)")
+    assert diagnostic.code == "RRL404"
+    assert "no related samples in the dataset" in diagnostic.message
 
 
 def test_more_may_not_meet_than_a_batch_has(make_module):
-    found = refused(make_module, "supervised()", batch_size=16, sampler={**RELATION, "meet": 17})
-    assert (found.code, found.message) == ("RRL502", "`meet` is 17, more than the batch size 16")
+    diagnostic = refused(
+        make_module, "supervised()", batch_size=16, sampler={**RELATION, "meet": 17}
+    )
+    assert (diagnostic.code, diagnostic.message) == (
+        "RRL502",
+        "`meet` is 17, more than the batch size 16",
+    )
     make_module("supervised()", batch_size=16, sampler={**RELATION, "meet": 16})
 
 
 def test_the_smallest_batch_must_be_enough_for_the_loss(make_module):
     recipe, projector = "ssl() | supervised()", {"hidden": 32, "out": 125, "norm": True}
     make_module(recipe, "wmse", projector=projector)
-    found = refused(make_module, recipe, "wmse", projector=projector)
-    assert found.code == "RRL405"
-    assert "at least 250 samples, not 239" in found.message
-    assert "nearly equal" in found.hint
+    diagnostic = refused(make_module, recipe, "wmse", projector=projector)
+    assert diagnostic.code == "RRL405"
+    assert "at least 250 samples, not 239" in diagnostic.message
+    assert "nearly equal" in diagnostic.hint
 
 
 def test_labels_too_rare_for_random_batches_are_enough(make_module):

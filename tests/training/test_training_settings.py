@@ -76,7 +76,7 @@ COLOR = (3, 32, 32)
 
 def on_color(*assignments):
     """The loss of a run on color images, with its options as given."""
-    settings = [from_assignment(each) for each in assignments]
+    settings = [from_assignment(assignment) for assignment in assignments]
     wanted = resolve(settings, {}).loss
     loss = rrl.losses.create(wanted.name, **wanted.options)
     config = configuration(settings, loss, COLOR, "cifar")
@@ -102,16 +102,16 @@ def test_options_in_brackets_are_options_set_one_by_one(brackets, assignments):
 
 def test_options_in_brackets_keep_the_others_of_the_preset():
     create = rrl.losses.create
-    found = on_color("loss=barlow(redundancy=0.01)")
-    assert found == create("barlow", redundancy=0.01, scale=0.1)
+    chosen = on_color("loss=barlow(redundancy=0.01)")
+    assert chosen == create("barlow", redundancy=0.01, scale=0.1)
     assert on_color("loss=barlow(scale=1)") == create("barlow", redundancy=0.0051, scale=1)
 
 
 def test_each_loss_of_a_sum_starts_from_its_own_preset():
     warm = "teacher_temperature=0.07, warmup_teacher_temperature=0.04, warmup_epochs=50"
-    found = on_color("loss=0.5*dino(temperature=0.2) + vicreg + simclr")
+    chosen = on_color("loss=0.5*dino(temperature=0.2) + vicreg + simclr")
     expected = f"0.5*dino(temperature=0.2, {warm}) + vicreg(variance_over_views=sum) + simclr"
-    assert found == rrl.losses.create(expected)
+    assert chosen == rrl.losses.create(expected)
 
 
 def test_an_option_beside_a_sum_is_refused():
@@ -137,8 +137,8 @@ def test_an_error_is_pointed_at_the_setting_that_causes_it(causes, keys, place):
     given = ("batch_size=8", "dataset=digits", "optimizer.lr=0.5", "optimizer.name=sgd", "epochs=2")
     with pytest.raises(rrl.RRLError) as caught, pointing_at([*map(from_assignment, given)], *keys):
         raise error("RRL508", "`epochs` is too high", settings=causes)
-    (found,) = caught.value.diagnostics
-    assert (found.source and found.source.text) == place
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.source and diagnostic.source.text) == place
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ SETTINGS = ("image_size=8", "backbone=small", "workers=2")
 
 def pictures(count):
     draw = np.random.default_rng(0)
-    return [Image.fromarray(each) for each in draw.integers(0, 256, (count, 12, 12, 3), np.uint8)]
+    return [
+        Image.fromarray(pixels) for pixels in draw.integers(0, 256, (count, 12, 12, 3), np.uint8)
+    ]
 
 
 def write_shards(folder, images):

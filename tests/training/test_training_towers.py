@@ -41,9 +41,9 @@ def test_two_epochs_reach_retrieval_far_above_chance(run):
     there, back = run.towers.retrieval
     assert (there.query, there.answer) == ("image", "tokens")
     assert (back.query, back.answer) == ("tokens", "image")
-    for found in (there, back):
-        assert found.r1 > 3 * found.chance
-        assert found.r5 > found.r1
+    for retrieval in (there, back):
+        assert retrieval.r1 > 3 * retrieval.chance
+        assert retrieval.r5 > retrieval.r1
     (prompts,) = run.towers.zero_shot
     assert prompts.chance == 0.1
     assert prompts.accuracy > 0.3
@@ -79,9 +79,9 @@ def test_eval_and_embed_know_towers(run, cli, tmp_path, monkeypatch):
     """On the full dataset, whose test split is that of the run."""
     result = cli("eval", run.directory, "--dataset", "digits-captions", "--json")
     assert result.code == 0, result.err
-    found = json.loads(result.out)
-    assert found["towers"] == json.loads((run.directory / "summary.json").read_text())["towers"]
-    assert 0 < found["graph"]["average_precision"] <= 1
+    summary = json.loads(result.out)
+    assert summary["towers"] == json.loads((run.directory / "summary.json").read_text())["towers"]
+    assert 0 < summary["graph"]["average_precision"] <= 1
     shown = cli("eval", run.directory, "--dataset", "digits")
     assert "retrieval is not measured: the dataset `digits` has no field `tokens`" in shown.out
     words = ("embed", run.directory, "--dataset", "digits-captions", "--split", "test")
@@ -111,7 +111,7 @@ def test_three_views_of_three_modalities_and_a_sum_of_losses(captioned, tmp_path
         {"column": "caption", "backbone": "mlp"},
         {"column": "tokens", "projector": {"layers": 1}},
     ]
-    found = rrl.train(
+    run = rrl.train(
         "(ssl(views=3) | similarity(caption, kernel=exp, temperature=0.1)) & cross_view()\n"
         "contrast cross_view()",
         "clip + 0.5*sigmoid",
@@ -120,16 +120,16 @@ def test_three_views_of_three_modalities_and_a_sum_of_losses(captioned, tmp_path
         towers=towers,
         **{**FAST, "epochs": 1},
     )
-    assert [each.answer for each in found.towers.retrieval] == [
+    assert [retrieval.answer for retrieval in run.towers.retrieval] == [
         "caption",
         "image",
         "tokens",
         "image",
     ]
-    assert [each.column for each in found.towers.zero_shot] == ["caption", "tokens"]
-    vectors = rrl.load_encoder(found.directory, "caption")
+    assert [zero_shot.column for zero_shot in run.towers.zero_shot] == ["caption", "tokens"]
+    vectors = rrl.load_encoder(run.directory, "caption")
     assert vectors.network[0].body[0].mean.abs().max() > 0  # the statistics of the training split
-    assert rrl.load_encoder(found.directory, "image").network[1][0].out_features == 32
+    assert rrl.load_encoder(run.directory, "image").network[1][0].out_features == 32
 
 
 def test_recall_is_that_of_a_search_by_hand(captioned):
@@ -139,7 +139,7 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
     words = torch.randn(18, 6, generator=draw)
 
     def encode(batch: Batch) -> torch.Tensor:
-        places = [data.test.sample.tolist().index(each) for each in batch.sample.tolist()]
+        places = [data.test.sample.tolist().index(sample) for sample in batch.sample.tolist()]
         return image[places]
 
     def text(tokens: torch.Tensor) -> torch.Tensor:
@@ -163,8 +163,8 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
     for own in tokens:
         order = sorted(range(40), key=lambda place: -float(a[place] @ b[distinct.index(own)]))
         r1.append([tokens[place] == own for place in order[:5]])
-    assert back.r1 == pytest.approx(np.mean([found[0] for found in r1]))
-    assert back.r5 == pytest.approx(np.mean([any(found) for found in r1]))
+    assert back.r1 == pytest.approx(np.mean([right[0] for right in r1]))
+    assert back.r5 == pytest.approx(np.mean([any(right) for right in r1]))
     assert back.chance == pytest.approx(np.mean([tokens.count(own) / 40 for own in tokens]))
 
 
@@ -203,9 +203,12 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
 def test_towers_that_do_not_fit(towers, message, captioned, tmp_path):
     with pytest.raises(rrl.RRLError) as caught:
         rrl.train(CLIP, "clip", captioned, out=tmp_path / "run", towers=towers, **FAST)
-    found = [f"{each.code} {each.message} | {each.hint}" for each in caught.value.diagnostics]
-    assert any(text.startswith(message) for text in found), found
-    assert all("towers" in each.source.text for each in caught.value.diagnostics)
+    messages = [
+        f"{diagnostic.code} {diagnostic.message} | {diagnostic.hint}"
+        for diagnostic in caught.value.diagnostics
+    ]
+    assert any(text.startswith(message) for text in messages), messages
+    assert all("towers" in diagnostic.source.text for diagnostic in caught.value.diagnostics)
     assert not (tmp_path / "run").exists()
 
 
@@ -237,10 +240,10 @@ def test_an_archive_of_pairs_trains_towers_and_has_prompts(tmp_path):
     np.savez(tmp_path / "pairs.npz", **pairs, prompts_words=prompts)
     name = f"npz:{tmp_path / 'pairs.npz'}"
     settings = {"towers": ["image", "words"], "batch_size": 24, "epochs": 1}
-    found = rrl.train(CLIP, "clip", name, out=tmp_path / "run", **settings)
-    (prompted,) = found.towers.zero_shot
+    run = rrl.train(CLIP, "clip", name, out=tmp_path / "run", **settings)
+    (prompted,) = run.towers.zero_shot
     assert (prompted.column, prompted.chance) == ("words", 0.25)
-    assert found.towers.retrieval[0].chance == 0.25  # four different captions
+    assert run.towers.retrieval[0].chance == 0.25  # four different captions
     np.savez(tmp_path / "pairs.npz", **pairs, prompts_words=prompts[:3])
     with pytest.raises(
         rrl.RRLError, match=r"\[RRL412\].*prompts `words` of shape \(3, 3\), not \(4, 3\)"

@@ -60,7 +60,7 @@ def test_an_encoder_gives_the_features_of_the_model_that_was_trained(trained):
     train = registry.load(f"npz:{trained / 'data.npz'}", root=trained).train
     known = train.images[torch.arange(len(train))].double() / 255
     mean, std = float(known.mean()), float(known.std(correction=0))
-    found = {}
+    outputs = {}
     for part, prefix in (("backbone", "network.encoder."), ("teacher", "network.teacher.encoder.")):
         encoder = rrl.load_encoder(trained / "run", part=part)
         assert not encoder.training
@@ -68,16 +68,16 @@ def test_an_encoder_gives_the_features_of_the_model_that_was_trained(trained):
         for name, value in backbone.state_dict().items():
             assert torch.equal(value, weights[f"{prefix}backbone.{name}"])
         with torch.no_grad():
-            found[part] = encoder(pixels)
+            outputs[part] = encoder(pixels)
             wanted = backbone((pixels.float() / 255 - mean) / std)
-        torch.testing.assert_close(found[part], wanted)
-    assert not torch.equal(found["backbone"], found["teacher"])
+        torch.testing.assert_close(outputs[part], wanted)
+    assert not torch.equal(outputs["backbone"], outputs["teacher"])
     projector = rrl.load_encoder(trained / "run", part="projector")
     with torch.no_grad():
         embeddings = projector(pixels)
-        hidden = found["backbone"] @ weights["network.encoder.projector.0.weight"].T
+        hidden = outputs["backbone"] @ weights["network.encoder.projector.0.weight"].T
     assert embeddings.shape == (80, 32)
-    torch.testing.assert_close(projector.network[1][0](found["backbone"]), hidden)
+    torch.testing.assert_close(projector.network[1][0](outputs["backbone"]), hidden)
 
 
 def test_floating_images_and_unknown_parts_are_refused(trained):

@@ -122,7 +122,7 @@ def watched(labels, guesses):
     for rank, kept in zip(ranks, given, strict=True):
         seen = list(rank._outputs), list(rank._right)
         rank.figures(lambda own, kept=kept: kept.append(own) or own)
-        rank._outputs, rank._right = (list(each) for each in seen)
+        rank._outputs, rank._right = (list(parts) for parts in seen)
     both = iter([torch.cat(pair) for pair in zip(*given, strict=True)])
     return ranks[0].figures(lambda _: next(both))
 
@@ -141,7 +141,7 @@ def test_the_probes_of_two_ranks_learn_from_each_known_row_alike(make_module):
     label = torch.tensor([0, 1, 2, -1, 3, -1, -1, -1])
     whole = probes.loss(outputs, label, torch.tensor(4.0))
     halves = [
-        probes.loss({name: each[rows] for name, each in outputs.items()}, label[rows], known)
+        probes.loss({name: output[rows] for name, output in outputs.items()}, label[rows], known)
         for rows in (slice(4), slice(4, 8))
         for known in [torch.tensor(2.0)]  # 3 on one rank and 1 on the other
     ]
@@ -165,7 +165,7 @@ def test_a_data_set_without_a_column_label_is_trained_on(digits, tmp_path):
 
 
 def test_more_classes_than_probes_can_be_fitted_for_are_left_out(digits, tmp_path):
-    classes = tuple(str(each) for each in range(99_999))
+    classes = tuple(str(number) for number in range(99_999))
     dataset = dataclasses.replace(digits, class_names={**digits.class_names, "label": classes})
     module, outcome = trained(dataset, tmp_path)
     assert module.probes is None
@@ -181,8 +181,8 @@ def test_raw_inputs_that_take_too_much_memory_are_left_out(digits, tmp_path, mon
         monkeypatch.setattr(evaluation, "MOST_INPUTS", limit)
         module, outcome = trained(digits, tmp_path / name)
         assert {*outcome.accuracies} == known
-        said = [each.message for each in warnings_of(outcome, module.program, module.config)]
-        assert any(each.startswith("raw pixels have no accuracies") for each in said) == (
+        said = [warning.message for warning in warnings_of(outcome, module.program, module.config)]
+        assert any(message.startswith("raw pixels have no accuracies") for message in said) == (
             "pixels" not in known
         )
 
@@ -203,16 +203,18 @@ def test_collapse_is_told_by_rank_and_by_spread(make_module, rank, apart, larges
     module = make_module("ssl(views=2)")
     figures = {"rank/projector": rank, "spread/projector": apart, "edges/beyond_views": 0.0}
     outcome = Outcome({}, figures, 1.0, [figures] * 11, largest_rank=largest)
-    found = warnings_of(outcome, module.program, module.config)
-    assert [each.message.endswith("close to collapse") for each in found] == [True] * collapsed
+    warnings = warnings_of(outcome, module.program, module.config)
+    assert [warning.message.endswith("close to collapse") for warning in warnings] == [
+        True
+    ] * collapsed
 
 
 def test_a_new_network_whose_embeddings_are_alike_has_not_collapsed(make_module):
     module = make_module("ssl(views=2)", epochs=30)  # of which 5 are warm-up
     figures = {"rank/projector": 24.0, "spread/projector": 0.14, "edges/beyond_views": 1.0}
-    for epochs, found in ((2, 0), (10, 0), (11, 1)):
+    for epochs, count in ((2, 0), (10, 0), (11, 1)):
         outcome = Outcome({}, figures, 1.0, [figures] * epochs, largest_rank=32)
-        assert len(warnings_of(outcome, module.program, module.config)) == found
+        assert len(warnings_of(outcome, module.program, module.config)) == count
 
 
 @pytest.mark.parametrize(("rank", "warned"), [(30.0, False), (1.5, True)])

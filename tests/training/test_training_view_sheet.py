@@ -26,8 +26,8 @@ def shown(figure: Figure, column: int) -> np.ndarray:
     """The pixels of all rows, (n, H, W, C), in the order of the samples in the file."""
     rows = sorted(figure.axes[::2], key=lambda axes: int(axes.get_ylabel()))
     places = [figure.axes.index(axes) + column for axes in rows]
-    found = np.stack([np.asarray(figure.axes[place].images[0].get_array()) for place in places])
-    return found if found.ndim == 4 else found[..., None]
+    pixels = np.stack([np.asarray(figure.axes[place].images[0].get_array()) for place in places])
+    return pixels if pixels.ndim == 4 else pixels[..., None]
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_other_images_are_shown_between_their_smallest_and_largest_value(
     chosen = images[:39, :channels].astype(np.float64)
     expected = (chosen - chosen.min()) / (chosen.max() - chosen.min())
     for column in (0, 1):  # the view has no operations
-        found = shown(figure, column)
-        assert found == pytest.approx(expected.transpose(0, 2, 3, 1), abs=1e-4)
+        pixels = shown(figure, column)
+        assert pixels == pytest.approx(expected.transpose(0, 2, 3, 1), abs=1e-4)
     told = f"of {images.shape[1]}" in figure.get_suptitle()
     assert told == (images.shape[1] not in (1, 3))
 
 
 def test_images_with_8_bits_are_shown_as_they_are(tmp_path: Path) -> None:
     images = DRAW.integers(100, 150, (40, 6, 6), dtype=np.uint8)
-    found = shown(sheet(tmp_path, images=images, split=["train"] * 39 + ["test"]), 1)
-    assert found[..., 0] == pytest.approx(images[:39] / 255, abs=1e-5)
+    pixels = shown(sheet(tmp_path, images=images, split=["train"] * 39 + ["test"]), 1)
+    assert pixels[..., 0] == pytest.approx(images[:39] / 255, abs=1e-5)
 
 
 def test_vectors_are_not_drawn(tmp_path: Path) -> None:

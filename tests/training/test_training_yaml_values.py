@@ -41,20 +41,20 @@ def test_values_are_read_as_people_write_them(text, value, tmp_path):
     (tmp_path / "c.yaml").write_text(f"backbone_options: {{deep: [{text}]}}\n")
     (setting,) = from_yaml(tmp_path / "c.yaml")
     assignment = from_assignment(f"backbone_options.deep=[{text}]")
-    for found in (setting.value[0], assignment.value[0]):
-        assert found == value
-        assert type(found) is type(value)
+    for read in (setting.value[0], assignment.value[0]):
+        assert read == value
+        assert type(read) is type(value)
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("+1", 1), ("1_000", 1000), ("0x10", 16), ("on", "on")]
 )
 def test_a_parameter_is_the_same_value_in_every_form(text, value, tmp_path):
-    found = [from_assignment(f"params.a={text}"), from_assignment(f"params={{a: {text}}}")]
+    assignments = [from_assignment(f"params.a={text}"), from_assignment(f"params={{a: {text}}}")]
     for written in (f"params:\n  a: {text}\n", f"params: {{a: {text}}}\n"):
         (tmp_path / "c.yaml").write_text(written)
-        found += from_yaml(tmp_path / "c.yaml")
-    assert [resolve([each], {}).params for each in found] == [{"a": value}] * 4
+        assignments += from_yaml(tmp_path / "c.yaml")
+    assert [resolve([assignment], {}).params for assignment in assignments] == [{"a": value}] * 4
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
