@@ -19,11 +19,12 @@ from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import error, printable
 from rrl_dsl.language.markdown import cell, code, fenced
 from rrl_dsl.models.plain import building_code, changed_parts, keywords
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.provenance import FREE
 from rrl_dsl.training.results import Run
 from rrl_dsl.training.resume import recipe_of
-from rrl_dsl.training.run import Resumed, RunDirectory
+from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.signature import Signature, signature_of
 from rrl_dsl.training.summary import accuracy_lines
 from rrl_dsl.training.towers import towers_of

@@ -6,25 +6,26 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Mapping
-from dataclasses import MISSING
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
 from dataclasses import fields as dataclass_fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import lightning as L
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from rrl_dsl.data.channel_statistics import Statistics
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.files import open_file, write_bytes
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.models.renamed import current_settings, current_weights
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.history import History
+from rrl_dsl.training.history import History, Row
 from rrl_dsl.training.provenance import Provenance
 from rrl_dsl.training.record import Record
 
@@ -46,6 +47,47 @@ _CALLBACKS: Final = {
 
 _WRITTEN: Final = "rrl_dsl"
 """The key of the format in a checkpoint, and of the release that wrote it."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A checkpoint that a run is resumed from.
+
+    Attributes:
+        checkpoint: The file.
+        epochs: The number of complete epochs.
+        rows: The metrics of each epoch.
+        provenance: What its numbers depend on.
+        weights: The weights by name, on the CPU.
+        warning: Why the newest checkpoint is not used; None if this is the newest.
+    """
+
+    checkpoint: Path
+    epochs: int
+    rows: Sequence[Row]
+    provenance: Provenance
+    weights: Mapping[str, Tensor]
+    warning: Diagnostic | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a checkpoint.
+
+        Raises:
+            RRLError: As `read`.
+        """
+        checkpoint = read(path)
+        return cls(
+            path,
+            epochs_of(checkpoint),
+            rows_of(checkpoint),
+            provenance_of(checkpoint),
+            {
+                name: value
+                for name, value in checkpoint["state_dict"].items()
+                if isinstance(value, Tensor)
+            },
+        )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from rrl_dsl.language.diagnostics import error, listing
 from rrl_dsl.language.files import write_bytes, write_text
 from rrl_dsl.models.plain import plain_weights
 from rrl_dsl.training.card import card_of
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.resume import newest
-from rrl_dsl.training.run import Resumed
 from rrl_dsl.training.signature import signature_of
 from rrl_dsl.training.trained_encoder import encoder_of, weights_of
 

@@ -17,13 +17,14 @@ from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 from rrl_dsl.language.span import Source
 from rrl_dsl.training import lock, ranks
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.history import changes_of
 from rrl_dsl.training.module import RelationalModule
 from rrl_dsl.training.provenance import Difference, differences, provenance_of
 from rrl_dsl.training.provenance import settings as settings_of
 from rrl_dsl.training.resolve import resolve
-from rrl_dsl.training.run import Resumed, RunDirectory
+from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.settings import Setting, pointing_at
 
 _SHOWN: Final = 30

@@ -6,14 +6,13 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from torch import Tensor
 
 from rrl_dsl.data import registry
 from rrl_dsl.data.dataset import DataSet, Shape
@@ -21,36 +20,15 @@ from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.identity import canonical
 from rrl_dsl.graph.recipe import analyze
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import DRAFTS, TABLE_BYTES, is_utf8, read_bytes, write_bytes, write_text
 from rrl_dsl.language.span import Source
-from rrl_dsl.training import checkpoints, lock, ranks
+from rrl_dsl.training import lock, ranks
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.history import Row
 from rrl_dsl.training.provenance import Difference, Provenance, versions
 from rrl_dsl.training.settings import Setting, from_yaml
 from rrl_dsl.training.yaml_values import Dumper
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """A checkpoint that a run is resumed from.
-
-    Attributes:
-        checkpoint: The file.
-        epochs: The number of complete epochs.
-        rows: The metrics of each epoch.
-        provenance: What its numbers depend on.
-        weights: The weights by name, on the CPU.
-        warning: Why the newest checkpoint is not used; None if this is the newest.
-    """
-
-    checkpoint: Path
-    epochs: int
-    rows: Sequence[Row]
-    provenance: Provenance
-    weights: Mapping[str, Tensor]
-    warning: Diagnostic | None = None
 
 
 @dataclass(frozen=True)
@@ -231,12 +209,12 @@ class RunDirectory:
         if not self.has_checkpoint():
             raise self.no_checkpoint()
         try:
-            return _resumed(self.last)
+            return Resumed.read(self.last)
         except RRLError as damage:
             if damage.diagnostics[0].code != "RRL505":
                 raise
             try:
-                earlier = _resumed(self.previous)
+                earlier = Resumed.read(self.previous)
             except RRLError:
                 raise damage from None
             hint = "the run continues from the previous checkpoint"
@@ -338,21 +316,6 @@ def _check_empty(run: RunDirectory) -> None:
         raise run.no_checkpoint()
     if any(run.path.iterdir()):
         raise error("RRL504", f"`{run.path}` is not empty", hint="choose another `--out`")
-
-
-def _resumed(path: Path) -> Resumed:
-    checkpoint = checkpoints.read(path)
-    return Resumed(
-        path,
-        checkpoints.epochs_of(checkpoint),
-        checkpoints.rows_of(checkpoint),
-        checkpoints.provenance_of(checkpoint),
-        {
-            name: value
-            for name, value in checkpoint["state_dict"].items()
-            if isinstance(value, Tensor)
-        },
-    )
 
 
 def _recipe_text(directory: str | None, graph: Graph) -> str:

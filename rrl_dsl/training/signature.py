@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 
 from rrl_dsl.data.dataset import Shape, is_image
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.run import Resumed
 from rrl_dsl.training.towers import towers_of
 from rrl_dsl.training.trained_encoder import weights_of
 

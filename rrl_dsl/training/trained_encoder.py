@@ -16,9 +16,9 @@ from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.models.heads import Projector
 from rrl_dsl.models.towers import TowerInput, build_tower
+from rrl_dsl.training.checkpoints import Resumed
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.resume import newest
-from rrl_dsl.training.run import Resumed
 from rrl_dsl.training.towers import towers_of
 from rrl_dsl.training.trained_tower import TrainedTower
 

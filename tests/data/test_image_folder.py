@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.language.digest import stable_id
@@ -80,6 +82,16 @@ def test_ids_are_hashes_of_the_relative_path(folder: Path, tmp_path: Path) -> No
     folder.rename(tmp_path / "moved")
     after = open_folder(tmp_path / "moved").train.sample
     assert set(before.tolist()) < set(after.tolist())
+
+
+def test_a_changed_byte_of_an_image_changes_the_fingerprint(folder: Path) -> None:
+    path = folder / "train/cat/1.bmp"
+    paint(path, RED)
+    before, time = fingerprint(open_folder(folder)), path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    os.utime(path, ns=(time, time))
+    after = fingerprint(open_folder(folder))
+    assert {part for part in after if after[part] != before[part]} == {"train images"}
 
 
 def test_the_preset_follows_the_size(folder: Path) -> None:

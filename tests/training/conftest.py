@@ -1,8 +1,10 @@
 import contextlib
 import io
+import shutil
 import sys
 
 import pytest
+from stopped_runs import archive, contents, train
 
 import rrl_dsl as rrl
 from rrl_dsl.cli import start
@@ -61,3 +63,42 @@ def command():
         return 0, printed.getvalue()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory, command):
+    """The run `straight` of three epochs, and `stopped` and `other`, stopped after two of them."""
+    path = tmp_path_factory.mktemp("runs")
+    recipe = 'param frac = 0.5\nssl(views=2) | pairs("links.csv") | supervised(frac=frac)\n'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        (path / "mine.rrl").write_text(recipe)
+        (path / "links.csv").write_text("a,b\n0,1\n")
+        archive(path / "data.npz")
+        train(command, "--out", "straight")
+        train(command, "--out", "stopped", until=2)
+        train(command, "--out", "other", "--seed", "7", until=2)
+    return path
+
+
+@pytest.fixture
+def run(runs, tmp_path, monkeypatch):
+    """A copy of the run `stopped`, in another folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(runs / "stopped", tmp_path / "run")
+
+
+@pytest.fixture
+def refused_resume(command, run):
+    """Resumes the run, which is an error and changes no file; returns what is printed."""
+
+    def resume(*words):
+        before = contents(run)
+        status, printed = command("train", "--resume", "run", *words)
+        assert status == 1, printed
+        assert "error[RRL505]" in printed
+        assert "itself failed" not in printed
+        assert contents(run) == before
+        return printed
+
+    return resume
