@@ -90,11 +90,12 @@ def pairs(
     relative to the folder of the recipe. An id is a value of the column `sample` of the dataset;
     without one, it is the index of a sample, or the path of an image below its image folder.
     Texts that are not paths need a header. If a pair occurs twice, the larger weight counts. The
-    diagonal is 1. The file may also contain a square matrix of weights: a sparse matrix in
-    `.npz`, as `scipy.sparse.save_npz` writes it, or an array in `.npy`. Row r belongs to the
-    sample with the id r, unless the `.npz` file has an array `ids` with the id of each row. A
-    matrix of zeros and ones is binary. In Python, pass the matrix itself: of SciPy, NumPy or
-    torch, or a graph of networkx whose nodes are ids.
+    diagonal is 1. A file or matrix without any pair of a weight above 0 is an error. The file may
+    also contain a square matrix of weights: a sparse matrix in `.npz`, as `scipy.sparse.save_npz`
+    writes it, or an array in `.npy`. Row r belongs to the sample with the id r, unless the `.npz`
+    file has an array `ids` with the id of each row. A matrix of zeros and ones is binary. In
+    Python, pass the matrix itself: of SciPy, NumPy or torch, or a graph of networkx whose nodes
+    are ids.
     """
 
 def near(field: str, within: float) -> Graph:

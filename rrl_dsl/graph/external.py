@@ -98,6 +98,11 @@ class Links(External):
 
     @property
     @abstractmethod
+    def emptiness(self) -> str | None:
+        """Why no two rows are linked, in words; None if some are."""
+
+    @property
+    @abstractmethod
     def weighted(self) -> bool:
         """Whether links have weights other than 1."""
 

@@ -40,6 +40,15 @@ class ListedPairs(Links):
     noun = "a file"
 
     @property
+    def emptiness(self) -> str | None:
+        """No pairs, or none with a weight above 0."""
+        if not self.a:
+            return f"`{self.name}` lists no pairs"
+        if self.weight is None or any(self.weight):
+            return None
+        return f"`{self.name}` lists no pair with a weight above 0"
+
+    @property
     def weighted(self) -> bool:
         """Whether the file has weights."""
         return self.weight is not None

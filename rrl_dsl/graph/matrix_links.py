@@ -47,6 +47,11 @@ class MatrixLinks(Links):
         return f"`{self.name}`" if self.name else "the matrix"
 
     @property
+    def emptiness(self) -> str | None:
+        """No entries above 0."""
+        return None if len(self.matrix.entries) else f"{self.called} has no entries above 0"
+
+    @property
     def weighted(self) -> bool:
         """Whether an entry is neither 0 nor 1."""
         return self.matrix.weights is not None

@@ -49,8 +49,8 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     ),
     "RRL415": (
         "A file of pairs has other columns than `a`, `b` and the optional "
-        "`weight`, or has an invalid row. The first ten errors are shown, and the "
-        "number of the others."
+        "`weight`, has an invalid row, or lists no pair with a weight above 0. The "
+        "first ten errors are shown, and the number of the others."
     ),
     "RRL416": (
         "A file of pairs names a sample that the dataset does not have. An id is "
@@ -121,8 +121,8 @@ RUN_EXPLANATIONS: Final[Mapping[str, str]] = {
     ),
     "RRL430": (
         "A matrix of weights between samples must be square, with finite weights of "
-        "at least 0, each pair once, and the same weight in both directions; "
-        "`symmetric=` decides where these differ. Row r belongs to the sample with "
+        "at least 0 and one above 0, each pair once, and the same weight in both "
+        "directions; `symmetric=` decides where these differ. Row r belongs to the sample with "
         "the id r, and each sample has a row. For other rows, `ids=` in Python or an "
         "array `ids` in the `.npz` file gives the sample of each row."
     ),

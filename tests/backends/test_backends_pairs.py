@@ -27,11 +27,6 @@ def test_views_of_listed_samples_are_related_and_those_of_one_sample_are_not(tmp
     assert weights.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
 
 
-def test_empty_file_of_pairs_but_for_its_header_relates_nothing(tmp_path: Path):
-    weights = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n")))(rrl.Nodes([0, 1]))
-    assert weights.tolist() == [[True, False], [False, True]]
-
-
 def test_pairs_need_no_data_set_and_are_checked_against_one(tmp_path: Path):
     program = rrl.compile(rrl.pairs(links(tmp_path, "a,b\n0,1\n\n1,77\n")))
     assert not program.requires.bound

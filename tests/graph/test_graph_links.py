@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,9 +36,6 @@ def error_of(path: Path) -> Diagnostic:
 @given(st.lists(st.tuples(ids, ids, weights)), st.booleans(), st.booleans())
 def test_every_format_gives_the_same_pairs(rows: list, weighted: bool, header: bool):
     import tempfile
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     width = 3 if weighted else 2
     names = ["a", "b", "weight"][:width]
@@ -130,12 +129,16 @@ def test_garbage_is_one_error_at_its_place(
     assert len(only.render()) < 1000
 
 
-def test_header_alone_lists_no_pair_and_an_empty_file_is_an_error(tmp_path: Path):
+def test_a_file_without_pairs_is_an_error_in_every_format(tmp_path: Path):
     path = tmp_path / "links.csv"
-    path.write_text("a,b,weight\n")
-    assert pairs_of(path) == ([], [], [])
     path.write_text("")
     assert error_of(path).message == "the file has no rows"
+    (tmp_path / "header.tsv").write_text("a\tb\tweight\n")
+    columns = {"a": pa.array([], pa.int64()), "b": pa.array([], pa.int64())}
+    pq.write_table(pa.table(columns), tmp_path / "header.parquet")
+    for name in ("header.tsv", "header.parquet"):
+        with pytest.raises(rrl.RRLError, match=rf"RRL415.*{name}` lists no pairs"):
+            rrl.pairs(tmp_path / name)
 
 
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rrl_dsl as rrl
@@ -23,10 +23,11 @@ FORMATS = ("csr", "csc", "coo", "bsr", "dia")
 
 @st.composite
 def matrices(draw: st.DrawFn, *, binary: bool | None = None) -> np.ndarray:
-    """A symmetric (n, n) matrix with many zeros."""
+    """A symmetric (n, n) matrix with many zeros, and an entry above 0."""
     size = draw(st.integers(1, 7))
     weights = st.sampled_from([0.0, 1.0] if binary else [0.0, 0.0, 0.25, 1.0, 3.5])
     cells = draw(st.lists(weights, min_size=size * size, max_size=size * size))
+    assume(any(cells[row * size + column] for row in range(size) for column in range(row, size)))
     upper = np.triu(np.array(cells).reshape(size, size))
     return upper + np.triu(upper, 1).T
 
@@ -184,6 +185,17 @@ def test_a_matrix_that_is_wrong(case: str, tmp_path: Path):
         sp.save_npz(tmp_path / "m.npz", sp.coo_array(value))
         assert error_of("m.npz", tmp_path) == f"RRL430: `m.npz` {what}"
         assert python_error(torch.tensor(value)) == f"RRL430: the matrix {what}"
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_matrix_without_entries_above_0_is_an_error(size: int, tmp_path: Path):
+    nothing = np.zeros((size, size))
+    np.save(tmp_path / "m.npy", nothing)
+    sp.save_npz(tmp_path / "m.npz", shuffled(nothing))
+    for file in ("m.npy", "m.npz"):
+        assert error_of(file, tmp_path) == f"RRL430: `{file}` has no entries above 0"
+    for value in (nothing, sp.csr_array(nothing), torch.tensor(nothing)):
+        assert python_error(value) == "RRL430: the matrix has no entries above 0"
 
 
 @pytest.mark.parametrize("kind", ["coo", "csr", "csc"])

@@ -58,6 +58,10 @@ def _fitting(arguments: Arguments) -> Refusal | None:
         if arguments[name] is not None and not file.is_matrix:
             message = f"`{name}` is only for a matrix, and `{file}` lists pairs"
             return Refusal("RRL303", message, f"remove `{name}`", name, remove=(name,))
+    if file.emptiness is not None:
+        code = "RRL430" if file.is_matrix else "RRL415"
+        hint = "add the pairs that are related, or remove this call of `pairs`"
+        return Refusal(code, file.emptiness, hint, "file")
     if symmetric is None and file.unequal is not None:
         hint = (
             'add `symmetric="max"` for the larger of both weights, or `symmetric="mean"` for their '
@@ -99,7 +103,7 @@ def pairs(
     relative to the folder of the recipe. An id is a value of the column `sample` of the dataset;
     without one, it is the index of a sample, or the path of an image below its image folder. Texts
     that are not paths need a header. If a pair occurs twice, the larger weight counts. The diagonal
-    is 1.
+    is 1. A file or matrix without any pair of a weight above 0 is an error.
 
     The file may also contain a square matrix of weights: a sparse matrix in `.npz`, as
     `scipy.sparse.save_npz` writes it, or an array in `.npy`. Row r belongs to the sample with the
