@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
@@ -30,7 +32,6 @@ from rrl_dsl.training.checkpoints import CheckpointFiles, Checkpoints
 from rrl_dsl.training.compiling import compiles, device_of
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.display import Display
-from rrl_dsl.training.environment import Environment
 from rrl_dsl.training.evaluation import (
     Accuracies,
     Encode,
@@ -188,7 +189,7 @@ def _trainer(
         # a part may be without a gradient, such as the mask token of a step without masks
         strategy="ddp_find_unused_parameters_true" if config.processes > 1 else "auto",
         sync_batchnorm=on_gpu and config.processes > 1,
-        plugins=[Environment(), CheckpointFiles(run.last, run.previous)],
+        plugins=[_Environment(), CheckpointFiles(run.last, run.previous)],
         use_distributed_sampler=False,
         precision=precision_of(config),
         max_epochs=config.epochs,
@@ -337,3 +338,17 @@ def without_advice() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+class _Environment(LightningEnvironment):
+    """Gives Lightning the ranks that `rrl_dsl.training.ranks.adopt` set, whatever the launcher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Lightning reads the variable only when it is imported
+        self.set_global_rank(int(os.environ.get("RANK", 0)))
+
+    def teardown(self) -> None:
+        """Keeps the variables of a launcher for the next training in this process."""
+        if "RANK" not in os.environ:
+            super().teardown()

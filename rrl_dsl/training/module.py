@@ -19,14 +19,13 @@ from rrl_dsl.data.dataset import is_image
 from rrl_dsl.data.views import Views
 from rrl_dsl.graph.draws import key
 from rrl_dsl.graph.streams import stream_word
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error, listing
 from rrl_dsl.losses import Loss
 from rrl_dsl.models.backbones import Backbone, build_backbone, wrapped
 from rrl_dsl.models.encoder import Encoder, Outputs
 from rrl_dsl.models.network import Network
 from rrl_dsl.models.relations import Relations
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.diverged import diverged
 from rrl_dsl.training.optimizer import (
     build_optimizer,
     cosine_schedule,
@@ -175,7 +174,7 @@ class RelationalModule(L.LightningModule):
         if not math.isfinite(loss):
             message = f"the loss became {loss} in epoch {self.current_epoch + 1}"
             learned = self._first_loss is None or bool(self._first_loss.isfinite())
-            raise diverged(message, self.config, learned=learned)
+            raise _diverged(message, self.config, learned=learned)
 
     def compile_encoder(self) -> None:
         """Compiles the encoder, and that of the teacher, when a step first calls them."""
@@ -263,7 +262,7 @@ class RelationalModule(L.LightningModule):
         outputs = relations.outputs.values()
         if first.code == "RRL409" and not all(bool(output.isfinite().all()) for output in outputs):
             message = f"the outputs of the network are not finite in step {self.global_step + 1}"
-            return diverged(message, self.config, learned=self.global_step > 0)
+            return _diverged(message, self.config, learned=self.global_step > 0)
         if first.code != "RRL409" or self.clean is None:
             return problem
         false = float(self.edge_statistics(relations, alone=True)["edges/false"])
@@ -304,3 +303,30 @@ def views_of(
     augmentation, chosen = config.augmentation, config.local_views
     local = (chosen.size, chosen.scale) if chosen.count else None
     return Views(augmentation.preset or preset, shape, local, augmentation.drawn, statistics)
+
+
+def _diverged(what: str, config: Config, *, learned: bool) -> RRLError:
+    """RRL508, with the values of the settings that may be the cause.
+
+    Args:
+        what: The message, such as `the loss became nan in epoch 3`.
+        config: The configuration.
+        learned: Whether the optimizer made a step before. If not, the learning rate is not the
+            cause.
+    """
+    loss = config.loss
+    options = {f"loss.{name}": value for name, value in loss.options.items() if _is_number(value)}
+    rate = {"optimizer.lr": config.optimizer.lr} if learned else {}
+    values = [f"`{name}` is {value:g}" for name, value in (options | rate).items()]
+    fixes = ["lower `optimizer.lr`"] if learned else []
+    if options:
+        fixes.append(
+            f"set {listing(options, 'and')} nearer to the default in `rrl-dsl explain {loss.name}`"
+        )
+    hint = ", or ".join(fixes) or "look for values in the data that are not finite or very large"
+    message = f"{what}; {' and '.join(values)}" if values else what
+    return error("RRL508", message, hint=hint, settings=(*options, *rate))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

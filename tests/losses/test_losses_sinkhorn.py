@@ -4,7 +4,7 @@ import lightly.loss.swav_loss
 import pytest
 import torch
 
-from rrl_dsl.losses.sinkhorn import sinkhorn
+from rrl_dsl.losses.distillation import sinkhorn
 
 
 def scores(rows, width, seed=0, dtype=torch.float64):

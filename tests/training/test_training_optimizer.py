@@ -10,8 +10,7 @@ import rrl_dsl as rrl
 from rrl_dsl.language.diagnostics import RRLError
 from rrl_dsl.models.backbones import build_backbone
 from rrl_dsl.training.config import Config
-from rrl_dsl.training.layer_decay import layer_scales
-from rrl_dsl.training.optimizer import build_optimizer, schedule_weight_decay
+from rrl_dsl.training.optimizer import build_optimizer, layer_scales, schedule_weight_decay
 from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.settings import from_assignment, notes_of
 
