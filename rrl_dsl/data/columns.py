@@ -65,8 +65,10 @@ class Columns:
                 hint = "divide the column by its largest value; squared distances are float64"
                 yield Diagnostic("RRL417", message, hint=hint)
         elif name in self.fields:
-            message = f"`{name}` of the dataset `{self.name}` is not a label"
-            yield Diagnostic("RRL417", message, hint=_its(what, known))
+            values = "vectors" if self.fields[name].ndim == 2 else "numbers"
+            message = f"`{name}` of the dataset `{self.name}` contains {values}, not classes"
+            hint = f"write classes as whole numbers or words; {_its(what, known)}"
+            yield Diagnostic("RRL417", message, hint=hint)
         elif name in self.labels:
             message = f"`{name}` of the dataset `{self.name}` is a label, not a {kind}"
             yield Diagnostic("RRL417", message, hint=how_written(kind, name))

@@ -36,6 +36,7 @@ from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.records import cells_of
 from rrl_dsl.data.tar_index import Archive, Member, Stored, archive_at, members_of
 from rrl_dsl.data.unknown import how_to_list, words_of
+from rrl_dsl.data.written import kind_of
 from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.files import is_utf8
 
@@ -68,8 +69,17 @@ class _Sample:
             if _LABEL in values:
                 message = f"{self} has both `{_CLASS}` and `{_LABEL}` in `{_COLUMNS}`"
                 raise error("RRL412", message, hint="remove one of them")
-            values[_LABEL] = self.texts[_CLASS].strip()
+            values[_LABEL] = self._class()
         return values
+
+    def _class(self) -> str:
+        text = self.texts[_CLASS].strip()
+        kind = kind_of(text)
+        if kind in ("text", "whole number") or (kind == "number" and float(text).is_integer()):
+            return text
+        what = f"has `{text}` in its `{_CLASS}`, which is a {kind}, not a class"
+        hint = 'write a class as a whole number or a word; numbers belong in `.json`, `{"x": 1.5}`'
+        raise error("RRL412", f"{self} {what}", hint=hint)
 
     def _columns(self) -> dict[str, Any]:
         try:
@@ -117,7 +127,8 @@ def _read(pattern: str) -> tuple[Rows, list[Stored]]:
     if not samples:
         raise error("RRL412", f"{pattern} contains no images")
     folder = Path(fixed(pattern) or ".")
-    cells = cells_of([sample.record() for sample in samples], pattern, words_of(folder))
+    records = [sample.record() for sample in samples]
+    cells = cells_of(records, pattern, [*map(str, samples)], words_of(folder))
     ids = hashed([f"{sample.archive.name}/{sample.key}" for sample in samples])
     rows = rows_of(pattern, cells, ids, how_to_list(folder))
     if not any(column.name == "split" for column in cells):

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rrl_dsl.data import tar_index
 from rrl_dsl.data.braces import paths_of
-from rrl_dsl.data.dataset import DataSet
+from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.data.registry import load
 from rrl_dsl.language.diagnostics import RRLError
@@ -150,6 +150,8 @@ def test_images_are_checked(tmp_path: Path) -> None:
         ({"1.png": png(0), "1.json": "[" * 10**5}, "has a `.json` that is not JSON"),
         ({"1.png": png(0), "1.json": "3"}, "`1` in {path} has a `.json` that is not an object"),
         ({"1.png": png(0), "1.cls": b"\xff"}, "1.cls in {path} is not UTF-8 text"),
+        ({"1.png": png(0), "1.cls": "1.5"}, "`1` in {path} has `1.5` in its `.cls`, which is a num"),
+        ({"1.png": png(0), "1.cls": "[0, 1]"}, "`1` in {path} has `[0, 1]` in its `.cls`, which "),
         ({"1.png": png(0), "1.cls": "1", "1.json": '{"label": 2}'}, "has both `.cls` and `label`"),
         ({"readme.txt": ""}, "{path} contains no images"),
     ],
@@ -159,6 +161,15 @@ def test_files_of_samples_are_checked(
 ) -> None:
     path = archive(tmp_path / "all.tar", files)
     assert message.format(path=path) in complaint(path)
+
+
+def test_a_column_that_cannot_be_read_names_its_sample(tmp_path: Path) -> None:
+    path = archive(tmp_path / "all.tar", samples(0, 30) | {"003.cls": "cat"})
+    [fault] = columns_of(opened(path)).faults([("label", "label")])
+    assert fault.render().splitlines()[:2] == [
+        "error[RRL412]: `cat` in `label` is not a number, although 29 of its 30 values are",
+        f" --> `003` in {path}",
+    ]
 
 
 def test_damaged_archives_are_errors(tmp_path: Path) -> None:

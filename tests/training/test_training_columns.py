@@ -98,8 +98,8 @@ def trained(dataset, module, path):
         ),
         (
             "ssl() | supervised(labels=pixels)",
-            "RRL417 `pixels` of the dataset `digits` is not a label | "
-            "its label fields are `label` and `coarse`",
+            "RRL417 `pixels` of the dataset `digits` contains vectors, not classes | "
+            "write classes as whole numbers or words; its label fields are `label` and `coarse`",
         ),
         (
             "ssl() | near(pixels, 5)",
