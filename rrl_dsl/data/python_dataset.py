@@ -168,9 +168,7 @@ def load(given: Given, *, split: float | None = None, workers: int = 0) -> DataS
     called = f"the dataset `{name}`"
     rows = rows_of(
         called,
-        cells_of(
-            [fact.columns for fact in facts], called, [f"item {row}" for row in range(total)]
-        ),
+        cells_of([fact.columns for fact in facts], called, [f"item {row}" for row in range(total)]),
         Ids(torch.arange(total)),
         _OTHER_WORDS,
         declared if any(parts) else None,

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rrl_dsl.data import tar_index
+from rrl_dsl.data import braces, tar_index
 from rrl_dsl.data.braces import paths_of
 from rrl_dsl.data.dataset import DataSet, columns_of
 from rrl_dsl.data.fingerprint import fingerprint
@@ -150,7 +150,10 @@ def test_images_are_checked(tmp_path: Path) -> None:
         ({"1.png": png(0), "1.json": "[" * 10**5}, "has a `.json` that is not JSON"),
         ({"1.png": png(0), "1.json": "3"}, "`1` in {path} has a `.json` that is not an object"),
         ({"1.png": png(0), "1.cls": b"\xff"}, "1.cls in {path} is not UTF-8 text"),
-        ({"1.png": png(0), "1.cls": "1.5"}, "`1` in {path} has `1.5` in its `.cls`, which is a num"),
+        (
+            {"1.png": png(0), "1.cls": "1.5"},
+            "`1` in {path} has `1.5` in its `.cls`, which is a num",
+        ),
         ({"1.png": png(0), "1.cls": "[0, 1]"}, "`1` in {path} has `[0, 1]` in its `.cls`, which "),
         ({"1.png": png(0), "1.cls": "1", "1.json": '{"label": 2}'}, "has both `.cls` and `label`"),
         ({"readme.txt": ""}, "{path} contains no images"),
@@ -217,6 +220,24 @@ def test_patterns_are_checked(tmp_path: Path) -> None:
     assert "means an archive twice" in complaint(tmp_path / "{0,0}.tar")
     assert "File name too long" in complaint(tmp_path / f"{{0..{'9' * 5000}}}.tar")
     assert "is not a local path" in complaint("https://host/{0..1}.tar")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        ("{0..99999999}.tar", "means more than 1,000,000 paths"),
+        ("{0..9999}-{a,b{0..999}}.tar", "means more than 1,000,000 paths"),
+        ("{0..9}" * 300, "means more than 1,000,000 paths"),
+        ("{" * 3000 + "}" * 3000, "has too many braces"),
+    ],
+    ids=["count", "list", "product", "nested"],
+)
+def test_too_many_paths_are_counted_before_they_are_listed(
+    pattern: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(braces, "_expanded", lambda _: pytest.fail("the paths are listed"))
+    with pytest.raises(RRLError, match=f"RRL411.*{what}"):
+        paths_of(pattern)
 
 
 @pytest.mark.parametrize(
