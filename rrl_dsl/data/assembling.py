@@ -24,6 +24,8 @@ from rrl_dsl.tables.faults import Faults
 _SAMPLE: Final = "sample"
 _SPLIT: Final = "split"
 _SMALL_SIDE: Final = 64
+_USUAL_SIDE: Final = 224
+"""The side to which larger images are resized by default, as is usual for ImageNet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ def dataset_of_files(
     name: str,
     files: Sequence[ImageFile],
     rows: Rows,
-    size: int,
+    size: int | None,
     test_share: float | None,
     *,
     skip_unreadable: bool,
@@ -146,7 +148,8 @@ def dataset_of_files(
         name: Its name.
         files: The n files.
         rows: Their ids, splits, labels and fields.
-        size: The side of the images in pixels.
+        size: The side of the images in pixels; None for the shorter side of the largest image, but
+            at most `_USUAL_SIDE`.
         test_share: As for `dataset_of`.
         skip_unreadable: Whether to leave out images that cannot be read.
 
@@ -159,6 +162,8 @@ def dataset_of_files(
     if not skip_unreadable:
         checked.stop()
     checked.check_channels(files)
+    if size is None:
+        size = min(_USUAL_SIDE, max(1, checked.side))
     small = "cifar" if size <= _SMALL_SIDE else "photo"
     names = [normal(name_of(place, file)) for file in files]
     rows = replace(rows, notes=(*rows.notes, *checked.notes(place, names)))

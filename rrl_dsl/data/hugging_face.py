@@ -99,7 +99,7 @@ class Encoded:
 
 
 def load(
-    path: Path, size: int, *, skip_unreadable: bool = False, test_share: float | None = None
+    path: Path, size: int | None, *, skip_unreadable: bool = False, test_share: float | None = None
 ) -> DataSet:
     """Loads a dataset with the layout that this module describes.
 

@@ -31,7 +31,7 @@ from rrl_dsl.data.image_files import (
 from rrl_dsl.language.cache import Cache
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, error
 
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 _SHOWN: Final = 10
 _NAMED: Final = 3
 _WORTH_A_BAR: Final = 2000
@@ -41,7 +41,7 @@ _AT_ONCE: Final = 16
 
 _DIGITS: Final = 16
 
-Result = tuple[str, int, bool, bool | str]
+Result = tuple[str, int, int, bool, bool | str]
 """The digest of an image, its `Form`, and in place of `several` the error if it cannot be read."""
 
 
@@ -56,6 +56,7 @@ class Checked:
         several: The indices of the images with several frames, of which the first is used.
         deep: Whether to read float32, because RGB with 8 bits does not hold an image.
         channels: The number of channels of every image; 0 for one that cannot be read.
+        side: The shorter side of the largest image in pixels; 0 if none can be read.
     """
 
     digests: Sequence[str]
@@ -63,6 +64,7 @@ class Checked:
     several: Sequence[int]
     deep: bool
     channels: Sequence[int]
+    side: int
 
     def stop(self) -> None:
         """Raises the errors of the images that cannot be read.
@@ -148,8 +150,9 @@ def check(place: Path, files: Sequence[ImageFile]) -> Checked:
             row: verdict for row, verdict in enumerate(verdicts) if isinstance(verdict, str)
         },
         several=[row for row, verdict in enumerate(verdicts) if verdict is True],
-        deep=any(deep for _, _, deep, _ in results),
-        channels=[channels for _, channels, _, _ in results],
+        deep=any(deep for _, _, _, deep, _ in results),
+        channels=[channels for _, channels, *_ in results],
+        side=max((side for _, _, side, _, _ in results), default=0),
     )
 
 
@@ -179,9 +182,9 @@ def _check_one(file: ImageFile) -> Result:
         fault = problem.diagnostics[0]
         if fault.code != "RRL412":
             raise
-        return "", 0, False, fault.message
+        return "", 0, 0, False, fault.message
     except Exception as reason:  # Pillow may raise anything for a damaged frame
-        return "", 0, False, f"{file} cannot be decoded: {reason}"
+        return "", 0, 0, False, f"{file} cannot be decoded: {reason}"
 
 
 def _digest(file: ImageFile) -> str:
@@ -204,7 +207,7 @@ def _state(file: ImageFile) -> list[int]:
 def _known(before: Mapping[str, Any], name: str, state: list[int]) -> Result | None:
     """The result of a file that has not changed; None for one to check, as are unreadable ones."""
     entry = before.get(name, [""])
-    if entry[:-4] != state or isinstance(entry[-1], str):
+    if entry[:-5] != state or isinstance(entry[-1], str):
         return None
-    digest, channels, deep, several = entry[-4:]
-    return digest, channels, deep, several
+    digest, channels, side, deep, several = entry[-5:]
+    return digest, channels, side, deep, several

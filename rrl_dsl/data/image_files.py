@@ -77,12 +77,14 @@ class Form(NamedTuple):
 
     Attributes:
         channels: The number of channels; 3 if Pillow reads the file.
+        side: The shorter side in pixels.
         deep: Whether they are read as float32, because RGB with 8 bits does not hold them.
         several: Whether the file has several frames or pages, of which the first is read. A photo
             with previews has one.
     """
 
     channels: int
+    side: int
     deep: bool
     several: bool
 
@@ -244,10 +246,11 @@ def form_of(file: ImageFile) -> Form:
     with _reading(file) as content:
         layout = tiff.layout_of(content)
     if layout is not None:
-        return Form(layout.channels, deep=True, several=layout.more)
+        side = min(layout.width, layout.height)
+        return Form(layout.channels, side, deep=True, several=layout.more)
     with _decoding(file) as image:
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        return Form(3, _is_deep(image), frames > 1)
+        return Form(3, min(image.size), _is_deep(image), frames > 1)
 
 
 def _check_size(file: ImageFile, width: int, height: int, channels: int = 3) -> None:

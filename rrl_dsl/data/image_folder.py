@@ -42,7 +42,6 @@ from rrl_dsl.language.digest import normal
 UNLABELED: Final = ("unlabeled", "unlabelled", "_unlabeled", "_unlabelled")
 """The names of folders whose images have no class; case is ignored."""
 
-DEFAULT_SIZE: Final = 224
 _HIERARCHY_STEM: Final = "hierarchy"
 _HIERARCHY: Final = f"{_HIERARCHY_STEM}.yaml"
 
@@ -59,7 +58,7 @@ class _ImageFile:
 
 def load(
     path: Path,
-    size: int = DEFAULT_SIZE,
+    size: int | None = None,
     *,
     skip_unreadable: bool = False,
     test_share: float | None = None,
@@ -72,7 +71,8 @@ def load(
     Args:
         path: The folder.
         size: The side of the images in pixels. The shorter side of an image is resized to it,
-            before the center is cropped.
+            before the center is cropped. None for the shorter side of the largest image, but at
+            most 224.
         skip_unreadable: Whether to leave out images that cannot be read.
         test_share: The share of the images to hold out for testing if there are only training
             images; None for a fifth.

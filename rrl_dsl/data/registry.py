@@ -204,9 +204,7 @@ def _load_files(
 ) -> DataSet:
     from rrl_dsl.data import hugging_face, image_folder, shards
 
-    if size is None:
-        size = image_folder.DEFAULT_SIZE
-    if size < 1:
+    if size is not None and size < 1:
         message = f"`size` must be at least 1 pixel, not {size}"
         raise error("RRL502", message, settings=("image_size",))
     loaders = {"imagefolder": image_folder.load, "hf": hugging_face.load, "wds": shards.load}

@@ -94,7 +94,11 @@ class _Sample:
 
 
 def load(
-    pattern: Path, size: int, *, skip_unreadable: bool = False, test_share: float | None = None
+    pattern: Path,
+    size: int | None,
+    *,
+    skip_unreadable: bool = False,
+    test_share: float | None = None,
 ) -> DataSet:
     """Loads the images of archives with the layout that this module describes.
 

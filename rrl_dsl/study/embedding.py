@@ -142,8 +142,8 @@ def data_of_run(
         changes["data_dir"] = data_dir
     if dataset is not None:
         changes |= {"dataset": dataset, "split": None}
-        if dataset.partition(":")[0] in IMAGE_FILES:
-            changes["image_size"] = known.shape[1]
+    if (dataset or config.dataset).partition(":")[0] in IMAGE_FILES:
+        changes["image_size"] = known.shape[1]
     data = load_data(config.model_copy(update=changes))
     if data.shape != known.shape:
         message = f"the samples of `{data.name}` are {_size(data.shape)}, and those of the run "

@@ -178,7 +178,8 @@ class DataOptions(Section):
         default=None,
         ge=8,
         le=MAX_SIDE,
-        description="The side of an image in pixels, for image folders, `hf` and `wds`.",
+        description="The side of an image in pixels, for image folders, `hf` and `wds`. Defaults "
+        "to the shorter side of the largest image, but at most 224.",
     )
     skip_unreadable: bool = Field(
         default=False,

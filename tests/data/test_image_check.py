@@ -144,7 +144,7 @@ def test_the_check_takes_little_memory_per_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_check, "_check_one", lambda _: ("0" * 16, 3, False, False))
+    monkeypatch.setattr(image_check, "_check_one", lambda _: ("0" * 16, 3, 96, False, False))
     archive = Archive(tmp_path / "all.tar", "all.tar", (10**6, 10**18, 10**18))
     files = [Stored(archive, Member(f"{row:06}.png", 1024 * row, 90, None)) for row in range(1900)]
     tracemalloc.start()

@@ -96,8 +96,16 @@ def test_a_changed_byte_of_an_image_changes_the_fingerprint(folder: Path) -> Non
 
 def test_the_preset_follows_the_size(folder: Path) -> None:
     assert open_folder(folder).augmentation == "cifar"
-    assert open_folder(folder, size=None).augmentation == "photo"
-    assert open_folder(folder, size=None).shape == (3, 224, 224)
+    assert open_folder(folder, size=96).augmentation == "photo"
+
+
+@pytest.mark.parametrize(("width", "height", "side"), [(9, 12, 16), (40, 30, 30), (300, 500, 224)])
+def test_images_keep_their_size_but_large_ones_are_resized(
+    folder: Path, width: int, height: int, side: int
+) -> None:
+    Image.new("RGB", (width, height)).save(folder / "train/cat/1.bmp")
+    for _ in range(2):  # the second time, the cache of the check knows the sizes
+        assert open_folder(folder, size=None).shape == (3, side, side)
 
 
 def test_a_hierarchy_gives_coarse_labels(folder: Path) -> None:

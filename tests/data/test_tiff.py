@@ -50,7 +50,7 @@ def channels_of(path: Path) -> np.ndarray:
 def test_bands_are_read_however_they_are_stored(tmp_path: Path, way: str) -> None:
     path = tmp_path / "1.tif"
     tifffile.imwrite(path, BANDS, **WAYS[way])
-    assert form_of(path) == (5, True, False)
+    assert form_of(path) == (5, 6, True, False)
     np.testing.assert_allclose(channels_of(path), BANDS / 65535, atol=1e-7)
 
 
@@ -107,19 +107,19 @@ def test_what_pillow_reads_stays_with_pillow(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "color.tif") as file:
         file.write(color, photometric="rgb")
         file.write(255 - color, photometric="rgb")
-    assert form_of(tmp_path / "color.tif") == (3, False, True)
+    assert form_of(tmp_path / "color.tif") == (3, 6, False, True)
     np.testing.assert_array_equal(np.asarray(decode(tmp_path / "color.tif")), color)
     with tifffile.TiffWriter(tmp_path / "overview.tif") as file:  # as of a GeoTIFF
         file.write(BANDS[0])
         file.write(BANDS[0, ::2, ::2], subfiletype=1)
-    assert form_of(tmp_path / "overview.tif") == (3, True, True)
+    assert form_of(tmp_path / "overview.tif") == (3, 6, True, True)
     with tifffile.TiffWriter(tmp_path / "copy.tif") as file:
         file.write(BANDS[0])
         file.write(BANDS[0], subfiletype=1)
-    assert form_of(tmp_path / "copy.tif") == (3, True, True)
+    assert form_of(tmp_path / "copy.tif") == (3, 6, True, True)
     fax = Image.new("1", (8, 6))
     fax.save(tmp_path / "fax.tif", save_all=True, append_images=[fax])
-    assert form_of(tmp_path / "fax.tif") == (3, False, True)
+    assert form_of(tmp_path / "fax.tif") == (3, 6, False, True)
 
 
 def test_bands_with_an_overview(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_bands_with_an_overview(tmp_path: Path) -> None:
         file.write(LAST, photometric="minisblack", planarconfig="contig")
         half = LAST[::2, ::2]
         file.write(half, photometric="minisblack", planarconfig="contig", subfiletype=1)
-    assert form_of(tmp_path / "1.tif") == (5, True, True)
+    assert form_of(tmp_path / "1.tif") == (5, 6, True, True)
     np.testing.assert_allclose(channels_of(tmp_path / "1.tif"), BANDS / 65535, atol=1e-7)
 
 
