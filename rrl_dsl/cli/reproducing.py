@@ -118,7 +118,7 @@ def reproduce(
     command = shlex.join(["rrl-dsl", *sys.argv[1:]])
     declared = file.read_text(encoding="utf-8")
     report = place / "report.html"
-    write_text(report, page(study, reading, command, declared, sweep, rows, figures, judged))
+    write_text(report, page(study, reading, scale, command, declared, sweep, rows, figures, judged))
     for claim, results in judged:
         said = ", ".join(f"{result.group}: {result.verdict}" for result in results)
         print_text(f"claim     {claim.text} {said}")

@@ -13,7 +13,7 @@ from rrl_dsl.generate.pages import ROOT, with_tables
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.report.gallery import header_of, recipe, recipes
-from rrl_dsl.study.claims import verdicts
+from rrl_dsl.study.claims import NO_INTERVAL, verdicts
 from rrl_dsl.study.points import number_of, settings_of
 from rrl_dsl.study.published import folder_of, read_study
 from rrl_dsl.study.table import Row, read_table
@@ -127,7 +127,7 @@ def claims(tables: Mapping[str, Sequence[Row]]) -> Iterator[str]:
             for verdict in verdicts(rows, claim):
                 own = [row for row in rows if row["loss"] == verdict.group]
                 interval = (
-                    "too few runs"
+                    NO_INTERVAL
                     if verdict.low is None or verdict.high is None
                     else f"{of}: {verdict.low:.3g} to {verdict.high:.3g}"
                 )

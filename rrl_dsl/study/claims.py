@@ -16,7 +16,10 @@ from rrl_dsl.study.published import Claim
 from rrl_dsl.study.table import Row, Value
 
 _CONFIDENCE: Final = 0.95
+_EXACT: Final = 1e-9
+"""The relative size below which the spread of runs is rounding."""
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
+NO_INTERVAL: Final = "too few runs, or no spread"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Verdict:
         verdict: `HOLDS` or `FAILS` if the 95% confidence interval lies on one side of 0, else
             `UNKNOWN`.
         low: The lower end of the interval: of the slope, or of the mean for `positive`. None if
-            there are too few runs.
+            the runs give no interval: they are too few, or have no spread, as two runs with the
+            same accuracy on a small test split.
         high: Its upper end.
         runs: The number of runs.
     """
@@ -91,16 +95,22 @@ def _slope(
         return None
     slope = sum(x * y for x, y in pairs) / spread
     left = sum((y - slope * x) ** 2 for x, y in pairs)
-    half = t.ppf((1 + _CONFIDENCE) / 2, free) * math.sqrt(left / free / spread)
-    return slope - half, slope + half
+    return _interval(slope, math.sqrt(left / free / spread), free)
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
     mean, count = fmean(values), len(values)
-    half = t.ppf((1 + _CONFIDENCE) / 2, count - 1) * stdev(values) / math.sqrt(count)
-    return mean - half, mean + half
+    return _interval(mean, stdev(values) / math.sqrt(count), count - 1)
+
+
+def _interval(middle: float, deviation: float, free: int) -> tuple[float, float] | None:
+    """The interval of an estimate with a standard error; None if it is only rounding."""
+    if deviation <= _EXACT * max(1.0, abs(middle)):
+        return None
+    half = t.ppf((1 + _CONFIDENCE) / 2, free) * deviation
+    return middle - half, middle + half
 
 
 def _sure(value: Value) -> float:

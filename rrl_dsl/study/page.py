@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from rrl_dsl.study.claims import Verdict
+from rrl_dsl.study.claims import NO_INTERVAL, Verdict
 from rrl_dsl.study.points import Axes, Point
 from rrl_dsl.study.published import Claim, Study
 from rrl_dsl.study.sweep import EPOCHS, RESULTS, Sweep
@@ -19,6 +19,10 @@ from rrl_dsl.study.trials import Trial
 from rrl_dsl.training.results import Run
 
 _GRAPHS: Final = 6
+_SHORT: Final = (
+    "<p>The runs of the scale <code>smoke</code> are too short for these claims: they test that "
+    "everything works.</p>"
+)
 _HTML: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -66,6 +70,7 @@ class Drawn:
 def page(
     study: Study,
     reading: str,
+    scale: str,
     command: str,
     declared: str,
     sweep: Sweep,
@@ -78,6 +83,7 @@ def page(
     Args:
         study: The study.
         reading: The reading that was run.
+        scale: The scale that was run.
         command: The command that made the page.
         declared: The text of the sweep file.
         sweep: The sweep.
@@ -94,14 +100,15 @@ def page(
         ),
         "<h2>Claims</h2>",
         *_claims(judged),
+        *([_SHORT] if judged and scale == "smoke" else []),
         "<h2>Numbers</h2>",
         *(_table(_numbers(figure)) for figure in figures if figure.axes.against != ("epoch",)),
         "<h2>Graphs</h2>",
-        "<p>The graph of a batch of 64 images, for each recipe that was trained.</p>",
+        "<p>The graph of a batch of 64 samples, for each recipe that was trained.</p>",
         *_graphs(sweep),
         "<h2>What was run</h2>",
         f"<pre>{escape(command)}</pre>",
-        f"<p>The sweep file:</p><pre>{escape(declared)}</pre>",
+        f"<p>The sweep file, before the options of the command:</p><pre>{escape(declared)}</pre>",
         *_machine(sweep),
         _table(_runs(rows)),
         f"<p>All columns are in {RESULTS} and {EPOCHS} beside this page.</p>",
@@ -134,7 +141,7 @@ def _claims(judged: Sequence[tuple[Claim, Sequence[Verdict]]]) -> Iterator[str]:
                 {
                     "loss": verdict.group,
                     "verdict": verdict.verdict,
-                    f"{measure}, 95% interval": "too few runs"
+                    f"{measure}, 95% interval": NO_INTERVAL
                     if verdict.low is None
                     else f"{verdict.low:.3g} to {verdict.high:.3g}",
                     "runs": verdict.runs,
@@ -145,8 +152,8 @@ def _claims(judged: Sequence[tuple[Claim, Sequence[Verdict]]]) -> Iterator[str]:
     if judged:
         yield (
             "<p>A claim holds if the interval lies on its side of 0, does not hold if it lies on "
-            "the other side, and cannot be told if it contains 0. The slope is taken within runs "
-            "that differ only in the parameter.</p>"
+            "the other side, and cannot be told if it contains 0 or the runs give none. The slope "
+            "is taken within runs that differ only in the parameter.</p>"
         )
 
 
@@ -187,7 +194,8 @@ def _machine(sweep: Sweep) -> Iterator[str]:
         return
     summary = Run(done[0].directory).summary
     for name in ("samples", "image", "versions", "machine"):
-        yield f"<p>{name}: {escape(_listed(summary[name]))}</p>"
+        shown = "shape of a sample" if name == "image" else name
+        yield f"<p>{shown}: {escape(_listed(summary[name]))}</p>"
 
 
 def _runs(rows: Sequence[Row]) -> list[dict[str, object]]:

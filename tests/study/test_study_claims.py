@@ -70,6 +70,15 @@ def test_a_value_is_positive_if_its_mean_is():
     )
 
 
+@pytest.mark.parametrize("against", ["param.x", None])
+def test_runs_without_spread_cannot_be_told(against):
+    table = [row | {"value": 0.1 + 0.2 * row["param.x"]} for row in rows(1.0)]
+    if against is None:
+        table = [row | {"value": 0.1} for row in table]
+    verdict = judge(table, "rises" if against else "positive", against)
+    assert (verdict.verdict, verdict.low, verdict.high) == (UNKNOWN, None, None)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_runs_cannot_be_told(count):
     table = rows(1.0)[:count] or [rows(1.0)[0] | {"value": None}, rows(1.0)[1] | {"value": None}]

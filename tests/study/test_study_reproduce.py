@@ -121,7 +121,8 @@ def test_a_study_on_another_dataset_gives_a_report_that_needs_no_other_file(cli,
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for part in (
         "Reading edges", "--reading labels", "Appendix B says 400",
-        "More relations reduce the gap", "rrl-dsl reproduce gap-frac", "param.frac", "4 done",
+        "More relations reduce the gap", "too short for these claims",
+        "rrl-dsl reproduce gap-frac", "param.frac", "4 done",
     ):  # fmt: skip
         assert part in page.text
     assert "claim     More relations reduce the gap" in result.out
