@@ -27,6 +27,7 @@ from rrl_dsl.cli.recipes import (
     print_program,
     source_of,
 )
+from rrl_dsl.cli.writing import check_not_read
 from rrl_dsl.language.diagnostics import RRLError, error, listing, printable
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def compile_recipe(
     - `rrl-dsl compile -e 'supervised()' --whole --out graph.npz`
     """
     from rrl_dsl.backends.program import compile as compile_graph
-    from rrl_dsl.graph.recipe import graph_of
+    from rrl_dsl.graph.recipe import analyze, graph_of
     from rrl_dsl.report.sample import lacking
 
     if whole and (out is None or out.suffix.lower() not in _GRAPH_FILES):
@@ -96,6 +97,8 @@ def compile_recipe(
     if not json:
         print_program(source, program)
     columns = columns_of(dataset, data_dir, download)
+    if out is not None:
+        check_not_read(out, dataset, analyze(source, parameters_of(param)).files)
     drawn = show or out is not None
     faults = lacking(program.graph, columns)
     if faults and (drawn or dataset != _DATASET):

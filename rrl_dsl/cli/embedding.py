@@ -9,6 +9,7 @@ import typer
 
 from rrl_dsl.cli.output import print_text
 from rrl_dsl.cli.recipes import DATASET_HELP, DataDirectory, Download
+from rrl_dsl.cli.writing import check_not_read
 
 OtherDataset = Annotated[
     str | None, typer.Option(help=DATASET_HELP, show_default="that of the run")
@@ -48,13 +49,14 @@ def embed(
     - `rrl-dsl embed runs/mine-wmse --split test --part projector -o test.parquet`
     - `rrl-dsl embed runs/clip-clip-digits-captions-1 --part tokens -o captions.npz`
     """
-    from rrl_dsl.study.embedding import check_not_data, data_of_run, format_of
+    from rrl_dsl.study.embedding import data_of_run, format_of
     from rrl_dsl.study.embedding import embed as embedding_of
+    from rrl_dsl.training.run import RunDirectory
 
     format_of(out)  # before the features are computed
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
-    check_not_data(out, data)
+    check_not_read(out, data.name, RunDirectory(run).files.rglob("*"))
     embedding = embedding_of(run, part=part, data=data, split=split, allow_code=allowed)
     embedding.write(out)
     count, width = embedding.features.shape

@@ -10,6 +10,7 @@ import typer
 from rrl_dsl.cli.embedding import AllowCode, OtherDataset
 from rrl_dsl.cli.output import output, print_json, print_text
 from rrl_dsl.cli.recipes import DataDirectory, Download, Json
+from rrl_dsl.cli.writing import check_not_read
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,6 +52,8 @@ def evaluate(
 
     allowed = allow_code or ()
     data = data_of_run(run, dataset, data_dir=data_dir, download=download, allow_code=allowed)
+    if out is not None:
+        check_not_read(out, data.name)
     evaluation = evaluate_run(run, data, seed=seed, allow_code=allowed)
     graph = evaluation.graph
     if out is not None:

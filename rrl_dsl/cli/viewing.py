@@ -10,6 +10,7 @@ import typer
 from rrl_dsl.cli.output import print_text
 from rrl_dsl.cli.recipes import DATASET_HELP, DataDirectory, Download
 from rrl_dsl.cli.training import AllowCode, Assignments, Configuration, settings_of
+from rrl_dsl.cli.writing import check_not_read
 
 
 def views(
@@ -40,6 +41,7 @@ def views(
     - `rrl-dsl views --set augmentation=small-gray`
     """
     from rrl_dsl.show.figure import save
+    from rrl_dsl.training.resolve import resolve
     from rrl_dsl.training.view_sheet import sheet_of
 
     flags = {
@@ -50,5 +52,7 @@ def views(
         "--download": download or None,
     }
     settings = settings_of(config, assignments, flags, allow_code=allow_code or ())
-    save(sheet_of(settings, samples=samples, views=views), out)
+    sheet = sheet_of(settings, samples=samples, views=views)
+    check_not_read(out, resolve(settings, {}).dataset)
+    save(sheet, out)
     print_text(str(out))

@@ -37,7 +37,8 @@ from rrl_dsl.tables.table import Table, open_table
 FILES: Final = ("columns.csv", "columns.tsv", "columns.parquet")
 """The names that the table may have."""
 
-_STEM: Final = "columns"
+STEM: Final = "columns"
+"""The name of a table of columns without its suffix; case is ignored."""
 _FILE: Final = "file"
 _RESERVED: Final = (_FILE, "sample", "view", "images", "split")
 _LISTED: Final = 10
@@ -199,7 +200,7 @@ def _check_names(columns: Sequence[Cells], taken: Collection[str], faults: Fault
 
 def _table_in(folder: Path) -> Path | None:
     """The path of the table, if there is one."""
-    called = [path for path in folder.iterdir() if path.stem.lower() == _STEM and path.name != FILE]
+    called = [path for path in folder.iterdir() if path.stem.lower() == STEM and path.name != FILE]
     strange = sorted(path.name for path in called if path.name not in FILES)
     if strange:
         message = f"{folder / strange[0]} is not used"

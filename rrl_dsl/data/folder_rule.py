@@ -45,6 +45,12 @@ SIDE: Final = (
 """Suffixes and names of files that describe images."""
 
 
+def is_side(name: str) -> bool:
+    """Whether a file of this name is ignored."""
+    name = name.casefold()
+    return name.startswith(".") or name in SYSTEM or (Path(name).suffix or name) in SIDE
+
+
 class FolderRule:
     """Reads folders by the rule and collects the ignored entries."""
 
@@ -71,7 +77,7 @@ class FolderRule:
                     folders.append(path)
                 elif path.is_file() and path.suffix.lower() in IMAGES:
                     images.append(path)
-                elif path.is_file() and (path.suffix.lower() or name) in SIDE:
+                elif path.is_file() and is_side(name):
                     self.left_out.append(path)
                 else:
                     raise _refused(path)

@@ -18,6 +18,7 @@ those in a folder whose name is in `UNLABELED`, have no class. A PATH without `t
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from rrl_dsl.data import column_files
 from rrl_dsl.data.assembling import Rows, dataset_of_files, note
 from rrl_dsl.data.dataset import DataSet
-from rrl_dsl.data.folder_rule import FolderRule
+from rrl_dsl.data.folder_rule import FolderRule, is_side
 from rrl_dsl.data.ids_and_splits import NAMES, PARTS, hashed
 from rrl_dsl.data.image_check import listed
 from rrl_dsl.data.unknown import words_of
@@ -38,6 +39,7 @@ from rrl_dsl.data.written import is_negative
 from rrl_dsl.data.yaml_files import read_yaml
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
 from rrl_dsl.language.digest import normal
+from rrl_dsl.language.files import resolved
 
 UNLABELED: Final = ("unlabeled", "unlabelled", "_unlabeled", "_unlabelled")
 """The names of folders whose images have no class; case is ignored."""
@@ -105,6 +107,29 @@ def load(
     )
     notes = map(note, _notes(path, rule, images, dataset, labels))
     return replace(dataset, notes=(*dataset.notes, *notes))
+
+
+def reads(path: Path, file: Path) -> bool:
+    """Whether the dataset in a folder would read a file of this path, or refuse it.
+
+    Raises:
+        RRLError: RRL410 if the folder does not exist.
+    """
+    inside = [folder.name for folder in _folders_of(path).values() if folder != path]
+    for base, given in itertools.product(
+        (path.absolute(), resolved(path)), (file.absolute(), resolved(file))
+    ):
+        if not given.is_relative_to(base):
+            continue
+        below = given.relative_to(base).parts
+        if len(below) == 1 and Path(below[0]).stem.casefold() in (
+            column_files.STEM,
+            _HIERARCHY_STEM,
+        ):
+            return True
+        if not inside or below[0] in inside or below[0].casefold() in UNLABELED:
+            return not is_side(file.name)
+    return False
 
 
 def _images_of(path: Path, rule: FolderRule) -> Iterator[_ImageFile]:

@@ -173,6 +173,22 @@ def columns(spec: str, *, root: Path, download: bool = False) -> Columns:
     return columns_of(load(spec, root=root, download=download))
 
 
+def reads(spec: str, file: Path) -> bool:
+    """Whether a dataset reads a file of this path, or would read it if it existed.
+
+    Args:
+        spec: See `load`; the dataset can be loaded.
+        file: The path.
+    """
+    kind, _, path = spec.partition(":")
+    if kind == "imagefolder":
+        from rrl_dsl.data import image_folder
+
+        return image_folder.reads(_path(path), file)
+    same = kind in _FROM_PATH and os.path.exists(_path(path)) and os.path.exists(file)
+    return same and os.path.samefile(_path(path), file)
+
+
 def absolute(spec: str) -> str:
     """Returns the name of a dataset with an absolute path.
 

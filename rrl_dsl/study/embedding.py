@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,17 +148,6 @@ def data_of_run(
         message = f"the samples of `{data.name}` are {_size(data.shape)}, and those of the run "
         raise error("RRL402", message + f"{_size(known.shape)}", hint="use samples of that shape")
     return data
-
-
-def check_not_data(path: Path, data: DataSet) -> None:
-    """Checks that features would not replace the file of their dataset.
-
-    Raises:
-        RRLError: RRL507 if they would.
-    """
-    file = data.name.partition(":")[2]
-    if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
-        raise error("RRL507", f"`{path}` is the dataset", hint="choose another file")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -73,7 +73,7 @@ def test_features_do_not_replace_their_dataset(run, tmp_path, monkeypatch):
     np.savez("a.npz", images=np.zeros((40, 8, 8), np.uint8))
     command = ["embed", str(run), "--dataset", f"npz:{tmp_path / 'a.npz'}", "-o", "a.npz"]
     done = CliRunner().invoke(app, command)
-    assert "error[RRL507]: `a.npz` is the dataset" in str(done.exception)
+    assert "error[RRL507]: `a.npz` cannot be written: the dataset `npz:" in str(done.exception)
     with np.load("a.npz") as archive:
         assert archive.files == ["images"]
     assert CliRunner().invoke(app, [*command[:-1], "features.npz"]).exit_code == 0
