@@ -110,7 +110,7 @@ def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> No
 
 
 def _check_repeated(rows: Nodes, asked: int) -> None:
-    """Refuses a batch with one view of a sample twice in place of another view."""
+    """Refuses a batch that contains a view of a sample twice and lacks another view."""
     samples, of_rows, counts = torch.unique(rows.sample, return_inverse=True, return_counts=True)
     order, first = in_order(of_rows, rows.view)
     sample, view, again = of_rows[order], rows.view[order], ~first

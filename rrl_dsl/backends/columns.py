@@ -20,7 +20,7 @@ def column_of(
 ) -> Any:
     """The values of a column without a stage, for rows: `rrl.Nodes` or the NumPy `Rows`.
 
-    `before` are the values of the columns before it.
+    `before` holds the values of the preceding columns.
 
     Raises:
         RRLError: RRL401 or RRL417 if the rows lack a field that the column reads.

@@ -164,6 +164,6 @@ def check_alike(
         hint = "give each process the same number, as `drop_last=True` of a loader does"
         raise error("RRL402", message, hint=hint)
     if columns_differ:
-        message = "the processes have other columns, or columns of other widths or types"
+        message = "the columns of the processes differ in name, width or type"
         hint = "pass the same columns; fill sets of labels with -1 to the same width"
         raise error("RRL402", message, hint=hint)

@@ -70,7 +70,7 @@ def step(loss: Loss, z: Tensor) -> Way:
 
 
 def floor(z: Tensor) -> Tensor:
-    """What no way can do without: similarities, an exponential per pair, a product backward."""
+    """The least that a way computes: similarities, an exponential per pair, a product backward."""
     return (z @ z.T).exp_() @ z
 
 

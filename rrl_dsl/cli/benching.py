@@ -34,8 +34,8 @@ def bench(
 ) -> None:
     """List the benchmarks, or measure time and memory on this machine.
 
-    A benchmark compares several ways to compute the same, in turn in one process, and prints
-    medians, quartiles and the machine. A library that is not installed is named in the table.
+    A benchmark runs several ways to compute one result, in turn in one process, and prints medians,
+    quartiles and the machine. The table also names the libraries that are not installed.
 
     Examples:
     - `rrl-dsl bench`

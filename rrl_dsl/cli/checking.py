@@ -65,7 +65,7 @@ def fmt(
 
 
 def _recipes(paths: list[str] | None, expressions: list[str] | None) -> list[str | Source]:
-    """What is to be read.
+    """The texts to read.
 
     Raises:
         typer.BadParameter: Where there is nothing.

@@ -83,7 +83,7 @@ class Comparison(NamedTuple):
         lines: The nodes of their trees.
         unseen: Differences that the trees do not show.
         changes: The edges of a batch; None if the dataset lacks a column.
-        faults: What the dataset lacks.
+        faults: The errors for columns that the dataset lacks.
     """
 
     before: Graph

@@ -65,8 +65,8 @@ def compile_recipe(
         bool,
         typer.Option(
             "--whole",
-            help="Write the graph of the whole dataset, one row per sample, to a graph file; an "
-            ".npz file is for `scipy.sparse.load_npz`.",
+            help="Write the graph of the whole dataset, one row per sample, to a graph file; "
+            "`scipy.sparse.load_npz` reads an .npz file.",
         ),
     ] = False,
     dataset: DataSetName = _DATASET,

@@ -24,7 +24,10 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="A picture of target and estimated graph.", show_default=False
+            "--out",
+            "-o",
+            help="The picture of the target graph and its estimate to write.",
+            show_default=False,
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the measured batch.")] = 0,
@@ -33,7 +36,7 @@ def evaluate(
     allow_code: AllowCode = None,
     json: Json = False,
 ) -> None:
-    """Measure the encoder of a run on frozen features, also on another dataset.
+    """Evaluate the encoder of a run on frozen features, on its dataset or another one.
 
     Prints accuracies of linear probes and nearest neighbors, the effective rank, alignment and
     uniformity of the features, and how well similarities estimate the target graph. With towers, it

@@ -65,7 +65,9 @@ def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Before a command: show the traceback of an internal error."),
+        typer.Option(
+            "--debug", help="Show the traceback of an internal error; write it before the command."
+        ),
     ] = False,
 ) -> None:
     """Relational representation learning: define which samples are related, and train on it."""

@@ -101,7 +101,7 @@ def _explain_setting(name: str, json: bool) -> None:
 
 
 def _part_of(word: str) -> str | None:
-    """What an option of losses, or a value of a setting, belongs to."""
+    """A sentence on the losses that have this option, or on the setting that has this value."""
     from rrl_dsl.losses import names
     from rrl_dsl.losses.registry import find
     from rrl_dsl.training.described import settings

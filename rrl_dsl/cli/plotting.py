@@ -37,7 +37,10 @@ def plot(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="The PNG file; SVG and CSV are beside it.", show_default="VALUE.png"
+            "--out",
+            "-o",
+            help="The PNG file; an SVG and a CSV are written beside it.",
+            show_default="VALUE.png",
         ),
     ] = None,
 ) -> None:

@@ -44,7 +44,9 @@ def reproduce(
     ] = Scale.SMOKE,
     reading: Annotated[
         str | None,
-        typer.Option(help="What the paper may mean; the report names all.", show_default="first"),
+        typer.Option(
+            help="The reading of the paper; the report lists all readings.", show_default="first"
+        ),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help=DATASET_HELP, show_default="that of the scale")

@@ -115,7 +115,7 @@ def run_at_once(arguments: Sequence[str]) -> bool | None:
 
 
 class _Plain(ArgumentParser):
-    """Leaves saying what is wrong with a command line to someone else."""
+    """Lets the caller report what is wrong with a command line."""
 
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(None, message)

@@ -97,7 +97,7 @@ def run_sweep(chosen: Sweep, launcher: Launcher) -> None:
             chosen.run(launcher, progress)
     except KeyboardInterrupt:
         left = runs - chosen.count("done")
-        print_text(f"stopped   {left} runs are left; start the same command again to go on")
+        print_text(f"stopped   {left} runs are left; start the same command again to continue")
         raise
     for trial in chosen.trials:
         if problem := chosen.problems.get(trial.directory.name):

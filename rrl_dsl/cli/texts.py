@@ -77,7 +77,7 @@ def format_texts(recipes: Sequence[str | Source], *, check: bool, diff: bool) ->
 
 
 def _files_of(recipes: Sequence[str | Source]) -> tuple[list[str | Source], list[Diagnostic]]:
-    """Texts, named files and the recipes of named folders, in order; and what is wrong.
+    """Texts, named files and the recipes in named folders, in order, and their reading errors.
 
     A folder that holds no recipe, or cannot be read, is RRL021.
     """

@@ -49,7 +49,8 @@ _RESUMABLE: Final = {
     "--num-nodes",
     "--eval",
 }
-"""The flags that `--resume` takes beside `--set`; a setting that moves numbers is refused later."""
+"""The flags that `--resume` takes beside `--set`; a setting that changes the results is an error
+later."""
 
 
 @ended_together()

@@ -1,4 +1,4 @@
-"""What is said of a command line that does not begin with a verb, or names options otherwise."""
+"""The message for a command line that does not begin with a verb, or has an unknown option."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Verb(TyperCommand):
 
 
 def _option(name: str, own: set[str]) -> str | None:
-    """What to write for an option of another name, where the verb has it.
+    """The option of the verb that is meant by a common name for it.
 
     Args:
         name: The option, such as `--learning-rate`.

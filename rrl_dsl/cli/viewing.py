@@ -33,7 +33,7 @@ def views(
     data_dir: DataDirectory = None,
     download: Download = False,
 ) -> None:
-    """Draw samples beside views of them, to see what an augmentation does.
+    """Draw samples beside their views, to see what an augmentation does.
 
     Examples:
     - `rrl-dsl views --dataset digits -o sheet.png`

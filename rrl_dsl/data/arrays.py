@@ -39,7 +39,7 @@ def images_of(values: Array, channels: str | None, fault: Fault) -> Tensor:
         uint8, uint16, or float32 for floating point.
 
     Raises:
-        RRLError: If the type or the shape is another, or a value is not finite.
+        RRLError: If the type or the shape is wrong, or a value is not finite.
     """
     if values.dtype not in _WHOLE and values.dtype.kind != "f":
         what = f"has images of {values.dtype}; they must be uint8, uint16 or floating point"
@@ -78,7 +78,7 @@ def arrays_of(values: Array, name: str, fault: Fault) -> Tensor:
     """Returns vectors (N, d) or sequences (N, T, d) of an array, as float32.
 
     Raises:
-        RRLError: If the type or the shape is another, or a value is infinite.
+        RRLError: If the type or the shape is wrong, or a value is infinite.
     """
     if values.dtype.kind not in "iuf" or values.ndim not in (2, 3) or values.size == 0:
         what = f"has `{name}` of {values.dtype} {values.shape}"

@@ -30,7 +30,7 @@ _USUAL_SIDE: Final = 224
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What is known of n samples besides their images.
+    """The columns of n samples: everything except their images.
 
     Attributes:
         place: Where they are, for messages.
@@ -54,7 +54,7 @@ def rows_of(
     other_words: str,
     declared: Sequence[str] | None = None,
 ) -> Rows:
-    """Decides the kinds of columns, of which `sample` has the ids and `split` the splits.
+    """Decides the kinds of columns. The column `sample` has the ids, and `split` the splits.
 
     Args:
         place: Where the samples are, for messages.

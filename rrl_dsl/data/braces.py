@@ -32,7 +32,7 @@ def paths_of(pattern: str) -> list[str]:
     """Returns the paths that a pattern means, in its order.
 
     `{000..127}` counts and keeps the leading zeros, `{a,b}` lists, and braces may contain braces,
-    as in a shell. After that, `*`, `?` and `[...]` mean the files that exist, sorted.
+    as in a shell. After that, `*`, `?` and `[...]` match existing files, sorted.
 
     Raises:
         RRLError: RRL411 if the braces of the pattern are not closed, or it has too many paths.

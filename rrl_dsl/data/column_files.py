@@ -119,7 +119,7 @@ def _notes(
         label = kept[cells.name].label
         if label is not None and label.ndim == 2:
             message = f"`{cells.name}` has up to {label.shape[1]:,} labels per sample"
-            hint = "figures that need one label per sample, such as probes, leave it out"
+            hint = "probes and other figures that need one label per sample ignore it"
             yield _note(message, hint)
         if negative := kept[cells.name].negative:
             many = f"{negative:,} of {len(cells.values):,} values"

@@ -55,7 +55,7 @@ class Split:
             none.
         fields: Field name -> numbers (n,) or vectors (n, d), int64 or floating point; NaN is
             missing.
-        names: The texts of which the ids are hashes, such as paths; empty if the ids are not.
+        names: The texts whose hashes are the ids, such as paths; empty if the ids are not hashes.
 
     Raises:
         RRLError: RRL412 if lengths, types or values are wrong.

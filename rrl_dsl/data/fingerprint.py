@@ -25,8 +25,7 @@ def fingerprint(dataset: DataSet) -> dict[str, str]:
     The parts are the names of the classes and, for every split, the ids, the images, the labels and
     the fields: `train images` -> `1437 x 1 x 8 x 8, 5b0f…`. The name and the path of the dataset
     are ignored. The digest covers every pixel of images in memory, every byte of image files, and
-    every item of a dataset of Python; of another store it covers `_LOOKED_AT` images, evenly
-    spaced.
+    every item of a dataset of Python. Of other storage it covers `_LOOKED_AT` evenly spaced images.
     """
     return dict(_digests(dataset))
 

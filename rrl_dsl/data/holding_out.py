@@ -1,4 +1,4 @@
-"""Splits that a hash of the sample ids draws, so that added samples move no others."""
+"""Splits drawn by a hash of the sample ids, so that adding samples moves no other sample."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def held_out(sample: Tensor, share: float) -> Tensor:
 
 
 def splits_of(declared: Sequence[str], sample: Tensor, share: float | None, name: str) -> list[str]:
-    """Returns the split of every sample, of which there are some for training and for testing.
+    """Returns the split of every sample; the training and the test split are not empty.
 
     Without a test split, the validation split is the test split. If there is none either, the test
     split is drawn from the training samples.

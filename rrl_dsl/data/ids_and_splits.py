@@ -30,7 +30,7 @@ class Ids(NamedTuple):
 
     Attributes:
         sample: int64 (n,).
-        names: The texts of which the ids are hashes; empty if the ids are numbers of the user.
+        names: The texts whose hashes are the ids; empty if the ids are numbers of the user.
     """
 
     sample: Tensor
@@ -74,7 +74,7 @@ def splits_in(cells: Cells, fault: Fault) -> list[str]:
     """Returns the split of each row, as a column names it: one of `PARTS`.
 
     Raises:
-        RRLError: If a value is another.
+        RRLError: If there is another value.
     """
     cells.faults.stop()
     parts = [part_of(str(value)) for value in cells.values]

@@ -53,7 +53,7 @@ class Checked:
         digests: The first hexadecimal digits of the SHA-256 of every file; empty for a file that
             cannot be read.
         unreadable: Index of an image that cannot be read -> its error.
-        several: The indices of the images with several frames, of which the first is used.
+        several: The indices of the images with several frames; only the first frame is used.
         deep: Whether to read float32, because RGB with 8 bits does not hold an image.
         channels: The number of channels of every image; 0 for one that cannot be read.
         side: The shorter side of the largest image in pixels; 0 if none can be read.

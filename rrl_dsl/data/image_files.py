@@ -48,7 +48,7 @@ _TURNS: Final = {
 _WHITE_16: Final = 65535
 
 _DEEP: Final = re.compile(r";16[BLN]")
-"""Matches Pillow's name of a pixel layout with 16 bits per channel, of which it reads 8."""
+"""Matches Pillow's name of a pixel layout with 16 bits per channel; Pillow reads only 8 of them."""
 
 
 class Part(Protocol):
@@ -79,7 +79,7 @@ class Form(NamedTuple):
         channels: The number of channels; 3 if Pillow reads the file.
         side: The shorter side in pixels.
         deep: Whether they are read as float32, because RGB with 8 bits does not hold them.
-        several: Whether the file has several frames or pages, of which the first is read. A photo
+        several: Whether the file has several frames or pages; only the first is read. A photo
             with previews has one.
     """
 
@@ -188,7 +188,7 @@ def upright_rgb(image: Image.Image, name: str) -> Image.Image:
 
     Args:
         image: The image.
-        name: What messages call it.
+        name: Its name in messages.
 
     Raises:
         RRLError: RRL412 if it has more than 8 bits per channel.
@@ -306,7 +306,7 @@ def _deep_channels(file: ImageFile, image: Image.Image) -> list[Image.Image]:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return [Image.fromarray(np.asarray(_upright(image)).astype(np.float32) / _WHITE_16)]
     hint = "store such images in an .npz archive, or as 16-bit PNG"
-    message = f"{file} has more than 8 bits per channel, in a format that is not read"
+    message = f"{file} has more than 8 bits per channel, in an unsupported format"
     raise error("RRL412", message, hint=hint)
 
 

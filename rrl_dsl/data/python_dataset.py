@@ -133,7 +133,7 @@ def name_of(given: DataSet | Given) -> str:
 
 
 def load(given: Given, *, split: float | None = None, workers: int = 0) -> DataSet:
-    """Loads a dataset of Python, of which this module describes the items.
+    """Loads a dataset of Python. The docstring of this module describes its items.
 
     Args:
         given: The dataset, a mapping of datasets with the keys `train`, `val` and `test`, or a pair

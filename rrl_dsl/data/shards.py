@@ -124,7 +124,7 @@ def load(
 
 
 def _read(pattern: str) -> tuple[Rows, list[Stored]]:
-    """What is known of the samples besides their images, and the places of the images."""
+    """The columns of the samples, and the places of their images."""
     unread: Counter[str] = Counter()
     archives = _archives(pattern)
     samples = [sample for archive in archives for sample in _samples_of(archive, unread)]
@@ -151,7 +151,7 @@ def _archives(pattern: str) -> list[Archive]:
         raise error("RRL410", f"{pattern} is a folder", hint=f"write `wds:{pattern}/*.tar`")
     paths = paths_of(pattern)
     if not paths:
-        hint = "`*`, `?` and `[...]` mean the files that exist"
+        hint = "`*`, `?` and `[...]` match existing files"
         raise error("RRL410", f"no file matches {pattern}", hint=hint)
     base = fixed(pattern) or "."
     if len({*paths}) < len(paths):
@@ -180,7 +180,7 @@ def _samples_of(archive: Archive, unread: Counter[str]) -> Iterator[_Sample]:
             sample.texts[ending] = member.text
     for sample in samples.values():
         if sample.image is None:
-            hint = f"a sample has an image, such as `{sample.key}.jpg`"
+            hint = f"every sample needs an image, such as `{sample.key}.jpg`"
             raise error("RRL412", f"{sample} has no image", hint=hint)
         yield sample
 
@@ -188,7 +188,7 @@ def _samples_of(archive: Archive, unread: Counter[str]) -> Iterator[_Sample]:
 def _several(sample: _Sample, member: Member) -> RRLError:
     image = sample.image if member.text is None else None
     other = "" if image is None else f" and {image.member.path}"
-    hint = "a key has one image, one `.cls` and one `.json`"
+    hint = "a key has at most one image, one `.cls` and one `.json`"
     return error("RRL412", f"{sample} has several files of a kind: {member.path}{other}", hint=hint)
 
 

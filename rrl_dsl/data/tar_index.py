@@ -92,7 +92,7 @@ def archive_at(path: Path, name: str) -> Archive:
         with open_file(path) as file:
             state = os.fstat(file.fileno())
     except OSError as reason:
-        hint = "braces list files that must exist; `*` means the files that exist"
+        hint = "braces list files that must exist; `*` matches existing files"
         raise error("RRL410", f"{path} cannot be read: {reason.strerror}", hint=hint) from reason
     return Archive(path, name, (state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 

@@ -222,7 +222,7 @@ def read(content: Content, layout: Layout, name: str) -> NDArray[np.float32]:
     Args:
         content: The file.
         layout: Its layout.
-        name: What messages call it.
+        name: Its name in messages.
 
     Returns:
         float32 (C, H, W), in [0, 1] if the file has whole numbers.

@@ -76,7 +76,7 @@ def is_code(cell: str) -> bool:
 
 
 def is_foreign(cell: str) -> bool:
-    """Whether a cell is a number or a date in a format that is not read."""
+    """Whether a cell is a number or a date in an unsupported format."""
     return _FOREIGN.fullmatch(cell) is not None
 
 

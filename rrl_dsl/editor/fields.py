@@ -14,7 +14,7 @@ from rrl_dsl.language import syntax
 from rrl_dsl.language.spelling import is_name
 
 _COMMON: Final = {"label": ("label", "coarse"), "vector": ("pixels",)}
-"""What the built-in datasets have."""
+"""The fields of the built-in datasets."""
 
 
 def field_words(

@@ -73,7 +73,7 @@ class _Method:
     Attributes:
         title: The name of the method.
         loss: The name of its loss.
-        reads: What the graph reads besides views.
+        reads: The columns that the graph reads, besides views.
         runs: Its runs.
         features: The features whose accuracies it has.
     """

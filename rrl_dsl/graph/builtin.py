@@ -194,7 +194,7 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
 
 
 def _check_example(signature: Signature) -> None:
-    """Refuses an example that is no recipe, and fields of another kind than the function reads."""
+    """Refuses an example that is not a recipe or has a field of the wrong kind."""
     from rrl_dsl.graph.recipe import parse
     from rrl_dsl.graph.traversal import calls_of
 

@@ -57,7 +57,7 @@ def collapsed(z: Tensor, consequence: str, hint: str) -> Exception:
 
     Args:
         z: Embeddings (n, d).
-        consequence: What cannot be done with them, as the end of a sentence.
+        consequence: What the loss cannot do with them, as the end of a sentence.
         hint: The option of the loss that helps.
     """
     if not bool(torch.isfinite(z).all()):

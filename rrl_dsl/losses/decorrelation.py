@@ -88,9 +88,9 @@ class BarlowTwins(Loss):
     cross-correlation of the two views.
 
     If the columns are the rows, only edges from an earlier view to a later view count. If the
-    columns are others, such as a second view or a bank, every edge counts, and the columns are
-    standardized by their own views. A row that is alone in its view has no standard deviation and
-    is ignored. If no edge connects two views, the loss is 0.
+    columns are not the rows, such as a second view or a bank, every edge counts, and the columns
+    are standardized by their own views. A row that is alone in its view has no standard deviation
+    and is ignored. If no edge connects two views, the loss is 0.
 
     The standard deviation is sqrt(var + 1e-5) with the biased variance, as in the code of the
     authors, lightly and solo-learn, which use batch normalization. `correction=1` is `std` of the

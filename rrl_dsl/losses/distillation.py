@@ -227,7 +227,7 @@ class DINOv2(Composite, Distillation):
 def sinkhorn(
     scores: Tensor, temperature: float, iterations: int = 3, balanced: Tensor | None = None
 ) -> Tensor:
-    """Returns probabilities of prototypes, such that all prototypes have about the same total.
+    """Returns probabilities of prototypes. All prototypes have about the same total.
 
     Sinkhorn-Knopp as in SwAV (Caron et al. 2020) and DINOv2 (Oquab et al. 2024): exp(scores / T)
     is scaled so that all prototypes have the same total, then so that each row sums to 1, and so

@@ -16,7 +16,7 @@ from rrl_dsl.losses.outputs import Output
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class Composite(Loss):
-    """A loss that is a weighted sum of others. Each term takes its own inputs."""
+    """A weighted sum of losses. Each term takes its own inputs."""
 
     @abstractmethod
     def terms(self) -> Sequence[tuple[float, Loss]]:
@@ -34,7 +34,7 @@ class Composite(Loss):
         return {output: output for output in outputs}
 
     def least_rows(self, width: int) -> int:
-        """Returns the largest of the numbers of all terms."""
+        """Returns the largest `least_rows` of all terms."""
         return max(term.least_rows(width) for _, term in self.flat_terms())
 
     def skipped(self, relation: Relation) -> dict[str, Tensor]:

@@ -217,9 +217,9 @@ def build_backbone(
         The backbone, in float32 on the CPU.
 
     Raises:
-        RRLError: RRL502, if the name is unknown or needs images and the samples are others, an
-            argument does not go with the name, or a network from elsewhere cannot be made or does
-            not give flat features. RRL512, if its published weights cannot be loaded.
+        RRLError: RRL502, if the name is unknown or needs images and the samples are not images, an
+            argument is not for this name, or a network of another package cannot be created or does
+            not return flat features. RRL512 if its published weights cannot be loaded.
     """
     if patch_size is not None and name not in TRANSFORMERS:
         hint = "pass it in `options`" if ":" in name else "leave it out"

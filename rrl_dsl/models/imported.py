@@ -59,7 +59,7 @@ def imported_network(
 
     Args:
         name: `timm:NAME` calls `timm.create_model` without classifier, and for images
-            of this shape; `torchvision:NAME` gives the same of torchvision;
+            of this shape; `torchvision:NAME` calls the function of that name in torchvision;
             `package.module:attribute`, or a name that a package declares, calls a class or function
             with the options, and with `shape=(C, H, W)` where it has a parameter of that name.
         shape: (C, H, W) of the images.
@@ -68,9 +68,9 @@ def imported_network(
 
     Raises:
         RRLError: RRL512, if the published weights cannot be loaded. RRL502, if the network cannot
-            be imported or made, or is no `torch.nn.Module`. Nothing is
-            called that is neither declared by a package, nor a subclass of `torch.nn.Module`, nor a
-            function annotated to return one.
+            be imported or created, or is not a `torch.nn.Module`. Nothing is called that is neither
+            declared by a package, nor a subclass of `torch.nn.Module`, nor a function annotated to
+            return one.
     """
     source, _, target = name.partition(":")
     if source == "timm":

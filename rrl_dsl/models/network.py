@@ -143,7 +143,7 @@ class Network(nn.Module):
         Args:
             views: The views of the recipe, float (views * b, C, H, W), ordered by view, normalized.
             local: The local views, float (local * b, C, side, side), ordered by view.
-            columns: What each of `towers` reads, (b, ...); then `views` has one view.
+            columns: The input of each of `towers`, (b, ...); then `views` has one view.
             seed: The seed of the patch masks; defaults to torch's generator.
 
         Returns:

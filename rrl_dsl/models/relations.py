@@ -39,8 +39,8 @@ class Relations:
         bank: Earlier rows, the newest first, with their outputs, if the recipe uses a bank.
         epoch: The epoch.
         step: The optimizer step.
-        parts: Of several processes, which of all rows and which of the rows of whole views are
-            those of which one.
+        parts: With several processes, the rows of each process, among all rows and among the rows
+            of whole views.
     """
 
     program: Program

@@ -68,7 +68,7 @@ def _unserved(program: Program, term: Loss) -> Iterator[Diagnostic]:
         weighted = (call for call in calls_of(program.graph) if not _is_binary(call))
         call = next(weighted, None)
         given = "this recipe has" if call is None else f"`{call}` has"
-        message = f"`{term.name()}` needs weights of 0 and 1, but {given} others"
+        message = f"`{term.name()}` needs weights of 0 and 1, but {given} other weights"
         yield Diagnostic("RRL404", message, hint="write `… | threshold(0.5)`")
     if term.views > program.requires.views:
         message = (

@@ -57,7 +57,7 @@ class TowerOptions(Section):
 
 
 class TowerInput(NamedTuple):
-    """What a tower reads of a sample.
+    """The field of a sample that a tower reads.
 
     Attributes:
         shape: (d,) of a vector, or (T,) of an array of tokens.
@@ -75,7 +75,7 @@ class Standardized(nn.Module):
     std: Tensor
 
     def __init__(self, width: int) -> None:
-        """Creates statistics that change nothing, until `measure` or a checkpoint sets others."""
+        """Creates statistics that change nothing, until `measure` or a checkpoint sets them."""
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
@@ -168,7 +168,7 @@ def check_towers(
     """
     faults, views = [], program.requires.views
     if views != len(towers) + 1:
-        message = f"each view has a tower, but this recipe has {views} views, and `towers` "
+        message = f"every view needs a tower, but this recipe has {views} views and `towers` has "
         message += f"{len(towers) + 1}"
         hint = f"relate views with `ssl(views={len(towers) + 1})`"
         faults.append(Diagnostic("RRL404", message, hint=hint, settings=("towers",)))

@@ -33,7 +33,7 @@ class Evaluation:
         memory: Peak bytes beside the embeddings.
         free: The free memory in bytes; None where it is not known.
         operations: The number of elementary operations.
-        edges: What a blocked relation goes through to sum over edges, as `byol` and `wmse` do:
+        edges: The way a blocked relation sums over edges, as `byol` and `wmse` do:
             the classes of rows, lists of edges if they are few, or all pairs.
     """
 

@@ -158,7 +158,7 @@ def sample_of(
 
 
 def lacking(graph: Graph, columns: Columns) -> list[Diagnostic]:
-    """The errors of a recipe that reads what a dataset lacks.
+    """The errors for what a recipe reads and a dataset lacks.
 
     RRL401 and RRL417 are errors of a column, RRL416 of a file of pairs.
     """

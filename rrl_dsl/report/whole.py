@@ -29,7 +29,7 @@ _EDGE_BYTES: Final = 2**11
 def save(program: Program, columns: Columns, path: Path, *, epoch: int, progress: Progress) -> int:
     """Writes the graph over all samples, with one view per sample.
 
-    An `.npz` file is for `scipy.sparse.load_npz`. It contains the arrays of
+    `scipy.sparse.load_npz` reads an `.npz` file. It contains the arrays of
     `scipy.sparse.save_npz`, the ids `sample`, int64 (n,), and the labels `label_NAME`, int64 (n,).
     A `.graphml` or `.dot` file has the network without loops, with the names of classes.
 

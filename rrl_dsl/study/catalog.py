@@ -153,7 +153,7 @@ def chosen(
 
 
 def listed(directory: Path) -> ListedRun:
-    """Returns what is known of a run; of its checkpoints, only whether they are whole."""
+    """Describes a run from its files; of its checkpoints, only whether they are truncated."""
     run = RunDirectory(directory)
     summary = _summary(directory)
     accuracies = summary.get("accuracies", {})

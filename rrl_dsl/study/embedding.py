@@ -38,7 +38,8 @@ class Embedding:
         split: (n,), the name of the split of each sample: `train`, `val` or `test`.
         labels: Label name -> int64 (n,), or (n, k) for several classes per sample; -1 is unknown.
         class_names: Label name -> the names of its classes.
-        names: The texts of which the ids are hashes, such as the paths of images, or nothing.
+        names: The texts whose hashes are the ids, such as the paths of images; empty if there are
+            none.
     """
 
     features: NDArray[np.float32]

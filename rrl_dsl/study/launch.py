@@ -24,7 +24,7 @@ class Job(Protocol):
     """A run that was started."""
 
     def poll(self) -> int | None:
-        """Returns the exit status, or None while the run goes on."""
+        """Returns the exit status, or None while the run is not done."""
 
     def end(self) -> None:
         """Asks the run to end."""

@@ -209,7 +209,7 @@ def _caption(axes: Axes) -> str:
 
 
 def _description(drawn: Drawn) -> str:
-    """What a figure shows, for those who do not see it; its numbers are a table of the page."""
+    """The description of a figure for screen readers; a table of the page has its numbers."""
     kind = "Contours" if len(drawn.axes.against) == 2 else "Curves"
     return f"{kind} of {_caption(drawn.axes)}"
 

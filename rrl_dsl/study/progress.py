@@ -55,7 +55,7 @@ class SweepProgress:
             self._live.stop()
 
     def changed(self, trial: Trial, state: str, problem: str) -> None:
-        """Prints a line; the live table shows runs that are training by itself."""
+        """Prints a line; the live table already shows runs that are training."""
         self._changes += state in ("done", "failed")
         if self._live and state != "failed":
             return

@@ -60,8 +60,9 @@ class Study(_Part):
     Attributes:
         title: Its title.
         figure: The number of the figure in the paper; None for a study of one's own.
-        readings: What the paper may mean, by the names of recipes; the first is the default.
-        notes: What else the paper leaves open.
+        readings: The possible readings of the paper, by the names of recipes; the first is the
+            default.
+        notes: Other points that the paper leaves open.
         plots: The figures.
         claims: The claims.
     """

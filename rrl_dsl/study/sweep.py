@@ -25,7 +25,7 @@ _MESSAGE: Final = re.compile(rb"^error(?:\[(RRL\d+)\])?: (.*)$", re.MULTILINE)
 
 
 class Progress(Protocol):
-    """Shows a sweep while it goes on."""
+    """Shows the progress of a sweep."""
 
     def changed(self, trial: Trial, state: str, problem: str) -> None:
         """Shows that a run has started, is done or has failed."""

@@ -1,6 +1,6 @@
 """Reads a file of pairs, `a,b[,weight]`, with the errors of its cells.
 
-An id is the integer id of a sample, or the text of which it is the hash, such as the path of an
+An id is the integer id of a sample, or the text whose hash it is, such as the path of an
 image relative to its image folder, with `/`. If the first row has the names of the columns, they
 may have any order; with texts that are not paths, it must. Any other column is an error, because it
 might be meant as the weight.

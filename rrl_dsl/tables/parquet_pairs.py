@@ -16,7 +16,7 @@ Known = NDArray[np.bool_]
 def ids_of(column: Any) -> tuple[NDArray[np.int64], Known]:
     """Returns the ids of a `pyarrow.ChunkedArray` of integers or texts, and which cells are ids.
 
-    A text is read once, however often it occurs.
+    A text that occurs several times is read once.
     """
     kind = column.type
     if kinds.is_dictionary(kind) and kinds.is_integer(kind.value_type):

@@ -26,7 +26,7 @@ def check_compile(config: Config) -> None:
         return
     if config.micro_batch is not None:
         # a recomputation may then save other activations than the forward pass
-        message = "`compile` and `micro_batch` exclude each other"
+        message = "`compile` and `micro_batch` cannot be used together"
         raise error("RRL502", message, hint="remove one of them", settings=_SETTING)
     if not has_compiler(device_of(config)):
         message = "`compile` needs a compiler such as `g++`, and there is none"

@@ -118,7 +118,7 @@ class AugmentationOptions(Section):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.operations is not None and self.views is not None:
-            raise ValueError("`operations` and `views` exclude each other")
+            raise ValueError("`operations` and `views` cannot be used together")
         if self.preset != self.name and (self.operations is not None or self.views is not None):
             raise ValueError("`name` must be a preset beside `operations` or `views`")
         return self
@@ -204,7 +204,7 @@ class DataOptions(Section):
 
 
 _OF_FIRST: Final = ("backbone", "backbone_options", "projector")
-"""What a tower has in common with a run without towers."""
+"""The settings that a tower shares with a run without towers."""
 
 
 class Config(NetworkOptions, DataOptions):
@@ -317,7 +317,7 @@ class Config(NetworkOptions, DataOptions):
 
 
 def _with_projector(tower: Any, usual: Any) -> Any:
-    """A tower whose projector has the settings of the run that it does not give."""
+    """The tower, with the projector settings of the run where it does not set its own."""
     own = tower.get("projector") if isinstance(tower, dict) else None
     if not isinstance(own, dict) or not isinstance(usual, dict):
         return tower

@@ -27,7 +27,7 @@ class Connections:
 
     Attributes:
         rank: Of this process.
-        last_word: What a process that connects later is told, too.
+        last_word: The message that is also sent to a process that connects later.
     """
 
     def __init__(self, selector: BaseSelector, hear: Callable[[str], None]) -> None:

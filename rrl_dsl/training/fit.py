@@ -341,7 +341,7 @@ def without_advice() -> Iterator[None]:
 
 
 class _Environment(LightningEnvironment):
-    """Gives Lightning the ranks that `rrl_dsl.training.ranks.adopt` set, whatever the launcher."""
+    """Gives Lightning the ranks that `rrl_dsl.training.ranks.adopt` set, with every launcher."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -56,7 +56,7 @@ def start_from(backbone: Backbone, place: str) -> Diagnostic | None:
         message += f"; these keep their random values: {_shortened(reasons)}"
     taken = {source[name] for name in matched}
     if unused := [name for name in given if name not in taken]:
-        message += f"; these of the file are not used: {_listed(unused)}"
+        message += f"; these tensors of the file are not used: {_listed(unused)}"
     return Diagnostic("RRL512", message, severity="warning") if kept or unused else None
 
 

@@ -164,7 +164,7 @@ def _known(path: Path) -> dict[str, str]:
         return {str(name): str(ids[name]) for name in ids}
     except (OSError, ValueError, TypeError):
         message = f"`{path}` is damaged: it has the ids of this run at its loggers"
-        hint = "remove it, and the logger starts another run"
+        hint = "remove it; the logger then starts a new run"
         raise error("RRL505", message, hint=hint) from None
 
 
@@ -181,7 +181,7 @@ def _impatient() -> Iterator[None]:
 
 
 class _Wandb(WandbLogger):
-    """Ends the run of the service after training, so that the next one is another run."""
+    """Ends the run of the service after training, so that the next training is a new run."""
 
     def finalize(self, status: str) -> None:
         super().finalize(status)

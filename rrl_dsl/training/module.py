@@ -138,7 +138,7 @@ class RelationalModule(L.LightningModule):
         return {"loss": loss, "relations": relations, "skipped": skipped}
 
     def on_after_backward(self) -> None:
-        """Freezes the prototypes in the first epochs, as the setting says."""
+        """Freezes the prototypes in the first `prototypes.frozen` epochs."""
         self.network.freeze_prototypes(self.current_epoch)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:

@@ -177,8 +177,8 @@ def layer_scales(backbone: Backbone, decay: float, name: str) -> dict[nn.Paramet
     """Returns the factor of the learning rate of every weight of a backbone.
 
     The factor of layer i of L is decay ** (L + 1 - i) (Clark et al. 2020, as in BEiT and DINOv2).
-    What comes before the layers, such as the embedding of the patches, is layer 0; what comes after
-    them, such as the last norm, has the factor 1.
+    The weights before the layers, such as the embedding of the patches, are layer 0; those after
+    them, such as the last norm, have the factor 1.
 
     Args:
         backbone: The backbone.

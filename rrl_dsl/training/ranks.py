@@ -98,7 +98,7 @@ def _slurm(devices: int | None) -> tuple[int, int] | None:
 
     A batch script also has the number of tasks of its job, but is a single process, which starts
     the others itself. Without the variables of a step, the tasks are taken for processes only if
-    their number equals `devices`, and another rank or a port shows that there are others.
+    their number equals `devices`, and another rank or a port shows that there are other processes.
     """
     given = os.environ
     tasks = int(given.get("SLURM_STEP_NUM_TASKS") or given.get("SLURM_NTASKS") or 1)

@@ -1,4 +1,4 @@
-"""A run that was trained, as its directory holds it."""
+"""A trained run, read from its directory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Run:
             accuracies = self.summary["accuracies"]
             return {name: Accuracies(**shares) for name, shares in accuracies.items()}
         except (AttributeError, KeyError, TypeError):
-            message = f"the summary of `{self.directory}` is of another release"
+            message = f"the summary of `{self.directory}` was written by another release"
             hint = f"evaluate the run again with `rrl-dsl train --resume {self.directory}`"
             raise error("RRL505", message, hint=hint) from None
 

@@ -104,7 +104,7 @@ def from_yaml(path: Path, allow_code: Collection[str] = ()) -> list[Setting]:
 
 @contextmanager
 def parsed(path: Path) -> Iterator[tuple[Source, yaml.Node | None]]:
-    """Parses a YAML file; what is read from its nodes must be read inside the `with` statement.
+    """Parses a YAML file; read values from its nodes only inside the `with` statement.
 
     Raises:
         RRLError: RRL503 if the file is not YAML; RRL428 if it is too large.

@@ -1,4 +1,4 @@
-"""What the parts of the model of a run map to what, for other programs."""
+"""The inputs and outputs of the parts of a run's model, for other programs."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ def tower_inputs(config: Config, data: DataSet) -> list[TowerInput]:
     """Returns what the towers after the first read.
 
     Raises:
-        RRLError: RRL502 if the towers are not one for the samples themselves and then one for each
-            of several fields; RRL401 or RRL417 if there is no such field, or it has numbers.
+        RRLError: RRL502 if the first tower is not for the samples themselves, or the others are not
+            for different fields; RRL401 or RRL417 if there is no such field, or it has numbers.
     """
     if not config.towers:
         return []
     own, columns = own_column(data.shape), towers_of(config)
     if columns[0] != own:
-        message = f"the first tower reads `{columns[0]}`, and must read `{own}`, the samples"
+        message = f"the first tower must read `{own}`, the samples, not `{columns[0]}`"
         others = [column for column in columns[1:] if column != own]
         hint = f"write `towers: [{', '.join([own, *(others or columns[:1])])}]`"
         if others and not is_image(data.shape):

@@ -291,7 +291,7 @@ def with_header(
 def import_code(config: Config, settings: Sequence[Setting]) -> None:
     """Imports the modules that a checked configuration names code of.
 
-    They may be in the working directory. What names them later finds them imported.
+    They may be in the working directory. A setting that names them later uses the imported modules.
 
     Raises:
         RRLError: RRL422 for a loss and RRL502 for a backbone that does not exist.

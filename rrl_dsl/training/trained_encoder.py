@@ -65,8 +65,8 @@ class TrainedEncoder(nn.Module):
             float (n, d).
 
         Raises:
-            RRLError: RRL402 if they are no tensor, or if the type, the number of axes, the number
-                of channels or the length of the vectors is another.
+            RRLError: RRL402 if they are not a tensor, or if the type, the number of axes, the
+                number of channels or the length of the vectors differs from that of the run.
         """
         self._check(images)
         features: Tensor = self.network(self.views.plain(images))
@@ -117,7 +117,7 @@ class TrainedTower(nn.Module):
         Args:
             network: The network.
             column: The field that it reads.
-            given: What the field has.
+            given: The shape and the vocabulary of the field.
         """
         super().__init__()
         self.network = network
@@ -134,7 +134,8 @@ class TrainedTower(nn.Module):
             float (n, k).
 
         Raises:
-            RRLError: RRL402 if the shape is another, or a token is not in the vocabulary.
+            RRLError: RRL402 if the shape differs from that of the run, or a token is not in the
+                vocabulary.
         """
         shape, vocabulary = self.given
         if tuple(values.shape[1:]) != shape:

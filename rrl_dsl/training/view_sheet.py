@@ -55,7 +55,7 @@ def sheet_of(settings: Sequence[Setting], *, samples: int, views: int) -> Figure
 
 
 def view_sheet(config: Config, data: DataSet, *, samples: int, views: int) -> Figure:
-    """Draws samples of the training split beside views of them.
+    """Draws samples of the training split beside their views.
 
     Args:
         config: The configuration, whose `seed` chooses the samples and draws the views.

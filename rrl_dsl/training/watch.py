@@ -73,7 +73,7 @@ class Watch:
         directory: Of the run, as the first process announced it.
         run: The run, once this process has its directory.
         children: The processes that this one started, by rank.
-        ending: What ends this process, once something does.
+        ending: The reason why this process ends; None before there is one.
     """
 
     def __init__(self, *, signals: bool = True) -> None:
@@ -191,7 +191,7 @@ class Watch:
         return None if self._failures.get(0) == own else problem
 
     def exit(self, ending: Stopped | RRLError) -> NoReturn:
-        """Ends the process, whatever its main thread waits for."""
+        """Ends the process, even if its main thread waits for something."""
         self._exits.acquire()  # the thread and the main thread may both come here; one says why
         for child in self.children.values():
             child.kill()
@@ -215,7 +215,7 @@ class Watch:
                 self.exit(self.ending)
 
     def _is_time(self) -> bool:
-        """Whether the main thread has had its time to end, and all processes can be told."""
+        """Whether to exit: the main thread had its time, or must not wait and all are connected."""
         return time.monotonic() > self._deadline or (self._at_once and self.connections.connected)
 
     def _close_sockets(self) -> None:
@@ -228,7 +228,7 @@ class Watch:
                 self._hear(f"{self.connections.rank} {Signals(number).name}")
 
     def _hear(self, word: str) -> None:
-        """Takes up that this process or another one is to end, or has."""
+        """Handles a message: this process or another one must end, or has ended."""
         origin, what, value = [*word.split(" "), ""][:3]
         rank = int(origin)
         if what == _FAILED:
@@ -284,7 +284,7 @@ def _wait_until(holds: Callable[[], bool], seconds: float) -> None:
 
 
 def _word(status: int) -> str:
-    """What a process would have said that ended with a status."""
+    """The word for how a process ended, from its exit status."""
     if -status in _HEARD:
         return Signals(-status).name
     return GONE if status < 0 else _FAILED

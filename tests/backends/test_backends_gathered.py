@@ -63,7 +63,7 @@ def test_each_process_finds_the_neighbors_of_a_part_of_the_rows(results):
         "counts": ("RRL402", "the processes have different numbers of rows: 8, 7, 6"),
         "columns": (
             "RRL402",
-            "the processes have other columns, or columns of other widths or types",
+            "the columns of the processes differ in name, width or type",
         ),
         "unknown": ("RRL413", "`gather` cannot be `rings`"),
     }.items(),

@@ -91,7 +91,7 @@ def test_eight_bits_in_a_deep_folder_scale_by_255(tmp_path: Path) -> None:
 
 def test_whole_numbers_of_32_bits_have_no_white(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 70000, dtype=np.int32)).save(tmp_path / "1.tif")
-    with pytest.raises(RRLError, match=r"\[RRL412\].*in a format that is not read"):
+    with pytest.raises(RRLError, match=r"\[RRL412\].*in an unsupported format"):
         decode_deep(tmp_path / "1.tif")
 
 

@@ -122,7 +122,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole():
     [
         (
             {"recipe": "ssl(views=3)"},
-            "RRL404 each view has a tower, but this recipe has 3 views, and `towers` 2",
+            "RRL404 every view needs a tower, but this recipe has 3 views and `towers` has 2",
         ),
         ({"loss": "byol"}, "RRL424 `byol` compares `teacher_projection`, which towers do not have"),
         ({"loss": "dino"}, "RRL424 `dino` compares"),

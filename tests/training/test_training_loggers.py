@@ -133,7 +133,7 @@ def test_a_file_of_ids_that_is_damaged_is_an_error(command, tmp_path, wandb):
     code, printed = command("train", "--resume", "run", "--epochs", "3")
     assert code == 1
     assert "error[RRL505]: `run/logger.json` is damaged" in printed
-    assert "remove it, and the logger starts another run" in printed
+    assert "remove it; the logger then starts a new run" in printed
 
 
 def test_trackio_gets_the_configuration_and_the_metrics(command, tmp_path, monkeypatch, package):

@@ -233,7 +233,7 @@ def test_metrics_that_are_no_table_of_numbers_are_an_error(tmp_path, rows):
 def test_a_summary_of_another_form_is_an_error(tmp_path, text):
     (tmp_path / "config.yaml").touch()
     (tmp_path / "summary.json").write_text(text)
-    with pytest.raises(rrl.RRLError, match="is of another release"):
+    with pytest.raises(rrl.RRLError, match="was written by another release"):
         rrl.Run(tmp_path).table  # noqa: B018  reads the file
 
 

@@ -244,5 +244,5 @@ def test_an_augmentation_is_a_preset_or_operations(tmp_path, text, expected):
 
 def test_an_augmentation_has_operations_or_views():
     given = [from_assignment("augmentation={operations: [], views: [cifar]}")]
-    with pytest.raises(rrl.RRLError, match="`operations` and `views` exclude each other"):
+    with pytest.raises(rrl.RRLError, match="`operations` and `views` cannot be used together"):
         resolve(given, {})

@@ -173,7 +173,7 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
     [
         (
             ["tokens", "image"],
-            "RRL502 the first tower reads `tokens`, and must read `image`, the samples | write "
+            "RRL502 the first tower must read `image`, the samples, not `tokens` | write "
             "`towers: [image, tokens]`",
         ),
         (["image"], "RRL502 `towers` has only one tower"),
@@ -183,7 +183,7 @@ def test_recall_is_that_of_a_search_by_hand(captioned):
             "RRL401 the dataset `digits-captions` has no field `token` | did you mean `tokens`?",
         ),
         (["image", "label"], "RRL417 `label` of the dataset `digits-captions` has numbers"),
-        (["image", "tokens", "caption"], "RRL404 each view has a tower"),
+        (["image", "tokens", "caption"], "RRL404 every view needs a tower"),
         (
             [{"column": "image"}, {"column": "caption", "tokens": True}],
             "RRL502 `caption` of the dataset",
