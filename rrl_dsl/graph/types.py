@@ -1,4 +1,4 @@
-"""The types of parameters: the values that they accept, and the refusals of others."""
+"""The types of parameters: the values that they accept, and the errors for other values."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ _POSITION_SPREAD: Final = 0.3
 
 
 class TextTransformer(nn.Module):
-    """The text encoder of CLIP in small: the feature of a text is one token after the last norm.
+    """A small text encoder as in CLIP: the feature of a text is one token after the last norm.
 
-    Vaswani et al. (2017) with the norms before the layers. As in vision transformers, the token is
-    a learned one before the text, and every token sees all others; in CLIP it is the last token,
-    and tokens see those before them.
+    Vaswani et al. (2017) with the norms before the layers. As in vision transformers, this token is
+    learned and precedes the text, and every token attends to all tokens. In CLIP it is the last
+    token, and tokens attend to earlier ones.
 
     Attributes:
         width: The number of features.

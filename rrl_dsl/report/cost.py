@@ -62,7 +62,7 @@ def cost_of(
         plan: The plan.
         rows: The number of rows of a batch.
         widths: Field or space -> width of its vectors.
-        width: The width of all others.
+        width: The width of all other spaces.
     """
     stages = {column.stage for column in plan.columns if column.stage is not None}
     results = [plan.result] if plan.contrast is None else [plan.contrast, plan.result]

@@ -59,7 +59,7 @@ class Study(_Part):
 
     Attributes:
         title: Its title.
-        figure: The number of the figure in the paper; None for a study of one's own.
+        figure: The number of the figure in the paper; None for a study that is not of the paper.
         readings: The possible readings of the paper, by the names of recipes; the first is the
             default.
         notes: Other points that the paper leaves open.

@@ -186,7 +186,7 @@ class Watch:
         self._say(f"{_FAILED} {own}")
         if rank == 0:
             return problem
-        # the first process shows what all processes meet
+        # the first process shows an error that all processes have
         _wait_until(lambda: 0 in self._failures or not self.connections.is_open(0), _GRACE + _NEWS)
         return None if self._failures.get(0) == own else problem
 
@@ -239,7 +239,7 @@ class Watch:
             self._go_on(rank)
         elif self.ending is None and self.connections.rank not in self._failures:
             self._deadline = time.monotonic() + _GRACE
-            # before there is a run, the main thread has only an error of its own to come to
+            # before there is a run, the main thread can only end with its own error
             self._at_once = self.run is None and what != _FAILED
             # the first process shows it, unless it was killed
             self._shows = self.connections.rank == 0 or (rank == 0 and what == GONE)
