@@ -108,7 +108,7 @@ def test_affinities_of_equal_samples_beside_an_outlier():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("perplexity", [1.0, 2.0, 5.0, 9.5, 28.9])
-def test_affinities_sum_to_one_whatever_the_vectors(seed: int, perplexity: float):
+def test_affinities_sum_to_one_for_all_vectors(seed: int, perplexity: float):
     rng = np.random.default_rng(seed)
     captions = rng.standard_normal((3, 16))[[0] * 15 + [1] * 14 + [2]].astype(np.float32)
     blank = np.where(rng.random((30, 64)) < 0.02, 255.0, 0.0)

@@ -110,7 +110,7 @@ def test_no_more_than_a_tile_is_evaluated_at_a_time(monkeypatch):
     assert max(sizes) <= 9
 
 
-def test_many_pairs_are_evaluated_by_tiles_where_nobody_asks(monkeypatch):
+def test_many_pairs_are_evaluated_in_tiles_by_default(monkeypatch):
     monkeypatch.setitem(BLOCKED_PAIRS, "cpu", 400)
     nodes = rrl.Nodes(torch.arange(20))
     program = rrl.compile("all()")

@@ -138,7 +138,7 @@ def test_errors_of_files_inside_a_composition(tmp_path: Path):
         rrl.compile(graph).bind(rrl.Nodes(range(3)))
 
 
-def test_noise_inside_a_composition_is_told_from_its_edges():
+def test_noise_inside_a_composition_is_distinguished_from_its_edges():
     dataset = rrl.Nodes(range(20), labels={"label": np.arange(20) // 2})
     program = rrl.compile("(supervised() | corrupt(fpr=0.2)) @ supervised()").bind(dataset)
     clean = program.without_noise()(dataset)

@@ -14,7 +14,7 @@ def test_matrix_alone_has_its_diagonal_as_self():
     assert of_matrix(weights).degree(with_self=True).tolist() == [10.0, 12.0, 11.0]
 
 
-def test_matrix_with_columns_of_its_own_has_no_self():
+def test_matrix_whose_columns_are_not_its_rows_has_no_self():
     weights = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert of_matrix(weights, columns=True).degree().tolist() == [3.0, 7.0]
     assert of_matrix(torch.ones(2, 5), columns=True).shape == (2, 5)

@@ -252,7 +252,7 @@ def test_empty_sparse_graph():
     assert rrl.compile("all()").to_networkx(NODES[:0]).number_of_nodes() == 0
 
 
-def test_networkx_of_a_directed_recipe_has_each_way_of_its_own():
+def test_networkx_of_a_directed_recipe_has_both_directions():
     x = torch.tensor([[0.0], [1.0], [3.0]])
     rows = rrl.Nodes(range(3), fields={"x": x})
     program = rrl.compile("knn(1, space=x, metric=euclidean, directed=true)").bind(rows)

@@ -100,7 +100,7 @@ def test_neighbors_of_more_rows_than_a_tile_holds(metric: str):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize(("rows", "width"), [(33, 384), (301, 67), (1000, 500)])
-def test_equal_vectors_are_equally_far_whatever_their_place_in_a_product(
+def test_equal_vectors_are_equally_far_at_every_place_in_a_product(
     metric: str, rows: int, width: int
 ):
     chance = np.random.default_rng(1)

@@ -60,7 +60,7 @@ def test_a_sample_drawn_twice_is_one_row_where_views_are_given(loss: str):
     assert float(create(loss)(relation, z)) != 0
 
 
-def test_parts_of_the_graph_are_related_whatever_views_they_have():
+def test_parts_of_the_graph_may_have_any_views():
     nodes = rrl.Nodes(IDS.repeat(2), torch.tensor([0, 1]).repeat_interleave(3))
     program = rrl.compile("ssl()")
     first = nodes[:3]
@@ -95,7 +95,7 @@ def test_a_value_that_is_missing_in_all_views_is_shared():
     assert len(rrl.Nodes([2, 1, 2], [0, 0, 1], fields=fields)) == 3
 
 
-def test_a_row_that_stands_where_another_view_is_missing_is_refused():
+def test_a_row_in_place_of_a_missing_view_is_refused():
     # `repeat_interleave` beside a view that goes with `repeat`
     nodes = rrl.Nodes(IDS.repeat_interleave(2), torch.arange(2).repeat_interleave(3))
     message = "this recipe needs 2 views, but sample 4 has 1 (0), and one row occurs twice"

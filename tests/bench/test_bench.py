@@ -170,7 +170,9 @@ def test_without_a_name_the_benchmarks_are_listed(cli):
         (["parse", "--device", "tpu"], 2, "'tpu' is not one of 'cpu', 'cuda'"),
     ],
 )
-def test_what_cannot_be_measured_is_said_before_anything_is(cli, words, code, said):
+def test_a_benchmark_that_cannot_run_is_an_error_before_the_first_measurement(
+    cli, words, code, said
+):
     result = cli("bench", *words)
     assert result.code == code
     assert said in " ".join(result.err.replace("│", " ").split())
@@ -236,14 +238,14 @@ def test_a_section_of_the_page_is_replaced_and_others_stay(checkout):
     assert "small_cuda.svg" in changed
 
 
-def test_no_checkout_is_said_before_anything_is_measured(cli, tmp_path, monkeypatch):
+def test_a_missing_checkout_is_an_error_before_the_first_measurement(cli, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "ROOT", tmp_path)
     result = cli("bench", "parse", "--write")
     assert (result.code, result.out) == (1, "")
     assert "error[RRL507]: `--write` updates `docs/performance.md` of a checkout" in result.err
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(
+def test_a_folder_that_cannot_be_written_is_an_error_before_the_first_measurement(
     cli, checkout, monkeypatch
 ):
     monkeypatch.setattr("os.access", lambda *_: False)

@@ -107,7 +107,7 @@ def test_fmt_check_and_diff_write_nothing(cli, files):
     assert cli("fmt", "good.rrl", "--diff").out == ""
 
 
-def test_fmt_leaves_a_file_with_errors_as_it_is_and_goes_on(cli, files):
+def test_fmt_leaves_a_file_with_errors_as_it_is_and_formats_the_next(cli, files):
     broken = files / "broken.rrl"
     broken.write_text("ssl(  views=2\n")
     result = cli("fmt", "broken.rrl", "sub/ugly.rrl")

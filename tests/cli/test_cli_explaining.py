@@ -104,7 +104,7 @@ def test_other_spellings_have_a_suggestion(cli, written, meant):
         ("AdamW", "`adamw` is a value of the setting `optimizer.name`"),
     ],
 )
-def test_an_option_of_losses_and_a_value_of_a_setting_are_told_apart(cli, written, told):
+def test_options_of_losses_and_values_of_settings_are_distinguished(cli, written, told):
     result = cli("explain", written)
     assert result.code == 1
     assert told in " ".join(result.err.split())

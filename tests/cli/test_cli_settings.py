@@ -132,7 +132,7 @@ def test_fixes_use_the_form_of_the_setting(cli, tmp_path, written, form):
     assert f"= help: use {form}, or less" in result.err
 
 
-def test_a_batch_size_that_nobody_gave_is_named_by_its_flag(cli, tmp_path):
+def test_a_default_batch_size_is_named_by_its_flag(cli, tmp_path):
     import numpy as np
 
     np.savez(tmp_path / "a.npz", images=np.zeros((9, 8, 8), np.uint8), label=np.arange(9) % 3)

@@ -142,7 +142,7 @@ def test_json_is_for_tools(cli):
     assert record["figures"]["edges"] == pytest.approx(2 * 256 / 10, rel=0.02)
 
 
-def test_json_is_all_of_standard_output_whatever_else_is_asked_for(cli, tmp_path):
+def test_json_is_all_of_standard_output_with_every_other_option(cli, tmp_path):
     result = cli("compile", "-e", "ssl()", "--json", "--show", "--out", "graph.svg")
     assert json.loads(result.out)["faults"] == []
     assert "picture   graph.svg" in result.err

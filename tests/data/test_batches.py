@@ -55,7 +55,7 @@ def test_the_order_follows_from_seed_and_epoch() -> None:
     assert sorted(first) == [10 * place for place in range(20)]
 
 
-def test_a_new_loader_goes_on_where_an_old_one_would() -> None:
+def test_a_new_loader_continues_where_the_old_one_would() -> None:
     old = loader(split(20), 4, shuffle=True)
     for epoch in range(3):
         old.sampler.set_epoch(epoch)

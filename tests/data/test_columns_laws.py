@@ -236,7 +236,7 @@ def read_or_refused(path: Path) -> Further | RRLError:
     st.sampled_from(["columns.csv", "columns.tsv", "columns.parquet"]),
     st.booleans(),
 )
-def test_whatever_a_file_holds_is_columns_or_an_error(
+def test_any_content_of_a_file_is_columns_or_an_error(
     content: bytes, name: str, begun: bool
 ) -> None:
     with folder() as path:

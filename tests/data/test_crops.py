@@ -81,7 +81,7 @@ def test_crops_follow_from_seed_sample_view_and_epoch_alone(split: Split) -> Non
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_loader_that_goes_on_draws_what_a_new_one_would(split: Split, workers: int) -> None:
+def test_a_continuing_loader_draws_what_a_new_one_would(split: Split, workers: int) -> None:
     old = loader(split, 4, shuffle=True, crops=CROPS, workers=workers)
     for epoch in range(3):
         old.sampler.set_epoch(epoch)
@@ -152,7 +152,7 @@ def test_views_of_crops_are_not_cropped_again(crop_alone: str) -> None:
     torch.testing.assert_close(views.local(crops, 3, seed=0), expected)
 
 
-def test_every_crop_meets_the_augmentation_of_its_own_view() -> None:
+def test_every_crop_has_the_augmentation_of_its_own_view() -> None:
     @preset("invert-second", mean=(0.0,), std=(1.0,))
     def build(shape: tuple[int, int, int]) -> list[nn.Module]:
         crop = RandomCrop(shape, (0.3, 0.7))

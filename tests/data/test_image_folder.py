@@ -169,7 +169,7 @@ def test_a_hierarchy_of_another_name_is_refused(folder: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("names", [("Train", "TEST"), ("train", "Test")])
-def test_splits_are_told_regardless_of_case(tmp_path: Path, names: tuple[str, str]) -> None:
+def test_names_of_splits_ignore_case(tmp_path: Path, names: tuple[str, str]) -> None:
     for split in names:
         for place in range(3):
             paint(tmp_path / split / "cat" / f"{place}.png", RED)

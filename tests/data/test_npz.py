@@ -294,7 +294,7 @@ def test_a_file_that_is_not_there(path: str) -> None:
         open_npz(Path(path))
 
 
-def test_a_home_of_nobody() -> None:
+def test_an_unknown_home_directory() -> None:
     for kind in ("npz", "imagefolder"):
         with pytest.raises(
             RRLError, match=r"\[RRL410\]: `~no.body/set` starts with an unknown home directory"

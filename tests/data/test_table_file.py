@@ -69,7 +69,7 @@ def test_columns_yaml_beside_a_table_lists_the_words_for_missing_values(tmp_path
     assert sum(np.isnan(vectors(data)).ravel()) == 1
 
 
-def test_another_delimiter_is_told(tmp_path: Path) -> None:
+def test_another_delimiter_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age;label\n" + "1;cat\n" * ROWS)
     with pytest.raises(RRLError, match=r"(?s)no column of numbers.*by commas, not semicolons"):

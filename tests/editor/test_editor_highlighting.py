@@ -222,7 +222,7 @@ def test_a_new_built_in_is_highlighted(text: str, line: str, blend):
 # the two formats
 
 
-def test_a_kind_has_a_scope_and_a_token_of_its_own():
+def test_every_kind_has_its_own_scope_and_token():
     assert set(SCOPES) == set(Kind) - {Kind.BLANK}
     assert len(set(SCOPES.values())) == len(SCOPES)
     assert set(TOKENS) == set(Kind)

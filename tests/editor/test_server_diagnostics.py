@@ -260,7 +260,9 @@ def test_a_file_of_pairs(editor: Editor, base: Path, mine: str):
         ]
 
 
-def test_a_question_notices_a_file_that_nobody_told_of(editor: Editor, base: Path, mine: str):
+def test_a_request_reads_a_file_that_changed_without_a_notification(
+    editor: Editor, base: Path, mine: str
+):
     editor.open(mine, MINE)
     assert editor.diagnostics(mine) == []
     base.write_text("nothing\n", "utf-8")

@@ -209,7 +209,7 @@ def test_texts_that_are_not_open(editor: Editor):
     )
 
 
-def test_a_question_that_nobody_knows(editor: Editor):
+def test_an_unknown_request(editor: Editor):
     with pytest.raises(JsonRpcException) as problem:
         editor.ask("textDocument/nonsense", {})
     assert problem.value.code == types.ErrorCodes.MethodNotFound

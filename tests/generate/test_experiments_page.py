@@ -43,7 +43,7 @@ def test_a_method_has_its_mean_and_spread_and_the_best_comes_first():
     assert len(table) == 3 + len(recipes())
 
 
-def test_what_a_graph_reads_is_said():
+def test_the_table_names_the_columns_that_a_graph_reads():
     rows = [run(name, 0, 0.5) for name in recipes()]
     reads = {row[0]: row[2] for row in map(cells, methods(rows, [run("", 0, 0.95)]))}
     assert reads["SupCon"] == "labels"

@@ -365,7 +365,7 @@ def test_names_of_the_rows_of_a_table_are_not_ignored():
     assert python_error(named).startswith("RRL430: the matrix is a DataFrame, whose names of rows")
 
 
-def test_the_text_of_a_matrix_says_that_it_comes_from_python():
+def test_the_text_of_a_matrix_says_that_it_is_from_python():
     graph = rrl.ssl() | rrl.pairs(np.eye(3))
     assert str(graph).startswith("ssl() | pairs(file=<a matrix of 3 rows from Python, ")
     with pytest.raises(RRLError):

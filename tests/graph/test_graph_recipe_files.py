@@ -145,7 +145,7 @@ def test_hundreds_of_imports_of_one_recipe_are_one(folder: Path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"ssl(" * 70_000, b"\x00"])
-def test_hostile_file_is_an_error_of_its_own(folder: Path, content: bytes):
+def test_hostile_file_is_an_error(folder: Path, content: bytes):
     (folder / "bad.rrl").write_bytes(content)
     shown = codes('import "bad.rrl" as bad\nbad', folder)
     assert set(shown) <= {"RRL014", "RRL011", "RRL001", "RRL015"}

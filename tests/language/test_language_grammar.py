@@ -45,7 +45,7 @@ def test_strict_mode_would_see_two_terminals_that_match_the_same_text():
         ("False", "FALSE"),
     ],
 )
-def test_reserved_word_is_a_token_of_its_own(word: str, kind: str):
+def test_reserved_word_is_its_own_token(word: str, kind: str):
     assert types_of(word) == [kind]
     assert types_of(f"({word})") == ["LPAR", kind, "RPAR"]
 

@@ -63,7 +63,7 @@ def test_line_may_start_with_a_bracket_or_tilde_after_an_operator():
     assert rrl.parse("ssl() |\n~self()") == rrl.ssl() | ~rrl.self()
 
 
-def test_line_that_starts_with_a_minus_goes_on():
+def test_line_that_starts_with_a_minus_continues_the_statement():
     assert rrl.parse("ssl()\n- self()") == rrl.ssl() - rrl.self()
 
 

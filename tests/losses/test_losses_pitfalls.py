@@ -88,7 +88,7 @@ def test_a_zero_embedding_has_a_finite_gradient():
     assert torch.isfinite(gradient).all()
 
 
-def test_self_is_the_same_row_wherever_it_stands(z):
+def test_self_is_the_same_row_at_every_position(z):
     nodes = rrl.Nodes(torch.arange(10))
     program = rrl.compile("random(0.5)")
     order = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])

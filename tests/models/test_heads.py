@@ -22,7 +22,7 @@ def test_a_projector_has_its_layers_and_norms(norm: bool) -> None:
     assert projector(torch.randn(5, 8)).shape == (5, 4)
 
 
-def test_a_projector_has_two_layers_unless_told() -> None:
+def test_a_projector_has_two_layers_by_default() -> None:
     x = torch.randn(5, 8)
     projector = Projector(8, 16, 4, norm=False)
     first, last = (module for module in projector if isinstance(module, torch.nn.Linear))

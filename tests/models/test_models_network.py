@@ -53,7 +53,7 @@ def steps(network, optimizer, first, last, gather=None):
         ("dinov2", "ssl(views=2)", "vit-micro"),
     ],
 )
-def test_a_training_goes_on_from_the_state_of_the_network(loss, recipe, backbone):
+def test_training_continues_from_the_state_of_the_network(loss, recipe, backbone):
     network = make(loss, recipe, backbone)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
     steps(network, optimizer, 0, 4)

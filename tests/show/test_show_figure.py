@@ -112,7 +112,7 @@ def test_png_is_a_page_in_landscape_format(small: GraphSample, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["graph.PNG"]
 
 
-def test_svg_parses_whatever_the_names(small: GraphSample, tmp_path: Path) -> None:
+def test_svg_parses_with_all_names(small: GraphSample, tmp_path: Path) -> None:
     hostile = replace(
         small, group_names=("<&>", "$x_"), title="-->\x00\x1b", recipe="a\tb\x07\n$\\frac{"
     )

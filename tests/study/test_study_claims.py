@@ -80,7 +80,7 @@ def test_runs_without_spread_cannot_be_told(against):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_runs_cannot_be_told(count):
+def test_too_few_runs_decide_nothing(count):
     table = rows(1.0)[:count] or [rows(1.0)[0] | {"value": None}, rows(1.0)[1] | {"value": None}]
     if count == 0:
         table[0] |= {"value": 1.0}

@@ -118,7 +118,7 @@ def test_a_run_is_evaluated(run, tmp_path):
     assert json.loads(json.dumps(evaluation.to_dict()))["parts"].keys() == {"backbone", "projector"}
 
 
-def test_what_another_dataset_lacks_is_said(run, tmp_path):
+def test_columns_that_another_dataset_lacks_are_named(run, tmp_path):
     generator = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", images=generator.integers(0, 255, (40, 8, 8), np.uint8))
     np.savez(tmp_path / "b.npz", images=np.zeros((40, 28, 28), np.uint8))

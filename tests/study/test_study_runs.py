@@ -166,7 +166,7 @@ def test_a_command_replaces_the_files_that_it_writes(cli, runs, tmp_path, words,
     assert b"old" not in [(tmp_path / name).read_bytes() for name in written]
 
 
-def test_no_run_meets_a_condition(cli, runs):
+def test_no_run_matches_a_condition(cli, runs):
     assert cli("runs", runs, "--where", "loss=byol").out.endswith(" that meet loss=byol\n")
 
 

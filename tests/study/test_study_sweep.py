@@ -115,7 +115,7 @@ def test_a_directory_of_another_recipe_is_refused(declare, sweep_of, in_process,
         sweep_of(path)
 
 
-def test_an_interrupted_sweep_goes_on_where_it_stopped(declare, sweep_of, in_process, quiet):
+def test_an_interrupted_sweep_continues_where_it_stopped(declare, sweep_of, in_process, quiet):
     path = declare(TWO, eval="false")
     with pytest.raises(KeyboardInterrupt):
         sweep_of(path).run(in_process(interrupt=2), quiet)
@@ -159,7 +159,7 @@ def test_submitit_runs_a_sweep(declare, sweep_of, quiet, tmp_path):
         Cluster(tmp_path / "slurm", {"slurm_partitionn": "gpu"}, jobs=1, cluster="local")
 
 
-def test_a_sweep_that_is_killed_goes_on(declare, sweep_of, in_process, quiet, tmp_path):
+def test_a_killed_sweep_continues(declare, sweep_of, in_process, quiet, tmp_path):
     path = declare(TWO, epochs=3, eval="false")
     words = [sys.executable, "-m", "rrl_dsl", "sweep", str(path), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)

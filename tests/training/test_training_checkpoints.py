@@ -65,13 +65,15 @@ def stopped(stopped_once, tmp_path):
     return RunDirectory(shutil.copytree(stopped_once, tmp_path / "run"))
 
 
-def test_a_run_stopped_in_its_first_epoch_goes_on(module_of, fit, straight, tmp_path):
+def test_a_run_stopped_in_its_first_epoch_continues(module_of, fit, straight, tmp_path):
     stop(module_of(), fit, tmp_path, 0)
     assert RunDirectory(tmp_path).resumed_from().epochs == 0
     assert losses(fit(module_of(), tmp_path)) == straight
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(module_of, fit, straight, stopped):
+def test_a_run_continues_from_the_checkpoint_before_a_damaged_one(
+    module_of, fit, straight, stopped
+):
     assert stopped.resumed_from().epochs == 1
     content = stopped.last.read_bytes()
     for size in (len(content) // 2, 0, None):
@@ -97,7 +99,7 @@ def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before(stopped)
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
-def test_a_run_killed_between_two_renames_goes_on(stopped, monkeypatch, links):
+def test_a_run_killed_between_two_renames_continues(stopped, monkeypatch, links):
     writer = checkpoints.CheckpointFiles(stopped.last, stopped.previous)
     newest = writer.load_checkpoint(stopped.last)
     replace = os.replace

@@ -217,7 +217,7 @@ def test_each_process_loads_the_fields_of_its_share(zoo, rank):
             torch.testing.assert_close(nodes.fields[name], field[place], equal_nan=True)
 
 
-def test_views_of_image_files_are_crops_of_the_files_whatever_the_workers(
+def test_views_of_image_files_are_crops_of_the_files_for_any_number_of_workers(
     zoo, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))

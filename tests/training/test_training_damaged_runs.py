@@ -68,7 +68,7 @@ def written_by_hand(path, content):
     path.write_bytes(file.getvalue() + seal)
 
 
-def test_a_run_of_a_release_without_formats_and_with_fewer_settings_goes_on(command, runs, run):
+def test_a_run_of_a_release_without_formats_and_with_fewer_settings_resumes(command, runs, run):
     last = run / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
     assert content.pop("rrl_dsl") == {"format": 1, "release": rrl.__version__}
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_a_release_that_wrote_less_is_refused(run, refused_resum
         rrl.load_encoder(run)
 
 
-def test_damage_is_said_alike_by_all_who_read_a_checkpoint(run, command):
+def test_all_readers_of_a_checkpoint_report_damage_alike(run, command):
     with (run / "checkpoints" / "last.ckpt").open("r+b") as file:
         file.seek(5000)
         file.write(b"X" * 8)

@@ -66,7 +66,7 @@ def test_order_of_related_samples_follows_the_seed_and_not_the_draws(digits):
     ],
     ids=["flag", "--set", "file"],
 )
-def test_a_run_keeps_its_draws_and_goes_on_with_them(given, digits, tmp_path):
+def test_a_resumed_run_keeps_its_draws(given, digits, tmp_path):
     (tmp_path / "settings.yaml").write_text("draws: 11\n")
     config = resolve(
         [

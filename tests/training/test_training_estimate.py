@@ -40,7 +40,7 @@ def test_local_views_count_by_their_area(make_module, digits, clock):
     assert f" {samples * 3:,} images" in estimate.long_run(module, digits)  # 2 + 4 / 4
 
 
-def test_nothing_is_said_of_a_short_run(make_module, digits, clock):
+def test_a_short_run_has_no_estimate(make_module, digits, clock):
     module = make_module(epochs=1, batch_size=256, accelerator="cpu")
     clock(0.8)  # 0.1 s an image, and 2 x 1,280 images
     assert estimate.long_run(module, digits) is None

@@ -109,7 +109,7 @@ class Code:
         return (print, ("the code of the file ran",))
 
 
-def test_what_is_no_file_of_weights_is_refused(tmp_path, capsys):
+def test_a_file_that_does_not_hold_weights_is_refused(tmp_path, capsys):
     backbone = build_backbone("small", (1, 8, 8))
     assert "No such file" in refused(backbone, tmp_path / "none.pt").message
     for name in ("text.pt", "text.safetensors"):

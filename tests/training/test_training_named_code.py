@@ -68,7 +68,7 @@ def refused(settings):
         ("loss: simclr + 2*own_code:Pull()", "simclr + 2*own_code:Pull()", "own_code"),
     ],
 )
-def test_a_file_names_no_code_of_its_own_accord(text, named, module, tmp_path):
+def test_a_file_names_code_only_with_permission(text, named, module, tmp_path):
     (diagnostic,) = refused(read(text, tmp_path))
     assert diagnostic.source.text[slice(*diagnostic.span)] == named
     assert f"`--allow-code {module}`" in diagnostic.hint
@@ -120,7 +120,7 @@ def test_the_header_of_a_recipe_is_of_a_file(cli, tmp_path):
 
 
 @pytest.mark.usefixtures("own")
-def test_a_run_of_the_users_own_code_goes_on_where_that_is_allowed(cli, tmp_path):
+def test_a_run_of_the_users_own_code_resumes_where_that_is_allowed(cli, tmp_path):
     np.savez("d.npz", images=np.zeros((24, 8, 8), np.uint8), label=np.arange(24) % 2)
     words = ["--loss", "own_code:Pull", "--set", "backbone=own_code:Net", "--no-eval"]
     words += ["--dataset", "npz:d.npz", "--epochs", 1, "--batch-size", 8]

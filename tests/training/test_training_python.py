@@ -171,7 +171,7 @@ def test_a_wrong_setting_is_the_error_of_the_command_line(tmp_path, settings, co
 
 
 @pytest.mark.parametrize("given", [{}, {"recipe": 3}, {"recipe": "ssl(views=2)", "resume": "a"}])
-def test_what_is_no_recipe_or_one_too_many_is_an_error(given):
+def test_no_recipe_or_two_recipes_are_an_error(given):
     with pytest.raises(rrl.RRLError, match=r"RRL210|RRL505"):
         rrl.train(**given)
 
@@ -197,7 +197,7 @@ except rrl.RRLError as problem:
 
 
 @pytest.mark.slow
-def test_a_script_goes_on_once_after_training_on_several_devices(tmp_path):
+def test_a_script_continues_once_after_training_on_several_devices(tmp_path):
     (tmp_path / "script.py").write_text(ON_TWO_DEVICES)
     done = subprocess.run(
         [sys.executable, "script.py"],

@@ -26,7 +26,7 @@ def edit(path, before, after):
     path.write_text(text.replace(before, after))
 
 
-def test_it_goes_on_elsewhere_to_the_same_numbers(command, runs, run):
+def test_a_moved_run_resumes_to_the_same_numbers(command, runs, run):
     shutil.move(data_of(run), "moved.npz")
     with (run / "metrics.csv").open("a") as file:  # of a kill between table and checkpoint
         file.write("3.0,1.0\n")
@@ -112,7 +112,7 @@ def test_longer_and_shorter_data_are_refused(run, refused_resume, count):
     assert "`data: train images` was" in refused_resume("--dataset", "npz:other.npz")
 
 
-def test_force_goes_on_and_the_summary_notes_it(run, command):
+def test_force_resume_continues_and_the_summary_notes_it(run, command):
     edit(run / "config.yaml", "  lr: 0.002", "  lr: 0.02")
     edit(run / "recipe.rrl", "frac = 0.5", "frac = 0.6")
     (run / "data.json").write_text("x")

@@ -76,7 +76,7 @@ RESUMED = {
         *(pytest.param(name, marks=pytest.mark.slow) for name in RESUMED if name != "slices"),
     ],
 )
-def test_an_interrupted_run_goes_on_to_the_same_numbers(
+def test_an_interrupted_run_resumes_to_the_same_numbers(
     make_module, fit, tmp_path, monkeypatch, name
 ):
     monkeypatch.setattr("rrl_dsl.training.fit.evaluate", lambda *_: Accuracies(0, 0, 0))

@@ -94,7 +94,7 @@ def test_the_sizes_of_batches_are_near_equal():
     assert batch_sizes(1, 6, 3) == [3]
 
 
-def test_the_order_follows_from_seed_and_epoch_and_a_new_sampler_goes_on():
+def test_the_order_follows_from_seed_and_epoch_also_in_a_new_sampler():
     data = split(60)
     old = sampler("supervised()", data, 8)
     epochs = []
@@ -121,7 +121,7 @@ def test_lightning_finds_where_to_set_the_epoch():
     assert len(made) == 8
 
 
-def test_rare_labels_meet_in_every_batch():
+def test_every_batch_has_related_samples_of_rare_labels():
     data, recipe = split(10_000, classes=100), "ssl() | supervised(per_class=10)"
     ours = edges(recipe, data, sampler(recipe, data, 128).batches(0))
     theirs = edges(recipe, data, at_random(data, 128))
@@ -144,7 +144,7 @@ def test_a_class_with_all_its_labels_fills_no_batch():
 
 
 @pytest.mark.parametrize("weight", ["", ",0.5"])
-def test_the_pairs_of_a_file_meet(tmp_path, weight):
+def test_the_pairs_of_a_file_are_in_one_batch(tmp_path, weight):
     data = split(600)
     ends = data.sample[torch.randperm(600, generator=torch.Generator().manual_seed(3))][:200]
     pairs = ends.reshape(-1, 2).tolist()
@@ -158,7 +158,7 @@ def test_the_pairs_of_a_file_meet(tmp_path, weight):
     assert ours.meeting(0) == 200
 
 
-def test_everyone_of_a_list_meets_everyone_else(tmp_path):
+def test_every_sample_of_a_list_is_in_a_batch_with_every_other(tmp_path):
     data = split(20)
     ends = data.sample.tolist()
     lines = [f"{a},{b}" for a in ends for b in ends if a < b]
@@ -182,14 +182,14 @@ def test_samples_that_come_alone_are_spread_over_batches_and_ranks():
         assert 100 < batch.mean() < 300
 
 
-def test_neighbors_in_a_field_meet():
+def test_neighbors_in_a_field_are_in_one_batch():
     place = torch.rand(800, 2, generator=torch.Generator().manual_seed(5))
     data, recipe = split(800, place=place), "knn(3, space=place)"
     ours = edges(recipe, data, sampler(recipe, data, 40).batches(0))
     assert sum(ours) > 10 * sum(edges(recipe, data, at_random(data, 40)))
 
 
-def test_each_relation_has_its_turn_where_few_meet(tmp_path):
+def test_every_relation_has_its_turn_in_small_groups(tmp_path):
     data = split(600)
     pairs = data.sample.reshape(-1, 2).tolist()
     (tmp_path / "links.csv").write_text("\n".join(f"{a},{b}" for a, b in pairs))
@@ -199,7 +199,7 @@ def test_each_relation_has_its_turn_where_few_meet(tmp_path):
     assert 80 < listed < 220  # of 300, of which a tenth would meet at random
 
 
-def test_labels_known_by_a_schedule_meet_when_they_are_known():
+def test_labels_of_a_schedule_form_groups_when_they_are_known():
     ours = sampler("ssl() | supervised(frac=linear(0, 1, epochs=4))", split(400), 64)
     shares = [ours.meeting(epoch) for epoch in range(5)]
     assert shares[0] == 0
@@ -250,7 +250,7 @@ def test_what_relates_samples_is_read_from_the_plan(recipe, count):
     assert len(relating(rrl.compile(recipe).plan, 7)) == count
 
 
-def test_what_an_epoch_does_without_brings_nobody_together():
+def test_a_relation_forms_groups_only_in_its_epochs():
     ours = sampler("ssl() | (supervised() | during(start=2))", split(400), 64)
     assert [ours.meeting(epoch) for epoch in (0, 1)] == [0, 0]
     assert ours.meeting(2) >= 395

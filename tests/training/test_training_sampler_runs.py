@@ -31,7 +31,7 @@ def test_a_recipe_that_says_nothing_before_a_batch_is_refused(make_module, recip
     assert "sampler=random" in diagnostic.hint
 
 
-def test_what_a_run_never_comes_to_counts_as_nothing(make_module):
+def test_edges_after_the_last_epoch_do_not_count(make_module):
     recipe = "ssl() | (supervised() | during(start=3))"
     assert "finds no relation" in refused(make_module, recipe, epochs=3).message
     make_module(recipe, epochs=4, sampler=RELATION)
@@ -43,7 +43,7 @@ def test_labels_that_relate_no_two_samples_are_refused(make_module):
     assert "no related samples in the dataset" in diagnostic.message
 
 
-def test_more_may_not_meet_than_a_batch_has(make_module):
+def test_groups_must_fit_into_a_batch(make_module):
     diagnostic = refused(
         make_module, "supervised()", batch_size=16, sampler={**RELATION, "meet": 17}
     )

@@ -120,7 +120,7 @@ def test_a_process_that_starts_later_learns_of_the_signal(group, first):
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_the_kill_of_a_process_that_loads_is_told(group, killed):
+def test_the_kill_of_a_process_that_loads_is_reported(group, killed):
     for rank in (0, 1):
         group.start(rank)
     for rank in (0, 1):
@@ -145,7 +145,7 @@ def test_a_connection_from_elsewhere_is_not_taken_for_a_process(group):
 
 
 @pytest.mark.slow
-def test_an_error_that_both_meet_is_shown_once(group):
+def test_an_error_of_both_processes_is_shown_once(group):
     for rank in (0, 1):
         group.start(rank, "missing.rrl")
     statuses, text = group.ended(100)

@@ -62,7 +62,7 @@ def epochs_in(run):
 
 
 @pytest.mark.parametrize("write", [write_shards, write_arrow])
-def test_a_killed_run_goes_on_to_the_same_weights_and_refuses_other_images(
+def test_a_killed_run_resumes_to_the_same_weights_and_refuses_other_images(
     command, tmp_path, monkeypatch, write
 ):
     monkeypatch.setenv("RRL_DSL_CACHE", str(tmp_path / "cache"))

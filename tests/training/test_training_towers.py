@@ -251,7 +251,7 @@ def test_an_archive_of_pairs_trains_towers_and_has_prompts(tmp_path):
         rrl.train(CLIP, "clip", name, out=tmp_path / "other", **settings)
 
 
-def test_a_first_tower_of_another_column_is_told_the_setting():
+def test_a_first_tower_of_another_column_is_an_error_with_the_setting():
     x = torch.arange(20.0).reshape(10, 2)
     split = rrl.Split(x, torch.arange(10), {}, {"x": x, "y": x})
     data = rrl.DataSet(

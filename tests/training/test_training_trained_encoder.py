@@ -120,7 +120,7 @@ def test_a_damaged_checkpoint_is_named(trained, tmp_path, content, command):
     assert "last.ckpt" in printed
 
 
-def test_a_job_that_is_requeued_goes_on_with_its_run(trained, command, tmp_path, monkeypatch):
+def test_a_requeued_job_continues_its_run(trained, command, tmp_path, monkeypatch):
     shutil.copytree(trained / "run", tmp_path / "run")
     words = ["train", "-e", "ssl(views=2)", "--out", str(tmp_path / "run")]
     code, printed = command(*words)
@@ -183,9 +183,7 @@ def test_the_example_in_the_help_of_export_runs(trained, tmp_path, monkeypatch, 
     assert torch.load(words[-1], weights_only=True)
 
 
-def test_a_run_goes_on_in_another_place_with_its_data_elsewhere(
-    trained, tmp_path, monkeypatch, command
-):
+def test_a_moved_run_resumes_with_moved_data(trained, tmp_path, monkeypatch, command):
     shutil.copytree(trained / "run", tmp_path / "moved")
     shutil.copy(trained / "data.npz", tmp_path / "other.npz")
     config = yaml.safe_load((tmp_path / "moved" / "config.yaml").read_text())

@@ -199,7 +199,7 @@ def test_raw_inputs_that_take_too_much_memory_are_left_out(digits, tmp_path, mon
         (0.0, 0.0, 0, False),  # of a single row nothing can be told
     ],
 )
-def test_collapse_is_told_by_rank_and_by_spread(make_module, rank, apart, largest, collapsed):
+def test_rank_and_spread_show_a_collapse(make_module, rank, apart, largest, collapsed):
     module = make_module("ssl(views=2)")
     figures = {"rank/projector": rank, "spread/projector": apart, "edges/beyond_views": 0.0}
     outcome = Outcome({}, figures, 1.0, [figures] * 11, largest_rank=largest)

@@ -57,7 +57,7 @@ def test_a_signal_to_another_process_ends_this_one(leading):
     ("last", "message"),
     [(b"", "process 1 of the run was killed"), (b"1 failed\n", "process 1 of the run failed")],
 )
-def test_the_end_of_another_process_is_told(leading, last, message):
+def test_the_end_of_another_process_is_reported(leading, last, message):
     watch, other = leading
     other.sendall(last)
     other.close()
@@ -66,14 +66,14 @@ def test_the_end_of_another_process_is_told(leading, last, message):
     assert problem.value.diagnostics[0].code == "RRL511"
 
 
-def test_an_operation_that_fails_of_another_process_is_told_as_its_end(leading):
+def test_an_operation_that_fails_after_another_process_ended_reports_that_end(leading):
     watch, other = leading
     other.close()
     cause = watch.cause(RuntimeError("Connection closed by peer"))
     assert "process 1 of the run was killed" in str(cause)
 
 
-def test_a_failure_is_told_to_the_other_process(leading):
+def test_a_failure_is_reported_to_the_other_process(leading):
     watch, other = leading
     problem = RRLError(())
     assert watch.cause(problem) is problem
@@ -88,7 +88,7 @@ def test_a_process_that_is_done_is_not_missed(leading):
     assert watch.ending is None
 
 
-def test_a_process_that_comes_to_no_step_ends_too(monkeypatch):
+def test_a_process_that_reaches_no_step_ends_too(monkeypatch):
     monkeypatch.setattr(watching, "_GRACE", 0.2)
     child = os.fork()
     if not child:
@@ -104,7 +104,7 @@ def test_a_process_that_comes_to_no_step_ends_too(monkeypatch):
     assert os.waitstatus_to_exitcode(ended[1]) == 143
 
 
-def test_preemption_requeues_the_job_once_and_goes_on(leading, tmp_path, monkeypatch):
+def test_preemption_requeues_the_job_once_and_training_continues(leading, tmp_path, monkeypatch):
     program = tmp_path / "scontrol"
     program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     program.chmod(0o755)
