@@ -24,7 +24,7 @@ settings.load_profile("quick")
 
 @pytest.fixture(autouse=True, scope="session")
 def _cache(tmp_path_factory):
-    """What is found once is kept in a folder of the test run."""
+    """The cache is in a folder of the test run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RRL_DSL_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -16,7 +16,7 @@ FILES = ("train/cat/0.png", "train/cat/1.png", "train/dog/0.png", "test/cat/0.pn
 
 @pytest.fixture
 def complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What is said of the table in the folder `zoo`, or of its columns that cannot be read."""
+    """The error of the table in the folder `zoo`, or those of its columns that cannot be read."""
     (tmp_path / "zoo").mkdir()
     monkeypatch.chdir(tmp_path)
 

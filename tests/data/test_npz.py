@@ -30,7 +30,7 @@ def open_npz(file: Path) -> DataSet:
 
 
 def complaint(file: Path) -> str:
-    """What is said of an archive, or of its one array that cannot be read."""
+    """The error of an archive, or of its one array that cannot be read."""
     try:
         ((diagnostic,),) = open_npz(file).unreadable.values()
     except RRLError as problem:

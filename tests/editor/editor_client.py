@@ -222,7 +222,7 @@ class Editor:
     # what it shows
 
     def diagnostics(self, uri: str) -> list[types.Diagnostic]:
-        """What is published for the present version of a text, once it is."""
+        """The diagnostics of the present version of a text, when they are published."""
 
         async def wait() -> list[types.Diagnostic]:
             while True:
@@ -234,13 +234,13 @@ class Editor:
         return self.run(wait())
 
     def next_diagnostics(self, uri: str, since: int) -> list[types.Diagnostic]:
-        """What is published for a text after the first `since` that were."""
+        """The next diagnostics of a text after the first `since` messages."""
 
         async def wait() -> list[types.Diagnostic]:
             while True:
-                diagnostics = [message for message in self.published[since:] if message.uri == uri]
-                if diagnostics:
-                    return list(diagnostics[-1].diagnostics)
+                messages = [message for message in self.published[since:] if message.uri == uri]
+                if messages:
+                    return list(messages[-1].diagnostics)
                 await asyncio.sleep(0.002)
 
         return self.run(wait())
@@ -256,7 +256,7 @@ class Editor:
         }
 
     def complete(self, uri: str, place: int) -> list[types.CompletionItem]:
-        """What is offered at a place, in the order in which it is shown."""
+        """The completions at a place, in the order in which they are shown."""
         params = types.CompletionParams(**self.at(uri, place))
         completions = self.ask(types.TEXT_DOCUMENT_COMPLETION, params)
         return sorted(completions.items, key=lambda item: item.sort_text)
@@ -307,5 +307,5 @@ class Editor:
 
     @property
     def failures(self) -> list[str]:
-        """What the server said of itself that failed."""
+        """The messages about failures that the server logged."""
         return [message.message for message in self.logged]

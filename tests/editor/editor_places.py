@@ -14,12 +14,12 @@ IMPORT = 'param share = 0.5\nparam word = "coarse"\nlet known = ssl()\nimport "b
 
 
 def analyzed(text: str, folder: Path | None = None) -> Analysis:
-    """What is known of a text that lies in a folder, or in none."""
+    """The analysis of a text, in a folder or in none."""
     return Analysis(Source(text, "mine.rrl", folder), "utf-16", {})
 
 
 def marked(text: str, folder: Path | None = None) -> tuple[Analysis, int]:
-    """What is known of a text without its mark, and where that was."""
+    """The analysis of a text without its mark, and the place of the mark."""
     before, after = text.split("^")
     return analyzed(before + after, folder), len(before)
 

@@ -39,7 +39,7 @@ def codes(diagnostics: list[types.Diagnostic]) -> list[str]:
 
 
 def saved(editor: Editor, uri: str, *paths: Path) -> list[types.Diagnostic]:
-    """What is published for a text after files changed on disk."""
+    """The diagnostics of a text after files changed on disk."""
     since = len(editor.published)
     editor.saved(*paths)
     return editor.next_diagnostics(uri, since)

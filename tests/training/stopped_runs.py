@@ -37,12 +37,12 @@ def train(command, *words, until=None):
 
 
 def rows_of(run):
-    """The metrics of each epoch but how long it took."""
+    """The metrics of each epoch, without its duration."""
     with (run / "metrics.csv").open() as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def contents(run):
-    """What the files hold that tell of the run."""
+    """The contents of the files of a run, except the lock."""
     files = (path for path in run.rglob("*") if path.is_file() and path.name != "lock")
     return {path: path.read_bytes() for path in files}

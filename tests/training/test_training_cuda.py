@@ -28,7 +28,7 @@ CASES = [
 
 
 class Alone:
-    """As much of a Lightning trainer as a step asks for."""
+    """The parts of a Lightning trainer that a step uses."""
 
     world_size, global_rank, global_step, current_epoch = 1, 0, 0, 0
     estimated_stepping_batches = 10

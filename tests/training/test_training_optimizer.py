@@ -16,7 +16,7 @@ from rrl_dsl.training.settings import from_assignment, notes_of
 
 
 class Midway:
-    """As much of a Lightning trainer as the hooks of a step ask for."""
+    """The parts of a Lightning trainer that the hooks of a step use."""
 
     global_step, estimated_stepping_batches, max_epochs = 25, 100, 10
 
