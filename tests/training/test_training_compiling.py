@@ -46,7 +46,9 @@ def test_compiling_needs_a_compiler(monkeypatch):
 
 
 def test_compiling_excludes_parts_of_a_batch():
-    with pytest.raises(RRLError, match=r"(?s)RRL502.*`compile` and `micro_batch` exclude"):
+    with pytest.raises(
+        RRLError, match=r"(?s)RRL502.*`compile` and `micro_batch` cannot be used together"
+    ):
         check_compile(Config(compile=True, micro_batch=8))
 
 
