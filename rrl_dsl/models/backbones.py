@@ -231,6 +231,7 @@ def build_backbone(
         raise error("RRL502", message, hint=hint, settings=("pretrained",))
     if ":" in name or (name not in BACKBONES and name in declared()):
         body = imported_network(name, shape, dict(options or {}), pretrained=pretrained)
+        _check_channels(name, shape)
         if name.startswith(PUBLISHING):
             body.to(memory_format=torch.channels_last)
         return Backbone(body, width_of(body, name, shape))
@@ -257,3 +258,13 @@ def build_backbone(
         return Backbone(build_transformer(name, shape, patch_size), TRANSFORMERS[name].width)
     # the fastest layout for convolutions: it saves a third of the time of `small` on a CPU
     return _CONVOLUTIONAL[name](shape).to(memory_format=torch.channels_last)
+
+
+def _check_channels(name: str, shape: tuple[int, ...]) -> None:
+    """Refuses images that no network of torchvision takes."""
+    source, _, network = name.partition(":")
+    if source == "torchvision" and len(shape) == 3 and shape[0] != 3:
+        message = f"`{name}` takes images of 3 channels, and these have {shape[0]}"
+        other = network if network in BACKBONES else "timm:NAME"
+        hint = f"use `{other}`, which takes any number of channels"
+        raise error("RRL502", message, hint=hint)

@@ -202,6 +202,10 @@ def test_torchvision_has_networks_by_name_alone() -> None:
     for name in ("io.read_image", "models.resnet18", "fasterrcnn_resnet50_fpn", "resnet", ""):
         assert refused(f"torchvision:{name}").message == f"torchvision has no network `{name}`"
     assert refused("torchvision:resnet1").hint == "did you mean `resnet18`?"
+    gray = refused("torchvision:resnet18", shape=(1, 32, 32))
+    assert gray.message == "`torchvision:resnet18` takes images of 3 channels, and these have 1"
+    assert gray.hint == "use `resnet18`, which takes any number of channels"
+    assert "`timm:NAME`" in refused("torchvision:convnext_tiny", shape=(5, 32, 32)).hint
     diagnostic = refused("torchvision:resnet18", options={"weights": "DEFAULT"})
     assert diagnostic.message == "`torchvision:resnet18` takes no option `weights` here"
 
