@@ -28,8 +28,8 @@ class Verdict:
 
     Attributes:
         group: The loss.
-        verdict: `HOLDS` or `FAILS` if the 95% confidence interval lies on one side of 0, else
-            `UNKNOWN`.
+        verdict: `HOLDS` or `FAILS` if the 95% confidence interval lies on one side of 0 and the
+            runs have several seeds, else `UNKNOWN`.
         low: The lower end of the interval: of the slope, or of the mean for `positive`. None if
             the runs give no interval: they are too few, or have no spread, as two runs with the
             same accuracy on a small test split.
@@ -65,17 +65,25 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
             if claim.against
             else _mean([_sure(row.get(claim.value)) for row in usable])
         )
-        judged.append(_verdict(str(loss), claim, interval, len(usable)))
+        repeated = len({row.get("seed") for row in usable}) > 1
+        judged.append(_verdict(str(loss), claim, interval, len(usable), repeated=repeated))
     return judged
 
 
-def _verdict(group: str, claim: Claim, interval: tuple[float, float] | None, runs: int) -> Verdict:
+def _verdict(
+    group: str,
+    claim: Claim,
+    interval: tuple[float, float] | None,
+    runs: int,
+    *,
+    repeated: bool,
+) -> Verdict:
     if interval is None:
         return Verdict(group, UNKNOWN, None, None, runs)
     low, high = interval
     above, below = (HOLDS, FAILS) if claim.direction != "falls" else (FAILS, HOLDS)
     verdict = above if low > 0 else below if high < 0 else UNKNOWN
-    return Verdict(group, verdict, low, high, runs)
+    return Verdict(group, verdict if repeated else UNKNOWN, low, high, runs)
 
 
 def _slope(

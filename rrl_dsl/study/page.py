@@ -152,8 +152,8 @@ def _claims(judged: Sequence[tuple[Claim, Sequence[Verdict]]]) -> Iterator[str]:
     if judged:
         yield (
             "<p>A claim holds if the interval lies on its side of 0, does not hold if it lies on "
-            "the other side, and cannot be told if it contains 0 or the runs give none. The slope "
-            "is taken within runs that differ only in the parameter.</p>"
+            "the other side, and cannot be told if it contains 0, the runs give none, or all "
+            "have one seed. The slope is taken within runs that differ only in the parameter.</p>"
         )
 
 

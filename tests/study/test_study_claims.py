@@ -52,6 +52,12 @@ def test_the_interval_of_one_block_is_that_of_a_regression():
     assert verdict.high == pytest.approx(line.slope + half)
 
 
+def test_a_single_seed_cannot_tell():
+    verdict = judge(rows(1.0, seeds=1, other=(0, 1)), "rises")
+    assert verdict.low > 0
+    assert verdict.verdict == UNKNOWN
+
+
 def test_other_settings_do_not_hide_a_trend():
     assert judge(rows(0.2, other=(0, 1)), "rises").verdict == HOLDS
 
