@@ -325,7 +325,8 @@ class _Resolver:
                 message = f"`{name}` is {kind}, not a parameter"
                 hint = f"declare it with `param {name} = …`"
             else:
-                message = f"the recipe has no parameter `{name}`"
+                file = self.recipe.source.file_name
+                message = f"the recipe {f'`{file}` ' if file else ''}has no parameter `{name}`"
                 meant = nearest(name, known)
                 hint = f"did you mean `{meant}`?" if meant else _declared(known)
             fault = Diagnostic("RRL106", message, hint=hint, settings=(f"params.{name}",))

@@ -122,7 +122,7 @@ class _Checks:
         graph = loss = data = None
         if source is not None:
             params = {setting.path[1]: setting.value for setting in _of(given, "params")}
-            with self._collected(recipe), pointing_at(given, "params"):
+            with self._collected(recipe), _of_some_recipes(), pointing_at(given, "params"):
                 graph = graph_of(source, params)
             with self._collected(recipe):
                 given = list(with_header(source, _of(given, "loss"), self._allow_code)[1])
@@ -194,6 +194,19 @@ class _Checks:
             for fault in problem.diagnostics:
                 placed = replace(fault, source=recipe.source, span=recipe.span)
                 self.faults.append(fault if fault.source else placed)
+
+
+@contextmanager
+def _of_some_recipes() -> Iterator[None]:
+    """Says how to vary a parameter that only some recipes of a sweep have."""
+    try:
+        yield
+    except RRLError as problem:
+        some = "if other recipes have it, write both in a mapping of `runs`"
+        raise RRLError(
+            replace(fault, hint=f"{fault.hint}; {some}") if fault.code == "RRL106" else fault
+            for fault in problem.diagnostics
+        ) from None
 
 
 def _of(settings: Sequence[Setting], *keys: str) -> list[Setting]:

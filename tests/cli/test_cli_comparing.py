@@ -96,4 +96,4 @@ def test_diff_gives_a_parameter_to_both_recipes(cli, tmp_path):
     (tmp_path / "c.rrl").write_text("supervised()")
     result = cli("diff", "a.rrl", "c.rrl", "--param", "frac=0.9")
     assert result.code == 1
-    assert "the recipe has no parameter `frac`\n --> c.rrl" in result.err
+    assert "the recipe `c.rrl` has no parameter `frac`\n --> c.rrl" in result.err

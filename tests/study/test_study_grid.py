@@ -116,6 +116,15 @@ def test_all_errors_are_shown_at_once_at_their_lines(declare, tmp_path):
     }
 
 
+def test_a_parameter_that_a_recipe_lacks_names_the_recipe_and_the_fix(declare):
+    path = declare("recipe: [simclr, semi_supervised]\nparam.frac: [0.1]")
+    with pytest.raises(RRLError) as caught:
+        plan(read_grid(path), path.parent)
+    (fault,) = (each for each in caught.value.diagnostics if each.code == "RRL106")
+    assert "the recipe `simclr.rrl` has no parameter `frac`" in fault.message
+    assert "write both in a mapping of `runs`" in fault.hint
+
+
 def test_what_does_not_fit_together_is_found_before_the_first_run(declare):
     path = declare("recipe: supervised_least_squares\nloss: [simclr, wmse]\nbatch_size: [16, 400]")
     with pytest.raises(RRLError) as caught:
