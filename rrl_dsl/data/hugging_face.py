@@ -166,6 +166,8 @@ def _splits_of(path: Path) -> tuple[dict[str, Any], list[str]]:
             raise error(_CODE, f"{file} is neither a file nor a folder")
     try:
         read = datasets.load_from_disk(str(path))
+        for data in [read] if isinstance(read, datasets.Dataset) else read.values():
+            data.data.validate(full=True)  # a wrong offset in a mapped file ends the process
     except Exception as reason:  # of a damaged folder it may raise anything
         if is_out_of_memory(reason):
             raise

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -145,3 +146,14 @@ def test_without_the_library_the_extra_is_named(
     text = complaint(tmp_path)
     assert "error[RRL410]: `hf:PATH` needs the package datasets" in text
     assert "install it with `pip install 'rrl-dsl[hf]'`" in text
+
+
+def test_a_wrong_offset_in_a_mapped_file_is_an_error(library: Any, tmp_path: Path) -> None:
+    made(library, 0, 20, who=["somebody"] * 20).save_to_disk(tmp_path / "pets")
+    [file] = (tmp_path / "pets").glob("*.arrow")
+    ends = np.arange(0, 8 * 21, 8, dtype=np.int32)
+    wrong = np.where(ends == 80, 2**30, ends).astype(np.int32)
+    content = file.read_bytes()
+    assert content.count(ends.tobytes()) == 1
+    file.write_bytes(content.replace(ends.tobytes(), wrong.tobytes()))
+    assert f"RRL412]: {tmp_path / 'pets'} is not a saved dataset: " in complaint(tmp_path / "pets")
