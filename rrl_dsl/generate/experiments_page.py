@@ -14,7 +14,7 @@ from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.traversal import calls_of
 from rrl_dsl.report.gallery import header_of, recipe, recipes
 from rrl_dsl.study.claims import NO_INTERVAL, verdicts
-from rrl_dsl.study.points import number_of, settings_of
+from rrl_dsl.study.points import loss_columns, number_of, settings_of
 from rrl_dsl.study.published import folder_of, read_study
 from rrl_dsl.study.table import Row, read_table
 
@@ -125,15 +125,13 @@ def claims(tables: Mapping[str, Sequence[Row]]) -> Iterator[str]:
             of = f"slope of `{claim.value}` over `{claim.against}`"
             of = of if claim.against else f"mean of `{claim.value}`"
             for verdict in verdicts(rows, claim):
-                own = [row for row in rows if row["loss"] == verdict.group]
                 interval = (
                     NO_INTERVAL
                     if verdict.low is None or verdict.high is None
                     else f"{of}: {verdict.low:.3g} to {verdict.high:.3g}"
                 )
-                seeds = len({row["seed"] for row in own})
                 cells = [f"`{name}`", claim.text, f"`{verdict.group}`", f"**{verdict.verdict}**"]
-                yield f"| {' | '.join([*cells, interval, str(verdict.runs), str(seeds)])} |"
+                yield f"| {' | '.join([*cells, interval, str(verdict.runs), str(verdict.seeds)])} |"
 
 
 def measurements(rows: Sequence[Row]) -> Iterator[str]:
@@ -142,7 +140,7 @@ def measurements(rows: Sequence[Row]) -> Iterator[str]:
     Args:
         rows: One row per run.
     """
-    settings = ["loss", *settings_of(rows)]
+    settings = [*loss_columns(rows), *settings_of(rows)]
     yield f"| {' | '.join(f'`{name}`' for name in (*settings, *_MEASURED))} | seeds |"
     yield f"|{'---|' * len(settings)}{'---:|' * (len(_MEASURED) + 1)}"
     groups: dict[tuple[object, ...], list[Row]] = defaultdict(list)
@@ -152,7 +150,11 @@ def measurements(rows: Sequence[Row]) -> Iterator[str]:
         cells = [
             spread(_numbers(runs, name), percent=name.startswith("probe/")) for name in _MEASURED
         ]
-        yield f"| {' | '.join([*map(str, place), *cells, str(len(runs))])} |"
+        yield f"| {' | '.join([*map(_cell, place), *cells, str(len(runs))])} |"
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _studies(dataset: str) -> list[Path]:

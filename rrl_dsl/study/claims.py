@@ -11,7 +11,7 @@ from typing import Final
 
 from scipy.stats import t
 
-from rrl_dsl.study.points import axes_of, number_of
+from rrl_dsl.study.points import axes_of, loss_columns, number_of
 from rrl_dsl.study.published import Claim
 from rrl_dsl.study.table import Row, Value
 
@@ -24,10 +24,10 @@ NO_INTERVAL: Final = "too few runs, or no spread"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a table says about a claim, for the runs of one loss.
+    """What a table says about a claim, for the runs with one loss.
 
     Attributes:
-        group: The loss.
+        group: The loss, with its options if the runs have several.
         verdict: `HOLDS` or `FAILS` if the 95% confidence interval lies on one side of 0 and the
             runs have several seeds, else `UNKNOWN`.
         low: The lower end of the interval: of the slope, or of the mean for `positive`. None if
@@ -35,6 +35,7 @@ class Verdict:
             same accuracy on a small test split.
         high: Its upper end.
         runs: The number of runs.
+        seeds: The number of their seeds.
     """
 
     group: str
@@ -42,10 +43,11 @@ class Verdict:
     low: float | None
     high: float | None
     runs: int
+    seeds: int
 
 
 def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
-    """Judges a claim for each loss.
+    """Judges a claim for each loss, and for each of its options if they vary.
 
     The slope is that of a least-squares line within blocks: runs with the same seed and the same
     value of every other setting that varies. Differences between blocks do not count.
@@ -55,35 +57,29 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
     """
     against = [claim.against] if claim.against else ["seed"]
     axes = axes_of(rows, claim.value, against, None)
-    losses = list(dict.fromkeys(row.get("loss") for row in rows))
-    judged = []
-    for loss in losses:
-        usable = [row for row in rows if row.get("loss") == loss]
-        usable = [row for row in usable if number_of(row.get(claim.value)) is not None]
-        interval = (
-            _slope(usable, claim.against, claim.value, axes.by)
-            if claim.against
-            else _mean([_sure(row.get(claim.value)) for row in usable])
-        )
-        repeated = len({row.get("seed") for row in usable}) > 1
-        judged.append(_verdict(str(loss), claim, interval, len(usable), repeated=repeated))
-    return judged
+    columns = loss_columns(rows)
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        loss, *options = (row.get(name) for name in columns)
+        group = groups[f"{loss}({options[0]})" if any(options) else str(loss)]
+        if number_of(row.get(claim.value)) is not None:
+            group.append(row)
+    return [_verdict(group, claim, usable, axes.by) for group, usable in groups.items()]
 
 
-def _verdict(
-    group: str,
-    claim: Claim,
-    interval: tuple[float, float] | None,
-    runs: int,
-    *,
-    repeated: bool,
-) -> Verdict:
+def _verdict(group: str, claim: Claim, rows: Sequence[Row], by: Sequence[str]) -> Verdict:
+    interval = (
+        _slope(rows, claim.against, claim.value, by)
+        if claim.against
+        else _mean([_sure(row.get(claim.value)) for row in rows])
+    )
+    seeds = len({row.get("seed") for row in rows})
     if interval is None:
-        return Verdict(group, UNKNOWN, None, None, runs)
+        return Verdict(group, UNKNOWN, None, None, len(rows), seeds)
     low, high = interval
     above, below = (HOLDS, FAILS) if claim.direction != "falls" else (FAILS, HOLDS)
     verdict = above if low > 0 else below if high < 0 else UNKNOWN
-    return Verdict(group, verdict if repeated else UNKNOWN, low, high, runs)
+    return Verdict(group, verdict if seeds > 1 else UNKNOWN, low, high, len(rows), seeds)
 
 
 def _slope(

@@ -16,7 +16,8 @@ from rrl_dsl.study.table import Row, Value
 
 _CONFIDENCE: Final = 0.95
 _RUN: Final = ("recipe", "loss", "dataset")
-_NOT_SETTINGS: Final = ("run", "recipe", "loss", "loss.options", "dataset", "seed")
+_OPTIONS: Final = "loss.options"
+_NOT_SETTINGS: Final = ("run", *_RUN, _OPTIONS, "seed")
 _FIRST_RESULTS: Final = ("state", "epoch")
 _ACCURACIES: Final = ("backbone/linear", "probe/backbone")
 GAP: Final = "gap"
@@ -65,8 +66,8 @@ def axes_of(
 ) -> Axes:
     """Chooses what the user leaves out: the value, the parameter, and the lines.
 
-    The lines differ in the recipe, the loss, the dataset, and the settings that vary, except those
-    that follow from the parameter.
+    The lines differ in the recipe, the loss with its options, the dataset, and the settings that
+    vary, except those that follow from the parameter.
 
     Raises:
         RRLError: RRL501 for a column that does not exist; RRL502 if a column is not numeric, or the
@@ -98,6 +99,8 @@ def axes_of(
     if by is None:
         by = [name for name in _RUN if len({row.get(name) for row in rows}) > 1]
         by += [name for name in varied if not _follows(rows, name, against)]
+    if _OPTIONS not in by and _options_vary(rows):
+        by = [*by, _OPTIONS]
     return Axes((value,), tuple(against), tuple(by))
 
 
@@ -171,6 +174,16 @@ def settings_of(rows: Sequence[Row]) -> list[str]:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     ends = [columns.index(name) for name in _FIRST_RESULTS if name in columns]
     return [name for name in columns[: min(ends, default=0)] if name not in _NOT_SETTINGS]
+
+
+def loss_columns(rows: Sequence[Row]) -> list[str]:
+    """Returns the columns that distinguish the losses: `loss`, and its options where they vary."""
+    return ["loss", _OPTIONS] if _options_vary(rows) else ["loss"]
+
+
+def _options_vary(rows: Sequence[Row]) -> bool:
+    """Whether a loss has several options that no setting gives, such as `loss.temperature`."""
+    return not _follows(rows, _OPTIONS, [*_RUN, *settings_of(rows)])
 
 
 def _follows(rows: Sequence[Row], name: str, against: Sequence[str]) -> bool:

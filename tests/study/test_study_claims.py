@@ -62,6 +62,20 @@ def test_other_settings_do_not_hide_a_trend():
     assert judge(rows(0.2, other=(0, 1)), "rises").verdict == HOLDS
 
 
+def test_losses_with_other_options_are_judged_apart():
+    """The options that a setting of the sweep gives are not a further difference."""
+    rising, falling = (
+        [row | {"loss.options": options} for row in rows(slope)]
+        for slope, options in ((1.0, None), (-1.0, "temperature=0.5"))
+    )
+    claim = Claim(text="", value="value", against="param.x", direction="rises")
+    both = [(verdict.group, verdict.verdict) for verdict in verdicts(rising + falling, claim)]
+    assert both == [("simclr", HOLDS), ("simclr(temperature=0.5)", FAILS)]
+    table = [row | {"loss.options": f"scale={row['param.x']}"} for row in rising]
+    (verdict,) = verdicts(table, claim)
+    assert (verdict.group, verdict.runs, verdict.seeds) == ("simclr", 9, 3)
+
+
 def test_runs_that_failed_do_not_count():
     table = rows(1.0)
     table[0] |= {"state": "failed", "value": None}

@@ -53,6 +53,18 @@ def test_points_are_means_with_the_confidence_interval_of_a_t_test():
         assert point.runs == 3
 
 
+def test_losses_with_other_options_have_lines_of_their_own():
+    rows = [
+        row | {"loss.options": options}
+        for options in (None, "temperature=0.5")
+        for row in table(losses=("simclr",))
+    ]
+    assert axes_of(rows, None, [], ["loss"]).by == ("loss", "loss.options")
+    axes = axes_of(rows, None, [], None)
+    assert axes.by == ("loss.options",)
+    assert [point.runs for point in points_of(rows, axes)] == [3] * 6
+
+
 def test_axes_of_shares_end_at_what_a_share_can_be():
     rows = table()
     for row in rows:
