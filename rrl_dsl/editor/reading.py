@@ -80,7 +80,9 @@ def read_at_once(path: Path, written: str, name: str) -> Reading:
 
 def read_nothing(path: Path, written: str, name: str) -> Reading:
     """Returns no pairs, for an analysis that does not depend on the content of the file."""
-    return _done(path, ListedPairs(written, name, str(path), path, array("q"), array("q"), None))
+    no_ids = array("q")
+    nothing = ListedPairs(written, name, str(path), path, no_ids, no_ids, None, summary="pairs: 0")
+    return _done(path, nothing)
 
 
 def _done(path: Path, result: Links | Exception) -> Reading:

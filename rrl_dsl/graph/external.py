@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -79,42 +79,25 @@ class Links(External):
 
     Attributes:
         path: The path of the file; None for a matrix from Python.
+        summary: The number of links, in words.
+        weighted: Whether links have weights other than 1.
+        heaviest: A bound that no weight exceeds.
+        emptiness: Why no two rows are linked, in words; None if some are.
+        unequal: The first pair of a matrix whose two entries differ, in words.
+        by_position: Whether row r of a matrix is the sample with the id r.
         is_matrix: Whether the links are a matrix.
     """
 
     path: Path | None
+    _: KW_ONLY
+    summary: str
+    weighted: bool = False
+    heaviest: float = 1.0
+    emptiness: str | None = None
+    unequal: str | None = None
+    by_position: bool = False
     noun = "links"
     is_matrix = False
-
-    @property
-    def by_position(self) -> bool:
-        """Whether row r of a matrix is the sample with the id r."""
-        return False
-
-    @property
-    def unequal(self) -> str | None:
-        """The first pair whose two entries differ, in words; None for a symmetric matrix."""
-        return None
-
-    @property
-    @abstractmethod
-    def emptiness(self) -> str | None:
-        """Why no two rows are linked, in words; None if some are."""
-
-    @property
-    @abstractmethod
-    def weighted(self) -> bool:
-        """Whether links have weights other than 1."""
-
-    @property
-    @abstractmethod
-    def heaviest(self) -> float:
-        """A bound that no weight exceeds."""
-
-    @property
-    @abstractmethod
-    def summary(self) -> str:
-        """The number of links, in words."""
 
     def with_ids(self, ids: SampleIds) -> Links:
         """A matrix whose rows are the samples with these ids.

@@ -39,30 +39,6 @@ class ListedPairs(Links):
     weight: array[float] | None = field(repr=False)
     noun = "a file"
 
-    @property
-    def emptiness(self) -> str | None:
-        """No pairs, or none with a weight above 0."""
-        if not self.a:
-            return f"`{self.name}` lists no pairs"
-        if self.weight is None or any(self.weight):
-            return None
-        return f"`{self.name}` lists no pair with a weight above 0"
-
-    @property
-    def weighted(self) -> bool:
-        """Whether the file has weights."""
-        return self.weight is not None
-
-    @property
-    def heaviest(self) -> float:
-        """The largest weight of a pair."""
-        return max(self.weight or (), default=1.0)
-
-    @property
-    def summary(self) -> str:
-        """The number of pairs."""
-        return f"pairs: {len(self.a):,}"
-
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
         """The samples in the file, and its pairs in both directions."""
         import numpy as np
@@ -146,7 +122,25 @@ def read_pairs(path: Path, written: str, name: str) -> ListedPairs:
 
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ListedPairs(written, name, digest, path, *LinkTable(path, name).pairs())
+    a, b, weight = LinkTable(path, name).pairs()
+    emptiness = None
+    if not a:
+        emptiness = f"`{name}` lists no pairs"
+    elif weight is not None and not any(weight):
+        emptiness = f"`{name}` lists no pair with a weight above 0"
+    return ListedPairs(
+        written,
+        name,
+        digest,
+        path,
+        a,
+        b,
+        weight,
+        summary=f"pairs: {len(a):,}",
+        weighted=weight is not None,
+        heaviest=max(weight or (), default=1.0),
+        emptiness=emptiness,
+    )
 
 
 def _heaviest(

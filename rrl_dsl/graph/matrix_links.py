@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,11 @@ class MatrixLinks(Links):
     """The links of a matrix.
 
     Attributes:
+        called: The matrix as in a message.
         matrix: Its normal form.
     """
 
+    called: str
     matrix: Matrix
     noun = "a matrix"
     is_matrix = True
@@ -41,48 +43,6 @@ class MatrixLinks(Links):
             return self.written
         return f"<a matrix of {self.matrix.size:,} rows from Python, {self.digest[:8]}>"
 
-    @property
-    def called(self) -> str:
-        """The matrix as in a message."""
-        return f"`{self.name}`" if self.name else "the matrix"
-
-    @property
-    def emptiness(self) -> str | None:
-        """No entries above 0."""
-        return None if len(self.matrix.entries) else f"{self.called} has no entries above 0"
-
-    @property
-    def weighted(self) -> bool:
-        """Whether an entry is neither 0 nor 1."""
-        return self.matrix.weights is not None
-
-    @property
-    def heaviest(self) -> float:
-        """The largest entry."""
-        return self.matrix.heaviest
-
-    @property
-    def by_position(self) -> bool:
-        """Whether row r is the sample with the id r."""
-        return self.matrix.ids is None
-
-    @property
-    def unequal(self) -> str | None:
-        """The first entries that differ in both directions."""
-        if self.matrix.unequal is None:
-            return None
-        row, column, there, back = self.matrix.unequal
-        return (
-            f"{self.called} is not symmetric: row {row}, column {column} is {there:g}, and row "
-            f"{column}, column {row} is {back:g}"
-        )
-
-    @property
-    def summary(self) -> str:
-        """The size and the number of entries."""
-        size, entries = self.matrix.size, len(self.matrix.entries)
-        return f"a matrix of {size:,} x {size:,} with {entries:,} entries"
-
     def with_ids(self, ids: SampleIds) -> MatrixLinks:
         """The matrix whose rows are the samples with these ids.
 
@@ -90,7 +50,7 @@ class MatrixLinks(Links):
             RRLError: RRL430 if they do not fit the rows.
         """
         matrix = with_ids(self.matrix, ids_of(ids.given, self.matrix.size, self.called))
-        return replace(self, matrix=matrix, digest=matrix.digest, written=None, path=None)
+        return _links(matrix, name=self.name)
 
     def linked(self, symmetric: Symmetric | None) -> LinkedSamples:
         """The samples of all rows, and the entries of the matrix."""
@@ -129,8 +89,7 @@ class MatrixLinks(Links):
 
 def read_matrix_links(path: Path, written: str, name: str) -> MatrixLinks:
     """The links of the matrix in a file; see `rrl_dsl.tables.matrix_files.read_matrix`."""
-    matrix = read_matrix(path, name)
-    return MatrixLinks(written, name, matrix.digest, path, matrix)
+    return _links(read_matrix(path, name), written, name, path)
 
 
 def matrix_links(value: Any) -> MatrixLinks:
@@ -149,7 +108,34 @@ def matrix_links(value: Any) -> MatrixLinks:
         matrix = of_sparse(value, name)
     else:
         matrix = of_dense(_array(value, name), name)
-    return MatrixLinks(None, "", matrix.digest, None, matrix)
+    return _links(matrix)
+
+
+def _links(
+    matrix: Matrix, written: str | None = None, name: str = "", path: Path | None = None
+) -> MatrixLinks:
+    called, unequal = f"`{name}`" if name else "the matrix", None
+    if matrix.unequal is not None:
+        row, column, there, back = matrix.unequal
+        unequal = (
+            f"{called} is not symmetric: row {row}, column {column} is {there:g}, and row "
+            f"{column}, column {row} is {back:g}"
+        )
+    size, entries = matrix.size, len(matrix.entries)
+    return MatrixLinks(
+        written,
+        name,
+        matrix.digest,
+        path,
+        called,
+        matrix,
+        summary=f"a matrix of {size:,} x {size:,} with {entries:,} entries",
+        weighted=matrix.weights is not None,
+        heaviest=matrix.heaviest,
+        emptiness=None if entries else f"{called} has no entries above 0",
+        unequal=unequal,
+        by_position=matrix.ids is None,
+    )
 
 
 def _array(value: Any, name: str) -> NDArray[Any]:
