@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rrl_dsl.graph import algebra
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Graph, Operator, Scaled
@@ -57,8 +57,8 @@ class _Rewriter:
             return self.visited[id(node)][1]
         operands = tuple(self.visit(operand) for operand in node.operands)
         result = self.shared(node.with_operands(operands))
-        for name, rule in RULES:
-            simpler = rule(result, self.planner)
+        for name, kind, rule in RULES:
+            simpler = rule(result, self.planner) if isinstance(result, kind) else None
             if simpler is not None and (simpler.binary or not result.binary):  # bool stays bool
                 self.steps.append(Step(name, result, simpler))
                 result = self.visit(simpler)
@@ -80,8 +80,8 @@ class _Rewriter:
 # chains
 
 
-def _associativity(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Combined) or node.operator not in "|&":
+def _associativity(node: Combined, known: Planner) -> Graph | None:
+    if node.operator not in "|&":
         return None
     parts: list[Graph] = []
     for part in node.operands:
@@ -90,8 +90,8 @@ def _associativity(node: Graph, known: Planner) -> Graph | None:
     return Combined(tuple(parts), node.operator) if len(parts) > len(node.operands) else None
 
 
-def _idempotence(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Combined) or node.operator == "+":
+def _idempotence(node: Combined, known: Planner) -> Graph | None:
+    if node.operator == "+":
         return None
     first, *others = node.operands
     if node.operator == "-":
@@ -99,9 +99,7 @@ def _idempotence(node: Graph, known: Planner) -> Graph | None:
     return _joined(node.operator, _distinct(node.operands), node)
 
 
-def _unit(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Combined):
-        return None
+def _unit(node: Combined, known: Planner) -> Graph | None:
     if node.operator == "&":
         if all(known.weight(part).high > 1 or _is_all(part, known) for part in node.operands):
             return None
@@ -113,16 +111,16 @@ def _unit(node: Graph, known: Planner) -> Graph | None:
     return _joined(node.operator, [first, *left], node)
 
 
-def _zero(node: Graph, known: Planner) -> Graph | None:
-    if isinstance(node, Composed):
-        empty = any(_is_none(part, known) for part in node.operands)
-        return _source(known.pair.never, known) if empty else None
-    if not isinstance(node, Combined):
-        return None
+def _zero_factor(node: Composed | Combined, known: Planner) -> Graph | None:
+    empty = any(_is_none(part, known) for part in node.operands)
+    return _source(known.pair.never, known) if empty else None
+
+
+def _zero(node: Combined, known: Planner) -> Graph | None:
     first, *others = node.operands
     match node.operator:
-        case "&" if any(_is_none(part, known) for part in node.operands):
-            return _source(known.pair.never, known)
+        case "&":
+            return _zero_factor(node, known)
         case "|" if (
             any(_is_all(part, known) for part in node.operands) and known.weight(node).high <= 1
         ):
@@ -134,8 +132,8 @@ def _zero(node: Graph, known: Planner) -> Graph | None:
     return None
 
 
-def _absorption(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Combined) or node.operator not in "|&":
+def _absorption(node: Combined, known: Planner) -> Graph | None:
+    if node.operator not in "|&":
         return None
     dual = "&" if node.operator == "|" else "|"
 
@@ -149,8 +147,8 @@ def _absorption(node: Graph, known: Planner) -> Graph | None:
     return _joined(node.operator, [part for part in node.operands if not absorbed(part)], node)
 
 
-def _contradiction(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Combined) or node.operator != "&":
+def _contradiction(node: Combined, known: Planner) -> Graph | None:
+    if node.operator != "&":
         return None
     opposed = [part.operand for part in node.operands if isinstance(part, Complement)]
     clash = any(part is other for part in node.operands for other in opposed)
@@ -160,9 +158,7 @@ def _contradiction(node: Graph, known: Planner) -> Graph | None:
 # complement and scaling
 
 
-def _double_complement(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Complement):
-        return None
+def _double_complement(node: Complement, known: Planner) -> Graph | None:
     inner = node.operand
     if _is_all(inner, known):
         return _source(known.pair.never, known)
@@ -175,9 +171,7 @@ def _double_complement(node: Graph, known: Planner) -> Graph | None:
     return None
 
 
-def _scaling(node: Graph, known: Planner) -> Graph | None:
-    if not isinstance(node, Scaled):
-        return None
+def _scaling(node: Scaled, known: Planner) -> Graph | None:
     if node.factor == 0.0 or _is_none(node.operand, known):
         return _source(known.pair.never, known)
     if not isinstance(node.factor, float):
@@ -205,27 +199,27 @@ def _is_exact(node: Scaled, known: Planner) -> bool:
 # transforms
 
 
-def _empty_operand(node: Graph, known: Planner) -> Graph | None:
-    if not _is_transformed(node) or not _is_none(node.operand, known):
+def _empty_operand(node: Called, known: Planner) -> Graph | None:
+    if node.is_source or not _is_none(node.operand, known):
         return None
     return node.operand if known.weight(node).high == 0 else None
 
 
-def _identity_transform(node: Graph, known: Planner) -> Graph | None:
-    if not _is_transformed(node):
+def _identity_transform(node: Called, known: Planner) -> Graph | None:
+    if node.is_source:
         return None
     return node.operand if known.weight(node).at == known.weight(node.operand).at else None
 
 
-def _out_of_reach(node: Graph, known: Planner) -> Graph | None:
-    if not _is_transformed(node) or known.weight(node).high > 0:
+def _out_of_reach(node: Called, known: Planner) -> Graph | None:
+    if node.is_source or known.weight(node).high > 0:
         return None
     return _source(known.pair.never, known)
 
 
-def _certain_draw(node: Graph, known: Planner) -> Graph | None:
+def _certain_draw(node: Called, known: Planner) -> Graph | None:
     """Removes a draw with probability 0 or 1, unless the result is deeper."""
-    if not isinstance(node, Called) or not node.call.facts.draws:
+    if not node.call.facts.draws:
         return None
     weight, diagonal = known.weight(node), known.pair.same_row
     if node.is_source:
@@ -238,25 +232,22 @@ def _certain_draw(node: Graph, known: Planner) -> Graph | None:
     return None
 
 
-RULES: Final[Sequence[tuple[str, Callable[[Graph, Planner], Graph | None]]]] = (
-    ("associativity", _associativity),
-    ("idempotence", _idempotence),
-    ("unit", _unit),
-    ("zero", _zero),
-    ("absorption", _absorption),
-    ("contradiction", _contradiction),
-    ("double complement", _double_complement),
-    ("scaling", _scaling),
-    ("nothing to transform", _empty_operand),
-    ("identity", _identity_transform),
-    ("threshold out of reach", _out_of_reach),
-    ("certain draw", _certain_draw),
+RULES: Final[Sequence[tuple[str, type[Graph], Callable[[Any, Planner], Graph | None]]]] = (
+    ("associativity", Combined, _associativity),
+    ("idempotence", Combined, _idempotence),
+    ("unit", Combined, _unit),
+    ("zero", Combined, _zero),
+    ("zero", Composed, _zero_factor),
+    ("absorption", Combined, _absorption),
+    ("contradiction", Combined, _contradiction),
+    ("double complement", Complement, _double_complement),
+    ("scaling", Scaled, _scaling),
+    ("nothing to transform", Called, _empty_operand),
+    ("identity", Called, _identity_transform),
+    ("threshold out of reach", Called, _out_of_reach),
+    ("certain draw", Called, _certain_draw),
 )
-"""Name and rule. A rule returns the simpler graph, or None if it does not apply."""
-
-
-def _is_transformed(node: Graph) -> bool:
-    return isinstance(node, Called) and not node.is_source
+"""Name, kind of nodes and rule. A rule returns the simpler graph, or None if it does not apply."""
 
 
 def _is_source(node: Graph, weight: Weight, known: Planner) -> bool:

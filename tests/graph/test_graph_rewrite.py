@@ -140,7 +140,7 @@ def test_graphs_without_an_applicable_rule_are_unchanged(text: str):
 
 
 def test_every_rule_has_a_case():
-    assert {rule for rule, _ in RULES} == {rule for rule, _, _ in CASES}
+    assert {rule for rule, *_ in RULES} == {rule for rule, _, _ in CASES}
 
 
 def test_equal_parts_become_one():
