@@ -8,7 +8,7 @@ compare finished recipes, in which every stochastic call has its stream (`rrl_ds
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NoReturn, get_args
@@ -16,9 +16,21 @@ from typing import Any, Literal, NoReturn, get_args
 from rrl_dsl.graph.call import MAX_DEPTH, Call, Scope, Transform, from_python, no_truth
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import WEIGHT, Refusal, described
-from rrl_dsl.language.diagnostics import RRLError, error
+from rrl_dsl.language.diagnostics import error
 
 Operator = Literal["|", "&", "+", "-"]
+
+
+def _refusing(operator: str) -> Callable[[Graph, object], NoReturn]:
+    """A method that refuses a left operand that is not a graph."""
+
+    def refuse(graph: Graph, left: object) -> NoReturn:
+        refusal = mismatched(operator, left)
+        zero = operator == "+" and type(left) is int and left == 0  # the start value of `sum`
+        hint = "write `sum(graphs, rrl.none())`" if zero else refusal.hint
+        raise error(refusal.code, refusal.message, hint=hint)
+
+    return refuse
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,23 +121,10 @@ class Graph:
     def __matmul__(self, other: object) -> Graph:
         return from_python(lambda: compose_graphs(self, other))
 
-    def __rmatmul__(self, other: object) -> NoReturn:
-        raise _refused_left("@", other)
-
     def __invert__(self) -> Graph:
         return from_python(lambda: complement(self))
 
-    def __ror__(self, other: object) -> NoReturn:
-        raise _refused_left("|", other)
-
-    def __rand__(self, other: object) -> NoReturn:
-        raise _refused_left("&", other)
-
-    def __radd__(self, other: object) -> NoReturn:
-        raise _refused_left("+", other)
-
-    def __rsub__(self, other: object) -> NoReturn:
-        raise _refused_left("-", other)
+    __ror__, __rand__, __radd__, __rsub__, __rmatmul__ = map(_refusing, "|&+-@")
 
     def __bool__(self) -> NoReturn:
         raise no_truth(self.noun, "write `a & b`, `a | b` or `~a`")
@@ -383,13 +382,6 @@ def _shallow(graph: Graph) -> Graph:
         message = f"this graph has more than {MAX_DEPTH} levels"
         raise Refusal("RRL302", message, "write a chain of one operator, or simplify an inner part")
     return graph
-
-
-def _refused_left(operator: str, left: object) -> RRLError:
-    refusal = mismatched(operator, left)
-    zero = operator == "+" and type(left) is int and left == 0  # the start value of `sum`
-    hint = "write `sum(graphs, rrl.none())`" if zero else refusal.hint
-    return error(refusal.code, refusal.message, hint=hint)
 
 
 def _joined(operator: Operator, left: Graph, right: object) -> Graph:
