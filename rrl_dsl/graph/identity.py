@@ -117,19 +117,16 @@ def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
     """Each distinct node once, operands before the node, depth first."""
     positions: dict[str, int] = {}
     table: list[dict[str, Any]] = []
-    stack = [(root, False)]
-    while stack:
-        digest, expanded = stack.pop()
-        if digest in positions:
-            continue
-        content, operands = entries[digest]
-        if expanded:
+
+    def position(digest: str) -> int:  # a graph has at most 64 levels
+        if digest not in positions:
+            content, operands = entries[digest]
+            of = {"of": list(map(position, operands))} if operands else {}
             positions[digest] = len(table)
-            of = {"of": [positions[operand] for operand in operands]} if operands else {}
             table.append(content | of)
-        else:
-            stack.append((digest, True))
-            stack += [(operand, False) for operand in reversed(operands)]
+        return positions[digest]
+
+    position(root)
     return table
 
 

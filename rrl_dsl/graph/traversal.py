@@ -12,15 +12,15 @@ from rrl_dsl.graph.call import Call
 def walk(graph: Graph) -> Iterator[Graph]:
     """Every node once, operands before the node, left to right."""
     seen: set[int] = set()
-    stack: list[tuple[Graph, bool]] = [(graph, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif id(node) not in seen:
+
+    def visited(node: Graph) -> Iterator[Graph]:  # a graph has at most 64 levels
+        if id(node) not in seen:
             seen.add(id(node))
-            stack.append((node, True))
-            stack += [(operand, False) for operand in reversed(node.operands)]
+            for operand in node.operands:
+                yield from visited(operand)
+            yield node
+
+    return visited(graph)
 
 
 def rebuilt(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
