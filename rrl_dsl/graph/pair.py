@@ -28,14 +28,8 @@ _UNIT: Final = Choice(get_args(Unit))
 _REDRAW: Final = Choice(get_args(Redraw))
 
 
-@dataclass(frozen=True)
-class Subset:
-    """Some of the samples: those of a lookup, or those whose draw is below a share."""
-
-    kind: Literal["drawn_label", "chosen_label"]
-    lookup: Lookup | None = None
-    key: Key | None = None
-    share: Real = 1.0
+Subset = Column
+"""Some of the samples: the column of a label that is unknown for others, without the label."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,10 @@ class Pair:
     def drawn_samples(self, share: Real) -> Subset:
         """The samples whose random number is below `share`."""
         share = checked("`share`", PROBABILITY, share, scheduled=True)
-        return Subset("drawn_label", key=self.key("never"), share=share)
+        key = self.recording.scalar(self.key("never"))
+        drawn = self.recording.column(Column("sample_hash", scalars=(key,)))
+        limit = self.recording.scalar(Threshold(share))
+        return Column("drawn_label", inputs=(drawn,), scalars=(limit,))
 
     def sample_drawn(self, share: Real) -> Mask:
         """Whether the random numbers of both samples are below `share`."""
@@ -185,7 +182,7 @@ class Pair:
 
     def chosen_samples(self, lookup: Lookup) -> Subset:
         """The samples that a lookup selects."""
-        return Subset("chosen_label", lookup=lookup)
+        return Column("chosen_label", lookup=self.recording.lookup(lookup))
 
     def linked(self, lookup: Lookup) -> Mask:
         """Whether a lookup over the dataset links the two samples."""
@@ -245,20 +242,10 @@ class Pair:
         return Mask(self.recording, at)
 
     def _same_of(self, column: Column, subset: Subset | None) -> Mask:
-        recording = self.recording
-        if subset is None:
-            return self._compared("share", column)
-        inputs = (recording.column(column),)
-        if subset.key is None:
-            assert subset.lookup is not None
-            at = recording.lookup(subset.lookup)
-            return self._compared("share", Column(subset.kind, inputs=inputs, lookup=at))
-        key = recording.scalar(subset.key)
-        drawn = recording.column(Column("sample_hash", scalars=(key,)))
-        limit = recording.scalar(Threshold(subset.share))
-        return self._compared(
-            "share", Column(subset.kind, inputs=(*inputs, drawn), scalars=(limit,))
-        )
+        if subset is not None:
+            inputs = (self.recording.column(column), *subset.inputs)
+            column = subset._replace(inputs=inputs)
+        return self._compared("share", column)
 
     def _sliced(self, vector: str) -> tuple[Column, ...]:
         slices = Column("slices", field=vector)
