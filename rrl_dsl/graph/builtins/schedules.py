@@ -14,41 +14,35 @@ _ENDS: Final = (
 _EPOCHS: Final = Parameter(
     "epochs", COUNT, "The number of epochs from `start` to `end`.", positional=False, example="100"
 )
+_AT: Final = Parameter(
+    "at", INDEX, "The first epoch with the value `end`.", positional=False, example="50"
+)
 
-register(
-    Signature(
-        "linear",
-        "schedule",
-        "Changes linearly from `start` to `end`.\n\n"
-        "At epoch e the value is start + (end - start) e / epochs, and from epoch `epochs` on it "
-        "is `end`.",
-        "ssl() | supervised(frac=linear(0.1, 1, epochs=50))",
-        (*_ENDS, _EPOCHS),
-    )
+
+def _register(name: str, last: Parameter, *, doc: str, example: str) -> None:
+    register(Signature(name, "schedule", doc, example, (*_ENDS, last)))
+
+
+_register(
+    "linear",
+    _EPOCHS,
+    doc="Changes linearly from `start` to `end`.\n\n"
+    "At epoch e the value is start + (end - start) e / epochs, and from epoch `epochs` on it is "
+    "`end`.",
+    example="ssl() | supervised(frac=linear(0.1, 1, epochs=50))",
 )
-register(
-    Signature(
-        "cosine",
-        "schedule",
-        "Changes from `start` to `end` along half a cosine.\n\n"
-        "At epoch e the value is end + (start - end) (1 + cos(pi e / epochs)) / 2, and from "
-        "epoch `epochs` on it is `end`.",
-        "ssl() | (supervised() | keep(cosine(0.2, 1, epochs=50)))",
-        (*_ENDS, _EPOCHS),
-    )
+_register(
+    "cosine",
+    _EPOCHS,
+    doc="Changes from `start` to `end` along half a cosine.\n\n"
+    "At epoch e the value is end + (start - end) (1 + cos(pi e / epochs)) / 2, and from epoch "
+    "`epochs` on it is `end`.",
+    example="ssl() | (supervised() | keep(cosine(0.2, 1, epochs=50)))",
 )
-register(
-    Signature(
-        "step",
-        "schedule",
-        "Changes from `start` to `end` at one epoch.\n\n"
-        "The value is `start` before epoch `at`, and `end` from then on.",
-        "ssl() | step(0.2, 1, at=20) * supervised()",
-        (
-            *_ENDS,
-            Parameter(
-                "at", INDEX, "The first epoch with the value `end`.", positional=False, example="50"
-            ),
-        ),
-    )
+_register(
+    "step",
+    _AT,
+    doc="Changes from `start` to `end` at one epoch.\n\n"
+    "The value is `start` before epoch `at`, and `end` from then on.",
+    example="ssl() | step(0.2, 1, at=20) * supervised()",
 )
