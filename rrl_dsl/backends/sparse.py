@@ -98,13 +98,8 @@ def networkx_graph(weights: sp.csr_array, nodes: Nodes, *, directed: bool) -> nx
     return graph
 
 
-@dataclass(frozen=True)
-class _Edges:
-    """The edges of a band of rows: how many each row has, their columns and their weights."""
-
-    counts: Ids
-    cols: Ids
-    weights: Weights
+_Edges = tuple[Ids, Ids, Weights]
+"""The edges of a band of rows: how many each row has, their columns and their weights."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +129,7 @@ class _Pairs:
             there = np.flatnonzero(weights)
             rows, cols, weights = rows[there] - band.start, cols[there], weights[there]
         counts = np.bincount(rows, minlength=band.stop - band.start)
-        return _Edges(counts, cols.astype(np.int32), weights)
+        return counts, cols.astype(np.int32), weights
 
     def check_memory(self, what: str) -> None:
         """Refuses a graph that does not fit into memory.
@@ -146,7 +141,7 @@ class _Pairs:
         if free is None or self.counts.sum() * _EDGE_BYTES <= free:
             return
         some = np.random.default_rng(0).permutation(self.rows)[:_COUNTED_ROWS].tolist()
-        counted = sum(len(self.edges(slice(row, row + 1)).cols) for row in some)
+        counted = sum(len(self.edges(slice(row, row + 1))[1]) for row in some)
         expected = round(counted / len(some) * self.rows)
         if expected * _EDGE_BYTES > free:
             raise too_little_memory(f"{what}, which has about {expected:,} edges", _HINT)
@@ -154,9 +149,7 @@ class _Pairs:
 
 def _joined(bands: list[_Edges], rows: int) -> sp.csr_array:
     """The edges of all bands, (n, n). Empties the list, because a graph may fill the memory."""
-    counts, cols, weights = (
-        [getattr(band, part) for band in bands] for part in ("counts", "cols", "weights")
-    )
+    counts, cols, weights = ([band[part] for band in bands] for part in range(3))
     bands.clear()
     starts = np.append(0, np.cumsum(_concatenated(counts, np.int64)))
     if starts[-1] < 2**31:  # SciPy converts the columns to int64 if these are int64
