@@ -37,11 +37,6 @@ def float64(x: Array) -> Vectors:
     return x.astype(np.float64)
 
 
-def float32_of(x: float) -> np.float32:
-    """A number that is compared with weights, as float32."""
-    return np.float32(x)
-
-
 def positions(like: Array) -> Ids:
     """0, 1, ... for each row of a column."""
     return np.arange(len(like))

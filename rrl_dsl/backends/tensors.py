@@ -35,11 +35,6 @@ def float64(x: Tensor) -> Tensor:
     return x.to(torch.float64)
 
 
-def float32_of(x: float) -> float:
-    """A number that is compared with weights, as float32."""
-    return x
-
-
 def positions(like: Tensor) -> Tensor:
     """0, 1, ... for each row of a column."""
     return torch.arange(len(like), device=like.device)

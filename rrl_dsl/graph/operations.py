@@ -187,7 +187,7 @@ def _search(a: Any, i: Any, j: Any, table: Any) -> tuple[Any, Any]:
 
 def _linked_weight(a: Any, i: Any, j: Any, table: Any) -> Any:
     at, there = _search(a, i, j, table)
-    return a.where(there, table.weights[at], a.float32_of(0.0))
+    return a.where(there, table.weights[at], 0.0)
 
 
 def _in_list(items: Any, row: Any) -> Any:
@@ -317,7 +317,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         classes=lambda c, x, y: c.total(x, y),
     ),
     "masked": Operation(
-        lambda a, x, mask: a.where(mask, x, a.float32_of(0.0)),
+        lambda a, x, mask: a.where(mask, x, 0.0),
         lambda case, x, mask: Range(x.low if mask.low else 0.0, x.high if mask.high else 0.0),
         bytes=4,
         candidates=_in_both,
