@@ -41,13 +41,11 @@ class BlockedRelation(Relation):
         rows: Nodes,
         cols: Nodes,
         *,
-        symmetric: bool = False,
+        symmetric: bool,
         pairs: int | None = None,
         limit: Limit | None = None,
         shortcuts: bool = False,
-        seed: int = 0,
-        epoch: int = 0,
-        step: int = 0,
+        **at: int,
     ) -> None:
         """Binds a prepared recipe to rows and columns. See `Relation` for the other arguments.
 
@@ -55,7 +53,7 @@ class BlockedRelation(Relation):
         by default the best number for the device; `limit` lowers them if memory runs out. With
         `shortcuts`, sums go over the edges alone if the plan says where they are.
         """
-        super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
+        super().__init__(rows, cols, **at)
         self._prepared = prepared
         self._symmetric = symmetric
         self._pairs = pairs or tile_pairs(rows.device.type)
@@ -73,12 +71,11 @@ class BlockedRelation(Relation):
             self._prepared.restricted(rows, cols),
             self.rows[rows],
             self.cols[cols],
+            symmetric=False,
             pairs=self._pairs,
             limit=self._limit,
             shortcuts=self._shortcuts,
-            seed=self.seed,
-            epoch=self.epoch,
-            step=self.step,
+            **self.at,
         )
 
     def degree(self, *, with_self: bool = False) -> Tensor:
@@ -176,7 +173,7 @@ class BlockedRelation(Relation):
 
     def _new_sums(self, with_self: bool) -> EdgeSums | None:
         prepared = self._prepared
-        terms = terms_of(prepared.plan, seed=self.seed, epoch=self.epoch, step=self.step)
+        terms = terms_of(prepared.plan, **self.at)
         if terms is None or not has_classes(terms, prepared.rows, prepared.cols):
             return self._listed(with_self)
         row_ids = None if with_self else self.row_ids

@@ -29,9 +29,7 @@ class DenseRelation(Relation):
         cols: Nodes | None = None,
         *,
         contrast: Tensor | None = None,
-        seed: int = 0,
-        epoch: int = 0,
-        step: int = 0,
+        **at: int,
     ) -> None:
         """Binds weights (n, m), bool or float and not negative, to rows and columns.
 
@@ -39,7 +37,7 @@ class DenseRelation(Relation):
         unrelated; the default is all pairs. See `Relation` for the others.
         """
         cols = rows if cols is None else cols
-        super().__init__(rows, cols, seed=seed, epoch=epoch, step=step)
+        super().__init__(rows, cols, **at)
         self.weights = weights
         self.contrast = contrast
 
@@ -81,9 +79,7 @@ class DenseRelation(Relation):
             self.rows[rows],
             self.cols[cols],
             contrast=None if contrast is None else contrast[rows][:, cols],
-            seed=self.seed,
-            epoch=self.epoch,
-            step=self.step,
+            **self.at,
         )
 
     def degree(self, *, with_self: bool = False) -> Tensor:

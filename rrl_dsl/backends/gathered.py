@@ -82,7 +82,7 @@ class GatheredRelation(Relation):
             places: int64 (s,), the positions of the rows of this process.
             gather: From values of its rows (s, ...) to those of all rows (n, ...), with gradients.
         """
-        super().__init__(rows, cols, seed=own.seed, epoch=own.epoch, step=own.step)
+        super().__init__(rows, cols, **own.at)
         self._own = own
         self._places = places
         self._gather = gather

@@ -53,6 +53,11 @@ class Relation(ABC):
         self.step = step
 
     @property
+    def at(self) -> dict[str, int]:
+        """The seed, the epoch and the step, as arguments."""
+        return {"seed": self.seed, "epoch": self.epoch, "step": self.step}
+
+    @property
     def shape(self) -> tuple[int, int]:
         """(n, m)."""
         return len(self.rows), len(self.cols)

@@ -39,7 +39,7 @@ class RingRelation(Relation):
         shared = torch.arange(places.numel(), len(own.cols), device=device)
         alone = parts.columns is None and not len(shared)
         cols = own.rows if alone else own.cols[torch.cat([mine, shared])]
-        super().__init__(own.rows, cols, seed=own.seed, epoch=own.epoch, step=own.step)
+        super().__init__(own.rows, cols, **own.at)
         rows = torch.arange(len(own.rows), device=device)
         self._blocks = [own.restricted(rows, block) for block in places]
         self._shared = [own.restricted(rows, shared)] if len(shared) else []
