@@ -19,7 +19,7 @@ from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.recomputed import recomputed
 from rrl_dsl.backends.relation import Join, Reduction, Relation, at_least_float32, without_autocast
 from rrl_dsl.backends.repeats import Repeats
-from rrl_dsl.backends.strategy import KEPT_BYTES, Limit, tile_pairs
+from rrl_dsl.backends.strategy import KEPT_BYTES, Limit
 from rrl_dsl.language.machine import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -42,29 +42,27 @@ class BlockedRelation(Relation):
         cols: Nodes,
         *,
         symmetric: bool,
-        pairs: int | None = None,
+        pairs: int,
         limit: Limit | None = None,
         shortcuts: bool = False,
         **at: int,
     ) -> None:
         """Binds a prepared recipe to rows and columns. See `Relation` for the other arguments.
 
-        `symmetric` says whether the weights are symmetric. `pairs` are the most pairs of a tile,
-        by default the best number for the device; `limit` lowers them if memory runs out. With
-        `shortcuts`, sums go over the edges alone if the plan says where they are.
+        `symmetric` says whether the weights are symmetric. `pairs` are the most pairs of a tile;
+        `limit` lowers them if memory runs out. With `shortcuts`, sums go over the edges alone if
+        the plan says where they are.
         """
         super().__init__(rows, cols, **at)
         self._prepared = prepared
         self._symmetric = symmetric
-        self._pairs = pairs or tile_pairs(rows.device.type)
+        self._pairs = pairs
         self._limit = Limit() if limit is None else limit
         self._shortcuts = shortcuts
         self._edge_sums: dict[bool, EdgeSums | None] = {}
         self._degrees: dict[bool, Tensor] = {}
         self._kept: dict[tuple[int, int, int, int], Tensor] = {}
         self._kept_bytes = 0
-        self._row_parts: dict[tuple[int, int], Nodes] = {}
-        self._col_parts = self._row_parts if cols is rows else dict[tuple[int, int], Nodes]()
 
     def restricted(self, rows: Tensor, cols: Tensor) -> BlockedRelation:
         return BlockedRelation(
@@ -201,15 +199,8 @@ class BlockedRelation(Relation):
         else:
             shape = rows.stop - rows.start, cols.stop - cols.start
             weights = torch.zeros((), dtype=torch.bool, device=self.rows.device).expand(shape)
-        tile = DenseRelation(
-            weights,
-            _part(self.rows, rows, self._row_parts),
-            _part(self.cols, cols, self._col_parts),
-            contrast=contrast,
-        )
         of_rows, of_cols = self.row_ids
-        tile.row_ids = of_rows[rows], of_cols[cols]
-        tile.self_pairs = "anywhere"
+        tile = _Tile(weights, contrast, (of_rows[rows], of_cols[cols]))
         if self.self_pairs == "diagonal":  # rows and columns are cut in the same places
             tile.self_pairs = "diagonal" if rows == cols else "none"
         return tile
@@ -334,9 +325,11 @@ def _moved(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop - by)
 
 
-def _part(nodes: Nodes, part: slice, known: dict[tuple[int, int], Nodes]) -> Nodes:
-    """A slice of the rows or columns, which its tiles share."""
-    place = part.start, part.stop
-    if place not in known:
-        known[place] = nodes[part]
-    return known[place]
+class _Tile(DenseRelation):
+    """The relation of some rows and columns, of which only the reductions may be used."""
+
+    def __init__(
+        self, weights: Tensor, contrast: Tensor | None, row_ids: tuple[Tensor, Tensor]
+    ) -> None:
+        self.weights, self.contrast = weights, contrast
+        self.row_ids, self.self_pairs = row_ids, "anywhere"

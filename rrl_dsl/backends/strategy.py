@@ -100,7 +100,8 @@ def choose(
         strategy, reason = "dense", f"{pairs:,} pairs are fewer than {limit:,}"
     if strategy == "dense":
         return Choice(strategy, pairs, matrix, reason)
-    tile = tile_pairs(device) if most is None else min(tile_pairs(device), most)
+    usual = _at(TILE_PAIRS, device)
+    tile = usual if most is None else min(usual, most)
     while tile > SMALLEST_TILE and PAIR_BYTES * min(tile, pairs) + linear > room:
         tile //= _STEP
     return Choice("blocked", tile, PAIR_BYTES * min(tile, pairs) + linear, reason)
@@ -161,17 +162,12 @@ class Limit:
             raise too_little_memory(
                 what, "lower `batch_size` or the width of the embeddings", "batch_size"
             )
-        lower = max(min(tried // _STEP, tile_pairs(device)), SMALLEST_TILE)
+        lower = max(min(tried // _STEP, _at(TILE_PAIRS, device)), SMALLEST_TILE)
         if self.pairs is None:
             message = f"memory ran out for {tried:,} pairs at once: tiles of {lower:,} are used now"
             warnings.warn(message, stacklevel=2)
         self.pairs = lower
         return lower
-
-
-def tile_pairs(device: str) -> int:
-    """The pairs of a tile if there is enough memory."""
-    return _at(TILE_PAIRS, device)
 
 
 def _at(table: dict[str, int], device: str) -> int:
