@@ -74,11 +74,7 @@ class Neighbors(Lookup):
     k: int
     metric: Metric
     lists: Lists
-
-    @property
-    def directed(self) -> bool:  # type: ignore[override]
-        """Whether lists lead one way."""
-        return self.lists == "directed"
+    directed: bool
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
         """The lists of all samples, kept on disk, or of those that are wanted."""
@@ -139,4 +135,4 @@ def knn(
     if space in MODEL_SPACES:
         nearest = Nearest(space, k, metric, query == "other", columns_alone=directed)
         return pair.listed(nearest, lists) & ~pair.same_row
-    return pair.linked(Neighbors(space, k, metric, lists))
+    return pair.linked(Neighbors(space, k, metric, lists, directed))

@@ -18,18 +18,10 @@ class Linked(Lookup):
     """The pairs of a file, or the entries of a matrix."""
 
     links: Links
-    symmetric: Symmetric | None = None
+    symmetric: Symmetric | None
+    covers_dataset: bool
+    limit: float
     bound = False
-
-    @property
-    def covers_dataset(self) -> bool:  # type: ignore[override]
-        """Whether the table has every sample: each row of a matrix is one, by position."""
-        return self.links.by_position
-
-    @property
-    def limit(self) -> float:  # type: ignore[override]
-        """The weight of the heaviest pair."""
-        return self.links.heaviest
 
     def find(self, samples: SampleColumns, seed: int, wanted: Any = None) -> LookupTable:
         """The samples and their links.
@@ -118,7 +110,7 @@ def pairs(
             the two, or their mean.
         ids: The ids of the rows of a matrix, from Python.
     """
-    linked = Linked(file, symmetric)
+    linked = Linked(file, symmetric, covers_dataset=file.by_position, limit=file.heaviest)
     if _is_weighted(file, symmetric):
         return pair.linked_weight(linked).where(~pair.same_row) + pair.same_row
     if weight in (None, 1.0):
