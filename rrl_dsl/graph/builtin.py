@@ -46,10 +46,10 @@ from rrl_dsl.graph.external import External, Links, SampleIds
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import (
-    REQUIRED,
     Arguments,
     Kind,
     Parameter,
+    Required,
     Signature,
     bind,
     register,
@@ -168,18 +168,16 @@ def _decorator(kind: Kind, example: str, options: Options) -> _Decorator:
         _check_handles(kind, function, handles)
         excluded = [name for names in options.get("excludes", ()) for name in names]
         _check_documented(function, parameters, doc, [*docs, *options.get("given", {}), *excluded])
+        rest: dict[str, Any] = {"name": function.__name__, **options}
+        rest.pop("given", None)
         signature = Signature(
-            options.get("name", function.__name__),
-            kind,
-            doc,
-            example,
-            parameters,
+            kind=kind,
+            doc=doc,
+            example=example,
+            parameters=parameters,
             function=function,
             handles=handles,
-            excludes=options.get("excludes", ()),
-            check=options.get("check", lambda arguments: None),
-            settle=options.get("settle", lambda arguments: arguments),
-            version=options.get("version", ""),
+            **rest,
         )
         register(signature)
         if signature.is_foreign:  # tests check those of this package
@@ -251,7 +249,7 @@ def _parameters(
             name,
             type_,
             docs.get(name, ""),
-            default=REQUIRED if required else _default(function, argument, type_, hints[name]),
+            default=Required if required else _default(function, argument, type_, hints[name]),
             positional=argument.kind is not inspect.Parameter.KEYWORD_ONLY,
             schedulable=_SCHEDULED in marks,
             adds_edges=_ADDS in marks,

@@ -29,14 +29,11 @@ ENTRY_POINTS: Final = "rrl_dsl.builtins"
 Kind = Literal["source", "transform", "schedule"]
 
 
-class _Required:
-    """The type of `REQUIRED`."""
-
-    def __repr__(self) -> str:
-        return "REQUIRED"
+class Required:
+    """The default of a parameter that must be given."""
 
 
-REQUIRED: Final = _Required()
+_Required = type[Required]
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Parameter:
         name: Its name in recipes and in Python.
         type: The type of its values.
         doc: One line for the reference.
-        default: Its default value: None if it is optional, `REQUIRED` if it must be given.
+        default: Its default value: None if it is optional, `Required` if it must be given.
         positional: Whether it may be given by position.
         schedulable: Whether it accepts a schedule.
         adds_edges: Whether it is a rate of added edges; 0 for none.
@@ -57,7 +54,7 @@ class Parameter:
     name: str
     type: Type
     doc: str
-    default: Scalar | _Required | None = REQUIRED
+    default: Scalar | _Required | None = Required
     positional: bool = True
     schedulable: bool = False
     adds_edges: bool = False
@@ -66,7 +63,7 @@ class Parameter:
     @property
     def required(self) -> bool:
         """Whether it must be given."""
-        return isinstance(self.default, _Required)
+        return self.default is Required
 
     def __str__(self) -> str:
         if self.required:
@@ -249,7 +246,7 @@ def bind(
     missing: list[Parameter] = []
     for parameter in signature.parameters:
         at, value = given.get(parameter.name, (None, parameter.default))
-        if parameter.name not in given and isinstance(value, _Required):
+        if parameter.name not in given and parameter.required:
             missing.append(parameter)
         elif parameter.name in given and (value is not None or parameter.default is not None):
             try:
