@@ -10,6 +10,7 @@ import numbers
 from bisect import bisect_left
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rrl_dsl.graph.algebra import Graph, contrasted
 from rrl_dsl.graph.call import Transform
@@ -17,11 +18,11 @@ from rrl_dsl.graph.expressions import Expressions, literal
 from rrl_dsl.graph.imports import Library
 from rrl_dsl.graph.registry import registered
 from rrl_dsl.graph.reports import replaced
-from rrl_dsl.graph.symbols import POISON, Definition, Meaning, Poison, Resolution
+from rrl_dsl.graph.symbols import POISON, Definition, Kind, Meaning, Poison, Resolution
 from rrl_dsl.graph.types import Refusal, Scalar, described
 from rrl_dsl.language import syntax
 from rrl_dsl.language.diagnostics import Diagnostic, Edit, RRLError, nearest
-from rrl_dsl.language.span import Source, Span
+from rrl_dsl.language.span import Span
 
 _EXAMPLE = "ssl(views=2)"
 
@@ -105,8 +106,7 @@ class _Resolver:
         if name in self.params and default is not None:
             given = self.params[name]
             value = given if self.same_type(name, default, given, statement.span) else POISON
-        place = self.at(statement.name)
-        self.define(Definition(name, "param", *place, value, default=default, literal=span))
+        self.define(statement.name, "param", value, default=default, literal=span)
 
     def same_type(self, name: str, default: Scalar, given: Scalar, span: Span) -> bool:
         """Whether a parameter and its new value have the same type; reports an error if not."""
@@ -119,15 +119,14 @@ class _Resolver:
     def let(self, statement: syntax.Let) -> None:
         value = self.expressions.value(statement.value)
         if self.may_define(statement.name):
-            name, place = statement.name.text, self.at(statement.name)
             literals = syntax.Number | syntax.String | syntax.Boolean
             span = statement.value.span if isinstance(statement.value, literals) else None
-            self.define(Definition(name, "let", *place, value, literal=span))
+            self.define(statement.name, "let", value, literal=span)
 
     def imported(self, statement: syntax.Import) -> None:
         if not self.may_define(statement.name):
             return
-        name, written = statement.name.text, statement.file.value
+        written = statement.file.value
         meaning: Meaning = POISON
         target = None
         if written is not None:
@@ -136,8 +135,7 @@ class _Resolver:
                 meaning = self.imported_graph(target, statement.file.span)
             except Refusal as refusal:
                 self.expressions.refused(refusal, statement.file.span)
-        place = self.at(statement.name)
-        self.define(Definition(name, "import", *place, meaning, target=target))
+        self.define(statement.name, "import", meaning, target=target)
 
     def graph(self, statement: syntax.Result) -> None:
         value = self.expressions.value(statement.value)
@@ -220,12 +218,10 @@ class _Resolver:
         line, _ = self.recipe.source.position(definition.span.start)
         return f"the first is on line {line}"
 
-    def define(self, definition: Definition) -> None:
-        self.resolution.definitions[definition.name] = definition
-        self.expressions.names[definition.name] = definition.meaning
-
-    def at(self, name: syntax.Name) -> tuple[Span, Source]:
-        return name.span, self.recipe.source
+    def define(self, name: syntax.Name, kind: Kind, meaning: Meaning, **known: Any) -> None:
+        definition = Definition(name.text, kind, name.span, self.recipe.source, meaning, **known)
+        self.resolution.definitions[name.text] = definition
+        self.expressions.names[name.text] = meaning
 
     # imports
 

@@ -21,6 +21,7 @@ class Poison:
 
 POISON: Final = Poison()
 
+Kind = Literal["param", "let", "import"]
 Meaning = Graph | Transform | Schedule | bool | int | float | str | Poison
 """The value of an expression."""
 
@@ -41,7 +42,7 @@ class Definition:
     """
 
     name: str
-    kind: Literal["param", "let", "import"]
+    kind: Kind
     span: Span
     source: Source
     meaning: Meaning
