@@ -308,19 +308,13 @@ class Stage(Reader):
 
     Attributes:
         levels: Its cost in operations per pair of rows and level of a binary search over them.
+        weighs: The instructions whose weights it looks at, as `weight.at` gives them.
+        longest: The most rows of a list.
     """
 
     levels: int = 0
-
-    @property
-    def weighs(self) -> tuple[int, ...]:
-        """The instructions whose weights it looks at, as `weight.at` gives them."""
-        return ()
-
-    @property
-    def longest(self) -> int:
-        """The most rows of a list."""
-        return 0
+    weighs: tuple[int, ...] = ()
+    longest: int = 0
 
     def result(self, arrays: Any, batch: BatchRows, dimensions: int) -> Any:
         """The result of `find`; that of another package is checked.

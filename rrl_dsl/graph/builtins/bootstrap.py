@@ -18,11 +18,7 @@ class Bootstrapped(Stage):
     k: int
     temperature: float
     levels = 1
-
-    @property
-    def longest(self) -> int:
-        """One row."""
-        return 1
+    longest = 1
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The lists of one row, band by band."""

@@ -13,13 +13,8 @@ from rrl_dsl.graph.stage import BatchRows, Stage
 class Components(Stage):
     """The connected component of each row: the smallest position in it."""
 
-    weight: int
+    weighs: tuple[int]
     levels = 4
-
-    @property
-    def weighs(self) -> tuple[int, ...]:
-        """The weight."""
-        return (self.weight,)
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The components, in 2 log2(u) rounds.
@@ -28,7 +23,7 @@ class Components(Stage):
         with a neighbor hooks or is hooked onto within two rounds (Liu and Tarjan. Simple
         concurrent labeling algorithms for connected components. 2019).
         """
-        edges = batch.by_rows(lambda tile: batch.weights(self.weight, tile) > 0)
+        edges = batch.by_rows(lambda tile: batch.weights(*self.weighs, tile) > 0)
         edges = (edges | edges.T) & batch.first  # a path may follow an edge in either direction
         size = len(edges)
         root = arrays.positions(edges)
@@ -51,4 +46,4 @@ def closure(weight: Weight, pair: Pair) -> Weight:
     Two rows have an edge of weight 1 if a path of edges connects them in the batch. A path follows
     directed edges in both directions. The diagonal is 1.
     """
-    return weight if pair.is_grouped(weight) else pair.grouped(Components(weight.at))
+    return weight if pair.is_grouped(weight) else pair.grouped(Components((weight.at,)))

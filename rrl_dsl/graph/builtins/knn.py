@@ -15,22 +15,17 @@ Metric = Literal["cosine", "euclidean"]
 
 @dataclass(frozen=True)
 class Nearest(Stage):
-    """The k nearest rows, or columns, of each row in a space, ties to the smaller (sample, view).
+    """The nearest rows, or columns, of each row in a space, ties to the smaller (sample, view).
 
     A row may ask for those of the next view instead. Neither it nor that view is among them.
     """
 
     space: SpaceOrField
-    k: int
     metric: Metric
     of_other_view: bool
     columns_alone: bool
+    longest: int
     levels = 1
-
-    @property
-    def longest(self) -> int:
-        """k rows."""
-        return self.k
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The lists, band by band."""
@@ -50,7 +45,7 @@ class Nearest(Stage):
             own = (position == tile[:, None]) | (position == asked[:, None])
             barred = own | ~offered | unknown[:, None]
             distance = arrays.where(barred, float("inf"), distance)
-            return arrays.smallest(distance, self.k)
+            return arrays.smallest(distance, self.longest)
 
         return batch.by_rows(nearest)
 
@@ -133,6 +128,6 @@ def knn(
     pair.ask_bank(bank)
     lists: Lists = "directed" if directed else "mutual" if mutual else "either"
     if space in MODEL_SPACES:
-        nearest = Nearest(space, k, metric, query == "other", columns_alone=directed)
+        nearest = Nearest(space, metric, query == "other", columns_alone=directed, longest=k)
         return pair.listed(nearest, lists) & ~pair.same_row
     return pair.linked(Neighbors(space, k, metric, lists, directed))

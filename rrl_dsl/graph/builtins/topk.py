@@ -11,29 +11,19 @@ from rrl_dsl.graph.stage import BatchRows, Stage
 
 @dataclass(frozen=True)
 class Heaviest(Stage):
-    """The k heaviest edges of each row, ties to the smaller (sample, view)."""
+    """The heaviest edges of each row, ties to the smaller (sample, view)."""
 
-    weight: int
-    k: int
+    weighs: tuple[int]
+    longest: int
     levels = 1
-
-    @property
-    def weighs(self) -> tuple[int, ...]:
-        """The weight."""
-        return (self.weight,)
-
-    @property
-    def longest(self) -> int:
-        """k rows."""
-        return self.k
 
     def find(self, arrays: Any, batch: BatchRows) -> Any:
         """The lists, band by band."""
 
         def heaviest(tile: Any) -> Any:
-            weights = arrays.float32(batch.weights(self.weight, tile))
+            weights = arrays.float32(batch.weights(*self.weighs, tile))
             absent = (weights <= 0) | ~batch.first
-            return arrays.smallest(arrays.where(absent, float("inf"), -weights), self.k)
+            return arrays.smallest(arrays.where(absent, float("inf"), -weights), self.longest)
 
         return batch.by_rows(heaviest)
 
@@ -50,4 +40,4 @@ def topk(weight: Weight, pair: Pair, k: Count, mutual: bool = False) -> Weight:
         k: The number of edges per row.
         mutual: Whether an edge must be among the heaviest of both rows.
     """
-    return weight.where(pair.listed(Heaviest(weight.at, k), "mutual" if mutual else "either"))
+    return weight.where(pair.listed(Heaviest((weight.at,), k), "mutual" if mutual else "either"))
