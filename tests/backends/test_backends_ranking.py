@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 import rrl_dsl as rrl
 from rrl_dsl.backends import arrays, tensors
-from rrl_dsl.backends.universe import universe
+from rrl_dsl.backends.dense import universe
 from rrl_dsl.graph.builtins.closure import Components
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -51,7 +51,7 @@ def components_of(graph: nx.Graph) -> list[set[int]]:
     edges = torch.from_numpy(nx.to_numpy_array(graph))
     nodes = rrl.Nodes(np.arange(len(graph)))
     batch = universe(nodes, nodes, {}).batch(lambda instruction, rows: edges[rows], ())
-    components = Components(0).find(tensors, batch)
+    components = Components((0,)).find(tensors, batch)
     return [
         set(np.flatnonzero(components.numpy() == component))
         for component in components.unique().tolist()
