@@ -166,7 +166,7 @@ class Weight:
 
     def where(self, mask: Mask) -> Weight:
         """The weight where the mask holds, and 0 elsewhere."""
-        if _is_within(self, of_type(Mask, mask)):
+        if of_type(Mask, mask).covers(self):
             return self
         return self._with("masked", mask)
 
@@ -262,9 +262,9 @@ class Mask(Weight):
 
     def where(self, mask: Mask) -> Mask:
         """The pairs for which both masks hold."""
-        if _is_within(self, of_type(Mask, mask)):
+        if of_type(Mask, mask).covers(self):
             return self
-        if _is_within(mask, self):
+        if self.covers(mask):
             return mask
         return self._joined("both", mask)
 
@@ -296,19 +296,13 @@ class Mask(Weight):
     def __invert__(self) -> Mask:
         return Mask(self.recording, self.recording.emit("negated", self.at))
 
-    def covers(self, other: Mask) -> bool:
-        """Whether it is known to hold wherever another mask may."""
+    def covers(self, other: Weight) -> bool:
+        """Whether it is known to hold wherever another weight may be above 0."""
         pairs = zip(self.ranges, other.ranges, strict=True)
         return all(known == ALWAYS or limits == NEVER for known, limits in pairs)
 
     def _joined(self, op: str, other: Mask) -> Mask:
         return Mask(self.recording, self.recording.emit(op, self.at, other.at))
-
-
-def _is_within(weight: Weight, mask: Mask) -> bool:
-    """Whether the weight is 0 wherever the mask may not hold."""
-    pairs = zip(weight.ranges, mask.ranges, strict=True)
-    return all(limits == ALWAYS or known == NEVER for known, limits in pairs)
 
 
 def of_type(kind: type[_Item], operand: _Item) -> _Item:
