@@ -294,31 +294,24 @@ class BlockedRelation(Relation):
             tile = self.tile(rows, cols, evaluate=evaluate)
             return reduction(tile) if k is None else reduction(tile, q, k, *parameters)
 
-        return self.in_memory(lambda: torch.cat(list(self._of_rows(reduced, join, q, k))))
-
-    def _of_rows(
-        self,
-        reduced: Callable[..., Tensor],
-        join: Join,
-        of_rows: Tensor | None,
-        of_cols: Tensor | None,
-    ) -> Iterator[Tensor]:
-        """The results of each slice of the rows, joined over its tiles."""
-        row_slices, col_slices = self._slices(self.shape[0]), self._slices(self.shape[1])
-        # split once: a slice has a gradient of the size of the whole
-        row_parts = _split(of_rows, self._side, len(row_slices))
-        col_parts = _split(of_cols, self._side, len(col_slices))
-        for rows, q in zip(row_slices, row_parts, strict=True):
-            yield join(
+        def joined() -> Tensor:
+            row_parts, col_parts = self._split(q, self.shape[0]), self._split(k, self.shape[1])
+            return torch.cat(
                 [
-                    recomputed(reduced, rows, cols, q, k)
-                    for cols, k in zip(col_slices, col_parts, strict=True)
+                    join([recomputed(reduced, rows, cols, q, k) for cols, k in col_parts])
+                    for rows, q in row_parts
                 ]
             )
 
+        return self.in_memory(joined)
 
-def _split(vectors: Tensor | None, size: int, parts: int) -> Sequence[Tensor | None]:
-    return [None] * parts if vectors is None else torch.split(vectors, size)
+    def _split(self, vectors: Tensor | None, size: int) -> list[tuple[slice, Tensor | None]]:
+        """The slices of the rows or columns, each with its vectors."""
+        slices = self._slices(size)
+        if vectors is None:
+            return [(part, None) for part in slices]
+        # split once: a slice has a gradient of the size of the whole
+        return list(zip(slices, torch.split(vectors, self._side), strict=True))
 
 
 def _moved(part: slice, by: int) -> slice:
