@@ -101,7 +101,7 @@ class DenseRelation(Relation):
         self, q: Tensor, k: Tensor, scale: float | Tensor = 1.0, *, with_self: bool = False
     ) -> Tensor:
         logits = _similarity(q, k) * scale
-        related = self._related | (self.same & (self.weights > 0)) if with_self else self._related
+        related = self.weights > 0 if with_self else self._related
         weights = self.weights.to(logits.dtype).masked_fill(~related, 1.0)
         return logsumexp(logits + weights.log(), related)
 

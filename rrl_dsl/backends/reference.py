@@ -137,8 +137,7 @@ def evaluate(
     first, is_column = np.ones(len(universe), bool), np.isin(everything, of_cols)
     columns: list[Any] = []
 
-    def by_rows(values: Callable[[Ids], Any]) -> Any:
-        """The values of all rows of the universe, in one band."""
+    def whole(values: Callable[[Ids], Any]) -> Any:  # in one band
         return values(everything)
 
     def weights(instruction: int, of: Any = slice(None)) -> npt.NDArray[Any]:
@@ -154,7 +153,7 @@ def evaluate(
                 columns.append(column_of(arrays, column, universe, columns, scalars, tables))
             else:
                 spaces, inputs = universe.spaces, [columns[index] for index in column.inputs]
-                batch = BatchRows(universe, spaces, first, is_column, by_rows, weights, inputs)
+                batch = BatchRows(universe, spaces, first, is_column, whole, weights, inputs)
                 dimensions = 2 if column.kind == "list" else 1
                 result = column.stage.result(arrays, batch, dimensions)
                 columns.append(np.asarray(result, np.int64))

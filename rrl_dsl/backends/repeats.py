@@ -92,7 +92,8 @@ def repeats_of(plan: Plan, result: int, columns: Sequence[Tensor], rows: Views) 
     if rows.views == 1:
         return None
     read = _columns_read(plan, result)
-    varying = frozenset(at for at in read if not _repeats(columns[at], rows.samples))
+    size = rows.samples
+    varying = frozenset(at for at in read if not columns[at][size:].equal(columns[at][:-size]))
     if varying and not _within_samples(plan, result, varying):
         return None
     return Repeats(rows.views, rows.samples, by_view=bool(varying))
@@ -103,10 +104,6 @@ def _columns_read(plan: Plan, result: int) -> frozenset[int]:
     """The columns that an instruction depends on."""
     needed = (plan.instructions[at] for at in plan.needed(result))
     return frozenset(column for instruction in needed for column in instruction.columns)
-
-
-def _repeats(column: Tensor, size: int) -> bool:
-    return column[size:].equal(column[:-size])
 
 
 @lru_cache(maxsize=256)

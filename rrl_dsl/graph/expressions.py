@@ -141,11 +141,9 @@ class Expressions(CallExpressions):
             try:
                 operand(cast(Operator, sign), value)
             except Refusal as refusal:
-                if refusal.code == "RRL205":
-                    inner = self.source.text[place.span.start : place.span.end]
-                    self.refused(refusal, place.span, f"({inner} | threshold(0))")
-                else:
-                    self.refused(refusal, place.span)
+                inner = self.source.text[place.span.start : place.span.end]
+                binary = f"({inner} | threshold(0))" if refusal.code == "RRL205" else None
+                self.refused(refusal, place.span, binary)
                 fit = False
         return fit
 

@@ -150,11 +150,8 @@ def _heaviest(
     import numpy as np
 
     order = np.argsort(keys)
-    keys = keys[order]
-    first = np.ones(len(keys), dtype=bool)
-    first[1:] = keys[1:] != keys[:-1]
-    starts = np.flatnonzero(first)
+    keys, starts = np.unique(keys[order], return_index=True)
     heaviest = np.maximum.reduceat(values[order], starts)
     kept = heaviest > 0
     # a weight above 0 stays above 0 in float32
-    return keys[starts][kept], np.clip(heaviest[kept], LEAST, LARGEST)
+    return keys[kept], np.clip(heaviest[kept], LEAST, LARGEST)

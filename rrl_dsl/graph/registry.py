@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.types import Number, Refusal, Scalar, Type, Value
-from rrl_dsl.language.diagnostics import RRLError, nearest
+from rrl_dsl.language.diagnostics import RRLError, listing, nearest
 from rrl_dsl.language.spelling import is_name
 
 if TYPE_CHECKING:
@@ -300,8 +300,8 @@ def _missing(signature: Signature, missing: Sequence[Parameter]) -> Refusal:
     if len(missing) == 1:
         message = f"`{signature.name}` needs `{missing[0].name}`, {missing[0].type.described}"
     else:
-        *names, last = (f"`{parameter.name}`" for parameter in missing)
-        message = f"`{signature.name}` needs {', '.join(names)} and {last}"
+        names = listing((parameter.name for parameter in missing), "and")
+        message = f"`{signature.name}` needs {names}"
     hint = f"add `{needed}`; the signature is `{signature}`"
     return Refusal("RRL208", message, hint, missing=needed)
 
