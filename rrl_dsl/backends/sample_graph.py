@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.composition import MOST_PATHS
 from rrl_dsl.graph.planner import compile_plan
 from rrl_dsl.graph.stage import SampleColumns
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 def sample_columns(rows: Any) -> SampleColumns:
@@ -20,13 +18,7 @@ def sample_columns(rows: Any) -> SampleColumns:
     return SampleColumns(rows, _graph_over)
 
 
-def _graph_over(
-    graph: Graph,
-    ids: NDArray[np.int64],
-    labels: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    seed: int,
-) -> sp.csr_array:
+def _graph_over(graph: Graph, rows: Any, seed: int) -> sp.csr_array:
     """The weights between samples, float32 (n, n).
 
     Raises:
@@ -38,7 +30,8 @@ def _graph_over(
     from rrl_dsl.backends import dense, sparse
     from rrl_dsl.backends.nodes import Nodes
 
-    nodes, device = Nodes(ids, None, labels, fields, check=False), torch.device("cpu")
+    nodes = Nodes(rows.sample, None, rows.labels, rows.fields, check=False)
+    device = torch.device("cpu")
     plan = compile_plan(graph, binary=graph.binary)
     samples = sample_columns(nodes)
     tables = [lookup.table(samples, seed) for lookup in plan.lookups]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 Evaluate = Callable[..., "sp.csr_array"]
-"""(graph, ids (n,), labels, fields, seed) -> weights (n, n)."""
+"""(graph, the first row of each sample, seed) -> weights (n, n)."""
 
 
 class SampleColumns:
@@ -50,9 +50,7 @@ class SampleColumns:
     def graph(self, graph: Graph, seed: int) -> sp.csr_array:
         """The weights of a graph between the samples, each as one row of view 0, float32 (n, n)."""
         assert self._evaluate is not None
-        labels = {name: self.label(name) for name in self._rows.labels}
-        fields = {name: self._ordered(column) for name, column in self._rows.fields.items()}
-        return self._evaluate(graph, self.ids, labels, fields, seed)
+        return self._evaluate(graph, self._rows[self._first], seed)
 
     def label(self, name: str) -> NDArray[np.int64]:
         """A label field, int64 (n,), or (n, k) for sets of labels; -1 where unknown.
