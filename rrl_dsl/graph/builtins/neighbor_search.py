@@ -104,12 +104,13 @@ def _exact(
         if not len(unsure):
             break
         candidates, slack = propose(rows[unsure])
-        nearest[unsure], near[unsure] = _ranked(known, rows[unsure], candidates, k, metric)
-        if candidates.shape[1] == len(known):
+        width = candidates.shape[1]
+        ranked, distance = _ranked(known, rows[unsure], candidates, width - 1, metric)
+        nearest[unsure], near[unsure] = ranked[:, :k], distance[:, :k]
+        if width == len(known):
             return nearest, near
         # the last candidate must be farther than the chosen ones by more than rounding errors
-        _, last = _ranked(known, rows[unsure], candidates, candidates.shape[1] - 1, metric)
-        chosen, other = near[unsure, -1], last[:, -1]
+        chosen, other = near[unsure, -1], distance[:, -1]
         close = other <= chosen * (1 + 1e-6)
         close |= _squared(other, metric) <= _squared(chosen, metric) + slack
         unsure = unsure[close]
