@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ from typing import Final
 from rrl_dsl.graph import links
 from rrl_dsl.graph.algebra import Graph
 from rrl_dsl.graph.call import Call
-from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.imports import Library
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Resolution
 from rrl_dsl.graph.text import text_of
@@ -164,11 +165,8 @@ def analyze(
     except RRLError as problem:  # beyond a limit of the language
         return Resolution(faults=list(problem.diagnostics))
     path = source.directory and resolved(source.directory / Path(source.name).name)
-    if path is None:
+    with library.opened(path) if path else nullcontext():
         resolution = resolve(recipe, params or {}, library)
-    else:
-        with library.opened(path):
-            resolution = resolve(recipe, params or {}, library)
     resolution.faults[:0] = faults
     return resolution
 
