@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rrl_dsl.graph.builtin import NonNegative, PairsFile, RowIds, source
-from rrl_dsl.graph.external import Links, SampleIds, Symmetric
+from rrl_dsl.graph.links import Links, SampleIds, Symmetric
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import Arguments

@@ -1,4 +1,4 @@
-"""Graphs that are limited to some epochs."""
+"""Graphs that are limited to some epochs, or to pairs of different rows."""
 
 from rrl_dsl.graph.builtin import Index, transform
 from rrl_dsl.graph.pair import Pair
@@ -16,3 +16,12 @@ def during(weight: Weight, pair: Pair, start: Index = 0, end: Index | None = Non
         end: The first epoch without edges again. Defaults to no end.
     """
     return weight.where(pair.during(start, end))
+
+
+@transform(example="supervised() | drop_self()")
+def drop_self(weight: Weight, pair: Pair) -> Weight:
+    """Removes the diagonal.
+
+    The weight is 0 if i = j.
+    """
+    return weight.where(~pair.same_row)
