@@ -12,8 +12,8 @@ from lark import Token
 
 from rrl_dsl.editor.positions import Encoding, Positions
 from rrl_dsl.editor.reading import Reading, ReadPairs, read_at_once, state_of
-from rrl_dsl.graph.external import Links
 from rrl_dsl.graph.imports import Library, Resolve
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.recipe import analyze
 from rrl_dsl.graph.resolve import resolve
 from rrl_dsl.graph.symbols import Definition, Meaning, Resolution

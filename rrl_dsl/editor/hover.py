@@ -15,7 +15,7 @@ from rrl_dsl.editor.place import Place, place_of
 from rrl_dsl.editor.words import STATEMENTS, kind_of, parameter_in_words, statement_of, wanted_by
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform, literal
-from rrl_dsl.graph.external import Links
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.registry import Parameter, Signature, signatures
 from rrl_dsl.graph.requires import requires_of
 from rrl_dsl.graph.symbols import Definition, Meaning

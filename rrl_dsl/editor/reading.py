@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from rrl_dsl.editor.workers import Workers
 from rrl_dsl.graph import links
-from rrl_dsl.graph.external import Links
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.listed_pairs import ListedPairs
 
 PATIENCE: Final = 0.5

@@ -42,7 +42,7 @@ from typing import (
 from rrl_dsl.graph import types
 from rrl_dsl.graph.algebra import Called, Graph
 from rrl_dsl.graph.call import Call, Transform
-from rrl_dsl.graph.external import External, Links, SampleIds
+from rrl_dsl.graph.links import External, Links, SampleIds
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.recording import Weight
 from rrl_dsl.graph.registry import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal, NamedTuple, NoReturn, TypeVar
 
-from rrl_dsl.graph.external import External
+from rrl_dsl.graph.links import External
 from rrl_dsl.graph.pair import Pair
 from rrl_dsl.graph.reader import line_of
 from rrl_dsl.graph.recording import Recording, Weight

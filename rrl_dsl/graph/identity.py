@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rrl_dsl.graph.algebra import Called, Combined, Complement, Composed, Contrasted, Graph, Scaled
-from rrl_dsl.graph.external import External
+from rrl_dsl.graph.links import External
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.graph.traversal import walk

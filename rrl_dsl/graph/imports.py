@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rrl_dsl.graph import links
-from rrl_dsl.graph.external import Links
+from rrl_dsl.graph.links import Links
 from rrl_dsl.graph.streams import finished
 from rrl_dsl.graph.types import Refusal, Scalar
 from rrl_dsl.language import parser

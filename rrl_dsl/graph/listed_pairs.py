@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rrl_dsl.graph.external import LinkedSamples, Links, Symmetric
+from rrl_dsl.graph.links import LinkedSamples, Links, Symmetric
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import open_file
 from rrl_dsl.language.span import Source, Span

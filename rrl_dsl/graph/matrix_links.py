@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from rrl_dsl.graph.external import LinkedSamples, Links, SampleIds, Symmetric
+from rrl_dsl.graph.links import LinkedSamples, Links, SampleIds, Symmetric
 from rrl_dsl.language.diagnostics import Diagnostic
 from rrl_dsl.tables.matrix import Matrix, invalid, of_dense, of_sparse, symmetrized, with_ids
 from rrl_dsl.tables.matrix_files import ids_of, packed, read_matrix

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, cast
 
 from rrl_dsl.graph import links
-from rrl_dsl.graph.external import External, Links, SampleIds
+from rrl_dsl.graph.links import External, Links, SampleIds
 from rrl_dsl.graph.schedule import Schedule
 from rrl_dsl.language.diagnostics import listing, nearest
 from rrl_dsl.language.spelling import number_value

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.external import External
+from rrl_dsl.graph.links import External
 from rrl_dsl.graph.streams import streams_of
 from rrl_dsl.report.tree import tree_of
 from rrl_dsl.show.tree import Branch
