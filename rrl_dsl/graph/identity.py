@@ -47,7 +47,18 @@ class _Digests(NamedTuple):
 def canonical(graph: Graph) -> str:
     """The canonical form as compact JSON; the last node is the graph of the recipe."""
     digests = _digests(graph)
-    table = _table(digests.of[id(graph)], digests.entries)
+    positions: dict[str, int] = {}
+    table: list[dict[str, Any]] = []  # each distinct node once, operands before the node
+
+    def position(digest: str) -> int:  # a graph has at most 64 levels
+        if digest not in positions:
+            content, operands = digests.entries[digest]
+            of = {"of": list(map(position, operands))} if operands else {}
+            positions[digest] = len(table)
+            table.append(content | of)
+        return positions[digest]
+
+    position(digests.of[id(graph)])
     return _json({"language": LANGUAGE_VERSION, "nodes": table})
 
 
@@ -111,23 +122,6 @@ def _chain(
 def identity(graph: Graph) -> str:
     """SHA-256 of the canonical form, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical(graph).encode()).hexdigest()
-
-
-def _table(root: str, entries: Mapping[str, _Entry]) -> list[dict[str, Any]]:
-    """Each distinct node once, operands before the node, depth first."""
-    positions: dict[str, int] = {}
-    table: list[dict[str, Any]] = []
-
-    def position(digest: str) -> int:  # a graph has at most 64 levels
-        if digest not in positions:
-            content, operands = entries[digest]
-            of = {"of": list(map(position, operands))} if operands else {}
-            positions[digest] = len(table)
-            table.append(content | of)
-        return positions[digest]
-
-    position(root)
-    return table
 
 
 def content(node: Graph, stream: int | None) -> dict[str, Any]:
