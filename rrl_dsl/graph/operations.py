@@ -160,14 +160,6 @@ def _of_first(c: Any, x: Any, *arguments: Any) -> Any:
     return x
 
 
-def _in_both(c: Any, x: Any, y: Any) -> Any:
-    return c.smaller(x, y)
-
-
-def _in_either(c: Any, x: Any, y: Any) -> Any:
-    return c.either(x, y)
-
-
 # lists and lookups
 
 
@@ -268,13 +260,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "both": Operation(
         lambda a, x, y: x & y,
         lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
-        candidates=_in_both,
+        candidates=lambda c, x, y: c.smaller(x, y),
         classes=lambda c, x, y: c.both(x, y),
     ),
     "either": Operation(
         lambda a, x, y: x | y,
         lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
-        candidates=_in_either,
+        candidates=lambda c, x, y: c.either(x, y),
         classes=lambda c, x, y: c.either(x, y),
     ),
     "negated": Operation(
@@ -300,27 +292,27 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         lambda a, x, y: a.maximum(x, y),
         lambda case, x, y: Range(max(x.low, y.low), max(x.high, y.high)),
         bytes=4,
-        candidates=_in_either,
+        candidates=lambda c, x, y: c.either(x, y),
     ),
     "smallest": Operation(
         lambda a, x, y: a.minimum(x, y),
         lambda case, x, y: Range(min(x.low, y.low), min(x.high, y.high)),
         bytes=4,
-        candidates=_in_both,
+        candidates=lambda c, x, y: c.smaller(x, y),
     ),
     "total": Operation(
         lambda a, x, y: _finite(x + y),
         lambda case, x, y: Range(rounded(x.low + y.low), rounded(x.high + y.high)),
         cost=2,
         bytes=4,
-        candidates=_in_either,
+        candidates=lambda c, x, y: c.either(x, y),
         classes=lambda c, x, y: c.total(x, y),
     ),
     "masked": Operation(
         lambda a, x, mask: a.where(mask, x, 0.0),
         lambda case, x, mask: Range(x.low if mask.low else 0.0, x.high if mask.high else 0.0),
         bytes=4,
-        candidates=_in_both,
+        candidates=lambda c, x, y: c.smaller(x, y),
     ),
     "times": Operation(
         lambda a, x, factor: _finite(x * factor), _times, cost=2, bytes=4, candidates=_of_first
