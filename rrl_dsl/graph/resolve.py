@@ -110,7 +110,8 @@ class _Resolver:
 
     def same_type(self, name: str, default: Scalar, given: Scalar, span: Span) -> bool:
         """Whether a parameter and its new value have the same type; reports an error if not."""
-        if _type(default) == _type(given):
+        kinds = (bool, str, numbers.Real)
+        if all(isinstance(default, kind) == isinstance(given, kind) for kind in kinds):
             return True
         declared = f"the parameter `{name}` is declared as {described(default)}"
         self.report("RRL211", f"{declared} and cannot be {described(given)}", span)
@@ -333,10 +334,3 @@ def _declared(parameters: Mapping[str, object] | list[str]) -> str:
     if parameters:
         return f"its parameters are {', '.join(parameters)}"
     return "declare one with `param NAME = VALUE`"
-
-
-def _type(value: object) -> str:
-    for kind in (bool, str, numbers.Real):
-        if isinstance(value, kind):
-            return kind.__name__
-    return "another"
