@@ -104,12 +104,9 @@ def is_fused(asked: bool | None, device: torch.device, pairs: int) -> bool:
     Raises:
         RRLError: RRL506 if fusing is requested and there is no compiler.
     """
-    on_gpu = device.type == "cuda"
-    if asked is None and not on_gpu and pairs < _FUSED_PAIRS:
-        return False
+    if asked is None and device.type != "cuda":
+        return pairs >= _FUSED_PAIRS and has_compiler(device)
     there = has_compiler(device)
-    if asked is None and not on_gpu:
-        return there
     if not there and asked is not False:
         _, compilers = _compilers(device)
         lacking = f"there is no compiler such as {listing(compilers)}"

@@ -196,27 +196,27 @@ class Nodes:
 
     def _column(self, name: str, value: Any) -> Tensor:
         column = _integers(name, value)
-        if column.shape != self.sample.shape:
-            message = (
-                f"`{name}` has shape {tuple(column.shape)}, `sample` {tuple(self.sample.shape)}"
-            )
-            raise error("RRL402", message, hint="pass one value per row")
+        self._check_shape(name, column, column.shape == self.sample.shape, "pass one value per row")
+        return column
+
+    def _check_shape(self, name: str, column: Tensor, fits: bool, hint: str) -> None:
+        if not fits:
+            shape = tuple(column.shape)
+            message = f"`{name}` has shape {shape}, `sample` {tuple(self.sample.shape)}"
+            raise error("RRL402", message, hint=hint)
+        self._check_device(name, column)
+
+    def _check_device(self, name: str, column: Tensor) -> None:
         if column.device != self.device:
             raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
-        return column
 
     def _label(self, name: str, value: Any) -> Tensor:
         """A label field. Several labels per sample become distinct and descending, then -1."""
         label = _integers(name, value)
         if label.ndim != 2:
             return self._column(name, label)
-        if not label.shape[1] or len(label) != len(self):
-            message = (
-                f"`{name}` has shape {tuple(label.shape)}, `sample` {tuple(self.sample.shape)}"
-            )
-            raise error("RRL402", message, hint="pass at least one label per row; -1 is unknown")
-        if label.device != self.device:
-            raise error("RRL402", f"`{name}` is on {label.device}, `sample` on {self.device}")
+        fits = label.shape[1] > 0 and len(label) == len(self)
+        self._check_shape(name, label, fits, "pass at least one label per row; -1 is unknown")
         ordered = label.sort(dim=1, descending=True).values
         again = ordered[:, 1:] == ordered[:, :-1]
         distinct = torch.cat([ordered[:, :1], ordered[:, 1:].masked_fill(again, -1)], dim=1)
@@ -231,8 +231,7 @@ class Nodes:
             raise error("RRL402", f"the field `{name}` must contain numbers, not {column.dtype}")
         if column.ndim == 2 and column.shape[1] == 0:
             raise error("RRL402", f"the vectors of the field `{name}` are empty")
-        if column.device != self.device:
-            raise error("RRL402", f"`{name}` is on {column.device}, `sample` on {self.device}")
+        self._check_device(name, column)
         return column
 
     def _check_values(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from traceback import walk_tb
 from typing import get_type_hints
 
 from rrl_dsl.graph.types import Field, Need
@@ -14,12 +15,9 @@ from rrl_dsl.language.machine import is_out_of_memory
 
 def line_of(module: str, reason: Exception) -> int:
     """The last line of a module that an error passed through, 0 if there is none."""
-    trace, line = reason.__traceback__, 0
-    while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") == module:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    trace = walk_tb(reason.__traceback__)
+    lines = [line for frame, line in trace if frame.f_globals.get("__name__") == module]
+    return lines[-1] if lines else 0
 
 
 class Reader:
