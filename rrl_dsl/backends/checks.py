@@ -9,7 +9,6 @@ from torch import Tensor
 
 from rrl_dsl.backends import tensors
 from rrl_dsl.backends.nodes import SAME_VALUES, Nodes, in_order, joined_labels, named, tensor
-from rrl_dsl.backends.repeats import Views
 from rrl_dsl.graph.stage import Lookup, LookupTable
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, error
@@ -80,7 +79,7 @@ def vectors_of(
     return pairs
 
 
-def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> None:
+def check_views(rows: Nodes, cols: Nodes, asked: int) -> None:
     """Refuses rows and columns that lack views of their samples.
 
     Rows of distinct samples, and columns of other samples than the rows, may have any view.
@@ -89,12 +88,12 @@ def check_views(rows: Nodes, cols: Nodes, asked: int, views: Views | None) -> No
         rows: The rows.
         cols: The columns; the same object if they are the rows.
         asked: The number of views per sample that the recipe needs.
-        views: The views and samples of the rows, if they are known.
 
     Raises:
         RRLError: RRL425 if there are fewer; RRL402 if a row and a column of one sample differ
             in a label.
     """
+    views = rows.views if cols is rows else None
     if cols is rows and (asked == 1 or (views is not None and not 1 < views.views < asked)):
         return
     if cols is rows:

@@ -157,13 +157,11 @@ def prepare(
     spaces: Mapping[str, tuple[Tensor, Tensor]],
     inputs: Inputs,
     *,
-    views: Views | None = None,
     shared: bool = False,
 ) -> Prepared:
     """Computes the columns of a plan for the rows and columns of a call.
 
-    `views` are the views and samples of the rows, if they are known. If `shared`, all processes
-    prepare the same rows and share the work of stages.
+    If `shared`, all processes prepare the same rows and share the work of stages.
 
     Raises:
         RRLError: RRL401 or RRL417 if the rows lack a column that the recipe reads.
@@ -176,7 +174,8 @@ def prepare(
     else:
         of_rows = _columns(plan, rows, inputs, None)
         of_cols = of_rows if cols is rows else _columns(plan, cols, inputs, None)
-    return Prepared(plan, of_rows, of_cols, inputs, views if cols is rows else None)
+    views = rows.views if cols is rows and not shared else None
+    return Prepared(plan, of_rows, of_cols, inputs, views)
 
 
 def _columns(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from rrl_dsl.graph.types import described
 from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error
+
+if TYPE_CHECKING:
+    from rrl_dsl.backends.repeats import Views
 
 SAME_VALUES: Final = (
     "all views of a sample must have the same labels and fields; give other samples other ids"
@@ -100,6 +104,13 @@ class Nodes:
     def device(self) -> torch.device:
         """The device of the columns."""
         return self.sample.device
+
+    @cached_property
+    def views(self) -> Views | None:
+        """The rows as views of samples; None if they are in another order, or not on the CPU."""
+        from rrl_dsl.backends.repeats import views_of
+
+        return views_of(self)
 
     def __len__(self) -> int:
         return len(self.sample)

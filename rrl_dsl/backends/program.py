@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.nodes import Nodes, Samples
     from rrl_dsl.backends.processes import Parts
     from rrl_dsl.backends.relation import Relation
-    from rrl_dsl.backends.repeats import Views
     from rrl_dsl.backends.sparse import Progress
     from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
@@ -130,12 +129,9 @@ class Program:
                 first, RRL418 if embeddings are missing, RRL419 if the recipe has additional
                 columns, RRL421 if the bound dataset does not have a sample of the rows.
         """
-        from rrl_dsl.backends.repeats import views_of
-
         self._check_rows(nodes, None)
         with _needing_memory(nodes, nodes):
-            views = views_of(nodes)
-            prepared = self._prepare(nodes, nodes, spaces, epoch, step, len(nodes) ** 2, views)
+            prepared = self._prepare(nodes, nodes, spaces, epoch, step, len(nodes) ** 2)
             return prepared.weights(self.plan.result)
 
     def relate(
@@ -177,21 +173,18 @@ class Program:
                 RRL402 if the processes have different numbers of rows.
         """
         from rrl_dsl.backends.checks import check_views, vectors_of
-        from rrl_dsl.backends.repeats import views_of
 
         self._check_rows(rows, cols)
         check_strategy(strategy, gather)
         cols = rows if cols is None else cols
-        views = views_of(rows) if cols is rows else None
         if rows.checked:
-            check_views(rows, cols, self.requires.views, views)
+            check_views(rows, cols, self.requires.views)
         parts = None if isinstance(gather, str) else gather
         if isinstance(gather, str):
             from rrl_dsl.backends.gathered import gathered
 
             own = vectors_of(self.requires.spaces, spaces, rows, cols)
             rows, cols, spaces, parts = gathered(rows, cols, own, ring=gather == "ring")
-        views = views if parts is None else None
         every, rows = rows, rows if parts is None else rows[parts.own]
         device, shape = rows.device, (len(rows), len(cols))
         limit, free = self._limits.setdefault(device, Limit()), partial(free_memory, device)
@@ -199,9 +192,8 @@ class Program:
         with _needing_memory(rows, cols):
             choice = chosen(most=limit.pairs)
             # only once, because the processes prepare their rows together
-            prepared = self._prepare(
-                every, cols, spaces, epoch, step, choice.tile, views, shared=parts is not None
-            )
+            shared = parts is not None
+            prepared = self._prepare(every, cols, spaces, epoch, step, choice.tile, shared)
             if parts is not None:
                 prepared = prepared.restricted(parts.own)
             at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
@@ -330,8 +322,6 @@ class Program:
         epoch: int,
         step: int,
         at_once: int,
-        views: Views | None = None,
-        *,
         shared: bool = False,
     ) -> Prepared:
         """The columns of the plan for rows and columns, to evaluate `at_once` pairs at once."""
@@ -346,7 +336,7 @@ class Program:
         scalars = dense.scalars_of(self.plan, seed=self.seed, epoch=epoch, step=step, device=device)
         fused = is_fused(self.fused, device, at_once)
         inputs = dense.Inputs(scalars, tables, fused)
-        return dense.prepare(self.plan, rows, cols, vectors, inputs, views=views, shared=shared)
+        return dense.prepare(self.plan, rows, cols, vectors, inputs, shared=shared)
 
     def _lookups(self, rows: Nodes) -> tuple[LookupTable, ...]:
         """The tables of the recipe's lookups, on the device of the rows."""
