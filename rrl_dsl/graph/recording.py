@@ -168,7 +168,7 @@ class Weight:
         """The weight where the mask holds, and 0 elsewhere."""
         if of_type(Mask, mask).covers(self):
             return self
-        return self._with("masked", mask)
+        return Weight(self.recording, self.recording.emit("masked", self.at, mask.at))
 
     def at_most(self, limit: float) -> Weight:
         """The smaller of the weight and a number of at least 0."""
@@ -242,8 +242,8 @@ class Weight:
         return ~self.related
 
     def _with(self, op: str, other: Weight) -> Weight:
-        second = of_type(Weight, other) if op == "masked" else of_type(Weight, other).number
-        return Weight(self.recording, self.recording.emit(op, self.number.at, second.at))
+        at = self.recording.emit(op, self.number.at, of_type(Weight, other).number.at)
+        return Weight(self.recording, at)
 
     def _scaled(self, op: str, scalar: Scalar) -> Weight:
         at = self.recording.emit(op, self.number.at, scalars=(scalar,))

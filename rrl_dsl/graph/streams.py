@@ -42,11 +42,9 @@ def streams_of(graph: Graph, *, imports: bool = True) -> Mapping[Call, int]:
 def finished(graph: Graph) -> Graph:
     """The graph with the streams of all calls set, so that rewriting does not change a draw."""
     words = streams_of(graph)
-
-    def with_stream(call: Call) -> Call:
-        return call if call.stream is not None else call.with_stream(words[call])
-
-    return with_calls(graph, with_stream)
+    return with_calls(
+        graph, lambda call: call.with_stream(words[call]) if call.stream is None else call
+    )
 
 
 def adds_edges(graph: Graph) -> bool:
