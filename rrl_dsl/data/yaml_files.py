@@ -12,7 +12,7 @@ from rrl_dsl.language.diagnostics import RRLError, error
 from rrl_dsl.language.digest import normal
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source
-from rrl_dsl.language.yaml_faults import events_of, not_yaml
+from rrl_dsl.language.yaml_faults import SAVE, events_of, not_yaml
 
 
 class _Loader(yaml.BaseLoader):
@@ -48,6 +48,6 @@ def read_yaml(path: Path) -> object:
     except OSError as reason:
         raise error("RRL412", f"{path} cannot be read: {reason.strerror}") from reason
     except UnicodeDecodeError as reason:
-        raise error("RRL412", f"{path} is not UTF-8 text") from reason
+        raise error("RRL412", f"{path} is not UTF-8 text", hint=SAVE) from reason
     except yaml.YAMLError as reason:
         raise RRLError(not_yaml("RRL412", source, reason)) from reason

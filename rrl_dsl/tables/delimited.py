@@ -41,6 +41,7 @@ class DelimitedText(Table):
         super().__init__(code, name)
         mark = "a tab" if delimiter == "\t" else f"`{delimiter}`"
         self._delimiter = delimiter
+        self._short_row_hint = None if long_row_hint else "leave the cell of a missing value empty"
         self._long_row_hint = long_row_hint or f"put a cell that contains {mark} in quotes"
         self._starts = array("q")  # the character positions of the rows read so far
         self._content = self._decoded(read_bytes(path, name, limit))
@@ -73,7 +74,7 @@ class DelimitedText(Table):
                 yield self._last, [row[column] for column in columns]
                 continue
             message = f"this row has {cells_in(row)}, but the first row has {len(self.header)}"
-            hint = self._long_row_hint if len(row) > len(self.header) else None
+            hint = self._long_row_hint if len(row) > len(self.header) else self._short_row_hint
             other = self.delimiter_hint(row) or self.delimiter_hint(self.header)
             self.faults.add(message, Location(self._last), other or hint)
 

@@ -17,7 +17,7 @@ from rrl_dsl.graph.recipe import parameter_value
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError
 from rrl_dsl.language.files import YAML_BYTES, read_bytes
 from rrl_dsl.language.span import Source, Span
-from rrl_dsl.language.yaml_faults import events_of, not_yaml
+from rrl_dsl.language.yaml_faults import SAVE, events_of, not_yaml
 from rrl_dsl.models.renamed import KeyPath, current_path, current_value, renamed
 from rrl_dsl.report.gallery import header_of
 from rrl_dsl.training.yaml_values import Loader
@@ -116,7 +116,8 @@ def parsed(path: Path) -> Iterator[tuple[Source, yaml.Node | None]]:
         raise RRLError(Diagnostic("RRL503", message)) from None
     except UnicodeDecodeError:
         message = "the configuration is not UTF-8 text"
-        raise RRLError(Diagnostic("RRL503", message, source=Source("", str(path)))) from None
+        place = Source("", str(path))
+        raise RRLError(Diagnostic("RRL503", message, source=place, hint=SAVE)) from None
     try:
         _refuse_aliases(source)
         yield source, yaml.compose(source.text, Loader=Loader)
@@ -307,7 +308,7 @@ def entries(
         inner, inner_keys = (*path, *parts), (*keys, *spans)
         if any(_same_key(key, other) for other, _ in node.value if other is not key):
             message = f"the key `{key.value}` occurs twice"
-            raise RRLError(Diagnostic("RRL503", message, key_span, source))
+            raise RRLError(Diagnostic("RRL503", message, key_span, source, "remove one of them"))
         if isinstance(value, yaml.MappingNode) and value.value:
             yield from entries(value, source, inner, inner_keys)
         else:

@@ -103,6 +103,7 @@ error[RRL412]: this row has 2 cells, but the first row has 3
   |
 2 | train/cat/0.png,1
   | ^^^^^^^^^^^^^^^^^
+  = help: leave the cell of a missing value empty
 
 error[RRL412]: this row has 4 cells, but the first row has 3
  --> zoo/columns.csv:4:1

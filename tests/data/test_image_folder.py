@@ -132,6 +132,7 @@ def test_classes_called_like_yaml_values_stay_words(tmp_path: Path) -> None:
         ("cat: [pet]\ndog: pet\nant: i\n", "must map each class"),
         ("- cat\n", "must map each class"),
         ("cat: {", "this is not YAML: expected the node content"),
+        ("cat: pet\nant: a\0b", "this character, U+0000, is not allowed in YAML | remove it"),
     ],
 )
 def test_a_malformed_hierarchy_is_refused(folder: Path, text: str, expected: str) -> None:
