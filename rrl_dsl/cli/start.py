@@ -27,14 +27,14 @@ _INTERRUPTED: Final = 130
 def run() -> NoReturn:
     """The console script."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what a terminal cannot show stops nothing
+        if isinstance(stream, TextIOWrapper):  # escape what a terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     # processes that this one starts do not find modules in the working directory either
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         status = _status(sys.argv[1:])
         sys.stdout.flush()
-    except OSError as problem:  # standard output cannot be written, or its reader has enough
+    except OSError as problem:  # standard output cannot be written, or its reader has closed it
         # Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(problem, BrokenPipeError):

@@ -93,7 +93,7 @@ class Sigmoid(Loss):
 
 
 def _cross_entropy(weights: Tensor, similarity: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    if weights.device.type == "cpu" and bool((weights > 1).any()):  # a device is not waited for
+    if weights.device.type == "cpu" and bool((weights > 1).any()):  # does not wait for a GPU
         message = f"`sigmoid` needs weights of at most 1, and this graph has {weights.max():g}"
         raise error("RRL404", message, hint="write `… | clip(max=1)`")
     logits = similarity * scale + bias

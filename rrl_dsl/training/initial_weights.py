@@ -123,7 +123,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise error("RRL512", f"cannot read `{path}`: {problem.strerror or problem}") from None
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as problem:
         reason = str(problem).partition("\n")[0]
-        if isinstance(problem, pickle.UnpicklingError):  # whose text advises to run its code
+        if isinstance(problem, pickle.UnpicklingError):  # its text suggests running code
             reason = "it is damaged, or holds objects other than tensors"
         hint = "save only the weights: `torch.save(network.state_dict(), FILE)`"
         message = f"`{path}` is not a file of weights: {reason}"

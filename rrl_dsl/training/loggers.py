@@ -114,7 +114,7 @@ class Service(Logger):
             with _impatient():
                 self._logger = _LOGGERS[name](run, known.get(name))
                 self._logger.log_hyperparams(settings)
-        except Exception as problem:  # whatever the service raises
+        except Exception as problem:  # the service can raise any error
             hint = _HINTS[name]
             if name in known:
                 hint += f", or remove `{run.services}` to start another run there"

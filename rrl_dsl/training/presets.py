@@ -193,7 +193,7 @@ _SMALL_GRAY: Final[Settings] = {
 
 _SMALL_PATCHES: Final[Settings] = {
     "backbone": "vit-micro",
-    "batch_size": 64,  # a transformer wants more steps than epochs of so few samples have
+    "batch_size": 64,  # a transformer needs more steps than the epochs of so few samples have
     "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 1e-6, "warmup": 5},
     "teacher": {"momentum": 0.99, "final": 1.0},
 }

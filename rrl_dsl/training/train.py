@@ -210,7 +210,7 @@ def go_on(
         RRLError: As `train`.
     """
     run, graph, config, settings = again.run, again.graph, again.config, again.settings
-    own = str(run.config)  # which the run wrote, and writes anew
+    own = str(run.config)  # which the run wrote, and replaces
     _show_notes([setting for setting in settings if setting.source.name != own], display)
     with pointing_at(settings, "num_nodes", "devices"):
         ranks.adopt(config.devices, config.num_nodes)

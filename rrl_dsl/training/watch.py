@@ -192,7 +192,7 @@ class Watch:
 
     def exit(self, ending: Stopped | RRLError) -> NoReturn:
         """Ends the process, even if its main thread waits for something."""
-        self._exits.acquire()  # the thread and the main thread may both come here; one says why
+        self._exits.acquire()  # both threads may end here; one of them shows the reason
         for child in self.children.values():
             child.kill()
         with suppress(OSError, ValueError):

@@ -35,7 +35,7 @@ class Watching:
             label: int64 (n,), -1 for unknown; such samples are ignored.
             probes: The probes.
         """
-        right = {  # an unknown label is no class
+        right = {  # an unknown label is not a class
             name: (scores.argmax(dim=1) == label).sum() for name, scores in probes(outputs).items()
         }
         self._right.append({"known": (label >= 0).sum(), **right})
