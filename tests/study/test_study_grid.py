@@ -120,7 +120,9 @@ def test_a_parameter_that_a_recipe_lacks_names_the_recipe_and_the_fix(declare):
     path = declare("recipe: [simclr, semi_supervised]\nparam.frac: [0.1]")
     with pytest.raises(RRLError) as caught:
         plan(read_grid(path), path.parent)
-    (fault,) = (each for each in caught.value.diagnostics if each.code == "RRL106")
+    (fault,) = (
+        diagnostic for diagnostic in caught.value.diagnostics if diagnostic.code == "RRL106"
+    )
     assert "the recipe `simclr.rrl` has no parameter `frac`" in fault.message
     assert "write both in a mapping of `runs`" in fault.hint
 
