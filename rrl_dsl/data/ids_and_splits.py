@@ -65,8 +65,9 @@ def ids_of(cells: Cells, fault: Fault) -> Ids:
     else:
         ids = hashed(values)
     if (repeated := first_repeat(ids.sample)) is not None:
-        what = f"has the same value of `{name}` in several rows, with the id {repeated}"
-        raise fault(what, f"leave out `{name}`, or rename it")
+        one, other = np.flatnonzero(ids.sample.numpy() == repeated)[:2].tolist()
+        what = f"has `{values[one]}` in `{name}` in rows {one} and {other}, counted from 0"
+        raise fault(what, f"ids must differ; leave out `{name}`, or rename it")
     return ids
 
 

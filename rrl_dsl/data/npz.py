@@ -167,7 +167,9 @@ class _Archive:
         self._input = self._chosen()
         self._rows = len(arrays[self._input]) if arrays[self._input].ndim else 0
         if self._rows == 0:
-            raise self._malformed(f"has no samples in `{self._input}`")
+            raise self._malformed(
+                f"has no samples in `{self._input}`", "the samples are along the first axis"
+            )
 
     def _chosen(self) -> str:
         """The array of the samples: `images`, `inputs`, or the only array of vectors."""

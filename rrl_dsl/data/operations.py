@@ -130,6 +130,8 @@ def _maker(name: str, shape: Shape) -> Callable[..., nn.Module]:
     if name not in known:
         other = f"{_TORCHVISION}{name}"
         hint = did_you_mean(name, [*known]) or (f"write `{other}`" if other in known else None)
+        if ":" in name and not name.startswith(_TORCHVISION):
+            hint = f"a function of your own draws a whole view: `augmentation={name}`"
         if not is_image(shape):
             hint = hint or f"the operations on vectors are {listing(known, 'and')}"
         raise _fault(f"there is no operation `{name}`", hint or "see docs/training.md")

@@ -164,7 +164,8 @@ def read(path: Path, written: str | None = None, name: str | None = None) -> Lin
         reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
         message = f"cannot read the pairs in `{name}`: {reason}"
         missing = isinstance(problem, FileNotFoundError)
-        advice = "paths are relative to the folder of the recipe" if missing else None
+        relative = "paths are relative to the folder of the recipe"
+        advice = relative if missing else "check whether it is a file that you may read"
         raise error("RRL414", message, hint=advice) from None
 
 

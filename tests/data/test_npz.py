@@ -245,7 +245,10 @@ SOUND = {"images": GRAY, "label": KIND, "split": SPLIT}
         ({"split": SPLIT.astype("S5")}, "has `b'train'` in `split`"),
         ({"split": np.array(["test"] * 6)}, "has no training samples"),
         ({"kind_names": np.array(["\ud800", "a", "b"]), "kind": KIND}, "that is not Unicode"),
-        ({"sample": np.array([1, 2, 3, 4, 5, 1])}, "several rows, with the id 1"),
+        (
+            {"sample": np.array([1, 2, 3, 4, 5, 1])},
+            "has `1` in `sample` in rows 0 and 5, counted from 0",
+        ),
         ({"sample": np.array([1, 2, 3, 4, 5, -6])}, "neither whole numbers from 0 nor texts"),
         ({"sample": np.full(6, 2**63, np.uint64)}, "the largest whole number is"),
         (

@@ -71,7 +71,11 @@ def test_a_view_may_be_a_preset() -> None:
         ),
         (["torchvision:Lambda"], "there is no operation `torchvision:Lambda`", None),
         (["ImageSequential"], "there is no operation `ImageSequential`", None),
-        (["os:system"], "there is no operation `os:system`", None),
+        (
+            ["os:system"],
+            "there is no operation `os:system`",
+            "a function of your own draws a whole view: `augmentation=os:system`",
+        ),
         (
             ["RandomGaussianBlur"],
             "`RandomGaussianBlur`: missing a required argument: 'kernel_size'",

@@ -163,7 +163,7 @@ ERRORS: Mapping[str, tuple[Any, str]] = {
     "no items": ([], "has no items"),
     "one sample twice": (
         listed(sample=lambda row: row // 2),
-        "the same value of `sample` in several rows",
+        "has `0` in `sample` in rows 0 and 1",
     ),
     "another split": (listed(split=lambda row: "dev"), "has `dev` in `split`"),
     "other names of splits": ({"train": listed(), "dev": listed()}, "the names `train` and `dev`"),

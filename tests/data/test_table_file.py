@@ -104,7 +104,8 @@ def test_parquet_with_vectors_and_ids(tmp_path: Path) -> None:
     ("header", "columns", "message"),
     [
         ("kind", [["a", "b"]], "no column of numbers for the encoder"),
-        ("x,sample", [[1.5, 2.5], [3, 3]], "the same value of `sample` in several rows"),
+        ("x,sample", [[1.5, 2.5], [3, 3]], "has `3` in `sample` in rows 0 and 1, counted from 0"),
+        ("x,sample", [[1.5, 2.5], ["a", "a"]], "has `a` in `sample` in rows 0 and 1, counted"),
         ("x,sample", [[1.5, 2.5], [3, ""]], "has no value in `sample` in row 1"),
         ("x,split", [[1.5, 2.5], ["train", "dev"]], "has `dev` in `split`"),
         ("x,split", [[1.5, 2.5], ["test", "test"]], "no training samples"),
