@@ -1,6 +1,7 @@
 """The time that a long run on the CPU takes is said before it starts."""
 
 import copy
+from itertools import chain, cycle
 
 import pytest
 import torch
@@ -10,10 +11,10 @@ from rrl_dsl.training import estimate
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Each pass of 8 images takes as many seconds as the clock is told."""
+    """The timed passes of 8 images take as many seconds as the clock is told, in turn."""
 
-    def told(seconds):
-        readings = iter([0.0, 100.0, 1000.0, 1000.0 + seconds])
+    def told(*passes):
+        readings = chain.from_iterable((0.0, seconds) for seconds in cycle(passes))
         monkeypatch.setattr(estimate, "perf_counter", lambda: next(readings))
 
     return told
@@ -30,6 +31,12 @@ def test_the_time_is_that_of_all_views_of_all_epochs(make_module, digits, clock)
     assert estimate.long_run(module, digits).startswith(f"about {hours / 24 * 60:.0f} minutes")
     clock(8.0 * 24)
     assert estimate.long_run(module, digits).startswith(f"about {hours:.0f} days")
+
+
+def test_a_pass_that_other_processes_slow_down_does_not_count(make_module, digits, clock):
+    module = make_module(epochs=1, batch_size=256, accelerator="cpu")
+    clock(800.0, 0.8)  # 0.1 s an image, and 2 x 1,280 images
+    assert estimate.long_run(module, digits) is None
 
 
 def test_local_views_count_by_their_area(make_module, digits, clock):
