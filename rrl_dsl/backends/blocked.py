@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import torch
 from torch import Tensor
@@ -17,7 +17,14 @@ from rrl_dsl.backends.edge_sums import ClassSums, EdgeSums, has_classes
 from rrl_dsl.backends.known_edges import terms_of
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.recomputed import recomputed
-from rrl_dsl.backends.relation import Join, Reduction, Relation, at_least_float32, without_autocast
+from rrl_dsl.backends.relation import (
+    Join,
+    Moment,
+    Reduction,
+    Relation,
+    at_least_float32,
+    without_autocast,
+)
 from rrl_dsl.backends.repeats import Repeats
 from rrl_dsl.backends.strategy import KEPT_BYTES, Limit
 from rrl_dsl.language.machine import is_out_of_memory
@@ -45,7 +52,7 @@ class BlockedRelation(Relation):
         pairs: int,
         limit: Limit | None = None,
         shortcuts: bool = False,
-        **at: int,
+        **at: Unpack[Moment],
     ) -> None:
         """Binds a prepared recipe to rows and columns. See `Relation` for the other arguments.
 
@@ -171,7 +178,7 @@ class BlockedRelation(Relation):
 
     def _new_sums(self, with_self: bool) -> EdgeSums | None:
         prepared = self._prepared
-        terms = terms_of(prepared.plan, **self.at)
+        terms = terms_of(prepared.plan, seed=self.seed, epoch=self.epoch, step=self.step)
         if terms is None or not has_classes(terms, prepared.rows, prepared.cols):
             return self._listed(with_self)
         row_ids = None if with_self else self.row_ids

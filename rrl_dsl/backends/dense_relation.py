@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from rrl_dsl.backends.cross_entropy import DenseCrossEntropy
 from rrl_dsl.backends.nodes import Nodes
 from rrl_dsl.backends.relation import (
+    Moment,
     Pointwise,
     Relation,
     at_least_float32,
@@ -29,7 +31,7 @@ class DenseRelation(Relation):
         cols: Nodes | None = None,
         *,
         contrast: Tensor | None = None,
-        **at: int,
+        **at: Unpack[Moment],
     ) -> None:
         """Binds weights (n, m), bool or float and not negative, to rows and columns.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 from rrl_dsl.backends.arguments import check_dataset, check_graph, check_seed, check_strategy
 from rrl_dsl.backends.strategy import WIDTH, Choice, Gather, Limit, Strategy, choose, free_memory
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rrl_dsl.backends.dense import Prepared
     from rrl_dsl.backends.nodes import Nodes, Samples
     from rrl_dsl.backends.processes import Parts
-    from rrl_dsl.backends.relation import Relation
+    from rrl_dsl.backends.relation import Moment, Relation
     from rrl_dsl.backends.sparse import Progress
     from rrl_dsl.graph.stage import LookupTable, SampleColumns
 
@@ -196,7 +196,7 @@ class Program:
             prepared = self._prepare(every, cols, spaces, epoch, step, choice.tile, shared)
             if parts is not None:
                 prepared = prepared.restricted(parts.own)
-            at: dict[str, int] = {"seed": self.seed, "epoch": epoch, "step": step}
+            at: Moment = {"seed": self.seed, "epoch": epoch, "step": step}
             while True:
                 try:
                     related = self._related(prepared, rows, cols, choice, **at)
@@ -214,7 +214,7 @@ class Program:
         return divided(related, every, cols, parts)
 
     def _related(
-        self, prepared: Prepared, rows: Nodes, cols: Nodes, choice: Choice, **at: int
+        self, prepared: Prepared, rows: Nodes, cols: Nodes, choice: Choice, **at: Unpack[Moment]
     ) -> Relation:
         """The relation of rows and columns with the chosen strategy."""
         from rrl_dsl.backends.blocked import BlockedRelation

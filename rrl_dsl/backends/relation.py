@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
@@ -22,6 +22,14 @@ Reduction = Callable[..., Tensor]
 """(part of a relation, vectors of its rows, of its columns, *parameters) -> (..., rows)."""
 Join = Callable[[Sequence[Tensor]], Tensor]
 """Reductions of the same rows over different columns -> the reduction over all these columns."""
+
+
+class Moment(TypedDict, total=False):
+    """The seed, the epoch and the step of a relation, as in `Relation`. They default to 0."""
+
+    seed: int
+    epoch: int
+    step: int
 
 
 class Relation(ABC):
@@ -53,7 +61,7 @@ class Relation(ABC):
         self.step = step
 
     @property
-    def at(self) -> dict[str, int]:
+    def at(self) -> Moment:
         """The seed, the epoch and the step, as arguments."""
         return {"seed": self.seed, "epoch": self.epoch, "step": self.step}
 
