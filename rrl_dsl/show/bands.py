@@ -39,6 +39,7 @@ class Line:
         low: The lower ends of the band.
         high: The upper ends of the band.
         dashed: Whether the line is dashed.
+        level: Whether the line is one value over the whole axis, so that it has no markers.
     """
 
     label: str
@@ -48,6 +49,7 @@ class Line:
     low: Sequence[float]
     high: Sequence[float]
     dashed: bool = False
+    level: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,11 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     colors = class_colors(1 + max((line.group for line in panel.lines), default=0))
     for line in panel.lines:
         color = colors[line.group]
-        few = len(line.x) <= _FEW
+        marked = len(line.x) <= _FEW and not line.level
         axes.plot(
             line.x, line.mean, label=line.label, color=color, linewidth=1.3,
             linestyle=_DASHES[line.dashed], markersize=3.5,
-            marker=_MARKERS[line.group % len(_MARKERS)] if few else "",
+            marker=_MARKERS[line.group % len(_MARKERS)] if marked else "",
             clip_on=panel.bounds is None,  # a marker at 100% is whole
         )  # fmt: skip
         axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.18, linewidth=0)

@@ -50,19 +50,21 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
     """Judges a claim for each loss, and for each of its options if they vary.
 
     The slope is that of a least-squares line within blocks: runs with the same seed and the same
-    value of every other setting that varies. Differences between blocks do not count.
+    value of every other setting that varies. Differences between blocks do not count, and neither
+    do runs without the parameter.
 
     Raises:
         RRLError: RRL501 if the table does not have the columns of the claim.
     """
     against = [claim.against] if claim.against else ["seed"]
     axes = axes_of(rows, claim.value, against, None)
+    measured = (claim.value, *against)
     columns = loss_columns(rows)
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         loss, *options = (row.get(name) for name in columns)
         group = groups[f"{loss}({options[0]})" if any(options) else str(loss)]
-        if number_of(row.get(claim.value)) is not None:
+        if all(number_of(row.get(name)) is not None for name in measured):
             group.append(row)
     return [_verdict(group, claim, usable, axes.by) for group, usable in groups.items()]
 

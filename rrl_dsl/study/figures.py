@@ -24,16 +24,15 @@ def figure_of(points: Sequence[Point], axes: Axes) -> Figure:
     Raises:
         RRLError: RRL502 if contours have fewer than two values of a parameter.
     """
-    counts = [point.runs for point in points]
     if len(axes.against) == 2:
-        return _contours(points, axes, note_of(counts, bands=False))
+        return _contours(points, axes)
     shown = [point for point in points if point.value in axes.values]
     (x,) = axes.against
     title = " and ".join(axes.values)
     panels = [Panel(title, x, _lines(shown, axes), _bounds(axes.values[0]))]
     if gaps := [point for point in points if point.value == GAP]:
         panels.append(Panel("backbone minus projector", x, _lines(gaps, axes), _bounds(GAP)))
-    return draw_bands(panels, note_of(counts))
+    return draw_bands(panels, note_of([point.runs for point in points]))
 
 
 def write_figure(figure: Figure, points: Sequence[Point], axes: Axes, path: Path) -> list[Path]:
@@ -59,32 +58,39 @@ def write_figure(figure: Figure, points: Sequence[Point], axes: Axes, path: Path
 
 
 def _lines(points: Sequence[Point], axes: Axes) -> list[Line]:
-    groups = list(dict.fromkeys(point.group for point in points))
+    """The lines of a panel; runs without the parameter are a level line over the whole axis."""
+    groups = list(dict.fromkeys((point.group, bool(point.place)) for point in points))
     values = list(dict.fromkeys(point.value for point in points))
+    places = [point.place[0] for point in points if point.place]
     lines = []
     for value in values:
-        for number, group in enumerate(groups):
-            own = [point for point in points if (point.value, point.group) == (value, group)]
-            label = _label(axes, group)
-            if len(values) > 1:
-                label = ", ".join(part for part in (label, value) if part)
+        for number, (group, varies) in enumerate(groups):
+            own = [
+                point
+                for point in points
+                if (point.value, point.group, bool(point.place)) == (value, group, varies)
+            ]
+            own = own if varies else own * 2
+            parts = [_label(axes, group), "" if varies else f"without {axes.against[0]}"]
+            parts += [value] if len(values) > 1 else []
             lines.append(
                 Line(
-                    label,
+                    ", ".join(filter(None, parts)),
                     number,
-                    [point.place[0] for point in own],
+                    [point.place[0] for point in own] if varies else [min(places), max(places)],
                     [point.mean for point in own],
                     [point.low for point in own],
                     [point.high for point in own],
                     dashed=value != values[0],
+                    level=not varies,
                 )
             )
     return lines
 
 
-def _contours(points: Sequence[Point], axes: Axes, note: str) -> Figure:
+def _contours(points: Sequence[Point], axes: Axes) -> Figure:
     value = GAP if len(axes.values) == 2 else axes.values[0]
-    shown = [point for point in points if point.value == value]
+    shown = [point for point in points if point.value == value and point.place]
     columns, rows = (sorted({point.place[at] for point in shown}) for at in (0, 1))
     if min(len(columns), len(rows)) < 2:
         message = "contours need at least two values of both parameters"
@@ -97,14 +103,20 @@ def _contours(points: Sequence[Point], axes: Axes, note: str) -> Figure:
                 values[rows.index(point.place[1]), columns.index(point.place[0])] = point.mean
         title = ", ".join(part for part in (value, _label(axes, group)) if part)
         surfaces.append(Surface(title, axes.against[0], axes.against[1], columns, rows, values))
+    note = note_of([point.runs for point in shown], bands=False)
+    if not all(point.place for point in points):
+        note += f"; runs without {' or '.join(axes.against)} are not drawn"
+    if any(np.isnan(surface.values).any() for surface in surfaces):
+        note += "; a place without a number has no run"
     return draw_contours(surfaces, note, share=_is_share(value))
 
 
 def _label(axes: Axes, group: Sequence[object]) -> str:
-    named = zip(axes.by, group, strict=True)
+    """Names a line by the columns that distinguish it, except those that its runs do not have."""
     return ", ".join(
         str(value) if name in ("recipe", "loss", "dataset") else f"{name}={value}"
-        for name, value in named
+        for name, value in zip(axes.by, group, strict=True)
+        if value is not None
     )
 
 

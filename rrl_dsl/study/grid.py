@@ -43,10 +43,17 @@ class Combination:
     Attributes:
         recipe: The recipe.
         settings: The other settings.
+        lacking: The names of parameters that the file gives and the recipe does not have.
     """
 
     recipe: Setting
     settings: tuple[Setting, ...]
+    lacking: tuple[str, ...] = ()
+
+    def without(self, lacking: Collection[Setting]) -> Combination:
+        """Returns the same combination without parameters that the recipe does not have."""
+        kept = tuple(setting for setting in self.settings if setting not in lacking)
+        return Combination(self.recipe, kept, tuple(setting.path[1] for setting in lacking))
 
     @property
     def values(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,7 +162,7 @@ def _numbers(drawn: Drawn) -> list[dict[str, object]]:
     return [
         {
             **dict(zip(drawn.axes.by, point.group, strict=True)),
-            **dict(zip(drawn.axes.against, point.place, strict=True)),
+            **dict(zip_longest(drawn.axes.against, point.place)),
             "value": point.value,
             "mean": f"{point.mean:.4g}",
             "95% interval": "-" if point.runs == 1 else f"{point.low:.4g} to {point.high:.4g}",

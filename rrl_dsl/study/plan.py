@@ -14,7 +14,7 @@ from typing import Any, Final
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.data.fingerprint import fingerprint
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.graph.recipe import graph_of
+from rrl_dsl.graph.recipe import analyze, graph_of
 from rrl_dsl.language import parser
 from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, in_order
 from rrl_dsl.language.files import near_file
@@ -22,7 +22,7 @@ from rrl_dsl.language.span import Source
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.losses.base import Loss
 from rrl_dsl.report.gallery import path_of, recipes
-from rrl_dsl.study.grid import Combination
+from rrl_dsl.study.grid import Combination, columns_of
 from rrl_dsl.training.build import build, load_data
 from rrl_dsl.training.config import Config
 from rrl_dsl.training.evaluation import unmeasured
@@ -47,6 +47,8 @@ class Planned:
         config: The configuration.
         settings: The settings that the sweep gives.
         values: The same as values, by the names of columns.
+        parameters: The parameters of the recipe and their values in its file.
+        lacking: The parameters of the sweep that the recipe does not have.
         configuration: A hash of the configuration and the data, without the seed.
         name: The name of its directory, which follows from identity, configuration and seed.
         unmeasured: Why the run has no accuracies; None if it has some.
@@ -57,6 +59,8 @@ class Planned:
     config: Config
     settings: tuple[Setting, ...]
     values: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    lacking: tuple[str, ...]
     configuration: str
     name: str
     unmeasured: str | None
@@ -66,6 +70,13 @@ class Planned:
         """The name of the recipe: its file without folder and suffix, or its text."""
         name = self.source.file_name
         return os.path.splitext(name)[0] if name else self.source.text.strip()
+
+    def value_of(self, column: str) -> Any:
+        """Returns a setting or parameter by the name of its column; None if the run has none."""
+        if column in self.values:
+            return self.values[column]
+        known = self.config.model_dump(mode="json") | {"params": self.parameters}
+        return columns_of(known).get(column)
 
 
 def plan(
@@ -77,7 +88,8 @@ def plan(
 ) -> list[Planned]:
     """Checks all runs of a sweep, and names their directories.
 
-    Two combinations with the same identity, configuration and seed are the same run.
+    Two combinations with the same identity, configuration and seed are the same run. A parameter
+    applies to the recipes that have it, if any recipe that it is combined with has it.
 
     Args:
         combinations: The runs.
@@ -89,7 +101,7 @@ def plan(
         RRLError: The errors of all runs, as `rrl_dsl.training.train.train` raises them.
     """
     checks = _Checks(folder, allow_code, allow_outside)
-    for combination in combinations:
+    for combination in checks.applicable(combinations):
         checks.check(combination)
     if checks.faults:
         raise RRLError(in_order(checks.faults))
@@ -106,9 +118,27 @@ class _Checks:
         self._allow_code = allow_code
         self._allow_outside = allow_outside
         self._sources: dict[str, Source | None] = {}
+        self._declared: dict[str, Mapping[str, Any]] = {}
         self._data: dict[str, DataSet | None] = {}
         self._fingerprints: dict[int, Mapping[str, str]] = {}
         self._built: set[str] = set()
+
+    def applicable(self, combinations: Sequence[Combination]) -> Iterator[Combination]:
+        """Removes parameters that a recipe lacks and another recipe of the same axis has."""
+        having = {
+            _axis(setting)
+            for combination in combinations
+            for setting in _params(combination.settings)
+            if setting.path[1] in self._parameters(combination.recipe)
+        }
+        for combination in combinations:
+            known = self._parameters(combination.recipe)
+            lacking = [
+                setting
+                for setting in _params(combination.settings)
+                if setting.path[1] not in known and _axis(setting) in having
+            ]
+            yield combination.without(lacking)
 
     def check(self, combination: Combination) -> None:
         """Adds a run, or its errors.
@@ -121,8 +151,8 @@ class _Checks:
         source = self._source(recipe)
         graph = loss = data = None
         if source is not None:
-            params = {setting.path[1]: setting.value for setting in _of(given, "params")}
-            with self._collected(recipe), _of_some_recipes(), pointing_at(given, "params"):
+            params = {setting.path[1]: setting.value for setting in _params(given)}
+            with self._collected(recipe), pointing_at(given, "params"):
                 graph = graph_of(source, params)
             with self._collected(recipe):
                 given = list(with_header(source, _of(given, "loss"), self._allow_code)[1])
@@ -164,9 +194,31 @@ class _Checks:
             with pointing_at(given):
                 build(graph, config, data, given)
         name = f"{name_of(loss, config)}-{key}-{config.seed}".replace("/", "_")
-        settings, values = tuple(combination.settings), combination.values
-        reason = unmeasured(data)
-        return Planned(source, graph, config, settings, values, hashed, name, reason)
+        return Planned(
+            source,
+            graph,
+            config,
+            combination.settings,
+            combination.values,
+            self._parameters(combination.recipe),
+            combination.lacking,
+            hashed,
+            name,
+            unmeasured(data),
+        )
+
+    def _parameters(self, recipe: Setting) -> Mapping[str, Any]:
+        """The parameters that a recipe declares and their values; none if it cannot be read."""
+        text = str(recipe.value)
+        if text not in self._declared:
+            source = self._source(recipe)
+            definitions = analyze(source).definitions.values() if source else ()
+            self._declared[text] = {
+                definition.name: definition.default
+                for definition in definitions
+                if definition.kind == "param"
+            }
+        return self._declared[text]
 
     def _source(self, recipe: Setting) -> Source | None:
         """Reads a recipe once: a file, a text with a call, or a published method by name."""
@@ -196,17 +248,18 @@ class _Checks:
                 self.faults.append(fault if fault.source else placed)
 
 
-@contextmanager
-def _of_some_recipes() -> Iterator[None]:
-    """Says how to vary a parameter that only some recipes of a sweep have."""
-    try:
-        yield
-    except RRLError as problem:
-        some = "if other recipes have it, write both in a mapping of `runs`"
-        raise RRLError(
-            replace(fault, hint=f"{fault.hint}; {some}") if fault.code == "RRL106" else fault
-            for fault in problem.diagnostics
-        ) from None
+def _axis(setting: Setting) -> tuple[object, ...]:
+    """What the values of one axis of a sweep have in common: the place of their key."""
+    return setting.source.name, setting.path, setting.keys
+
+
+def _params(settings: Sequence[Setting]) -> list[Setting]:
+    """The parameters of recipes, except malformed ones, which the check of settings reports."""
+    return [
+        setting
+        for setting in _of(settings, "params")
+        if len(setting.path) == 2 and not isinstance(setting.value, list | dict)
+    ]
 
 
 def _of(settings: Sequence[Setting], *keys: str) -> list[Setting]:

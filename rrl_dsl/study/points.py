@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean, stdev
 from typing import Final
 
@@ -30,7 +31,8 @@ class Point:
     Attributes:
         value: The name of the value.
         group: What distinguishes its line, by columns.
-        place: The values of the parameters on the axes.
+        place: The values of the parameters on the axes; empty if the runs lack one, as those of a
+            recipe without the parameter.
         mean: The mean.
         low: The lower end of the 95% confidence interval of the mean (Student's t).
         high: Its upper end; both are the mean if there is one run.
@@ -129,16 +131,15 @@ def points_of(rows: Sequence[Row], axes: Axes) -> list[Point]:
     samples: dict[tuple[str, tuple[Value, ...], tuple[float, ...]], list[float]]
     samples = defaultdict(list)
     for row in rows:
-        numbers = [number_of(row.get(name)) for name in (*axes.against, *axes.values)]
-        if None in numbers:
+        values = _numbers(row, axes.values)
+        if values is None:
             continue
-        known = [number for number in numbers if number is not None]
-        place, values = tuple(known[: len(axes.against)]), known[len(axes.against) :]
+        place = _numbers(row, axes.against) or ()
         group = tuple(row.get(name) for name in axes.by)
-        values += [values[0] - values[1]] if len(values) == 2 else []
-        for name, number in zip(names, values, strict=True):
+        gap = [values[0] - values[1]] if len(values) == 2 else []
+        for name, number in zip(names, [*values, *gap], strict=True):
             samples[name, group, place].append(number)
-    if not samples:
+    if not any(place for _, _, place in samples):
         message = f"no run has values of {listing([*axes.against, *axes.values], 'and')}"
         raise error("RRL502", message)
     points = [Point(*key, *_interval(numbers), len(numbers)) for key, numbers in samples.items()]
@@ -150,7 +151,7 @@ def rows_of(points: Sequence[Point], axes: Axes) -> list[dict[str, Value]]:
     return [
         {
             **dict(zip(axes.by, point.group, strict=True)),
-            **dict(zip(axes.against, point.place, strict=True)),
+            **dict(zip_longest(axes.against, point.place)),
             "value": point.value,
             "mean": point.mean,
             "low": point.low,
@@ -199,6 +200,13 @@ def _numeric(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
         for name in names
         if all(isinstance(row.get(name), int | float) for row in rows if row.get(name) is not None)
     ]
+
+
+def _numbers(row: Row, names: Sequence[str]) -> tuple[float, ...] | None:
+    """The numbers in cells of a row; None if one has none."""
+    numbers = [number_of(row.get(name)) for name in names]
+    known = tuple(number for number in numbers if number is not None)
+    return known if len(known) == len(numbers) else None
 
 
 def number_of(value: Value) -> float | None:

@@ -96,7 +96,8 @@ class Study(_Part):
         compared = [name for plot in self.plots for name in plot.against if name != "epoch"]
         compared += [claim.against for claim in self.claims if claim.against]
         for name in compared:
-            if len({repr(run.values.get(name)) for run in runs}) < 2:
+            values = [run.value_of(name) for run in runs]
+            if len({repr(value) for value in values if value is not None}) < 2:
                 message = f"this study compares several values of `{name}`, and the sweep has one"
                 hint = f"write `--set '{name}=[A, B]'`; `rrl-dsl train` trains a single run"
                 raise error("RRL502", message, hint=hint)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rrl_dsl.language.diagnostics import RRLError, error
-from rrl_dsl.study.grid import columns_of
 from rrl_dsl.study.plan import Planned
 from rrl_dsl.study.table import Value
 from rrl_dsl.training import lock
@@ -95,7 +94,7 @@ class Trial:
         return [{**names, **_of_training(metrics)} for metrics in self._metrics()]
 
     def _names(self) -> dict[str, Value]:
-        config, values = self.planned.config, self.planned.values
+        config = self.planned.config
         loss = ", ".join(f"{name}={value}" for name, value in config.loss.options.items())
         first: dict[str, Value] = {
             "run": self.directory.name,
@@ -105,11 +104,8 @@ class Trial:
             "dataset": config.dataset,
             "seed": config.seed,
         }
-        settings = columns_of(config.model_dump(mode="json"))
         return first | {
-            name: _plain(values.get(name, settings.get(name)))
-            for name in self.varied
-            if name not in first
+            name: _plain(self.planned.value_of(name)) for name in self.varied if name not in first
         }
 
     def _results(self) -> dict[str, Value]:
@@ -148,7 +144,7 @@ class Trial:
 def trials_of(runs: Sequence[Planned], out: Path) -> list[Trial]:
     """Returns the runs of a sweep with their directories below `out`."""
     names = dict.fromkeys(name for run in runs for name in run.values)
-    varied = tuple(name for name in names if len({repr(run.values.get(name)) for run in runs}) > 1)
+    varied = tuple(name for name in names if len({repr(run.value_of(name)) for run in runs}) > 1)
     return [Trial(run, out / run.name, varied) for run in runs]
 
 

@@ -46,7 +46,7 @@ def _validated(given: Sequence[Setting], defaults: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(merged)
     except ValidationError as problems:
-        raise RRLError(_diagnostics(problems, given)) from None
+        raise RRLError(dict.fromkeys(_diagnostics(problems, given))) from None
 
 
 def _check_code(config: Config, given: Sequence[Setting], defaults: Mapping[str, Any]) -> None:
@@ -123,6 +123,7 @@ def _diagnostics(problems: ValidationError, settings: Sequence[Setting]) -> Iter
     seen = set[int]()
     for problem in problems.errors():
         path = tuple(str(part) for part in problem["loc"])
+        path = path[:2] if path[0] == "params" else path  # after it comes a type of the union
         setting = _setting_at(path, settings)
         if problem["type"] == "extra_forbidden":
             yield _unknown(path, setting)

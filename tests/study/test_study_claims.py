@@ -82,6 +82,12 @@ def test_runs_that_failed_do_not_count():
     assert judge(table, "rises").runs == len(table) - 1
 
 
+def test_runs_without_the_parameter_do_not_count():
+    table = rows(1.0)
+    lacking = [row | {"recipe": "b", "param.x": None, "value": 9.0} for row in table]
+    assert judge([*table, *lacking], "rises") == judge(table, "rises")
+
+
 def test_a_value_is_positive_if_its_mean_is():
     table = [row | {"value": 1.0 + 0.1 * row["seed"]} for row in rows(0.0)]
     assert judge(table, "positive", None).verdict == HOLDS

@@ -116,15 +116,59 @@ def test_all_errors_are_shown_at_once_at_their_lines(declare, tmp_path):
     }
 
 
-def test_a_parameter_that_a_recipe_lacks_names_the_recipe_and_the_fix(declare):
-    path = declare("recipe: [simclr, semi_supervised]\nparam.frac: [0.1]")
+def test_a_parameter_applies_to_the_recipes_that_have_it(declare):
+    text = "recipe: [simclr, semi_supervised]\nparam.frac: [0.1, 1.0]\nseed: [0, 1]"
+    path = declare(text, loss="simclr")
+    runs = plan(read_grid(path), path.parent)
+    assert [(run.recipe, run.value_of("param.frac"), run.lacking) for run in runs] == [
+        ("simclr", None, ("frac",)),
+        ("simclr", None, ("frac",)),
+        ("semi_supervised", 0.1, ()),
+        ("semi_supervised", 0.1, ()),
+        ("semi_supervised", 1.0, ()),
+        ("semi_supervised", 1.0, ()),
+    ]
+
+
+def test_a_parameter_that_a_sweep_does_not_give_has_the_value_of_the_recipe(declare):
+    text = "runs: [{recipe: semi_supervised, param.frac: 0.1}, {recipe: semi_supervised}]"
+    path = declare(text, loss="simclr")
+    runs = plan(read_grid(path), path.parent)
+    assert [run.value_of("param.frac") for run in runs] == [0.1, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "recipe: [simclr, semi_supervised]\nparam.frca: [0.1, 0.2]",
+            {
+                "the recipe `simclr.rrl` has no parameter `frca`",
+                "the recipe `semi_supervised.rrl` has no parameter `frca`",
+            },
+        ),
+        (
+            "runs: [{recipe: simclr, param.frac: 1}, {recipe: semi_supervised, param.frac: 1}]",
+            {"the recipe `simclr.rrl` has no parameter `frac`"},
+        ),
+        (
+            "recipe: [simclr, semi_supervised]\nparam: 3",
+            {"`params`: it should be a mapping of keys to values, not 3"},
+        ),
+        ("recipe: simclr\nparam.frac.x: 3", {"there is no setting `params.frac.x`"}),
+        (
+            "recipe: semi_supervised\nparam.frac: [[1]]",
+            {"`params.frac`: it should be a number, a word, true or false, not [1]"},
+        ),
+    ],
+)
+def test_a_parameter_that_no_recipe_of_its_axis_has_is_an_error(declare, text, wanted):
+    path = declare(text, loss="simclr")
     with pytest.raises(RRLError) as caught:
         plan(read_grid(path), path.parent)
-    (fault,) = (
-        diagnostic for diagnostic in caught.value.diagnostics if diagnostic.code == "RRL106"
-    )
-    assert "the recipe `simclr.rrl` has no parameter `frac`" in fault.message
-    assert "write both in a mapping of `runs`" in fault.hint
+    faults = caught.value.diagnostics
+    assert {diagnostic.message for diagnostic in faults} == wanted
+    assert all(diagnostic.source.name == str(path) for diagnostic in faults)
 
 
 def test_what_does_not_fit_together_is_found_before_the_first_run(declare):

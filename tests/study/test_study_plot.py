@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from rrl_dsl.study.figures import figure_of
-from rrl_dsl.study.points import axes_of, points_of, with_projector
+from rrl_dsl.study.points import axes_of, points_of, rows_of, with_projector
 from rrl_dsl.study.table import read_table, write_table
 
 
@@ -104,6 +104,47 @@ def test_runs_without_a_value_are_left_out():
     rows[1] |= {"backbone/linear": math.nan}
     (first, *_) = points_of(rows, axes_of(rows, None, [], None))
     assert first.runs == 1
+
+
+def with_a_recipe_that_lacks_the_parameter():
+    rows = table(losses=("simclr",))
+    lacking = [row | {"recipe": "ssl", "param.frac": None} for row in rows[:3]]
+    return [*rows, *lacking]
+
+
+def test_runs_without_the_parameter_are_a_level_line():
+    rows = with_a_recipe_that_lacks_the_parameter()
+    axes = axes_of(rows, None, ["param.frac"], None)
+    points = points_of(rows, axes)
+    level = points[-1]
+    assert (level.group, level.place, level.runs) == (("ssl",), (), 3)
+    assert rows_of(points, axes)[-1]["param.frac"] is None
+    (panel,) = figure_of(points, axes).axes
+    varying, constant = panel.get_lines()
+    assert constant.get_label() == "ssl, without param.frac"
+    assert list(constant.get_xdata()) == [0.0, 1.0]
+    assert list(constant.get_ydata()) == [level.mean, level.mean]
+    assert (varying.get_marker(), constant.get_marker()) == ("o", "")
+
+
+def test_labels_leave_out_what_the_runs_do_not_have():
+    rows = [
+        row | {"epoch": epoch, "state": None}
+        for row in with_a_recipe_that_lacks_the_parameter()
+        for epoch in (1, 2)
+    ]
+    axes = axes_of(rows, "backbone/linear", ["epoch"], None)
+    (panel,) = figure_of(points_of(rows, axes), axes).axes
+    labels = [line.get_label() for line in panel.get_lines()]
+    assert labels == [*(f"semi, param.frac={frac}" for frac in (0.0, 0.5, 1.0)), "ssl"]
+
+
+def test_contours_say_what_they_do_not_show():
+    rows = with_a_recipe_that_lacks_the_parameter()
+    axes = axes_of(rows, None, ["param.frac", "seed"], None)
+    (note,) = figure_of(points_of(rows[1:], axes), axes).texts
+    assert "runs without param.frac or seed are not drawn" in note.get_text()
+    assert "a place without a number has no run" in note.get_text()
 
 
 def test_a_table_of_epochs_is_drawn_over_epochs():

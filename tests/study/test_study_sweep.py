@@ -136,6 +136,15 @@ def test_the_command_prints_what_failed_and_exits_with_1(declare, cli, sweep_of,
     assert "results.csv" in result.out
 
 
+def test_the_command_names_the_recipes_that_lack_a_parameter(declare, cli, monkeypatch, in_process):
+    monkeypatch.setattr("rrl_dsl.cli.sweeping.launcher_of", lambda *_, **__: in_process())
+    text = "recipe: [simclr, 'param f = 0.5 ssl(views=2) | supervised(frac=f)']\nparam.f: [0.1, 1]"
+    result = cli("sweep", declare(text, loss="simclr", eval="false"), "--out", "out")
+    assert result.code == 0
+    assert "1 of 4 combinations are the same run as others" in result.out
+    assert "`simclr` has no parameter `f`; its runs do not vary it" in result.out
+
+
 def test_options_of_slurm_need_slurm(declare, cli):
     path = declare("recipe: 'ssl(views=2)'\nloss: simclr")
     assert "needs `--slurm`" in cli("sweep", path, "--slurm-option", "slurm_partition=gpu").err
