@@ -93,7 +93,7 @@ def run_sweep(chosen: Sweep, launcher: Launcher) -> None:
     done, runs = chosen.count("done"), len(chosen.trials)
     print_text(f"sweep     {runs} runs, {done} done; {chosen.out}")
     planned = [trial.planned for trial in chosen.trials]
-    lacking = [(run.recipe, name) for run in planned for name in run.lacking]
+    lacking = [(run.recipe, name) for run in planned for name in run.given.lacking]
     for recipe, name in dict.fromkeys(lacking):
         print_text(f"note      `{recipe}` has no parameter `{name}`; its runs do not vary it")
     try:

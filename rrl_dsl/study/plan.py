@@ -45,10 +45,8 @@ class Planned:
         source: The recipe.
         graph: Its graph.
         config: The configuration.
-        settings: The settings that the sweep gives.
-        values: The same as values, by the names of columns.
+        given: What the sweep gives.
         parameters: The parameters of the recipe and their values in its file.
-        lacking: The parameters of the sweep that the recipe does not have.
         configuration: A hash of the configuration and the data, without the seed.
         name: The name of its directory, which follows from identity, configuration and seed.
         unmeasured: Why the run has no accuracies; None if it has some.
@@ -57,10 +55,8 @@ class Planned:
     source: Source
     graph: Graph
     config: Config
-    settings: tuple[Setting, ...]
-    values: Mapping[str, Any]
+    given: Combination
     parameters: Mapping[str, Any]
-    lacking: tuple[str, ...]
     configuration: str
     name: str
     unmeasured: str | None
@@ -73,8 +69,9 @@ class Planned:
 
     def value_of(self, column: str) -> Any:
         """Returns a setting or parameter by the name of its column; None if the run has none."""
-        if column in self.values:
-            return self.values[column]
+        values = self.given.values
+        if column in values:
+            return values[column]
         known = self.config.model_dump(mode="json") | {"params": self.parameters}
         return columns_of(known).get(column)
 
@@ -194,18 +191,8 @@ class _Checks:
             with pointing_at(given):
                 build(graph, config, data, given)
         name = f"{name_of(loss, config)}-{key}-{config.seed}".replace("/", "_")
-        return Planned(
-            source,
-            graph,
-            config,
-            combination.settings,
-            combination.values,
-            self._parameters(combination.recipe),
-            combination.lacking,
-            hashed,
-            name,
-            unmeasured(data),
-        )
+        parameters, reason = self._parameters(combination.recipe), unmeasured(data)
+        return Planned(source, graph, config, combination, parameters, hashed, name, reason)
 
     def _parameters(self, recipe: Setting) -> Mapping[str, Any]:
         """The parameters that a recipe declares and their values; none if it cannot be read."""

@@ -58,7 +58,7 @@ class Trial:
 
         The directory of a run that was stopped before its first step is emptied.
         """
-        given = self.planned.settings
+        given = self.planned.given.settings
         if RunDirectory(self.directory).has_checkpoint():
             free = [setting for setting in given if setting.path[0] in FREE]
             return ["train", "--resume", str(self.directory), *_assignments(free)]
@@ -143,7 +143,7 @@ class Trial:
 
 def trials_of(runs: Sequence[Planned], out: Path) -> list[Trial]:
     """Returns the runs of a sweep with their directories below `out`."""
-    names = dict.fromkeys(name for run in runs for name in run.values)
+    names = dict.fromkeys(name for run in runs for name in run.given.values)
     varied = tuple(name for name in names if len({repr(run.value_of(name)) for run in runs}) > 1)
     return [Trial(run, out / run.name, varied) for run in runs]
 

@@ -120,7 +120,7 @@ def test_a_parameter_applies_to_the_recipes_that_have_it(declare):
     text = "recipe: [simclr, semi_supervised]\nparam.frac: [0.1, 1.0]\nseed: [0, 1]"
     path = declare(text, loss="simclr")
     runs = plan(read_grid(path), path.parent)
-    assert [(run.recipe, run.value_of("param.frac"), run.lacking) for run in runs] == [
+    assert [(run.recipe, run.value_of("param.frac"), run.given.lacking) for run in runs] == [
         ("simclr", None, ("frac",)),
         ("simclr", None, ("frac",)),
         ("semi_supervised", 0.1, ()),
