@@ -1,7 +1,7 @@
 """Writes some classes and images of CIFAR-100 as one archive for `--dataset npz:PATH`.
 
-    python experiments/cifar100_subset.py --out cifar20.npz
-    python experiments/cifar100_subset.py --dataset npz:cifar100.npz --out cifar20.npz
+    python experiments/cifar100_subset.py --out cifar10of100.npz
+    python experiments/cifar100_subset.py --dataset npz:cifar100.npz --out cifar10of100.npz
 
 The classes are the first in alphabetical order. The images of a class are those with the smallest
 SHA-256, so copies of CIFAR-100 in another order give the same subset.
@@ -46,9 +46,9 @@ def main() -> None:
     )
     parser.add_argument("--dataset", default="cifar100", help="with the label `fine`")
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_ROOT)
-    parser.add_argument("--classes", type=int, default=20)
-    parser.add_argument("--train", type=int, default=100, help="training images of a class")
-    parser.add_argument("--test", type=int, default=50, help="test images of a class")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--train", type=int, default=400, help="training images of a class")
+    parser.add_argument("--test", type=int, default=100, help="test images of a class")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     data = load(given.dataset, root=given.data_dir)
