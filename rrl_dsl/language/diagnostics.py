@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -123,6 +124,15 @@ def error(
     A run points the error at the first of the `settings` that the user set.
     """
     return RRLError(Diagnostic(code, message, hint=hint, settings=settings))
+
+
+@contextmanager
+def collected(faults: list[Diagnostic]) -> Iterator[None]:
+    """Adds the diagnostics of an error to `faults` in place of raising it."""
+    try:
+        yield
+    except RRLError as problem:
+        faults += problem.diagnostics
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -108,6 +108,7 @@ def read_grid(
         shared, parts = _axes(root, source, allow_code)
     overrides = [replace(setting, path=_path_of(setting.path)) for setting in overrides]
     given: Axes = {setting.path: _of_setting(setting) for setting in overrides}
+    shared, given = _with_values(shared), _with_values(given)
     grids = [{**shared, **part, **given} for part in parts or [{}]]
     faults = [fault for grid in grids for fault in _faults(grid, source)]
     count = sum(math.prod(len(axis) for axis in grid.values()) for grid in grids)
@@ -143,8 +144,8 @@ def _choice(entry: Entry, source: Source, allow_code: Collection[str]) -> Choice
     """Returns the settings of one value of an axis."""
     if isinstance(entry.node, yaml.MappingNode) and entry.node.value:
         inner = entries(entry.node, source, entry.path, entry.keys)
-        return tuple(setting_of(part, source, allow_code) for part in inner)
-    return (setting_of(entry, source, allow_code),)
+        return tuple(replace(setting_of(part, source, allow_code), axis=()) for part in inner)
+    return (replace(setting_of(entry, source, allow_code), axis=()),)
 
 
 def _nothing(node: yaml.Node) -> yaml.Node:
@@ -162,8 +163,21 @@ def _listed(entry: Entry, source: Source) -> list[yaml.Node]:
 
 def _of_setting(setting: Setting) -> list[Choice]:
     if not isinstance(setting.value, list):
-        return [(setting,)]
-    return [(replace(setting, value=value),) for value in setting.value]
+        return [(replace(setting, axis=()),)]
+    return [(replace(setting, value=value, axis=()),) for value in setting.value]
+
+
+def _with_values(axes: Axes) -> Axes:
+    """Tells the settings of each axis its values, unless one of them is a mapping."""
+    return {
+        path: [
+            (replace(choice[0], axis=tuple(one.value for one, *_ in choices)),)
+            for choice in choices
+        ]
+        if all(setting.path == path for choice in choices for setting in choice)
+        else choices
+        for path, choices in axes.items()
+    }
 
 
 def _faults(grid: Mapping[KeyPath, Sequence[Choice]], source: Source) -> Iterator[Diagnostic]:
@@ -183,6 +197,6 @@ def _faults(grid: Mapping[KeyPath, Sequence[Choice]], source: Source) -> Iterato
 
 def _combinations(grid: Mapping[KeyPath, Sequence[Choice]]) -> Iterator[Combination]:
     for chosen in itertools.product(*grid.values()):
-        settings = [replace(setting, flags=False) for choice in chosen for setting in choice]
+        settings = [setting for choice in chosen for setting in choice]
         recipe = next(setting for setting in settings if setting.path == RECIPE)
         yield Combination(recipe, tuple(setting for setting in settings if setting is not recipe))

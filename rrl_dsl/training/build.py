@@ -12,7 +12,7 @@ from rrl_dsl.backends.program import compile as compile_recipe
 from rrl_dsl.data import registry
 from rrl_dsl.data.dataset import DataSet
 from rrl_dsl.graph.algebra import Graph
-from rrl_dsl.language.diagnostics import Diagnostic, error
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, collected, error
 from rrl_dsl.language.machine import needing_memory
 from rrl_dsl.losses import create as create_loss
 from rrl_dsl.models.backbones import build_backbone
@@ -69,16 +69,25 @@ def build(
     Raises:
         RRLError: If dataset, recipe, loss, model and machine do not fit together.
     """
-    with pointing_at(settings, "accelerator", "devices", "precision", "logger"):
+    faults: list[Diagnostic] = []
+    with (
+        collected(faults),
+        pointing_at(settings, "accelerator", "devices", "precision", "logger"),
+    ):
         precision_of(config)
         check_installed(config.logger)
-    with pointing_at(settings, "compile"):
+    with collected(faults), pointing_at(settings, "compile"):
         check_compile(config)
+    with collected(faults), pointing_at(settings, "dataset", "batch_size"):
+        checks.check_sizes(config, dataset)
     draws = config.seed if config.draws is None else config.draws
     program = compile_recipe(graph, seed=draws)
     loss = create_loss(config.loss.name, **config.loss.options)
     L.seed_everything(config.seed, verbose=False)
+    with collected(faults), pointing_at(settings, "dataset"):
+        checks.check_columns(program, dataset)
     with (
+        collected(faults),
         pointing_at(settings, "backbone", "backbone_options", "patch_size", "pretrained"),
         needing_memory(f"the backbone `{config.backbone}`", "use a smaller one"),
     ):
@@ -89,12 +98,13 @@ def build(
             options=config.backbone_options,
             pretrained=config.pretrained and not resumed,
         )
+    if faults:
+        raise RRLError(faults)
     if config.init is not None and not resumed:
         with pointing_at(settings, "init"):
             if note := start_from(backbone, config.init):
                 warn(note)
     with pointing_at(settings, "dataset"):
-        checks.check_columns(program, dataset)
         checks.bind(program, dataset)
     with pointing_at(settings, "towers"):
         towers = build_towers(config, dataset)

@@ -24,22 +24,12 @@ _NEAR_EQUAL: Final = (
 )
 
 
-def check_batches(
-    program: Program, loss: Loss, config: Config, dataset: DataSet, width: int
-) -> None:
-    """Checks the batches against the loss, the devices and the dataset.
-
-    Args:
-        program: The recipe.
-        loss: The loss.
-        config: The configuration.
-        dataset: The data.
-        width: The width of the embeddings.
+def check_sizes(config: Config, dataset: DataSet) -> None:
+    """Checks the size of batches against the devices and the dataset.
 
     Raises:
-        RRLError: RRL404 if the recipe relates no samples of a batch, RRL405 if batches are too
-            small for the loss, RRL429 if it cannot be computed in a ring, RRL502 if they cannot be
-            divided among the devices, or are larger than the dataset.
+        RRLError: RRL502 if batches cannot be divided among the devices, or are larger than the
+            dataset.
     """
     if config.batch_size % config.processes:
         message = (
@@ -53,6 +43,24 @@ def check_batches(
         raise error(
             "RRL502", message, hint=f"use `--set batch_size={most}`, or less", settings=_BATCH
         )
+
+
+def check_batches(
+    program: Program, loss: Loss, config: Config, dataset: DataSet, width: int
+) -> None:
+    """Checks the batches against the recipe and the loss.
+
+    Args:
+        program: The recipe.
+        loss: The loss.
+        config: The configuration.
+        dataset: The data.
+        width: The width of the embeddings.
+
+    Raises:
+        RRLError: RRL404 if the recipe relates no samples of a batch, RRL405 if batches are too
+            small for the loss, RRL429 if it cannot be computed in a ring.
+    """
     smallest = _smallest_batch(config, dataset)
     for _, term in loss.flat_terms():
         if config.gather == "ring" and config.processes > 1 and not term.row_wise:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import reprlib
@@ -57,7 +58,8 @@ class Setting:
         span: The span of the value.
         allowed: The modules whose code the file may name; None if the setting is not from a file
             and may name any code.
-        flags: Whether the command that it is given to has the flags of `train`.
+        axis: The values of its key in a sweep; empty if `--set` with a list cannot replace them, as
+            those of a key in `runs`. None if the setting is not of a sweep.
     """
 
     path: KeyPath
@@ -66,7 +68,7 @@ class Setting:
     keys: tuple[Span, ...]
     span: Span
     allowed: frozenset[str] | None = None
-    flags: bool = True
+    axis: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", current_path(self.path))
@@ -230,17 +232,30 @@ def _as_written(hint: str | None, settings: Sequence[Setting]) -> str | None:
 
     def form(match: re.Match[str]) -> str:
         key, value = match.groups()
-        names = [setting.source.name for setting in settings if ".".join(setting.path) == key]
+        written = [setting for setting in settings if ".".join(setting.path) == key]
+        names = [setting.source.name for setting in written]
+        if written and written[-1].axis is not None and len(written[-1].axis) != 1:
+            return _in_axis(written[-1], written[-1].axis, value)
         if any(setting.source.name == _PYTHON for setting in settings):
             return f"`{key}={value}`"
         if names and names[-1] not in (_ASSIGNMENT, _COMMAND_LINE):
             return match[0] if names[-1].startswith(_PACKAGE) else f"`{key}: {value}`"
-        has_flag = key in FLAGS and all(setting.flags for setting in settings)
+        has_flag = key in FLAGS and all(setting.axis is None for setting in settings)
         if has_flag and names[-1:] != [_ASSIGNMENT]:
             return f"`--{key.replace('_', '-')} {value}`"
         return match[0]
 
     return None if hint is None else re.sub(r"`--set ([\w.]+)=([^`]*)`", form, hint)
+
+
+def _in_axis(setting: Setting, axis: Sequence[Any], value: str) -> str:
+    """Writes a fix of one value of an axis, which must not replace the other values."""
+    change = f"`{value}` in place of `{json.dumps(setting.value)}`"
+    if not setting.source.name.startswith(_PACKAGE):
+        return change
+    if not axis:
+        return f"{change} in a copy of the study (`--copy FOLDER`)"
+    return f"`--set '{'.'.join(setting.path)}={json.dumps(axis)}'` with {change}"
 
 
 def _refuse_aliases(source: Source) -> None:

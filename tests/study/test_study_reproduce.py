@@ -103,9 +103,24 @@ def test_a_study_of_one_value_is_refused_before_a_run_starts(refused):
 def test_a_fix_is_a_flag_that_the_command_has(refused):
     label = np.arange(60) % 3
     assert "help: use `--set batch_size=51`, or less" in refused("gap", label=label)
-    assert "help: use `--set batch_size=51`, or less" in refused("gap-batch", label=label)
-    vectors = refused("gap", "--set", "batch_size=16", shape=(5,), label=label)
+    vectors = refused("gap", shape=(5,), label=label)
     assert "help: use `--set backbone=mlp`" in vectors
+    assert "help: use `--set batch_size=" in vectors  # both errors at once
+
+
+def test_a_fix_of_one_value_keeps_the_other_values_of_an_axis(refused):
+    label = np.arange(60) % 3
+    axis = "use `--set 'batch_size=[64, 256]'` with `51` in place of"
+    refusal = refused("gap-batch", label=label)
+    assert f"{axis} `64`, or less" in refusal
+    assert f"{axis} `256`, or less" in refusal
+    in_runs = refused("gap-batch", "--scale", "small", label=label)
+    assert "use `51` in place of `512` in a copy of the study (`--copy FOLDER`)" in in_runs
+    given = refused("gap-batch", "--set", "batch_size=[16,70]", label=label)
+    assert "help: use `51` in place of `70`, or less" in given
+    assert "help: use `--set batch_size=51`" in refused(
+        "gap", "--set", "batch_size=70", label=label
+    )
 
 
 @pytest.mark.slow
