@@ -16,8 +16,8 @@ from rrl_dsl.study.published import Claim
 from rrl_dsl.study.table import Row, Value
 
 _CONFIDENCE: Final = 0.95
-_EXACT: Final = 1e-9
-"""The relative size below which the spread of runs is rounding."""
+_ROUNDING: Final = 2.0**-23
+"""The spread of runs below which it is rounding: tables have float32 values, such as accuracies."""
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be told"
 NO_INTERVAL: Final = "too few runs, or no spread"
 
@@ -51,7 +51,8 @@ def verdicts(rows: Sequence[Row], claim: Claim) -> list[Verdict]:
 
     The slope is that of a least-squares line within blocks: runs with the same seed and the same
     value of every other setting that varies. Differences between blocks do not count, and neither
-    do runs without the parameter.
+    do runs without the parameter. Its interval is that of Student's t with as many degrees of
+    freedom as there are runs, less the blocks and one.
 
     Raises:
         RRLError: RRL501 if the table does not have the columns of the claim.
@@ -100,22 +101,29 @@ def _slope(
     if free < 1 or spread == 0:
         return None
     slope = sum(x * y for x, y in pairs) / spread
-    left = sum((y - slope * x) ** 2 for x, y in pairs)
-    return _interval(slope, math.sqrt(left / free / spread), free)
+    noise = math.sqrt(sum((y - slope * x) ** 2 for x, y in pairs) / free)
+    if _is_rounding(noise, [_sure(row.get(value)) for row in rows]):
+        return None
+    return _interval(slope, noise / math.sqrt(spread), free)
 
 
 def _mean(values: Sequence[float]) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
-    mean, count = fmean(values), len(values)
-    return _interval(mean, stdev(values) / math.sqrt(count), count - 1)
-
-
-def _interval(middle: float, deviation: float, free: int) -> tuple[float, float] | None:
-    """The interval of an estimate with a standard error; None if it is only rounding."""
-    if deviation <= _EXACT * max(1.0, abs(middle)):
+    noise, count = stdev(values), len(values)
+    if _is_rounding(noise, values):
         return None
-    half = t.ppf((1 + _CONFIDENCE) / 2, free) * deviation
+    return _interval(fmean(values), noise / math.sqrt(count), count - 1)
+
+
+def _is_rounding(noise: float, values: Sequence[float]) -> bool:
+    """Whether the standard deviation of values is only that of their rounding."""
+    return noise <= _ROUNDING * max(1.0, *map(abs, values))
+
+
+def _interval(middle: float, error: float, free: int) -> tuple[float, float]:
+    """The interval of an estimate with a standard error."""
+    half = t.ppf((1 + _CONFIDENCE) / 2, free) * error
     return middle - half, middle + half
 
 

@@ -105,6 +105,24 @@ def test_runs_without_spread_cannot_be_told(against):
     assert (verdict.verdict, verdict.low, verdict.high) == (UNKNOWN, None, None)
 
 
+def test_the_rounding_of_float32_accuracies_is_not_a_spread():
+    """Each seed has a gap of one of 360 images, at another accuracy."""
+    gaps = [
+        float(np.float32(hits / 360) - np.float32((hits - 1) / 360)) for hits in (336, 341, 347)
+    ]
+    assert len(set(gaps)) > 1
+    table = [row | {"value": gaps[row["seed"]]} for row in rows(0.0)]
+    verdict = judge(table, "positive", None)
+    assert (verdict.verdict, verdict.low, verdict.high) == (UNKNOWN, None, None)
+
+
+def test_the_unit_of_a_parameter_does_not_change_a_verdict():
+    table = [row | {"param.x": 1e9 * row["param.x"]} for row in rows(1.0)]
+    verdict = judge(table, "rises")
+    assert verdict.low == pytest.approx(1e-9 * judge(rows(1.0), "rises").low)
+    assert verdict.verdict == HOLDS
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_runs_decide_nothing(count):
     table = rows(1.0)[:count] or [rows(1.0)[0] | {"value": None}, rows(1.0)[1] | {"value": None}]
