@@ -174,7 +174,10 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
     if any(line.label for line in panel.lines):
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0.2)
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0.2,
+            handlelength=3.5,  # a marker covers a dash
+        )  # fmt: skip
 
 
 def _percent() -> FuncFormatter:

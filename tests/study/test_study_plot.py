@@ -79,6 +79,16 @@ def test_axes_of_shares_end_at_what_a_share_can_be():
     assert gaps.get_ylim()[1] == 1
 
 
+def test_a_legend_shows_the_dashes_beside_the_marker():
+    rows = table()
+    axes = with_projector(axes_of(rows, None, [], None))
+    legend = figure_of(points_of(rows, axes), axes).axes[0].get_legend()
+    dashed = next(line for line in legend.get_lines() if line.is_dashed())
+    width, marker = np.ptp(dashed.get_xdata()), dashed.get_markersize()
+    dash = 5.5 * dashed.get_linewidth()  # with its gap
+    assert (width - marker) / 2 > 1.5 * dash
+
+
 def test_one_run_has_no_interval():
     rows = table(seeds=1)
     for point in points_of(rows, axes_of(rows, None, [], None)):
