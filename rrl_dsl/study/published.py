@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
-from rrl_dsl.language.span import Source
+from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
 from rrl_dsl.study.plan import Planned
-from rrl_dsl.training.settings import parsed
-from rrl_dsl.training.yaml_values import Loader
+from rrl_dsl.study.study_file import fault_at, faults_of, values_of
 
 _ACCURACIES: Final = ("probe/", "backbone/", "projector/", "converged")
 """How the columns of accuracies begin."""
@@ -53,6 +50,13 @@ class Claim(_Part):
     against: str | None = None
     direction: Literal["rises", "falls", "positive"]
 
+    @model_validator(mode="after")
+    def _of_a_trend(self) -> Claim:
+        if (self.direction == "positive") != (self.against is None):
+            message = "`rises` and `falls` need the key `against`, and `positive` has none"
+            raise ValueError(message)
+        return self
+
 
 class Study(_Part):
     """A study.
@@ -69,7 +73,7 @@ class Study(_Part):
 
     title: str
     figure: int | None = None
-    readings: Mapping[str, str]
+    readings: Annotated[Mapping[str, str], Field(min_length=1)]
     notes: tuple[str, ...] = ()
     plots: tuple[Plot, ...]
     claims: tuple[Claim, ...] = ()
@@ -128,22 +132,30 @@ def read_study(folder: Path) -> Study:
     """Reads the description of a study.
 
     Raises:
-        RRLError: RRL503 if `study.yaml` is not YAML; RRL502 if it has other keys or values.
+        RRLError: RRL503 if `study.yaml` is not YAML; RRL502 if it has other keys or values, or a
+            reading has no recipe.
     """
-    path = folder / "study.yaml"
-    with parsed(path) as (_, root):
-        values = None if root is None else Loader("").construct_document(root)
+    values = values_of(folder)
     try:
-        return Study.model_validate(values)
-    except (ValidationError, yaml.YAMLError) as problem:
-        place = Source("", str(path))
-        errors = problem.errors() if isinstance(problem, ValidationError) else []
-        raise RRLError(
-            Diagnostic(
-                "RRL502", f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}", None, place
-            )
-            for fault in errors
-        ) from None
+        study = Study.model_validate(values)
+    except ValidationError as problems:
+        raise RRLError(faults_of(folder, problems, Study)) from None
+    recipes = [path.stem for path in sorted(folder.glob("*.rrl"))]
+    faults = [
+        fault_at(
+            folder,
+            ("readings", reading),
+            "RRL502",
+            f"the reading `{reading}` has no recipe `{reading}.rrl` in `{folder}`",
+            did_you_mean(reading, recipes) or "write the recipe, or remove the reading",
+            at_key=True,
+        )
+        for reading in study.readings
+        if reading not in recipes
+    ]
+    if faults:
+        raise RRLError(faults)
+    return study
 
 
 def _root() -> Path:

@@ -181,3 +181,28 @@ def test_a_study_with_an_unknown_key_is_an_error(cli, tmp_path):
     result = cli("reproduce", "./mine")
     assert result.code == 1
     assert "`colour`" in result.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "place"),
+    [
+        ("title:", "titel:", "there is no key `titel`", "study.yaml:1:1"),
+        ("title:", "titel:", "the key `title` is missing", "help: write `title: ...`"),
+        ("figure: 3", "figure: x", "`figure` should be a whole number, not 'x'", ":2:9"),
+        ("table: epochs", "table: epoch", "not `epoch`", "did you mean `epochs`?"),
+        ("value: probe", "valeu: probe", "there is no key `valeu`", "did you mean `value`?"),
+        ("against: [param.frac]", "against: x", "`plots.1.against` should be a list", "`[x]`"),
+        ("against: param.frac, ", "", "`rises` and `falls` need the key `against`", ":13:3"),
+        ("direction: rises", "direction: positive", "`positive` has none", ":13:3"),
+        ("  labels:", "  lables:", "the reading `lables` has no recipe", ":4:3"),
+        ("claims:", "claims: [x]\nnotes:", "the key `notes` occurs twice", ":14:1"),
+    ],
+)
+def test_mistakes_in_a_study_have_a_place_and_a_fix(cli, tmp_path, old, new, message, place):
+    assert cli("reproduce", "richness", "--copy", "mine").code == 0
+    path = tmp_path / "mine" / "study.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    refusal = cli("reproduce", "./mine").err
+    assert message in refusal
+    assert place in refusal
+    assert not (tmp_path / "runs").exists()
