@@ -195,7 +195,7 @@ def test_a_study_with_an_unknown_key_is_an_error(cli, tmp_path):
         ("against: param.frac, ", "", "`rises` and `falls` need the key `against`", ":13:3"),
         ("direction: rises", "direction: positive", "`positive` has none", ":13:3"),
         ("  labels:", "  lables:", "the reading `lables` has no recipe", ":4:3"),
-        ("claims:", "claims: [x]\nnotes:", "the key `notes` occurs twice", ":14:1"),
+        ("claims:", "claims: [x]\nnotes:", "the key `notes` occurs twice", ":6:1"),
     ],
 )
 def test_mistakes_in_a_study_have_a_place_and_a_fix(cli, tmp_path, old, new, message, place):
