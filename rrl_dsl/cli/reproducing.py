@@ -83,6 +83,7 @@ def reproduce(
     from rrl_dsl.study.page import page
     from rrl_dsl.study.plan import plan
     from rrl_dsl.study.published import folder_of, read_study
+    from rrl_dsl.study.rehearsal import rehearse
     from rrl_dsl.study.sweep import RESULTS, Sweep
     from rrl_dsl.study.table import read_table
     from rrl_dsl.study.trials import trials_of
@@ -111,8 +112,10 @@ def reproduce(
         study.check_measured(runs)
     study.check_compared(runs)
     place = out or Path("runs") / f"{folder.name}-{scale}-{reading}"
+    trials = trials_of(runs, place)
+    rehearse(study, folder, trials)
     print_text(f"study     {study.title}; reading {reading}")
-    sweep = Sweep(trials_of(runs, place), place)
+    sweep = Sweep(trials, place)
     run_sweep(sweep, launcher_of(place, jobs, slurm=slurm, options=slurm_option))
     rows = read_table(place / RESULTS)
     figures = [_drawn(plot, sweep, number) for number, plot in enumerate(study.plots, start=1)]

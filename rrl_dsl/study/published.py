@@ -95,13 +95,18 @@ class Study(_Part):
         """Checks that the runs have several values of what the figures and claims compare.
 
         Raises:
-            RRLError: RRL502 if a setting has one value.
+            RRLError: RRL501 if no run has a setting, RRL502 if it has one value.
         """
         compared = [name for plot in self.plots for name in plot.against if name != "epoch"]
         compared += [claim.against for claim in self.claims if claim.against]
         for name in compared:
-            values = [run.value_of(name) for run in runs]
-            if len({repr(value) for value in values if value is not None}) < 2:
+            values = {repr(run.value_of(name)) for run in runs} - {repr(None)}
+            if not values:
+                known = list(dict.fromkeys(key for run in runs for key in run.given.values))
+                message = f"this study compares values of `{name}`, and no run of the sweep has it"
+                hint = did_you_mean(name, known) or f"the sweep has {listing(known, 'and')}"
+                raise error("RRL501", message, hint=hint)
+            if len(values) < 2:
                 message = f"this study compares several values of `{name}`, and the sweep has one"
                 hint = f"write `--set '{name}=[A, B]'`; `rrl-dsl train` trains a single run"
                 raise error("RRL502", message, hint=hint)

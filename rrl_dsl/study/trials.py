@@ -80,7 +80,7 @@ class Trial:
             problem: Why it failed.
         """
         return {
-            **self._names(),
+            **self.settings(),
             "state": state,
             **(self._results() if state == "done" else {}),
             "identity": self.planned.graph.identity,
@@ -90,10 +90,11 @@ class Trial:
 
     def rows(self) -> list[dict[str, Value]]:
         """Returns a row for each epoch."""
-        names = self._names()
+        names = self.settings()
         return [{**names, **_of_training(metrics)} for metrics in self._metrics()]
 
-    def _names(self) -> dict[str, Value]:
+    def settings(self) -> dict[str, Value]:
+        """Returns the name of the run and what distinguishes it, by the names of columns."""
         config = self.planned.config
         loss = ", ".join(f"{name}={value}" for name, value in config.loss.options.items())
         first: dict[str, Value] = {

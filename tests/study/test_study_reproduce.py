@@ -206,3 +206,26 @@ def test_mistakes_in_a_study_have_a_place_and_a_fix(cli, tmp_path, old, new, mes
     assert message in refusal
     assert place in refusal
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("value: probe/backbone", "value: probe/backbon", ":10:3", "did you mean `probe/backbone`"),
+        ("by: [loss", "by: [los", "the table has no column `los`", "did you mean `loss`?"),
+        ("value: converged", "value: converge", ":14:3", "did you mean `converged`?"),
+        ("value: converged", "value: backbone/linear", ":14:3", "`converged`"),  # no final probes
+        ("value: probe", "gap: true, value: edges", ":10:3", "edges/backbone"),
+        ("against: [param.frac]", "against: [param.fra]", "no run of the sweep has it", "frac`?"),
+    ],
+)
+def test_what_no_table_will_have_is_found_before_a_run_starts(
+    cli, tmp_path, quick, old, new, message, hint
+):
+    assert cli("reproduce", "richness", "--copy", "mine").code == 0
+    path = tmp_path / "mine" / "study.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    refusal = cli("reproduce", "./mine", *quick, "--set", "loss=simclr").err
+    assert message in refusal
+    assert hint in refusal
+    assert not (tmp_path / "runs").exists()
