@@ -106,6 +106,7 @@ def reproduce(
     if dataset is not None:
         settings.append(from_flag("--dataset", ("dataset",), dataset))
     file = folder / f"{scale}.yaml"
+    study.check_recipes(read_grid(file, (), allow_code or ()))
     with _another_dataset():
         runs = plan(read_grid(file, settings, allow_code or ()), folder, allow_code or ())
     with pointing_at(settings, "dataset"):

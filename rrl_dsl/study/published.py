@@ -13,7 +13,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rrl_dsl.language.diagnostics import RRLError, did_you_mean, error, listing
+from rrl_dsl.language.diagnostics import Diagnostic, RRLError, did_you_mean, error, listing
+from rrl_dsl.study.grid import Combination
 from rrl_dsl.study.plan import Planned
 from rrl_dsl.study.study_file import fault_at, faults_of, values_of
 
@@ -77,6 +78,34 @@ class Study(_Part):
     notes: tuple[str, ...] = ()
     plots: tuple[Plot, ...]
     claims: tuple[Claim, ...] = ()
+
+    def check_recipes(self, combinations: Sequence[Combination]) -> None:
+        """Checks that the recipes in a sweep file are readings, as others would not be trained.
+
+        Args:
+            combinations: The runs of the file, before the recipe of a reading replaces its own.
+
+        Raises:
+            RRLError: RRL502 at a recipe that is not the file of a reading.
+        """
+        others = [
+            combination.recipe
+            for combination in combinations
+            if combination.recipe.value not in [f"{reading}.rrl" for reading in self.readings]
+        ]
+        hint = "add it to `readings` in `study.yaml`, and choose it with `--reading`"
+        faults = [
+            Diagnostic(
+                "RRL502",
+                f"a study trains the recipe of a reading, and `{recipe.value}` is none",
+                recipe.span,
+                recipe.source,
+                hint,
+            )
+            for recipe in others
+        ]
+        if faults:
+            raise RRLError(dict.fromkeys(faults))
 
     def check_measured(self, runs: Sequence[Planned]) -> None:
         """Checks that the runs have the accuracies that the figures and claims show.

@@ -229,3 +229,13 @@ def test_what_no_table_will_have_is_found_before_a_run_starts(
     assert message in refusal
     assert hint in refusal
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_recipe_that_is_no_reading_is_not_replaced_silently(cli, tmp_path, quick):
+    assert cli("reproduce", "gap", "--copy", "mine").code == 0
+    path = tmp_path / "mine" / "smoke.yaml"
+    path.write_text(path.read_text().replace("recipe: views.rrl", "recipe: simclr"))
+    refusal = cli("reproduce", "./mine", *quick).err
+    assert "a study trains the recipe of a reading, and `simclr` is none" in refusal
+    assert "mine/smoke.yaml:1:9" in refusal
+    assert not (tmp_path / "runs").exists()
