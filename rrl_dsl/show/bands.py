@@ -165,6 +165,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         axes.minorticks_off()
     elif len(places) <= _FEW:
         axes.set_xticks(places, [f"{value:g}" for value in places])
+    elif all(float(value).is_integer() for value in places):  # epochs
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(6))
     if panel.bounds is not None:
         keep_within(axes, *panel.bounds)

@@ -163,6 +163,17 @@ def test_a_table_of_epochs_is_drawn_over_epochs():
     assert (axes.values, axes.against) == (("probe/backbone",), ("epoch",))
 
 
+def test_ticks_of_epochs_are_whole_numbers():
+    rows = [
+        {"run": "a", "loss": "x", "seed": 0, "epoch": epoch, "probe/backbone": 0.1}
+        for epoch in range(1, 21)
+    ]
+    axes = axes_of(rows, None, [], None)
+    figure = figure_of(points_of(rows, axes), axes)
+    figure.draw_without_rendering()  # the size of the axes affects their ticks
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
+
+
 def test_settings_that_follow_from_the_parameter_do_not_divide_lines():
     steps = {0.0: 80, 0.5: 20, 1.0: 5}
     rows = [{"epochs": steps[row["param.frac"]], **row} for row in table()]
