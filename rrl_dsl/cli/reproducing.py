@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,8 @@ def reproduce(
     slurm_option: SlurmOptions = None,
     allow_code: AllowCode = None,
     out: Annotated[
-        Path | None, typer.Option(help="The folder.", show_default="runs/NAME-SCALE-READING")
+        Path | None,
+        typer.Option(help="The folder.", show_default="runs/NAME-SCALE-READING-DATASET"),
     ] = None,
     copy: Annotated[
         Path | None,
@@ -112,7 +114,7 @@ def reproduce(
     with pointing_at(settings, "dataset"):
         study.check_measured(runs)
     study.check_compared(runs)
-    place = out or Path("runs") / f"{folder.name}-{scale}-{reading}"
+    place = out or Path("runs") / _place_name(folder.name, scale, reading, dataset)
     trials = trials_of(runs, place)
     rehearse(study, folder, trials)
     print_text(f"study     {study.title}; reading {reading}")
@@ -131,6 +133,12 @@ def reproduce(
     print_text(f"report    {report}")
     if sweep.count("failed"):
         raise typer.Exit(1)
+
+
+def _place_name(study: str, scale: str, reading: str, dataset: str | None) -> str:
+    """The name of a folder for a study; a dataset of the user's own is a part of it."""
+    own = [re.sub(r"[^\w.]+", "-", dataset)] if dataset else []
+    return "-".join([study, scale, reading, *own])
 
 
 @contextmanager
