@@ -21,11 +21,10 @@ _SOMETHING: Final = 0.5
 """The value of every result."""
 _METRICS: Final = (
     "seconds", "loss/train", "probe/backbone", "probe/projector", "probe/gap",
-    "rank/backbone", "rank/projector", "spread/backbone", "spread/projector",
     "edges/per_row", "edges/density", "edges/isolated", "edges/beyond_views", "edges/false",
 )  # fmt: skip
-_OPEN: Final = ("edges/agree_", "skipped/")
-"""The beginnings of metrics whose names depend on the labels and the loss."""
+_OPEN: Final = ("edges/agree_", "skipped/", "rank/", "spread/")
+"""The beginnings of metrics whose names depend on the labels, the loss and the network."""
 _FEATURES: Final = ("pixels", "untrained", "backbone", "projector", "teacher")
 
 
@@ -44,16 +43,16 @@ def rehearse(study: Study, folder: Path, trials: Sequence[Trial]) -> None:
     tables = {"results": _results(study, trials), "epochs": _epochs(study, trials)}
     faults: list[Diagnostic] = []
     for number, plot in enumerate(study.plots):
-        found: list[Diagnostic] = []
-        with collected(found):
+        own: list[Diagnostic] = []
+        with collected(own):
             axes = axes_of(tables[plot.table], plot.value, plot.against, plot.by)
             points_of(tables[plot.table], with_projector(axes) if plot.gap else axes)
-        faults += _placed(found, folder, ("plots", number))
+        faults += _placed(own, folder, ("plots", number))
     for number, claim in enumerate(study.claims):
-        found = []
-        with collected(found):
+        own = []
+        with collected(own):
             verdicts(tables["results"], claim)
-        faults += _placed(found, folder, ("claims", number))
+        faults += _placed(own, folder, ("claims", number))
     if faults:
         raise RRLError(faults)
 
@@ -66,12 +65,12 @@ def _results(study: Study, trials: Sequence[Trial]) -> list[Row]:
     final = any(trial.planned.config.eval for trial in trials)
     kinds = [field.name for field in fields(Accuracies)] if final else []
     accuracies = [f"{features}/{kind}" for features in _FEATURES for kind in kinds]
-    names = ("epochs", "converged", *_METRICS, *accuracies, *_of_labels(study))
+    names = ("epochs", "converged", *_METRICS, *accuracies, *_open_names(study))
     return [_with_results(trial.row("waiting"), names) for trial in trials]
 
 
 def _epochs(study: Study, trials: Sequence[Trial]) -> list[Row]:
-    names = ("epoch", *_METRICS, *_of_labels(study))
+    names = ("epoch", *_METRICS, *_open_names(study))
     return [_with_results(trial.settings(), names) for trial in trials]
 
 
@@ -79,6 +78,6 @@ def _with_results(row: Row, names: Sequence[str]) -> Row:
     return {**row, **{name: _SOMETHING for name in names if name not in row}}
 
 
-def _of_labels(study: Study) -> list[str]:
+def _open_names(study: Study) -> list[str]:
     shown = chain((plot.value for plot in study.plots), (claim.value for claim in study.claims))
     return [name for name in shown if name.startswith(_OPEN)]
