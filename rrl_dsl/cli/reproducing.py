@@ -81,11 +81,11 @@ def reproduce(
     from rrl_dsl.language.diagnostics import did_you_mean, error, listing
     from rrl_dsl.language.files import write_text
     from rrl_dsl.study.claims import verdicts
+    from rrl_dsl.study.figure_checks import check_figures_and_claims
     from rrl_dsl.study.grid import read_grid
     from rrl_dsl.study.page import page
     from rrl_dsl.study.plan import plan
     from rrl_dsl.study.published import folder_of, read_study
-    from rrl_dsl.study.rehearsal import rehearse
     from rrl_dsl.study.sweep import RESULTS, Sweep
     from rrl_dsl.study.table import read_table
     from rrl_dsl.study.trials import trials_of
@@ -116,7 +116,7 @@ def reproduce(
     study.check_compared(runs)
     place = out or Path("runs") / _place_name(folder.name, scale, reading, dataset)
     trials = trials_of(runs, place)
-    rehearse(study, folder, trials)
+    check_figures_and_claims(study, folder, trials)
     print_text(f"study     {study.title}; reading {reading}")
     sweep = Sweep(trials, place)
     run_sweep(sweep, launcher_of(place, jobs, slurm=slurm, options=slurm_option))
@@ -136,7 +136,7 @@ def reproduce(
 
 
 def _place_name(study: str, scale: str, reading: str, dataset: str | None) -> str:
-    """The name of a folder for a study; a dataset of the user's own is a part of it."""
+    """The name of the default folder; with the dataset, so that no dataset replaces another."""
     own = [re.sub(r"[^\w.]+", "-", dataset)] if dataset else []
     return "-".join([study, scale, reading, *own])
 

@@ -28,8 +28,8 @@ _OPEN: Final = ("edges/agree_", "skipped/", "rank/", "spread/")
 _FEATURES: Final = ("pixels", "untrained", "backbone", "projector", "teacher")
 
 
-def rehearse(study: Study, folder: Path, trials: Sequence[Trial]) -> None:
-    """Draws no figure and judges no claim, but finds the errors that this would have.
+def check_figures_and_claims(study: Study, folder: Path, trials: Sequence[Trial]) -> None:
+    """Finds the errors that drawing the figures and judging the claims would raise.
 
     Args:
         study: The study.
