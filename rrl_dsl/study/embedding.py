@@ -21,7 +21,9 @@ from rrl_dsl.language.diagnostics import did_you_mean, error, listing
 from rrl_dsl.language.files import write_bytes
 from rrl_dsl.training.build import load_data
 from rrl_dsl.training.config import Config
+from rrl_dsl.training.resolve import resolve
 from rrl_dsl.training.resume import newest
+from rrl_dsl.training.run import RunDirectory
 from rrl_dsl.training.trained_encoder import LoadedEncoder, load_encoder
 
 FORMATS: Final = (".npz", ".parquet")
@@ -137,9 +139,12 @@ def data_of_run(
     """
     known = newest(run, allow_code).provenance
     config = Config.model_validate(known.configuration)
-    changes: dict[str, Any] = {"download": download or config.download}
-    if data_dir is not None:
-        changes["data_dir"] = data_dir
+    written = resolve(RunDirectory(run).settings(allow_code), {})  # its paths are absolute
+    changes: dict[str, Any] = {
+        "dataset": written.dataset,
+        "data_dir": data_dir or written.data_dir,
+        "download": download or config.download,
+    }
     if dataset is not None:
         changes |= {"dataset": dataset, "split": None}
     if (dataset or config.dataset).partition(":")[0] in IMAGE_FILES:

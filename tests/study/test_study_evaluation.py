@@ -45,6 +45,22 @@ def test_features_are_those_of_the_encoder(run, tmp_path):
     assert set(table["split"]) == {"test"}
 
 
+def test_a_run_finds_its_data_from_another_folder(images, tmp_path, monkeypatch):
+    """A file with the same relative path there is not the data of the run."""
+    monkeypatch.chdir(images.parent)
+    options = {"batch_size": 16, "epochs": 1, "eval": False}
+    run = rrl.train("ssl(views=2)", loss="simclr", dataset=f"npz:{images.name}", out=tmp_path / "r",
+                    **options).directory.absolute()  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with np.load(images) as archive:
+        other = {**archive, "images": archive["images"][::-1]}
+    np.savez(images.name, **other)
+    train = data_of_run(run).train.images
+    with np.load(images) as archive:
+        wanted = archive["images"][archive["split"] == "train"]
+    assert np.array_equal(train[torch.arange(len(wanted))].numpy().squeeze(), wanted.squeeze())
+
+
 def test_texts_of_ids_are_a_column(tmp_path):
     embedding = Embedding(
         features=np.zeros((2, 3), np.float32),
