@@ -138,9 +138,10 @@ def test_the_command_prints_what_failed_and_exits_with_1(declare, cli, sweep_of,
 
 def test_the_command_names_the_recipes_that_lack_a_parameter(declare, cli, monkeypatch, in_process):
     monkeypatch.setattr("rrl_dsl.cli.sweeping.launcher_of", lambda *_, **__: in_process())
-    text = "recipe: [simclr, 'param f = 0.5 ssl(views=2) | supervised(frac=f)']\nparam.f: [0.1, 1]"
-    result = cli("sweep", declare(text, loss="simclr", eval="false"), "--out", "out")
-    assert result.code == 0
+    recipe = r'"param f = 0.5\nssl(views=2) | supervised(frac=f)"'
+    path = declare(f"recipe: [simclr, {recipe}]\nparam.f: [0.1, 1]", loss="simclr", eval="false")
+    result = cli("sweep", path, "--out", "out")
+    assert result.code == 0, result.err
     assert "1 of 4 combinations are the same run as others" in result.out
     assert "`simclr` has no parameter `f`; its runs do not vary it" in result.out
 
