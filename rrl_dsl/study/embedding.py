@@ -147,7 +147,7 @@ def data_of_run(
     }
     if dataset is not None:
         changes |= {"dataset": dataset, "split": None}
-    if (dataset or config.dataset).partition(":")[0] in IMAGE_FILES:
+    if changes["dataset"].partition(":")[0] in IMAGE_FILES:
         changes["image_size"] = known.shape[1]
     data = load_data(config.model_copy(update=changes))
     if data.shape != known.shape:
